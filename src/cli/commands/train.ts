@@ -1,0 +1,60 @@
+/** `subbyte train`: its flags and its help. What it does is in actions/train.ts. */
+
+import { Option } from "@commander-js/extra-typings";
+import { collect, type ParentCommand } from "./common.ts";
+
+const examples = `
+A flag goes over --set, which goes over the file, which goes over the defaults.
+
+Examples:
+  subbyte train --model resnet20 --epochs 10 --name float
+  subbyte train --preset lsq --weight-bits 4 --activation-bits 4 --from runs/float --lr 0.01
+  subbyte train --config qat.yaml --set train.schedule.warmupEpochs=1 --seed 3
+  subbyte train --preset thread --dry-run          print the resolved configuration, run nothing
+  subbyte train --resume                           go on with the latest run that was stopped
+  subbyte train --resume runs/float                go on with this one`;
+
+/** Adds the command to the program. */
+export function addTrainCommand(program: ParentCommand): void {
+  program
+    .command("train")
+    .summary("train a network, in float or with quantizers")
+    .description("Train a network, in float or with the quantizers that simulate fewer bits.")
+    .option("-c, --config <file>", "YAML or JSON file with the configuration")
+    .option("--set <key=value>", "set one key of it, e.g. train.optimizer.momentum=0.8 (repeatable)", collect)
+    .option("-m, --model <name>", "network: resnet8, resnet20, resnet18, lenet, mlp")
+    .option(
+      "--data <name|folder>",
+      "fashion-mnist-part (comes with subbyte), fashion-mnist, or a folder such as ./mine",
+    )
+    .option("--epochs <n>", "epochs to train")
+    .option("--batch <n>", "images in a batch")
+    .option("--lr <x>", "learning rate")
+    .addOption(
+      new Option("--preset <name>", "quantization recipe; float for none").choices([
+        "thread",
+        "minmax",
+        "lsq",
+        "float",
+      ] as const),
+    )
+    .option("--weight-bits <n>", "bits of the weights, 1 to 16")
+    .option("--activation-bits <n>", "bits of the activations, 1 to 16")
+    .addOption(new Option("--placement <how>", "where quantizers are put").choices(["fused", "everyModule"] as const))
+    .option("--from <checkpoint>", "start from the weights of a checkpoint or of a run's directory")
+    .option("--seed <n>", "seed of everything random (default: 0)")
+    .option("--threads <n>", "threads of ONNX Runtime, 0 for one for each core (default: 0)")
+    .option("-o, --out <dir>", "folder that runs are kept in", "runs")
+    .option("--name <name>", "name of the run's directory (default: made of model, bits and time)")
+    .option("--exist-ok", "use a directory that is already there instead of NAME-2")
+    .option("--resume [dir]", "go on with a stopped run, the latest one if none is named")
+    .option("--json", "print the result as one JSON document, and no progress")
+    .option("-q, --quiet", "print no progress")
+    .option("-v, --verbose", "print more: shapes, the graph's size, where time went")
+    .option("--dry-run", "check and print the resolved configuration, then stop")
+    .addHelpText("after", examples)
+    .action(async (flags) => {
+      const { train } = await import("../actions/train.ts");
+      await train(flags);
+    });
+}

@@ -1,0 +1,66 @@
+/**
+ * The command line as a whole: what is common to all commands, and how their errors become exit codes.
+ *
+ * Nothing heavy is imported here or in commands/: each command loads its action when it runs, so that `--help` is quick.
+ */
+
+import { Command } from "@commander-js/extra-typings";
+import { exitCodes } from "../errors.ts";
+import { packageVersion } from "../train/package-version.ts";
+import { colorsFor } from "./colors.ts";
+import { addDataCommand } from "./commands/data.ts";
+import { addDemoCommand } from "./commands/demo.ts";
+import { addEvalCommand } from "./commands/eval.ts";
+import { addTrainCommand } from "./commands/train.ts";
+import { reportError } from "./report-error.ts";
+
+const epilogue = `
+Examples:
+  subbyte demo                                    the whole story in a few minutes, without a network
+  subbyte train --preset lsq --weight-bits 4 --activation-bits 4 --from runs/float
+  subbyte train --help                            every flag, with examples
+
+Exit codes:
+  ${exitCodes.ok}    all went well
+  ${exitCodes.failure}    something failed while running: a damaged file, a full disk, no network
+  ${exitCodes.usage}    a flag, an argument or a configuration that cannot be meant
+  ${exitCodes.unsupported}    a model or an operator that subbyte cannot do this with
+  ${exitCodes.targetMissed}    it ran, but an accuracy that was asked for was not reached
+  ${exitCodes.interrupted}  stopped by Ctrl-C, after saving a checkpoint
+
+Results go to stdout, progress and errors to stderr.`;
+
+/** The program with all of its commands. */
+export function createProgram() {
+  const program = new Command("subbyte")
+    .description(
+      "Simulate, train, explain and deploy networks whose weights and activations have fewer than eight bits.",
+    )
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand("help [command]", "print the help of a command")
+    .option("--no-color", "print without colours (as does the variable NO_COLOR)")
+    .option("--debug", "print the stack of every error")
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: (text, write) => write(colorsFor(process.stderr).red(text)) })
+    .showHelpAfterError("  Run it with --help for the flags that there are.")
+    .exitOverride()
+    .addHelpText("after", epilogue);
+  addDemoCommand(program);
+  addTrainCommand(program);
+  addEvalCommand(program);
+  addDataCommand(program);
+  return program;
+}
+
+/** Runs the command line on arguments (without `node` and the script) and returns the exit code. */
+export async function run(args: readonly string[]): Promise<number> {
+  const program = createProgram();
+  try {
+    if (args.length === 0) program.outputHelp();
+    else await program.parseAsync(args, { from: "user" });
+    return exitCodes.ok;
+  } catch (error) {
+    return reportError(error, { stream: process.stderr, debug: args.includes("--debug") });
+  }
+}

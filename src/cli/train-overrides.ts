@@ -1,0 +1,66 @@
+/** The flags of `subbyte train` as overrides of the configuration. Each keeps its own words, so that errors can name it. */
+
+import { ConfigError } from "../errors.ts";
+import { type ConfigOverride, parseScalar, parseSetOption } from "../train/config.ts";
+import { parseDataArgument } from "../train/data-folder.ts";
+import type { TrainFlags } from "./flags.ts";
+
+/** Flags that are numbers: their key in the configuration, and how they are written. */
+const numberFlags = [
+  ["epochs", "--epochs", "train.epochs"],
+  ["batch", "--batch", "train.batchSize"],
+  ["lr", "--lr", "train.optimizer.learningRate"],
+  ["weightBits", "--weight-bits", "quantization.weightBits"],
+  ["activationBits", "--activation-bits", "quantization.activationBits"],
+  ["seed", "--seed", "seed"],
+  ["threads", "--threads", "threads"],
+] as const;
+
+/** Flags that are texts, taken as they are: a model that is called `1` would be no number. */
+const textFlags = [
+  ["model", "--model", "model.name"],
+  ["placement", "--placement", "quantization.placement"],
+  ["from", "--from", "from"],
+] as const;
+
+function presetOverrides(flags: TrainFlags): ConfigOverride[] {
+  if (flags.preset === undefined) return [];
+  const origin = `--preset ${flags.preset}`;
+  if (flags.preset !== "float") return [{ path: "quantization.preset", value: flags.preset, origin }];
+  const pointless = [
+    flags.weightBits === undefined ? [] : ["--weight-bits"],
+    flags.activationBits === undefined ? [] : ["--activation-bits"],
+    flags.placement === undefined ? [] : ["--placement"],
+  ].flat();
+  if (pointless.length > 0) {
+    const remedy = "Leave them out, or choose another preset.";
+    throw new ConfigError(`a float training has no ${pointless.join(", ")}`, { where: origin, remedy });
+  }
+  return [{ path: "quantization", value: null, origin }];
+}
+
+function dataOverrides(flags: TrainFlags): ConfigOverride[] {
+  if (flags.data === undefined) return [];
+  const origin = `--data ${flags.data}`;
+  const data = parseDataArgument(flags.data);
+  // The file may name the data in the other way, which would contradict: that one is taken back.
+  return [
+    { path: "data.name", value: "name" in data ? data.name : null, origin },
+    { path: "data.folder", value: "folder" in data ? data.folder : null, origin },
+  ];
+}
+
+/** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */
+export function trainOverrides(flags: TrainFlags): ConfigOverride[] {
+  const overrides = (flags.set ?? []).map(parseSetOption);
+  overrides.push(...dataOverrides(flags), ...presetOverrides(flags));
+  for (const [flag, written, path] of numberFlags) {
+    const text = flags[flag];
+    if (text !== undefined) overrides.push({ path, value: parseScalar(text), origin: `${written} ${text}` });
+  }
+  for (const [flag, written, path] of textFlags) {
+    const text = flags[flag];
+    if (text !== undefined) overrides.push({ path, value: text, origin: `${written} ${text}` });
+  }
+  return overrides;
+}

@@ -1,0 +1,72 @@
+/** Evaluation as one graph: data and state in, the network's outputs out. Also the pass that samples activations. */
+import type { Graph, Value } from "../graph/graph.ts";
+import { type Network, withParameterValues } from "../graph/network.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { elementCount } from "../graph/types.ts";
+import { quantizerNamed } from "../quantizers/index.ts";
+import { bindBatch } from "./bind-batch.ts";
+import { addForward, evaluationMode, type ForwardMode } from "./forward.ts";
+import { addImageInput, type ImageInput } from "./input.ts";
+import { type QuantizedNetwork, siteParameter } from "./quantize.ts";
+import { newBuilder } from "./registry.ts";
+import { type StateTensor, singleDataInput } from "./training-step.ts";
+
+export interface EvaluationJob {
+  readonly graph: Graph;
+  readonly state: readonly StateTensor[];
+  readonly dataInput: Value;
+}
+
+export interface EvaluationConfig {
+  readonly batchSize: number;
+  readonly input: ImageInput;
+  readonly mode?: ForwardMode;
+}
+
+/** The network's outputs for a batch, under their own names. */
+export function buildEvaluation(network: Network, config: EvaluationConfig): EvaluationJob {
+  return buildForwardJob(network, config, false);
+}
+
+/** The values that reach each quantizer, in float: output `<site>` holds the input of that site's FakeQuantize. */
+export function buildActivationSample(network: QuantizedNetwork, config: EvaluationConfig): EvaluationJob {
+  return buildForwardJob(network, { mode: { ...evaluationMode, fakeQuantize: false }, ...config }, true);
+}
+
+function buildForwardJob(source: Network, config: EvaluationConfig, sample: boolean): EvaluationJob {
+  const network = bindBatch(source, config.batchSize);
+  const builder = newBuilder(`${network.name} ${sample ? "activation sample" : "evaluation"}`);
+  const networkInput = singleDataInput(network);
+  const { value, input } = addImageInput(builder, networkInput, config.input);
+  const inputs = new Map<string, Value>([[networkInput.name, value]]);
+  for (const parameter of network.parameters) {
+    const { dtype, shape } = parameter.value;
+    inputs.set(parameter.name, builder.input(parameter.name, { dtype, shape }));
+  }
+  const forward = addForward(builder, network, inputs, config.mode ?? evaluationMode);
+  for (const [name, output] of sample ? forward.quantizerInputs : forward.outputs) builder.output(name, output);
+  const state = network.parameters.map((parameter) => ({ name: parameter.name, initial: parameter.value }));
+  return { graph: builder.finish(), state, dataInput: input };
+}
+
+/**
+ * The network with the initial parameters of its activation quantizers, from a sample of what reaches them. Sites that
+ * an observer drives are left as they are: the first training batch sets them.
+ *
+ * @param samples For each site, a tensor as {@link buildActivationSample} gives it.
+ */
+export function initializeActivations(
+  network: QuantizedNetwork,
+  samples: ReadonlyMap<string, Tensor>,
+): QuantizedNetwork {
+  const values = new Map(network.parameters.map((parameter) => [parameter.name, parameter.value]));
+  for (const { name, kind, spec } of network.sites) {
+    const sample = samples.get(name);
+    if (kind !== "activation" || spec.observer !== undefined || sample === undefined) continue;
+    if (elementCount(sample.shape) === 0) continue;
+    for (const [parameter, tensor] of quantizerNamed(spec.quantizer).initialize(spec, sample)) {
+      values.set(siteParameter(name, parameter), tensor);
+    }
+  }
+  return { ...network, ...withParameterValues(network, values), sites: network.sites };
+}

@@ -1,0 +1,289 @@
+/**
+ * Inserts quantizers into a network, as a configuration says: FakeQuantize nodes, and the parameters that they keep.
+ */
+import { ConfigError } from "../errors.ts";
+import type { Graph, GraphBuilder, Node, Value } from "../graph/graph.ts";
+import { dataInputs, type Network, type Parameter } from "../graph/network.ts";
+import { filled, type Tensor } from "../graph/tensor.ts";
+import { showType } from "../graph/types.ts";
+import { observerNamed } from "../observers/index.ts";
+import type { QuantizationConfig } from "../qconfig/config.ts";
+import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
+import { fakeQuantize } from "../quantizers/fake-quantize.ts";
+import { quantizerNamed } from "../quantizers/index.ts";
+import type { QuantizerSpec } from "../quantizers/quantizer.ts";
+import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
+import { newBuilder } from "./registry.ts";
+import { nonNegativeValues } from "./sign.ts";
+
+/** A place where a tensor is quantized. */
+export interface QuantizerSite {
+  /** Also the name of the FakeQuantize node, and the prefix of its parameters: `layer1.0.conv1.weight.quantizer`. */
+  readonly name: string;
+  readonly kind: "weight" | "activation";
+  /** The layers whose inputs it feeds (`fused`), or the node whose output it is (`everyModule`). */
+  readonly layer: string;
+  readonly spec: QuantizerSpec;
+  /** Names of the network's parameters that the quantizer and its observer keep. */
+  readonly parameters: readonly string[];
+}
+
+export interface QuantizedNetwork extends Network {
+  readonly sites: readonly QuantizerSite[];
+}
+
+/** Whether a network carries quantizers. */
+export function isQuantized(network: Network): network is QuantizedNetwork {
+  return "sites" in network;
+}
+
+/** The operators that have weights: what is called a layer here. */
+const layerOperators = new Set(["Conv", "Gemm", "MatMul", "ConvTranspose"]);
+/** The modules after which torch's eager mode observes. */
+const moduleOperators = new Set([...layerOperators, "BatchNormalization", "Relu", "Add"]);
+
+/** The name of a quantizer's parameter among the network's. */
+export function siteParameter(site: string, parameter: string): string {
+  return `${site}.${parameter}`;
+}
+
+/** The name of an observer's state among the network's parameters. */
+export function siteObserverState(site: string, state: string): string {
+  return `${site}.observer.${state}`;
+}
+
+/**
+ * The network with its quantizers. Weight parameters get their initial values here; those of activations that no
+ * observer drives need a batch: see initializeActivations.
+ *
+ * @throws ConfigError when the configuration contradicts itself for a tensor, or there is nothing to quantize.
+ */
+export function quantize(network: Network, config: QuantizationConfig): QuantizedNetwork {
+  const insertion = new Insertion(network, config);
+  return insertion.run();
+}
+
+/** The state of one run over the graph. */
+class Insertion {
+  readonly #network: Network;
+  readonly #config: QuantizationConfig;
+  readonly #builder: GraphBuilder;
+  readonly #map: ValueMap = new Map();
+  readonly #sites: QuantizerSite[] = [];
+  readonly #added: Parameter[] = [];
+  readonly #layers: readonly Node[];
+  readonly #nonNegative: ReadonlySet<Value>;
+  readonly #weights: ReadonlyMap<string, Parameter>;
+  /** Quantized form of an activation, by old value and the quantization that was asked for. */
+  readonly #quantized = new Map<string, Value>();
+
+  constructor(network: Network, config: QuantizationConfig) {
+    this.#network = network;
+    this.#config = config;
+    this.#builder = newBuilder(network.graph.name);
+    this.#layers = network.graph.nodes.filter((node) => layerOperators.has(node.op));
+    this.#nonNegative = nonNegativeValues(network.graph);
+    this.#weights = new Map(network.parameters.map((parameter) => [parameter.name, parameter]));
+    if (this.#layers.length === 0) {
+      throw new ConfigError("the network has no layer to quantize", {
+        where: `network "${network.name}"`,
+        remedy: `Layers are the operators ${[...layerOperators].join(", ")}.`,
+      });
+    }
+  }
+
+  run(): QuantizedNetwork {
+    const { graph } = this.#network;
+    for (const input of graph.inputs) this.#map.set(input, this.#builder.input(input.name, input.type));
+    if (this.#config.placement === "everyModule") this.#quantizeDataInputs();
+    copyNodes(graph, this.#builder, this.#map, (node, inputs) =>
+      this.#config.placement === "fused" ? this.#fused(node, inputs) : this.#everyModule(node, inputs),
+    );
+    for (const output of graph.outputs) this.#builder.output(output.name, mapped(this.#map, output.value));
+    return {
+      name: this.#network.name,
+      graph: this.#builder.finish(),
+      parameters: [...this.#network.parameters, ...this.#added],
+      sites: this.#sites,
+    };
+  }
+
+  #quantizeDataInputs(): void {
+    for (const input of dataInputs(this.#network)) {
+      const quantization = this.#activationOf(this.#layers[0]);
+      if (quantization === null) continue;
+      this.#map.set(input, this.#activation(input, mapped(this.#map, input), quantization, input.name));
+    }
+  }
+
+  #fused(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
+    if (node.op === "Add" && this.#config.residualBits !== null) return this.#residual(node, inputs);
+    if (!layerOperators.has(node.op)) return undefined;
+    const quantization = this.#activationOf(node);
+    const old = node.inputs[0];
+    const x = inputs[0];
+    const quantizedInput =
+      old === undefined || x === undefined || quantization === null
+        ? x
+        : this.#activation(old, x, quantization, `${node.name}.input`);
+    return copyNode(this.#builder, node, [quantizedInput, this.#weight(node, inputs[1]), ...inputs.slice(2)]);
+  }
+
+  #everyModule(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
+    if (!moduleOperators.has(node.op)) return undefined;
+    const isLayer = layerOperators.has(node.op);
+    const [y, ...rest] = copyNode(
+      this.#builder,
+      node,
+      isLayer ? [inputs[0], this.#weight(node, inputs[1]), ...inputs.slice(2)] : inputs,
+    );
+    const old = node.outputs[0];
+    const quantization = this.#activationOf(isLayer ? node : undefined);
+    if (y === undefined || old === undefined || quantization === null) return undefined;
+    return [this.#activation(old, y, quantization, `${node.name}.output`), ...rest];
+  }
+
+  /**
+   * At a residual addition the branch that ends in a convolution stays in its accumulator; the other one, the skip
+   * branch, is stored, so it is what has to have codes.
+   */
+  #residual(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
+    const bits = this.#config.residualBits;
+    const { activation } = this.#config;
+    if (bits === null || activation === null || node.inputs.length !== 2) return undefined;
+    if (node.inputs.some((value) => value === undefined || this.#weights.has(value.name))) return undefined;
+    const skip = skipBranch(this.#network.graph, node);
+    const old = node.inputs[skip];
+    const value = inputs[skip];
+    if (old === undefined || value === undefined) return undefined;
+    const { quantMin: _low, quantMax: _high, reduceRange: _halved, ...rest } = activation;
+    const quantization: TensorQuantization = { ...rest, bits };
+    const quantizedSkip = this.#activation(old, value, quantization, `${node.name}.skip`);
+    return copyNode(
+      this.#builder,
+      node,
+      inputs.map((input, index) => (index === skip ? quantizedSkip : input)),
+    );
+  }
+
+  /** The quantization of a layer's activations, with the first and last layer's own bits. */
+  #activationOf(layer: Node | undefined): TensorQuantization | null {
+    return this.#withLayerBits(this.#config.activation, layer, "activationBits");
+  }
+
+  #withLayerBits(
+    quantization: TensorQuantization | null,
+    layer: Node | undefined,
+    key: "weightBits" | "activationBits",
+  ): TensorQuantization | null {
+    if (quantization === null || layer === undefined) return quantization;
+    const isFirst = layer === this.#layers[0];
+    const isLast = layer === this.#layers.at(-1);
+    const rule = isFirst ? this.#config.firstLayer : isLast ? this.#config.lastLayer : "same";
+    if (rule === "same") return quantization;
+    if (rule === "float") return null;
+    const { quantMin: _low, quantMax: _high, ...rest } = quantization;
+    return { ...rest, bits: rule[key] };
+  }
+
+  #weight(layer: Node, value: Value | undefined): Value | undefined {
+    const parameter = value === undefined ? undefined : this.#weights.get(value.name);
+    const quantization = this.#withLayerBits(this.#config.weight, layer, "weightBits");
+    if (value === undefined || parameter === undefined || quantization === null) return value;
+    const site = `${parameter.name}.quantizer`;
+    const existing = this.#quantized.get(site);
+    if (existing !== undefined) return existing;
+    const oriented = { ...quantization, channelAxis: quantization.channelAxis ?? outputAxis(layer) };
+    const spec = resolveQuantizer(oriented, { name: parameter.name, type: value.type, nonNegative: false });
+    const result = this.#insert(site, "weight", layer.name, value, spec, parameter.value);
+    this.#quantized.set(site, result);
+    return result;
+  }
+
+  #activation(old: Value, value: Value, quantization: TensorQuantization, place: string): Value {
+    const nonNegative = this.#nonNegative.has(old);
+    const key = `${old.id}|${JSON.stringify(quantization)}`;
+    const existing = this.#quantized.get(key);
+    if (existing !== undefined) return existing;
+    const spec = resolveQuantizer(quantization, { name: place, type: value.type, nonNegative });
+    const result = this.#insert(`${place}.quantizer`, "activation", place, value, spec, undefined);
+    this.#quantized.set(key, result);
+    return result;
+  }
+
+  #insert(
+    site: string,
+    kind: QuantizerSite["kind"],
+    layer: string,
+    value: Value,
+    spec: QuantizerSpec,
+    sample: Tensor | undefined,
+  ): Value {
+    const definition = quantizerNamed(spec.quantizer);
+    const initial =
+      sample === undefined || spec.observer !== undefined ? undefined : definition.initialize(spec, sample);
+    const inputs: Record<string, Value> = {};
+    const names: string[] = [];
+    const keep = (parameter: Parameter): Value => {
+      names.push(parameter.name);
+      this.#added.push(parameter);
+      const { dtype, shape } = parameter.value;
+      return this.#builder.input(parameter.name, { dtype, shape });
+    };
+    for (const { name, shape, trainable, minimum } of definition.parameters(spec, value.type)) {
+      const start = initial?.get(name) ?? filled(shape, name === "zero_point" ? 0 : 1);
+      inputs[name] = keep({
+        name: siteParameter(site, name),
+        role: "quantizer",
+        trainable,
+        value: start,
+        ...(minimum === undefined ? {} : { minimum }),
+      });
+    }
+    if (spec.observer !== undefined) {
+      for (const state of observerNamed(spec.observer.observer).state(spec, value.type)) {
+        keep({
+          name: siteObserverState(site, state.name),
+          role: "observer",
+          trainable: false,
+          value: state.initial,
+        });
+      }
+    }
+    const result = fakeQuantize(this.#builder, value, spec, inputs, site);
+    this.#sites.push({ name: site, kind, layer, spec, parameters: names });
+    return result;
+  }
+}
+
+/** The axis of a layer's weight that counts its output channels. */
+function outputAxis(layer: Node): number {
+  if (layer.op === "Conv") return 0;
+  if (layer.op === "Gemm") return layer.attributes.transB === 1 ? 0 : 1;
+  return 1;
+}
+
+/** Which input of a residual addition is the skip branch: the one that does not end in this block's last layer. */
+function skipBranch(graph: Graph, node: Node): 0 | 1 {
+  const [first, second] = node.inputs;
+  const position = (value: Value | undefined): number =>
+    graph.nodes.findIndex((candidate) => value !== undefined && candidate.outputs.includes(value));
+  const madeByLayer = (value: Value | undefined): boolean => {
+    const maker = graph.nodes[position(value)];
+    return maker !== undefined && (layerOperators.has(maker.op) || maker.op === "BatchNormalization");
+  };
+  if (madeByLayer(first) !== madeByLayer(second)) return madeByLayer(first) ? 1 : 0;
+  return position(first) > position(second) ? 1 : 0;
+}
+
+/** One line for each site, for prints and tests: name, codes, type of the tensor. */
+export function showSites(network: QuantizedNetwork): string {
+  const types = new Map(network.graph.nodes.map((node) => [node.name, node.outputs[0]?.type]));
+  return network.sites
+    .map(({ name, spec }) => {
+      const type = types.get(name);
+      const where = spec.channelAxis === undefined ? "per tensor" : `per channel ${spec.channelAxis}`;
+      return `${name} ${type === undefined ? "" : showType(type)} ${spec.quantizer} ${spec.quantMin}..${spec.quantMax} ${where}`;
+    })
+    .join("\n");
+}

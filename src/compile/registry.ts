@@ -1,0 +1,20 @@
+/** Every operator that the compiler works with: the standard ones, our own, and the engine's blocked ones. */
+import type { GraphBuilder } from "../graph/graph.ts";
+import { blockedOperators } from "../ops/conv-blocked.ts";
+import { standardOperators } from "../ops/index.ts";
+import { builderFor, inferWith, makeRegistry, type OperatorRegistry } from "../ops/operator.ts";
+import { quantizerOperators } from "../quantizers/fake-quantize.ts";
+
+export const operators: OperatorRegistry = makeRegistry(
+  [...standardOperators.values()],
+  blockedOperators,
+  quantizerOperators,
+);
+
+/** Type inference over every operator of the compiler. */
+export const inferTypes = inferWith(operators);
+
+/** A builder that knows every operator of the compiler. */
+export function newBuilder(name: string): GraphBuilder {
+  return builderFor(operators, name);
+}

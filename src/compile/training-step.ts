@@ -1,0 +1,173 @@
+/**
+ * The training step as one graph: forward, loss, backward, optimizer, running statistics and metrics. State comes in
+ * as inputs and goes out as outputs `next.<name>`; nothing else crosses but the batch, a few scalars, the loss and the
+ * network's outputs.
+ */
+import { GraphError } from "../errors.ts";
+import type { Graph, GraphBuilder, Value } from "../graph/graph.ts";
+import { dataInputs, type Network, type Parameter, type ParameterRole } from "../graph/network.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { maximum } from "../ops/elementwise.ts";
+import { crossEntropy, meanSquaredError } from "../ops/loss.ts";
+import { bindBatch } from "./bind-batch.ts";
+import { differentiate } from "./differentiate.ts";
+import { addForward, type ForwardMode } from "./forward.ts";
+import { addImageInput, type ImageInput } from "./input.ts";
+import { type OptimizerConfig, optimizerFor } from "./optimizer.ts";
+import { newBuilder, operators } from "./registry.ts";
+
+/** Parameters that share a learning rate. */
+export type ParameterGroup = "weights" | "normalization" | "quantizers";
+
+export const parameterGroups: readonly ParameterGroup[] = ["weights", "normalization", "quantizers"];
+
+export type LossConfig =
+  | { readonly name: "crossEntropy"; readonly labelSmoothing: number }
+  | { readonly name: "meanSquaredError" };
+
+export interface TrainingStepConfig {
+  readonly batchSize: number;
+  readonly input: ImageInput;
+  readonly loss: LossConfig;
+  readonly optimizer: OptimizerConfig;
+  readonly weightDecay: Readonly<Record<ParameterGroup, number>>;
+  readonly mode: ForwardMode;
+}
+
+export interface StateTensor {
+  readonly name: string;
+  readonly initial: Tensor;
+}
+
+/** A job for the engine: its graph, and what is fed to it and kept between runs. */
+export interface TrainingStep {
+  readonly graph: Graph;
+  readonly state: readonly StateTensor[];
+  /** Names of the scalar inputs, besides the batch: learning rates and the optimizer's own. */
+  readonly scalars: readonly string[];
+  readonly dataInput: Value;
+  readonly targetInput: Value;
+}
+
+/** The input that holds a group's learning rate. */
+export function learningRateInput(group: ParameterGroup): string {
+  return `learning_rate.${group}`;
+}
+
+/** The group that a parameter belongs to. */
+export function groupOf(role: ParameterRole): ParameterGroup {
+  if (role === "quantizer") return "quantizers";
+  return role === "normalization-scale" || role === "normalization-bias" ? "normalization" : "weights";
+}
+
+/** The name under which the optimizer's state of a parameter is kept. */
+export function optimizerStateName(parameter: string, state: string): string {
+  return `optimizer.${parameter}.${state}`;
+}
+
+/** @throws GraphError when nothing is trainable, or the network has not exactly one data input and one output. */
+export function buildTrainingStep(source: Network, config: TrainingStepConfig): TrainingStep {
+  const network = bindBatch(source, config.batchSize);
+  const builder = newBuilder(`${network.name} training step`);
+  const { value: images, input: dataInput } = addImageInput(builder, singleDataInput(network), config.input);
+  const inputs = new Map<string, Value>([[singleDataInput(network).name, images]]);
+  const state: StateTensor[] = [];
+  const keep = (name: string, initial: Tensor): Value => {
+    state.push({ name, initial });
+    return builder.input(name, { dtype: initial.dtype, shape: initial.shape });
+  };
+  for (const parameter of network.parameters) inputs.set(parameter.name, keep(parameter.name, parameter.value));
+
+  const forward = addForward(builder, network, inputs, config.mode);
+  const [prediction] = forward.outputs.values();
+  if (prediction === undefined || forward.outputs.size !== 1) {
+    throw new GraphError(`training needs one output, the network has ${forward.outputs.size}`, {
+      where: `network "${network.name}"`,
+    });
+  }
+  const { loss, targetInput } = addLoss(builder, prediction, config.loss);
+
+  const trained = network.parameters.filter((parameter) => isTrained(parameter, config.mode));
+  const wanted = trained.map((parameter) => valueOf(inputs, parameter));
+  const gradients = differentiate(builder, operators, builder.nodes, loss, wanted);
+  if (gradients.size === 0)
+    throw new GraphError("no trainable parameter reaches the loss", { where: `network "${network.name}"` });
+
+  const scalars = new Map<string, Value>();
+  const scalarInput = (name: string): Value => {
+    const known = scalars.get(name) ?? builder.input(name, { dtype: "float32", shape: [] });
+    scalars.set(name, known);
+    return known;
+  };
+  const next = new Map<string, Value>(forward.updates);
+  const optimizer = optimizerFor(config.optimizer);
+  const optimizerScalars = Object.fromEntries(
+    Object.keys(optimizer.scalars(1)).map((name) => [name, scalarInput(name)]),
+  );
+  for (const parameter of trained) {
+    const value = valueOf(inputs, parameter);
+    const gradient = gradients.get(value);
+    if (gradient === undefined) continue;
+    const group = groupOf(parameter.role);
+    const own = Object.entries(optimizer.init(value.type)).map(([name, initial]) => ({
+      name,
+      value: keep(optimizerStateName(parameter.name, name), initial),
+    }));
+    const result = optimizer.update(builder, {
+      parameter: value,
+      gradient,
+      state: Object.fromEntries(own.map(({ name, value }) => [name, value])),
+      learningRate: scalarInput(learningRateInput(group)),
+      weightDecay: config.weightDecay[group],
+      scalars: optimizerScalars,
+    });
+    const bounded =
+      parameter.minimum === undefined ? result.parameter : maximum(builder, result.parameter, parameter.minimum);
+    next.set(parameter.name, bounded);
+    for (const [name, value] of Object.entries(result.state)) next.set(optimizerStateName(parameter.name, name), value);
+  }
+
+  builder.output("loss", loss);
+  builder.output("prediction", prediction);
+  const changed = state.filter(({ name }) => next.has(name));
+  for (const { name } of changed) {
+    const value = next.get(name);
+    if (value !== undefined) builder.output(nextName(name), value);
+  }
+  return { graph: builder.finish(), state, scalars: [...scalars.keys()], dataInput, targetInput };
+}
+
+/** The output that carries a state tensor's next value. */
+export function nextName(state: string): string {
+  return `next.${state}`;
+}
+
+function isTrained(parameter: Parameter, mode: ForwardMode): boolean {
+  return parameter.trainable && (mode.fakeQuantize || parameter.role !== "quantizer");
+}
+
+function valueOf(inputs: ReadonlyMap<string, Value>, parameter: Parameter): Value {
+  const value = inputs.get(parameter.name);
+  if (value === undefined) throw new GraphError(`no input for parameter "${parameter.name}"`);
+  return value;
+}
+
+/** The network's one data input. @throws GraphError when there are more. */
+export function singleDataInput(network: Network): Value {
+  const [input, ...others] = dataInputs(network);
+  if (input === undefined || others.length > 0) {
+    throw new GraphError(`one data input is needed, the network has ${others.length + (input === undefined ? 0 : 1)}`, {
+      where: `network "${network.name}"`,
+    });
+  }
+  return input;
+}
+
+function addLoss(builder: GraphBuilder, prediction: Value, config: LossConfig): { loss: Value; targetInput: Value } {
+  if (config.name === "meanSquaredError") {
+    const targetInput = builder.input("targets", prediction.type);
+    return { loss: meanSquaredError(builder, prediction, targetInput), targetInput };
+  }
+  const targetInput = builder.input("targets", { dtype: "int64", shape: [prediction.type.shape[0] ?? 0] });
+  return { loss: crossEntropy(builder, prediction, targetInput, config.labelSmoothing), targetInput };
+}

@@ -1,0 +1,168 @@
+/**
+ * The order in which samples are seen.
+ *
+ * A training batch is a pure function of (seed, epoch, step): nothing is carried from batch to batch, so a run resumed at
+ * any step sees what an uninterrupted run would have seen. Evaluation goes through the samples in order.
+ */
+import { ConfigError } from "../errors.ts";
+import { type Augmentation, augmentSamples, checkAugmentation, isAugmenting } from "./augment.ts";
+import { allocateBatch, type Batch, type Dataset } from "./dataset.ts";
+import { randomStream } from "./random.ts";
+
+/** How training batches are made. */
+export interface TrainingBatchOptions extends Augmentation {
+  readonly seed: number;
+  readonly batchSize: number;
+}
+
+/** The training batches of every epoch, in any order of asking. */
+export interface TrainingBatches {
+  readonly batchSize: number;
+  /** ⌊count / batchSize⌋: the samples that do not fill a batch sit out this epoch, others the next. */
+  readonly stepsPerEpoch: number;
+  /** The numbers of the samples in a batch: a view that the next epochs leave alone. @throws ConfigError as `read`. */
+  indices(epoch: number, step: number): Int32Array;
+  /**
+   * Fills the buffers with batch `step` (0..stepsPerEpoch-1) of `epoch` (0 upward), augmented.
+   *
+   * @throws ConfigError when there is no such batch or the buffers do not fit.
+   */
+  read(epoch: number, step: number, into: Batch): void;
+  /** Makes a coming `read` ready where the data set streams; resolves at once where it does not. */
+  prefetch(epoch: number, step: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The batches that show every sample once, in order. */
+export interface EvaluationBatches {
+  readonly batchSize: number;
+  /** ⌈count / batchSize⌉ */
+  readonly stepCount: number;
+  /**
+   * Fills the buffers with batch `step` (0..stepCount-1), and returns how many of its samples count. The last batch is
+   * filled up with its own last sample, whose values an observer has seen anyway.
+   *
+   * @throws ConfigError when there is no such batch or the buffers do not fit.
+   */
+  read(step: number, into: Batch): number;
+  /** Makes a coming `read` ready where the data set streams; resolves at once where it does not. */
+  prefetch(step: number, signal?: AbortSignal): Promise<void>;
+}
+
+/**
+ * Shuffled, augmented batches; the last ones that would not be full are dropped.
+ *
+ * @example
+ * const batches = trainingBatches(train, { seed: 1, batchSize: 128, cropPadding: 4, horizontalFlip: true });
+ * const buffers = allocateBatch(train, batches.batchSize);
+ * batches.read(epoch, step, buffers);
+ * @throws ConfigError when the batch is larger than the data, or the augmentation does not fit the samples.
+ */
+export function trainingBatches(dataset: Dataset, options: TrainingBatchOptions): TrainingBatches {
+  const { seed, batchSize } = options;
+  const where = `data set "${dataset.name}"`;
+  checkBatchSize(batchSize, where);
+  if (batchSize > dataset.count) {
+    throw new ConfigError(`a batch of ${batchSize} is larger than the data, which has ${dataset.count} samples`, {
+      where,
+      remedy: `Set the batch size to ${dataset.count} or less, or load more data.`,
+    });
+  }
+  checkAugmentation(options, dataset.sampleShape);
+  const stepsPerEpoch = Math.floor(dataset.count / batchSize);
+  const orderOf = recentOrders(dataset.count, seed);
+  const original = isAugmenting(options) ? allocateBatch(dataset, batchSize) : undefined;
+
+  const indices = (epoch: number, step: number) => {
+    checkPosition("epoch", epoch, Number.MAX_SAFE_INTEGER, where);
+    checkPosition("step", step, stepsPerEpoch, where);
+    return orderOf(epoch).subarray(step * batchSize, (step + 1) * batchSize);
+  };
+  return {
+    batchSize,
+    stepsPerEpoch,
+    indices,
+    read(epoch, step, into) {
+      const chosen = indices(epoch, step);
+      if (original === undefined) {
+        dataset.readBatch(chosen, into);
+        return;
+      }
+      const raw: Batch = { samples: original.samples, targets: into.targets };
+      checkBuffer(raw, into, where);
+      dataset.readBatch(chosen, raw);
+      augmentSamples(raw.samples, into.samples, batchSize, dataset.sampleShape, options, {
+        crop: randomStream(seed, "crop", epoch, step),
+        flip: randomStream(seed, "flip", epoch, step),
+      });
+    },
+    async prefetch(epoch, step, signal) {
+      await dataset.prefetch?.(indices(epoch, step), signal);
+    },
+  };
+}
+
+/** Batches in order, the last one filled up. @throws ConfigError when the batch size is not a positive integer. */
+export function evaluationBatches(dataset: Dataset, batchSize: number): EvaluationBatches {
+  const where = `data set "${dataset.name}"`;
+  checkBatchSize(batchSize, where);
+  const stepCount = Math.ceil(dataset.count / batchSize);
+  const indices = (step: number) => {
+    checkPosition("step", step, stepCount, where);
+    return Int32Array.from({ length: batchSize }, (_, i) => Math.min(step * batchSize + i, dataset.count - 1));
+  };
+  return {
+    batchSize,
+    stepCount,
+    read(step, into) {
+      dataset.readBatch(indices(step), into);
+      return Math.min(batchSize, dataset.count - step * batchSize);
+    },
+    async prefetch(step, signal) {
+      await dataset.prefetch?.(indices(step), signal);
+    },
+  };
+}
+
+/** Permutations by epoch; two are kept, as the end of one epoch already prefetches the start of the next. */
+function recentOrders(count: number, seed: number): (epoch: number) => Int32Array {
+  const kept = new Map<number, Int32Array>();
+  return (epoch) => {
+    let order = kept.get(epoch);
+    if (order === undefined) {
+      order = randomStream(seed, "shuffle", epoch).permutation(count);
+      for (const oldest of kept.keys()) {
+        if (kept.size < 2) break;
+        kept.delete(oldest);
+      }
+      kept.set(epoch, order);
+    }
+    return order;
+  };
+}
+
+function checkBatchSize(batchSize: number, where: string): void {
+  if (Number.isSafeInteger(batchSize) && batchSize > 0) return;
+  throw new ConfigError(`a batch size of ${batchSize} is not possible`, {
+    where,
+    remedy: "Set the batch size to a whole number above 0.",
+  });
+}
+
+function checkPosition(what: string, value: number, end: number, where: string): void {
+  if (Number.isSafeInteger(value) && value >= 0 && value < end) return;
+  throw new ConfigError(`there is no ${what} ${value}: it must be a whole number from 0 to ${end - 1}`, { where });
+}
+
+/** The data set checks the buffer that it fills; this is for the one that the augmented samples go to. */
+function checkBuffer(raw: Batch, into: Batch, where: string): void {
+  if (
+    into.samples instanceof Uint8Array === raw.samples instanceof Uint8Array &&
+    into.samples.length >= raw.samples.length
+  ) {
+    return;
+  }
+  throw new ConfigError(
+    `a batch needs a ${raw.samples.constructor.name} of ${raw.samples.length} elements, got a ${into.samples.constructor.name} of ${into.samples.length}`,
+    { where, remedy: "Make the buffers with allocateBatch." },
+  );
+}

@@ -1,0 +1,360 @@
+/**
+ * What a network is: a graph in static single assignment form.
+ *
+ * A value has one maker (a node, the graph's input, or a constant), an element type and a static shape. A graph is data;
+ * only {@link GraphBuilder} has a life, and it ends with `finish()`.
+ */
+import { GraphError } from "../errors.ts";
+import { float32Scalar, type Tensor } from "./tensor.ts";
+import { showType, type TensorType } from "./types.ts";
+
+/**
+ * A node's attribute. A bare number (or list of numbers) is an integer, as in ONNX; floats say so, because ONNX
+ * distinguishes `1` from `1.0` and an attribute of the wrong kind is refused by the engine.
+ */
+export type Attribute =
+  | number
+  | string
+  | readonly number[]
+  | { readonly float: number }
+  | { readonly floats: readonly number[] }
+  | { readonly strings: readonly string[] }
+  | { readonly tensor: Tensor }
+  | { readonly graph: Graph };
+
+export type Attributes = Readonly<Record<string, Attribute>>;
+
+/** The standard ONNX operators have the empty domain. */
+export const onnxDomain = "";
+/** Operators of our own, which keep their meaning until they are lowered. */
+export const subbyteDomain = "subbyte";
+
+export interface Value {
+  /** Unique within the process; equal ids mean the same value. */
+  readonly id: number;
+  /** A name for people; the writer makes names unique. */
+  readonly name: string;
+  readonly type: TensorType;
+}
+
+export interface Node {
+  readonly op: string;
+  readonly domain: string;
+  readonly name: string;
+  /** `undefined` stands for an optional input that was left out. */
+  readonly inputs: readonly (Value | undefined)[];
+  readonly outputs: readonly Value[];
+  readonly attributes: Attributes;
+}
+
+export interface GraphOutput {
+  readonly name: string;
+  readonly value: Value;
+}
+
+export interface Graph {
+  readonly name: string;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly GraphOutput[];
+  /** In an order in which every value is made before it is used. */
+  readonly nodes: readonly Node[];
+  readonly constants: ReadonlyMap<Value, Tensor>;
+}
+
+/** What an operator's type rule is told: the types, the attributes, and which inputs are known constants. */
+export interface OperatorCall {
+  readonly op: string;
+  readonly domain: string;
+  readonly name: string;
+  readonly inputs: readonly (TensorType | undefined)[];
+  readonly constants: readonly (Tensor | undefined)[];
+  readonly attributes: Attributes;
+  /** Number of outputs asked for, where an operator has a variable number of them. */
+  readonly outputCount: number | undefined;
+}
+
+/** Gives the output types of a node, or throws a GraphError or UnsupportedError that names it. */
+export type InferTypes = (call: OperatorCall) => readonly TensorType[];
+
+export interface NodeOptions {
+  readonly domain?: string;
+  readonly name?: string;
+  /** Names of the outputs, for people. */
+  readonly outputNames?: readonly string[];
+  readonly outputCount?: number;
+}
+
+let nextValueId = 0;
+
+/** Makes a value without a maker: for the builder and the ONNX reader only. */
+export function makeValue(name: string, type: TensorType): Value {
+  return { id: nextValueId++, name, type };
+}
+
+/**
+ * Builds a graph node by node; types are inferred as nodes are added, so a mistake is reported at the node that made it.
+ *
+ * Nodes are pure, so a node equal to an earlier one (same operator, attributes and inputs) is not added again: its
+ * values are returned. Passes rely on this to share work between a forward and a backward expansion.
+ */
+export class GraphBuilder {
+  readonly name: string;
+  readonly #infer: InferTypes;
+  readonly #inputs: Value[] = [];
+  readonly #outputs: GraphOutput[] = [];
+  readonly #nodes: Node[] = [];
+  readonly #constants = new Map<Value, Tensor>();
+  readonly #smallConstants = new Map<string, Value>();
+  readonly #known = new Map<string, readonly Value[]>();
+  readonly #makers = new Map<Value, Node>();
+  #scope = "";
+
+  constructor(name: string, infer: InferTypes) {
+    this.name = name;
+    this.#infer = infer;
+  }
+
+  /** Adds an input of the graph. @throws GraphError when the name is taken. */
+  input(name: string, type: TensorType): Value {
+    if (this.#inputs.some((value) => value.name === name)) {
+      throw new GraphError(`the graph has an input "${name}" already`, { where: `graph "${this.name}"` });
+    }
+    const value = makeValue(name, type);
+    this.#inputs.push(value);
+    return value;
+  }
+
+  /** A constant. Small equal tensors share one value, so that nodes which differ only in a copy of it are merged. */
+  constant(tensor: Tensor, name = "constant"): Value {
+    const key = tensor.data.length <= 64 ? constantKey(tensor) : undefined;
+    const known = key === undefined ? undefined : this.#smallConstants.get(key);
+    if (known !== undefined) return known;
+    const value = makeValue(name, { dtype: tensor.dtype, shape: tensor.shape });
+    this.#constants.set(value, tensor);
+    if (key !== undefined) this.#smallConstants.set(key, value);
+    return value;
+  }
+
+  /** A float32 scalar constant. */
+  scalar(number: number): Value {
+    return this.constant(float32Scalar(number), `c${number}`);
+  }
+
+  /** Adds a node and returns its outputs. @throws GraphError when its inputs do not fit the operator. */
+  node(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes = {},
+    options: NodeOptions = {},
+  ): readonly Value[] {
+    const domain = options.domain ?? onnxDomain;
+    const key = nodeKey(op, domain, inputs, attributes, options.outputCount);
+    const known = key === undefined ? undefined : this.#known.get(key);
+    if (known !== undefined) return known;
+    const name = this.#scope + (options.name ?? `${op}_${this.#nodes.length}`);
+    const types = this.#infer({
+      op,
+      domain,
+      name,
+      inputs: inputs.map((value) => value?.type),
+      constants: inputs.map((value) => (value === undefined ? undefined : this.#constants.get(value))),
+      attributes,
+      outputCount: options.outputCount,
+    });
+    const outputs = types.map((type, i) =>
+      makeValue(options.outputNames?.[i] ?? (i === 0 ? name : `${name}_${i}`), type),
+    );
+    const node: Node = { op, domain, name, inputs, outputs, attributes };
+    this.#nodes.push(node);
+    for (const output of outputs) this.#makers.set(output, node);
+    if (key !== undefined) this.#known.set(key, outputs);
+    return outputs;
+  }
+
+  /** Adds a node with one output. */
+  one(
+    op: string,
+    inputs: readonly (Value | undefined)[],
+    attributes: Attributes = {},
+    options: NodeOptions = {},
+  ): Value {
+    const [value] = this.node(op, inputs, attributes, options);
+    if (value === undefined) throw new GraphError(`${op} made no output`, { where: `graph "${this.name}"` });
+    return value;
+  }
+
+  /** Prefixes the names of the nodes that `body` adds: `layer1/conv/...`. */
+  scope<Result>(name: string, body: () => Result): Result {
+    const outer = this.#scope;
+    this.#scope = `${outer}${name}/`;
+    try {
+      return body();
+    } finally {
+      this.#scope = outer;
+    }
+  }
+
+  output(name: string, value: Value): void {
+    if (this.#outputs.some((output) => output.name === name)) {
+      throw new GraphError(`the graph has an output "${name}" already`, { where: `graph "${this.name}"` });
+    }
+    this.#outputs.push({ name, value });
+  }
+
+  /** The nodes added so far, in order. */
+  get nodes(): readonly Node[] {
+    return this.#nodes;
+  }
+
+  /** The tensor behind a constant value, or undefined. */
+  constantOf(value: Value): Tensor | undefined {
+    return this.#constants.get(value);
+  }
+
+  /** The node that made a value, or undefined for inputs and constants. */
+  makerOf(value: Value): Node | undefined {
+    return this.#makers.get(value);
+  }
+
+  /** The graph as built, without the nodes and constants that no output needs. */
+  finish(): Graph {
+    return withoutUnused({
+      name: this.name,
+      inputs: this.#inputs,
+      outputs: this.#outputs,
+      nodes: this.#nodes,
+      constants: this.#constants,
+    });
+  }
+}
+
+/** Drops nodes and constants that no output depends on; inputs stay, because they are the graph's interface. */
+export function withoutUnused(graph: Graph): Graph {
+  const needed = new Set<Value>(graph.outputs.map((output) => output.value));
+  const nodes: Node[] = [];
+  for (let i = graph.nodes.length - 1; i >= 0; i--) {
+    const node = graph.nodes[i];
+    if (node === undefined || !node.outputs.some((value) => needed.has(value))) continue;
+    nodes.push(node);
+    for (const input of node.inputs) if (input !== undefined) needed.add(input);
+    for (const captured of capturedValues(node)) needed.add(captured);
+  }
+  nodes.reverse();
+  return { ...graph, nodes, constants: new Map([...graph.constants].filter(([value]) => needed.has(value))) };
+}
+
+/** The values of the outer graph that the subgraphs of a node (If, Loop, Scan) refer to. */
+export function capturedValues(node: Node): Value[] {
+  const captured: Value[] = [];
+  for (const attribute of Object.values(node.attributes)) {
+    if (typeof attribute !== "object" || !("graph" in attribute)) continue;
+    const { graph } = attribute;
+    const own = new Set<Value>([...graph.inputs, ...graph.constants.keys(), ...graph.nodes.flatMap((n) => n.outputs)]);
+    for (const inner of graph.nodes) {
+      for (const value of [...inner.inputs, ...capturedValues(inner)]) {
+        if (value !== undefined && !own.has(value)) captured.push(value);
+      }
+    }
+    for (const output of graph.outputs) if (!own.has(output.value)) captured.push(output.value);
+  }
+  return captured;
+}
+
+/** For each value, the nodes that read it, in order. */
+export function consumers(graph: Graph): Map<Value, Node[]> {
+  const readers = new Map<Value, Node[]>();
+  for (const node of graph.nodes) {
+    for (const value of new Set(node.inputs)) {
+      if (value === undefined) continue;
+      const list = readers.get(value);
+      if (list === undefined) readers.set(value, [node]);
+      else list.push(node);
+    }
+  }
+  return readers;
+}
+
+/** For each value made by a node, that node. */
+export function makers(graph: Graph): Map<Value, Node> {
+  return new Map(graph.nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
+}
+
+/** `Conv "layer1/conv1"`, as errors name a node. */
+export function showNode(node: { readonly op: string; readonly name: string }): string {
+  return `node ${node.op} "${node.name}"`;
+}
+
+function constantKey({ dtype, shape, data }: Tensor): string {
+  const elements: string[] = [];
+  for (const element of data) elements.push(Object.is(element, -0) ? "-0" : String(element));
+  return `${dtype}[${shape}]${JSON.stringify(elements)}`;
+}
+
+function nodeKey(
+  op: string,
+  domain: string,
+  inputs: readonly (Value | undefined)[],
+  attributes: Attributes,
+  outputCount: number | undefined,
+): string | undefined {
+  const parts: string[] = [domain, op, String(outputCount), inputs.map((value) => value?.id ?? "").join(",")];
+  for (const [name, attribute] of Object.entries(attributes).sort(([a], [b]) => (a < b ? -1 : 1))) {
+    if (typeof attribute === "object" && ("tensor" in attribute || "graph" in attribute)) return undefined;
+    parts.push(`${name}=${JSON.stringify(attribute, exactNumber)}`);
+  }
+  return parts.join("|");
+}
+
+/** JSON writes infinities and NaN as null and -0 as 0, which would make different attributes equal. */
+function exactNumber(_key: string, value: unknown): unknown {
+  return typeof value === "number" && (!Number.isFinite(value) || Object.is(value, -0))
+    ? `number ${1 / value}${value}`
+    : value;
+}
+
+/** Reads an integer attribute. @throws GraphError when it is absent without a fallback, or of another kind. */
+export function intAttribute(call: AttributeSource, name: string, fallback?: number): number {
+  const value = call.attributes[name];
+  if (typeof value === "number") return value;
+  if (value === undefined && fallback !== undefined) return fallback;
+  throw new GraphError(`attribute ${name} should be an integer`, { where: showNode(call) });
+}
+
+/** Reads a float attribute. @throws GraphError when it is absent without a fallback, or of another kind. */
+export function floatAttribute(call: AttributeSource, name: string, fallback?: number): number {
+  const value = call.attributes[name];
+  if (typeof value === "object" && "float" in value) return value.float;
+  if (value === undefined && fallback !== undefined) return fallback;
+  throw new GraphError(`attribute ${name} should be a float`, { where: showNode(call) });
+}
+
+/** Reads a list of integers. @throws GraphError when it is absent without a fallback, or of another kind. */
+export function intsAttribute(call: AttributeSource, name: string, fallback?: readonly number[]): readonly number[] {
+  const value = call.attributes[name];
+  if (isIntegerList(value)) return value;
+  if (value === undefined && fallback !== undefined) return fallback;
+  throw new GraphError(`attribute ${name} should be a list of integers`, { where: showNode(call) });
+}
+
+/** Reads a string attribute. @throws GraphError when it is absent without a fallback, or of another kind. */
+export function stringAttribute(call: AttributeSource, name: string, fallback?: string): string {
+  const value = call.attributes[name];
+  if (typeof value === "string") return value;
+  if (value === undefined && fallback !== undefined) return fallback;
+  throw new GraphError(`attribute ${name} should be a string`, { where: showNode(call) });
+}
+
+export interface AttributeSource {
+  readonly op: string;
+  readonly name: string;
+  readonly attributes: Attributes;
+}
+
+function isIntegerList(value: Attribute | undefined): value is readonly number[] {
+  return Array.isArray(value);
+}
+
+/** `Conv(float32[1,3,8,8], float32[4,3,3,3])`: a call as errors show it. */
+export function showCall(call: Pick<OperatorCall, "op" | "inputs">): string {
+  return `${call.op}(${call.inputs.map((type) => (type === undefined ? "-" : showType(type))).join(", ")})`;
+}

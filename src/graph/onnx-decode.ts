@@ -1,0 +1,36 @@
+/** Decodes the bytes of an ONNX file, and recognises the files that people mistake for one. */
+
+import { fromBinary } from "@bufbuild/protobuf";
+import { type ModelProto, ModelProtoSchema } from "onnx-buf";
+import { FileFormatError } from "../errors.ts";
+
+/** What to do about a file that breaks the rules of ONNX. */
+export const notOnnx = "Check that the file is an ONNX model and was copied whole.";
+
+/** Files that are mistaken for ONNX models, by how they begin. */
+const mistaken: readonly (readonly [start: string, what: string])[] = [
+  ["PK", "a zip archive (a PyTorch checkpoint?): export it with torch.onnx.export"],
+  ["version https://git-lfs", "a pointer to a file in Git LFS: fetch the file with git lfs pull"],
+  ["\x89HDF", "an HDF5 file (a Keras model?): convert it with tf2onnx"],
+  ["<", "a web page: download the file itself"],
+  ["{", "a JSON file"],
+];
+
+/** The decoded message. @throws FileFormatError when the bytes are something else or not all there. */
+export function decodeModel(bytes: Uint8Array, source: string): ModelProto {
+  const start = String.fromCharCode(...bytes.subarray(0, 32));
+  const other = mistaken.find(([prefix]) => start.startsWith(prefix));
+  if (other !== undefined) {
+    throw new FileFormatError(`this is not an ONNX model but ${other[1]}`, { where: source, remedy: notOnnx });
+  }
+  try {
+    return fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new FileFormatError(`the ${bytes.length} bytes are not a whole ONNX model (${reason})`, {
+      where: source,
+      remedy: notOnnx,
+      cause,
+    });
+  }
+}

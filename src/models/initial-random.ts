@@ -1,0 +1,7 @@
+/** Where the initial values of parameters come from: any source of uniform and normal numbers, as data/random.ts has. */
+export interface InitialRandom {
+  /** In [0, 1). */
+  uniform(): number;
+  /** Mean 0, deviation 1. */
+  normal(): number;
+}

@@ -1,0 +1,114 @@
+/**
+ * Builds networks layer by layer, with named and initialised parameters, in the manner of torch.nn.
+ *
+ * Initial values follow torchvision's ResNet: convolutions He-normal over the fan-out, BatchNormalization 1 and 0; and
+ * torch.nn.Linear: uniform within ±1/√(fan-in).
+ */
+import type { GraphBuilder, Value } from "../graph/graph.ts";
+import type { Network, Parameter, ParameterRole } from "../graph/network.ts";
+import { filled, float32Tensor, type Tensor } from "../graph/tensor.ts";
+import { elementCount, type Shape } from "../graph/types.ts";
+import { conv } from "../ops/conv.ts";
+import { standardOperators } from "../ops/index.ts";
+import { batchNormalization } from "../ops/normalization.ts";
+import { builderFor } from "../ops/operator.ts";
+import type { InitialRandom } from "./initial-random.ts";
+
+export interface ConvLayerOptions {
+  readonly kernel: number;
+  readonly stride?: number;
+  readonly padding?: number;
+  readonly groups?: number;
+  readonly bias?: boolean;
+}
+
+/** Collects a network's graph and parameters; ends with `finish`. */
+export class NetworkBuilder {
+  readonly builder: GraphBuilder;
+  readonly #name: string;
+  readonly #random: InitialRandom;
+  readonly #parameters: Parameter[] = [];
+
+  constructor(name: string, random: InitialRandom) {
+    this.#name = name;
+    this.#random = random;
+    this.builder = builderFor(standardOperators, name);
+  }
+
+  /** The data input; the batch size is bound later. */
+  input(name: string, sampleShape: Shape): Value {
+    return this.builder.input(name, { dtype: "float32", shape: [1, ...sampleShape] });
+  }
+
+  parameter(name: string, role: ParameterRole, value: Tensor, trainable = true): Value {
+    this.#parameters.push({ name, role, trainable, value });
+    return this.builder.input(name, { dtype: value.dtype, shape: value.shape });
+  }
+
+  /** A 2-D convolution, `name.weight` and `name.bias`. */
+  conv(name: string, x: Value, channels: number, options: ConvLayerOptions): Value {
+    const groups = options.groups ?? 1;
+    const inChannels = x.type.shape[1] ?? 0;
+    const shape = [channels, inChannels / groups, options.kernel, options.kernel];
+    const deviation = Math.sqrt(2 / ((channels * options.kernel ** 2) / groups));
+    const weight = this.parameter(`${name}.weight`, "weight", this.#normal(shape, deviation));
+    const bias = options.bias === true ? this.parameter(`${name}.bias`, "bias", filled([channels], 0)) : undefined;
+    const stride = options.stride ?? 1;
+    const padding = options.padding ?? 0;
+    return conv(
+      this.builder,
+      x,
+      weight,
+      bias,
+      { strides: [stride, stride], pads: [padding, padding, padding, padding], group: groups },
+      name,
+    );
+  }
+
+  /** BatchNormalization with torch's defaults (ε 1e-5, momentum 0.1, which ONNX writes as 0.9). */
+  batchNorm(name: string, x: Value): Value {
+    const channels = x.type.shape[1] ?? 0;
+    return batchNormalization(
+      this.builder,
+      x,
+      this.parameter(`${name}.weight`, "normalization-scale", filled([channels], 1)),
+      this.parameter(`${name}.bias`, "normalization-bias", filled([channels], 0)),
+      this.parameter(`${name}.running_mean`, "running-mean", filled([channels], 0), false),
+      this.parameter(`${name}.running_var`, "running-variance", filled([channels], 1), false),
+      { name },
+    );
+  }
+
+  relu(name: string, x: Value): Value {
+    return this.builder.one("Relu", [x], {}, { name });
+  }
+
+  /** A residual addition. */
+  add(name: string, x: Value, y: Value): Value {
+    return this.builder.one("Add", [x, y], {}, { name });
+  }
+
+  /** A fully connected layer on x[N,F], `name.weight`[out,F] and `name.bias`[out]. */
+  linear(name: string, x: Value, features: number): Value {
+    const inFeatures = x.type.shape[1] ?? 0;
+    const bound = 1 / Math.sqrt(inFeatures);
+    const weight = this.parameter(`${name}.weight`, "weight", this.#uniform([features, inFeatures], bound));
+    const bias = this.parameter(`${name}.bias`, "bias", this.#uniform([features], bound));
+    return this.builder.one("Gemm", [x, weight, bias], { transA: 0, transB: 1 }, { name });
+  }
+
+  finish(output: Value, outputName = "logits"): Network {
+    this.builder.output(outputName, output);
+    return { name: this.#name, graph: this.builder.finish(), parameters: this.#parameters };
+  }
+
+  #normal(shape: Shape, deviation: number): Tensor {
+    const data = Float32Array.from({ length: elementCount(shape) }, () => this.#random.normal() * deviation);
+    return float32Tensor(shape, data);
+  }
+
+  #uniform(shape: Shape, bound: number): Tensor {
+    const data = Float32Array.from({ length: elementCount(shape) }, () => (2 * this.#random.uniform() - 1) * bound);
+    return float32Tensor(shape, data);
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * What an observer is: the statistics it keeps, how a batch updates them, and the range it gives.
+ *
+ * One file for each observer implements {@link ObserverDefinition}; index.ts lists them. Observers run inside the
+ * training step: their state goes in and comes out with the rest.
+ */
+import type { GraphBuilder, Value } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import type { TensorType } from "../graph/types.ts";
+import type { QuantizerSpec } from "../quantizers/quantizer.ts";
+
+export interface ObserverState {
+  readonly name: string;
+  readonly initial: Tensor;
+}
+
+export type ObserverValues = Readonly<Record<string, Value>>;
+
+export interface ObserverContext {
+  readonly builder: GraphBuilder;
+  readonly spec: QuantizerSpec;
+  readonly x: Value;
+  /** The state before this batch. */
+  readonly state: ObserverValues;
+}
+
+export interface ObserverDefinition {
+  readonly name: string;
+  /** The state before anything was observed. */
+  state(spec: QuantizerSpec, type: TensorType): readonly ObserverState[];
+  /** The state after this batch. */
+  update(context: ObserverContext): ObserverValues;
+  /** The range that the state stands for, shaped like the quantizer's parameters. */
+  range(context: Omit<ObserverContext, "x">): { readonly min: Value; readonly max: Value };
+}

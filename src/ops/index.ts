@@ -1,0 +1,33 @@
+/** Every operator that subbyte knows, in one registry. */
+
+import { activationOperators } from "./activations.ts";
+import { castOperators } from "./cast.ts";
+import { comparisonOperators } from "./comparison.ts";
+import { convolutionOperators } from "./conv.ts";
+import { elementwiseOperators } from "./elementwise.ts";
+import { indexingOperators } from "./indexing.ts";
+import { matmulOperators } from "./matmul.ts";
+import { normalizationOperators } from "./normalization.ts";
+import { makeRegistry, type OperatorRegistry } from "./operator.ts";
+import { poolingOperators } from "./pool.ts";
+import { quantizeLinearOperators } from "./quantize-linear.ts";
+import { reduceOperators } from "./reduce.ts";
+import { shapeOperators } from "./shape-ops.ts";
+import { softmaxOperators } from "./softmax.ts";
+
+/** The operators of ONNX and subbyte's own; what a graph is built, differentiated and lowered with. */
+export const standardOperators: OperatorRegistry = makeRegistry(
+  elementwiseOperators,
+  comparisonOperators,
+  castOperators,
+  shapeOperators,
+  indexingOperators,
+  reduceOperators,
+  matmulOperators,
+  softmaxOperators,
+  activationOperators,
+  convolutionOperators,
+  poolingOperators,
+  normalizationOperators,
+  quantizeLinearOperators,
+);

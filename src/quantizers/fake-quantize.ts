@@ -1,0 +1,134 @@
+/**
+ * FakeQuantize as an operator: a node that names its quantizer. Its type rule is the identity; its forward and its
+ * gradient are asked of the quantizer when it is lowered.
+ */
+import { GraphError } from "../errors.ts";
+import {
+  type AttributeSource,
+  type GraphBuilder,
+  type Node,
+  showNode,
+  stringAttribute,
+  subbyteDomain,
+  type Value,
+} from "../graph/graph.ts";
+import { elementCount } from "../graph/types.ts";
+import { type GradientRule, type Lowering, type OperatorDefinition, requiredInput } from "../ops/operator.ts";
+import { reshape } from "../ops/shape-ops.ts";
+import { quantizerNamed } from "./index.ts";
+import { broadcastShape, type ParameterValues, type QuantizerContext, type QuantizerSpec } from "./quantizer.ts";
+
+/** Adds a FakeQuantize node. `parameters` holds every parameter of the spec's quantizer. */
+export function fakeQuantize(
+  builder: GraphBuilder,
+  x: Value,
+  spec: QuantizerSpec,
+  parameters: ParameterValues,
+  name?: string,
+): Value {
+  const inputs = quantizerNamed(spec.quantizer)
+    .parameters(spec, x.type)
+    .map((parameter) => parameters[parameter.name]);
+  return builder.one(
+    "FakeQuantize",
+    [x, ...inputs],
+    { spec: JSON.stringify(spec) },
+    { domain: subbyteDomain, ...(name === undefined ? {} : { name }) },
+  );
+}
+
+/** The spec that a FakeQuantize node carries. */
+export function specOf(source: AttributeSource): QuantizerSpec {
+  const spec: QuantizerSpec = JSON.parse(stringAttribute(source, "spec"));
+  return spec;
+}
+
+export function isFakeQuantize(node: Node): boolean {
+  return node.op === "FakeQuantize" && node.domain === subbyteDomain;
+}
+
+/** A node's tensor and parameters, shaped for the quantizer: groups become rows, parameters broadcast over x. */
+function quantizerContext(
+  context: Parameters<Lowering>[0],
+  x: Value,
+  parameterInputs: readonly (Value | undefined)[],
+): QuantizerContext {
+  const { builder, node, target } = context;
+  const spec = specOf(node);
+  const definition = quantizerNamed(spec.quantizer);
+  const rows = spec.groupSize === undefined ? x : intoRows(builder, x, spec.groupSize);
+  const shared: QuantizerSpec = spec.groupSize === undefined ? spec : { ...spec, channelAxis: 0 };
+  const parameters: Record<string, Value> = {};
+  definition.parameters(spec, x.type).forEach((parameter, index) => {
+    const value = parameterInputs[index];
+    if (value === undefined) {
+      throw new GraphError(`parameter "${parameter.name}" is missing`, { where: showNode(node) });
+    }
+    parameters[parameter.name] = reshape(
+      builder,
+      value,
+      broadcastShape(shared, value.type.shape, rows.type.shape.length),
+    );
+  });
+  return { builder, target, spec: shared, x: rows, parameters };
+}
+
+function intoRows(builder: GraphBuilder, x: Value, size: number): Value {
+  return reshape(builder, x, [elementCount(x.type.shape) / size, size]);
+}
+
+const lowerForward: Lowering = (context) => {
+  const x = context.input(0);
+  const inner = quantizerContext(context, x, context.inputs.slice(1));
+  const y = quantizerNamed(inner.spec.quantizer).forward(inner);
+  return [reshape(context.builder, y, x.type.shape)];
+};
+
+/** Only trained parameters get a gradient: one that follows an observer is a constant of the step, as in torch. */
+const gradientRule: GradientRule = (context) => {
+  const { builder, node } = context;
+  const spec = specOf(node);
+  const [dx, ...gradients] = builder.node(
+    "FakeQuantizeGrad",
+    [context.outputGradient(0), context.output(0), ...node.inputs],
+    node.attributes,
+    { domain: subbyteDomain },
+  );
+  const parameters = quantizerNamed(spec.quantizer).parameters(spec, context.input(0).type);
+  return [dx, ...gradients.map((gradient, index) => (parameters[index]?.trainable === true ? gradient : undefined))];
+};
+
+/** Inputs: dy, y, x, parameters. Outputs: dx, then a gradient for each parameter (zeros never: absent where untrained). */
+const lowerGradient: Lowering = (context) => {
+  const { builder } = context;
+  const x = context.input(2);
+  const inner = quantizerContext(context, x, context.inputs.slice(3));
+  const rows = (value: Value) =>
+    inner.spec.groupSize === undefined ? value : intoRows(builder, value, inner.spec.groupSize);
+  const definition = quantizerNamed(inner.spec.quantizer);
+  const gradients = definition.gradient({ ...inner, dy: rows(context.input(0)), y: rows(context.input(1)) });
+  const parameters = definition.parameters(specOf(context.node), x.type);
+  return [
+    reshape(builder, gradients.x, x.type.shape),
+    ...parameters.map((parameter) => {
+      const gradient = gradients.parameters[parameter.name];
+      return gradient === undefined ? undefined : reshape(builder, gradient, parameter.shape);
+    }),
+  ];
+};
+
+export const quantizerOperators: readonly OperatorDefinition[] = [
+  {
+    op: "FakeQuantize",
+    domain: subbyteDomain,
+    infer: (call) => [requiredInput(call, 0)],
+    gradient: gradientRule,
+    lower: lowerForward,
+  },
+  {
+    op: "FakeQuantizeGrad",
+    domain: subbyteDomain,
+    infer: (call) => call.inputs.slice(2).map((_, index) => requiredInput(call, index + 2)),
+    lower: lowerGradient,
+  },
+];

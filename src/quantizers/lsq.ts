@@ -1,0 +1,100 @@
+/**
+ * Learned step size quantization: Esser et al., "Learned Step Size Quantization", ICLR 2020 (arXiv 1902.08153).
+ *
+ * y = round(clip(x/s, Qn, Qp))·s (eq. 1–2). The gradient of x passes inside the range (eq. 5); that of s is
+ * Σ dy·(round(v) − v) inside and dy·Qn or dy·Qp outside (eq. 3), times g = 1/√(N·Qp) (section 2.2), N being the number
+ * of elements that share the step. Initial value: s = 2·mean|x|/√Qp (section 2.1).
+ *
+ * Options: `gradientScale` "lsq" (default: g as above) or "none" (1).
+ */
+
+import type { Value } from "../graph/graph.ts";
+import { float32Tensor } from "../graph/tensor.ts";
+import { elementCount } from "../graph/types.ts";
+import { clip } from "../ops/activations.ts";
+import { divide, multiply, reciprocal, round, subtract } from "../ops/elementwise.ts";
+import { reduceSum } from "../ops/reduce.ts";
+import { insideRange } from "./masks.ts";
+import {
+  parameterGroups,
+  parameterShape,
+  type QuantizerContext,
+  type QuantizerDefinition,
+  type QuantizerSpec,
+  sharedAxes,
+} from "./quantizer.ts";
+
+/** A step never falls to 0 or below it: the gradient would change its sign there. */
+const smallestStep = 1e-8;
+
+function stepOf(context: QuantizerContext): Value {
+  const step = context.parameters.scale;
+  if (step === undefined) throw new Error("the LSQ quantizer has no scale");
+  return step;
+}
+
+/** v = x/s */
+function quotient(context: QuantizerContext): Value {
+  return multiply(context.builder, context.x, reciprocal(context.builder, stepOf(context)));
+}
+
+/** 1 where Qn ≤ v ≤ Qp, as in the paper's own code (a clip whose gradient is 1 at its ends). */
+function insideMask(context: QuantizerContext): Value {
+  const { builder, spec } = context;
+  return insideRange(builder, quotient(context), {
+    low: spec.quantMin,
+    high: spec.quantMax,
+    nonNegative: spec.nonNegative === true,
+  });
+}
+
+/** g of section 2.2. A range without positive codes counts its lowest one. */
+export function lsqGradientScale(spec: QuantizerSpec, elements: number, groups: number): number {
+  if (spec.options.gradientScale === "none") return 1;
+  return 1 / Math.sqrt((elements / groups) * Math.max(spec.quantMax, 1));
+}
+
+/** s = 2·mean|x|/√Qp, never 0. */
+export function lsqInitialStep(spec: QuantizerSpec, row: Float32Array): number {
+  let sum = 0;
+  for (const value of row) sum += Math.abs(value);
+  const mean = row.length === 0 ? 0 : sum / row.length;
+  return Math.max((2 * mean) / Math.sqrt(Math.max(spec.quantMax, 1)), smallestStep);
+}
+
+export const lsq: QuantizerDefinition = {
+  name: "lsq",
+
+  parameters: (spec, type) => [
+    { name: "scale", shape: parameterShape(spec, type), trainable: true, minimum: smallestStep },
+  ],
+
+  initialize(spec, sample) {
+    const steps = parameterGroups(spec, sample).map((row) => lsqInitialStep(spec, row));
+    return new Map([["scale", float32Tensor(parameterShape(spec, sample), steps)]]);
+  },
+
+  forward(context) {
+    const { builder, spec } = context;
+    const code = round(builder, clip(builder, quotient(context), spec.quantMin, spec.quantMax));
+    return multiply(builder, code, stepOf(context));
+  },
+
+  /**
+   * With m the mask, the sum of eq. 3 is Σ dy·(q − m·v) = (Σ dy·y − Σ dx·x)/s, which needs no tensor that the forward
+   * pass did not keep anyway.
+   */
+  gradient(context) {
+    const { builder, spec, x, y, dy } = context;
+    const step = stepOf(context);
+    const dx = multiply(builder, dy, insideMask(context));
+    const axes = sharedAxes(spec, x.type.shape.length);
+    const difference = subtract(builder, multiply(builder, dy, y), multiply(builder, dx, x));
+    const sum = reduceSum(builder, difference, axes, { keepDimensions: step.type.shape.length > 0 });
+    const groups = elementCount(step.type.shape);
+    const factor = lsqGradientScale(spec, elementCount(x.type.shape), groups);
+    return { x: dx, parameters: { scale: multiply(builder, divide(builder, sum, step), factor) } };
+  },
+
+  levels: (spec) => spec.quantMax - spec.quantMin + 1,
+};

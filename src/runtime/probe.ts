@@ -1,0 +1,92 @@
+/**
+ * Finds out whether the engine has blocked convolutions, with which block, and whether they compute what they should.
+ * They are an internal operator of ONNX Runtime, so they are used only where this check, made once, agrees with the
+ * standard convolution.
+ */
+
+import { lowerGraph } from "../compile/lower.ts";
+import { newBuilder, operators } from "../compile/registry.ts";
+import { RuntimeError } from "../errors.ts";
+import type { Graph } from "../graph/graph.ts";
+import { writeOnnx } from "../graph/onnx-write.ts";
+import { filled, float32Data, float32Tensor, type Tensor } from "../graph/tensor.ts";
+import { conv } from "../ops/conv.ts";
+import { blockedDomain } from "../ops/conv-blocked.ts";
+import type { Target } from "../ops/operator.ts";
+import type { Engine } from "./engine.ts";
+
+export const genericTarget: Target = { name: "generic", blockSize: 1 };
+
+/** The block sizes that ONNX Runtime uses: AVX-512, and the narrower vector units. */
+const blockSizes = [16, 8, 4] as const;
+
+/** The `cpu` target with the block that the engine was found to use, or `cpu` without blocks. */
+export async function probeTarget(engine: Engine): Promise<Target> {
+  for (const blockSize of blockSizes) {
+    const target: Target = { name: "cpu", blockSize };
+    if ((await reordersBy(engine, blockSize)) && (await convolvesCorrectly(engine, target))) return target;
+  }
+  return { name: "cpu", blockSize: 1 };
+}
+
+/** Whether ReorderInput interleaves this many channels: the second pixel of channel 0 follows them. */
+async function reordersBy(engine: Engine, block: number): Promise<boolean> {
+  const channels = 16;
+  const builder = newBuilder("probe of the block size");
+  const x = builder.input("x", { dtype: "float32", shape: [1, channels, 1, 2] });
+  builder.output("y", builder.one("ReorderInput", [x], {}, { domain: blockedDomain }));
+  const image = float32Tensor(
+    [1, channels, 1, 2],
+    Array.from({ length: 2 * channels }, (_, i) => i),
+  );
+  const y = await runOnce(engine, builder.finish(), { x: image }, [1, channels, 1, 2]);
+  // Block by block, pixel by pixel: channel c of pixel p is element 2c + p.
+  const expected: number[] = [];
+  for (let first = 0; first < channels; first += block) {
+    for (const pixel of [0, 1]) for (let c = first; c < first + block; c++) expected.push(2 * c + pixel);
+  }
+  return y !== undefined && expected.every((value, i) => y[i] === value);
+}
+
+async function convolvesCorrectly(engine: Engine, target: Target): Promise<boolean> {
+  const shape = [2, 2 * target.blockSize, 5, 6];
+  const kernel = [target.blockSize, 2 * target.blockSize, 3, 3];
+  const builder = newBuilder("probe of the blocked convolution");
+  const x = builder.input("x", { dtype: "float32", shape });
+  const weight = builder.input("weight", { dtype: "float32", shape: kernel });
+  const y = conv(builder, x, weight, undefined, { pads: [1, 1, 1, 1], strides: [2, 1] });
+  builder.output("y", y);
+  const graph = builder.finish();
+  // Small integers, so that any correct order of summation gives the same floats.
+  const feeds = { x: smallIntegers(shape, 7), weight: smallIntegers(kernel, 5) };
+  const [plain, blocked] = await Promise.all(
+    [genericTarget, target].map((each) => runOnce(engine, lowerGraph(graph, operators, each), feeds, y.type.shape)),
+  );
+  return plain !== undefined && blocked !== undefined && plain.every((value, i) => value === blocked[i]);
+}
+
+function smallIntegers(shape: readonly number[], modulus: number): Tensor {
+  const tensor = filled(shape, 0);
+  const data = float32Data(tensor);
+  for (let i = 0; i < data.length; i++) data[i] = ((i * 31 + (i >> 3)) % modulus) - (modulus >> 1);
+  return tensor;
+}
+
+/** The output `y`, or undefined when the engine does not take the graph. */
+async function runOnce(
+  engine: Engine,
+  graph: Graph,
+  feeds: Readonly<Record<string, Tensor>>,
+  shape: readonly number[],
+): Promise<Float32Array | undefined> {
+  try {
+    const session = await engine.createSession(writeOnnx(graph));
+    const y = filled(shape, 0);
+    await session.run(feeds, { y });
+    await session.release();
+    return float32Data(y);
+  } catch (error) {
+    if (error instanceof RuntimeError) return undefined;
+    throw error;
+  }
+}

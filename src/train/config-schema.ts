@@ -1,0 +1,199 @@
+/**
+ * The schema of a training configuration: every key, its range and its default.
+ *
+ * Objects are strict, so a mistyped key is an error and never a silent default. The defaults are those of the recipe
+ * that the README measures: SGD with momentum and a cosine schedule. What depends on another key (the learning rate on
+ * the optimizer, the first layer's bits on the preset) is filled in at the end, in the schema's order of keys, so that
+ * one configuration is always written as the same text.
+ */
+
+import { z } from "zod";
+import { modelNames } from "../models/index.ts";
+import type { QuantizationConfig as LayerQuantization } from "../qconfig/config.ts";
+import { presetNamed } from "../qconfig/presets.ts";
+
+/** The data sets that `data.name` may name; `fashion-mnist-part` comes with subbyte. */
+export const dataNames = ["fashion-mnist-part", "fashion-mnist"] as const;
+/** The quantization recipes; `float` stands for none. */
+export const presetNames = ["thread", "minmax", "lsq", "float"] as const;
+/** Where quantizers are put: docs/architecture.md says what each means. */
+export const placementNames = ["fused", "everyModule"] as const;
+/** The ways of lowering a graph; `auto` takes `cpu` where the machine's probe succeeds. */
+export const targetNames = ["auto", "generic", "cpu"] as const;
+
+/** The smallest and largest bit-width that a quantizer can have. */
+export const bitRange = { minimum: 1, maximum: 16 } as const;
+
+const count = z.int().min(1);
+const fraction = z.number().min(0).lt(1);
+const bits = z.int().min(bitRange.minimum).max(bitRange.maximum);
+/** Bits of a layer that is treated apart: a width, as all other layers (`same`), or not quantized at all (`float`). */
+const layerBits = z.union([bits, z.enum(["same", "float"])], {
+  error: `expected a bit-width from ${bitRange.minimum} to ${bitRange.maximum}, "same" or "float"`,
+});
+
+const model = z.strictObject({
+  name: z.enum(modelNames).default("resnet20"),
+  /** Channels of the first stage; without it, the model's own. */
+  width: count.exactOptional(),
+  stem: z.enum(["cifar", "imagenet"]).exactOptional(),
+});
+
+const data = z
+  .strictObject({
+    name: z.enum(dataNames).exactOptional(),
+    /** A folder that holds the data set's files, instead of a name. */
+    folder: z.string().min(1).exactOptional(),
+    trainLimit: count.exactOptional(),
+    testLimit: count.exactOptional(),
+    /** Pixels of padding for the random crop; 0 for no crop. */
+    crop: z.int().min(0).max(64).default(2),
+    /** Whether to mirror images at random. */
+    flip: z.boolean().default(true),
+  })
+  .refine((value) => value.name === undefined || value.folder === undefined, {
+    error: "expected either name or folder, got both",
+  })
+  .transform(({ name, ...rest }) => {
+    if (rest.folder === undefined) return { name: name ?? dataNames[0], ...rest };
+    return rest;
+  });
+
+const parameterGroup = z.strictObject({
+  learningRateScale: z.number().min(0).default(1),
+  /** Overrides the optimizer's own for this group. */
+  weightDecay: z.number().min(0).exactOptional(),
+});
+const undecayedGroup = parameterGroup.extend({ weightDecay: z.number().min(0).default(0) });
+
+const optimizer = z
+  .strictObject({
+    name: z.enum(["sgd", "adam", "adamw"]).default("sgd"),
+    /** Default: 0.05 for sgd, 0.001 for adam and adamw. */
+    learningRate: z.number().positive().exactOptional(),
+    momentum: fraction.default(0.9),
+    nesterov: z.boolean().default(false),
+    weightDecay: z.number().min(0).default(1e-4),
+    beta1: fraction.default(0.9),
+    beta2: fraction.default(0.999),
+    epsilon: z.number().positive().default(1e-8),
+    /** Scales and shifts of batch normalization and of quantizers are not decayed unless told otherwise. */
+    groups: z
+      .strictObject({
+        weights: parameterGroup.prefault({}),
+        batchNorm: undecayedGroup.prefault({}),
+        quantizer: undecayedGroup.prefault({}),
+      })
+      .prefault({}),
+  })
+  .refine((value) => !value.nesterov || (value.name === "sgd" && value.momentum > 0), {
+    error: "nesterov needs sgd with a momentum above 0",
+    path: ["nesterov"],
+  })
+  .transform(({ name, learningRate, ...rest }) => {
+    return { name, learningRate: learningRate ?? (name === "sgd" ? 0.05 : 1e-3), ...rest };
+  });
+
+const schedule = z
+  .strictObject({
+    name: z.enum(["constant", "step", "cosine"]).default("cosine"),
+    /** Epochs over which the learning rate rises from 0; may be a part of one. */
+    warmupEpochs: z.number().min(0).default(0),
+    /** The same in steps, for a warm-up that does not depend on the size of the data. */
+    warmupSteps: z.int().min(0).default(0),
+    /** Epochs after which `step` multiplies the learning rate by gamma. Default: after 1/2 and 3/4 of the epochs. */
+    milestones: z.array(z.number().positive()).exactOptional(),
+    gamma: z.number().positive().max(1).default(0.1),
+    /** Where `cosine` ends. */
+    finalLearningRate: z.number().min(0).default(0),
+  })
+  .refine((value) => value.warmupEpochs === 0 || value.warmupSteps === 0, {
+    error: "expected either warmupEpochs or warmupSteps, got both",
+    path: ["warmupSteps"],
+  })
+  .refine((value) => (value.milestones ?? []).every((epoch, i, all) => i === 0 || epoch > (all[i - 1] ?? 0)), {
+    error: "expected epochs in rising order",
+    path: ["milestones"],
+  });
+
+const train = z
+  .strictObject({
+    epochs: count.default(10),
+    batchSize: count.default(64),
+    optimizer: optimizer.prefault({}),
+    schedule: schedule.prefault({}),
+    labelSmoothing: fraction.default(0),
+    /** Save a checkpoint every so many steps as well as after each epoch. */
+    checkpointEverySteps: count.exactOptional(),
+  })
+  .transform((value) => {
+    const { milestones, gamma, finalLearningRate, ...rest } = value.schedule;
+    const completed = milestones ?? [value.epochs / 2, (value.epochs * 3) / 4];
+    return { ...value, schedule: { ...rest, milestones: completed, gamma, finalLearningRate } };
+  });
+
+/** A preset may give a layer's weights and activations different bits; a training configuration has one number for both. */
+function bitsOfLayer(layer: LayerQuantization["firstLayer"]): number | "same" | "float" {
+  return typeof layer === "string" ? layer : Math.max(layer.weightBits, layer.activationBits);
+}
+
+const quantization = z
+  .strictObject({
+    preset: z.enum(presetNames).default("lsq"),
+    weightBits: bits.default(4),
+    activationBits: bits.default(4),
+    /** Default of this and of the next three: the preset's. */
+    placement: z.enum(placementNames).exactOptional(),
+    firstLayerBits: layerBits.exactOptional(),
+    lastLayerBits: layerBits.exactOptional(),
+    /** torch's halving of the activations' range, which costs a bit. */
+    reduceRange: z.boolean().exactOptional(),
+    /** Epochs after which observers no longer move the ranges. */
+    freezeObserversAfterEpoch: z.int().min(0).exactOptional(),
+    /** Epochs after which batch normalization uses its running statistics. */
+    freezeBatchNormAfterEpoch: z.int().min(0).exactOptional(),
+  })
+  .refine((value) => value.preset !== "lsq" || value.reduceRange !== true, {
+    error: "the preset lsq learns its ranges; only thread and minmax can reduce them",
+    path: ["reduceRange"],
+  })
+  .transform(
+    ({ preset, weightBits, activationBits, placement, firstLayerBits, lastLayerBits, reduceRange, ...rest }) => {
+      if (preset === "float") return null;
+      const defaults = presetNamed(preset, { weightBits, activationBits });
+      return {
+        preset,
+        weightBits,
+        activationBits,
+        placement: placement ?? defaults.placement,
+        firstLayerBits: firstLayerBits ?? bitsOfLayer(defaults.firstLayer),
+        lastLayerBits: lastLayerBits ?? bitsOfLayer(defaults.lastLayer),
+        reduceRange: reduceRange ?? defaults.activation?.reduceRange ?? false,
+        ...rest,
+      };
+    },
+  );
+
+/** The schema of a whole training configuration. */
+export const trainingConfigSchema = z.strictObject({
+  model: model.prefault({}),
+  data: data.prefault({}),
+  train: train.prefault({}),
+  /** null, or the preset `float`, trains in float. */
+  quantization: quantization.nullable().default(null),
+  seed: z
+    .int()
+    .min(0)
+    .max(2 ** 32 - 1)
+    .default(0),
+  /** Threads of ONNX Runtime; 0 takes one for each core. */
+  threads: z.int().min(0).max(1024).default(0),
+  target: z.enum(targetNames).default("auto"),
+  /** A checkpoint, or the directory of a run, whose weights to start from. */
+  from: z.string().min(1).exactOptional(),
+});
+
+/** A training configuration with every default filled in. */
+export type TrainingConfig = z.output<typeof trainingConfigSchema>;
+/** The quantization of a configuration, when there is one. */
+export type QuantizationConfig = NonNullable<TrainingConfig["quantization"]>;

@@ -1,0 +1,69 @@
+import fc from "fast-check";
+import { describe } from "vitest";
+import {
+  cumulativeSum,
+  reduceL1,
+  reduceL2,
+  reduceLogSumExp,
+  reduceMax,
+  reduceMean,
+  reduceMin,
+  reduceProduct,
+  reduceSum,
+  reduceSumSquare,
+} from "../../src/ops/reduce.ts";
+import { logSoftmax, softmax } from "../../src/ops/softmax.ts";
+import { gradientProperty, itemAt, shapes, shapeWithAxis } from "../support/gradient-property.ts";
+import { distinctTensor, randomTensor } from "../support/random.ts";
+
+const reduced = shapes(1, 4, 3).chain((shape) =>
+  fc.record({
+    shape: fc.constant(shape),
+    axes: fc.option(
+      fc.subarray(
+        shape.map((_, i) => i),
+        { minLength: 1 },
+      ),
+      { nil: undefined },
+    ),
+    fromEnd: fc.boolean(),
+    keepDimensions: fc.boolean(),
+  }),
+);
+
+describe("gradients of reductions", () => {
+  const smooth = { reduceSum, reduceMean, reduceSumSquare, reduceLogSumExp, reduceL1, reduceL2, reduceProduct };
+  for (const [name, build] of Object.entries({ ...smooth, reduceMax, reduceMin })) {
+    gradientProperty(name, reduced, ({ shape, axes, fromEnd, keepDimensions }, random) => {
+      const counted = fromEnd ? axes?.map((axis) => axis - shape.length) : axes;
+      const distinct = name === "reduceMax" || name === "reduceMin";
+      const magnitude = name === "reduceProduct" ? { low: 0.8, high: 1.2 } : { low: 0.5 };
+      return {
+        build: (b, x) => build(b, itemAt(x, 0), counted, { keepDimensions }),
+        inputs: [
+          distinct ? distinctTensor(random, shape) : randomTensor(random, shape, { ...magnitude, signed: true }),
+        ],
+      };
+    });
+  }
+
+  gradientProperty("ReduceLogSum", reduced, ({ shape }, random) => ({
+    build: (b, x) => b.one("ReduceLogSum", x),
+    inputs: [randomTensor(random, shape, { low: 0.5 })],
+  }));
+
+  const options = fc.record({ at: shapeWithAxis(), exclusive: fc.boolean(), reverse: fc.boolean() });
+  gradientProperty("cumulativeSum", options, ({ at, exclusive, reverse }, random) => ({
+    build: (b, x) => cumulativeSum(b, itemAt(x, 0), at.axis, { exclusive, reverse }),
+    inputs: [randomTensor(random, at.shape)],
+  }));
+});
+
+describe("gradients of softmax", () => {
+  for (const [name, build] of Object.entries({ softmax, logSoftmax })) {
+    gradientProperty(name, shapeWithAxis(1, 4), ({ shape, axis }, random) => ({
+      build: (b, x) => build(b, itemAt(x, 0), axis),
+      inputs: [randomTensor(random, shape)],
+    }));
+  }
+});
