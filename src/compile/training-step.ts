@@ -7,6 +7,7 @@ import { GraphError } from "../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../graph/graph.ts";
 import { dataInputs, type Network, type Parameter, type ParameterRole } from "../graph/network.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { cast } from "../ops/cast.ts";
 import { maximum } from "../ops/elementwise.ts";
 import { crossEntropy, meanSquaredError } from "../ops/loss.ts";
 import { bindBatch } from "./bind-batch.ts";
@@ -88,7 +89,7 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
   const { loss, targetInput } = addLoss(builder, prediction, config.loss);
 
   const trained = network.parameters.filter((parameter) => isTrained(parameter, config.mode));
-  const wanted = trained.map((parameter) => valueOf(inputs, parameter));
+  const wanted = trained.map((parameter) => inputFor(inputs, parameter));
   const gradients = differentiate(builder, operators, builder.nodes, loss, wanted);
   if (gradients.size === 0)
     throw new GraphError("no trainable parameter reaches the loss", { where: `network "${network.name}"` });
@@ -105,7 +106,7 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
     Object.keys(optimizer.scalars(1)).map((name) => [name, scalarInput(name)]),
   );
   for (const parameter of trained) {
-    const value = valueOf(inputs, parameter);
+    const value = inputFor(inputs, parameter);
     const gradient = gradients.get(value);
     if (gradient === undefined) continue;
     const group = groupOf(parameter.role);
@@ -146,7 +147,7 @@ function isTrained(parameter: Parameter, mode: ForwardMode): boolean {
   return parameter.trainable && (mode.fakeQuantize || parameter.role !== "quantizer");
 }
 
-function valueOf(inputs: ReadonlyMap<string, Value>, parameter: Parameter): Value {
+function inputFor(inputs: ReadonlyMap<string, Value>, parameter: Parameter): Value {
   const value = inputs.get(parameter.name);
   if (value === undefined) throw new GraphError(`no input for parameter "${parameter.name}"`);
   return value;
@@ -168,6 +169,7 @@ function addLoss(builder: GraphBuilder, prediction: Value, config: LossConfig): 
     const targetInput = builder.input("targets", prediction.type);
     return { loss: meanSquaredError(builder, prediction, targetInput), targetInput };
   }
-  const targetInput = builder.input("targets", { dtype: "int64", shape: [prediction.type.shape[0] ?? 0] });
-  return { loss: crossEntropy(builder, prediction, targetInput, config.labelSmoothing), targetInput };
+  const targetInput = builder.input("targets", { dtype: "int32", shape: [prediction.type.shape[0] ?? 0] });
+  const labels = cast(builder, targetInput, "int64");
+  return { loss: crossEntropy(builder, prediction, labels, config.labelSmoothing), targetInput };
 }

@@ -6,6 +6,7 @@
  */
 
 import type { GraphBuilder, Value } from "../graph/graph.ts";
+import { toNumbers } from "../graph/tensor.ts";
 import { broadcastType, sumTo } from "./broadcast.ts";
 import { halfAtZero } from "./masks.ts";
 import { at, noGradient, type Operand, sameAsInput, valuesOf } from "./operands.ts";
@@ -173,11 +174,7 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
   ),
   binaryOperator(
     "Pow",
-    ({ builder: b, input, outputGradient }) => {
-      const exponent = input(1);
-      const lower = power(b, input(0), subtract(b, exponent, 1));
-      return multiply(b, outputGradient(0), multiply(b, exponent, lower));
-    },
+    ({ builder: b, input, outputGradient }) => multiply(b, outputGradient(0), powerSlope(b, input(0), input(1))),
     ({ builder: b, input, output, outputGradient }) =>
       multiply(b, outputGradient(0), multiply(b, output(0), logarithm(b, input(0)))),
   ),
@@ -227,6 +224,13 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
   flatOperator("Ceil"),
   flatOperator("Sign"),
 ];
+
+/** exponent · x^(exponent − 1); squares, which are most powers that are met, without a power. */
+function powerSlope(b: GraphBuilder, x: Value, exponent: Value): Value {
+  const constant = b.constantOf(exponent);
+  const isSquare = constant !== undefined && toNumbers(constant).every((number) => number === 2);
+  return isSquare ? multiply(b, x, exponent) : multiply(b, exponent, power(b, x, subtract(b, exponent, 1)));
+}
 
 function truncate(b: GraphBuilder, x: Value): Value {
   return multiply(b, sign(b, x), floor(b, absolute(b, x)));

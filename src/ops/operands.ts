@@ -3,11 +3,11 @@
  */
 
 import { GraphError } from "../errors.ts";
-import { type GraphBuilder, type OperatorCall, showNode, type Value } from "../graph/graph.ts";
+import type { GraphBuilder, OperatorCall, Value } from "../graph/graph.ts";
 import { dtypeToOnnx } from "../graph/onnx-proto.ts";
 import { allocate, int64Tensor, makeTensor, type Tensor, toNumbers } from "../graph/tensor.ts";
 import type { DType, TensorType } from "../graph/types.ts";
-import { requiredInput, typeError } from "./operator.ts";
+import { requiredConstant, requiredInput, typeError } from "./operator.ts";
 
 /** A value, or a number that becomes a scalar constant of the other operand's element type. */
 export type Operand = Value | number;
@@ -96,14 +96,7 @@ export function product(sizes: readonly number[]): number {
 
 /** Integers given as an attribute in older opsets and as a constant input in newer ones; undefined when left out. */
 export function integersOf(call: OperatorCall, input: number, attribute: string): readonly number[] | undefined {
-  const tensor = call.constants[input];
-  if (tensor !== undefined) return toNumbers(tensor);
-  if (call.inputs[input] !== undefined) {
-    throw new GraphError(`input ${input} (${attribute}) of ${call.op} must be a constant`, {
-      where: showNode(call),
-      remedy: "Shapes are static in subbyte: export the model with fixed shapes or let the importer fold them.",
-    });
-  }
+  if (call.inputs[input] !== undefined) return toNumbers(requiredConstant(call, input));
   const value = call.attributes[attribute];
   if (value === undefined) return undefined;
   if (typeof value === "number") return [value];

@@ -7,7 +7,7 @@
 import { type GraphBuilder, intAttribute, type Node, type OperatorCall, type Value } from "../graph/graph.ts";
 import { toNumbers } from "../graph/tensor.ts";
 import type { Shape, TensorType } from "../graph/types.ts";
-import { divide, exponential, multiply, subtract } from "./elementwise.ts";
+import { divide, exponential, maximum, multiply, subtract } from "./elementwise.ts";
 import { notNegative } from "./masks.ts";
 import {
   at,
@@ -151,9 +151,11 @@ export const reduceOperators: readonly OperatorDefinition[] = [
   reduceOperator("ReduceMean", ({ b, dy, count }) => multiply(b, dy, 1 / count)),
   reduceOperator("ReduceMax", (context) => shareAmongTies(context, subtract(context.b, context.x, context.y()))),
   reduceOperator("ReduceMin", (context) => shareAmongTies(context, subtract(context.b, context.y(), context.x))),
+  // By division, so it needs elements other than zero.
   reduceOperator("ReduceProd", ({ b, x, y, dy }) => divide(b, multiply(b, dy, y()), x)),
   reduceOperator("ReduceL1", ({ b, x, dy }) => multiply(b, dy, b.one("Sign", [x]))),
-  reduceOperator("ReduceL2", ({ b, x, y, dy }) => multiply(b, x, divide(b, dy, y()))),
+  // The norm of zeros has no gradient; torch's is zero, and the floor keeps 0 / 0 out.
+  reduceOperator("ReduceL2", ({ b, x, y, dy }) => multiply(b, x, divide(b, dy, maximum(b, y(), 1e-30)))),
   reduceOperator("ReduceSumSquare", ({ b, x, dy }) => multiply(b, x, multiply(b, dy, 2))),
   reduceOperator("ReduceLogSum", ({ b, y, dy }) => divide(b, dy, exponential(b, y()))),
   reduceOperator("ReduceLogSumExp", ({ b, x, y, dy }) => multiply(b, dy, exponential(b, subtract(b, x, y())))),

@@ -78,8 +78,13 @@ export class Evaluator {
 }
 
 /** Accuracy and loss of a network with its own parameters. */
-export async function evaluate(network: Network, dataset: Dataset, engine: Engine): Promise<EvaluationResult> {
-  const evaluator = await Evaluator.create(network, dataset, engine);
+export async function evaluate(
+  network: Network,
+  dataset: Dataset,
+  engine: Engine,
+  options: { readonly batchSize?: number; readonly target?: Target } = {},
+): Promise<EvaluationResult> {
+  const evaluator = await Evaluator.create(network, dataset, engine, options);
   const state = new StateBuffers(network.parameters.map((parameter) => [parameter.name, parameter.value] as const));
   try {
     return await evaluator.run(state);

@@ -1,3 +1,5 @@
+/** Gradients of activations against central differences, and the masks that they are made of, bit by bit. */
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { GraphBuilder, Value } from "../../src/graph/graph.ts";

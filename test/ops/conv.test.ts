@@ -1,3 +1,5 @@
+/** Gradients of convolutions against central differences, over random geometries. */
+
 import fc from "fast-check";
 import { describe } from "vitest";
 import { conv } from "../../src/ops/conv.ts";

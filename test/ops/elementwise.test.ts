@@ -1,3 +1,5 @@
+/** Gradients of elementwise arithmetic against central differences, over random broadcast shapes. */
+
 import { describe } from "vitest";
 import type { GraphBuilder, Value } from "../../src/graph/graph.ts";
 import { cast } from "../../src/ops/cast.ts";
@@ -51,6 +53,13 @@ describe("gradients of two broadcast operands", () => {
     build: (b, x) => power(b, itemAt(x, 0), itemAt(x, 1)),
     inputs: [randomTensor(random, left, { low: 0.5 }), randomTensor(random, right)],
   }));
+
+  for (const exponent of [2, 3]) {
+    gradientProperty(`power ${exponent}`, shapes(), (shape, random) => ({
+      build: (b, x) => power(b, itemAt(x, 0), exponent),
+      inputs: [randomTensor(random, shape)],
+    }));
+  }
 
   for (const [name, build] of Object.entries({ minimum, maximum })) {
     gradientProperty(name, broadcastingShapes(), ([left, right], random) => ({

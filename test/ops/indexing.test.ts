@@ -1,3 +1,5 @@
+/** Gradients of indexing against central differences, and the operators that make tensors out of shapes. */
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { float32Data, int64Tensor, toNumbers } from "../../src/graph/tensor.ts";

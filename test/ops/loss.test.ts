@@ -1,3 +1,5 @@
+/** Gradients of the losses against central differences. */
+
 import fc from "fast-check";
 import { describe } from "vitest";
 import { int64Tensor } from "../../src/graph/tensor.ts";

@@ -1,3 +1,5 @@
+/** Gradients of matrix products against central differences, over all transpositions and batch shapes. */
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UnsupportedError } from "../../src/errors.ts";

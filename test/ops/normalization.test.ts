@@ -1,3 +1,5 @@
+/** Gradients of batch normalization against central differences. */
+
 import fc from "fast-check";
 import { describe } from "vitest";
 import { batchNormalization, batchNormTrain } from "../../src/ops/normalization.ts";

@@ -1,3 +1,5 @@
+/** Gradients of pooling against central differences, over random overlapping and padded windows. */
+
 import fc from "fast-check";
 import { describe } from "vitest";
 import { averagePool, globalAveragePool, maxPool } from "../../src/ops/pool.ts";

@@ -1,5 +1,8 @@
+/** Gradients of reductions and of softmax against central differences. */
+
 import fc from "fast-check";
-import { describe } from "vitest";
+import { describe, expect, it } from "vitest";
+import { float32Tensor } from "../../src/graph/tensor.ts";
 import {
   cumulativeSum,
   reduceL1,
@@ -13,6 +16,7 @@ import {
   reduceSumSquare,
 } from "../../src/ops/reduce.ts";
 import { logSoftmax, softmax } from "../../src/ops/softmax.ts";
+import { gradientsOf } from "../support/gradient-check.ts";
 import { gradientProperty, itemAt, shapes, shapeWithAxis } from "../support/gradient-property.ts";
 import { distinctTensor, randomTensor } from "../support/random.ts";
 
@@ -57,6 +61,17 @@ describe("gradients of reductions", () => {
     build: (b, x) => cumulativeSum(b, itemAt(x, 0), at.axis, { exclusive, reverse }),
     inputs: [randomTensor(random, at.shape)],
   }));
+});
+
+describe("the norm of zeros", () => {
+  it("has the gradient zero, as in torch", async () => {
+    const gradients = await gradientsOf(
+      (b, x) => reduceL2(b, itemAt(x, 0), [1]),
+      [float32Tensor([2, 2], [0, 0, 3, 4])],
+      float32Tensor([2, 1], [7, 10]),
+    );
+    expect(gradients.get(0)?.data).toEqual(Float32Array.of(0, 0, 6, 8));
+  });
 });
 
 describe("gradients of softmax", () => {

@@ -1,3 +1,5 @@
+/** Gradients of operators that move elements against central differences. */
+
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UnsupportedError } from "../../src/errors.ts";

@@ -1,9 +1,137 @@
-/** What `subbyte demo` does. */
-
-import { UnsupportedError } from "../../errors.ts";
+/**
+ * What `subbyte demo`, the main job, does: a float network, then the same network with few bits, once with the forum
+ * thread's own configuration and once with learned step sizes, and a table that says what each really had.
+ */
+import { join } from "node:path";
+import { resolveTrainingConfig } from "../../train/config.ts";
+import type { TrainingConfig } from "../../train/config-schema.ts";
+import { levelsOf, type RunResult, startRun } from "../../train/run.ts";
+import { loadData } from "../../train/setup.ts";
+import { lastCheckpoint } from "../../train/trainer.ts";
 import type { DemoFlags } from "../flags.ts";
+import { interruptible } from "../interrupt.ts";
+import { Progress } from "../progress.ts";
+import { formatDuration } from "../progress-format.ts";
+import { showRun } from "../show-run.ts";
+import { formatTable } from "../table.ts";
+
+interface Stage {
+  readonly name: string;
+  /** What the table calls it. */
+  readonly title: string;
+  readonly config: (float: string | undefined) => TrainingConfig;
+  /** Time of a step beside a float step's, for the estimate before it is measured. */
+  readonly cost: number;
+}
 
 /** Trains in float, then twice with few bits, and prints the table that compares them. */
-export async function demo(_flags: DemoFlags): Promise<void> {
-  throw new UnsupportedError("the demo is not built yet");
+export async function demo(flags: DemoFlags): Promise<void> {
+  const stages = stagesOf(flags);
+  const silent = flags.json === true || flags.quiet === true;
+  const configs = stages.map((stage) => stage.config(undefined));
+  const [first] = configs;
+  if (first === undefined) return;
+  const data = await loadData(first);
+  const progress = new Progress({
+    silent,
+    stages: stages.map(({ name, cost }, index) => ({
+      name,
+      cost,
+      totalSteps: stepsOf(configs[index] ?? first, data.train.count),
+    })),
+  });
+  progress.message(
+    `${first.model.name} (width ${first.model.width ?? 16}) on ${data.train.name}: ${data.train.count} training and ${data.test.count} test images, seed ${flags.seed}`,
+  );
+  const results: RunResult[] = [];
+  try {
+    await interruptible(async (signal) => {
+      for (const [index, stage] of stages.entries()) {
+        const float = results[0]?.paths.checkpoints;
+        const config = stage.config(float === undefined ? undefined : join(float, lastCheckpoint));
+        const run = { config, parent: flags.out, name: `demo-${stage.name}`, data };
+        results.push(await startRun(run, { signal, ...showRun(progress, index, config.train.epochs) }));
+      }
+    });
+  } finally {
+    progress.close();
+  }
+  print(flags, stages, results);
+}
+
+function stepsOf(config: TrainingConfig, samples: number): number {
+  return config.train.epochs * Math.floor(samples / config.train.batchSize);
+}
+
+function stagesOf(flags: DemoFlags): Stage[] {
+  const { weightBits, activationBits } = flags;
+  const bits = `W${weightBits}A${activationBits}`;
+  const common = {
+    model: { name: "resnet8" },
+    data: {
+      crop: 0,
+      flip: false,
+      ...(flags.trainLimit === undefined ? {} : { trainLimit: flags.trainLimit }),
+      ...(flags.testLimit === undefined ? {} : { testLimit: flags.testLimit }),
+    },
+    seed: flags.seed,
+    threads: flags.threads,
+  };
+  const config = (epochs: number, learningRate: number, rest: object): TrainingConfig =>
+    resolveTrainingConfig({
+      name: "demo",
+      text: JSON.stringify({ ...common, train: { epochs, batchSize: 64, optimizer: { learningRate } }, ...rest }),
+    });
+  const quantized = (preset: string) => (float: string | undefined) =>
+    config(flags.qatEpochs, 0.01, {
+      quantization: { preset, weightBits, activationBits },
+      ...(float === undefined ? {} : { from: float }),
+    });
+  return [
+    { name: "float", title: "float", cost: 1, config: () => config(flags.floatEpochs, 0.1, {}) },
+    {
+      name: "thread",
+      title: `${bits}, the thread's: EMA min-max, reduce_range`,
+      cost: 1.6,
+      config: quantized("thread"),
+    },
+    { name: "lsq", title: `${bits}, learned step sizes (LSQ)`, cost: 1.2, config: quantized("lsq") },
+  ];
+}
+
+function print(flags: DemoFlags, stages: readonly Stage[], results: readonly RunResult[]): void {
+  const rows = results.map((result, index) => ({
+    configuration: stages[index]?.title ?? "",
+    folder: result.paths.folder,
+    bits: index === 0 ? null : { weights: flags.weightBits, activations: flags.activationBits },
+    levels: levelsOf((stages[index] ?? stages[0])?.config(undefined) ?? neverEmpty()),
+    accuracy: result.accuracy,
+    seconds: result.seconds,
+    imagesPerSecond: result.imagesPerSecond,
+  }));
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify({ schemaVersion: 1, seed: flags.seed, rows }, undefined, 2)}\n`);
+    return;
+  }
+  const float = rows[0]?.accuracy ?? 0;
+  const table = formatTable(
+    ["configuration", "weight levels", "activation levels", "test accuracy", "to float", "time", "images/s"].map(
+      (title, i) => (i === 0 ? title : { title, align: "right" as const }),
+    ),
+    rows.map((row, index) => [
+      row.configuration,
+      row.levels.weights ?? "float",
+      row.levels.activations ?? "float",
+      `${(100 * row.accuracy).toFixed(2)} %`,
+      index === 0 ? "" : `${row.accuracy >= float ? "+" : ""}${(100 * (row.accuracy - float)).toFixed(2)}`,
+      formatDuration(row.seconds),
+      row.imagesPerSecond.toFixed(0),
+    ]),
+    process.stdout.columns,
+  );
+  process.stdout.write(`${table}\n`);
+}
+
+function neverEmpty(): never {
+  throw new Error("the demo has stages");
 }

@@ -1,13 +1,35 @@
 /** What `subbyte train` does. */
-
-import { UnsupportedError } from "../../errors.ts";
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { ConfigError } from "../../errors.ts";
 import { configToYaml, resolveTrainingConfig } from "../../train/config.ts";
 import { readConfigFile } from "../../train/config-file.ts";
+import type { TrainingConfig } from "../../train/config-schema.ts";
+import { type RunListeners, type RunResult, resumeRun, startRun } from "../../train/run.ts";
+import { runPaths } from "../../train/run-directory.ts";
+import { loadData } from "../../train/setup.ts";
 import type { TrainFlags } from "../flags.ts";
+import { interruptible } from "../interrupt.ts";
+import { Progress } from "../progress.ts";
+import { showRun } from "../show-run.ts";
+import { formatTable } from "../table.ts";
 import { trainOverrides } from "../train-overrides.ts";
 
-/** Resolves the configuration and trains. */
+/** Resolves the configuration and trains, or goes on with a run that was stopped. */
 export async function train(flags: TrainFlags): Promise<void> {
+  if (flags.resume !== undefined) {
+    const overrides = trainOverrides(flags);
+    if (flags.config !== undefined || overrides.length > 0) {
+      throw new ConfigError("a resumed run keeps its own configuration", {
+        where: overrides[0]?.origin ?? "--config",
+        remedy: "Leave the other flags out, or start a new run with --from and the checkpoint.",
+      });
+    }
+    const folder = flags.resume === true ? await latestUnfinishedRun(flags.out) : flags.resume;
+    const config = resolveTrainingConfig(await readConfigFile(runPaths(folder).config));
+    report(await watch(flags, config, (listeners) => resumeRun(folder, listeners)), flags);
+    return;
+  }
   const source = flags.config === undefined ? undefined : await readConfigFile(flags.config);
   const config = resolveTrainingConfig(source, trainOverrides(flags));
   if (flags.dryRun === true) {
@@ -15,5 +37,96 @@ export async function train(flags: TrainFlags): Promise<void> {
     process.stdout.write(flags.json === true ? json() : configToYaml(config));
     return;
   }
-  throw new UnsupportedError("training is not built yet");
+  const data = await loadData(config);
+  const result = await watch(flags, config, (listeners) =>
+    startRun(
+      {
+        config,
+        parent: flags.out,
+        data,
+        ...(source === undefined ? {} : { source }),
+        ...(flags.name === undefined ? {} : { name: flags.name }),
+        ...(flags.existOk === true ? { existOk: true } : {}),
+      },
+      listeners,
+    ),
+  );
+  report(result, flags);
+}
+
+/** Runs a training with its progress on stderr and Ctrl-C in hand. */
+async function watch(
+  flags: TrainFlags,
+  config: TrainingConfig,
+  job: (listeners: RunListeners) => Promise<RunResult>,
+): Promise<RunResult> {
+  const silent = flags.json === true || flags.quiet === true;
+  let progress: Progress | undefined;
+  const name = config.quantization === null ? "float" : config.quantization.preset;
+  try {
+    return await interruptible((signal) =>
+      job({
+        signal,
+        onStart: ({ paths, step, totalSteps }) => {
+          progress = new Progress({ stages: [{ name, totalSteps }], silent });
+          progress.message(
+            `${step > 0 ? `resuming at step ${step} of ${totalSteps}` : `${totalSteps} steps`}, seed ${config.seed}, run in ${paths.folder}`,
+          );
+        },
+        onStep: (step) => progress !== undefined && showRun(progress, 0, config.train.epochs).onStep(step),
+        onEpoch: (epoch) => progress !== undefined && showRun(progress, 0, config.train.epochs).onEpoch(epoch),
+      }),
+    );
+  } finally {
+    progress?.close();
+  }
+}
+
+function report({ summary }: RunResult, flags: TrainFlags): void {
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
+    return;
+  }
+  const rows = [
+    ["quantization", summary.quantization],
+    [
+      "levels of weights / activations",
+      `${summary.levels.weights ?? "float"} / ${summary.levels.activations ?? "float"}`,
+    ],
+    ["test accuracy", `${(100 * summary.accuracy).toFixed(2)} %`],
+    ["best test accuracy", `${(100 * summary.bestAccuracy).toFixed(2)} %`],
+    ["test loss", summary.loss.toFixed(4)],
+    ["steps", String(summary.steps)],
+    ["images/s", summary.imagesPerSecond.toFixed(0)],
+    ["run", summary.folder],
+  ];
+  process.stdout.write(`${formatTable(["", summary.model], rows, process.stdout.columns)}\n`);
+}
+
+/** The run that was changed last among those without a summary. @throws ConfigError when there is none. */
+async function latestUnfinishedRun(parent: string): Promise<string> {
+  const names = await readdir(parent).catch(() => []);
+  const candidates: { readonly folder: string; readonly time: number }[] = [];
+  for (const name of names) {
+    const paths = runPaths(join(parent, name));
+    const [config, summary] = await Promise.all([timeOf(paths.config), timeOf(paths.summary)]);
+    if (config === undefined || summary !== undefined) continue;
+    candidates.push({ folder: paths.folder, time: (await timeOf(paths.metrics)) ?? config });
+  }
+  candidates.sort((a, b) => b.time - a.time);
+  const [latest] = candidates;
+  if (latest === undefined) {
+    throw new ConfigError("there is no stopped run to go on with", {
+      where: parent,
+      remedy: "Name the run's directory: subbyte train --resume DIR.",
+    });
+  }
+  return latest.folder;
+}
+
+async function timeOf(file: string): Promise<number | undefined> {
+  return stat(file).then(
+    (entry) => entry.mtimeMs,
+    () => undefined,
+  );
 }

@@ -1,0 +1,192 @@
+/** A run from start to end: configuration, directory, data, network, training, summary; and its resumption. */
+import { join } from "node:path";
+import type { DatasetSplits } from "../data/dataset.ts";
+import { ConfigError, InterruptedError } from "../errors.ts";
+import type { Network } from "../graph/network.ts";
+import type { Target } from "../ops/operator.ts";
+import { codeRange } from "../qconfig/tensor-quantization.ts";
+import type { Engine } from "../runtime/engine.ts";
+import { nodeEngine } from "../runtime/node.ts";
+import { type Checkpoint, configHash, readCheckpoint } from "./checkpoint.ts";
+import { type ConfigSource, configToYaml, resolveTrainingConfig } from "./config.ts";
+import { readConfigFile } from "./config-file.ts";
+import type { TrainingConfig } from "./config-schema.ts";
+import { MetricsLog, truncateMetrics } from "./metrics-log.ts";
+import { createRunDirectory, defaultRunName, type RunPaths, runPaths, writeSummary } from "./run-directory.ts";
+import { loadData, prepareNetwork, quantizationOf, recipeOf, targetOf } from "./setup.ts";
+import { type EpochProgress, lastCheckpoint, type StepProgress, type TrainingResult, train } from "./trainer.ts";
+
+/** What a caller hears of while a run goes on. */
+export interface RunListeners {
+  readonly signal?: AbortSignal;
+  /** Once, before the first step: where the run is kept, and how many steps are done and to do. */
+  readonly onStart?: (start: { readonly paths: RunPaths; readonly step: number; readonly totalSteps: number }) => void;
+  readonly onStep?: (progress: StepProgress) => void;
+  readonly onEpoch?: (progress: EpochProgress) => void;
+}
+
+export interface NewRun {
+  readonly config: TrainingConfig;
+  /** The configuration as it was given, kept beside the resolved one. */
+  readonly source?: ConfigSource;
+  /** Folder that the run's own folder is made in. */
+  readonly parent: string;
+  readonly name?: string;
+  readonly existOk?: boolean;
+  /** Data that is loaded already. */
+  readonly data?: DatasetSplits;
+}
+
+export interface RunResult extends TrainingResult {
+  readonly paths: RunPaths;
+  readonly summary: RunSummary;
+}
+
+/** What summary.json holds and `--json` prints. */
+export interface RunSummary {
+  readonly schemaVersion: 1;
+  readonly folder: string;
+  readonly model: string;
+  readonly quantization: string;
+  readonly levels: { readonly weights: number | null; readonly activations: number | null };
+  readonly accuracy: number;
+  readonly bestAccuracy: number;
+  readonly loss: number;
+  readonly epochs: number;
+  readonly steps: number;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+  readonly seed: number;
+}
+
+/** The engine and target of a configuration. */
+export async function engineOf(config: TrainingConfig): Promise<{ readonly engine: Engine; readonly target: Target }> {
+  const engine = nodeEngine(config.threads === 0 ? {} : { threads: config.threads });
+  const best = await engine.target();
+  return { engine, target: targetOf(config, best.blockSize) ?? best };
+}
+
+/** Starts a run in a new directory. @throws InterruptedError when the signal stopped it, with how to resume. */
+export async function startRun(run: NewRun, listeners: RunListeners = {}): Promise<RunResult> {
+  const { config } = run;
+  // Everything that can be wrong with the configuration comes out before a directory is made.
+  const data = run.data ?? (await loadData(config));
+  const { engine, target } = await engineOf(config);
+  const network = await prepareNetwork(config, data, engine, target);
+  const paths = await createRunDirectory({
+    parent: run.parent,
+    name: run.name ?? defaultRunName(config, new Date()),
+    config,
+    ...(run.source === undefined ? {} : { source: run.source }),
+    ...(run.existOk === true ? { existOk: true } : {}),
+  });
+  return execute({ config, data, network, engine, target, paths }, listeners);
+}
+
+/**
+ * Goes on with the run in a directory, from its last checkpoint or from the start when it has none yet.
+ *
+ * @throws ConfigError when the directory holds no run, or its checkpoint belongs to another configuration.
+ */
+export async function resumeRun(folder: string, listeners: RunListeners = {}): Promise<RunResult> {
+  const paths = runPaths(folder);
+  const config = resolveTrainingConfig(await readConfigFile(paths.config));
+  const file = join(paths.checkpoints, lastCheckpoint);
+  const checkpoint = await readCheckpoint(file).catch((error: unknown) => {
+    if (isMissing(error)) return undefined;
+    throw error;
+  });
+  if (checkpoint !== undefined && configHash(checkpoint.config) !== configHash(configToYaml(config))) {
+    throw new ConfigError("the checkpoint was written with another configuration than the run's config.yaml", {
+      where: file,
+      remedy: "Undo the change of config.yaml, or start a new run with --from.",
+    });
+  }
+  const data = await loadData(config);
+  const { engine, target } = await engineOf(config);
+  const network = await prepareNetwork(config, data, engine, target);
+  await truncateMetrics(paths.metrics, checkpoint?.position.step ?? 0);
+  const parts = { config, data, network, engine, target, paths };
+  return execute(checkpoint === undefined ? parts : { ...parts, checkpoint }, listeners);
+}
+
+function isMissing(error: unknown): boolean {
+  return (
+    error instanceof Error && error.cause instanceof Error && "code" in error.cause && error.cause.code === "ENOENT"
+  );
+}
+
+interface Parts {
+  readonly config: TrainingConfig;
+  readonly data: DatasetSplits;
+  readonly network: Network;
+  readonly engine: Engine;
+  readonly target: Target;
+  readonly paths: RunPaths;
+  readonly checkpoint?: Checkpoint;
+}
+
+async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult> {
+  const { config, data, network, engine, target, paths, checkpoint } = parts;
+  const recipe = recipeOf(config);
+  const totalSteps = recipe.epochs * Math.floor(data.train.count / recipe.batchSize);
+  const metrics = new MetricsLog(paths.metrics);
+  listeners.onStart?.({ paths, step: checkpoint?.position.step ?? 0, totalSteps });
+  try {
+    const result = await train({
+      network,
+      data,
+      recipe,
+      engine,
+      target,
+      store: { checkpoints: paths.checkpoints, metrics, config: configToYaml(config) },
+      ...(checkpoint === undefined ? {} : { resumeFrom: checkpoint }),
+      ...(listeners.signal === undefined ? {} : { signal: listeners.signal }),
+      ...(listeners.onStep === undefined ? {} : { onStep: listeners.onStep }),
+      ...(listeners.onEpoch === undefined ? {} : { onEpoch: listeners.onEpoch }),
+    });
+    const summary = summarize(config, paths, result);
+    await writeSummary(paths, { ...summary });
+    return { ...result, paths, summary };
+  } catch (error) {
+    if (!(error instanceof InterruptedError)) throw error;
+    throw new InterruptedError(error.message, {
+      where: paths.folder,
+      remedy: `Go on with: subbyte train --resume ${paths.folder}`,
+      cause: error,
+    });
+  } finally {
+    metrics.close();
+  }
+}
+
+/** Levels that a configuration really makes available, of weights and of activations after a ReLU; null in float. */
+export function levelsOf(config: TrainingConfig): RunSummary["levels"] {
+  if (config.quantization === null) return { weights: null, activations: null };
+  const { weight, activation } = quantizationOf(config.quantization);
+  const count = (range: { min: number; max: number }) => range.max - range.min + 1;
+  return {
+    weights: weight === null ? null : count(codeRange(weight, false)),
+    activations: activation === null ? null : count(codeRange(activation, true)),
+  };
+}
+
+function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResult): RunSummary {
+  const { quantization } = config;
+  const bits = quantization === null ? "float" : `W${quantization.weightBits}A${quantization.activationBits}`;
+  return {
+    schemaVersion: 1,
+    folder: paths.folder,
+    model: config.model.name,
+    quantization: quantization === null ? bits : `${quantization.preset} ${bits}`,
+    levels: levelsOf(config),
+    accuracy: result.accuracy,
+    bestAccuracy: result.bestAccuracy,
+    loss: result.loss,
+    epochs: config.train.epochs,
+    steps: result.steps,
+    seconds: result.seconds,
+    imagesPerSecond: result.imagesPerSecond,
+    seed: config.seed,
+  };
+}

@@ -1,0 +1,154 @@
+/** From a resolved configuration to the parts of a run: data, network, recipe. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { quantize } from "../compile/quantize.ts";
+import { trainingBatches } from "../data/batches.ts";
+import type { DatasetSplits } from "../data/dataset.ts";
+import { classesOf } from "../data/dataset.ts";
+import { loadFashionMnist } from "../data/fashion-mnist.ts";
+import { randomStream } from "../data/random.ts";
+import { ConfigError } from "../errors.ts";
+import { type Network, withParameterValues } from "../graph/network.ts";
+import { makeModel } from "../models/index.ts";
+import type { Target } from "../ops/operator.ts";
+import type { LayerBits, QuantizationConfig } from "../qconfig/config.ts";
+import { presetNamed } from "../qconfig/presets.ts";
+import type { Engine } from "../runtime/engine.ts";
+import { genericTarget } from "../runtime/probe.ts";
+import { calibrate } from "./calibrate.ts";
+import { readCheckpoint } from "./checkpoint.ts";
+import type { TrainingConfig, QuantizationConfig as TrainingQuantization } from "./config-schema.ts";
+import { dataFolder } from "./data-folder.ts";
+import { runPaths } from "./run-directory.ts";
+import { lastCheckpoint, type TrainingRecipe } from "./trainer.ts";
+
+/** The data that a configuration names. */
+export function loadData(config: TrainingConfig): Promise<DatasetSplits> {
+  const { trainLimit, testLimit } = config.data;
+  const folder = dataFolder(config.data);
+  return loadFashionMnist({
+    ...(folder === undefined ? {} : { folder }),
+    ...(trainLimit === undefined ? {} : { trainCount: trainLimit }),
+    ...(testLimit === undefined ? {} : { testCount: testLimit }),
+  });
+}
+
+/** The float network that a configuration names, with random weights that depend on the seed alone. */
+export function makeNetwork(config: TrainingConfig, data: DatasetSplits): Network {
+  const { name, width, stem } = config.model;
+  return makeModel(
+    name,
+    {
+      sampleShape: data.train.sampleShape,
+      classes: classesOf(data.train).length,
+      ...(width === undefined ? {} : { width }),
+      ...(stem === undefined ? {} : { stem }),
+    },
+    randomStream(config.seed, "initial weights"),
+  );
+}
+
+/** The quantization of a training configuration in full: its preset with what the configuration changes. */
+export function quantizationOf(config: TrainingQuantization): QuantizationConfig {
+  const preset = presetNamed(config.preset, config);
+  return {
+    ...preset,
+    activation:
+      preset.activation === null
+        ? null
+        : { ...preset.activation, ...(config.reduceRange ? { reduceRange: true } : {}) },
+    placement: config.placement,
+    firstLayer: layerRule(config.firstLayerBits),
+    lastLayer: layerRule(config.lastLayerBits),
+  };
+}
+
+function layerRule(bits: number | "same" | "float"): LayerBits | "same" | "float" {
+  return typeof bits === "number" ? { weightBits: bits, activationBits: bits } : bits;
+}
+
+/**
+ * The network to train: float weights from `config.from` where given, then quantizers as configured, with their
+ * initial values from the first training batch.
+ */
+export async function prepareNetwork(
+  config: TrainingConfig,
+  data: DatasetSplits,
+  engine: Engine,
+  target?: Target,
+): Promise<Network> {
+  const fresh = makeNetwork(config, data);
+  const float = config.from === undefined ? fresh : await withCheckpoint(fresh, config.from);
+  if (config.quantization === null) return float;
+  const quantized = quantize(float, quantizationOf(config.quantization));
+  const size = Math.min(config.train.batchSize, data.train.count);
+  const batches = trainingBatches(data.train, {
+    seed: config.seed,
+    batchSize: size,
+    cropPadding: 0,
+    horizontalFlip: false,
+  });
+  return calibrate(quantized, data.train, batches.indices(0, 0), engine, target);
+}
+
+/** A network with the values of a checkpoint, or of the last one of a run's directory. */
+export async function withCheckpoint(network: Network, path: string): Promise<Network> {
+  const isFolder = await stat(path).then(
+    (entry) => entry.isDirectory(),
+    () => false,
+  );
+  const file = isFolder ? join(runPaths(path).checkpoints, lastCheckpoint) : path;
+  const { state } = await readCheckpoint(file);
+  const missing = network.parameters.filter((parameter) => !state.has(parameter.name)).map(({ name }) => name);
+  if (missing.length > 0) {
+    throw new ConfigError(
+      `the checkpoint has no ${missing[0]}${missing.length > 1 ? ` and ${missing.length - 1} more` : ""}`,
+      {
+        where: file,
+        remedy: "Start from a checkpoint of the same model, width and stem.",
+      },
+    );
+  }
+  return withParameterValues(network, state);
+}
+
+/** The recipe of a configuration. */
+export function recipeOf(config: TrainingConfig): TrainingRecipe {
+  const { train, data, quantization } = config;
+  const { optimizer } = train;
+  const { groups } = optimizer;
+  const { freezeObserversAfterEpoch, freezeBatchNormAfterEpoch } = quantization ?? {};
+  return {
+    epochs: train.epochs,
+    batchSize: train.batchSize,
+    loss: { name: "crossEntropy", labelSmoothing: train.labelSmoothing },
+    optimizer:
+      optimizer.name === "sgd"
+        ? { name: "sgd", momentum: optimizer.momentum, nesterov: optimizer.nesterov }
+        : { name: optimizer.name, beta1: optimizer.beta1, beta2: optimizer.beta2, epsilon: optimizer.epsilon },
+    learningRate: optimizer.learningRate,
+    learningRateScale: {
+      weights: groups.weights.learningRateScale,
+      normalization: groups.batchNorm.learningRateScale,
+      quantizers: groups.quantizer.learningRateScale,
+    },
+    weightDecay: {
+      weights: groups.weights.weightDecay ?? optimizer.weightDecay,
+      normalization: groups.batchNorm.weightDecay,
+      quantizers: groups.quantizer.weightDecay,
+    },
+    schedule: train.schedule,
+    cropPadding: data.crop,
+    horizontalFlip: data.flip,
+    seed: config.seed,
+    ...(train.checkpointEverySteps === undefined ? {} : { checkpointEverySteps: train.checkpointEverySteps }),
+    ...(freezeObserversAfterEpoch === undefined ? {} : { freezeObserversAfterEpoch }),
+    ...(freezeBatchNormAfterEpoch === undefined ? {} : { freezeBatchNormAfterEpoch }),
+  };
+}
+
+/** The target that a configuration asks for; undefined: the engine's best. */
+export function targetOf(config: TrainingConfig, blockSize: number): Target | undefined {
+  if (config.target === "auto") return undefined;
+  return config.target === "generic" ? genericTarget : { name: "cpu", blockSize };
+}
