@@ -37,7 +37,7 @@ export function configHash(config: string): string {
 }
 
 export async function writeCheckpoint(file: string, { state, position, config }: Checkpoint): Promise<void> {
-  const metadata = { format, config, configHash: configHash(config), position: JSON.stringify(position) };
+  const metadata = { format, config, configHash: configHash(config), position: encodePosition(position) };
   await writeFileAtomic(file, encodeSafetensors({ tensors: state, metadata }));
 }
 
@@ -60,14 +60,26 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
   return { state: tensors, position: parsePosition(metadata.position ?? "", file), config: metadata.config ?? "" };
 }
 
+/** Numbers as text, because JSON has no NaN and a diverged run has one. */
+function encodePosition({ step, epochLoss, epochCorrect, bestAccuracy }: RunPosition): string {
+  return JSON.stringify([step, epochLoss, epochCorrect, bestAccuracy].map(String));
+}
+
 function parsePosition(text: string, where: string): RunPosition {
+  let parts: unknown;
   try {
-    const { step, epochLoss, epochCorrect, bestAccuracy } = JSON.parse(text);
-    if ([step, epochLoss, epochCorrect].every((value) => typeof value === "number")) {
-      return { step, epochLoss, epochCorrect, bestAccuracy: typeof bestAccuracy === "number" ? bestAccuracy : null };
-    }
+    parts = JSON.parse(text);
   } catch (cause) {
     if (!(cause instanceof SyntaxError)) throw cause;
   }
-  throw new FileFormatError("the checkpoint does not say at which step it was written", { where });
+  const [step, epochLoss, epochCorrect, bestAccuracy] = Array.isArray(parts) ? parts.map(String) : [];
+  if (step === undefined || !Number.isSafeInteger(Number(step))) {
+    throw new FileFormatError("the checkpoint does not say at which step it was written", { where });
+  }
+  return {
+    step: Number(step),
+    epochLoss: Number(epochLoss),
+    epochCorrect: Number(epochCorrect),
+    bestAccuracy: bestAccuracy === "null" ? null : Number(bestAccuracy),
+  };
 }

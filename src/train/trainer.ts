@@ -151,6 +151,7 @@ class TrainingLoop {
     const { stepsPerEpoch } = this.#batches;
     let last: EvaluationResult | undefined;
     for (let epoch = Math.floor(this.#position.step / stepsPerEpoch); epoch < recipe.epochs; epoch++) {
+      this.#stopIfAsked();
       last = await this.#epoch(epoch);
     }
     const test = last ?? (await this.#evaluator.run(this.#state));
@@ -178,13 +179,12 @@ class TrainingLoop {
     };
     for (let stepInEpoch = this.#position.step - epoch * stepsPerEpoch; stepInEpoch < stepsPerEpoch; stepInEpoch++) {
       await this.#step(job, epoch, stepInEpoch, tensors, batch);
+      // The last step of an epoch belongs with its evaluation: a checkpoint between the two would lose that.
+      if (stepInEpoch + 1 === stepsPerEpoch) break;
       const { checkpointEverySteps } = recipe;
       const isDue = checkpointEverySteps !== undefined && this.#position.step % checkpointEverySteps === 0;
-      if (signal?.aborted === true) {
-        await this.#save(lastCheckpoint);
-        throw new InterruptedError(`stopped after step ${this.#position.step}`);
-      }
-      if (isDue && stepInEpoch + 1 < stepsPerEpoch) await this.#save(lastCheckpoint);
+      if (isDue || signal?.aborted === true) await this.#save(lastCheckpoint);
+      this.#stopIfAsked();
     }
     const samples = stepsPerEpoch * recipe.batchSize;
     const test = await this.#evaluator.run(this.#state);
@@ -279,6 +279,10 @@ class TrainingLoop {
     job.prepare(this.#state);
     this.#job = { key, job };
     return job;
+  }
+
+  #stopIfAsked(): void {
+    if (this.#run.signal?.aborted === true) throw new InterruptedError(`stopped after step ${this.#position.step}`);
   }
 
   async #save(name: string): Promise<void> {
