@@ -3,13 +3,13 @@ import type { Graph, Value } from "../graph/graph.ts";
 import { type Network, withParameterValues } from "../graph/network.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { elementCount } from "../graph/types.ts";
-import { quantizerNamed } from "../quantizers/index.ts";
+import { initialParameters } from "../observers/calibrators.ts";
 import { bindBatch } from "./bind-batch.ts";
-import { addForward, evaluationMode, type ForwardMode } from "./forward.ts";
+import { addForward, evaluationMode, type ForwardMode, type ForwardResult } from "./forward.ts";
 import { addImageInput, type ImageInput } from "./input.ts";
 import { type QuantizedNetwork, siteParameter } from "./quantize.ts";
 import { newBuilder } from "./registry.ts";
-import { type StateTensor, singleDataInput } from "./training-step.ts";
+import { nextName, type StateTensor, singleDataInput } from "./training-step.ts";
 
 export interface EvaluationJob {
   readonly graph: Graph;
@@ -25,17 +25,34 @@ export interface EvaluationConfig {
 
 /** The network's outputs for a batch, under their own names. */
 export function buildEvaluation(network: Network, config: EvaluationConfig): EvaluationJob {
-  return buildForwardJob(network, config, false);
+  return buildForwardJob(network, config, (forward) => forward.outputs);
 }
 
 /** The values that reach each quantizer, in float: output `<site>` holds the input of that site's FakeQuantize. */
 export function buildActivationSample(network: QuantizedNetwork, config: EvaluationConfig): EvaluationJob {
-  return buildForwardJob(network, { mode: { ...evaluationMode, fakeQuantize: false }, ...config }, true);
+  return buildForwardJob(
+    network,
+    { mode: { ...evaluationMode, fakeQuantize: false }, ...config },
+    (forward) => forward.quantizerInputs,
+  );
 }
 
-function buildForwardJob(source: Network, config: EvaluationConfig, sample: boolean): EvaluationJob {
+/** Batch statistics of every BatchNormalization: output `next.<running parameter>` holds that of this batch alone. */
+export function buildBatchNormStatistics(network: Network, config: EvaluationConfig): EvaluationJob {
+  const mode: ForwardMode = { observe: false, fakeQuantize: true, batchNorm: "batch", batchNormMomentum: 0 };
+  return buildForwardJob(
+    network,
+    { mode, ...config },
+    ({ updates }) => new Map([...updates].map(([name, value]) => [nextName(name), value] as const)),
+  );
+}
+
+/** Which values of a forward pass a job gives back. */
+type Selection = (forward: ForwardResult) => ReadonlyMap<string, Value>;
+
+function buildForwardJob(source: Network, config: EvaluationConfig, select: Selection): EvaluationJob {
   const network = bindBatch(source, config.batchSize);
-  const builder = newBuilder(`${network.name} ${sample ? "activation sample" : "evaluation"}`);
+  const builder = newBuilder(`${network.name} forward`);
   const networkInput = singleDataInput(network);
   const { value, input } = addImageInput(builder, networkInput, config.input);
   const inputs = new Map<string, Value>([[networkInput.name, value]]);
@@ -44,7 +61,7 @@ function buildForwardJob(source: Network, config: EvaluationConfig, sample: bool
     inputs.set(parameter.name, builder.input(parameter.name, { dtype, shape }));
   }
   const forward = addForward(builder, network, inputs, config.mode ?? evaluationMode);
-  for (const [name, output] of sample ? forward.quantizerInputs : forward.outputs) builder.output(name, output);
+  for (const [name, output] of select(forward)) builder.output(name, output);
   const state = network.parameters.map((parameter) => ({ name: parameter.name, initial: parameter.value }));
   return { graph: builder.finish(), state, dataInput: input };
 }
@@ -64,7 +81,7 @@ export function initializeActivations(
     const sample = samples.get(name);
     if (kind !== "activation" || spec.observer !== undefined || sample === undefined) continue;
     if (elementCount(sample.shape) === 0) continue;
-    for (const [parameter, tensor] of quantizerNamed(spec.quantizer).initialize(spec, sample)) {
+    for (const [parameter, tensor] of initialParameters(spec, sample)) {
       values.set(siteParameter(name, parameter), tensor);
     }
   }

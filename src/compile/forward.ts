@@ -19,8 +19,12 @@ export interface ForwardMode {
   readonly observe: boolean;
   /** Off: FakeQuantize nodes pass their input on. */
   readonly fakeQuantize: boolean;
+  /** Names of quantizer sites that pass their input on although the others quantize. */
+  readonly bypass?: readonly string[];
   /** "batch": normalise by the batch and move the running statistics; "running": use these as they are. */
   readonly batchNorm: "batch" | "running";
+  /** Share of the old running statistics that is kept, instead of each node's own; 0 gives those of the batch. */
+  readonly batchNormMomentum?: number;
 }
 
 export const evaluationMode: ForwardMode = { observe: false, fakeQuantize: true, batchNorm: "running" };
@@ -33,6 +37,8 @@ export interface ForwardResult {
   readonly updates: ReadonlyMap<string, Value>;
   /** Inputs of the FakeQuantize nodes, by site name. */
   readonly quantizerInputs: ReadonlyMap<string, Value>;
+  /** What the quantizers of the sites give; the input itself where they are bypassed. */
+  readonly quantizerOutputs: ReadonlyMap<string, Value>;
 }
 
 /**
@@ -56,26 +62,31 @@ export function addForward(
   }
   const updates = new Map<string, Value>();
   const quantizerInputs = new Map<string, Value>();
+  const quantizerOutputs = new Map<string, Value>();
   copyNodes(network.graph, builder, map, (node, values) => {
     if (node.op === "BatchNormalization" && mode.batchNorm === "batch") {
-      return [trainBatchNorm(builder, node, values, updates)];
+      return [trainBatchNorm(builder, node, values, mode, updates)];
     }
     if (isFakeQuantize(node)) {
       const [x] = values;
       if (x === undefined) throw new GraphError("input 0 is missing", { where: showNode(node) });
       quantizerInputs.set(node.name, x);
-      return [mode.fakeQuantize || mode.observe ? applyQuantizer(builder, node, x, values, inputs, mode, updates) : x];
+      const own = mode.bypass?.includes(node.name) === true ? { ...mode, fakeQuantize: false } : mode;
+      const y = own.fakeQuantize || own.observe ? applyQuantizer(builder, node, x, values, inputs, own, updates) : x;
+      quantizerOutputs.set(node.name, y);
+      return [y];
     }
     return undefined;
   });
   const outputs = new Map(network.graph.outputs.map(({ name, value }) => [name, mapped(map, value)] as const));
-  return { outputs, updates, quantizerInputs };
+  return { outputs, updates, quantizerInputs, quantizerOutputs };
 }
 
 function trainBatchNorm(
   builder: GraphBuilder,
   node: Node,
   values: readonly (Value | undefined)[],
+  mode: ForwardMode,
   updates: Map<string, Value>,
 ): Value {
   const [x, scale, bias, mean, variance] = values;
@@ -88,7 +99,7 @@ function trainBatchNorm(
     { x, scale, bias, mean, variance },
     {
       epsilon: floatAttribute(node, "epsilon", 1e-5),
-      momentum: floatAttribute(node, "momentum", 0.9),
+      momentum: mode.batchNormMomentum ?? floatAttribute(node, "momentum", 0.9),
       name: node.name,
     },
   );

@@ -2,17 +2,20 @@
  * Inserts quantizers into a network, as a configuration says: FakeQuantize nodes, and the parameters that they keep.
  */
 import { ConfigError } from "../errors.ts";
-import type { Graph, GraphBuilder, Node, Value } from "../graph/graph.ts";
+import type { GraphBuilder, Node, Value } from "../graph/graph.ts";
 import { dataInputs, type Network, type Parameter } from "../graph/network.ts";
 import { filled, type Tensor } from "../graph/tensor.ts";
 import { showType } from "../graph/types.ts";
+import { initialParameters } from "../observers/calibrators.ts";
 import { observerNamed } from "../observers/index.ts";
 import type { QuantizationConfig } from "../qconfig/config.ts";
+import { checkOverrides, type OverrideTarget, overridden } from "../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
 import { fakeQuantize } from "../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import type { QuantizerSpec } from "../quantizers/quantizer.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
+import { inputOperator, layerOperators, moduleOperators, outputAxis, skipBranch, targetOf } from "./layers.ts";
 import { newBuilder } from "./registry.ts";
 import { nonNegativeValues } from "./sign.ts";
 
@@ -24,6 +27,8 @@ export interface QuantizerSite {
   /** The layers whose inputs it feeds (`fused`), or the node whose output it is (`everyModule`). */
   readonly layer: string;
   readonly spec: QuantizerSpec;
+  /** The quantization that was asked for, before it was resolved for this tensor. */
+  readonly asked: TensorQuantization;
   /** Names of the network's parameters that the quantizer and its observer keep. */
   readonly parameters: readonly string[];
 }
@@ -36,11 +41,6 @@ export interface QuantizedNetwork extends Network {
 export function isQuantized(network: Network): network is QuantizedNetwork {
   return "sites" in network;
 }
-
-/** The operators that have weights: what is called a layer here. */
-const layerOperators = new Set(["Conv", "Gemm", "MatMul", "ConvTranspose"]);
-/** The modules after which torch's eager mode observes. */
-const moduleOperators = new Set([...layerOperators, "BatchNormalization", "Relu", "Add"]);
 
 /** The name of a quantizer's parameter among the network's. */
 export function siteParameter(site: string, parameter: string): string {
@@ -94,6 +94,7 @@ class Insertion {
 
   run(): QuantizedNetwork {
     const { graph } = this.#network;
+    checkOverrides(this.#config.overrides ?? [], this.#overrideTargets());
     for (const input of graph.inputs) this.#map.set(input, this.#builder.input(input.name, input.type));
     if (this.#config.placement === "everyModule") this.#quantizeDataInputs();
     copyNodes(graph, this.#builder, this.#map, (node, inputs) =>
@@ -108,9 +109,21 @@ class Insertion {
     };
   }
 
+  /** What overrides may be for: what is quantized with this placement. */
+  #overrideTargets(): OverrideTarget[] {
+    const { placement, residualBits } = this.#config;
+    const { nodes } = this.#network.graph;
+    if (placement === "everyModule") {
+      const inputs = dataInputs(this.#network).map(({ name }) => ({ name, operator: inputOperator }));
+      return [...inputs, ...nodes.filter((node) => moduleOperators.has(node.op)).map(targetOf)];
+    }
+    const added = residualBits === null ? [] : nodes.filter((node) => node.op === "Add");
+    return [...this.#layers, ...added].map(targetOf);
+  }
+
   #quantizeDataInputs(): void {
     for (const input of dataInputs(this.#network)) {
-      const quantization = this.#activationOf(this.#layers[0]);
+      const quantization = this.#activationOf(this.#layers[0], { name: input.name, operator: inputOperator });
       if (quantization === null) continue;
       this.#map.set(input, this.#activation(input, mapped(this.#map, input), quantization, input.name));
     }
@@ -119,7 +132,7 @@ class Insertion {
   #fused(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
     if (node.op === "Add" && this.#config.residualBits !== null) return this.#residual(node, inputs);
     if (!layerOperators.has(node.op)) return undefined;
-    const quantization = this.#activationOf(node);
+    const quantization = this.#activationOf(node, targetOf(node));
     const old = node.inputs[0];
     const x = inputs[0];
     const quantizedInput =
@@ -138,7 +151,7 @@ class Insertion {
       isLayer ? [inputs[0], this.#weight(node, inputs[1]), ...inputs.slice(2)] : inputs,
     );
     const old = node.outputs[0];
-    const quantization = this.#activationOf(isLayer ? node : undefined);
+    const quantization = this.#activationOf(isLayer ? node : undefined, targetOf(node));
     if (y === undefined || old === undefined || quantization === null) return undefined;
     return [this.#activation(old, y, quantization, `${node.name}.output`), ...rest];
   }
@@ -157,7 +170,8 @@ class Insertion {
     const value = inputs[skip];
     if (old === undefined || value === undefined) return undefined;
     const { quantMin: _low, quantMax: _high, reduceRange: _halved, ...rest } = activation;
-    const quantization: TensorQuantization = { ...rest, bits };
+    const quantization = this.#withOverrides({ ...rest, bits }, activation, targetOf(node), "activation");
+    if (quantization === null) return undefined;
     const quantizedSkip = this.#activation(old, value, quantization, `${node.name}.skip`);
     return copyNode(
       this.#builder,
@@ -166,9 +180,20 @@ class Insertion {
     );
   }
 
-  /** The quantization of a layer's activations, with the first and last layer's own bits. */
-  #activationOf(layer: Node | undefined): TensorQuantization | null {
-    return this.#withLayerBits(this.#config.activation, layer, "activationBits");
+  /** The quantization of a layer's activations, with the first and last layer's own bits, and overrides over these. */
+  #activationOf(layer: Node | undefined, target: OverrideTarget): TensorQuantization | null {
+    const { activation } = this.#config;
+    const base = this.#withLayerBits(activation, layer, "activationBits");
+    return this.#withOverrides(base, activation, target, "activation");
+  }
+
+  #withOverrides(
+    base: TensorQuantization | null,
+    fallback: TensorQuantization | null,
+    target: OverrideTarget,
+    kind: QuantizerSite["kind"],
+  ): TensorQuantization | null {
+    return overridden(base, fallback, this.#config.overrides ?? [], target, kind);
   }
 
   #withLayerBits(
@@ -188,14 +213,16 @@ class Insertion {
 
   #weight(layer: Node, value: Value | undefined): Value | undefined {
     const parameter = value === undefined ? undefined : this.#weights.get(value.name);
-    const quantization = this.#withLayerBits(this.#config.weight, layer, "weightBits");
+    const { weight } = this.#config;
+    const ruled = this.#withLayerBits(weight, layer, "weightBits");
+    const quantization = this.#withOverrides(ruled, weight, targetOf(layer), "weight");
     if (value === undefined || parameter === undefined || quantization === null) return value;
     const site = `${parameter.name}.quantizer`;
     const existing = this.#quantized.get(site);
     if (existing !== undefined) return existing;
     const oriented = { ...quantization, channelAxis: quantization.channelAxis ?? outputAxis(layer) };
     const spec = resolveQuantizer(oriented, { name: parameter.name, type: value.type, nonNegative: false });
-    const result = this.#insert(site, "weight", layer.name, value, spec, parameter.value);
+    const result = this.#insert(site, "weight", layer.name, value, spec, oriented, parameter.value);
     this.#quantized.set(site, result);
     return result;
   }
@@ -206,7 +233,7 @@ class Insertion {
     const existing = this.#quantized.get(key);
     if (existing !== undefined) return existing;
     const spec = resolveQuantizer(quantization, { name: place, type: value.type, nonNegative });
-    const result = this.#insert(`${place}.quantizer`, "activation", place, value, spec, undefined);
+    const result = this.#insert(`${place}.quantizer`, "activation", place, value, spec, quantization, undefined);
     this.#quantized.set(key, result);
     return result;
   }
@@ -217,11 +244,11 @@ class Insertion {
     layer: string,
     value: Value,
     spec: QuantizerSpec,
+    asked: TensorQuantization,
     sample: Tensor | undefined,
   ): Value {
     const definition = quantizerNamed(spec.quantizer);
-    const initial =
-      sample === undefined || spec.observer !== undefined ? undefined : definition.initialize(spec, sample);
+    const initial = sample === undefined || spec.observer !== undefined ? undefined : initialParameters(spec, sample);
     const inputs: Record<string, Value> = {};
     const names: string[] = [];
     const keep = (parameter: Parameter): Value => {
@@ -251,29 +278,9 @@ class Insertion {
       }
     }
     const result = fakeQuantize(this.#builder, value, spec, inputs, site);
-    this.#sites.push({ name: site, kind, layer, spec, parameters: names });
+    this.#sites.push({ name: site, kind, layer, spec, asked, parameters: names });
     return result;
   }
-}
-
-/** The axis of a layer's weight that counts its output channels. */
-function outputAxis(layer: Node): number {
-  if (layer.op === "Conv") return 0;
-  if (layer.op === "Gemm") return layer.attributes.transB === 1 ? 0 : 1;
-  return 1;
-}
-
-/** Which input of a residual addition is the skip branch: the one that does not end in this block's last layer. */
-function skipBranch(graph: Graph, node: Node): 0 | 1 {
-  const [first, second] = node.inputs;
-  const position = (value: Value | undefined): number =>
-    graph.nodes.findIndex((candidate) => value !== undefined && candidate.outputs.includes(value));
-  const madeByLayer = (value: Value | undefined): boolean => {
-    const maker = graph.nodes[position(value)];
-    return maker !== undefined && (layerOperators.has(maker.op) || maker.op === "BatchNormalization");
-  };
-  if (madeByLayer(first) !== madeByLayer(second)) return madeByLayer(first) ? 1 : 0;
-  return position(first) > position(second) ? 1 : 0;
 }
 
 /** One line for each site, for prints and tests: name, codes, type of the tensor. */

@@ -1,13 +1,13 @@
 /** Every operator that the compiler works with: the standard ones, our own, and the engine's blocked ones. */
 import type { GraphBuilder } from "../graph/graph.ts";
-import { blockedOperators } from "../ops/conv-blocked.ts";
+import { engineOperators } from "../ops/engine-operators.ts";
 import { standardOperators } from "../ops/index.ts";
 import { builderFor, inferWith, makeRegistry, type OperatorRegistry } from "../ops/operator.ts";
 import { quantizerOperators } from "../quantizers/fake-quantize.ts";
 
 export const operators: OperatorRegistry = makeRegistry(
   [...standardOperators.values()],
-  blockedOperators,
+  engineOperators,
   quantizerOperators,
 );
 

@@ -8,13 +8,25 @@ import type { Graph, GraphBuilder, Value } from "../graph/graph.ts";
 import { dataInputs, type Network, type Parameter, type ParameterRole } from "../graph/network.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { cast } from "../ops/cast.ts";
-import { maximum } from "../ops/elementwise.ts";
+import { add, maximum } from "../ops/elementwise.ts";
 import { crossEntropy, meanSquaredError } from "../ops/loss.ts";
 import { bindBatch } from "./bind-batch.ts";
 import { differentiate } from "./differentiate.ts";
+import { type DistillationConfig, distilledLoss } from "./distillation.ts";
 import { addForward, type ForwardMode } from "./forward.ts";
 import { addImageInput, type ImageInput } from "./input.ts";
 import { type OptimizerConfig, optimizerFor } from "./optimizer.ts";
+import {
+  dampeningGradient,
+  dampeningInput,
+  freezeOscillating,
+  hasUniformGrid,
+  type OscillationConfig,
+  oscillationState,
+  type QuantizedWeight,
+  thresholdInput,
+} from "./oscillation.ts";
+import { isQuantized, siteParameter } from "./quantize.ts";
 import { newBuilder, operators } from "./registry.ts";
 
 /** Parameters that share a learning rate. */
@@ -33,6 +45,10 @@ export interface TrainingStepConfig {
   readonly optimizer: OptimizerConfig;
   readonly weightDecay: Readonly<Record<ParameterGroup, number>>;
   readonly mode: ForwardMode;
+  /** Absent: the task's loss alone. */
+  readonly distillation?: DistillationConfig;
+  /** Absent: weights may oscillate. Needs a quantized network. */
+  readonly oscillation?: OscillationConfig;
 }
 
 export interface StateTensor {
@@ -86,7 +102,11 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
       where: `network "${network.name}"`,
     });
   }
-  const { loss, targetInput } = addLoss(builder, prediction, config.loss);
+  const { loss: task, targetInput } = addLoss(builder, prediction, config.loss);
+  const loss =
+    config.distillation === undefined
+      ? task
+      : distilledLoss(builder, task, prediction, images, config.batchSize, config.distillation);
 
   const trained = network.parameters.filter((parameter) => isTrained(parameter, config.mode));
   const wanted = trained.map((parameter) => inputFor(inputs, parameter));
@@ -105,10 +125,20 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
   const optimizerScalars = Object.fromEntries(
     Object.keys(optimizer.scalars(1)).map((name) => [name, scalarInput(name)]),
   );
+  const { oscillation } = config;
+  const grids =
+    oscillation === undefined || !config.mode.fakeQuantize
+      ? new Map<string, QuantizedWeight>()
+      : uniformGrids(source, inputs);
   for (const parameter of trained) {
     const value = inputFor(inputs, parameter);
-    const gradient = gradients.get(value);
-    if (gradient === undefined) continue;
+    const plain = gradients.get(value);
+    if (plain === undefined) continue;
+    const grid: QuantizedWeight | undefined = grids.get(parameter.name);
+    const gradient =
+      grid === undefined || oscillation?.dampen !== true
+        ? plain
+        : add(builder, plain, dampeningGradient(builder, grid, scalarInput(dampeningInput)));
     const group = groupOf(parameter.role);
     const own = Object.entries(optimizer.init(value.type)).map(([name, initial]) => ({
       name,
@@ -127,6 +157,25 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
     next.set(parameter.name, bounded);
     for (const [name, value] of Object.entries(result.state)) next.set(optimizerStateName(parameter.name, name), value);
   }
+  if (oscillation?.freeze === true) {
+    for (const [name, grid] of grids) {
+      const weight = next.get(name);
+      const scale = next.get(scaleName(name)) ?? grid.scale;
+      if (weight === undefined) continue;
+      const kept = Object.entries(oscillationState(weight.type.shape)).map(
+        ([key, initial]) => [key, keep(oscillationStateName(name, key), initial)] as const,
+      );
+      const frozen = freezeOscillating(
+        builder,
+        { ...grid, weight, scale },
+        Object.fromEntries(kept),
+        scalarInput(thresholdInput),
+        oscillation.momentum,
+      );
+      next.set(name, frozen.weight);
+      for (const [key, value] of Object.entries(frozen.state)) next.set(oscillationStateName(name, key), value);
+    }
+  }
 
   builder.output("loss", loss);
   builder.output("prediction", prediction);
@@ -136,6 +185,29 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
     if (value !== undefined) builder.output(nextName(name), value);
   }
   return { graph: builder.finish(), state, scalars: [...scalars.keys()], dataInput, targetInput };
+}
+
+/** The weights that a quantizer with a uniform grid quantizes, by the weight's name. */
+function uniformGrids(network: Network, inputs: ReadonlyMap<string, Value>): Map<string, QuantizedWeight> {
+  const grids = new Map<string, QuantizedWeight>();
+  if (!isQuantized(network)) return grids;
+  for (const { name, kind, spec } of network.sites) {
+    const parameter = name.replace(/\.quantizer$/, "");
+    const weight = inputs.get(parameter);
+    const scale = inputs.get(scaleName(parameter));
+    if (kind !== "weight" || !hasUniformGrid(spec) || weight === undefined || scale === undefined) continue;
+    grids.set(parameter, { spec, weight, scale });
+  }
+  return grids;
+}
+
+function scaleName(weight: string): string {
+  return siteParameter(`${weight}.quantizer`, "scale");
+}
+
+/** The name under which the oscillation state of a weight is kept. */
+export function oscillationStateName(weight: string, state: string): string {
+  return `oscillation.${weight}.${state}`;
 }
 
 /** The output that carries a state tensor's next value. */

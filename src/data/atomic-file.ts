@@ -1,35 +1,55 @@
 /**
- * Files that are either whole or not there: written under a temporary name in the same folder, flushed, then renamed.
+ * Files that are either wholly there or not at all.
  *
- * A crash, a full disk or a second writer leaves the old file or the new one, never a part of one.
+ * The data goes to a temporary file in the same folder (a rename is atomic only within one file system), is flushed to
+ * the disk, and then takes the name of the old file. A run that is killed in between leaves the old file as it was.
  */
 import { randomUUID } from "node:crypto";
-import { access, constants, mkdir, open, rename, rm } from "node:fs/promises";
+import { access, constants, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { InputOutputError } from "../errors.ts";
 import { describeSystemError } from "./system-error.ts";
 
+/** What can be written: a text, bytes, or bytes in pieces, so that a large file need not be put together in memory. */
+export type FileContent =
+  | string
+  | Uint8Array
+  | Iterable<Uint8Array>
+  | (() => AsyncIterable<Uint8Array> | Iterable<Uint8Array>);
+
+/** The system calls, replaceable where a test needs a disk that is full. */
+export interface AtomicFileSystem {
+  readonly open: (path: string, flags: string) => Promise<Pick<FileHandle, "writeFile" | "sync" | "close">>;
+  readonly rename: (from: string, to: string) => Promise<void>;
+}
+
+/** What a failed write means: the file, why, that nothing half-written is left, and what to do. */
+export function describeWriteFailure(file: string, cause: unknown): InputOutputError {
+  return writeError(file, "cannot write", "; nothing half-written was left behind", cause);
+}
+
 /**
- * Writes a whole file atomically and makes its folder where needed. The temporary name is `.NAME.UUID.part`.
+ * Writes a file so that it is never seen half-written, and makes its folder where needed; on failure the old file stays
+ * and the temporary one is removed.
  *
- * @throws InputOutputError naming the file when it cannot be written; nothing is left behind then.
+ * @param content Pieces that an async function makes are written as they come; what it throws is thrown on as it is.
+ * @throws InputOutputError naming the file when it cannot be written.
  */
-export async function writeFileAtomically(path: string, contents: Uint8Array | string): Promise<void> {
-  const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomUUID()}.part`);
+export async function writeFileAtomic(
+  file: string,
+  content: FileContent,
+  system: AtomicFileSystem = { open, rename },
+): Promise<void> {
+  const folder = dirname(file);
+  const temporary = join(folder, `.${basename(file)}.${randomUUID()}.part`);
   try {
     await mkdir(folder, { recursive: true });
-    const file = await open(temporary, "wx");
-    try {
-      await file.writeFile(contents);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
+    await writeTemporary(temporary, content, system);
+    await system.rename(temporary, file);
   } catch (cause) {
     await rm(temporary, { force: true }).catch(() => undefined);
-    throw writeError(path, "the file cannot be written", cause);
+    if (cause instanceof ContentError) throw cause.cause;
+    throw describeWriteFailure(file, cause);
   }
   await syncFolder(folder);
 }
@@ -44,20 +64,44 @@ export async function makeWritableFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true });
     await access(folder, constants.W_OK);
   } catch (cause) {
-    throw writeError(folder, "files cannot be put in this folder", cause);
+    throw writeError(folder, "files cannot be put in this folder", "", cause);
   }
 }
 
-function writeError(path: string, what: string, cause: unknown): InputOutputError {
+/** An error of the content's own maker, told apart from those of the disk. */
+class ContentError extends Error {}
+
+async function writeTemporary(path: string, content: FileContent, system: AtomicFileSystem): Promise<void> {
+  // "wx" refuses to follow or to overwrite anything that already has the temporary name.
+  const handle = await system.open(path, "wx");
+  try {
+    if (typeof content === "string" || content instanceof Uint8Array) await handle.writeFile(content);
+    else if (typeof content !== "function") for (const piece of content) await handle.writeFile(piece);
+    else for await (const piece of guarded(content)) await handle.writeFile(piece);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function* guarded(make: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* make();
+  } catch (cause) {
+    throw new ContentError("the content could not be made", { cause });
+  }
+}
+
+function writeError(path: string, what: string, after: string, cause: unknown): InputOutputError {
   const { reason, remedy } = describeSystemError(cause);
-  return new InputOutputError(`${what}: ${reason}`, {
+  return new InputOutputError(`${what}: ${reason}${after}`, {
     where: path,
     ...(remedy === undefined ? {} : { remedy }),
     cause,
   });
 }
 
-/** Makes the rename itself durable; file systems and systems that cannot flush a folder are left to their own ways. */
+/** Makes the rename itself last through a power cut; not every system can flush a folder, and then it is skipped. */
 async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, "r");
@@ -67,6 +111,6 @@ async function syncFolder(folder: string): Promise<void> {
       await handle.close();
     }
   } catch {
-    // Windows refuses to open folders; the file's own contents are already flushed.
+    // Windows refuses to open folders; the data itself is on the disk by now.
   }
 }

@@ -7,12 +7,16 @@
  */
 import { ConfigError } from "../errors.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
+import { copyCrop, randomCrop } from "./crop.ts";
 import type { SampleArray } from "./dataset.ts";
 import type { RandomStream } from "./random.ts";
 
 /** What is done to each training image; nothing by default. */
 export interface Augmentation {
-  /** Zeros put around the image before it is cropped back to its size at a random place; 0 for no crop. */
+  /**
+   * Zeros put around the image before it is cropped back to its size at a random place; 0 for no random crop. Pictures
+   * that are larger than the samples are cropped as they are, without zeros.
+   */
   readonly cropPadding?: number;
   /** Whether half of the images, by chance, are mirrored left to right. */
   readonly horizontalFlip?: boolean;
@@ -73,6 +77,26 @@ export function augmentSamples(
     const down = padding === 0 ? 0 : streams.crop.integerBelow(2 * padding + 1) - padding;
     const right = padding === 0 ? 0 : streams.crop.integerBelow(2 * padding + 1) - padding;
     copyShifted(source, target, start, sampleShape, down, right);
+    if (augmentation.horizontalFlip === true && streams.flip.integerBelow(2) === 1)
+      mirrorRows(target, start, sampleShape);
+  }
+}
+
+/** As {@link augmentSamples}, for pictures [C, H', W'] that are larger than the samples: the crop needs no padding. */
+export function cropSamples(
+  source: SampleArray,
+  sourceShape: Shape,
+  target: SampleArray,
+  count: number,
+  sampleShape: Shape,
+  augmentation: Augmentation,
+  streams: AugmentationStreams,
+): void {
+  for (let sample = 0; sample < count; sample++) {
+    const start = sample * elementCount(sampleShape);
+    const from = { samples: source, shape: sourceShape, start: sample * elementCount(sourceShape) };
+    const place = randomCrop(sourceShape, sampleShape, streams.crop);
+    copyCrop(from, { samples: target, shape: sampleShape, start }, place);
     if (augmentation.horizontalFlip === true && streams.flip.integerBelow(2) === 1)
       mirrorRows(target, start, sampleShape);
   }

@@ -5,9 +5,13 @@
  * any step sees what an uninterrupted run would have seen. Evaluation goes through the samples in order.
  */
 import { ConfigError } from "../errors.ts";
-import { type Augmentation, augmentSamples, checkAugmentation, isAugmenting } from "./augment.ts";
+import { elementCount } from "../graph/types.ts";
+import { type Augmentation, augmentSamples, checkAugmentation, cropSamples, isAugmenting } from "./augment.ts";
 import { allocateBatch, type Batch, type Dataset } from "./dataset.ts";
 import { randomStream } from "./random.ts";
+
+/** Batches beyond the one asked for that a data set that streams reads meanwhile. */
+const lookAhead = 2;
 
 /** How training batches are made. */
 export interface TrainingBatchOptions extends Augmentation {
@@ -28,7 +32,10 @@ export interface TrainingBatches {
    * @throws ConfigError when there is no such batch or the buffers do not fit.
    */
   read(epoch: number, step: number, into: Batch): void;
-  /** Makes a coming `read` ready where the data set streams; resolves at once where it does not. */
+  /**
+   * Makes a coming `read` ready where the data set streams, and lets it go on reading the batches that follow; resolves
+   * at once where it does not stream.
+   */
   prefetch(epoch: number, step: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -44,7 +51,7 @@ export interface EvaluationBatches {
    * @throws ConfigError when there is no such batch or the buffers do not fit.
    */
   read(step: number, into: Batch): number;
-  /** Makes a coming `read` ready where the data set streams; resolves at once where it does not. */
+  /** As that of {@link TrainingBatches}. */
   prefetch(step: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -70,7 +77,11 @@ export function trainingBatches(dataset: Dataset, options: TrainingBatchOptions)
   checkAugmentation(options, dataset.sampleShape);
   const stepsPerEpoch = Math.floor(dataset.count / batchSize);
   const orderOf = recentOrders(dataset.count, seed);
-  const original = isAugmenting(options) ? allocateBatch(dataset, batchSize) : undefined;
+  // Pictures that are larger than the samples are cropped themselves; the others are padded first.
+  const wide = (options.cropPadding ?? 0) > 0 ? dataset.wide : undefined;
+  const original = isAugmenting(options)
+    ? allocateBatch(wide === undefined ? dataset : { ...dataset, sampleShape: wide.shape }, batchSize)
+    : undefined;
 
   const indices = (epoch: number, step: number) => {
     checkPosition("epoch", epoch, Number.MAX_SAFE_INTEGER, where);
@@ -88,15 +99,25 @@ export function trainingBatches(dataset: Dataset, options: TrainingBatchOptions)
         return;
       }
       const raw: Batch = { samples: original.samples, targets: into.targets };
-      checkBuffer(raw, into, where);
-      dataset.readBatch(chosen, raw);
-      augmentSamples(raw.samples, into.samples, batchSize, dataset.sampleShape, options, {
+      checkBuffer(dataset, batchSize, into, where);
+      const streams = {
         crop: randomStream(seed, "crop", epoch, step),
         flip: randomStream(seed, "flip", epoch, step),
-      });
+      };
+      if (wide !== undefined) {
+        wide.readBatch(chosen, raw);
+        cropSamples(raw.samples, wide.shape, into.samples, batchSize, dataset.sampleShape, options, streams);
+        return;
+      }
+      dataset.readBatch(chosen, raw);
+      augmentSamples(raw.samples, into.samples, batchSize, dataset.sampleShape, options, streams);
     },
     async prefetch(epoch, step, signal) {
-      await dataset.prefetch?.(indices(epoch, step), signal);
+      await readAhead(dataset, indices(epoch, step), signal, function* () {
+        for (let next = step + 1; next <= step + lookAhead; next++) {
+          yield indices(epoch + Math.floor(next / stepsPerEpoch), next % stepsPerEpoch);
+        }
+      });
     },
   };
 }
@@ -118,7 +139,9 @@ export function evaluationBatches(dataset: Dataset, batchSize: number): Evaluati
       return Math.min(batchSize, dataset.count - step * batchSize);
     },
     async prefetch(step, signal) {
-      await dataset.prefetch?.(indices(step), signal);
+      await readAhead(dataset, indices(step), signal, function* () {
+        for (let next = step + 1; next <= step + lookAhead && next < stepCount; next++) yield indices(next);
+      });
     },
   };
 }
@@ -153,16 +176,27 @@ function checkPosition(what: string, value: number, end: number, where: string):
   throw new ConfigError(`there is no ${what} ${value}: it must be a whole number from 0 to ${end - 1}`, { where });
 }
 
+/** Waits for one batch and leaves those that follow to be read in the background. */
+async function readAhead(
+  dataset: Dataset,
+  present: Int32Array,
+  signal: AbortSignal | undefined,
+  following: () => Iterable<Int32Array>,
+): Promise<void> {
+  if (dataset.prefetch === undefined) return;
+  const ready = dataset.prefetch(present, signal);
+  // What goes wrong with a batch ahead goes wrong again, and is heard of, when that batch is asked for.
+  for (const indices of following()) dataset.prefetch(indices, signal).catch(() => undefined);
+  await ready;
+}
+
 /** The data set checks the buffer that it fills; this is for the one that the augmented samples go to. */
-function checkBuffer(raw: Batch, into: Batch, where: string): void {
-  if (
-    into.samples instanceof Uint8Array === raw.samples instanceof Uint8Array &&
-    into.samples.length >= raw.samples.length
-  ) {
-    return;
-  }
+function checkBuffer(dataset: Dataset, batchSize: number, into: Batch, where: string): void {
+  const length = batchSize * elementCount(dataset.sampleShape);
+  const isBytes = dataset.sampleType === "uint8";
+  if (into.samples instanceof Uint8Array === isBytes && into.samples.length >= length) return;
   throw new ConfigError(
-    `a batch needs a ${raw.samples.constructor.name} of ${raw.samples.length} elements, got a ${into.samples.constructor.name} of ${into.samples.length}`,
+    `a batch needs a ${isBytes ? "Uint8Array" : "Float32Array"} of ${length} elements, got a ${into.samples.constructor.name} of ${into.samples.length}`,
     { where, remedy: "Make the buffers with allocateBatch." },
   );
 }

@@ -12,13 +12,17 @@ import { measureNormalization, type Normalization } from "./normalization.ts";
 /** Raw samples, row-major and contiguous: [N, C, H, W] for images, [N, F] for features. */
 export type SampleArray = Uint8Array | Float32Array;
 
-/** Class numbers [N] (Int32Array) or regression values [N, ...shape] (Float32Array). */
+/** Class numbers [N] (Int32Array) or regression values [N, ...shape] (Float32Array; empty where there are no labels). */
 export type TargetArray = Int32Array | Float32Array;
 
-/** What a network learns to give for a sample: one of the named classes, or values of a shape ([] for one number). */
+/**
+ * What a network learns to give for a sample: one of the named classes, values of a shape ([] for one number), or
+ * nothing that the data says (`none`), where a teacher says it.
+ */
 export type Target =
   | { readonly kind: "classes"; readonly classes: readonly string[] }
-  | { readonly kind: "values"; readonly shape: Shape };
+  | { readonly kind: "values"; readonly shape: Shape }
+  | { readonly kind: "none" };
 
 /** Buffers for one batch, made once by {@link allocateBatch} and filled again and again. */
 export interface Batch {
@@ -44,6 +48,25 @@ export interface Dataset {
   readBatch(indices: Int32Array, into: Batch): void;
   /** Makes the samples ready for a coming `readBatch`; absent when they always are. */
   readonly prefetch?: (indices: Int32Array, signal?: AbortSignal) => Promise<void>;
+  /** The same samples with what lies around them, for random crops of the samples' own size; absent when nothing does. */
+  readonly wide?: WideSamples;
+  /** What was left out until now because it could not be read, and why; absent when nothing ever is. */
+  readonly skipped?: () => readonly SkippedSample[];
+}
+
+/** Samples before they are cropped. */
+export interface WideSamples {
+  /** [C, H, W] with H and W at least those of `sampleShape`. */
+  readonly shape: Shape;
+  /** As the data set's own `readBatch`, and after the same `prefetch`. */
+  readBatch(indices: Int32Array, into: Batch): void;
+}
+
+/** A sample that could not be read. */
+export interface SkippedSample {
+  /** Where it lies: `dogs/12.jpg`. */
+  readonly name: string;
+  readonly reason: string;
 }
 
 /** The two parts of a data set that is trained on one and judged on the other. */
@@ -112,10 +135,9 @@ export function inMemoryDataset(parts: InMemoryParts): Dataset {
 /** Buffers for `size` samples of this data set with their targets, zero-filled. */
 export function allocateBatch(dataset: Dataset, size: number): Batch {
   const sampleElements = size * elementCount(dataset.sampleShape);
-  const targetElements = size * targetLengthOf(dataset.target);
   return {
     samples: dataset.sampleType === "uint8" ? new Uint8Array(sampleElements) : new Float32Array(sampleElements),
-    targets: dataset.target.kind === "classes" ? new Int32Array(targetElements) : new Float32Array(targetElements),
+    targets: makeTargets(dataset.target, size),
   };
 }
 
@@ -146,17 +168,36 @@ export function firstSamples(dataset: Dataset, count: number): Dataset {
 /** The classes of a classification data set. @throws ConfigError when its targets are values. */
 export function classesOf(dataset: Dataset): readonly string[] {
   if (dataset.target.kind === "classes") return dataset.target.classes;
-  throw new ConfigError("this needs classes, but the targets are values", { where: `data set "${dataset.name}"` });
+  const what = dataset.target.kind === "values" ? "the targets are values" : "the data has no labels";
+  throw new ConfigError(`this needs classes, but ${what}`, { where: `data set "${dataset.name}"` });
+}
+
+/** Targets for `count` samples, zero-filled. */
+export function makeTargets(target: Target, count: number): TargetArray {
+  const length = count * targetLengthOf(target);
+  return target.kind === "classes" ? new Int32Array(length) : new Float32Array(length);
+}
+
+/** Elements that each sample has in a target array: 0 where there are no labels. */
+export function targetLengthOf(target: Target): number {
+  if (target.kind === "none") return 0;
+  return target.kind === "classes" ? 1 : elementCount(target.shape);
 }
 
 /**
  * Checks what every `readBatch` promises to check; for those who write a {@link Dataset} of their own.
  *
+ * @param shape That of the samples in the buffer, where it is not the data set's.
  * @throws ConfigError when a number is out of range or the buffers are too short or of another element type.
  */
-export function checkBatch(dataset: Dataset, indices: Int32Array, into: Batch): void {
+export function checkBatch(
+  dataset: Dataset,
+  indices: Int32Array,
+  into: Batch,
+  shape: Shape = dataset.sampleShape,
+): void {
   const where = `data set "${dataset.name}"`;
-  const sampleElements = indices.length * elementCount(dataset.sampleShape);
+  const sampleElements = indices.length * elementCount(shape);
   const targetElements = indices.length * targetLengthOf(dataset.target);
   if (into.samples instanceof Uint8Array !== (dataset.sampleType === "uint8")) {
     throw new ConfigError(`the samples are ${dataset.sampleType}, the buffer for them is not`, { where });
@@ -177,10 +218,6 @@ export function checkBatch(dataset: Dataset, indices: Int32Array, into: Batch): 
       throw new ConfigError(`there is no sample ${index}, the last is ${dataset.count - 1}`, { where });
     }
   }
-}
-
-function targetLengthOf(target: Target): number {
-  return target.kind === "classes" ? 1 : elementCount(target.shape);
 }
 
 function checkTargets(name: string, targets: TargetArray, target: Target): void {

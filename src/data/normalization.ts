@@ -6,16 +6,9 @@
  */
 import { ConfigError } from "../errors.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
+import { ChannelMoments, type Normalization } from "./moments.ts";
 
-/** normalized = (raw · scale − mean[channel]) / std[channel] */
-export interface Normalization {
-  /** 1/255 for bytes, 1 for floats. */
-  readonly scale: number;
-  /** One per channel, in units of raw · scale. */
-  readonly mean: readonly number[];
-  /** One per channel, above 0, in units of raw · scale. */
-  readonly std: readonly number[];
-}
+export type { Normalization } from "./moments.ts";
 
 /** normalized = raw · multiplier[channel] + offset[channel], as a graph computes it in float32. */
 export interface ChannelAffine {
@@ -32,6 +25,16 @@ export function toChannelAffine(normalization: Normalization): ChannelAffine {
   };
 }
 
+/** What was measured of the pictures of ImageNet, RGB: what most pretrained image networks were trained with. */
+export const imageNetStatistics = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
+
+/** Raw samples as they are: bytes become 0..1, floats stay. */
+export function noNormalization(sampleShape: Shape, sampleType: "uint8" | "float32"): Normalization {
+  const channels = sampleShape[0] ?? 1;
+  const scale = sampleType === "uint8" ? 1 / 255 : 1;
+  return { scale, mean: Array.from({ length: channels }, () => 0), std: Array.from({ length: channels }, () => 1) };
+}
+
 /**
  * Mean and population standard deviation of every channel (the first dimension of a sample), in float64; those of bytes
  * come from exact histograms. A channel that never varies gets std 1, so that it becomes 0 and not NaN.
@@ -39,19 +42,9 @@ export function toChannelAffine(normalization: Normalization): ChannelAffine {
  * @throws ConfigError when a value is not finite or there is no sample.
  */
 export function measureNormalization(samples: Uint8Array | Float32Array, sampleShape: Shape): Normalization {
-  const sampleLength = elementCount(sampleShape);
-  const channelCount = sampleShape[0] ?? 1;
-  const planeLength = sampleLength / channelCount;
-  if (samples.length === 0 || sampleLength === 0) throw new ConfigError("mean and std of no samples are not defined");
-  const moments = Array.from({ length: channelCount }, (_, channel) => {
-    const plane: Plane = { samples, start: channel * planeLength, planeLength, sampleLength };
-    return samples instanceof Uint8Array ? momentsOfBytes(plane) : momentsOfFloats(plane);
-  });
-  return {
-    scale: samples instanceof Uint8Array ? 1 / 255 : 1,
-    mean: moments.map(({ mean }) => mean),
-    std: moments.map(({ std }) => (std > 0 ? std : 1)),
-  };
+  const moments = new ChannelMoments(sampleShape, samples instanceof Uint8Array ? "uint8" : "float32");
+  moments.add(samples);
+  return moments.normalization();
 }
 
 /**
@@ -80,54 +73,5 @@ export function normalize(
     const factor = multiplier[channel] ?? 1;
     const shift = offset[channel] ?? 0;
     for (let i = start; i < start + planeLength; i++) into[i] = Math.fround((samples[i] ?? 0) * factor) + shift;
-  }
-}
-
-/** One channel of all samples. */
-interface Plane {
-  readonly samples: Uint8Array | Float32Array;
-  readonly start: number;
-  readonly planeLength: number;
-  readonly sampleLength: number;
-}
-
-interface Moments {
-  readonly mean: number;
-  readonly std: number;
-}
-
-/** In units of byte / 255. */
-function momentsOfBytes(plane: Plane): Moments {
-  const histogram = new Float64Array(256);
-  visit(plane, (byte) => {
-    histogram[byte] = (histogram[byte] ?? 0) + 1;
-  });
-  const count = histogram.reduce((sum, times) => sum + times, 0);
-  const mean = histogram.reduce((sum, times, byte) => sum + times * byte, 0) / count;
-  const variance = histogram.reduce((sum, times, byte) => sum + times * (byte - mean) ** 2, 0) / count;
-  return { mean: mean / 255, std: Math.sqrt(variance) / 255 };
-}
-
-function momentsOfFloats(plane: Plane): Moments {
-  const count = (plane.samples.length / plane.sampleLength) * plane.planeLength;
-  let sum = 0;
-  visit(plane, (value) => {
-    sum += value;
-  });
-  const mean = sum / count;
-  if (!Number.isFinite(mean)) {
-    throw new ConfigError("a sample holds a value that is not finite", { remedy: "Remove NaN and infinite values." });
-  }
-  let squares = 0;
-  visit(plane, (value) => {
-    squares += (value - mean) ** 2;
-  });
-  return { mean, std: Math.sqrt(squares / count) };
-}
-
-function visit(plane: Plane, see: (value: number) => void): void {
-  const { samples, start, planeLength, sampleLength } = plane;
-  for (let first = start; first < samples.length; first += sampleLength) {
-    for (let i = first; i < first + planeLength; i++) see(samples[i] ?? 0);
   }
 }

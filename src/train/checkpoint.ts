@@ -5,10 +5,10 @@
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { writeFileAtomic } from "../data/atomic-file.ts";
 import { describeSystemError } from "../data/system-error.ts";
 import { FileFormatError, InputOutputError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { writeFileAtomic } from "./atomic-file.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 
 const format = "subbyte checkpoint 1";

@@ -2,7 +2,8 @@
 
 import type { z } from "zod";
 import { ConfigError } from "../errors.ts";
-import { adviceForUnknownKey, nearestWord } from "./config-keys.ts";
+import { nearestWord } from "../qconfig/nearest-word.ts";
+import { adviceForUnknownKey } from "./config-keys.ts";
 import { bitRange } from "./config-schema.ts";
 
 /** Says where a key was written: `train.yaml:3:7`, or the flag that set it. */
@@ -50,6 +51,11 @@ function expectation(issue: Issue, isBits: boolean): string {
       return `expected ${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`;
     case "invalid_value":
       return `expected one of ${issue.values.map(String).join(", ")}`;
+    case "invalid_union": {
+      if (issue.message !== "Invalid input") return issue.message;
+      const branches = issue.errors.flatMap(([first]) => (first === undefined ? [] : [expectation(first, false)]));
+      return `expected ${branches.map((text) => text.replace(/^expected (one of )?/, "")).join(" or ")}`;
+    }
     default:
       return issue.message;
   }
@@ -79,9 +85,19 @@ function valueFinding(issue: Issue, root: unknown, locate: Locate): Finding {
   return nearest === undefined ? finding : { ...finding, remedy: `Did you mean ${nearest}?` };
 }
 
+/** Of a union that no branch fits, what is wrong in the branch that was meant: the one whose kind of value was given. */
+function expand(issue: Issue): readonly Issue[] {
+  if (issue.code !== "invalid_union" || issue.message !== "Invalid input") return [issue];
+  const meant = issue.errors.find((branch) =>
+    branch.every(({ code, path }) => path.length > 0 || (code !== "invalid_type" && code !== "invalid_value")),
+  );
+  if (meant === undefined) return [issue];
+  return meant.flatMap((inner) => expand({ ...inner, path: [...issue.path, ...inner.path] }));
+}
+
 /** One error for all issues; the first gives the place, the others follow it in the message. */
 export function issuesToError(issues: readonly Issue[], root: unknown, locate: Locate): ConfigError {
-  const findings = issues.flatMap((issue) => {
+  const findings = issues.flatMap(expand).flatMap((issue) => {
     if (issue.code === "unrecognized_keys") return issue.keys.map((key) => unknownKeyFinding(issue.path, key, locate));
     return [valueFinding(issue, root, locate)];
   });

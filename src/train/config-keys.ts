@@ -1,8 +1,10 @@
 /** The keys that a training configuration may have, read off its schema, and the one that a mistyped key is nearest to. */
 
-import { distance } from "fastest-levenshtein";
 import { z } from "zod";
+import { nearestWord } from "../qconfig/nearest-word.ts";
 import { trainingConfigSchema } from "./config-schema.ts";
+
+export { nearestWord } from "../qconfig/nearest-word.ts";
 
 type JsonSchema = z.core.JSONSchema._JSONSchema;
 
@@ -13,6 +15,8 @@ export function trainingConfigJsonSchema(): z.core.JSONSchema.BaseSchema {
 
 function propertiesOf(schema: JsonSchema): Record<string, JsonSchema> {
   if (typeof schema === "boolean") return {};
+  // The keys of a list's items are known by the list's path.
+  if (typeof schema.items === "object" && !Array.isArray(schema.items)) return propertiesOf(schema.items);
   return schema.properties ?? schema.anyOf?.map(propertiesOf).find((found) => Object.keys(found).length > 0) ?? {};
 }
 
@@ -29,22 +33,13 @@ let keysByParent: ReadonlyMap<string, readonly string[]> | undefined;
 /** The keys below a dotted path (`""` for the top), or an empty list when the path is a value or unknown. */
 export function knownKeys(path: string): readonly string[] {
   keysByParent ??= collectKeys(trainingConfigJsonSchema(), "", new Map());
-  return keysByParent.get(path) ?? [];
+  return keysByParent.get(path.replaceAll(/\.\d+(?=\.|$)/g, "")) ?? [];
 }
 
 /** Whether a dotted path leads to a key of the schema. */
 export function isKnownKey(path: string): boolean {
   const cut = path.lastIndexOf(".");
   return knownKeys(path.slice(0, Math.max(cut, 0))).includes(path.slice(cut + 1));
-}
-
-/** The word nearest to a mistyped one, or undefined when none is near enough to be meant. */
-export function nearestWord(word: string, words: readonly string[]): string | undefined {
-  const plain = (text: string) => text.toLowerCase().replaceAll(/[-_ ]/g, "");
-  const ranked = words.map((candidate) => ({ candidate, cost: distance(plain(word), plain(candidate)) }));
-  ranked.sort((a, b) => a.cost - b.cost);
-  const best = ranked[0];
-  return best !== undefined && best.cost <= Math.max(2, Math.ceil(word.length / 3)) ? best.candidate : undefined;
 }
 
 /** What to say about a key that the schema does not have: the key that is meant, or the keys that there are. */

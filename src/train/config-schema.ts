@@ -9,28 +9,16 @@
 
 import { z } from "zod";
 import { modelNames } from "../models/index.ts";
-import type { QuantizationConfig as LayerQuantization } from "../qconfig/config.ts";
-import { presetNamed } from "../qconfig/presets.ts";
+import { count, epochRange, fraction } from "./config-schema-common.ts";
+import { quantization } from "./config-schema-quantization.ts";
+
+export { bitRange } from "./config-schema-common.ts";
+export { placementNames, presetNames } from "./config-schema-quantization.ts";
 
 /** The data sets that `data.name` may name; `fashion-mnist-part` comes with subbyte. */
 export const dataNames = ["fashion-mnist-part", "fashion-mnist"] as const;
-/** The quantization recipes; `float` stands for none. */
-export const presetNames = ["thread", "minmax", "lsq", "float"] as const;
-/** Where quantizers are put: docs/architecture.md says what each means. */
-export const placementNames = ["fused", "everyModule"] as const;
 /** The ways of lowering a graph; `auto` takes `cpu` where the machine's probe succeeds. */
 export const targetNames = ["auto", "generic", "cpu"] as const;
-
-/** The smallest and largest bit-width that a quantizer can have. */
-export const bitRange = { minimum: 1, maximum: 16 } as const;
-
-const count = z.int().min(1);
-const fraction = z.number().min(0).lt(1);
-const bits = z.int().min(bitRange.minimum).max(bitRange.maximum);
-/** Bits of a layer that is treated apart: a width, as all other layers (`same`), or not quantized at all (`float`). */
-const layerBits = z.union([bits, z.enum(["same", "float"])], {
-  error: `expected a bit-width from ${bitRange.minimum} to ${bitRange.maximum}, "same" or "float"`,
-});
 
 const model = z.strictObject({
   name: z.enum(modelNames).default("resnet20"),
@@ -123,6 +111,19 @@ const train = z
     optimizer: optimizer.prefault({}),
     schedule: schedule.prefault({}),
     labelSmoothing: fraction.default(0),
+    /** Learning from a float network's outputs as well as, or instead of, the labels. */
+    distillation: z
+      .strictObject({
+        ...epochRange,
+        /** A checkpoint or run directory of the float network; default: what `from` names. */
+        teacher: z.string().min(1).exactOptional(),
+        temperature: z.number().positive().default(4),
+        /** Share of the loss; 1 needs no labels. */
+        weight: z.number().positive().max(1).default(0.5),
+      })
+      .exactOptional(),
+    /** Batches over which running statistics are taken anew before each evaluation. */
+    reestimateBatchNormBatches: count.exactOptional(),
     /** Save a checkpoint every so many steps as well as after each epoch. */
     checkpointEverySteps: count.exactOptional(),
   })
@@ -131,48 +132,6 @@ const train = z
     const completed = milestones ?? [value.epochs / 2, (value.epochs * 3) / 4];
     return { ...value, schedule: { ...rest, milestones: completed, gamma, finalLearningRate } };
   });
-
-/** A preset may give a layer's weights and activations different bits; a training configuration has one number for both. */
-function bitsOfLayer(layer: LayerQuantization["firstLayer"]): number | "same" | "float" {
-  return typeof layer === "string" ? layer : Math.max(layer.weightBits, layer.activationBits);
-}
-
-const quantization = z
-  .strictObject({
-    preset: z.enum(presetNames).default("lsq"),
-    weightBits: bits.default(4),
-    activationBits: bits.default(4),
-    /** Default of this and of the next three: the preset's. */
-    placement: z.enum(placementNames).exactOptional(),
-    firstLayerBits: layerBits.exactOptional(),
-    lastLayerBits: layerBits.exactOptional(),
-    /** torch's halving of the activations' range, which costs a bit. */
-    reduceRange: z.boolean().exactOptional(),
-    /** Epochs after which observers no longer move the ranges. */
-    freezeObserversAfterEpoch: z.int().min(0).exactOptional(),
-    /** Epochs after which batch normalization uses its running statistics. */
-    freezeBatchNormAfterEpoch: z.int().min(0).exactOptional(),
-  })
-  .refine((value) => value.preset !== "lsq" || value.reduceRange !== true, {
-    error: "the preset lsq learns its ranges; only thread and minmax can reduce them",
-    path: ["reduceRange"],
-  })
-  .transform(
-    ({ preset, weightBits, activationBits, placement, firstLayerBits, lastLayerBits, reduceRange, ...rest }) => {
-      if (preset === "float") return null;
-      const defaults = presetNamed(preset, { weightBits, activationBits });
-      return {
-        preset,
-        weightBits,
-        activationBits,
-        placement: placement ?? defaults.placement,
-        firstLayerBits: firstLayerBits ?? bitsOfLayer(defaults.firstLayer),
-        lastLayerBits: lastLayerBits ?? bitsOfLayer(defaults.lastLayer),
-        reduceRange: reduceRange ?? defaults.activation?.reduceRange ?? false,
-        ...rest,
-      };
-    },
-  );
 
 /** The schema of a whole training configuration. */
 export const trainingConfigSchema = z.strictObject({

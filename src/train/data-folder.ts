@@ -3,7 +3,7 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { ConfigError } from "../errors.ts";
-import { nearestWord } from "./config-keys.ts";
+import { nearestWord } from "../qconfig/nearest-word.ts";
 import type { TrainingConfig } from "./config-schema.ts";
 import { dataNames } from "./config-schema.ts";
 

@@ -7,9 +7,9 @@
 
 import { closeSync, openSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
+import { describeWriteFailure, writeFileAtomic } from "../data/atomic-file.ts";
 import { describeSystemError, systemErrorCode } from "../data/system-error.ts";
 import { FileFormatError, InputOutputError } from "../errors.ts";
-import { describeWriteFailure, writeFileAtomic } from "./atomic-file.ts";
 
 /** One line of the log. `step` counts optimizer steps from the run's start, so that it only ever rises. */
 export interface MetricsRecord {

@@ -1,8 +1,8 @@
 /** A run from start to end: configuration, directory, data, network, training, summary; and its resumption. */
 import { join } from "node:path";
+import { trainingBatches } from "../data/batches.ts";
 import type { DatasetSplits } from "../data/dataset.ts";
 import { ConfigError, InterruptedError } from "../errors.ts";
-import type { Network } from "../graph/network.ts";
 import type { Target } from "../ops/operator.ts";
 import { codeRange } from "../qconfig/tensor-quantization.ts";
 import type { Engine } from "../runtime/engine.ts";
@@ -12,9 +12,10 @@ import { type ConfigSource, configToYaml, resolveTrainingConfig } from "./config
 import { readConfigFile } from "./config-file.ts";
 import type { TrainingConfig } from "./config-schema.ts";
 import { MetricsLog, truncateMetrics } from "./metrics-log.ts";
+import type { EpochProgress, StepProgress, TrainingResult } from "./recipe.ts";
 import { createRunDirectory, defaultRunName, type RunPaths, runPaths, writeSummary } from "./run-directory.ts";
-import { loadData, prepareNetwork, quantizationOf, recipeOf, targetOf } from "./setup.ts";
-import { type EpochProgress, lastCheckpoint, type StepProgress, type TrainingResult, train } from "./trainer.ts";
+import { loadData, type PreparedTraining, prepareTraining, quantizationOf, recipeOf, targetOf } from "./setup.ts";
+import { lastCheckpoint, train } from "./trainer.ts";
 
 /** What a caller hears of while a run goes on. */
 export interface RunListeners {
@@ -71,8 +72,9 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
   const { config } = run;
   // Everything that can be wrong with the configuration comes out before a directory is made.
   const data = run.data ?? (await loadData(config));
+  trainingBatches(data.train, recipeOf(config));
   const { engine, target } = await engineOf(config);
-  const network = await prepareNetwork(config, data, engine, target);
+  const prepared = await prepareTraining(config, data, engine, target);
   const paths = await createRunDirectory({
     parent: run.parent,
     name: run.name ?? defaultRunName(config, new Date()),
@@ -80,7 +82,7 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
     ...(run.source === undefined ? {} : { source: run.source }),
     ...(run.existOk === true ? { existOk: true } : {}),
   });
-  return execute({ config, data, network, engine, target, paths }, listeners);
+  return execute({ config, data, prepared, engine, target, paths }, listeners);
 }
 
 /**
@@ -104,9 +106,9 @@ export async function resumeRun(folder: string, listeners: RunListeners = {}): P
   }
   const data = await loadData(config);
   const { engine, target } = await engineOf(config);
-  const network = await prepareNetwork(config, data, engine, target);
+  const prepared = await prepareTraining(config, data, engine, target);
   await truncateMetrics(paths.metrics, checkpoint?.position.step ?? 0);
-  const parts = { config, data, network, engine, target, paths };
+  const parts = { config, data, prepared, engine, target, paths };
   return execute(checkpoint === undefined ? parts : { ...parts, checkpoint }, listeners);
 }
 
@@ -119,7 +121,7 @@ function isMissing(error: unknown): boolean {
 interface Parts {
   readonly config: TrainingConfig;
   readonly data: DatasetSplits;
-  readonly network: Network;
+  readonly prepared: PreparedTraining;
   readonly engine: Engine;
   readonly target: Target;
   readonly paths: RunPaths;
@@ -127,16 +129,15 @@ interface Parts {
 }
 
 async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult> {
-  const { config, data, network, engine, target, paths, checkpoint } = parts;
-  const recipe = recipeOf(config);
+  const { config, data, prepared, engine, target, paths, checkpoint } = parts;
+  const { recipe } = prepared;
   const totalSteps = recipe.epochs * Math.floor(data.train.count / recipe.batchSize);
   const metrics = new MetricsLog(paths.metrics);
   listeners.onStart?.({ paths, step: checkpoint?.position.step ?? 0, totalSteps });
   try {
     const result = await train({
-      network,
+      ...prepared,
       data,
-      recipe,
       engine,
       target,
       store: { checkpoints: paths.checkpoints, metrics, config: configToYaml(config) },

@@ -15,12 +15,15 @@ import type { LayerBits, QuantizationConfig } from "../qconfig/config.ts";
 import { presetNamed } from "../qconfig/presets.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { genericTarget } from "../runtime/probe.ts";
+import type { NetworkStage } from "./bit-lowering.ts";
 import { calibrate } from "./calibrate.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import type { TrainingConfig, QuantizationConfig as TrainingQuantization } from "./config-schema.ts";
 import { dataFolder } from "./data-folder.ts";
+import type { PhaseOptions } from "./phases.ts";
+import type { TrainingRecipe } from "./recipe.ts";
 import { runPaths } from "./run-directory.ts";
-import { lastCheckpoint, type TrainingRecipe } from "./trainer.ts";
+import { lastCheckpoint } from "./trainer.ts";
 
 /** The data that a configuration names. */
 export function loadData(config: TrainingConfig): Promise<DatasetSplits> {
@@ -53,13 +56,12 @@ export function quantizationOf(config: TrainingQuantization): QuantizationConfig
   const preset = presetNamed(config.preset, config);
   return {
     ...preset,
-    activation:
-      preset.activation === null
-        ? null
-        : { ...preset.activation, ...(config.reduceRange ? { reduceRange: true } : {}) },
+    activation: preset.activation === null ? null : { ...preset.activation, reduceRange: config.reduceRange },
     placement: config.placement,
+    residualBits: config.residualBits === "float" ? null : config.residualBits,
     firstLayer: layerRule(config.firstLayerBits),
     lastLayer: layerRule(config.lastLayerBits),
+    ...(config.overrides === undefined ? {} : { overrides: config.overrides }),
   };
 }
 
@@ -91,6 +93,64 @@ export async function prepareNetwork(
   return calibrate(quantized, data.train, batches.indices(0, 0), engine, target);
 }
 
+/** What a run trains: its network, and the networks of its parts where bits are lowered on the way. */
+export interface PreparedTraining {
+  readonly network: Network;
+  readonly stages?: readonly NetworkStage[];
+  readonly recipe: TrainingRecipe;
+}
+
+/** Everything that a configuration says about a training, with networks and the teacher in hand. */
+export async function prepareTraining(
+  config: TrainingConfig,
+  data: DatasetSplits,
+  engine: Engine,
+  target?: Target,
+): Promise<PreparedTraining> {
+  const recipe = { ...recipeOf(config), ...(await distillationOf(config, data)) };
+  const { quantization } = config;
+  if (quantization?.stages === undefined) {
+    return { network: await prepareNetwork(config, data, engine, target), recipe };
+  }
+  const bits = [...quantization.stages].sort((a, b) => a.fromEpoch - b.fromEpoch);
+  if (bits[0]?.fromEpoch !== 0 || bits.some((stage) => stage.fromEpoch >= config.train.epochs)) {
+    throw new ConfigError("the stages must begin with epoch 0, and each before the last epoch", {
+      where: "quantization.stages",
+      remedy: `Give the first one fromEpoch: 0, and none fromEpoch: ${config.train.epochs} or later.`,
+    });
+  }
+  const stages: NetworkStage[] = [];
+  for (const { fromEpoch, weightBits, activationBits } of bits) {
+    const staged = { ...config, quantization: { ...quantization, weightBits, activationBits } };
+    stages.push({ fromEpoch, network: await prepareNetwork(staged, data, engine, target) });
+  }
+  const last = bits.at(-1);
+  if (last?.weightBits !== quantization.weightBits || last.activationBits !== quantization.activationBits) {
+    throw new ConfigError(
+      `the last stage has W${last?.weightBits}A${last?.activationBits}, the run asks for W${quantization.weightBits}A${quantization.activationBits}`,
+      { where: "quantization.stages", remedy: "End with a stage that has the run's own bits." },
+    );
+  }
+  const network = stages.at(-1)?.network ?? (await prepareNetwork(config, data, engine, target));
+  return { network, stages, recipe };
+}
+
+async function distillationOf(
+  config: TrainingConfig,
+  data: DatasetSplits,
+): Promise<Pick<TrainingRecipe, "distillation">> {
+  const { distillation } = config.train;
+  if (distillation === undefined) return {};
+  const path = distillation.teacher ?? config.from;
+  if (path === undefined) {
+    throw new ConfigError("distillation needs a teacher", {
+      where: "train.distillation",
+      remedy: "Name a float checkpoint or run in train.distillation.teacher, or start from one with from.",
+    });
+  }
+  return { distillation: { ...distillation, teacher: await withCheckpoint(makeNetwork(config, data), path) } };
+}
+
 /** A network with the values of a checkpoint, or of the last one of a run's directory. */
 export async function withCheckpoint(network: Network, path: string): Promise<Network> {
   const isFolder = await stat(path).then(
@@ -117,7 +177,8 @@ export function recipeOf(config: TrainingConfig): TrainingRecipe {
   const { train, data, quantization } = config;
   const { optimizer } = train;
   const { groups } = optimizer;
-  const { freezeObserversAfterEpoch, freezeBatchNormAfterEpoch } = quantization ?? {};
+  const phases = quantization === null ? {} : phasesOf(quantization);
+  const { reestimateBatchNormBatches } = train;
   return {
     epochs: train.epochs,
     batchSize: train.batchSize,
@@ -142,8 +203,30 @@ export function recipeOf(config: TrainingConfig): TrainingRecipe {
     horizontalFlip: data.flip,
     seed: config.seed,
     ...(train.checkpointEverySteps === undefined ? {} : { checkpointEverySteps: train.checkpointEverySteps }),
+    ...(reestimateBatchNormBatches === undefined ? {} : { reestimateBatchNormBatches }),
+    ...phases,
+  };
+}
+
+/** The training aids of a quantization, without the keys that are not there. */
+function phasesOf(quantization: TrainingQuantization): PhaseOptions {
+  const {
+    freezeObserversAfterEpoch,
+    freezeBatchNormAfterEpoch,
+    quantizeWeightsFromEpoch,
+    quantizeActivationsFromEpoch,
+    scaleWarmupEpochs,
+    dampening,
+    freezing,
+  } = quantization;
+  return {
     ...(freezeObserversAfterEpoch === undefined ? {} : { freezeObserversAfterEpoch }),
     ...(freezeBatchNormAfterEpoch === undefined ? {} : { freezeBatchNormAfterEpoch }),
+    ...(quantizeWeightsFromEpoch === undefined ? {} : { quantizeWeightsFromEpoch }),
+    ...(quantizeActivationsFromEpoch === undefined ? {} : { quantizeActivationsFromEpoch }),
+    ...(scaleWarmupEpochs === undefined ? {} : { scaleWarmupEpochs }),
+    ...(dampening === undefined ? {} : { dampening }),
+    ...(freezing === undefined ? {} : { freezing }),
   };
 }
 

@@ -5,101 +5,24 @@
  * resumed from any checkpoint ends with the same weights, bit for bit, as one that was never interrupted.
  */
 import { join } from "node:path";
-import type { ForwardMode } from "../compile/forward.ts";
-import type { OptimizerConfig } from "../compile/optimizer.ts";
 import { optimizerFor } from "../compile/optimizer.ts";
-import {
-  buildTrainingStep,
-  type LossConfig,
-  learningRateInput,
-  type ParameterGroup,
-  parameterGroups,
-} from "../compile/training-step.ts";
+import { dampeningInput, thresholdInput } from "../compile/oscillation.ts";
+import { buildTrainingStep, learningRateInput, parameterGroups } from "../compile/training-step.ts";
 import { type TrainingBatches, trainingBatches } from "../data/batches.ts";
-import { allocateBatch, type DatasetSplits } from "../data/dataset.ts";
+import { allocateBatch } from "../data/dataset.ts";
 import { InterruptedError } from "../errors.ts";
 import { type Network, withParameterValues } from "../graph/network.ts";
 import { makeTensor, type Tensor } from "../graph/tensor.ts";
-import type { Target } from "../ops/operator.ts";
-import type { Engine } from "../runtime/engine.ts";
 import { TrainingJob } from "../runtime/job.ts";
 import { StateBuffers } from "../runtime/state.ts";
-import { type Checkpoint, type RunPosition, writeCheckpoint } from "./checkpoint.ts";
+import { BatchNormReestimator } from "./batch-norm-statistics.ts";
+import { adaptScales, stageOf } from "./bit-lowering.ts";
+import { type RunPosition, writeCheckpoint } from "./checkpoint.ts";
 import { type EvaluationResult, Evaluator, inputOf } from "./evaluate.ts";
 import { classificationMetrics } from "./metrics.ts";
-import type { MetricsLog } from "./metrics-log.ts";
-import { modeOfEpoch, type PhaseOptions } from "./phases.ts";
-import { learningRateAt, type Schedule } from "./schedule.ts";
-
-/** How a network is trained. */
-export interface TrainingRecipe extends PhaseOptions {
-  readonly epochs: number;
-  readonly batchSize: number;
-  readonly loss: LossConfig;
-  readonly optimizer: OptimizerConfig;
-  readonly learningRate: number;
-  /** Factor on the learning rate, for each group of parameters. */
-  readonly learningRateScale: Readonly<Record<ParameterGroup, number>>;
-  readonly weightDecay: Readonly<Record<ParameterGroup, number>>;
-  readonly schedule: Schedule;
-  readonly cropPadding: number;
-  readonly horizontalFlip: boolean;
-  readonly seed: number;
-  readonly checkpointEverySteps?: number;
-}
-
-/** Where a run is kept. */
-export interface RunStore {
-  readonly checkpoints: string;
-  readonly metrics: MetricsLog;
-  /** Text of the configuration, kept in each checkpoint. */
-  readonly config: string;
-}
-
-/** What is known after a step. */
-export interface StepProgress {
-  readonly step: number;
-  readonly epoch: number;
-  readonly stepInEpoch: number;
-  readonly stepsPerEpoch: number;
-  readonly loss: number;
-  readonly accuracy: number;
-  /** Since the run or its resumption began. */
-  readonly imagesPerSecond: number;
-}
-
-/** What is known after an epoch. */
-export interface EpochProgress {
-  readonly epoch: number;
-  readonly trainLoss: number;
-  readonly trainAccuracy: number;
-  readonly test: EvaluationResult;
-  readonly imagesPerSecond: number;
-}
-
-export interface TrainingRun {
-  readonly network: Network;
-  readonly data: DatasetSplits;
-  readonly recipe: TrainingRecipe;
-  readonly engine: Engine;
-  readonly target?: Target;
-  readonly store?: RunStore;
-  readonly resumeFrom?: Checkpoint;
-  readonly signal?: AbortSignal;
-  readonly onStep?: (progress: StepProgress) => void;
-  readonly onEpoch?: (progress: EpochProgress) => void;
-}
-
-export interface TrainingResult {
-  /** The network with the trained parameters. */
-  readonly network: Network;
-  readonly accuracy: number;
-  readonly loss: number;
-  readonly bestAccuracy: number;
-  readonly steps: number;
-  readonly seconds: number;
-  readonly imagesPerSecond: number;
-}
+import { covers, dampeningAt, modeOfEpoch, scaleWarmupAt, thresholdAt } from "./phases.ts";
+import type { TrainingResult, TrainingRun } from "./recipe.ts";
+import { learningRateAt } from "./schedule.ts";
 
 /** The name of the checkpoint that a run is resumed from. */
 export const lastCheckpoint = "last.safetensors";
@@ -107,7 +30,7 @@ export const bestCheckpoint = "best.safetensors";
 
 /** @throws InterruptedError when the signal asked to stop; the checkpoint is written by then. */
 export async function train(run: TrainingRun): Promise<TrainingResult> {
-  const loop = await TrainingLoop.create(run);
+  const loop = new TrainingLoop(run);
   try {
     return await loop.run();
   } finally {
@@ -115,20 +38,30 @@ export async function train(run: TrainingRun): Promise<TrainingResult> {
   }
 }
 
+/** A network of the run with the jobs that look at it. */
+interface CompiledStage {
+  readonly network: Network;
+  readonly evaluator: Evaluator;
+  readonly reestimator: BatchNormReestimator | undefined;
+}
+
+/** Share of the newest step in the moving averages of oscillation (arXiv 2203.11086, section 5.1). */
+const oscillationMomentum = 0.01;
+
 class TrainingLoop {
   readonly #run: TrainingRun;
   readonly #batches: TrainingBatches;
-  readonly #evaluator: Evaluator;
   readonly #state: StateBuffers;
   #position: RunPosition;
+  #stage: CompiledStage | undefined;
   #job: { readonly key: string; readonly job: TrainingJob } | undefined;
   #seconds = 0;
   #images = 0;
 
-  private constructor(run: TrainingRun, evaluator: Evaluator) {
-    const { recipe, data, network, resumeFrom } = run;
+  constructor(run: TrainingRun) {
+    const { recipe, data, resumeFrom } = run;
+    const network = stageOf(run.stages ?? [], 0)?.network ?? run.network;
     this.#run = run;
-    this.#evaluator = evaluator;
     this.#batches = trainingBatches(data.train, recipe);
     this.#state = new StateBuffers(
       resumeFrom?.state ?? network.parameters.map((parameter) => [parameter.name, parameter.value] as const),
@@ -136,14 +69,10 @@ class TrainingLoop {
     this.#position = resumeFrom?.position ?? { step: 0, epochLoss: 0, epochCorrect: 0, bestAccuracy: null };
   }
 
-  static async create(run: TrainingRun): Promise<TrainingLoop> {
-    const options = run.target === undefined ? {} : { target: run.target };
-    return new TrainingLoop(run, await Evaluator.create(run.network, run.data.test, run.engine, options));
-  }
-
   async release(): Promise<void> {
     await this.#job?.job.release();
-    await this.#evaluator.release();
+    await this.#stage?.evaluator.release();
+    await this.#stage?.reestimator?.release();
   }
 
   async run(): Promise<TrainingResult> {
@@ -154,7 +83,7 @@ class TrainingLoop {
       this.#stopIfAsked();
       last = await this.#epoch(epoch);
     }
-    const test = last ?? (await this.#evaluator.run(this.#state));
+    const test = last ?? (await (await this.#stageFor(recipe.epochs - 1)).evaluator.run(this.#state));
     const names = new Set(network.parameters.map((parameter) => parameter.name));
     const values = new Map([...this.#state.snapshot()].filter(([name]) => names.has(name)));
     return {
@@ -171,7 +100,9 @@ class TrainingLoop {
   async #epoch(epoch: number): Promise<EvaluationResult> {
     const { recipe, data, store, signal, onEpoch } = this.#run;
     const { stepsPerEpoch } = this.#batches;
-    const job = await this.#jobFor(modeOfEpoch(recipe, epoch));
+    const stage = await this.#stageFor(epoch);
+    if (this.#position.step === epoch * stepsPerEpoch) this.#enter(stage, epoch);
+    const job = await this.#jobFor(stage.network, epoch);
     const batch = allocateBatch(data.train, recipe.batchSize);
     const tensors = {
       data: makeTensor(data.train.sampleType, [recipe.batchSize, ...data.train.sampleShape], batch.samples),
@@ -187,7 +118,11 @@ class TrainingLoop {
       this.#stopIfAsked();
     }
     const samples = stepsPerEpoch * recipe.batchSize;
-    const test = await this.#evaluator.run(this.#state);
+    const { reestimateBatchNormBatches } = recipe;
+    if (reestimateBatchNormBatches !== undefined) {
+      await stage.reestimator?.run(this.#state, epoch, reestimateBatchNormBatches);
+    }
+    const test = await stage.evaluator.run(this.#state);
     const summary = {
       epoch: epoch + 1,
       trainLoss: this.#position.epochLoss / stepsPerEpoch,
@@ -254,19 +189,60 @@ class TrainingLoop {
 
   #scalars(learningRate: number): Record<string, number> {
     const { recipe } = this.#run;
-    const rates = parameterGroups.map(
-      (group) => [learningRateInput(group), learningRate * recipe.learningRateScale[group]] as const,
-    );
-    return { ...Object.fromEntries(rates), ...optimizerFor(recipe.optimizer).scalars(this.#position.step + 1) };
+    const position = this.#position.step / this.#batches.stepsPerEpoch;
+    const rates = parameterGroups.map((group) => {
+      const factor = group === "quantizers" ? scaleWarmupAt(recipe, position) : 1;
+      return [learningRateInput(group), learningRate * recipe.learningRateScale[group] * factor] as const;
+    });
+    const { dampening, freezing, epochs } = recipe;
+    return {
+      ...Object.fromEntries(rates),
+      ...optimizerFor(recipe.optimizer).scalars(this.#position.step + 1),
+      [dampeningInput]: dampening === undefined ? 0 : dampeningAt(dampening, position, epochs),
+      [thresholdInput]: freezing === undefined ? 1 : thresholdAt(freezing, position, epochs),
+    };
   }
 
-  /** The job of a mode; epochs of one mode share it. */
-  async #jobFor(mode: ForwardMode): Promise<TrainingJob> {
-    const key = JSON.stringify(mode);
+  /** The network of an epoch with what evaluates it; epochs of one stage share it. */
+  async #stageFor(epoch: number): Promise<CompiledStage> {
+    const { data, engine, recipe } = this.#run;
+    const network = stageOf(this.#run.stages ?? [], epoch)?.network ?? this.#run.network;
+    if (this.#stage?.network === network) return this.#stage;
+    await this.#stage?.evaluator.release();
+    await this.#stage?.reestimator?.release();
+    this.#stage = undefined;
+    const target = this.#run.target === undefined ? {} : { target: this.#run.target };
+    const evaluator = await Evaluator.create(network, data.test, engine, target);
+    const { batchSize, seed } = recipe;
+    const reestimator =
+      recipe.reestimateBatchNormBatches === undefined
+        ? undefined
+        : await BatchNormReestimator.create(network, data.train, engine, { batchSize, seed, ...target });
+    this.#stage = { network, evaluator, reestimator };
+    return this.#stage;
+  }
+
+  /** Carries learned scales over where an epoch begins a stage with other codes. */
+  #enter(stage: CompiledStage, epoch: number): void {
+    const before = epoch === 0 ? undefined : stageOf(this.#run.stages ?? [], epoch - 1);
+    if (before !== undefined && before.network !== stage.network)
+      adaptScales(this.#state, before.network, stage.network);
+  }
+
+  /** The training job of an epoch; epochs that differ in nothing share it. */
+  async #jobFor(network: Network, epoch: number): Promise<TrainingJob> {
+    const { recipe, data, engine, target, stages } = this.#run;
+    const mode = modeOfEpoch(recipe, network, epoch);
+    const { distillation } = recipe;
+    const aids = {
+      distill: covers(distillation, epoch),
+      dampen: covers(recipe.dampening, epoch),
+      freeze: covers(recipe.freezing, epoch),
+    };
+    const key = JSON.stringify([mode, aids, stageOf(stages ?? [], epoch)?.fromEpoch]);
     if (this.#job?.key === key) return this.#job.job;
     await this.#job?.job.release();
     this.#job = undefined;
-    const { network, recipe, data, engine, target } = this.#run;
     const step = buildTrainingStep(network, {
       batchSize: recipe.batchSize,
       input: inputOf(data.train),
@@ -274,6 +250,10 @@ class TrainingLoop {
       optimizer: recipe.optimizer,
       weightDecay: recipe.weightDecay,
       mode,
+      ...(aids.distill && distillation !== undefined ? { distillation } : {}),
+      ...(aids.dampen || aids.freeze
+        ? { oscillation: { dampen: aids.dampen, freeze: aids.freeze, momentum: oscillationMomentum } }
+        : {}),
     });
     const job = await TrainingJob.create(engine, step, target);
     job.prepare(this.#state);

@@ -5,7 +5,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { writeFileAtomically } from "../../src/data/atomic-file.ts";
+import { writeFileAtomic } from "../../src/data/atomic-file.ts";
 import { type DownloadProgress, downloadVerified } from "../../src/data/download.ts";
 import { InputOutputError, InterruptedError } from "../../src/errors.ts";
 import { errorOf, temporaryFolder } from "./support.ts";
@@ -143,24 +143,24 @@ describe("downloadVerified", () => {
     );
     expect(error).toBeInstanceOf(InputOutputError);
     expect(error.where).toBe(inside);
-    expect(error.message).toMatch(/the file cannot be written/);
+    expect(error.message).toMatch(/cannot write/);
   });
 });
 
-describe("writeFileAtomically", () => {
+describe("writeFileAtomic", () => {
   test("replaces a file and leaves nothing else", async () => {
     const folder = await temporaryFolder();
     const path = join(folder, "deep", "file.txt");
-    await writeFileAtomically(path, "one");
-    await Promise.all([writeFileAtomically(path, "two"), writeFileAtomically(path, "two")]);
+    await writeFileAtomic(path, "one");
+    await Promise.all([writeFileAtomic(path, "two"), writeFileAtomic(path, "two")]);
     expect(await readFile(path, "utf8")).toBe("two");
     expect(await readdir(join(folder, "deep"))).toEqual(["file.txt"]);
   });
 
   test("leaves nothing behind when the name is taken by a folder", async () => {
     const folder = await temporaryFolder();
-    await writeFileAtomically(join(folder, "taken", "file"), "x");
-    const error = await errorOf(() => writeFileAtomically(join(folder, "taken"), "y"));
+    await writeFileAtomic(join(folder, "taken", "file"), "x");
+    const error = await errorOf(() => writeFileAtomic(join(folder, "taken"), "y"));
     expect(error).toBeInstanceOf(InputOutputError);
     expect(await readdir(folder)).toEqual(["taken"]);
   });

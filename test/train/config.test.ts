@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { ConfigError, InputOutputError } from "../../src/errors.ts";
+import { nearestWord } from "../../src/qconfig/nearest-word.ts";
 import { presets } from "../../src/qconfig/presets.ts";
 import { type ConfigOverride, configToYaml, parseSetOption, resolveTrainingConfig } from "../../src/train/config.ts";
 import { readConfigFile } from "../../src/train/config-file.ts";
-import { knownKeys, nearestWord, trainingConfigJsonSchema } from "../../src/train/config-keys.ts";
+import { knownKeys, trainingConfigJsonSchema } from "../../src/train/config-keys.ts";
 import { presetNames } from "../../src/train/config-schema.ts";
 
 function resolve(text: string, ...sets: string[]) {
@@ -43,6 +44,7 @@ describe("a training configuration", () => {
       firstLayerBits: "same",
       lastLayerBits: "same",
       reduceRange: true,
+      residualBits: "float",
     });
     expect(resolve("quantization: {}").quantization).toMatchObject({ preset: "lsq", firstLayerBits: 8 });
     expect(resolve("quantization: { preset: float }").quantization).toBeNull();

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { writeFileAtomic } from "../../src/train/atomic-file.ts";
+import { writeFileAtomic } from "../../src/data/atomic-file.ts";
 import { configToYaml } from "../../src/train/config.ts";
 import { resumeRun, startRun } from "../../src/train/run.ts";
 import { temporaryFolder, tensorBytes, tinyConfig } from "../support/tiny-run.ts";

@@ -2,8 +2,8 @@ import { appendFile, mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { writeFileAtomic } from "../../src/data/atomic-file.ts";
 import { ConfigError, FileFormatError, InputOutputError, SubbyteError } from "../../src/errors.ts";
-import { writeFileAtomic } from "../../src/train/atomic-file.ts";
 import { resolveTrainingConfig } from "../../src/train/config.ts";
 import { MetricsLog, readMetrics, truncateMetrics } from "../../src/train/metrics-log.ts";
 import { createRunDirectory, defaultRunName, runPaths, writeSummary } from "../../src/train/run-directory.ts";

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { InterruptedError, SubbyteError } from "../../src/errors.ts";
@@ -110,6 +110,7 @@ describe("a run refuses", () => {
     const parent = await temporaryFolder();
     const config = tinyConfig({ train: { epochs: 1, batchSize: 257 } });
     await expect(startRun({ config, parent })).rejects.toThrow(/257.*256/);
+    expect(await readdir(parent)).toEqual([]);
   });
 
   it("to resume where there is no run", async () => {

@@ -20,7 +20,7 @@ describe("learning rates", () => {
   it("fall by gamma after each milestone", () => {
     const schedule: Schedule = { ...base, name: "step" };
     const rates = [0, 24, 25, 39, 40, 49].map((step) => learningRateAt(schedule, 1, step, length));
-    [1, 1, 0.1, 0.1, 0.01, 0.01].forEach((rate, i) => expect(rates[i]).toBeCloseTo(rate, 12));
+    for (const [i, rate] of [1, 1, 0.1, 0.1, 0.01, 0.01].entries()) expect(rates[i]).toBeCloseTo(rate, 12);
   });
 
   it("fall along a cosine to the final rate", () => {
@@ -33,7 +33,7 @@ describe("learning rates", () => {
   it("rise from almost nothing during the warm-up", () => {
     const schedule: Schedule = { ...base, name: "cosine", warmupEpochs: 2 };
     const rates = [0, 4, 9, 10].map((step) => learningRateAt(schedule, 1, step, length));
-    [0.1, 0.5, 1, 1].forEach((rate, i) => expect(rates[i]).toBeCloseTo(rate, 12));
+    for (const [i, rate] of [0.1, 0.5, 1, 1].entries()) expect(rates[i]).toBeCloseTo(rate, 12);
     expect(learningRateAt({ ...schedule, warmupEpochs: 0, warmupSteps: 4 }, 1, 1, length)).toBeCloseTo(0.5, 12);
   });
 });

@@ -1,0 +1,18 @@
+/** What a configuration will really do to a network: see qconfig/explain.ts for what is said and why. */
+import type { Network } from "../graph/network.ts";
+import type { QuantizationConfig } from "../qconfig/config.ts";
+import { type ExplainOptions, explainQuantized } from "../qconfig/explain.ts";
+import type { Explanation } from "../qconfig/explain-types.ts";
+import { quantize } from "./quantize.ts";
+
+/**
+ * Explains a configuration on a float network: for every tensor what it asks for and what it gets, and the findings.
+ *
+ * @throws ConfigError when the configuration contradicts itself for a tensor.
+ * @example
+ * const { activations, findings } = explain(network, presets.thread({ weightBits: 4, activationBits: 4 }));
+ * activations?.levels; // 8, and not 16
+ */
+export function explain(network: Network, config: QuantizationConfig, options: ExplainOptions = {}): Explanation {
+  return explainQuantized(quantize(network, config), config, options);
+}

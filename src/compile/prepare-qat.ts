@@ -1,0 +1,17 @@
+/** torch's `prepare_qat` for a network of subbyte: quantizers where a torch QConfig puts them. */
+import type { Network } from "../graph/network.ts";
+import type { QConfig } from "../qconfig/torch.ts";
+import { type PrepareOptions, quantizationConfigOf } from "../qconfig/torch-convert.ts";
+import { type QuantizedNetwork, quantize } from "./quantize.ts";
+
+/**
+ * The network with fake quantization after every module, as torch's eager mode does it, or with `placement: "fused"` as
+ * on a model whose Conv, BN and ReLU were fused.
+ *
+ * @throws ConfigError when the QConfig contradicts itself.
+ * @example
+ * const quantized = prepareQat(network, new QConfig({ activation, weight }), { placement: "everyModule" });
+ */
+export function prepareQat(network: Network, qconfig: QConfig, options: PrepareOptions = {}): QuantizedNetwork {
+  return quantize(network, quantizationConfigOf(qconfig, options));
+}

@@ -1,0 +1,23 @@
+/** What the readers of the several kinds of data give to openDataset, before it is split, limited and normalized. */
+import type { Normalization } from "./normalization.ts";
+import type { LabelledDataset } from "./subset.ts";
+
+/** The kinds of data that are read. */
+export const datasetKinds = ["fashion-mnist", "idx", "cifar10", "cifar100", "pictures", "npy", "npz", "csv"] as const;
+export type DatasetKind = (typeof datasetKinds)[number];
+
+/** How targets are meant: as the data looks (`auto`), class numbers, numbers to come near to, or none. */
+export const taskNames = ["auto", "classification", "regression", "none"] as const;
+export type Task = (typeof taskNames)[number];
+
+/** Data as it lies on the disk. */
+export interface LoadedData {
+  readonly kind: DatasetKind;
+  readonly train: LabelledDataset;
+  /** Absent when there is one part only, which is then split. */
+  readonly test?: LabelledDataset;
+  /** The normalization that everyone uses with it, where there is one. */
+  readonly normalization?: Normalization;
+  /** What was found and decided, for the user. */
+  readonly notes: readonly string[];
+}

@@ -1,0 +1,86 @@
+/** What a training is asked for, what it tells on its way, and what it gives. */
+import type { OptimizerConfig } from "../compile/optimizer.ts";
+import type { LossConfig, ParameterGroup } from "../compile/training-step.ts";
+import type { DatasetSplits } from "../data/dataset.ts";
+import type { Network } from "../graph/network.ts";
+import type { Target } from "../ops/operator.ts";
+import type { Engine } from "../runtime/engine.ts";
+import type { NetworkStage } from "./bit-lowering.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import type { EvaluationResult } from "./evaluate.ts";
+import type { MetricsLog } from "./metrics-log.ts";
+import type { PhaseOptions } from "./phases.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** How a network is trained. */
+export interface TrainingRecipe extends PhaseOptions {
+  readonly epochs: number;
+  readonly batchSize: number;
+  readonly loss: LossConfig;
+  readonly optimizer: OptimizerConfig;
+  readonly learningRate: number;
+  /** Factor on the learning rate, for each group of parameters. */
+  readonly learningRateScale: Readonly<Record<ParameterGroup, number>>;
+  readonly weightDecay: Readonly<Record<ParameterGroup, number>>;
+  readonly schedule: Schedule;
+  readonly cropPadding: number;
+  readonly horizontalFlip: boolean;
+  readonly seed: number;
+  readonly checkpointEverySteps?: number;
+}
+
+/** Where a run is kept. */
+export interface RunStore {
+  readonly checkpoints: string;
+  readonly metrics: MetricsLog;
+  /** Text of the configuration, kept in each checkpoint. */
+  readonly config: string;
+}
+
+/** What is known after a step. */
+export interface StepProgress {
+  readonly step: number;
+  readonly epoch: number;
+  readonly stepInEpoch: number;
+  readonly stepsPerEpoch: number;
+  readonly loss: number;
+  readonly accuracy: number;
+  /** Since the run or its resumption began. */
+  readonly imagesPerSecond: number;
+}
+
+/** What is known after an epoch. */
+export interface EpochProgress {
+  readonly epoch: number;
+  readonly trainLoss: number;
+  readonly trainAccuracy: number;
+  readonly test: EvaluationResult;
+  readonly imagesPerSecond: number;
+}
+
+export interface TrainingRun {
+  /** The network in the end; where `stages` is given, that of its last stage. */
+  readonly network: Network;
+  /** Progressive bit lowering: the network of each part of the run, from epoch 0 on. */
+  readonly stages?: readonly NetworkStage[];
+  readonly data: DatasetSplits;
+  readonly recipe: TrainingRecipe;
+  readonly engine: Engine;
+  readonly target?: Target;
+  readonly store?: RunStore;
+  readonly resumeFrom?: Checkpoint;
+  readonly signal?: AbortSignal;
+  readonly onStep?: (progress: StepProgress) => void;
+  readonly onEpoch?: (progress: EpochProgress) => void;
+}
+
+export interface TrainingResult {
+  /** The network with the trained parameters. */
+  readonly network: Network;
+  readonly accuracy: number;
+  readonly loss: number;
+  readonly bestAccuracy: number;
+  readonly steps: number;
+  readonly seconds: number;
+  readonly imagesPerSecond: number;
+}
