@@ -17,13 +17,36 @@ export interface LayerBits {
   readonly activationBits: number;
 }
 
+/** How the first or the last layer is treated; "same": as every other, "float": not quantized. */
+export type LayerRule = LayerBits | "same" | "float";
+
+/** What an override changes of a tensor's quantization, or "float" for none at all. */
+export type TensorOverride = Partial<TensorQuantization> | "float";
+
+/**
+ * What is different for some layers. It is for the layers that `layer` names and whose operator is `operator`; at least
+ * one of the two is given. See overrides.ts for the order in which overrides go over each other.
+ */
+export interface LayerOverride {
+  /** A layer's name (`layer1.0.conv1`), or a glob: `*` for any part of a name without dots, `**` for any. */
+  readonly layer?: string;
+  /** An operator: `Conv`, `Gemm`, `MatMul`; with the placement `everyModule` also `Relu`, `BatchNormalization`, `Add`. */
+  readonly operator?: string;
+  /** Bits of weights and activations both; `weight.bits` and `activation.bits` go over it. */
+  readonly bits?: number;
+  readonly weight?: TensorOverride;
+  readonly activation?: TensorOverride;
+}
+
 export interface QuantizationConfig {
   readonly weight: TensorQuantization | null;
   readonly activation: TensorQuantization | null;
   readonly placement: Placement;
-  /** "same": as every other layer; "float": not quantized. The first layer's input is the data. */
-  readonly firstLayer: LayerBits | "same" | "float";
-  readonly lastLayer: LayerBits | "same" | "float";
+  /** The first layer's input is the data. */
+  readonly firstLayer: LayerRule;
+  readonly lastLayer: LayerRule;
   /** Bits of the skip branch where it enters a residual addition; null leaves it in float. Only with `fused`. */
   readonly residualBits: number | null;
+  /** Layers that are treated differently. They go over the first and last layer's rule, and later ones over earlier. */
+  readonly overrides?: readonly LayerOverride[];
 }

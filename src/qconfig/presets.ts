@@ -59,7 +59,135 @@ function lsq({ weightBits, activationBits }: PresetBits): QuantizationConfig {
   };
 }
 
-export const presets: Readonly<Record<string, (bits: PresetBits) => QuantizationConfig>> = { thread, minmax, lsq };
+/** LSQ with a learned offset for activations; weights start from their standard deviation, activations from their MSE. */
+function lsqPlus({ weightBits, activationBits }: PresetBits): QuantizationConfig {
+  const base = lsq({ weightBits, activationBits });
+  return {
+    ...base,
+    weight: {
+      quantizer: "lsq+",
+      bits: weightBits,
+      signed: true,
+      granularity: "channel",
+      options: { offset: false },
+    },
+    activation: {
+      quantizer: "lsq+",
+      bits: activationBits,
+      signed: "auto",
+      granularity: "tensor",
+      options: { initializer: "mse" },
+    },
+  };
+}
+
+/** DoReFa-Net: tanh-normalised weights, activations clipped to [0, 1]; first and last layer in float, as in the paper. */
+function dorefa({ weightBits, activationBits }: PresetBits): QuantizationConfig {
+  return {
+    weight: {
+      quantizer: "dorefa",
+      bits: weightBits,
+      signed: true,
+      granularity: "tensor",
+      options: { form: "weights" },
+    },
+    activation: {
+      quantizer: "dorefa",
+      bits: activationBits,
+      signed: "auto",
+      granularity: "tensor",
+      options: { form: "activations" },
+    },
+    placement: "fused",
+    firstLayer: "float",
+    lastLayer: "float",
+    residualBits: null,
+  };
+}
+
+/** PACT: DoReFa's weights, activations with a trained clipping threshold; first and last layer in float (paper). */
+function pact(bits: PresetBits): QuantizationConfig {
+  return {
+    ...dorefa(bits),
+    activation: {
+      quantizer: "pact",
+      bits: bits.activationBits,
+      signed: "auto",
+      granularity: "tensor",
+      options: { initializer: "percentile", percentile: 99.9, decay: 5e-4 },
+    },
+  };
+}
+
+/** Additive powers of two, per tensor as in the official code; first and last layer at 8 bits with uniform levels. */
+function apot({ weightBits, activationBits }: PresetBits): QuantizationConfig {
+  return {
+    ...lsq({ weightBits, activationBits }),
+    weight: { quantizer: "apot", bits: weightBits, signed: true, granularity: "tensor", options: { form: "weights" } },
+    activation: {
+      quantizer: "apot",
+      bits: activationBits,
+      signed: "auto",
+      granularity: "tensor",
+      options: { form: "activations", initializer: "mse" },
+    },
+  };
+}
+
+/** N2UQ: learned thresholds between even levels; first and last layer in float, as in the paper. At most 4 bits. */
+function n2uq({ weightBits, activationBits }: PresetBits): QuantizationConfig {
+  return {
+    ...dorefa({ weightBits, activationBits }),
+    weight: { quantizer: "n2uq", bits: weightBits, signed: true, granularity: "channel", options: { form: "weights" } },
+    activation: {
+      quantizer: "n2uq",
+      bits: activationBits,
+      signed: "auto",
+      granularity: "tensor",
+      options: { form: "activations" },
+    },
+  };
+}
+
+/**
+ * Binary weights (XNOR-Net's scale, per channel): always 1 bit. Activations are LSQ's at the bits asked for, since those
+ * of a ReLU have no sign to keep; first and last layer in float, as in the paper.
+ */
+function binary({ activationBits }: PresetBits): QuantizationConfig {
+  const learned = lsq({ weightBits: 1, activationBits });
+  return {
+    ...learned,
+    weight: { quantizer: "binary", bits: 1, signed: true, granularity: "channel", options: {} },
+    firstLayer: "float",
+    lastLayer: "float",
+  };
+}
+
+/** FP4 E2M1 for both, whatever bits are asked for; first and last layer FP8 E4M3. */
+function fp4(): QuantizationConfig {
+  const format = { quantizer: "minifloat", bits: 4, signed: true, options: {} } as const;
+  return {
+    weight: { ...format, granularity: "channel" },
+    activation: { ...format, granularity: "tensor", observer: movingAverage },
+    placement: "fused",
+    firstLayer: { weightBits: 8, activationBits: 8 },
+    lastLayer: { weightBits: 8, activationBits: 8 },
+    residualBits: null,
+  };
+}
+
+export const presets: Readonly<Record<string, (bits: PresetBits) => QuantizationConfig>> = {
+  thread,
+  minmax,
+  lsq,
+  "lsq+": lsqPlus,
+  pact,
+  dorefa,
+  apot,
+  n2uq,
+  binary,
+  fp4,
+};
 
 /** The preset of this name. @throws ConfigError listing the names that exist. */
 export function presetNamed(name: string, bits: PresetBits): QuantizationConfig {

@@ -4,8 +4,10 @@
  */
 import { ConfigError } from "../errors.ts";
 import type { TensorType } from "../graph/types.ts";
+import { observerNamed } from "../observers/index.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import type { ObserverSpec, QuantizerOptions, QuantizerSpec } from "../quantizers/quantizer.ts";
+import { calibratedOptions, checkInitializer } from "./initial-range.ts";
 
 export interface TensorQuantization {
   readonly quantizer: string;
@@ -36,6 +38,8 @@ export interface TensorFacts {
   readonly name: string;
   readonly type: TensorType;
   readonly nonNegative: boolean;
+  /** Weights unless it says otherwise; the first axis of an activation counts the samples of a batch. */
+  readonly kind?: "weight" | "activation";
 }
 
 /**
@@ -51,8 +55,21 @@ export function codeRange(quantization: TensorQuantization, nonNegative: boolean
   return reduceRange === true ? { min: Math.floor(min / 2), max: Math.floor(max / 2) } : { min, max };
 }
 
+/**
+ * A quantization with its observer where it works: a calibrator as the option `initializer`. Under the convention
+ * "pre-1.12" reduceRange halves the observer's eight-bit type and leaves the codes as they are.
+ */
+function normalized(asked: TensorQuantization): TensorQuantization {
+  const { observer, ...withoutObserver } = asked;
+  const options = calibratedOptions(observer, asked.options);
+  const quantization: TensorQuantization = options === undefined ? asked : { ...withoutObserver, options };
+  if (quantization.options.convention !== "pre-1.12" || quantization.reduceRange !== true) return quantization;
+  return { ...quantization, reduceRange: false, options: { ...quantization.options, reducedObserver: true } };
+}
+
 /** Resolves a quantization for one tensor. @throws ConfigError naming the tensor when it contradicts itself. */
-export function resolveQuantizer(quantization: TensorQuantization, facts: TensorFacts): QuantizerSpec {
+export function resolveQuantizer(asked: TensorQuantization, facts: TensorFacts): QuantizerSpec {
+  const quantization = normalized(asked);
   const fail = (message: string, remedy: string): never => {
     throw new ConfigError(message, { where: `tensor "${facts.name}"`, remedy });
   };
@@ -60,7 +77,25 @@ export function resolveQuantizer(quantization: TensorQuantization, facts: Tensor
   if (!Number.isInteger(bits) || bits < 1 || bits > 16) {
     fail(`${bits} bits were asked for`, "Use a whole number of bits from 1 to 16.");
   }
-  quantizerNamed(quantization.quantizer);
+  const definition = quantizerNamed(quantization.quantizer);
+  if (quantization.observer !== undefined) {
+    observerNamed(quantization.observer.observer);
+    if (definition.fromRange === undefined) {
+      fail(
+        `the observer ${quantization.observer.observer} would move parameters that ${definition.name} trains`,
+        "Leave the observer out, or take the quantizer uniform.",
+      );
+    }
+    const share = quantization.observer.options.averagingConstant;
+    if (typeof share === "number" && !(share > 0 && share <= 1)) {
+      fail(`an averagingConstant of ${share} is no share`, "Give a number above 0 and at most 1; torch's is 0.01.");
+    }
+  }
+  for (const [name, limit] of Object.entries({ quantMin: quantization.quantMin, quantMax: quantization.quantMax })) {
+    if (limit !== undefined && !Number.isInteger(limit)) {
+      fail(`${name} is ${limit}, and a code is a whole number`, "Give a whole number.");
+    }
+  }
   const range = codeRange(quantization, facts.nonNegative);
   if (range.min >= range.max) {
     fail(
@@ -77,6 +112,9 @@ export function resolveQuantizer(quantization: TensorQuantization, facts: Tensor
   if (granularity === "channel" && (axis < 0 || axis >= facts.type.shape.length)) {
     fail(`it has no axis ${axis} (shape [${facts.type.shape}])`, "Give a channelAxis that the tensor has.");
   }
+  if (granularity === "channel" && facts.kind === "activation" && axis === 0) {
+    fail("axis 0 of an activation counts the samples of a batch", "Set channelAxis to 1, or granularity to tensor.");
+  }
   const { groupSize } = quantization;
   if (granularity === "group") {
     const inner = facts.type.shape.slice(1).reduce((product, size) => product * size, 1);
@@ -87,7 +125,7 @@ export function resolveQuantizer(quantization: TensorQuantization, facts: Tensor
       );
     }
   }
-  return {
+  const spec: QuantizerSpec = {
     quantizer: quantization.quantizer,
     bits,
     quantMin: range.min,
@@ -98,4 +136,13 @@ export function resolveQuantizer(quantization: TensorQuantization, facts: Tensor
     ...(quantization.observer === undefined ? {} : { observer: quantization.observer }),
     options: quantization.options,
   };
+  if (granularity === "group" && facts.kind === "activation" && definition.parameters(spec, facts.type).length > 0) {
+    fail(
+      `groups of an activation would give ${definition.name} other parameters for every batch size`,
+      'Set granularity to "tensor"; groups of activations are for minifloat with the scale "mx".',
+    );
+  }
+  const contradiction = definition.check?.(spec, facts.type) ?? checkInitializer(definition, spec.options);
+  if (contradiction !== undefined) fail(contradiction.message, contradiction.remedy);
+  return spec;
 }

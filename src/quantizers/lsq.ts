@@ -11,8 +11,8 @@
 import type { Value } from "../graph/graph.ts";
 import { float32Tensor } from "../graph/tensor.ts";
 import { elementCount } from "../graph/types.ts";
-import { clip } from "../ops/activations.ts";
-import { divide, multiply, reciprocal, round, subtract } from "../ops/elementwise.ts";
+import { dot } from "../ops/channel-ops.ts";
+import { divide, multiply, reciprocal, subtract } from "../ops/elementwise.ts";
 import { reduceSum } from "../ops/reduce.ts";
 import { insideRange } from "./masks.ts";
 import {
@@ -23,6 +23,7 @@ import {
   type QuantizerSpec,
   sharedAxes,
 } from "./quantizer.ts";
+import { roundedWithin } from "./round-codes.ts";
 
 /** A step never falls to 0 or below it: the gradient would change its sign there. */
 const smallestStep = 1e-8;
@@ -75,9 +76,9 @@ export const lsq: QuantizerDefinition = {
   },
 
   forward(context) {
-    const { builder, spec } = context;
-    const code = round(builder, clip(builder, quotient(context), spec.quantMin, spec.quantMax));
-    return multiply(builder, code, stepOf(context));
+    const { builder, spec, target } = context;
+    const range = { low: spec.quantMin, high: spec.quantMax };
+    return multiply(builder, roundedWithin(builder, target, quotient(context), range), stepOf(context));
   },
 
   /**
@@ -88,11 +89,16 @@ export const lsq: QuantizerDefinition = {
     const { builder, spec, x, y, dy } = context;
     const step = stepOf(context);
     const dx = multiply(builder, dy, insideMask(context));
-    const axes = sharedAxes(spec, x.type.shape.length);
-    const difference = subtract(builder, multiply(builder, dy, y), multiply(builder, dx, x));
-    const sum = reduceSum(builder, difference, axes, { keepDimensions: step.type.shape.length > 0 });
     const groups = elementCount(step.type.shape);
     const factor = lsqGradientScale(spec, elementCount(x.type.shape), groups);
+    const sum =
+      step.type.shape.length === 0
+        ? subtract(builder, dot(builder, dy, y), dot(builder, dx, x))
+        : reduceSum(
+            builder,
+            subtract(builder, multiply(builder, dy, y), multiply(builder, dx, x)),
+            sharedAxes(spec, x.type.shape.length),
+          );
     return { x: dx, parameters: { scale: multiply(builder, divide(builder, sum, step), factor) } };
   },
 

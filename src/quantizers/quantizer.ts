@@ -5,7 +5,7 @@
  * knows their arithmetic.
  */
 import type { GraphBuilder, Value } from "../graph/graph.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import { float32Tensor, type Tensor } from "../graph/tensor.ts";
 import { elementCount, type Shape, type TensorType } from "../graph/types.ts";
 import type { Target } from "../ops/operator.ts";
 
@@ -71,6 +71,38 @@ export interface QuantizerGradients {
   readonly parameters: ParameterValues;
 }
 
+/** Values of a quantizer's scalar parameters for one group of elements, by name. */
+export type GroupParameters = Readonly<Record<string, number>>;
+
+/** What the codes of one group stand for: value = scale·(code − zeroPoint) + offset, each operation in float32. */
+export interface GridUnit {
+  readonly scale: number;
+  readonly zeroPoint: number;
+  readonly offset: number;
+}
+
+/**
+ * The integers behind a quantizer, in plain TypeScript and one group at a time: written apart from the graph, in the
+ * same float32 operations, so that each is a check of the other.
+ */
+export interface IntegerForm {
+  /** Every code that an element can have, ascending. */
+  codes(spec: QuantizerSpec): readonly number[];
+  /**
+   * What the codes stand for. `row` holds the group's elements; without it the answer is undefined where the scale
+   * depends on them (binary and ternary weights, shared block scales).
+   */
+  unit(spec: QuantizerSpec, parameters: GroupParameters, row?: Float32Array): GridUnit | undefined;
+  /** The code of each element. */
+  encode(spec: QuantizerSpec, parameters: GroupParameters, row: Float32Array): Int32Array;
+}
+
+/** What is wrong with a spec, and the line that mends it. */
+export interface Contradiction {
+  readonly message: string;
+  readonly remedy: string;
+}
+
 export interface QuantizerDefinition {
   readonly name: string;
   parameters(spec: QuantizerSpec, type: TensorType): readonly QuantizerParameter[];
@@ -82,10 +114,40 @@ export interface QuantizerDefinition {
     spec: QuantizerSpec,
     range: { readonly min: Value; readonly max: Value },
   ): ParameterValues;
+  /** The same in numbers, for one group; present where a calibrator may choose the initial range. */
+  initialFromRange?(spec: QuantizerSpec, min: number, max: number): GroupParameters;
   forward(context: QuantizerContext): Value;
   gradient(context: QuantizerGradientContext): QuantizerGradients;
   /** Number of distinct values that the quantizer can represent. */
   levels(spec: QuantizerSpec): number;
+  /** Absent where the values are not multiples of one unit that fit an integer. */
+  readonly integers?: IntegerForm;
+  /** What this quantizer cannot do of what the spec asks for. */
+  check?(spec: QuantizerSpec, type: TensorType): Contradiction | undefined;
+}
+
+/** A parameter's values, one for each group, as the tensor that the network keeps. */
+export function groupTensor(spec: QuantizerSpec, type: TensorType, values: readonly number[]): Tensor {
+  return float32Tensor(parameterShape(spec, type), values);
+}
+
+/** A quantizer's parameters from one set of numbers for each group. */
+export function groupTensors(
+  spec: QuantizerSpec,
+  type: TensorType,
+  groups: readonly GroupParameters[],
+): Map<string, Tensor> {
+  const names = Object.keys(groups[0] ?? {});
+  return new Map(
+    names.map((name) => [
+      name,
+      groupTensor(
+        spec,
+        type,
+        groups.map((group) => group[name] ?? 0),
+      ),
+    ]),
+  );
 }
 
 /** Shape of a parameter that has one element for each channel, or of a scalar. */

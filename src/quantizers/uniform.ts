@@ -13,8 +13,9 @@ import type { GraphBuilder, Value } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { float32Tensor } from "../graph/tensor.ts";
 import type { TensorType } from "../graph/types.ts";
-import { clip, hardSigmoid } from "../ops/activations.ts";
-import { absolute, maximum, minimum, multiply, reciprocal, round, subtract } from "../ops/elementwise.ts";
+import { hardSigmoid } from "../ops/activations.ts";
+import { absolute, add, multiply, reciprocal, subtract } from "../ops/elementwise.ts";
+import { atMost } from "../ops/masks.ts";
 import {
   type ParameterValues,
   parameterGroups,
@@ -23,12 +24,13 @@ import {
   type QuantizerDefinition,
   type QuantizerSpec,
 } from "./quantizer.ts";
+import { type CodeRange, highestRoundingTo, roundedWithin } from "./round-codes.ts";
 import { parametersFromRange, uniformParameters } from "./uniform-parameters.ts";
 
-/** round(x/s) before the zero point is added and the range is applied. */
-function roundedQuotient(context: QuantizerContext): Value {
+/** x/s, before it is rounded. */
+function quotientOf(context: QuantizerContext): Value {
   const { builder, x, parameters } = context;
-  return round(builder, multiply(builder, x, reciprocal(builder, scaleOf(parameters))));
+  return multiply(builder, x, reciprocal(builder, scaleOf(parameters)));
 }
 
 function scaleOf(parameters: ParameterValues): Value {
@@ -45,9 +47,20 @@ function required(parameters: ParameterValues, name: string): Value {
   return value;
 }
 
+/** The zero point where the configuration alone decides it, else undefined. */
+function knownZeroPoint(spec: QuantizerSpec): number | undefined {
+  if (spec.options.scheme === "symmetric") {
+    return typeof spec.options.zeroPoint === "number" ? spec.options.zeroPoint : 0;
+  }
+  // The range of a tensor without negative values begins at 0, so 0 is its lowest code.
+  return spec.nonNegative === true && spec.quantMin === 0 ? 0 : undefined;
+}
+
 /** The range of round(x/s): the code's range, moved by the zero point. */
-function quotientRange(context: QuantizerContext): { readonly low: Value; readonly high: Value } {
+function quotientRange(context: QuantizerContext): CodeRange {
   const { builder, spec, parameters } = context;
+  const known = knownZeroPoint(spec);
+  if (known !== undefined) return { low: spec.quantMin - known, high: spec.quantMax - known };
   const zeroPoint = zeroPointOf(parameters);
   return {
     low: subtract(builder, spec.quantMin, zeroPoint),
@@ -55,33 +68,30 @@ function quotientRange(context: QuantizerContext): { readonly low: Value; readon
   };
 }
 
-function isSymmetricSigned(spec: QuantizerSpec): boolean {
-  return spec.options.scheme === "symmetric" && (spec.options.zeroPoint ?? 0) === 0;
-}
-
-/** clamp(round(x/s), qmin − z, qmax − z). */
-function quotientInRange(context: QuantizerContext, quotient: Value): Value {
-  const { builder, spec } = context;
-  if (isSymmetricSigned(spec)) return clip(builder, quotient, spec.quantMin, spec.quantMax);
-  const { low, high } = quotientRange(context);
-  if (low.type.shape.length === 0) return clip(builder, quotient, low, high);
-  return minimum(builder, maximum(builder, quotient, low), high);
-}
-
 /**
- * 1 where the rounded code lies inside the range. A tensor without negative values has zero point 0 and only an upper
- * bound; the quotient r is an integer, so qmax + 1 − r is at least 1 inside and at most 0 outside. Otherwise, with h = (qmax − qmin)/2 and m the middle of the range, an integer r
+ * 1 where the rounded code lies inside the range. A tensor without negative values has only an upper bound, which is one
+ * on x/s itself. Otherwise, with r the integer to which x/s rounds, h = (qmax − qmin)/2 and m the middle of the range, r
  * lies inside exactly when h + 1 − |r − m| ≥ 1, and outside that is at most 0.
  */
-function insideMask(builder: GraphBuilder, context: QuantizerContext, quotient: Value): Value {
-  const { spec } = context;
-  if (spec.nonNegative === true && spec.quantMin === 0) return hardSigmoid(builder, quotient, -1, spec.quantMax + 1);
+function insideMask(context: QuantizerContext): Value {
+  const { builder, spec, target } = context;
+  const quotient = quotientOf(context);
+  const range = quotientRange(context);
+  if (spec.nonNegative === true && typeof range.low === "number" && typeof range.high === "number" && range.low <= 0) {
+    return atMost(builder, quotient, highestRoundingTo(range.high));
+  }
+  // One code further on each side is enough to tell inside from outside.
+  const rounded = roundedWithin(builder, target, quotient, {
+    low: moved(builder, range.low, -1),
+    high: moved(builder, range.high, 1),
+  });
   const half = (spec.quantMax - spec.quantMin) / 2;
-  const middle = (spec.quantMax + spec.quantMin) / 2;
-  const centre = isSymmetricSigned(spec)
-    ? builder.scalar(middle)
-    : subtract(builder, middle, zeroPointOf(context.parameters));
-  return hardSigmoid(builder, absolute(builder, subtract(builder, quotient, centre)), -1, half + 1);
+  const middle = moved(builder, range.low, half);
+  return hardSigmoid(builder, absolute(builder, subtract(builder, rounded, middle)), -1, half + 1);
+}
+
+function moved(builder: GraphBuilder, bound: number | Value, distance: number): number | Value {
+  return typeof bound === "number" ? bound + distance : add(builder, bound, distance);
 }
 
 export const uniform: QuantizerDefinition = {
@@ -127,14 +137,14 @@ export const uniform: QuantizerDefinition = {
   fromRange: parametersFromRange,
 
   forward(context) {
-    const { builder, parameters } = context;
-    return multiply(builder, quotientInRange(context, roundedQuotient(context)), scaleOf(parameters));
+    const { builder, parameters, target } = context;
+    const code = roundedWithin(builder, target, quotientOf(context), quotientRange(context));
+    return multiply(builder, code, scaleOf(parameters));
   },
 
   gradient(context) {
     const { builder, dy } = context;
-    const mask = insideMask(builder, context, roundedQuotient(context));
-    return { x: multiply(builder, dy, mask), parameters: {} };
+    return { x: multiply(builder, dy, insideMask(context)), parameters: {} };
   },
 
   levels: (spec) => spec.quantMax - spec.quantMin + 1,

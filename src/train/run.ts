@@ -4,7 +4,8 @@ import { trainingBatches } from "../data/batches.ts";
 import type { DatasetSplits } from "../data/dataset.ts";
 import { ConfigError, InterruptedError } from "../errors.ts";
 import type { Target } from "../ops/operator.ts";
-import { codeRange } from "../qconfig/tensor-quantization.ts";
+import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
+import { quantizerNamed } from "../quantizers/index.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { nodeEngine } from "../runtime/node.ts";
 import { type Checkpoint, configHash, readCheckpoint } from "./checkpoint.ts";
@@ -16,6 +17,7 @@ import type { EpochProgress, StepProgress, TrainingResult } from "./recipe.ts";
 import { createRunDirectory, defaultRunName, type RunPaths, runPaths, writeSummary } from "./run-directory.ts";
 import { loadData, type PreparedTraining, prepareTraining, quantizationOf, recipeOf, targetOf } from "./setup.ts";
 import { lastCheckpoint, train } from "./trainer.ts";
+import type { TrainingWatcher, WatchedTraining } from "./watcher.ts";
 
 /** What a caller hears of while a run goes on. */
 export interface RunListeners {
@@ -24,6 +26,8 @@ export interface RunListeners {
   readonly onStart?: (start: { readonly paths: RunPaths; readonly step: number; readonly totalSteps: number }) => void;
   readonly onStep?: (progress: StepProgress) => void;
   readonly onEpoch?: (progress: EpochProgress) => void;
+  /** Makes the watcher of the run, before its first step. `step`: the one that it goes on from. */
+  readonly watch?: (run: WatchedTraining & { readonly paths: RunPaths; readonly step: number }) => TrainingWatcher;
 }
 
 export interface NewRun {
@@ -72,7 +76,7 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
   const { config } = run;
   // Everything that can be wrong with the configuration comes out before a directory is made.
   const data = run.data ?? (await loadData(config));
-  trainingBatches(data.train, recipeOf(config));
+  trainingBatches(data.train, recipeOf(config, data.train));
   const { engine, target } = await engineOf(config);
   const prepared = await prepareTraining(config, data, engine, target);
   const paths = await createRunDirectory({
@@ -107,7 +111,9 @@ export async function resumeRun(folder: string, listeners: RunListeners = {}): P
   const data = await loadData(config);
   const { engine, target } = await engineOf(config);
   const prepared = await prepareTraining(config, data, engine, target);
-  await truncateMetrics(paths.metrics, checkpoint?.position.step ?? 0);
+  const step = checkpoint?.position.step ?? 0;
+  await truncateMetrics(paths.metrics, step);
+  await truncateMetrics(paths.diagnosis, step);
   const parts = { config, data, prepared, engine, target, paths };
   return execute(checkpoint === undefined ? parts : { ...parts, checkpoint }, listeners);
 }
@@ -134,7 +140,9 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
   const totalSteps = recipe.epochs * Math.floor(data.train.count / recipe.batchSize);
   const metrics = new MetricsLog(paths.metrics);
   listeners.onStart?.({ paths, step: checkpoint?.position.step ?? 0, totalSteps });
+  const step = checkpoint?.position.step ?? 0;
   try {
+    const watcher = listeners.watch?.({ ...prepared, data, engine, target, paths, step });
     const result = await train({
       ...prepared,
       data,
@@ -145,6 +153,7 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
       ...(listeners.signal === undefined ? {} : { signal: listeners.signal }),
       ...(listeners.onStep === undefined ? {} : { onStep: listeners.onStep }),
       ...(listeners.onEpoch === undefined ? {} : { onEpoch: listeners.onEpoch }),
+      ...(watcher === undefined ? {} : { watcher }),
     });
     const summary = summarize(config, paths, result);
     await writeSummary(paths, { ...summary });
@@ -165,10 +174,15 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
 export function levelsOf(config: TrainingConfig): RunSummary["levels"] {
   if (config.quantization === null) return { weights: null, activations: null };
   const { weight, activation } = quantizationOf(config.quantization);
-  const count = (range: { min: number; max: number }) => range.max - range.min + 1;
+  // The shapes only have to be plausible: a level count follows from the quantization, not from the layer.
+  const count = (quantization: TensorQuantization, kind: "weight" | "activation"): number => {
+    const type = { dtype: "float32", shape: [64, 64, 4, 4] } as const;
+    const spec = resolveQuantizer(quantization, { name: `${kind}s`, type, nonNegative: kind === "activation", kind });
+    return quantizerNamed(spec.quantizer).levels(spec);
+  };
   return {
-    weights: weight === null ? null : count(codeRange(weight, false)),
-    activations: activation === null ? null : count(codeRange(activation, true)),
+    weights: weight === null ? null : count(weight, "weight"),
+    activations: activation === null ? null : count(activation, "activation"),
   };
 }
 

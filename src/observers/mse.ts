@@ -1,0 +1,72 @@
+/**
+ * The range with the least squared error, by a search over a grid with the quantizer itself: every candidate is turned
+ * into parameters, the sample is encoded and decoded, and the error summed. So it fits evenly and unevenly spaced levels
+ * alike, and what it minimises is what the quantizer will do.
+ *
+ * First both ends shrink together from the full range in `steps` (100) parts; then, where both signs occur, each end is
+ * moved by itself around the best place. A quantizer without integers (E5M2) keeps the full range.
+ */
+import type { GroupParameters, QuantizerDefinition, QuantizerSpec } from "../quantizers/quantizer.ts";
+import { decode } from "../quantizers/scalar.ts";
+import {
+  type Calibrator,
+  type CalibratorDefinition,
+  numberOption,
+  type Range,
+  SampleStore,
+  unobserved,
+} from "./calibrator.ts";
+
+const sampleLimit = 4096;
+
+/** The mean squared error of a sample under some parameters; undefined without an integer form. */
+export function quantizationError(
+  definition: QuantizerDefinition,
+  spec: QuantizerSpec,
+  parameters: GroupParameters,
+  values: Float32Array,
+): number | undefined {
+  const unit = definition.integers?.unit(spec, parameters, values);
+  if (definition.integers === undefined || unit === undefined) return undefined;
+  const codes = definition.integers.encode(spec, parameters, values);
+  let sum = 0;
+  for (const [i, code] of codes.entries()) sum += (decode(unit, code) - (values[i] ?? 0)) ** 2;
+  return sum / Math.max(values.length, 1);
+}
+
+/** Searches for the best range of a sample. */
+function search(spec: QuantizerSpec, definition: QuantizerDefinition, values: Float32Array, full: Range): Range {
+  const steps = numberOption(spec, "steps", 100);
+  const errorOf = (range: Range): number => {
+    const parameters = definition.initialFromRange?.(spec, range.min, range.max);
+    if (parameters === undefined) return Number.POSITIVE_INFINITY;
+    return quantizationError(definition, spec, parameters, values) ?? Number.POSITIVE_INFINITY;
+  };
+  let best = full;
+  let least = errorOf(full);
+  const consider = (range: Range): void => {
+    const error = errorOf(range);
+    if (error >= least) return;
+    least = error;
+    best = range;
+  };
+  for (let i = steps - 1; i >= 1; i--) consider({ min: (full.min * i) / steps, max: (full.max * i) / steps });
+  if (full.min >= 0 || full.max <= 0) return best;
+  const around = [-8, -4, -2, -1, 1, 2, 4, 8];
+  for (let round = 0; round < 3; round++) {
+    for (const part of around) consider({ ...best, max: Math.min(best.max * (1 + part / 32), full.max) });
+    for (const part of around) consider({ ...best, min: Math.max(best.min * (1 + part / 32), full.min) });
+  }
+  return best;
+}
+
+export const mse: CalibratorDefinition = {
+  name: "mse",
+  create(spec, definition): Calibrator {
+    const store = new SampleStore(sampleLimit);
+    return {
+      observe: (values) => store.add(values),
+      range: () => (store.values.length === 0 ? unobserved : search(spec, definition, store.values, store.range)),
+    };
+  },
+};

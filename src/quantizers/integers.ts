@@ -1,0 +1,130 @@
+/**
+ * From values to integers and back, for whole tensors: which codes a quantizer has, what they stand for, and the code
+ * of every element. Conversion builds on this; the arithmetic is each quantizer's own (its `integers`).
+ */
+import { GraphError } from "../errors.ts";
+import { float32Data, float32Tensor, type Tensor } from "../graph/tensor.ts";
+import { elementCount, type Shape } from "../graph/types.ts";
+import { quantizerNamed } from "./index.ts";
+import {
+  type GridUnit,
+  type GroupParameters,
+  type IntegerForm,
+  parameterGroups,
+  parameterShape,
+  type QuantizerSpec,
+} from "./quantizer.ts";
+import { decode } from "./scalar.ts";
+
+/** value = scale·(code − zeroPoint) + offset in float32, with one unit for each group of elements. */
+export interface IntegerGrid {
+  /** Every code that an element can have, ascending. */
+  readonly codes: readonly number[];
+  /** One for each channel or group; a single one for the whole tensor. */
+  readonly units: readonly GridUnit[];
+}
+
+/** The codes of a tensor. */
+export interface CodedTensor {
+  readonly grid: IntegerGrid;
+  readonly shape: Shape;
+  /** One code for each element, in the tensor's order. */
+  readonly codes: Int32Array;
+}
+
+/**
+ * The grid that a quantizer's parameters span; undefined where it has no integer form, or its scale depends on the
+ * values (use {@link toCodes} with those).
+ */
+export function gridOf(spec: QuantizerSpec, parameters: ReadonlyMap<string, Tensor>): IntegerGrid | undefined {
+  const form = quantizerNamed(spec.quantizer).integers;
+  if (form === undefined) return undefined;
+  const isWhole = spec.channelAxis === undefined && spec.groupSize === undefined;
+  const groups = isWhole ? 1 : Math.max(1, ...[...parameters.values()].map(({ shape }) => elementCount(shape)));
+  const units = Array.from({ length: groups }, (_, group) => form.unit(spec, groupParameters(spec, parameters, group)));
+  const known = units.filter((unit) => unit !== undefined);
+  return known.length === units.length ? { codes: form.codes(spec), units: known } : undefined;
+}
+
+/** The code of every element. @throws GraphError when the quantizer has no integer form. */
+export function toCodes(spec: QuantizerSpec, values: Tensor, parameters: ReadonlyMap<string, Tensor>): CodedTensor {
+  const form = integerFormOf(spec);
+  const rows = parameterGroups(spec, values);
+  const units: GridUnit[] = [];
+  const coded = rows.map((row, group) => {
+    const own = groupParameters(spec, parameters, group);
+    const unit = form.unit(spec, own, row);
+    if (unit === undefined) throw new GraphError(`the quantizer ${spec.quantizer} has no unit for group ${group}`);
+    units.push(unit);
+    return form.encode(spec, own, row);
+  });
+  const codes = new Int32Array(elementCount(values.shape));
+  forEachElement(spec, values.shape, (element, group, position) => {
+    codes[element] = coded[group]?.[position] ?? 0;
+  });
+  return { grid: { codes: form.codes(spec), units }, shape: values.shape, codes };
+}
+
+/** The values that codes stand for, exactly as the simulation computes them. */
+export function fromCodes(spec: QuantizerSpec, coded: CodedTensor): Tensor {
+  const values = float32Tensor(coded.shape, new Float32Array(coded.codes.length));
+  const data = float32Data(values);
+  forEachElement(spec, coded.shape, (element, group) => {
+    const unit = coded.grid.units[group];
+    if (unit !== undefined) data[element] = decode(unit, coded.codes[element] ?? 0);
+  });
+  return values;
+}
+
+/**
+ * The parameters of one group, as numbers. Of a quantizer that keeps a list for the whole tensor (N2UQ's intervals),
+ * element i is named `name.i`.
+ */
+export function groupParameters(
+  spec: QuantizerSpec,
+  parameters: ReadonlyMap<string, Tensor>,
+  group: number,
+): GroupParameters {
+  const isWhole = spec.channelAxis === undefined && spec.groupSize === undefined;
+  const entries: [string, number][] = [];
+  for (const [name, tensor] of parameters) {
+    const data = float32Data(tensor);
+    if (isWhole && tensor.shape.length > 0) {
+      for (const [i, value] of data.entries()) entries.push([`${name}.${i}`, value]);
+    } else {
+      entries.push([name, data[data.length === 1 ? 0 : group] ?? 0]);
+    }
+  }
+  return Object.fromEntries(entries);
+}
+
+function integerFormOf(spec: QuantizerSpec): IntegerForm {
+  const form = quantizerNamed(spec.quantizer).integers;
+  if (form === undefined) throw new GraphError(`the quantizer ${spec.quantizer} has no integer form`);
+  return form;
+}
+
+/** Visits a tensor's elements with the group that each belongs to, and its position there. */
+function forEachElement(
+  spec: QuantizerSpec,
+  shape: Shape,
+  visit: (element: number, group: number, position: number) => void,
+): void {
+  const count = elementCount(shape);
+  if (spec.groupSize !== undefined) {
+    const size = spec.groupSize;
+    for (let i = 0; i < count; i++) visit(i, Math.floor(i / size), i % size);
+    return;
+  }
+  const axis = spec.channelAxis;
+  if (axis === undefined) {
+    for (let i = 0; i < count; i++) visit(i, 0, i);
+    return;
+  }
+  const channels = elementCount(parameterShape(spec, { dtype: "float32", shape }));
+  const inner = elementCount(shape.slice(axis + 1));
+  for (let i = 0; i < count; i++) {
+    const outer = Math.floor(i / (inner * channels));
+    visit(i, Math.floor(i / inner) % channels, outer * inner + (i % inner));
+  }
+}

@@ -1,0 +1,45 @@
+/** Rounding to codes, in the fewest and fastest passes that the target has. */
+import type { GraphBuilder, Value } from "../graph/graph.ts";
+import { clip } from "../ops/activations.ts";
+import { add, maximum, minimum, round, subtract } from "../ops/elementwise.ts";
+import type { Target } from "../ops/operator.ts";
+
+/**
+ * 1.5·2²³: between 2²³ and 2²⁴ float32 numbers are whole, so adding this rounds a number of up to 2²² half to even, and
+ * subtracting it gives the rounded number exactly. The engine's Round uses one thread and no vectors.
+ */
+const wholeNumbers = 12_582_912;
+
+export interface CodeRange {
+  /** Integers. */
+  readonly low: number | Value;
+  readonly high: number | Value;
+}
+
+/** v rounded half to even and limited to a range of integers: in either order, which is the same. */
+export function roundedWithin(builder: GraphBuilder, target: Target, v: Value, { low, high }: CodeRange): Value {
+  const limited = limit(builder, v, low, high);
+  // Only where nothing reorders float arithmetic: shader compilers may cancel the two.
+  if (target.name !== "cpu" || v.type.dtype !== "float32") return round(builder, limited);
+  return subtract(builder, add(builder, limited, wholeNumbers), wholeNumbers);
+}
+
+/** v limited to low..high, which may be computed and may differ between channels. */
+function limit(builder: GraphBuilder, v: Value, low: number | Value, high: number | Value): Value {
+  const isVector = (bound: number | Value) => typeof bound !== "number" && bound.type.shape.length > 0;
+  if (!isVector(low) && !isVector(high)) return clip(builder, v, low, high);
+  return minimum(builder, maximum(builder, v, low), high);
+}
+
+/** 1 where v, rounded half to even, is at most an integer: the bound on v itself is half a step further, and belongs to the inside where the tie rounds down, to an even number. */
+export function highestRoundingTo(code: number): number {
+  const tie = code + 0.5;
+  return code % 2 === 0 ? tie : floatBefore(tie);
+}
+
+/** The greatest float32 below a positive one. */
+function floatBefore(value: number): number {
+  const bits = new Int32Array(Float32Array.of(value).buffer);
+  bits[0] = (bits[0] ?? 0) - 1;
+  return new Float32Array(bits.buffer)[0] ?? value;
+}
