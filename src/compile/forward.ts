@@ -5,8 +5,10 @@
 import { GraphError } from "../errors.ts";
 import { floatAttribute, type GraphBuilder, type Node, showNode, type Value } from "../graph/graph.ts";
 import type { Network } from "../graph/network.ts";
+import { elementCount } from "../graph/types.ts";
 import { observerNamed } from "../observers/index.ts";
 import { batchNormTrain } from "../ops/normalization.ts";
+import { reshape } from "../ops/shape-ops.ts";
 import { fakeQuantize, isFakeQuantize, specOf } from "../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import type { QuantizerSpec } from "../quantizers/quantizer.ts";
@@ -39,6 +41,8 @@ export interface ForwardResult {
   readonly quantizerInputs: ReadonlyMap<string, Value>;
   /** What the quantizers of the sites give; the input itself where they are bypassed. */
   readonly quantizerOutputs: ReadonlyMap<string, Value>;
+  /** Every value of the network → the value that stands for it in the builder. */
+  readonly values: ReadonlyMap<Value, Value>;
 }
 
 /**
@@ -79,7 +83,7 @@ export function addForward(
     return undefined;
   });
   const outputs = new Map(network.graph.outputs.map(({ name, value }) => [name, mapped(map, value)] as const));
-  return { outputs, updates, quantizerInputs, quantizerOutputs };
+  return { outputs, updates, quantizerInputs, quantizerOutputs, values: map };
 }
 
 function trainBatchNorm(
@@ -135,6 +139,18 @@ function applyQuantizer(
   return mode.fakeQuantize ? fakeQuantize(builder, x, spec, parameters, node.name) : x;
 }
 
+/** What an observer looks at: groups become rows, each a channel of its own. */
+function rowsOf(
+  builder: GraphBuilder,
+  spec: QuantizerSpec,
+  x: Value,
+): { readonly spec: QuantizerSpec; readonly x: Value } {
+  const { groupSize, ...whole } = spec;
+  if (groupSize === undefined) return { spec, x };
+  const rows = reshape(builder, x, [elementCount(x.type.shape) / groupSize, groupSize]);
+  return { spec: { ...whole, channelAxis: 0 }, x: rows };
+}
+
 /** Updates the observer's state and returns the quantizer's parameters that follow from it. */
 function observe(
   builder: GraphBuilder,
@@ -154,7 +170,7 @@ function observe(
       throw new GraphError(`the observer state "${name}" is missing`, { where: `quantizer "${site}"` });
     state[name] = value;
   }
-  const next = observer.update({ builder, spec, x, state });
+  const next = observer.update({ builder, ...rowsOf(builder, spec, x), state });
   for (const [name, value] of Object.entries(next)) updates.set(siteObserverState(site, name), value);
   return definition.fromRange(builder, spec, observer.range({ builder, spec, state: next }));
 }

@@ -1,6 +1,6 @@
 /**
  * How data enters a job: as bytes, which are converted and normalised inside the graph (a quarter of the memory to
- * carry, and no arithmetic in JavaScript), or as float32 as they are.
+ * carry, and no arithmetic in JavaScript), or as float32, as they are or normalised too.
  */
 import type { GraphBuilder, Value } from "../graph/graph.ts";
 import { float32Tensor } from "../graph/tensor.ts";
@@ -8,7 +8,8 @@ import { cast } from "../ops/cast.ts";
 import { add, multiply } from "../ops/elementwise.ts";
 
 export type ImageInput =
-  | { readonly dtype: "float32" }
+  /** Floats x stay, or become (x − mean)/deviation where these are given. */
+  | { readonly dtype: "float32"; readonly mean?: readonly number[]; readonly deviation?: readonly number[] }
   /** Bytes x become (x/255 − mean)/deviation; one mean and deviation for each channel. */
   | { readonly dtype: "uint8"; readonly mean: readonly number[]; readonly deviation: readonly number[] };
 
@@ -20,10 +21,13 @@ export function addImageInput(
 ): { readonly input: Value; readonly value: Value } {
   const { shape } = networkInput.type;
   const input = builder.input(networkInput.name, { dtype: config.dtype, shape });
-  if (config.dtype === "float32") return { input, value: input };
+  const { mean, deviation } = config;
+  if (mean === undefined || deviation === undefined) return { input, value: input };
+  const unit = config.dtype === "uint8" ? 255 : 1;
   const perChannel = (values: number[]): Value =>
     builder.constant(float32Tensor([values.length, ...shape.slice(2).map(() => 1)], values));
-  const factor = perChannel(config.deviation.map((deviation) => 1 / (255 * deviation)));
-  const offset = perChannel(config.mean.map((mean, channel) => -mean / (config.deviation[channel] ?? 1)));
-  return { input, value: add(builder, multiply(builder, cast(builder, input, "float32"), factor), offset) };
+  const factor = perChannel(deviation.map((value) => 1 / (unit * value)));
+  const offset = perChannel(mean.map((value, channel) => -value / (deviation[channel] ?? 1)));
+  const floats = config.dtype === "uint8" ? cast(builder, input, "float32") : input;
+  return { input, value: add(builder, multiply(builder, floats, factor), offset) };
 }

@@ -27,8 +27,8 @@ export interface QuantizerSite {
   /** The layers whose inputs it feeds (`fused`), or the node whose output it is (`everyModule`). */
   readonly layer: string;
   readonly spec: QuantizerSpec;
-  /** The quantization that was asked for, before it was resolved for this tensor. */
-  readonly asked: TensorQuantization;
+  /** The quantization that was asked for, before it was resolved; absent where the quantizer came with the network. */
+  readonly asked?: TensorQuantization;
   /** Names of the network's parameters that the quantizer and its observer keep. */
   readonly parameters: readonly string[];
 }
@@ -232,7 +232,7 @@ class Insertion {
     const key = `${old.id}|${JSON.stringify(quantization)}`;
     const existing = this.#quantized.get(key);
     if (existing !== undefined) return existing;
-    const spec = resolveQuantizer(quantization, { name: place, type: value.type, nonNegative });
+    const spec = resolveQuantizer(quantization, { name: place, type: value.type, nonNegative, kind: "activation" });
     const result = this.#insert(`${place}.quantizer`, "activation", place, value, spec, quantization, undefined);
     this.#quantized.set(key, result);
     return result;

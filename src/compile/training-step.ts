@@ -236,12 +236,19 @@ export function singleDataInput(network: Network): Value {
   return input;
 }
 
-function addLoss(builder: GraphBuilder, prediction: Value, config: LossConfig): { loss: Value; targetInput: Value } {
+/** The loss of a prediction. `given`: the targets' input, where the graph has one already. */
+export function addLoss(
+  builder: GraphBuilder,
+  prediction: Value,
+  config: LossConfig,
+  given?: Value,
+): { loss: Value; targetInput: Value } {
   if (config.name === "meanSquaredError") {
-    const targetInput = builder.input("targets", prediction.type);
+    const targetInput = given ?? builder.input("targets", prediction.type);
     return { loss: meanSquaredError(builder, prediction, targetInput), targetInput };
   }
-  const targetInput = builder.input("targets", { dtype: "int32", shape: [prediction.type.shape[0] ?? 0] });
+  const batchSize = prediction.type.shape[0] ?? 0;
+  const targetInput = given ?? builder.input("targets", { dtype: "int32", shape: [batchSize] });
   const labels = cast(builder, targetInput, "int64");
   return { loss: crossEntropy(builder, prediction, labels, config.labelSmoothing), targetInput };
 }

@@ -5,7 +5,7 @@ import { FileFormatError } from "../errors.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
 import { type NamedPair, partsByName } from "./array-names.ts";
 import { inMemoryDataset, type SampleArray, type Target, type TargetArray } from "./dataset.ts";
-import type { LoadedData, Task } from "./loaded-data.ts";
+import type { ArrayLayout, LoadedData, Task } from "./loaded-data.ts";
 import { noNormalization } from "./normalization.ts";
 import {
   checkNpyLength,
@@ -36,9 +36,6 @@ export interface ArrayOptions {
   readonly layout?: ArrayLayout;
   readonly memoryBytes?: number;
 }
-
-export const arrayLayouts = ["auto", "chw", "hwc", "asIs"] as const;
-export type ArrayLayout = (typeof arrayLayouts)[number];
 
 /** An array that may stay in its file. */
 interface ArrayFile {
@@ -206,7 +203,8 @@ function layoutOf(each: Shape, layout: ArrayLayout): { readonly shape: Shape; re
 /** [H, W, C] as [C, H, W]. */
 function channelsFirst(sample: SampleArray, [channels = 1]: Shape): SampleArray {
   if (channels === 1) return sample;
-  const planes = sample.slice();
+  // Not slice: that of a Buffer is a view of the same bytes.
+  const planes = sample instanceof Uint8Array ? new Uint8Array(sample.length) : new Float32Array(sample.length);
   const length = sample.length / channels;
   for (let channel = 0; channel < channels; channel++) {
     for (let i = 0; i < length; i++) planes[channel * length + i] = sample[i * channels + channel] ?? 0;

@@ -29,8 +29,8 @@ export function describeWriteFailure(file: string, cause: unknown): InputOutputE
 }
 
 /**
- * Writes a file so that it is never seen half-written, and makes its folder where needed; on failure the old file stays
- * and the temporary one is removed.
+ * Writes a file so that it is never seen half-written; on failure the old file stays and the temporary one is removed.
+ * Its folder must be there: a run whose folder was taken away does not come back in pieces.
  *
  * @param content Pieces that an async function makes are written as they come; what it throws is thrown on as it is.
  * @throws InputOutputError naming the file when it cannot be written.
@@ -43,7 +43,6 @@ export async function writeFileAtomic(
   const folder = dirname(file);
   const temporary = join(folder, `.${basename(file)}.${randomUUID()}.part`);
   try {
-    await mkdir(folder, { recursive: true });
     await writeTemporary(temporary, content, system);
     await system.rename(temporary, file);
   } catch (cause) {
@@ -52,6 +51,16 @@ export async function writeFileAtomic(
     throw describeWriteFailure(file, cause);
   }
   await syncFolder(folder);
+}
+
+/** As {@link writeFileAtomic}, and makes the folder where needed. */
+export async function writeFileWithFolder(file: string, content: FileContent): Promise<void> {
+  try {
+    await mkdir(dirname(file), { recursive: true });
+  } catch (cause) {
+    throw describeWriteFailure(file, cause);
+  }
+  await writeFileAtomic(file, content);
 }
 
 /**

@@ -4,6 +4,7 @@
  * The first row is the names of the columns when none of its cells is a number.
  */
 import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
 import { FileFormatError, InputOutputError } from "../errors.ts";
 import { describeSystemError } from "./system-error.ts";
 
@@ -36,7 +37,7 @@ const targetNames: readonly string[] = ["label", "labels", "class", "target", "y
 export async function readCsv(path: string, options: CsvOptions = {}): Promise<CsvTable> {
   const { default: papa } = await import("papaparse");
   const reader = new TableReader(path, options);
-  const stream = createReadStream(path);
+  const stream = createReadStream(path, { encoding: "utf8", start: await byteOrderMarkLength(path) });
   await new Promise<void>((resolve, reject) => {
     stream.on("error", (cause) => {
       const { reason, remedy } = describeSystemError(cause);
@@ -49,9 +50,10 @@ export async function readCsv(path: string, options: CsvOptions = {}): Promise<C
         try {
           reader.add(data, errors.find(({ type }) => type === "Quotes")?.message);
         } catch (error) {
+          // First, as abort calls complete.
+          reject(error);
           parser.abort();
           stream.destroy();
-          reject(error);
         }
       },
       complete: () => resolve(),
@@ -59,6 +61,18 @@ export async function readCsv(path: string, options: CsvOptions = {}): Promise<C
     });
   });
   return reader.finish();
+}
+
+/** Bytes of UTF-8's mark at the start of a file, which some programs write: 3 or 0. */
+async function byteOrderMarkLength(path: string): Promise<number> {
+  const handle = await open(path, "r").catch(() => undefined);
+  try {
+    const start = Buffer.alloc(3);
+    await handle?.read(start, 0, 3, 0).catch(() => undefined);
+    return start.toString("utf8") === "\uFEFF" ? 3 : 0;
+  } finally {
+    await handle?.close();
+  }
 }
 
 /** Puts rows together. */
@@ -86,9 +100,7 @@ class TableReader {
   add(cells: readonly string[], quoteProblem: string | undefined): void {
     this.#seen++;
     if (quoteProblem !== undefined) throw this.#fail(`the quotes are broken: ${quoteProblem}`, "Mend the quotes.");
-    if (this.#names === undefined) {
-      if (this.#begin(cells)) return;
-    }
+    if (this.#names === undefined && this.#begin(cells)) return;
     const width = this.#names?.length ?? 0;
     if (cells.length !== width) {
       throw this.#fail(
@@ -110,7 +122,7 @@ class TableReader {
       });
     }
     const names = this.#names ?? [];
-    const { targetName } = { targetName: this.#target === undefined ? undefined : names[this.#target] };
+    const targetName = this.#target === undefined ? undefined : names[this.#target];
     return {
       rows: this.#rows,
       featureNames: this.#features.map((column) => names[column] ?? `${column}`),
@@ -122,7 +134,7 @@ class TableReader {
 
   /** Takes the first row; true when it is names. */
   #begin(cells: readonly string[]): boolean {
-    const trimmed = cells.map((cell, column) => (column === 0 ? cell.replace(/^\uFEFF/, "") : cell).trim());
+    const trimmed = cells.map((cell) => cell.trim());
     const isHeader = this.#options.header ?? !trimmed.some(isNumber);
     const names = isHeader ? trimmed : trimmed.map((_, column) => `${column}`);
     this.#names = names;
@@ -153,12 +165,11 @@ class TableReader {
   }
 
   #number(cell: string, column: number): number {
-    const text = this.#rows === 0 && column === 0 ? cell.replace(/^\uFEFF/, "") : cell;
-    const value = Number(text);
-    if (Number.isFinite(value) && text.trim() !== "") return value;
+    const value = Number(cell);
+    if (Number.isFinite(value) && cell.trim() !== "") return value;
     const name = this.#names?.[column] ?? `${column}`;
     throw this.#fail(
-      `column "${name}" holds ${text.trim() === "" ? "nothing" : JSON.stringify(text)}, which is no number`,
+      `column "${name}" holds ${cell.trim() === "" ? "nothing" : JSON.stringify(cell)}, which is no number`,
       "Fill in missing values and turn words into numbers, or leave the column out (data.ignore).",
     );
   }

@@ -172,6 +172,11 @@ export function classesOf(dataset: Dataset): readonly string[] {
   throw new ConfigError(`this needs classes, but ${what}`, { where: `data set "${dataset.name}"` });
 }
 
+/** Outputs that a network for this data has. @throws ConfigError when the data has no labels that could tell. */
+export function outputCountOf(dataset: Dataset): number {
+  return dataset.target.kind === "values" ? elementCount(dataset.target.shape) : classesOf(dataset).length;
+}
+
 /** Targets for `count` samples, zero-filled. */
 export function makeTargets(target: Target, count: number): TargetArray {
   const length = count * targetLengthOf(target);

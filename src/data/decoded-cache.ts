@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { FileFormatError, InterruptedError } from "../errors.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
-import { writeFileAtomic } from "./atomic-file.ts";
+import { writeFileWithFolder } from "./atomic-file.ts";
 import type { PictureDecoder } from "./picture-decoder.ts";
 import type { PictureList } from "./picture-files.ts";
 import { Limiter, type LoadedSample } from "./sample-store.ts";
@@ -56,7 +56,7 @@ export async function decodedCache(
   const path = join(folder, `pictures-${fingerprint.slice(0, 16)}.samples`);
   const known = await openCache(path, fingerprint, shape);
   if (known !== undefined) return known;
-  await writeFileAtomic(path, () => decodeAll(pictures, shape, fingerprint, decoder, options));
+  await writeFileWithFolder(path, () => decodeAll(pictures, shape, fingerprint, decoder, options));
   const made = await openCache(path, fingerprint, shape);
   if (made === undefined) throw new FileFormatError("the cache that was just written cannot be read", { where: path });
   return made;

@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { InputOutputError, InterruptedError, SubbyteError } from "../errors.ts";
-import { writeFileAtomic } from "./atomic-file.ts";
+import { writeFileWithFolder } from "./atomic-file.ts";
 import { isGzip, unpack } from "./gzip.ts";
 import { describeSystemError } from "./system-error.ts";
 
@@ -52,7 +52,7 @@ export async function downloadVerified(request: DownloadRequest): Promise<void> 
       const bytes = await receive(url, request);
       await verify(bytes, url, request.sha256);
       throwIfStopped(request.signal);
-      await writeFileAtomic(request.path, bytes);
+      await writeFileWithFolder(request.path, bytes);
       return;
     } catch (error) {
       throwIfStopped(request.signal);

@@ -7,7 +7,7 @@
  */
 import { ConfigError, FileFormatError } from "../errors.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
-import { writeFileAtomic } from "./atomic-file.ts";
+import { writeFileWithFolder } from "./atomic-file.ts";
 import { pack, readMaybePacked } from "./gzip.ts";
 
 /** An array of unsigned bytes, row-major. */
@@ -37,7 +37,7 @@ export async function readIdx(path: string): Promise<IdxArray> {
 /** Writes an IDX file atomically, gzip-packed when the name ends in `.gz`. @throws InputOutputError, ConfigError. */
 export async function writeIdx(path: string, array: IdxArray): Promise<void> {
   const plain = encodeIdx(array);
-  await writeFileAtomic(path, path.endsWith(".gz") ? pack(plain) : plain);
+  await writeFileWithFolder(path, path.endsWith(".gz") ? pack(plain) : plain);
 }
 
 /** The array in the bytes of an unpacked IDX file; `data` is a view of them. @throws FileFormatError naming `where`. */

@@ -2,6 +2,13 @@
 import type { Normalization } from "./normalization.ts";
 import type { LabelledDataset } from "./subset.ts";
 
+/** The data sets that have names; `fashion-mnist-part` comes with subbyte. */
+export const namedDatasets = ["fashion-mnist-part", "fashion-mnist"] as const;
+
+/** What the dimensions of an array's samples mean: see ArrayOptions. */
+export const arrayLayouts = ["auto", "chw", "hwc", "asIs"] as const;
+export type ArrayLayout = (typeof arrayLayouts)[number];
+
 /** The kinds of data that are read. */
 export const datasetKinds = ["fashion-mnist", "idx", "cifar10", "cifar100", "pictures", "npy", "npz", "csv"] as const;
 export type DatasetKind = (typeof datasetKinds)[number];

@@ -1,6 +1,7 @@
 /** Parts of data sets: chosen samples, and the split into a training and a validation part. */
 import { ConfigError } from "../errors.ts";
-import { type Batch, checkBatch, type Dataset } from "./dataset.ts";
+import type { Shape } from "../graph/types.ts";
+import { type Batch, checkBatch, type Dataset, makeTargets } from "./dataset.ts";
 import { type RandomStream, randomStream } from "./random.ts";
 
 /** A data set with the labels of its classes, where they are known without reading the samples. */
@@ -40,6 +41,22 @@ export function subset(whole: LabelledDataset, chosen: Int32Array, name: string)
   return { dataset: part, ...(labels === undefined ? {} : { labels: labelsOf(labels, chosen) }) };
 }
 
+/** The same samples, of whose targets nothing is said: for a teacher, or to measure what labels are worth. */
+export function withoutLabels(dataset: Dataset): Dataset {
+  const { wide } = dataset;
+  const unlabelled = (readBatch: Dataset["readBatch"], shape?: Shape) => (indices: Int32Array, into: Batch) => {
+    checkBatch(part, indices, into, shape);
+    readBatch(indices, { samples: into.samples, targets: makeTargets(dataset.target, indices.length) });
+  };
+  const part: Dataset = {
+    ...dataset,
+    target: { kind: "none" },
+    readBatch: unlabelled(dataset.readBatch),
+    ...(wide === undefined ? {} : { wide: { ...wide, readBatch: unlabelled(wide.readBatch, wide.shape) } }),
+  };
+  return part;
+}
+
 function labelsOf(labels: Int32Array, chosen: Int32Array): Int32Array {
   return chosen.map((index) => labels[index] ?? 0);
 }
@@ -75,6 +92,12 @@ export function splitForValidation(
     for (const [label, members] of membersOf(labels)) {
       markShare(isValidation, members, fraction, randomStream(seed, "validation", label));
     }
+  }
+  // Where every class is too small for its share, someone must still be set apart.
+  if (!isValidation.includes(1) && count > 1) {
+    const chosen = Math.max(1, Math.round(count * fraction));
+    for (const index of randomStream(seed, "validation").permutation(count).subarray(0, chosen))
+      isValidation[index] = 1;
   }
   const numbers = (part: number) =>
     Int32Array.from(isValidation.keys()).filter((index) => (isValidation[index] ?? 0) === part);

@@ -10,13 +10,13 @@
 import { z } from "zod";
 import { modelNames } from "../models/index.ts";
 import { count, epochRange, fraction } from "./config-schema-common.ts";
+import { data } from "./config-schema-data.ts";
 import { quantization } from "./config-schema-quantization.ts";
 
 export { bitRange } from "./config-schema-common.ts";
+export { dataNames } from "./config-schema-data.ts";
 export { placementNames, presetNames } from "./config-schema-quantization.ts";
 
-/** The data sets that `data.name` may name; `fashion-mnist-part` comes with subbyte. */
-export const dataNames = ["fashion-mnist-part", "fashion-mnist"] as const;
 /** The ways of lowering a graph; `auto` takes `cpu` where the machine's probe succeeds. */
 export const targetNames = ["auto", "generic", "cpu"] as const;
 
@@ -26,26 +26,6 @@ const model = z.strictObject({
   width: count.exactOptional(),
   stem: z.enum(["cifar", "imagenet"]).exactOptional(),
 });
-
-const data = z
-  .strictObject({
-    name: z.enum(dataNames).exactOptional(),
-    /** A folder that holds the data set's files, instead of a name. */
-    folder: z.string().min(1).exactOptional(),
-    trainLimit: count.exactOptional(),
-    testLimit: count.exactOptional(),
-    /** Pixels of padding for the random crop; 0 for no crop. */
-    crop: z.int().min(0).max(64).default(2),
-    /** Whether to mirror images at random. */
-    flip: z.boolean().default(true),
-  })
-  .refine((value) => value.name === undefined || value.folder === undefined, {
-    error: "expected either name or folder, got both",
-  })
-  .transform(({ name, ...rest }) => {
-    if (rest.folder === undefined) return { name: name ?? dataNames[0], ...rest };
-    return rest;
-  });
 
 const parameterGroup = z.strictObject({
   learningRateScale: z.number().min(0).default(1),

@@ -3,26 +3,23 @@ import { buildEvaluation } from "../compile/evaluation.ts";
 import type { ImageInput } from "../compile/input.ts";
 import { evaluationBatches } from "../data/batches.ts";
 import { allocateBatch, type Dataset } from "../data/dataset.ts";
+import { ConfigError } from "../errors.ts";
 import type { Network } from "../graph/network.ts";
 import { makeTensor } from "../graph/tensor.ts";
 import type { Target } from "../ops/operator.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { ForwardJob } from "../runtime/job.ts";
 import { StateBuffers } from "../runtime/state.ts";
-import { classificationMetrics } from "./metrics.ts";
+import { type EvaluationResult, metricTotals } from "./metrics.ts";
 
-export interface EvaluationResult {
-  /** Share of the samples that came out right, 0 to 1. */
-  readonly accuracy: number;
-  /** Mean cross-entropy. */
-  readonly loss: number;
-  readonly count: number;
-}
+export type { EvaluationResult } from "./metrics.ts";
 
 /** How a data set enters a graph: as it is, normalised inside. */
 export function inputOf(dataset: Dataset): ImageInput {
-  if (dataset.sampleType === "float32") return { dtype: "float32" };
-  return { dtype: "uint8", mean: dataset.normalization.mean, deviation: dataset.normalization.std };
+  const { mean, std } = dataset.normalization;
+  if (dataset.sampleType === "uint8") return { dtype: "uint8", mean, deviation: std };
+  const isNone = mean.every((value) => value === 0) && std.every((value) => value === 1);
+  return isNone ? { dtype: "float32" } : { dtype: "float32", mean, deviation: std };
 }
 
 /** A compiled evaluation that is run again and again, after each epoch. */
@@ -43,6 +40,12 @@ export class Evaluator {
     engine: Engine,
     options: { readonly batchSize?: number; readonly target?: Target } = {},
   ): Promise<Evaluator> {
+    if (dataset.target.kind === "none") {
+      throw new ConfigError("accuracy cannot be measured without labels", {
+        where: `data set "${dataset.name}"`,
+        remedy: "Compare with a teacher, or give data with labels.",
+      });
+    }
     const batchSize = Math.min(options.batchSize ?? 256, dataset.count);
     const job = await ForwardJob.create(
       engine,
@@ -57,19 +60,14 @@ export class Evaluator {
     const batches = evaluationBatches(this.#dataset, this.#batchSize);
     const batch = allocateBatch(this.#dataset, this.#batchSize);
     const data = makeTensor(this.#dataset.sampleType, [this.#batchSize, ...this.#dataset.sampleShape], batch.samples);
-    let correct = 0;
-    let loss = 0;
+    const totals = metricTotals(this.#dataset.target);
     for (let step = 0; step < batches.stepCount; step++) {
       await batches.prefetch(step);
       const valid = batches.read(step, batch);
       const [logits] = Object.values(await this.#job.run(state, data));
-      if (logits === undefined) continue;
-      const metrics = classificationMetrics(logits, batch.targets, valid);
-      correct += metrics.correct;
-      loss += metrics.loss;
+      if (logits !== undefined) totals.add(logits, batch.targets, valid);
     }
-    const { count } = this.#dataset;
-    return { accuracy: correct / count, loss: loss / count, count };
+    return totals.result();
   }
 
   release(): Promise<void> {

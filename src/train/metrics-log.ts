@@ -36,7 +36,12 @@ export class MetricsLog {
       // JSON has no NaN and no infinity; JSON.stringify would write null, which reads as "not measured".
       if (typeof value === "number" && !Number.isFinite(value)) record = { ...record, [key]: String(value) };
     }
-    const bytes = Buffer.from(`${JSON.stringify(record)}\n`);
+    this.appendLine(JSON.stringify(record));
+  }
+
+  /** Appends a record that is JSON already: an object with a number called `step`. */
+  appendLine(json: string): void {
+    const bytes = Buffer.from(`${json}\n`);
     try {
       let written = 0;
       while (written < bytes.length) written += writeSync(this.descriptor, bytes, written);

@@ -11,6 +11,7 @@ import type { EvaluationResult } from "./evaluate.ts";
 import type { MetricsLog } from "./metrics-log.ts";
 import type { PhaseOptions } from "./phases.ts";
 import type { Schedule } from "./schedule.ts";
+import type { TrainingWatcher } from "./watcher.ts";
 
 /** How a network is trained. */
 export interface TrainingRecipe extends PhaseOptions {
@@ -72,6 +73,7 @@ export interface TrainingRun {
   readonly signal?: AbortSignal;
   readonly onStep?: (progress: StepProgress) => void;
   readonly onEpoch?: (progress: EpochProgress) => void;
+  readonly watcher?: TrainingWatcher;
 }
 
 export interface TrainingResult {

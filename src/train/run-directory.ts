@@ -7,6 +7,7 @@
  *       env.json            versions, machine, seed, command line, git commit
  *       metrics.jsonl       append-only; a resumed run cuts it back to its checkpoint's step
  *       summary.json        the final numbers, what --json prints
+ *       diagnosis.jsonl     what was measured of the tensors now and then; cut back as metrics.jsonl is
  *       checkpoints/
  *
  * A new run never writes into the directory of another one, unless it is told to.
@@ -32,6 +33,7 @@ export interface RunPaths {
   readonly environment: string;
   readonly metrics: string;
   readonly summary: string;
+  readonly diagnosis: string;
   readonly checkpoints: string;
 }
 
@@ -44,6 +46,7 @@ export function runPaths(folder: string): RunPaths {
     environment: join(folder, "env.json"),
     metrics: join(folder, "metrics.jsonl"),
     summary: join(folder, "summary.json"),
+    diagnosis: join(folder, "diagnosis.jsonl"),
     checkpoints: join(folder, "checkpoints"),
   };
 }
@@ -131,6 +134,7 @@ export async function createRunDirectory(options: RunDirectoryOptions): Promise<
   const paths = runPaths(await makeFolder(parent, name, existOk));
   await rm(paths.metrics, { force: true });
   await rm(paths.summary, { force: true });
+  await rm(paths.diagnosis, { force: true });
   await mkdir(paths.checkpoints, { recursive: true });
   await writeFileAtomic(paths.config, configToYaml(config));
   if (source !== undefined) await writeFileAtomic(paths.configSource, source.text);

@@ -3,9 +3,8 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { quantize } from "../compile/quantize.ts";
 import { trainingBatches } from "../data/batches.ts";
-import type { DatasetSplits } from "../data/dataset.ts";
-import { classesOf } from "../data/dataset.ts";
-import { loadFashionMnist } from "../data/fashion-mnist.ts";
+import { type Dataset, type DatasetSplits, outputCountOf } from "../data/dataset.ts";
+import type { OpenedData } from "../data/open-dataset.ts";
 import { randomStream } from "../data/random.ts";
 import { ConfigError } from "../errors.ts";
 import { type Network, withParameterValues } from "../graph/network.ts";
@@ -19,21 +18,15 @@ import type { NetworkStage } from "./bit-lowering.ts";
 import { calibrate } from "./calibrate.ts";
 import { readCheckpoint } from "./checkpoint.ts";
 import type { TrainingConfig, QuantizationConfig as TrainingQuantization } from "./config-schema.ts";
-import { dataFolder } from "./data-folder.ts";
+import { openConfiguredData } from "./data-folder.ts";
 import type { PhaseOptions } from "./phases.ts";
 import type { TrainingRecipe } from "./recipe.ts";
 import { runPaths } from "./run-directory.ts";
 import { lastCheckpoint } from "./trainer.ts";
 
 /** The data that a configuration names. */
-export function loadData(config: TrainingConfig): Promise<DatasetSplits> {
-  const { trainLimit, testLimit } = config.data;
-  const folder = dataFolder(config.data);
-  return loadFashionMnist({
-    ...(folder === undefined ? {} : { folder }),
-    ...(trainLimit === undefined ? {} : { trainCount: trainLimit }),
-    ...(testLimit === undefined ? {} : { testCount: testLimit }),
-  });
+export function loadData(config: TrainingConfig): Promise<OpenedData> {
+  return openConfiguredData(config.data);
 }
 
 /** The float network that a configuration names, with random weights that depend on the seed alone. */
@@ -43,7 +36,7 @@ export function makeNetwork(config: TrainingConfig, data: DatasetSplits): Networ
     name,
     {
       sampleShape: data.train.sampleShape,
-      classes: classesOf(data.train).length,
+      classes: outputCountOf(data.train),
       ...(width === undefined ? {} : { width }),
       ...(stem === undefined ? {} : { stem }),
     },
@@ -107,7 +100,7 @@ export async function prepareTraining(
   engine: Engine,
   target?: Target,
 ): Promise<PreparedTraining> {
-  const recipe = { ...recipeOf(config), ...(await distillationOf(config, data)) };
+  const recipe = { ...recipeOf(config, data.train), ...(await distillationOf(config, data)) };
   const { quantization } = config;
   if (quantization?.stages === undefined) {
     return { network: await prepareNetwork(config, data, engine, target), recipe };
@@ -172,17 +165,21 @@ export async function withCheckpoint(network: Network, path: string): Promise<Ne
   return withParameterValues(network, state);
 }
 
-/** The recipe of a configuration. */
-export function recipeOf(config: TrainingConfig): TrainingRecipe {
+/** The recipe of a configuration; crops and flips are for images alone. */
+export function recipeOf(config: TrainingConfig, dataset: Dataset): TrainingRecipe {
   const { train, data, quantization } = config;
   const { optimizer } = train;
   const { groups } = optimizer;
   const phases = quantization === null ? {} : phasesOf(quantization);
   const { reestimateBatchNormBatches } = train;
+  const isImage = dataset.sampleShape.length === 3;
   return {
     epochs: train.epochs,
     batchSize: train.batchSize,
-    loss: { name: "crossEntropy", labelSmoothing: train.labelSmoothing },
+    loss:
+      dataset.target.kind === "values"
+        ? { name: "meanSquaredError" }
+        : { name: "crossEntropy", labelSmoothing: train.labelSmoothing },
     optimizer:
       optimizer.name === "sgd"
         ? { name: "sgd", momentum: optimizer.momentum, nesterov: optimizer.nesterov }
@@ -199,8 +196,8 @@ export function recipeOf(config: TrainingConfig): TrainingRecipe {
       quantizers: groups.quantizer.weightDecay,
     },
     schedule: train.schedule,
-    cropPadding: data.crop,
-    horizontalFlip: data.flip,
+    cropPadding: isImage ? data.crop : 0,
+    horizontalFlip: isImage && data.flip,
     seed: config.seed,
     ...(train.checkpointEverySteps === undefined ? {} : { checkpointEverySteps: train.checkpointEverySteps }),
     ...(reestimateBatchNormBatches === undefined ? {} : { reestimateBatchNormBatches }),

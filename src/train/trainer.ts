@@ -73,6 +73,7 @@ class TrainingLoop {
     await this.#job?.job.release();
     await this.#stage?.evaluator.release();
     await this.#stage?.reestimator?.release();
+    await this.#run.watcher?.release();
   }
 
   async run(): Promise<TrainingResult> {
@@ -134,7 +135,7 @@ class TrainingLoop {
       testLoss: test.loss,
       testAccuracy: test.accuracy,
     });
-    const isBest = test.accuracy > (this.#position.bestAccuracy ?? -1);
+    const isBest = test.accuracy > (this.#position.bestAccuracy ?? Number.NEGATIVE_INFINITY);
     this.#position = {
       step: this.#position.step,
       epochLoss: 0,
@@ -143,7 +144,9 @@ class TrainingLoop {
     };
     if (isBest) await this.#save(bestCheckpoint);
     await this.#save(lastCheckpoint);
-    onEpoch?.({ ...summary, test, imagesPerSecond: this.#speed() });
+    const progress = { ...summary, test, imagesPerSecond: this.#speed() };
+    this.#run.watcher?.afterEpoch(progress);
+    onEpoch?.(progress);
     return test;
   }
 
@@ -163,8 +166,11 @@ class TrainingLoop {
       epochs: recipe.epochs,
       stepsPerEpoch,
     });
+    await this.#showWatcher(epoch, stepInEpoch, learningRate, tensors);
     const { loss, prediction } = await job.run(this.#state, tensors, this.#scalars(learningRate));
-    const { correct } = classificationMetrics(prediction, batch.targets, recipe.batchSize);
+    // Of values there is no telling right from wrong; their evaluation says more.
+    const isClasses = batch.targets instanceof Int32Array;
+    const { correct } = isClasses ? classificationMetrics(prediction, batch.targets, recipe.batchSize) : { correct: 0 };
     this.#seconds += (performance.now() - start) / 1000;
     this.#images += recipe.batchSize;
     this.#position = {
@@ -174,6 +180,7 @@ class TrainingLoop {
       epochCorrect: this.#position.epochCorrect + correct,
     };
     const { step } = this.#position;
+    this.#run.watcher?.afterStep(step, loss);
     const accuracy = correct / recipe.batchSize;
     store?.metrics.append({ step, epoch: epoch + 1, loss, accuracy, learningRate });
     onStep?.({
@@ -184,6 +191,28 @@ class TrainingLoop {
       loss,
       accuracy,
       imagesPerSecond: this.#speed(),
+    });
+  }
+
+  async #showWatcher(
+    epoch: number,
+    stepInEpoch: number,
+    learningRate: number,
+    batch: { readonly data: Tensor; readonly targets: Tensor },
+  ): Promise<void> {
+    const { recipe, watcher } = this.#run;
+    if (watcher === undefined) return;
+    const network = this.#stage?.network ?? this.#run.network;
+    await watcher.beforeStep({
+      step: this.#position.step,
+      epoch,
+      stepInEpoch,
+      stepsPerEpoch: this.#batches.stepsPerEpoch,
+      network,
+      mode: modeOfEpoch(recipe, network, epoch),
+      learningRate,
+      state: this.#state,
+      batch,
     });
   }
 

@@ -5,7 +5,7 @@ import { createServer, type RequestListener, type Server } from "node:http";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
-import { writeFileAtomic } from "../../src/data/atomic-file.ts";
+import { writeFileWithFolder } from "../../src/data/atomic-file.ts";
 import { type DownloadProgress, downloadVerified } from "../../src/data/download.ts";
 import { InputOutputError, InterruptedError } from "../../src/errors.ts";
 import { errorOf, temporaryFolder } from "./support.ts";
@@ -147,20 +147,20 @@ describe("downloadVerified", () => {
   });
 });
 
-describe("writeFileAtomic", () => {
+describe("writeFileWithFolder", () => {
   test("replaces a file and leaves nothing else", async () => {
     const folder = await temporaryFolder();
     const path = join(folder, "deep", "file.txt");
-    await writeFileAtomic(path, "one");
-    await Promise.all([writeFileAtomic(path, "two"), writeFileAtomic(path, "two")]);
+    await writeFileWithFolder(path, "one");
+    await Promise.all([writeFileWithFolder(path, "two"), writeFileWithFolder(path, "two")]);
     expect(await readFile(path, "utf8")).toBe("two");
     expect(await readdir(join(folder, "deep"))).toEqual(["file.txt"]);
   });
 
   test("leaves nothing behind when the name is taken by a folder", async () => {
     const folder = await temporaryFolder();
-    await writeFileAtomic(join(folder, "taken", "file"), "x");
-    const error = await errorOf(() => writeFileAtomic(join(folder, "taken"), "y"));
+    await writeFileWithFolder(join(folder, "taken", "file"), "x");
+    const error = await errorOf(() => writeFileWithFolder(join(folder, "taken"), "y"));
     expect(error).toBeInstanceOf(InputOutputError);
     expect(await readdir(folder)).toEqual(["taken"]);
   });
