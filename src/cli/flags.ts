@@ -9,7 +9,7 @@ export interface TrainFlags {
   readonly epochs?: string;
   readonly batch?: string;
   readonly lr?: string;
-  readonly preset?: "thread" | "minmax" | "lsq" | "float";
+  readonly preset?: string;
   readonly weightBits?: string;
   readonly activationBits?: string;
   readonly placement?: "fused" | "everyModule";
@@ -24,6 +24,20 @@ export interface TrainFlags {
   readonly quiet?: true;
   readonly verbose?: true;
   readonly dryRun?: true;
+  /** true: measure and print findings; false: do not even measure. */
+  readonly diagnose?: boolean;
+}
+
+/** The flags of `subbyte diagnose`, defaults filled in. */
+export interface DiagnoseFlags {
+  readonly checkpoint: "last" | "best";
+  readonly ablate?: true;
+  readonly limit: number;
+  readonly from?: string;
+  readonly threads: number;
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly verbose?: true;
 }
 
 /** The flags of `subbyte eval`. */
@@ -64,4 +78,64 @@ export interface DataFetchFlags {
 /** The flags of `subbyte data info`. */
 export interface DataInfoFlags {
   readonly json?: true;
+}
+
+/** The flags of `subbyte explain`. */
+export interface ExplainFlags {
+  readonly weightBits?: number;
+  readonly activationBits?: number;
+  readonly placement?: "fused" | "everyModule";
+  readonly define?: readonly string[];
+  readonly data?: string;
+  readonly from?: string;
+  readonly threads: number;
+  readonly json?: true;
+  readonly verbose?: true;
+}
+
+/** The flags of `subbyte import`. */
+export interface ImportFlags {
+  readonly out?: string;
+  readonly inputShape?: readonly string[];
+  readonly batch?: number;
+  readonly keepBatch?: true;
+  readonly restoreBatchNorm?: true;
+  readonly json?: true;
+}
+
+/** The flags of `subbyte inspect`, defaults filled in. */
+export interface InspectFlags {
+  readonly weightBits: number;
+  readonly activationBits: number;
+  readonly inputShape?: readonly string[];
+  readonly sampleShape: string;
+  readonly classes: number;
+  readonly json?: true;
+}
+
+/** The flags of `subbyte convert`, defaults filled in. */
+export interface ConvertFlags {
+  readonly checkpoint: "last" | "best";
+  readonly format?: readonly string[];
+  readonly out?: string;
+  readonly batch: number;
+  readonly arithmetic: "float" | "fixed";
+  readonly pack: boolean;
+  readonly verify?: true;
+  readonly limit?: number;
+  readonly interpret: number;
+  readonly threads: number;
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly verbose?: true;
+}
+
+/** The flags of `subbyte compare`, defaults filled in. */
+export interface CompareFlags {
+  readonly limit?: number;
+  readonly departure: number;
+  readonly threads: number;
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly verbose?: true;
 }

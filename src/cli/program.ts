@@ -8,9 +8,17 @@ import { Command } from "@commander-js/extra-typings";
 import { exitCodes } from "../errors.ts";
 import { packageVersion } from "../train/package-version.ts";
 import { colorsFor } from "./colors.ts";
+import { addCompareCommand } from "./commands/compare.ts";
+import { addConvertCommand } from "./commands/convert.ts";
 import { addDataCommand } from "./commands/data.ts";
 import { addDemoCommand } from "./commands/demo.ts";
+import { addDiagnoseCommand } from "./commands/diagnose.ts";
 import { addEvalCommand } from "./commands/eval.ts";
+import { addExplainCommand } from "./commands/explain.ts";
+import { addImportCommand } from "./commands/import.ts";
+import { addInspectCommand } from "./commands/inspect.ts";
+import { addReportCommand } from "./commands/report.ts";
+import { addStudyCommand } from "./commands/study.ts";
 import { addTrainCommand } from "./commands/train.ts";
 import { reportError } from "./report-error.ts";
 
@@ -48,7 +56,15 @@ export function createProgram() {
     .addHelpText("after", epilogue);
   addDemoCommand(program);
   addTrainCommand(program);
+  addStudyCommand(program);
+  addReportCommand(program);
+  addDiagnoseCommand(program);
   addEvalCommand(program);
+  addConvertCommand(program);
+  addCompareCommand(program);
+  addExplainCommand(program);
+  addImportCommand(program);
+  addInspectCommand(program);
   addDataCommand(program);
   return program;
 }

@@ -1,6 +1,7 @@
 /** A training run's progress on the command line, for every command that trains. */
+
+import type { EpochProgress, StepProgress } from "../train/recipe.ts";
 import type { RunListeners } from "../train/run.ts";
-import type { EpochProgress, StepProgress } from "../train/trainer.ts";
 import type { Progress } from "./progress.ts";
 import type { EpochReport, StepReport } from "./progress-format.ts";
 

@@ -220,8 +220,8 @@ export class GraphBuilder {
   finish(): Graph {
     return withoutUnused({
       name: this.name,
-      inputs: this.#inputs,
-      outputs: this.#outputs,
+      inputs: [...this.#inputs],
+      outputs: [...this.#outputs],
       nodes: this.#nodes,
       constants: this.#constants,
     });
@@ -264,7 +264,7 @@ export function capturedValues(node: Node): Value[] {
 export function consumers(graph: Graph): Map<Value, Node[]> {
   const readers = new Map<Value, Node[]>();
   for (const node of graph.nodes) {
-    for (const value of new Set(node.inputs)) {
+    for (const value of new Set([...node.inputs, ...capturedValues(node)])) {
       if (value === undefined) continue;
       const list = readers.get(value);
       if (list === undefined) readers.set(value, [node]);

@@ -7,7 +7,7 @@
 import { GraphError } from "../errors.ts";
 import type { Graph, Value } from "./graph.ts";
 import type { Tensor } from "./tensor.ts";
-import { sameShape } from "./types.ts";
+import { elementCount, sameShape } from "./types.ts";
 
 /** What a parameter is; optimizers and quantizers choose by it. */
 export type ParameterRole =
@@ -73,5 +73,5 @@ export function withParameterValues(network: Network, values: ReadonlyMap<string
 
 /** Number of trainable scalars. */
 export function parameterCount(network: Network): number {
-  return network.parameters.filter((p) => p.trainable).reduce((sum, p) => sum + p.value.data.length, 0);
+  return network.parameters.filter((p) => p.trainable).reduce((sum, p) => sum + elementCount(p.value.shape), 0);
 }

@@ -5,12 +5,7 @@
  * Operators are taken as they are: converting old versions and simplifying is the importer's work.
  */
 
-import {
-  AttributeProto_AttributeType as AttributeKind,
-  type AttributeProto,
-  type GraphProto,
-  type NodeProto,
-} from "onnx-buf";
+import type { GraphProto, NodeProto } from "onnx-buf";
 import { FileFormatError, GraphError, UnsupportedError } from "../errors.ts";
 import {
   type Attribute,
@@ -22,11 +17,12 @@ import {
   onnxDomain,
   type Value,
 } from "./graph.ts";
+import { readAttribute, readAttributes } from "./onnx-attribute.ts";
 import { readConstant } from "./onnx-constant.ts";
 import { decodeModel, notOnnx } from "./onnx-decode.ts";
 import { type InputShapeOptions, InputShapes, inputPlace, statedType } from "./onnx-inputs.ts";
 import { orderNodes, showProto } from "./onnx-order.ts";
-import { type ExternalData, readDtype, readTensor, readText } from "./onnx-tensor.ts";
+import { type ExternalData, readDtype, readTensor } from "./onnx-tensor.ts";
 import type { Tensor } from "./tensor.ts";
 import { showType, type TensorType } from "./types.ts";
 
@@ -84,7 +80,7 @@ export function readOnnx(bytes: Uint8Array, infer: InferTypes, options: OnnxRead
 }
 
 /** A model's tensors mostly share one data file. */
-function remembering(read: ExternalData): ExternalData {
+export function remembering(read: ExternalData): ExternalData {
   const known = new Map<string, Uint8Array>();
   return (location) => {
     const bytes = known.get(location) ?? read(location);
@@ -94,7 +90,7 @@ function remembering(read: ExternalData): ExternalData {
 }
 
 /** ONNX has two names for the domain of its standard operators. */
-function plainDomain(domain: string): string {
+export function plainDomain(domain: string): string {
   return domain === "ai.onnx" ? onnxDomain : domain;
 }
 
@@ -246,47 +242,11 @@ class GraphReader {
   }
 
   #attributes(proto: NodeProto, where: string): Map<string, Attribute> {
-    const attributes = new Map<string, Attribute>();
-    for (const attribute of proto.attribute) {
-      const place = `${where}, attribute "${attribute.name}"`;
-      if (attribute.name === "" || attributes.has(attribute.name)) {
-        throw new FileFormatError("it is there twice or has no name", { where: place, remedy: notOnnx });
-      }
-      attributes.set(attribute.name, this.#attribute(attribute, place));
-    }
-    return attributes;
-  }
-
-  #attribute(proto: AttributeProto, where: string): Attribute {
-    switch (proto.type) {
-      case AttributeKind.INT:
-        return Number(proto.i);
-      case AttributeKind.INTS:
-        return proto.ints.map(Number);
-      case AttributeKind.FLOAT:
-        return { float: proto.f };
-      case AttributeKind.FLOATS:
-        return { floats: proto.floats };
-      case AttributeKind.STRING:
-        return readText(proto.s, where);
-      case AttributeKind.STRINGS:
-        return { strings: proto.strings.map((text) => readText(text, where)) };
-      case AttributeKind.TENSOR:
-        if (proto.t !== undefined) return { tensor: readTensor(proto.t, where, this.#file.externalData) };
-        break;
-      case AttributeKind.GRAPH:
-        if (proto.g !== undefined)
-          return { graph: new GraphReader(this.#file, this).read(proto.g, innerInputType(where)) };
-        break;
-      case AttributeKind.UNDEFINED:
-        break;
-      default:
-        throw new UnsupportedError(`attributes of kind ${AttributeKind[proto.type] ?? proto.type} are not supported`, {
-          where,
-          remedy: "Export the model without it.",
-        });
-    }
-    throw new FileFormatError("the attribute has no value", { where, remedy: notOnnx });
+    return readAttributes(proto.attribute, where, (attribute, place) =>
+      readAttribute<Attribute>(attribute, place, this.#file.externalData, (graph) => ({
+        graph: new GraphReader(this.#file, this).read(graph, innerInputType(place)),
+      })),
+    );
   }
 }
 

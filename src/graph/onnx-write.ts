@@ -40,6 +40,8 @@ export interface OnnxWriteOptions {
   readonly producer?: string;
   /** Versions of the other domains; only those that nodes use are imported. Added to the defaults. */
   readonly domains?: Readonly<Record<string, number>>;
+  /** Sizes of inputs and outputs that are written as symbols: size → its name. */
+  readonly symbols?: ReadonlyMap<number, string>;
   /** Kept in the file as `metadata_props`. */
   readonly metadata?: ReadonlyMap<string, string>;
 }
@@ -49,7 +51,8 @@ const defaultDomains: Readonly<Record<string, number>> = { "com.microsoft": 1, "
 
 /** Encodes a graph as an ONNX model. @throws GraphError for a value without a maker, clashing names or an unknown domain. */
 export function writeOnnx(graph: Graph, options: OnnxWriteOptions = {}): Uint8Array<ArrayBuffer> {
-  const use: Use = { opset: options.opset ?? defaultOpset, domains: new Map() };
+  const symbols = options.symbols ?? new Map<number, string>();
+  const use: Use = { opset: options.opset ?? defaultOpset, domains: new Map(), symbols };
   const writer = new GraphWriter(new Names(), new Names(), use, undefined);
   const proto = writer.write(graph);
   const domains = { ...defaultDomains, ...options.domains };
@@ -79,6 +82,7 @@ interface Use {
   opset: number;
   /** Each domain other than the standard one, with the first node that uses it. */
   readonly domains: Map<string, Node>;
+  readonly symbols: ReadonlyMap<number, string>;
 }
 
 /** Hands out names that were not handed out before. */
@@ -132,8 +136,12 @@ class GraphWriter {
     }
     return create(GraphProtoSchema, {
       name: graph.name === "" ? "graph" : graph.name,
-      input: graph.inputs.map((value) => valueInfo(this.#lookUp(value, "input"), this.#seen(value.type))),
-      output: graph.outputs.map(({ value }, i) => valueInfo(this.#outputNames[i] ?? "", this.#seen(value.type))),
+      input: graph.inputs.map((value) =>
+        valueInfo(this.#lookUp(value, "input"), this.#seen(value.type), this.#use.symbols),
+      ),
+      output: graph.outputs.map(({ value }, i) =>
+        valueInfo(this.#outputNames[i] ?? "", this.#seen(value.type), this.#use.symbols),
+      ),
       initializer: [...graph.constants].map(([value, tensor]) => {
         this.#seen(tensor);
         return tensorProto(tensor, this.#lookUp(value, "constant"));
@@ -258,10 +266,13 @@ function toInt64(value: number, node: Node, attribute: string): bigint {
   return value > 0 ? 2n ** 63n - 1n : -(2n ** 63n);
 }
 
-function valueInfo(name: string, type: TensorType): ValueInfoProto {
-  const dim = type.shape.map((size) =>
-    create(TensorShapeProto_DimensionSchema, { value: { case: "dimValue", value: BigInt(size) } }),
-  );
+function valueInfo(name: string, type: TensorType, symbols: ReadonlyMap<number, string>): ValueInfoProto {
+  const dim = type.shape.map((size) => {
+    const symbol = symbols.get(size);
+    return create(TensorShapeProto_DimensionSchema, {
+      value: symbol === undefined ? { case: "dimValue", value: BigInt(size) } : { case: "dimParam", value: symbol },
+    });
+  });
   const shape = create(TensorShapeProtoSchema, { dim });
   const value = create(TypeProto_TensorSchema, { elemType: dtypeToOnnx(type.dtype), shape });
   return create(ValueInfoProtoSchema, {

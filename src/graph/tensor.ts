@@ -122,7 +122,7 @@ export function float32Data(tensor: Tensor): Float32Array {
   throw new GraphError(`expected a float32 tensor, got ${showType(tensor)}`);
 }
 
-/** The elements as plain numbers, unpacked; int64 values must be exact in float64. @throws GraphError for strings and bit-pattern floats. */
+/** The elements as plain numbers, unpacked; int64 values beyond 2^53 are rounded. @throws GraphError for strings and bit-pattern floats. */
 export function toNumbers(tensor: Tensor): number[] {
   const { data, dtype } = tensor;
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Array.from(data, Number);

@@ -17,7 +17,9 @@ import {
   type Value,
 } from "../graph/graph.ts";
 import type { TensorType } from "../graph/types.ts";
-import { lowerBlockedConv, lowerBlockedGradInput, lowerBlockedGradWeight } from "./conv-blocked.ts";
+import { lowerBlockedConv } from "./conv-blocked.ts";
+import { lowerBlockedGradInput } from "./conv-blocked-input.ts";
+import { lowerBlockedGradWeight } from "./conv-blocked-weight.ts";
 import { convGeometry, convOutputSizes, geometryAttributes } from "./conv-geometry.ts";
 import {
   type GradientRule,
@@ -189,9 +191,9 @@ const lowerGradInput: Lowering = (context) => [lowerBlockedGradInput(context) ??
 const lowerGradWeight: Lowering = (context) => [lowerBlockedGradWeight(context) ?? genericGradWeight(context)];
 
 export const convolutionOperators: readonly OperatorDefinition[] = [
-  { op: "Conv", domain: onnxDomain, infer: inferConv, gradient: convGradient, lower: lowerConv },
-  { op: "ConvGradInput", domain: subbyteDomain, infer: inferFromShape, lower: lowerGradInput },
-  { op: "ConvGradWeight", domain: subbyteDomain, infer: inferFromShape, lower: lowerGradWeight },
+  { op: "Conv", domain: onnxDomain, infer: inferConv, gradient: convGradient, arrange: lowerConv },
+  { op: "ConvGradInput", domain: subbyteDomain, infer: inferFromShape, arrange: lowerGradInput },
+  { op: "ConvGradWeight", domain: subbyteDomain, infer: inferFromShape, arrange: lowerGradWeight },
   { op: "ConvTranspose", domain: onnxDomain, infer: inferConvTranspose, gradient: convTransposeGradient },
 ];
 

@@ -8,12 +8,13 @@ import {
   type GraphBuilder,
   type OperatorCall,
   onnxDomain,
-  showNode,
   subbyteDomain,
   type Value,
 } from "../graph/graph.ts";
 import { elementCount, type TensorType } from "../graph/types.ts";
-import { add, multiply, reciprocal, squareRoot, subtract } from "./elementwise.ts";
+import { inverseDeviation, shiftedBatchNorm, shiftedBatchNormGrad } from "./batch-norm-shifted.ts";
+import { perChannel } from "./channel-ops.ts";
+import { add, multiply, subtract } from "./elementwise.ts";
 import {
   type GradientRule,
   type Lowering,
@@ -23,7 +24,6 @@ import {
   typeError,
 } from "./operator.ts";
 import { reduceMean, reduceSum } from "./reduce.ts";
-import { reshape } from "./shape-ops.ts";
 
 const defaultEpsilon = 1e-5;
 
@@ -97,22 +97,12 @@ function inferBatchNormTrain(call: OperatorCall): TensorType[] {
   return x === undefined ? [] : [x, channels, channels, channels, channels];
 }
 
-/** [C] as [C,1,...,1], so that it broadcasts over x[N,C,...]. */
-function perChannel(builder: GraphBuilder, vector: Value, rank: number): Value {
-  return reshape(builder, vector, [vector.type.shape[0] ?? 0, ...new Array<number>(rank - 2).fill(1)]);
-}
-
 function otherAxes(rank: number): number[] {
   return Array.from({ length: rank }, (_, axis) => axis).filter((axis) => axis !== 1);
 }
 
 function channelSum(builder: GraphBuilder, x: Value): Value {
   return reduceSum(builder, x, otherAxes(x.type.shape.length), { keepDimensions: false });
-}
-
-/** 1 / √(variance + epsilon), [C]. */
-function inverseDeviation(builder: GraphBuilder, variance: Value, epsilon: number): Value {
-  return reciprocal(builder, squareRoot(builder, add(builder, variance, epsilon)));
 }
 
 /** With given statistics: dx = dy·a, dscale = Σ dy·x̂, dbias = Σ dy, where a = scale/√(variance+ε) and x̂ = (x−mean)/√(variance+ε). */
@@ -139,21 +129,32 @@ const trainingGradient: GradientRule = (context) => {
   const { builder, node } = context;
   const [dx, dscale, dbias] = builder.node(
     "BatchNormTrainGrad",
-    [context.outputGradient(0), context.input(0), context.input(1), context.output(3), context.output(4)],
+    [
+      context.outputGradient(0),
+      context.input(0),
+      context.input(1),
+      context.output(3),
+      context.output(4),
+      context.input(3),
+    ],
     node.attributes,
     { domain: subbyteDomain },
   );
   return [dx, dscale, dbias];
 };
 
-/** Outputs: y, new running mean, new running variance, batch mean, 1/√(batch variance + ε). */
+/**
+ * The engine's own operator is no help: in training mode it writes the running statistics into its inputs.
+ *
+ * Outputs: y, new running mean, new running variance, batch mean, 1/√(batch variance + ε).
+ */
 const lowerTrain: Lowering = (context) => {
   const { builder, node, target } = context;
   const x = context.input(0);
   const epsilon = floatAttribute(node, "epsilon", defaultEpsilon);
   const kept = floatAttribute(node, "momentum", 0.9);
   const { y, mean, variance } =
-    target.name === "cpu" ? engineBatchNorm(context, epsilon) : primitiveBatchNorm(context, epsilon);
+    target.name === "cpu" ? shiftedBatchNorm(context, epsilon) : primitiveBatchNorm(context, epsilon);
   const samples = elementCount(x.type.shape) / (x.type.shape[1] ?? 1);
   const unbiased = multiply(builder, variance, samples > 1 ? samples / (samples - 1) : 1);
   const blend = (old: Value, batch: Value) =>
@@ -166,20 +167,6 @@ interface BatchStatistics {
   readonly y: Value;
   readonly mean: Value;
   readonly variance: Value;
-}
-
-/** The engine's own training mode; with momentum 0 its running statistics are those of the batch. */
-function engineBatchNorm(context: LoweringContext, epsilon: number): BatchStatistics {
-  const [y, mean, variance] = context.builder.node(
-    "BatchNormalization",
-    context.inputs.slice(0, 5),
-    { epsilon: { float: epsilon }, momentum: { float: 0 }, training_mode: 1 },
-    { outputCount: 3 },
-  );
-  if (y === undefined || mean === undefined || variance === undefined) {
-    throw new GraphError("BatchNormalization made no statistics", { where: showNode(context.node) });
-  }
-  return { y, mean, variance };
 }
 
 function primitiveBatchNorm(context: LoweringContext, epsilon: number): BatchStatistics {
@@ -200,10 +187,12 @@ function primitiveBatchNorm(context: LoweringContext, epsilon: number): BatchSta
 
 /**
  * dx = (scale·inv)·(dy − Σdy/M − x̂·Σ(dy·x̂)/M), written as dy·a + (x − mean)·b + c with per-channel a, b, c, so that
- * it takes three passes over the tensor. Inputs: dy, x, scale, batch mean, inv = 1/√(batch variance + ε).
+ * it takes three passes over the tensor. Inputs: dy, x, scale, batch mean, inv = 1/√(batch variance + ε),
+ * running mean.
  */
 const lowerTrainGrad: Lowering = (context) => {
   const { builder } = context;
+  if (context.target.name === "cpu") return shiftedBatchNormGrad(context);
   const dy = context.input(0);
   const x = context.input(1);
   const inverse = context.input(4);

@@ -50,6 +50,8 @@ export interface LoweringContext {
   readonly inputs: readonly (Value | undefined)[];
   readonly target: Target;
   input(index: number): Value;
+  /** Whether nothing else reads that input, so that its maker may be replaced without computing it twice. */
+  isOnlyReader(index: number): boolean;
 }
 
 /** Returns the values that stand for the node's outputs; undefined for outputs that nothing uses. */
@@ -62,6 +64,11 @@ export interface OperatorDefinition {
   readonly gradient?: GradientRule;
   /** Absent: the node is standard ONNX and stays as it is. */
   readonly lower?: Lowering;
+  /**
+   * A second lowering, after every node has had its first: for operators whose best form depends on how the engine
+   * keeps the tensors around them (blocked or not), which is known only then.
+   */
+  readonly arrange?: Lowering;
 }
 
 export type OperatorRegistry = ReadonlyMap<string, OperatorDefinition>;

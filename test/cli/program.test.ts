@@ -13,11 +13,14 @@ describe("help", () => {
     expect((await capture()).stdout).toBe(stdout);
   });
 
-  it.each(["train", "eval", "demo", "data", "data fetch", "data info"])("of %s", async (command) => {
-    const { code, stdout } = await capture(...command.split(" "), "--help");
-    expect(code).toBe(0);
-    await expect(stdout).toMatchFileSnapshot(`snapshots/help-${command.replace(" ", "-")}.txt`);
-  });
+  it.each(["train", "eval", "explain", "demo", "data", "data fetch", "data info", "import", "inspect"])(
+    "of %s",
+    async (command) => {
+      const { code, stdout } = await capture(...command.split(" "), "--help");
+      expect(code).toBe(0);
+      await expect(stdout).toMatchFileSnapshot(`snapshots/help-${command.replace(" ", "-")}.txt`);
+    },
+  );
 
   it("loads nothing but the parser and the colours", () => {
     const packages = loadedPackages("cli/main.ts").filter((name) => !name.startsWith("node:"));
@@ -37,7 +40,7 @@ describe("usage errors", () => {
   it.each([
     [["trian"], "unknown command 'trian'\n(Did you mean train?)"],
     [["train", "--epoch", "3"], "unknown option '--epoch'\n(Did you mean --epochs?)"],
-    [["train", "--preset", "foo"], "Allowed choices are thread, minmax, lsq, float."],
+    [["train", "--dry-run", "--preset", "lsqq"], "Did you mean lsq?"],
     [["train", "extra"], "too many arguments"],
     [["eval"], "missing required argument 'run'"],
     [["eval", "x", "--batch", "0"], "Expected a whole number of at least 1."],

@@ -1,9 +1,11 @@
 /** What `subbyte data` does. */
 
 import { join } from "node:path";
+import { dataHome } from "../../data/data-home.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import { fetchFashionMnist, loadFashionMnist } from "../../data/fashion-mnist.ts";
-import { dataFolder, dataHome, parseDataArgument } from "../../train/data-folder.ts";
+import { fetchFashionMnist } from "../../data/fashion-mnist.ts";
+import { skippedSamples } from "../../data/open-dataset.ts";
+import { openConfiguredData, parseDataArgument } from "../../train/data-folder.ts";
 import type { DataFetchFlags, DataInfoFlags } from "../flags.ts";
 import { interruptible } from "../interrupt.ts";
 import { formatBytes } from "../progress-format.ts";
@@ -44,24 +46,46 @@ function describePart(part: string, dataset: Dataset) {
   return { part, count, sampleShape, sampleType, target, normalization };
 }
 
+/** So many numbers of a normalization fit a table. */
+const shownChannels = 3;
+/** So many classes fit a line or two. */
+const shownClasses = 20;
+
+function firstOf(values: readonly (number | string)[], most: number, separator: string): string {
+  const shown = values.slice(0, most).map((value) => (typeof value === "number" ? value.toFixed(4) : value));
+  return `${shown.join(separator)}${values.length > most ? `${separator}…` : ""}`;
+}
+
 /** Prints what a data set holds. */
 export async function describeData(argument: string, flags: DataInfoFlags): Promise<void> {
-  const folder = dataFolder({ ...parseDataArgument(argument), crop: 0, flip: false });
-  const splits = await loadFashionMnist(folder === undefined ? {} : { folder });
-  const parts = [describePart("train", splits.train), describePart("test", splits.test)];
+  const opened = await interruptible((signal) =>
+    openConfiguredData({ ...parseDataArgument(argument), crop: 0, flip: false }, signal),
+  );
+  const { kind, path, notes } = opened;
+  const parts = [describePart("train", opened.train), describePart("test", opened.test)];
+  const skipped = skippedSamples(opened);
   if (flags.json === true) {
-    process.stdout.write(`${JSON.stringify({ schemaVersion: 1, folder: folder ?? null, parts }, undefined, 2)}\n`);
+    const document = { schemaVersion: 1, kind, folder: path ?? null, parts, skipped, notes };
+    process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
     return;
   }
   const rows = parts.map(({ part, count, sampleShape, sampleType, normalization }) => [
     part,
     count,
     `${sampleType} ${sampleShape.join("x")}`,
-    normalization.mean.map((value) => value.toFixed(4)).join(" "),
-    normalization.std.map((value) => value.toFixed(4)).join(" "),
+    firstOf(normalization.mean, shownChannels, " "),
+    firstOf(normalization.std, shownChannels, " "),
   ]);
-  process.stdout.write(`${formatTable(["part", "images", "each", "mean", "std"], rows, process.stdout.columns)}\n`);
-  const { target } = splits.train;
-  if (target.kind === "classes")
-    process.stdout.write(`${target.classes.length} classes: ${target.classes.join(", ")}\n`);
+  const each = opened.train.sampleShape.length === 3 ? "images" : "samples";
+  process.stdout.write(`${formatTable(["part", each, "each", "mean", "std"], rows, process.stdout.columns)}\n`);
+  const { target } = opened.train;
+  if (target.kind === "classes") {
+    const { classes } = target;
+    process.stdout.write(`${classes.length} classes: ${firstOf(classes, shownClasses, ", ")}\n`);
+  } else if (target.kind === "values") {
+    process.stdout.write(`values to predict: ${target.shape.join("x") || 1} for each sample\n`);
+  } else {
+    process.stdout.write("no labels\n");
+  }
+  for (const note of notes) process.stdout.write(`${note}\n`);
 }

@@ -2,11 +2,10 @@
 
 import type { Dataset } from "../../data/dataset.ts";
 import { firstSamples } from "../../data/dataset.ts";
-import { loadFashionMnist } from "../../data/fashion-mnist.ts";
 import { nodeEngine } from "../../runtime/node.ts";
-import { dataFolder, parseDataArgument } from "../../train/data-folder.ts";
+import { openConfiguredData, parseDataArgument } from "../../train/data-folder.ts";
 import { evaluate as evaluateNetwork } from "../../train/evaluate.ts";
-import { loadRun } from "../../train/load-run.ts";
+import { type LoadedRun, loadRun } from "../../train/load-run.ts";
 import { levelsOf } from "../../train/run.ts";
 import type { EvalFlags } from "../flags.ts";
 import { formatTable } from "../table.ts";
@@ -14,7 +13,7 @@ import { formatTable } from "../table.ts";
 /** Measures the network of a run on its own test images, or on other data. */
 export async function evaluate(path: string, flags: EvalFlags): Promise<void> {
   const run = await loadRun(path, flags.checkpoint);
-  const all = flags.data === undefined ? run.data.test : await otherData(flags.data);
+  const all = flags.data === undefined ? run.data.test : await otherData(flags.data, run);
   const data = flags.limit === undefined ? all : firstSamples(all, Math.min(flags.limit, all.count));
   const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
   const result = await evaluateNetwork(
@@ -37,16 +36,36 @@ export async function evaluate(path: string, flags: EvalFlags): Promise<void> {
     return;
   }
   const rows = [
-    ["data", `${data.name}, ${result.count} images`],
+    ["data", `${data.name}, ${result.count} ${data.sampleShape.length === 3 ? "images" : "samples"}`],
     ["levels of weights / activations", `${levels.weights ?? "float"} / ${levels.activations ?? "float"}`],
-    ["accuracy", `${(100 * result.accuracy).toFixed(2)} %`],
+    [data.target.kind === "values" ? "variance explained (R²)" : "accuracy", `${(100 * result.accuracy).toFixed(2)} %`],
+    ...(result.top5Accuracy === undefined ? [] : [["top-5 accuracy", `${(100 * result.top5Accuracy).toFixed(2)} %`]]),
     ["loss", result.loss.toFixed(4)],
     ["trained for", `${run.step} steps`],
   ];
   process.stdout.write(`${formatTable(["", run.config.model.name], rows, process.stdout.columns)}\n`);
 }
 
-async function otherData(argument: string): Promise<Dataset> {
-  const folder = dataFolder({ ...parseDataArgument(argument), crop: 0, flip: false });
-  return (await loadFashionMnist(folder === undefined ? {} : { folder })).test;
+/** Other data as the network of the run has to see it: of the same size, classes and normalization. */
+async function otherData(argument: string, run: LoadedRun): Promise<Dataset> {
+  const { sampleShape, target, normalization } = run.data.test;
+  const [channels, height, width] = sampleShape;
+  const { resize, layout, task, target: column, ignore, memoryBytes } = run.config.data;
+  const opened = await openConfiguredData({
+    ...(resize === undefined ? {} : { resize }),
+    ...(layout === undefined ? {} : { layout }),
+    ...(task === undefined ? {} : { task }),
+    ...(column === undefined ? {} : { target: column }),
+    ...(ignore === undefined ? {} : { ignore }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    crop: 0,
+    flip: false,
+    ...(height === undefined || width === undefined ? {} : { size: [height, width] }),
+    ...(channels === 1 || channels === 3 ? { channels } : {}),
+    ...(target.kind === "classes" ? { classes: [...target.classes] } : {}),
+    normalization: { mean: [...normalization.mean], std: [...normalization.std] },
+    validationSplit: 0,
+    ...parseDataArgument(argument),
+  });
+  return opened.test;
 }

@@ -1,6 +1,7 @@
 /** What `subbyte train` does. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { type RunWatch, watchTraining } from "../../diagnose/watch-run.ts";
 import { ConfigError } from "../../errors.ts";
 import { configToYaml, resolveTrainingConfig } from "../../train/config.ts";
 import { readConfigFile } from "../../train/config-file.ts";
@@ -8,6 +9,7 @@ import type { TrainingConfig } from "../../train/config-schema.ts";
 import { type RunListeners, type RunResult, resumeRun, startRun } from "../../train/run.ts";
 import { runPaths } from "../../train/run-directory.ts";
 import { loadData } from "../../train/setup.ts";
+import { findingsText } from "../findings-text.ts";
 import type { TrainFlags } from "../flags.ts";
 import { interruptible } from "../interrupt.ts";
 import { Progress } from "../progress.ts";
@@ -38,6 +40,7 @@ export async function train(flags: TrainFlags): Promise<void> {
     return;
   }
   const data = await loadData(config);
+  if (flags.json !== true && flags.quiet !== true) for (const note of data.notes) process.stderr.write(`${note}\n`);
   const result = await watch(flags, config, (listeners) =>
     startRun(
       {
@@ -62,6 +65,7 @@ async function watch(
 ): Promise<RunResult> {
   const silent = flags.json === true || flags.quiet === true;
   let progress: Progress | undefined;
+  let watched: RunWatch | undefined;
   const name = config.quantization === null ? "float" : config.quantization.preset;
   try {
     return await interruptible((signal) =>
@@ -74,7 +78,24 @@ async function watch(
           );
         },
         onStep: (step) => progress !== undefined && showRun(progress, 0, config.train.epochs).onStep(step),
-        onEpoch: (epoch) => progress !== undefined && showRun(progress, 0, config.train.epochs).onEpoch(epoch),
+        onEpoch: (epoch) => {
+          if (progress === undefined) return;
+          showRun(progress, 0, config.train.epochs).onEpoch(epoch);
+          if (flags.diagnose === true && watched !== undefined) {
+            progress.message(findingsText(watched.findings(), { verbose: flags.verbose === true }));
+          }
+        },
+        ...(flags.diagnose === false
+          ? {}
+          : {
+              watch: (run) => {
+                watched = watchTraining(run, {
+                  file: run.paths.diagnosis,
+                  ...(config.from === undefined ? {} : { from: config.from }),
+                });
+                return watched.watcher;
+              },
+            }),
       }),
     );
   } finally {

@@ -12,9 +12,13 @@ Examples:
   subbyte data fetch fashion-mnist --out ./fashion`;
 
 const infoExamples = `
+What lies in a folder is recognised: pictures in a folder for each class (or train/ and val/ with such folders), CIFAR-10
+and CIFAR-100 (binary), IDX files, x_train.npy with y_train.npy. Files: .npz, .npy, .csv.
+
 Examples:
   subbyte data info
-  subbyte data info ./fashion --json`;
+  subbyte data info ./flowers
+  subbyte data info iris.csv --json`;
 
 /** Adds the command, with its own commands, to the program. */
 export function addDataCommand(program: ParentCommand): void {
@@ -37,7 +41,11 @@ export function addDataCommand(program: ParentCommand): void {
   data
     .command("info")
     .description("Print what a data set holds.")
-    .argument("[name|folder]", "fashion-mnist-part, fashion-mnist, or a folder such as ./mine", "fashion-mnist-part")
+    .argument(
+      "[name|folder]",
+      "fashion-mnist-part, fashion-mnist, or a folder or file such as ./mine",
+      "fashion-mnist-part",
+    )
     .option("--json", "print it as one JSON document")
     .addHelpText("after", infoExamples)
     .action(async (dataset, flags) => {

@@ -30,14 +30,7 @@ export function addTrainCommand(program: ParentCommand): void {
     .option("--epochs <n>", "epochs to train")
     .option("--batch <n>", "images in a batch")
     .option("--lr <x>", "learning rate")
-    .addOption(
-      new Option("--preset <name>", "quantization recipe; float for none").choices([
-        "thread",
-        "minmax",
-        "lsq",
-        "float",
-      ] as const),
-    )
+    .option("--preset <name>", "quantization recipe: lsq, minmax, thread, pact, … (README has all); float for none")
     .option("--weight-bits <n>", "bits of the weights, 1 to 16")
     .option("--activation-bits <n>", "bits of the activations, 1 to 16")
     .addOption(new Option("--placement <how>", "where quantizers are put").choices(["fused", "everyModule"] as const))
@@ -51,6 +44,8 @@ export function addTrainCommand(program: ParentCommand): void {
     .option("--json", "print the result as one JSON document, and no progress")
     .option("-q, --quiet", "print no progress")
     .option("-v, --verbose", "print more: shapes, the graph's size, where time went")
+    .option("--diagnose", "print what the measurements say after each epoch")
+    .option("--no-diagnose", "do not measure the tensors while training (diagnosis.jsonl)")
     .option("--dry-run", "check and print the resolved configuration, then stop")
     .addHelpText("after", examples)
     .action(async (flags) => {

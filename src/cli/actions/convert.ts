@@ -1,0 +1,131 @@
+/** What `subbyte convert` does. */
+
+import { join } from "node:path";
+import { isQuantized } from "../../compile/quantize.ts";
+import { convert } from "../../convert/convert.ts";
+import { type Format, filesOf, formatNamed, runnerOf } from "../../convert/formats/files.ts";
+import type { IntegerNetwork } from "../../convert/integer-network.ts";
+import { floatElements, storedSize } from "../../convert/size.ts";
+import { type ConvertedRunner, showMismatch, type VerificationResult, verify } from "../../convert/verify.ts";
+import { makeWritableFolder, writeFileAtomic } from "../../data/atomic-file.ts";
+import { type Dataset, firstSamples } from "../../data/dataset.ts";
+import { RuntimeError, UnsupportedError } from "../../errors.ts";
+import { nodeEngine } from "../../runtime/node.ts";
+import { inputOf } from "../../train/evaluate.ts";
+import { loadRun } from "../../train/load-run.ts";
+import type { ConvertFlags } from "../flags.ts";
+import { formatBytes } from "../progress-format.ts";
+import { formatTable } from "../table.ts";
+
+/** Images in a batch of a verification. */
+const verifyBatch = 64;
+
+/** Converts a run's network, writes the files, and with --verify proves that they are the simulation. */
+export async function convertRun(path: string, flags: ConvertFlags): Promise<void> {
+  const wanted = [...new Set((flags.format ?? ["int"]).map(formatNamed))];
+  const run = await loadRun(path, flags.checkpoint);
+  const { network: source } = run;
+  if (!isQuantized(source)) {
+    throw new UnsupportedError("the run trained in float: there are no integers to convert to", {
+      where: path,
+      remedy: "Train with a preset first, for example: subbyte train --preset lsq --from RUN.",
+    });
+  }
+  const network = convert(source, { input: inputOf(run.data.test) });
+  const folder = flags.out ?? join(run.folder, "convert");
+  await makeWritableFolder(folder);
+  const written: { readonly file: string; readonly bytes: number }[] = [];
+  const options = { batchSize: flags.batch, arithmetic: flags.arithmetic, packed: flags.pack };
+  for (const format of wanted) {
+    for (const { name, parts } of filesOf(format, source, network, options)) {
+      const file = join(folder, name);
+      const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+      await writeFileAtomic(file, parts);
+      written.push({ file, bytes });
+    }
+  }
+  const size = storedSize(network, floatElements(source));
+  const proof = flags.verify === true ? await prove(network, wanted, run.data.test, flags) : undefined;
+  if (proof !== undefined) {
+    await writeFileAtomic(
+      join(folder, "verify.json"),
+      `${JSON.stringify({ schemaVersion: 1, ...proof }, undefined, 2)}\n`,
+    );
+  }
+  if (flags.json === true) {
+    const document = { schemaVersion: 1, run: path, step: run.step, files: written, size, notes: network.notes };
+    const verification = proof === undefined ? {} : { verification: proof };
+    process.stdout.write(`${JSON.stringify({ ...document, ...verification }, undefined, 2)}\n`);
+  } else {
+    print(network, written, size, proof, flags.verbose === true);
+  }
+  if (proof !== undefined) requireAgreement(proof);
+}
+
+/** Every code of every layer: the simulation, each format that ONNX Runtime executes, and the interpreter for some images. */
+async function prove(
+  network: IntegerNetwork,
+  wanted: readonly Format[],
+  test: Dataset,
+  flags: ConvertFlags,
+): Promise<VerificationResult> {
+  const data = flags.limit === undefined ? test : firstSamples(test, Math.min(flags.limit, test.count));
+  const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
+  const batchSize = Math.min(verifyBatch, data.count);
+  const options = { batchSize, arithmetic: flags.arithmetic, packed: flags.pack };
+  const checked: readonly Format[] = wanted.includes("int") ? wanted : ["int", ...wanted];
+  const made = await Promise.all(checked.map((format) => runnerOf(format, network, options, engine)));
+  const runners = made.filter((runner): runner is ConvertedRunner => runner !== undefined);
+  try {
+    return await verify(network, data, engine, { batchSize, interpretedSamples: flags.interpret, runners });
+  } finally {
+    await Promise.all(runners.map((runner) => runner.release()));
+  }
+}
+
+/** The QDQ forms sum floats in the runtime's own order, so only the integer ones must agree in every code. */
+function requireAgreement(proof: VerificationResult): void {
+  const wrong = proof.programs.find(({ program, mismatches }) => mismatches > 0 && !program.includes("q"));
+  if (wrong?.first === undefined) return;
+  throw new RuntimeError(`${wrong.mismatches} of ${wrong.compared} codes differ`, {
+    where: showMismatch(wrong.first),
+    remedy: "This must not happen: please report it with verify.json. Do not deploy these files.",
+  });
+}
+
+function print(
+  network: IntegerNetwork,
+  written: readonly { readonly file: string; readonly bytes: number }[],
+  size: ReturnType<typeof storedSize>,
+  proof: VerificationResult | undefined,
+  verbose: boolean,
+): void {
+  const { columns } = process.stdout;
+  const show = (headings: string[], rows: (string | number)[][]): void => {
+    process.stdout.write(`${formatTable(headings, rows, columns)}\n`);
+  };
+  show(
+    ["file", "bytes"],
+    written.map(({ file, bytes }) => [file, formatBytes(bytes)]),
+  );
+  const ratio = `${(100 * size.ratio).toFixed(1)} % of float32`;
+  process.stdout.write(`stored: ${formatBytes(size.packedBytes)} packed to its bits, ${ratio}\n`);
+  if (verbose) {
+    show(
+      ["layer", "weights", "bits", "bits in the file", "bytes packed"],
+      size.layers.map((layer) => [layer.name, layer.weights, layer.bits, layer.containerBits, layer.packedBytes]),
+    );
+  }
+  for (const { where, message } of network.notes) process.stdout.write(`note: ${where}: ${message}\n`);
+  if (proof === undefined) return;
+  show(
+    ["compared with the simulation", "images", "layers", "codes", "different"],
+    proof.programs.map(({ program, samples, layers, compared, mismatches }) => [
+      program,
+      samples,
+      layers,
+      compared,
+      mismatches,
+    ]),
+  );
+}

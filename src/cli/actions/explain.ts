@@ -1,0 +1,123 @@
+/** What `subbyte explain` does. */
+import { readFile } from "node:fs/promises";
+import { isQuantized, type QuantizedNetwork, quantize } from "../../compile/quantize.ts";
+import type { DatasetSplits } from "../../data/dataset.ts";
+import { describeSystemError } from "../../data/system-error.ts";
+import { ConfigError, InputOutputError } from "../../errors.ts";
+import type { Network } from "../../graph/network.ts";
+import { importOnnx } from "../../importer/import.ts";
+import { explainQuantized } from "../../qconfig/explain.ts";
+import { nodeEngine } from "../../runtime/node.ts";
+import { resolveTrainingConfig } from "../../train/config.ts";
+import type { TrainingConfig } from "../../train/config-schema.ts";
+import { parseDataArgument } from "../../train/data-folder.ts";
+import { loadRun } from "../../train/load-run.ts";
+import { observeNetwork } from "../../train/observe.ts";
+import { loadData, makeNetwork, withCheckpoint } from "../../train/setup.ts";
+import { colorsFor } from "../colors.ts";
+import { type ExplainSource, readExplainSource } from "../explain-source.ts";
+import { explainText } from "../explain-text.ts";
+import type { ExplainFlags } from "../flags.ts";
+
+/** A network to explain, with the data to look at, if any. */
+interface Subject {
+  readonly network: QuantizedNetwork;
+  readonly data?: DatasetSplits;
+  /** What the ranges come from, in words. */
+  readonly observedOn?: string;
+  /** Whether the quantizers hold the parameters that training gave them. */
+  readonly trained?: boolean;
+}
+
+/** Explains CONFIG on MODEL. */
+export async function explainConfig(argument: string, model: string | undefined, flags: ExplainFlags): Promise<void> {
+  const source = await readExplainSource(argument, flags);
+  const { network, data, observedOn, trained = false } = await subjectOf(source, model, flags);
+  const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
+  const observed = data === undefined ? undefined : await observeNetwork(network, data.train, engine, { trained });
+  const explanation = explainQuantized(network, source.config, {
+    voice: source.voice,
+    ...(observed === undefined ? {} : { observed }),
+  });
+  if (flags.json === true) {
+    const { schemaVersion, ...rest } = explanation;
+    const document = { schemaVersion, config: source.title, observedOn: observedOn ?? null, ...rest };
+    process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
+    return;
+  }
+  const text = explainText(explanation, {
+    title: source.title,
+    colors: colorsFor(process.stdout),
+    width: process.stdout.columns ?? 120,
+    verbose: flags.verbose === true,
+    ...(observedOn === undefined ? {} : { observedOn }),
+  });
+  process.stdout.write(`${text}\n`);
+}
+
+async function subjectOf(source: ExplainSource, model: string | undefined, flags: ExplainFlags): Promise<Subject> {
+  if (source.run !== undefined) {
+    if (model !== undefined || flags.from !== undefined) {
+      const where = model === undefined ? `--from ${flags.from}` : model;
+      throw new ConfigError("a run has its own model and weights", { where, remedy: "Leave it out." });
+    }
+    const { network, data } = source.run;
+    if (!isQuantized(network)) throw new ConfigError("the run has no quantizers", { where: source.title });
+    const other = flags.data === undefined ? data : await loadData(withData(source.run.config, flags.data));
+    return { network, data: other, observedOn: `64 images of ${other.train.name}, trained weights`, trained: true };
+  }
+  const training = await trainingFor(source, model, flags);
+  if (model?.endsWith(".onnx") === true) return onnxSubject(model, source, flags);
+  const data = await loadData(training);
+  const fresh = makeNetwork(training, data);
+  const from = flags.from ?? training.from;
+  const network = quantize(from === undefined ? fresh : await withCheckpoint(fresh, from), source.config);
+  if (from === undefined && flags.data === undefined) return { network };
+  const weights = from === undefined ? "random initial weights" : `the weights of ${from}`;
+  return { network, data, observedOn: `64 images of ${data.train.name}, ${weights}` };
+}
+
+/** The model and data to take: those of `--from` when it is a run, then of the flags. */
+async function trainingFor(
+  source: ExplainSource,
+  model: string | undefined,
+  flags: ExplainFlags,
+): Promise<TrainingConfig> {
+  const base = flags.from === undefined ? source.training : (await loadRun(flags.from)).config;
+  const named = model === undefined || model.endsWith(".onnx") ? base : { ...base, model: modelNamed(model) };
+  return flags.data === undefined ? named : withData(named, flags.data);
+}
+
+/** A model with the schema's own check of its name. */
+function modelNamed(name: string): TrainingConfig["model"] {
+  return resolveTrainingConfig(undefined, [{ path: "model.name", value: name, origin: name }]).model;
+}
+
+function withData(config: TrainingConfig, argument: string): TrainingConfig {
+  return { ...config, data: { ...parseDataArgument(argument), crop: 0, flip: false } };
+}
+
+async function onnxSubject(file: string, source: ExplainSource, flags: ExplainFlags): Promise<Subject> {
+  if (flags.from !== undefined) {
+    throw new ConfigError("an ONNX model has its own weights", {
+      where: `--from ${flags.from}`,
+      remedy: "Leave it out.",
+    });
+  }
+  const bytes = await readFile(file).catch((cause: unknown) => {
+    const { reason, remedy } = describeSystemError(cause);
+    throw new InputOutputError(`cannot read it: ${reason}`, {
+      where: file,
+      ...(remedy === undefined ? {} : { remedy }),
+      cause,
+    });
+  });
+  const float: Network = importOnnx(bytes, { source: file });
+  if (isQuantized(float)) {
+    throw new ConfigError("the model carries quantizers already", { where: file, remedy: "Give the float model." });
+  }
+  const network = quantize(float, source.config);
+  if (flags.data === undefined) return { network };
+  const data = await loadData(withData(source.training, flags.data));
+  return { network, data, observedOn: `64 images of ${data.train.name}, the weights of ${file}` };
+}

@@ -1,0 +1,80 @@
+/** What `subbyte inspect` does. */
+
+import { randomStream } from "../../data/random.ts";
+import { ConfigError } from "../../errors.ts";
+import type { Network } from "../../graph/network.ts";
+import { inspectNetwork, type NetworkReport } from "../../importer/inspect.ts";
+import { importOnnxFile } from "../../importer/node-files.ts";
+import { makeModel, modelNames } from "../../models/index.ts";
+import type { InspectFlags } from "../flags.ts";
+import { formatBytes } from "../progress-format.ts";
+import { formatTable } from "../table.ts";
+import { heldLines, parseInputShapes } from "./import.ts";
+
+/** Prints what a model holds and costs. */
+export async function inspect(model: string, flags: InspectFlags): Promise<void> {
+  const { weightBits, activationBits } = flags;
+  const report = inspectNetwork(load(model, flags), { weightBits, activationBits });
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify({ schemaVersion: 1, model, ...report }, undefined, 2)}\n`);
+    return;
+  }
+  process.stdout.write(`${show(report)}\n`);
+}
+
+function load(model: string, flags: InspectFlags): Network {
+  if (!modelNames.includes(model)) {
+    return importOnnxFile(model, { inputShapes: parseInputShapes(flags.inputShape) });
+  }
+  const sampleShape = flags.sampleShape.split("x").map(Number);
+  if (sampleShape.length !== 3 || !sampleShape.every((size) => Number.isInteger(size) && size > 0)) {
+    throw new ConfigError(`"${flags.sampleShape}" is not the shape of an image`, {
+      where: "--sample-shape",
+      remedy: "Write channels, height and width, as 3x32x32.",
+    });
+  }
+  return makeModel(model, { sampleShape, classes: flags.classes }, randomStream(0, "inspect"));
+}
+
+/** 1234567 as 1.23 M. */
+function amount(count: number): string {
+  const units = ["", " k", " M", " G", " T", " P"];
+  let unit = 0;
+  let value = count;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return unit === 0 ? String(value) : `${value.toPrecision(3)}${units[unit]}`;
+}
+
+function show(report: NetworkReport): string {
+  const { totals, bits, layers } = report;
+  const rows = layers.map((layer) => [
+    layer.name,
+    layer.op,
+    layer.input.join("x"),
+    layer.output.join("x"),
+    layer.weight === undefined ? "" : layer.weight.join("x"),
+    layer.parameters,
+    amount(layer.multiplications),
+    amount(layer.bitOperations),
+    formatBytes(layer.bytes),
+    layer.quantizable ? "yes" : "no",
+  ]);
+  const columns = ["layer", "operator", "input", "output", "weight", "parameters", "MACs", "bit operations", "size"];
+  const others = Object.entries(report.operators)
+    .map(([op, count]) => `${op} ${count}`)
+    .join(", ");
+  const quantized = layers.filter(({ quantizable }) => quantizable).length;
+  return [
+    formatTable([...columns, "quantizable"], rows, process.stdout.columns ?? Number.POSITIVE_INFINITY),
+    `${report.name}: ${totals.parameters} parameters, ${totals.trainable} of them trainable`,
+    `at ${bits.weightBits} bits for weights and ${bits.activationBits} for activations: ${amount(totals.multiplications)} MACs, ` +
+      `${amount(totals.bitOperations)} bit operations, ${formatBytes(totals.bytes)} (float: ${formatBytes(totals.floatBytes)})`,
+    `${quantized} of ${layers.length} layers can be quantized`,
+    `operators: ${others}`,
+    ...report.obstacles.map(({ node, op, reason }) => `no gradient: ${op} "${node}": ${reason}`),
+    ...heldLines(report.held),
+  ].join("\n");
+}

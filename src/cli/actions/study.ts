@@ -1,0 +1,194 @@
+/** What `subbyte study` does. */
+import { ConfigError, exitCodes } from "../../errors.ts";
+import type { AccuracyMap, MapCell } from "../../study/accuracy-map.ts";
+import { bitsName } from "../../study/answer.ts";
+import { gridPlaces, makePlan, trialId } from "../../study/plan.ts";
+import { type FinishedStudy, runStudy } from "../../study/run-study.ts";
+import { resolveStudyConfig, studyToYaml } from "../../study/study-config.ts";
+import { type ConfigOverride, parseScalar, parseSetOption } from "../../train/config.ts";
+import { readConfigFile } from "../../train/config-file.ts";
+import { parseDataArgument } from "../../train/data-folder.ts";
+import { interruptible } from "../interrupt.ts";
+import { StudyProgress } from "../study-progress.ts";
+import { type Cell, formatTable } from "../table.ts";
+
+/** The flags of `subbyte study`. Values stay texts where the study's schema checks them. */
+export interface StudyFlags {
+  readonly set?: readonly string[];
+  readonly model?: string;
+  readonly data?: string;
+  readonly trainLimit?: string;
+  readonly testLimit?: string;
+  readonly weightBits?: string;
+  readonly activationBits?: string;
+  readonly recipes?: string;
+  readonly seeds?: string;
+  readonly epochs?: string;
+  readonly lr?: string;
+  readonly floatEpochs?: string;
+  readonly batch?: string;
+  readonly from?: string;
+  readonly earlyStopping?: "none" | "median" | "asha";
+  readonly maxBytes?: string;
+  readonly maxBitOperations?: string;
+  readonly parallel?: number;
+  readonly threads?: string;
+  readonly out: string;
+  readonly resume?: string | true;
+  readonly report: boolean;
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly dryRun?: true;
+}
+
+/** Flags that are one value: how they are written, and their key. */
+const valueFlags = [
+  ["model", "--model", "model.name"],
+  ["trainLimit", "--train-limit", "data.trainLimit"],
+  ["testLimit", "--test-limit", "data.testLimit"],
+  ["epochs", "--epochs", "train.epochs"],
+  ["batch", "--batch", "train.batchSize"],
+  ["lr", "--lr", "train.optimizer.learningRate"],
+  ["floatEpochs", "--float-epochs", "float.epochs"],
+  ["earlyStopping", "--early-stopping", "earlyStopping.rule"],
+  ["maxBytes", "--max-bytes", "budget.bytes"],
+  ["maxBitOperations", "--max-bit-operations", "budget.bitOperations"],
+  ["threads", "--threads", "threads"],
+] as const;
+
+/** Flags that are lists, written with commas. */
+const listFlags = [
+  ["weightBits", "--weight-bits", "weightBits"],
+  ["activationBits", "--activation-bits", "activationBits"],
+  ["recipes", "--recipes", "recipes"],
+] as const;
+
+/** Runs a study, or goes on with one, and prints its map. */
+export async function study(file: string | undefined, flags: StudyFlags): Promise<void> {
+  const overrides = studyOverrides(flags);
+  const isResumed = flags.resume !== undefined;
+  if (isResumed && (file !== undefined || overrides.length > 0)) {
+    throw new ConfigError("a resumed study keeps its own configuration", {
+      where: overrides[0]?.origin ?? file ?? "--resume",
+      remedy: "Leave the other flags out, or start a new study with --out.",
+    });
+  }
+  const folder = typeof flags.resume === "string" ? flags.resume : flags.out;
+  const source = file === undefined ? undefined : await readConfigFile(file);
+  const config = isResumed ? undefined : resolveStudyConfig(source, overrides);
+  if (flags.dryRun === true && config !== undefined) {
+    if (flags.json === true) printJson({ schemaVersion: 1, config, trials: gridPlaces(config).map(trialId) });
+    else await printPlan(config);
+    return;
+  }
+  const progress = new StudyProgress({ silent: flags.json === true || flags.quiet === true });
+  const options = {
+    folder,
+    ...(config === undefined ? {} : { config }),
+    ...(source === undefined ? {} : { source }),
+    ...(flags.parallel === undefined ? {} : { parallel: flags.parallel }),
+  };
+  try {
+    const finished = await interruptible((signal) =>
+      runStudy(options, {
+        signal,
+        onStart: (start) => progress.start(start),
+        onChange: (trial, event) => progress.change(trial, event),
+      }),
+    );
+    progress.close();
+    const page = flags.report ? await writeReport(folder) : undefined;
+    print(finished, flags, page);
+  } finally {
+    progress.close();
+  }
+}
+
+/** The report is loaded late: its charts take a while to load. */
+async function writeReport(folder: string): Promise<string> {
+  const { writeReport: write } = await import("../../report/write-report.ts");
+  return (await write(folder)).page;
+}
+
+/** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */
+export function studyOverrides(flags: StudyFlags): ConfigOverride[] {
+  const overrides = (flags.set ?? []).map(parseSetOption);
+  if (flags.data !== undefined) {
+    const origin = `--data ${flags.data}`;
+    for (const [key, value] of Object.entries(parseDataArgument(flags.data))) {
+      overrides.push({ path: `data.${key}`, value, origin });
+    }
+  }
+  for (const [flag, written, path] of valueFlags) {
+    const text = flags[flag];
+    if (text !== undefined) overrides.push({ path, value: parseScalar(text), origin: `${written} ${text}` });
+  }
+  for (const [flag, written, path] of listFlags) {
+    const text = flags[flag];
+    const items = text?.split(",").map((item) => parseScalar(item.trim()));
+    if (items !== undefined) overrides.push({ path, value: items, origin: `${written} ${text}` });
+  }
+  if (flags.from !== undefined) {
+    overrides.push({ path: "float", value: { from: flags.from }, origin: `--from ${flags.from}` });
+  }
+  if (flags.seeds !== undefined) overrides.push(seedsOverride(flags.seeds));
+  return overrides;
+}
+
+function seedsOverride(text: string): ConfigOverride {
+  const origin = `--seeds ${text}`;
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 1000) {
+    const remedy = "For seeds of your own: --set 'seeds=[3, 14]'.";
+    throw new ConfigError("expected a number of seeds from 1 to 1000", { where: origin, remedy });
+  }
+  return { path: "seeds", value: Array.from({ length: count }, (_, seed) => seed), origin };
+}
+
+function printJson(document: unknown): void {
+  process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
+}
+
+async function printPlan(config: Parameters<typeof makePlan>[0]): Promise<void> {
+  const plan = await makePlan(config);
+  process.stdout.write(studyToYaml(config));
+  const rows = plan.trials.map((trial): Cell[] => [
+    trial.id,
+    trial.levels.weights,
+    trial.levels.activations,
+    trial.cost === null ? null : (trial.cost.bitOperations / 1e6).toFixed(1),
+    trial.cost?.bytes ?? null,
+    trial.impossible ?? "",
+  ]);
+  const columns = ["trial", "weight levels", "activation levels", "million bit operations", "bytes", "problem"];
+  process.stdout.write(`${formatTable(columns, rows, process.stdout.columns)}\n`);
+}
+
+function print({ result, paths }: FinishedStudy, flags: StudyFlags, page: string | undefined): void {
+  const { failed, impossible } = result.counts;
+  if (flags.json === true) {
+    printJson({ ...result, folder: paths.folder, report: page ?? null });
+  } else {
+    for (const map of result.maps) process.stdout.write(`${mapTable(map)}\n`);
+    for (const sentence of result.answer) process.stdout.write(`${sentence}\n`);
+    for (const { id, status, reason } of result.trials) {
+      if (status === "failed" || status === "impossible") process.stdout.write(`${id} ${status}: ${reason}\n`);
+    }
+    if (page !== undefined) process.stdout.write(`report: ${page}\n`);
+  }
+  if (failed + impossible > 0) process.exitCode = exitCodes.failure;
+}
+
+function mapTable(map: AccuracyMap): string {
+  const columns = [map.recipe, ...map.activationBits.map((bits) => ({ title: `A${bits}`, align: "right" as const }))];
+  const rows = map.rows.map((row, index) => [`W${map.weightBits[index]}`, ...row.map(cellText)]);
+  return formatTable(columns, rows, process.stdout.columns);
+}
+
+/** `59.2 (8)`: the accuracy, and the levels that the activations really have. */
+function cellText(cell: MapCell): string {
+  if (cell.mean === null) return cell.missing[0]?.status ?? bitsName(cell);
+  const spread = cell.spread === null ? "" : ` ±${(100 * cell.spread).toFixed(1)}`;
+  const levels = cell.levels.activations === null ? "" : ` (${cell.levels.activations})`;
+  return `${(100 * cell.mean).toFixed(1)}${spread}${levels}`;
+}

@@ -1,0 +1,153 @@
+/** What the argument CONFIG of `subbyte explain` stands for, and the words in which its lines to change are given. */
+import { readFile, stat } from "node:fs/promises";
+import { text as readStream } from "node:stream/consumers";
+import { describeSystemError } from "../data/system-error.ts";
+import { ConfigError, InputOutputError } from "../errors.ts";
+import type { QuantizationConfig } from "../qconfig/config.ts";
+import type { ChangeVoice } from "../qconfig/explain-types.ts";
+import { torchVoice, trainingVoice } from "../qconfig/explain-voice.ts";
+import { nearestWord } from "../qconfig/nearest-word.ts";
+import { presetNamed, presets } from "../qconfig/presets.ts";
+import { quantizationConfigOf } from "../qconfig/torch-convert.ts";
+import { parseTorchConfig, type TorchSource } from "../qconfig/torch-text.ts";
+import { resolveTrainingConfig } from "../train/config.ts";
+import { readConfigFile } from "../train/config-file.ts";
+import type { TrainingConfig } from "../train/config-schema.ts";
+import { type LoadedRun, loadRun } from "../train/load-run.ts";
+import { quantizationOf } from "../train/setup.ts";
+import type { ExplainFlags } from "./flags.ts";
+
+/** A configuration to explain. */
+export interface ExplainSource {
+  /** How the output calls it. */
+  readonly title: string;
+  readonly config: QuantizationConfig;
+  readonly voice: ChangeVoice;
+  /** The training configuration that names model and data; that of the defaults where CONFIG is none. */
+  readonly training: TrainingConfig;
+  /** Present when CONFIG is a run: its network and data. */
+  readonly run?: LoadedRun;
+}
+
+/** Reads CONFIG. @throws ConfigError or InputOutputError saying what it could have been. */
+export async function readExplainSource(argument: string, flags: ExplainFlags): Promise<ExplainSource> {
+  const source = await readAny(argument, flags);
+  if (flags.placement === undefined) return source;
+  if (source.run !== undefined) {
+    throw new ConfigError("a run has its placement already", { where: "--placement", remedy: "Leave it out." });
+  }
+  return { ...source, config: { ...source.config, placement: flags.placement } };
+}
+
+async function readAny(argument: string, flags: ExplainFlags): Promise<ExplainSource> {
+  if (Object.hasOwn(presets, argument)) return fromPreset(argument, flags);
+  refuse(flags.weightBits !== undefined, "--weight-bits", argument);
+  refuse(flags.activationBits !== undefined, "--activation-bits", argument);
+  if (argument === "-") return fromTorch({ name: "standard input", text: await readStream(process.stdin) }, flags);
+  const entry = await stat(argument).catch(() => undefined);
+  if (entry === undefined) throw unknownSource(argument);
+  if (/\.(py|txt)$/i.test(argument)) return fromTorch({ name: argument, text: await read(argument) }, flags);
+  if (flags.define !== undefined) {
+    const remedy = "Leave it out: it gives values to variables of Python.";
+    throw new ConfigError(`${argument} is no Python`, { where: `--define ${flags.define[0]}`, remedy });
+  }
+  if (entry.isDirectory() || /\.safetensors$/i.test(argument)) return fromRun(argument);
+  return fromTraining(argument);
+}
+
+function refuse(given: boolean, flag: string, argument: string): void {
+  if (!given) return;
+  throw new ConfigError(`${argument} says itself how many bits there are`, {
+    where: flag,
+    remedy: "Leave it out; it goes with a preset. For Python, give its variables with --define.",
+  });
+}
+
+function unknownSource(argument: string): ConfigError {
+  const nearest = nearestWord(argument, Object.keys(presets));
+  const names = `The presets are ${Object.keys(presets).join(", ")}.`;
+  return new ConfigError("there is no such preset, file or run", {
+    where: argument,
+    remedy: nearest === undefined ? names : `Did you mean ${nearest}?`,
+  });
+}
+
+async function read(file: string): Promise<string> {
+  return readFile(file, "utf8").catch((cause: unknown) => {
+    const { reason, remedy } = describeSystemError(cause);
+    throw new InputOutputError(`cannot read it: ${reason}`, {
+      where: file,
+      ...(remedy === undefined ? {} : { remedy }),
+      cause,
+    });
+  });
+}
+
+function fromPreset(name: string, flags: ExplainFlags): ExplainSource {
+  const { weightBits = 4, activationBits = 4 } = flags;
+  if (flags.define !== undefined) {
+    throw new ConfigError("a preset has no variables", {
+      where: "--define",
+      remedy: "Use --weight-bits and --activation-bits.",
+    });
+  }
+  return {
+    title: `preset ${name}, W${weightBits}A${activationBits}`,
+    config: presetNamed(name, { weightBits, activationBits }),
+    voice: trainingVoice(name),
+    training: resolveTrainingConfig(undefined),
+  };
+}
+
+function fromTorch(source: TorchSource, flags: ExplainFlags): ExplainSource {
+  const parsed = parseTorchConfig(source, definitions(flags.define ?? []));
+  return {
+    title: `the QConfig in ${source.name}`,
+    config: quantizationConfigOf(parsed.qconfig, { placement: parsed.placement }),
+    voice: torchVoice(parsed),
+    training: resolveTrainingConfig(undefined),
+  };
+}
+
+function definitions(flags: readonly string[]): Record<string, number> {
+  return Object.fromEntries(
+    flags.map((flag) => {
+      const [name = "", value = ""] = flag.split(/=(.*)/s);
+      const number = Number(value);
+      if (name.trim() === "" || value.trim() === "" || !Number.isFinite(number)) {
+        throw new ConfigError("expected name=number", {
+          where: `--define ${flag}`,
+          remedy: "Write for example --define bits=4.",
+        });
+      }
+      return [name.trim(), number];
+    }),
+  );
+}
+
+async function fromTraining(file: string): Promise<ExplainSource> {
+  const source = await readConfigFile(file);
+  const training = resolveTrainingConfig(source);
+  const config = quantizationFrom(training, file);
+  const lines = source.text.split("\n");
+  const locate = (key: string) => {
+    const line = lines.findIndex((text) => new RegExp(`^\\s*"?${key.split(".").at(-1)}"?\\s*:`).test(text));
+    return line < 0 ? undefined : `${file}:${line + 1}`;
+  };
+  return { title: file, config, voice: trainingVoice(training.quantization?.preset ?? "", locate), training };
+}
+
+async function fromRun(path: string): Promise<ExplainSource> {
+  const run = await loadRun(path);
+  const config = quantizationFrom(run.config, path);
+  const voice = trainingVoice(run.config.quantization?.preset ?? "");
+  return { title: `the run ${path}`, config, voice, training: run.config, run };
+}
+
+function quantizationFrom(training: TrainingConfig, where: string): QuantizationConfig {
+  if (training.quantization !== null) return quantizationOf(training.quantization);
+  throw new ConfigError("it trains in float: there is nothing to explain", {
+    where,
+    remedy: "Name a preset, and this as the source of the weights: subbyte explain lsq --from RUN.",
+  });
+}

@@ -1,0 +1,193 @@
+/**
+ * An ONNX file as it is written, before types: what the importer works on.
+ *
+ * The reader of onnx-read.ts infers types while it reads, which needs operators in their present form and constant
+ * shapes. Files of exporters have neither, so here nodes keep their names for values and nothing is inferred. Bytes are
+ * checked as strictly as there: nothing in the file is trusted.
+ */
+
+import type { AttributeProto, GraphProto, ValueInfoProto } from "onnx-buf";
+import { FileFormatError, GraphError, UnsupportedError } from "../errors.ts";
+import { onnxDomain } from "./graph.ts";
+import { type PlainAttribute, readAttribute, readAttributes } from "./onnx-attribute.ts";
+import { readConstant } from "./onnx-constant.ts";
+import { decodeModel, notOnnx } from "./onnx-decode.ts";
+import { inputPlace } from "./onnx-inputs.ts";
+import { orderNodes, showProto } from "./onnx-order.ts";
+import { plainDomain, remembering } from "./onnx-read.ts";
+import { type ExternalData, readDtype, readShape, readTensor } from "./onnx-tensor.ts";
+import type { Tensor } from "./tensor.ts";
+import type { DType } from "./types.ts";
+
+/** An attribute, or the subgraph of an If, a Loop or a Scan. */
+export type FileAttribute = PlainAttribute | FileSubgraph;
+
+export interface FileSubgraph {
+  readonly subgraph: FileGraph;
+}
+
+export interface FileNode {
+  readonly op: string;
+  readonly domain: string;
+  /** Never empty: nodes without a name get one of their operator and their first output. */
+  readonly name: string;
+  /** File and node, as errors name the place. */
+  readonly where: string;
+  /** Names of values; "" for an optional input that was left out. */
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: ReadonlyMap<string, FileAttribute>;
+}
+
+export interface FileInput {
+  readonly name: string;
+  readonly dtype: DType;
+  /** A size, a symbol, or undefined for a size that is open; undefined when not even the rank is known. */
+  readonly dimensions: readonly (number | string | undefined)[] | undefined;
+}
+
+export interface FileGraph {
+  readonly name: string;
+  /** Without those that an initializer gives a value. */
+  readonly inputs: readonly FileInput[];
+  readonly outputs: readonly string[];
+  /** In an order in which values are made before they are used; without Constant nodes. */
+  readonly nodes: readonly FileNode[];
+  /** Initializers and Constant nodes. */
+  readonly constants: ReadonlyMap<string, Tensor>;
+}
+
+export interface OnnxFile {
+  readonly graph: FileGraph;
+  /** The operator versions that the file was written with, by domain; "" is the standard one. */
+  readonly opset: ReadonlyMap<string, number>;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly producer: string;
+}
+
+export interface OnnxFileOptions {
+  readonly externalData?: ExternalData;
+  /** What errors call the file. */
+  readonly source?: string;
+}
+
+/** Decodes an ONNX file. @throws FileFormatError, GraphError or UnsupportedError, which say where. */
+export function readOnnxFile(bytes: Uint8Array, options: OnnxFileOptions = {}): OnnxFile {
+  const source = options.source ?? "ONNX model";
+  const proto = decodeModel(bytes, source);
+  if (proto.graph === undefined || proto.graph.output.length === 0) {
+    throw new FileFormatError("the file holds no graph with outputs", { where: source, remedy: notOnnx });
+  }
+  const opset = new Map<string, number>();
+  for (const { domain, version } of proto.opsetImport) {
+    if (version < 1n || version > 10_000n) {
+      throw new FileFormatError(`operator set ${version} of domain "${domain}" does not exist`, {
+        where: source,
+        remedy: notOnnx,
+      });
+    }
+    opset.set(plainDomain(domain), Number(version));
+  }
+  const reader: Reader = { source, opset, externalData: options.externalData && remembering(options.externalData) };
+  const graph = readGraph(proto.graph, reader, () => false);
+  const metadata = new Map(proto.metadataProps.map(({ key, value }) => [key, value]));
+  return { graph, opset, metadata, producer: `${proto.producerName} ${proto.producerVersion}`.trim() };
+}
+
+interface Reader {
+  readonly source: string;
+  readonly opset: ReadonlyMap<string, number>;
+  readonly externalData: ExternalData | undefined;
+}
+
+function readGraph(proto: GraphProto, reader: Reader, isOuter: (name: string) => boolean): FileGraph {
+  const { source, externalData } = reader;
+  if (proto.sparseInitializer.length > 0) {
+    throw new UnsupportedError("sparse initializers are not supported", { where: source, remedy: "Store them dense." });
+  }
+  const constants = new Map<string, Tensor>();
+  const addConstant = (name: string, tensor: Tensor, where: string) => {
+    if (name === "" || constants.has(name)) {
+      throw new GraphError(name === "" ? "it has no name" : "it is there twice", { where, remedy: notOnnx });
+    }
+    constants.set(name, tensor);
+  };
+  for (const tensor of proto.initializer) {
+    const where = `${source}, initializer "${tensor.name}"`;
+    addConstant(tensor.name, readTensor(tensor, where, externalData), where);
+  }
+  const given = new Set(constants.keys());
+  const inputs: FileInput[] = [];
+  for (const info of proto.input) {
+    const where = `${source}, ${inputPlace(info)}`;
+    if (info.name === "" || inputs.some(({ name }) => name === info.name)) {
+      throw new GraphError(info.name === "" ? "it has no name" : "it is there twice", { where, remedy: notOnnx });
+    }
+    // Old files list their initializers among the inputs, as defaults; nothing else would ever feed them.
+    if (!given.has(info.name)) inputs.push(readInput(info, where));
+  }
+  for (const { name } of inputs) given.add(name);
+  const ordered = orderNodes(proto.node, given, isOuter, source);
+  const made = new Set([...given, ...proto.node.flatMap((node) => node.output)]);
+  const isKnown = (name: string) => made.has(name) || isOuter(name);
+  const nodes: FileNode[] = [];
+  for (const node of ordered) {
+    const where = `${source}, ${showProto(node)}`;
+    const domain = plainDomain(node.domain);
+    if (node.opType === "") throw new FileFormatError("the node has no operator", { where, remedy: notOnnx });
+    if (!reader.opset.has(domain)) {
+      throw new FileFormatError(`the file does not say which version of the operator domain "${domain}" it uses`, {
+        where,
+        remedy: notOnnx,
+      });
+    }
+    if (node.opType === "Constant" && domain === onnxDomain) {
+      addConstant(node.output[0] ?? "", readConstant(node.attribute, where, externalData), where);
+      continue;
+    }
+    const attributes = readAttributes(node.attribute, where, (attribute, place) =>
+      readFileAttribute(attribute, place, reader, isKnown),
+    );
+    const name = node.name === "" ? `${node.opType}_${node.output.find((output) => output !== "") ?? ""}` : node.name;
+    nodes.push({ op: node.opType, domain, name, where, inputs: node.input, outputs: node.output, attributes });
+  }
+  const outputs = proto.output.map(({ name }, i) => {
+    const where = `${source}, output "${name}"`;
+    if (!isKnown(name)) throw new GraphError("nothing makes it", { where, remedy: notOnnx });
+    if (proto.output.findIndex((other) => other.name === name) !== i) {
+      throw new GraphError("it is there twice", { where, remedy: notOnnx });
+    }
+    return name;
+  });
+  return { name: proto.name, inputs, outputs, nodes, constants };
+}
+
+function readFileAttribute(
+  proto: AttributeProto,
+  where: string,
+  reader: Reader,
+  isOuter: (name: string) => boolean,
+): FileAttribute {
+  return readAttribute<FileSubgraph>(proto, where, reader.externalData, (graph) => ({
+    subgraph: readGraph(graph, reader, isOuter),
+  }));
+}
+
+function readInput(info: ValueInfoProto, where: string): FileInput {
+  const value = info.type?.value;
+  if (value?.case !== undefined && value.case !== "tensorType") {
+    throw new UnsupportedError(`it is a ${value.case.replace("Type", "")}, not a tensor`, {
+      where,
+      remedy: "Export the model with tensors as inputs and outputs.",
+    });
+  }
+  const tensor = value?.case === "tensorType" ? value.value : undefined;
+  const dtype = readDtype(tensor?.elemType ?? 0, where);
+  const dimensions = tensor?.shape?.dim.map(({ value: size }) => {
+    if (size.case === "dimParam") return size.value === "" ? undefined : size.value;
+    if (size.case === undefined) return undefined;
+    // Some exporters write -1 for an open size.
+    return size.value < 0n ? undefined : readShape([size.value], where)[0];
+  });
+  return { name: info.name, dtype, dimensions };
+}

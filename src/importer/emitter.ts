@@ -1,0 +1,221 @@
+/**
+ * Makes nodes of the network while a file is read: what can be computed is computed, what does nothing is left out, and
+ * tensors become constants or parameters where a node that stays reads them.
+ */
+
+import type { QuantizerSite } from "../compile/quantize.ts";
+import { inferTypes } from "../compile/registry.ts";
+import { GraphError } from "../errors.ts";
+import { type Attributes, GraphBuilder, type OperatorCall, onnxDomain, showNode, type Value } from "../graph/graph.ts";
+import type { Parameter } from "../graph/network.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { elementCount, showType, type TensorType } from "../graph/types.ts";
+import { type BatchBinding, dependsOnBatch } from "./batch.ts";
+import { inFloat32 } from "./float16.ts";
+import { canFold, foldNode, isLayout } from "./fold.ts";
+import { isOwnRole, isTrainedRole, parameterName, roleOf } from "./parameters.ts";
+import type { ConstantSlot, Slot } from "./slots.ts";
+
+/** A constant holds the size of the batch, so the network is for that size only. */
+export class BatchDependence extends GraphError {}
+
+export interface EmitOptions {
+  readonly domain?: string;
+  readonly outputCount?: number;
+  readonly name?: string;
+  /** Names of the outputs, for people. */
+  readonly outputNames?: readonly string[];
+}
+
+export class Emitter {
+  readonly builder: GraphBuilder;
+  /** Present while a network is read for any batch size. */
+  readonly batch: BatchBinding | undefined;
+  readonly #parameters: Parameter[] = [];
+  readonly #made = new Map<ConstantSlot, Value>();
+  readonly #names = new Set<string>();
+  readonly #afterParameter = new Set<Value>();
+  readonly #notes = new Set<string>();
+  readonly #sites: QuantizerSite[] = [];
+  #reference: Value | undefined;
+  #nodeName = "";
+
+  constructor(name: string, batch: BatchBinding | undefined) {
+    this.builder = new GraphBuilder(name, inferTypes);
+    this.batch = batch;
+  }
+
+  get parameters(): readonly Parameter[] {
+    return this.#parameters;
+  }
+
+  get notes(): readonly string[] {
+    return [...this.#notes];
+  }
+
+  /** The quantizers that the file carries. */
+  get sites(): readonly QuantizerSite[] {
+    return this.#sites;
+  }
+
+  addSite(site: QuantizerSite): void {
+    this.#sites.push(site);
+  }
+
+  /** Remembers something that the user should know, once. */
+  note(text: string): void {
+    this.#notes.add(text);
+  }
+
+  /** Nodes emitted from here on belong to this node of the file. */
+  enter(name: string): void {
+    this.#nodeName = name;
+  }
+
+  /** An input of the network. */
+  input(name: string, type: TensorType): Slot {
+    this.#names.add(name);
+    const value = this.builder.input(name, type);
+    this.#reference ??= value;
+    return { kind: "value", value };
+  }
+
+  /** An input of the network whose first axis is the batch. */
+  batchReference(): Slot {
+    if (this.#reference === undefined) throw new GraphError("the network has no input", { where: this.builder.name });
+    return { kind: "value", value: this.#reference };
+  }
+
+  constant(tensor: Tensor, name = "constant", stored = false): ConstantSlot {
+    return { kind: "constant", tensor: inFloat32(tensor), name, stored };
+  }
+
+  /** Adds a node, or computes it. @throws GraphError when the inputs do not fit the operator. */
+  emit(
+    op: string,
+    inputs: readonly (Slot | undefined)[],
+    attributes: Attributes = {},
+    options: EmitOptions = {},
+  ): readonly Slot[] {
+    const folded = this.#fold(op, inputs, attributes, options);
+    if (folded !== undefined) return folded;
+    const name = this.unusedName(options.name ?? (this.#nodeName === "" ? op : this.#nodeName));
+    const node = { op, name };
+    const afterParameter = inputs.some((slot) => slot?.kind === "value" && this.#afterParameter.has(slot.value));
+    const values = inputs.map((slot, index) =>
+      slot === undefined ? undefined : this.#value(slot, index, node, afterParameter),
+    );
+    const outputs = this.builder.node(op, values, attributes, {
+      domain: options.domain ?? onnxDomain,
+      name,
+      ...(options.outputCount === undefined ? {} : { outputCount: options.outputCount }),
+      ...(options.outputNames === undefined ? {} : { outputNames: options.outputNames }),
+    });
+    for (const output of outputs) checkSize(output.type, node);
+    if (values.some((value) => value !== undefined && this.#afterParameter.has(value))) {
+      for (const output of outputs) this.#afterParameter.add(output);
+    }
+    return outputs.map((value) => ({ kind: "value", value }));
+  }
+
+  /** Adds a node with one output. */
+  one(op: string, inputs: readonly (Slot | undefined)[], attributes: Attributes = {}, options: EmitOptions = {}): Slot {
+    const [slot] = this.emit(op, inputs, attributes, options);
+    if (slot === undefined) throw new GraphError(`${op} made no output`, { where: `node "${this.#nodeName}"` });
+    return slot;
+  }
+
+  /** The value of a slot that is not the input of a node: an output of the network. */
+  outputValue(slot: Slot): Value {
+    return this.#value(slot, 0, { op: "Identity", name: this.#nodeName }, false);
+  }
+
+  /** A parameter of the network; its name is made unique. */
+  parameter(parameter: Parameter): Value {
+    const name = this.unusedName(parameter.name);
+    const { dtype, shape } = parameter.value;
+    const value = this.builder.input(name, { dtype, shape });
+    this.#parameters.push({ ...parameter, name });
+    if (parameter.trainable) this.#afterParameter.add(value);
+    return value;
+  }
+
+  /** Notes that a value was made of another one without this emitter. */
+  follow(from: Value, made: Value): void {
+    if (this.#afterParameter.has(from)) this.#afterParameter.add(made);
+  }
+
+  #fold(
+    op: string,
+    inputs: readonly (Slot | undefined)[],
+    attributes: Attributes,
+    options: EmitOptions,
+  ): readonly Slot[] | undefined {
+    if ((options.domain ?? onnxDomain) !== onnxDomain || !canFold(op)) return undefined;
+    const tensors: (Tensor | undefined)[] = [];
+    for (const slot of inputs) {
+      if (slot?.kind === "value") return undefined;
+      tensors.push(slot?.tensor);
+    }
+    const call: OperatorCall = {
+      op,
+      domain: onnxDomain,
+      name: this.#nodeName,
+      inputs: tensors.map((tensor) => tensor && { dtype: tensor.dtype, shape: tensor.shape }),
+      constants: tensors,
+      attributes,
+      outputCount: options.outputCount,
+    };
+    const types = inferTypes(call);
+    for (const type of types) checkSize(type, call);
+    // Copies of a stored tensor would take it from training.
+    const [first] = inputs;
+    const isStored = first?.kind === "constant" && first.stored;
+    if ((op === "Expand" || op === "Tile") && isStored && elementCount(first.tensor.shape) > 64) return undefined;
+    const results = foldNode({ op, name: this.#nodeName, attributes, inputs: tensors, types });
+    const stored = inputs.some((slot) => slot?.kind === "constant" && slot.stored);
+    return results?.map((tensor) => this.constant(tensor, isLayout(op) && isStored ? first.name : "", stored));
+  }
+
+  #value(slot: Slot, index: number, node: { op: string; name: string }, afterParameter: boolean): Value {
+    if (slot.kind === "value") return slot.value;
+    const known = this.#made.get(slot);
+    const role = roleOf({ op: node.op, index, afterParameter, ...slot });
+    if (known !== undefined && (role === undefined || !isOwnRole(role))) return known;
+    if (this.batch !== undefined && dependsOnBatch(slot.tensor, this.batch)) {
+      throw new BatchDependence(`input ${index}, ${showType(slot.tensor)}, holds the size of the batch`, {
+        where: showNode(node),
+        remedy: "The network keeps the batch size that it was exported with.",
+      });
+    }
+    const value =
+      role === undefined
+        ? this.builder.constant(slot.tensor, slot.name === "" ? "constant" : slot.name)
+        : this.parameter({
+            name: parameterName(known === undefined ? slot.name : "", role, node),
+            role,
+            trainable: isTrainedRole(role),
+            value: slot.tensor,
+          });
+    this.#made.set(slot, value);
+    return value;
+  }
+
+  /** A name that no node and no input has, like the wanted one. */
+  unusedName(wanted: string): string {
+    let name = wanted;
+    for (let i = 1; this.#names.has(name); i++) name = `${wanted}_${i}`;
+    this.#names.add(name);
+    return name;
+  }
+}
+
+/** A size that memory cannot hold comes from a damaged file, or from a shape that was meant otherwise. */
+function checkSize(type: TensorType, node: { op: string; name: string }): void {
+  const isCounted = type.shape.every((size) => Number.isSafeInteger(size) && size >= 0);
+  if (isCounted && Number.isSafeInteger(elementCount(type.shape))) return;
+  throw new GraphError(`its output would be ${showType(type)}`, {
+    where: showNode(node),
+    remedy: "The shapes in the file contradict each other: export the model again.",
+  });
+}

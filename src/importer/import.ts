@@ -1,0 +1,142 @@
+/**
+ * From an ONNX file to a network that can be trained, quantized and written again.
+ *
+ * The file is read for any batch size where that is possible (see batch.ts), brought to the operators of today
+ * (upgrades.ts), computed where everything is known (fold.ts), and its arithmetic recognised (patterns/).
+ */
+
+import { bindBatch } from "../compile/bind-batch.ts";
+import type { QuantizerSite } from "../compile/quantize.ts";
+import { SubbyteError } from "../errors.ts";
+import type { Network, Parameter } from "../graph/network.ts";
+import { type OnnxFile, readOnnxFile } from "../graph/onnx-file.ts";
+import type { ExternalData } from "../graph/onnx-tensor.ts";
+import { isBatch, unusualBatch } from "./batch.ts";
+import { Emitter } from "./emitter.ts";
+import { finishNetwork } from "./finish.ts";
+import { type InputShapes, inputTypes, type StatedBatch, statedBatch } from "./input-types.ts";
+import { restoreBatchNorms } from "./restore-batch-norm.ts";
+import type { Slot } from "./slots.ts";
+import { walkGraph } from "./walk.ts";
+
+export interface ImportOptions extends InputShapes {
+  /** Batch size of the graph that is returned; jobs bind their own. Default 1. */
+  readonly batch?: number;
+  /** Keeps a batch size that the file states, instead of reading the network for any. Default false. */
+  readonly keepBatch?: boolean;
+  /** Puts a BatchNormalization after every convolution, as before an exporter folded it. Default false. */
+  readonly restoreBatchNorm?: boolean;
+  /** Gives the bytes of a data file that lies beside the model. */
+  readonly externalData?: ExternalData;
+  /** What errors call the file. */
+  readonly source?: string;
+}
+
+/** What is known about a network that came from a file. */
+export interface ImportReport {
+  readonly producer: string;
+  /** The version of the standard operators that the file was written with. */
+  readonly opset: number;
+  /** The batch sizes that the network can be bound to. */
+  readonly batch: "any" | number;
+  /** What was changed or left out, in sentences. */
+  readonly notes: readonly string[];
+  /** Parameters that cannot be trained because of an operator after them, with the reason. */
+  readonly held: ReadonlyMap<string, string>;
+}
+
+export interface ImportedNetwork extends Network {
+  readonly imported: ImportReport;
+  /** Present when the file carries quantizers. */
+  readonly sites?: readonly QuantizerSite[];
+}
+
+/**
+ * Reads an ONNX model, opset 7 to 25.
+ *
+ * @throws FileFormatError for bytes that are not ONNX, GraphError for a graph that contradicts itself,
+ *   UnsupportedError for what subbyte cannot hold, ConfigError for options that do not fit the model.
+ * @example const network = importOnnx(await readFile("resnet18.onnx"));
+ */
+export function importOnnx(bytes: Uint8Array, options: ImportOptions = {}): ImportedNetwork {
+  const source = options.source ?? "ONNX model";
+  const file = readOnnxFile(bytes, {
+    source,
+    ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
+  });
+  const stated = statedBatch(file);
+  const network = readForAnyBatch(file, stated, options, source) ?? readFor(file, stated, options, source);
+  return options.restoreBatchNorm === true ? restoreBatchNorms(network) : network;
+}
+
+/** Undefined where the network holds for one batch size only. */
+function readForAnyBatch(
+  file: OnnxFile,
+  stated: StatedBatch | undefined,
+  options: ImportOptions,
+  source: string,
+): ImportedNetwork | undefined {
+  if (stated === undefined || (stated.kind === "fixed" && (options.keepBatch === true || stated.size < 1)))
+    return undefined;
+  const types = inputTypes(file, options, source, unusualBatch, true);
+  try {
+    const emitter = new Emitter(file.graph.name, {
+      size: unusualBatch,
+      ...(stated.kind === "fixed" ? { stated: stated.size } : {}),
+    });
+    const network = build(file, emitter, types, "any");
+    const isFree = network.graph.outputs.some(({ value }) =>
+      value.type.shape.some((size) => isBatch(size, { size: unusualBatch })),
+    );
+    if (!isFree) return undefined;
+    const bound = bindBatch(network, options.batch ?? (stated.kind === "fixed" ? stated.size : 1));
+    const { graph, parameters, held } = finishNetwork(bound);
+    return { ...network, graph, parameters, imported: { ...network.imported, held } };
+  } catch (error) {
+    // The error that counts is the one that the batch size of the file gives.
+    if (error instanceof SubbyteError) return undefined;
+    throw error;
+  }
+}
+
+function readFor(
+  file: OnnxFile,
+  stated: StatedBatch | undefined,
+  options: ImportOptions,
+  source: string,
+): ImportedNetwork {
+  const size = stated?.kind === "fixed" ? stated.size : (options.batch ?? 1);
+  const types = inputTypes(file, options, source, size, false);
+  const network = build(file, new Emitter(file.graph.name, undefined), types, size);
+  const { graph, parameters, held } = finishNetwork(network);
+  const notes = [...network.imported.notes];
+  if (stated !== undefined && options.keepBatch !== true) {
+    notes.push(`The network holds for batches of ${size} only: its shapes have the batch size in them.`);
+  }
+  return { ...network, graph, parameters, imported: { ...network.imported, held, notes } };
+}
+
+function build(
+  file: OnnxFile,
+  emitter: Emitter,
+  types: ReturnType<typeof inputTypes>,
+  batch: "any" | number,
+): ImportedNetwork {
+  const inputs = new Map<string, Slot>();
+  file.graph.inputs.forEach(({ name }, i) => {
+    const type = types[i];
+    if (type !== undefined) inputs.set(name, emitter.input(name, type));
+  });
+  const outputs = walkGraph(emitter, file.graph, inputs, file.opset);
+  file.graph.outputs.forEach((name, i) => {
+    const slot = outputs[i];
+    if (slot !== undefined) emitter.builder.output(name, emitter.outputValue(slot));
+  });
+  const parameters: readonly Parameter[] = emitter.parameters;
+  const opset = file.opset.get("") ?? 0;
+  const imported = { producer: file.producer, opset, batch, notes: emitter.notes, held: new Map<string, string>() };
+  const network = { name: file.graph.name || "network", graph: emitter.builder.finish(), parameters, imported };
+  const names = new Set(network.graph.nodes.map((node) => node.name));
+  const sites = emitter.sites.filter((site) => names.has(site.name));
+  return sites.length === 0 ? network : { ...network, sites };
+}

@@ -1,0 +1,174 @@
+/**
+ * What a network costs and what can be done with it: layers with shapes, parameters, multiplications, bit operations and
+ * size at given bits, what can be quantized, and what cannot be trained and why.
+ *
+ * Numbers are for one sample. A bit operation is a multiplication of one bit by one bit: MACs · weight bits · activation
+ * bits (as in HAWQ and most papers on mixed precision).
+ */
+
+import { bindBatch } from "../compile/bind-batch.ts";
+import { SubbyteError } from "../errors.ts";
+import { intAttribute, type Node, type Value } from "../graph/graph.ts";
+import { dataInputs, type Network } from "../graph/network.ts";
+import { elementCount, type Shape } from "../graph/types.ts";
+import { findObstacles, heldParameters } from "./trainability.ts";
+
+export interface Bits {
+  readonly weightBits: number;
+  readonly activationBits: number;
+}
+
+export interface LayerReport {
+  readonly name: string;
+  readonly op: string;
+  readonly input: Shape;
+  readonly output: Shape;
+  /** Absent for products of two activations. */
+  readonly weight?: Shape;
+  /** Weight and bias. */
+  readonly parameters: number;
+  readonly multiplications: number;
+  readonly bitOperations: number;
+  /** The weight at its bits; the bias in float32. */
+  readonly bytes: number;
+  readonly quantizable: boolean;
+}
+
+export interface NetworkReport {
+  readonly name: string;
+  readonly inputs: readonly { readonly name: string; readonly type: string; readonly shape: Shape }[];
+  readonly outputs: readonly { readonly name: string; readonly shape: Shape }[];
+  readonly bits: Bits;
+  readonly layers: readonly LayerReport[];
+  readonly totals: {
+    readonly parameters: number;
+    readonly trainable: number;
+    readonly multiplications: number;
+    readonly bitOperations: number;
+    readonly bytes: number;
+    readonly floatBytes: number;
+  };
+  /** How many nodes of each operator there are. */
+  readonly operators: Readonly<Record<string, number>>;
+  /** Operators without a gradient, after which parameters are held fast. */
+  readonly obstacles: readonly { readonly node: string; readonly op: string; readonly reason: string }[];
+  /** Parameters that cannot be trained, with the reason. */
+  readonly held: Readonly<Record<string, string>>;
+}
+
+const floatBits = 32;
+const quantizableOperators = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
+const recurrentOperators = new Set(["LSTM", "GRU", "RNN"]);
+
+/** Looks at a network. @param bits What weights and activations of layers have; 32 is float. */
+export function inspectNetwork(network: Network, bits: Bits = { weightBits: 32, activationBits: 32 }): NetworkReport {
+  const { graph } = oneSample(network);
+  const parameters = new Map(network.parameters.map((parameter) => [parameter.name, parameter]));
+  const sizeOf = (value: Value | undefined) =>
+    value !== undefined && parameters.has(value.name) ? elementCount(value.type.shape) : 0;
+  const layers = graph.nodes.flatMap((node): LayerReport[] => {
+    const multiplications = multiplicationsOf(node);
+    const [x, second] = node.inputs;
+    const [output] = node.outputs;
+    if (multiplications === undefined || x === undefined || output === undefined) return [];
+    const weight = [second, x].map(parameterBehind(graph.nodes)).find((value) => value && parameters.has(value.name));
+    const weights = recurrentOperators.has(node.op) ? sizeOf(second) + sizeOf(node.inputs[2]) : sizeOf(weight);
+    const others = sizeOf(node.inputs[recurrentOperators.has(node.op) ? 3 : 2]);
+    const quantizable = quantizableOperators.has(node.op) && weight !== undefined;
+    const used = quantizable ? bits : { weightBits: floatBits, activationBits: floatBits };
+    return [
+      {
+        name: node.name,
+        op: node.op,
+        input: (weight === x ? second : x)?.type.shape ?? [],
+        output: output.type.shape,
+        ...(weight === undefined ? {} : { weight: weight.type.shape }),
+        parameters: weights + others,
+        multiplications,
+        bitOperations: multiplications * used.weightBits * used.activationBits,
+        bytes: Math.ceil((weights * used.weightBits) / 8) + others * 4,
+        quantizable,
+      },
+    ];
+  });
+  const total = (of: (layer: LayerReport) => number) => layers.reduce((sum, layer) => sum + of(layer), 0);
+  const all = network.parameters.reduce((sum, { value }) => sum + value.data.length, 0);
+  const obstacles = findObstacles(
+    graph,
+    network.parameters.map((parameter) => ({
+      ...parameter,
+      trainable: parameter.role !== "quantizer" && !parameter.role.startsWith("running"),
+    })),
+  );
+  return {
+    name: network.name,
+    inputs: dataInputs({ ...network, graph }).map(({ name, type }) => ({ name, type: type.dtype, shape: type.shape })),
+    outputs: graph.outputs.map(({ name, value }) => ({ name, shape: value.type.shape })),
+    bits,
+    layers,
+    totals: {
+      parameters: all,
+      trainable: network.parameters.reduce((sum, { trainable, value }) => sum + (trainable ? value.data.length : 0), 0),
+      multiplications: total((layer) => layer.multiplications),
+      bitOperations: total((layer) => layer.bitOperations),
+      bytes: total((layer) => layer.bytes) + 4 * (all - total((layer) => layer.parameters)),
+      floatBytes: 4 * all,
+    },
+    operators: countOperators(graph.nodes),
+    obstacles: obstacles.map(({ node, reason }) => ({ node: node.name, op: node.op, reason })),
+    held: Object.fromEntries([...heldParameters(graph, obstacles)].filter(([name]) => parameters.has(name))),
+  };
+}
+
+/** The network for one sample, where it can be bound to one. */
+function oneSample(network: Network): Network {
+  try {
+    return bindBatch(network, 1);
+  } catch (error) {
+    if (error instanceof SubbyteError) return network;
+    throw error;
+  }
+}
+
+function countOperators(nodes: readonly Node[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { op } of nodes) counts[op] = (counts[op] ?? 0) + 1;
+  return counts;
+}
+
+/** A weight's parameter, through its quantizer. */
+function parameterBehind(nodes: readonly Node[]): (value: Value | undefined) => Value | undefined {
+  const quantizers = new Map(
+    nodes.flatMap((node) => (node.op === "FakeQuantize" ? node.outputs.map((y) => [y, node]) : [])),
+  );
+  return (value) => {
+    const node = value === undefined ? undefined : quantizers.get(value);
+    return node === undefined ? value : node.inputs[0];
+  };
+}
+
+/** Multiplications of a layer for its whole input; undefined for operators that are no layers. */
+function multiplicationsOf(node: Node): number | undefined {
+  const [x, weight] = node.inputs.map((value) => value?.type.shape);
+  const output = node.outputs[0]?.type.shape;
+  if (x === undefined || weight === undefined || output === undefined) return undefined;
+  switch (node.op) {
+    case "Conv":
+      return elementCount(output) * elementCount(weight.slice(1));
+    case "ConvTranspose":
+      return elementCount(x) * elementCount(weight.slice(1));
+    case "Gemm":
+      return elementCount(output) * (intAttribute(node, "transA", 0) === 1 ? (x[0] ?? 1) : (x[1] ?? 1));
+    case "MatMul":
+      return elementCount(output) * (x.at(-1) ?? 1);
+    case "LSTM":
+    case "GRU":
+    case "RNN": {
+      const [length = 1, batch = 1] = x;
+      const recurrent = node.inputs[2]?.type.shape ?? [];
+      return length * batch * (elementCount(weight) + elementCount(recurrent));
+    }
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What of a network can be trained: an operator without a gradient holds everything before it fast.
+ *
+ * Some rules refuse only certain attributes, so each node is tried: it is differentiated on its own.
+ */
+
+import { differentiate } from "../compile/differentiate.ts";
+import { newBuilder, operators } from "../compile/registry.ts";
+import { UnsupportedError } from "../errors.ts";
+import type { Graph, Node, Value } from "../graph/graph.ts";
+import type { Parameter } from "../graph/network.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { elementCount, showType } from "../graph/types.ts";
+import { reduceSum } from "../ops/reduce.ts";
+
+/** A node whose gradient nobody knows, and why. */
+export interface Obstacle {
+  readonly node: Node;
+  readonly reason: string;
+}
+
+/** Larger tensors are not tried: a gradient may make constants as large. */
+const triedElements = 1 << 26;
+
+/** The nodes that have no gradient, among those that depend on a trainable parameter. */
+export function findObstacles(graph: Graph, parameters: readonly Parameter[]): Obstacle[] {
+  const trained = new Set(parameters.filter(({ trainable }) => trainable).map(({ name }) => name));
+  const carries = new Set<Value>(graph.inputs.filter(({ name }) => trained.has(name)));
+  const known = new Map<string, string | undefined>();
+  const obstacles: Obstacle[] = [];
+  for (const node of graph.nodes) {
+    if (!node.inputs.some((value) => value !== undefined && carries.has(value))) continue;
+    const needed = node.inputs.map((value) => value !== undefined && carries.has(value));
+    const key = keyOf(node, needed, graph.constants);
+    if (!known.has(key)) known.set(key, tryGradient(node, needed, graph.constants));
+    const reason = known.get(key);
+    if (reason !== undefined) obstacles.push({ node, reason });
+    for (const output of node.outputs) if (output.type.dtype === "float32") carries.add(output);
+  }
+  return obstacles;
+}
+
+/** The parameters before an obstacle, each with the reason why it cannot be trained. */
+export function heldParameters(graph: Graph, obstacles: readonly Obstacle[]): Map<string, string> {
+  const reasons = new Map<Value, string>();
+  const at = new Map(obstacles.map(({ node, reason }) => [node, reason]));
+  for (const node of graph.nodes.toReversed()) {
+    const own = at.get(node);
+    const later = node.outputs.map((value) => reasons.get(value)).find((reason) => reason !== undefined);
+    const reason = own === undefined ? later : `${node.op} "${node.name}": ${own}`;
+    if (reason === undefined) continue;
+    for (const input of node.inputs) if (input !== undefined && !reasons.has(input)) reasons.set(input, reason);
+  }
+  return new Map(
+    graph.inputs.flatMap((input) => {
+      const reason = reasons.get(input);
+      return reason === undefined ? [] : [[input.name, reason] as const];
+    }),
+  );
+}
+
+function keyOf(node: Node, needed: readonly boolean[], constants: ReadonlyMap<Value, Tensor>): string {
+  const inputs = node.inputs.map((value, i) => {
+    if (value === undefined) return "-";
+    return `${showType(value.type)}${constants.has(value) ? `#${value.id}` : ""}${needed[i] === true ? "*" : ""}`;
+  });
+  return `${node.domain}:${node.op}(${inputs.join()})${node.outputs.length}${JSON.stringify(node.attributes)}`;
+}
+
+function tryGradient(
+  node: Node,
+  needed: readonly boolean[],
+  constants: ReadonlyMap<Value, Tensor>,
+): string | undefined {
+  const types = [...node.inputs, ...node.outputs].flatMap((value) => (value === undefined ? [] : [value.type]));
+  if (types.some(({ shape }) => elementCount(shape) > triedElements)) return undefined;
+  const builder = newBuilder("trial");
+  const inputs = node.inputs.map((value, i) => {
+    if (value === undefined) return undefined;
+    const tensor = constants.get(value);
+    return tensor === undefined ? builder.input(`x${i}`, value.type) : builder.constant(tensor, value.name);
+  });
+  const outputs = builder.node(node.op, inputs, node.attributes, {
+    domain: node.domain,
+    outputCount: node.outputs.length,
+    name: node.name,
+  });
+  const [y] = outputs;
+  const wanted = inputs.flatMap((value, i) => (value !== undefined && needed[i] === true ? [value] : []));
+  if (y === undefined || y.type.dtype !== "float32") return undefined;
+  try {
+    const loss = reduceSum(builder, y, undefined, { keepDimensions: false });
+    differentiate(builder, operators, builder.nodes, loss, wanted);
+    return undefined;
+  } catch (error) {
+    if (error instanceof UnsupportedError) return error.message;
+    throw error;
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * Reads a file's graph node by node into an emitter: names become slots, nodes are brought to their present form, taken
+ * apart, computed, or added.
+ */
+
+import { GraphError, UnsupportedError } from "../errors.ts";
+import type { Attribute } from "../graph/graph.ts";
+import type { FileAttribute, FileGraph, FileNode } from "../graph/onnx-file.ts";
+import { dtypeFromOnnx, dtypeToOnnx } from "../graph/onnx-proto.ts";
+import { int64Tensor, toNumbers } from "../graph/tensor.ts";
+import { elementCount } from "../graph/types.ts";
+import { batchForm } from "./batch-forms.ts";
+import { decompose } from "./decompositions.ts";
+import type { Emitter } from "./emitter.ts";
+import { becomesFloat32, inFloat32 } from "./float16.ts";
+import { foldNonZero } from "./fold-layout.ts";
+import { isQuantization, readQuantization } from "./quantization-nodes.ts";
+import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
+import { upgrade } from "./upgrades.ts";
+
+/** The slots of a graph's names, and of those of the graphs around it. */
+class Names {
+  readonly #slots = new Map<string, Slot>();
+  readonly #outer: Names | undefined;
+
+  constructor(outer?: Names) {
+    this.#outer = outer;
+  }
+
+  get(name: string): Slot | undefined {
+    return this.#slots.get(name) ?? this.#outer?.get(name);
+  }
+
+  set(name: string, slot: Slot): void {
+    this.#slots.set(name, slot);
+  }
+}
+
+/**
+ * Adds the nodes of a graph.
+ *
+ * @param inputs The graph's inputs, by name.
+ * @returns What the graph's outputs stand for, in order.
+ */
+export function walkGraph(
+  e: Emitter,
+  graph: FileGraph,
+  inputs: ReadonlyMap<string, Slot>,
+  opset: ReadonlyMap<string, number>,
+): Slot[] {
+  const names = new Names();
+  for (const [name, slot] of inputs) names.set(name, slot);
+  return new Walk(e, opset).graph(graph, names);
+}
+
+class Walk {
+  readonly #e: Emitter;
+  readonly #opset: ReadonlyMap<string, number>;
+
+  constructor(e: Emitter, opset: ReadonlyMap<string, number>) {
+    this.#e = e;
+    this.#opset = opset;
+  }
+
+  graph(graph: FileGraph, names: Names): Slot[] {
+    for (const [name, tensor] of graph.constants) names.set(name, this.#e.constant(tensor, name, true));
+    for (const node of graph.nodes) {
+      const outputs = this.#node(node, names);
+      node.outputs.forEach((name, i) => {
+        const slot = outputs[i];
+        if (name === "") return;
+        if (slot !== undefined) names.set(name, slot);
+      });
+    }
+    return graph.outputs.map((name) => {
+      const slot = names.get(name);
+      if (slot !== undefined) return slot;
+      throw new GraphError(`the output "${name}" was left out of the network`, {
+        where: `graph "${graph.name}"`,
+        remedy: "It is an output that only training has (statistics or a mask): take it from the file's outputs.",
+      });
+    });
+  }
+
+  #node(file: FileNode, names: Names): readonly (Slot | undefined)[] {
+    const e = this.#e;
+    e.enter(file.name);
+    const inputs = file.inputs.map((name) => (name === "" ? undefined : this.#input(file, name, names)));
+    while (inputs.length > 0 && inputs.at(-1) === undefined) inputs.pop();
+    if (file.op === "If" && file.domain === "") return this.#branch(file, inputs[0], names);
+    const source: SourceNode = {
+      op: file.op,
+      domain: file.domain,
+      name: file.name,
+      where: file.where,
+      attributes: plainAttributes(file),
+      inputs,
+      outputCount: file.outputs.findLastIndex((name) => name !== "") + 1,
+      opset: this.#opset.get(file.domain) ?? 0,
+    };
+    return this.#translate(source, file.outputs);
+  }
+
+  #input(file: FileNode, name: string, names: Names): Slot {
+    const slot = names.get(name);
+    if (slot !== undefined) return slot;
+    throw new UnsupportedError(`its input "${name}" is an output that only training has`, {
+      where: file.where,
+      remedy: "Export the model in evaluation mode.",
+    });
+  }
+
+  #translate(source: SourceNode, outputNames: readonly string[]): readonly (Slot | undefined)[] {
+    const e = this.#e;
+    if (isQuantization(source)) return readQuantization(e, source);
+    const parts = decompose(e, source);
+    if (parts !== undefined) return parts;
+    const result = upgrade(e, source);
+    if (!("op" in result)) return result;
+    const node = withFloat32(result);
+    const known = knownResult(e, node) ?? batchForm(e, node);
+    if (known !== undefined) return known;
+    const { op, inputs, attributes, domain, outputCount } = node;
+    return e.emit(op, inputs, attributes, {
+      domain,
+      outputCount,
+      outputNames: outputNames.filter((name) => name !== "").length === outputNames.length ? outputNames : [],
+    });
+  }
+
+  /** A branch that is known when the file is read replaces its If. */
+  #branch(file: FileNode, condition: Slot | undefined, names: Names): Slot[] {
+    const tensor = tensorOf(condition);
+    if (tensor === undefined) {
+      throw new UnsupportedError("which branch of this If runs depends on the data", {
+        where: file.where,
+        remedy: "Training needs one fixed graph: export the branch that you need as a model of its own.",
+      });
+    }
+    const attribute = file.attributes.get(toNumbers(tensor)[0] ? "then_branch" : "else_branch");
+    if (typeof attribute !== "object" || !("subgraph" in attribute)) {
+      throw new GraphError("the If has no such branch", { where: file.where });
+    }
+    return this.graph(attribute.subgraph, new Names(names));
+  }
+}
+
+function plainAttributes(file: FileNode): Record<string, Attribute> {
+  const plain: Record<string, Attribute> = {};
+  for (const [name, attribute] of file.attributes) {
+    if (isSubgraph(attribute)) {
+      throw new UnsupportedError(`${file.op} has a graph of its own inside, which subbyte does not train`, {
+        where: file.where,
+        remedy: "Unroll it before the export, or cut the model before this node.",
+      });
+    }
+    plain[name] = attribute;
+  }
+  return plain;
+}
+
+function isSubgraph(attribute: FileAttribute): attribute is Extract<FileAttribute, { readonly subgraph: FileGraph }> {
+  return typeof attribute === "object" && "subgraph" in attribute;
+}
+
+/** Element types named by attributes: every float is read as float32. */
+function withFloat32(node: SourceNode): SourceNode {
+  const attributes = { ...node.attributes };
+  for (const name of ["to", "dtype", "output_dtype"]) {
+    const number = attributes[name];
+    const dtype = typeof number === "number" ? dtypeFromOnnx(number) : undefined;
+    if (dtype !== undefined && becomesFloat32(dtype)) attributes[name] = dtypeToOnnx("float32");
+  }
+  const { value } = attributes;
+  if (typeof value === "object" && "tensor" in value) attributes.value = { tensor: inFloat32(value.tensor) };
+  return { ...node, attributes };
+}
+
+/** Results that follow from the types alone, and nodes that do nothing. */
+function knownResult(e: Emitter, node: SourceNode): readonly Slot[] | undefined {
+  const [x] = node.inputs;
+  if (x === undefined || node.domain !== "") return undefined;
+  const { shape, dtype } = typeOf(x);
+  const { attributes } = node;
+  switch (node.op) {
+    case "Identity":
+      return [x];
+    case "Shape": {
+      const place = (name: string, fallback: number) => {
+        const value = attributes[name];
+        return typeof value === "number" ? value : fallback;
+      };
+      return [e.constant(int64Tensor(shape.slice(place("start", 0), place("end", shape.length))))];
+    }
+    case "Size":
+      return [e.constant(int64Tensor([elementCount(shape)], []))];
+    case "Cast":
+      return attributes.to === dtypeToOnnx(dtype) ? [x] : undefined;
+    case "Transpose": {
+      const { perm } = attributes;
+      return Array.isArray(perm) && perm.every((axis, i) => axis === i) ? [x] : undefined;
+    }
+    case "NonZero": {
+      const tensor = tensorOf(x);
+      const places = tensor === undefined ? undefined : foldNonZero(tensor);
+      return places === undefined ? undefined : [e.constant(places)];
+    }
+    case "Concat":
+    case "Sum":
+    case "Mean":
+    case "Max":
+    case "Min":
+      return node.inputs.length === 1 ? [x] : undefined;
+    default:
+      return undefined;
+  }
+}

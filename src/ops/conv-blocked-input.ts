@@ -1,0 +1,120 @@
+/**
+ * The gradient of a convolution's input with blocked convolutions.
+ *
+ * At stride 1 it is one convolution of dY with the weight transposed and mirrored. At a larger stride s the pixels of
+ * dX fall into s·s phases by their position modulo s; each phase is a small convolution of dY with the kernel's taps
+ * that reach it, and the phases are interleaved while they are still blocked, where that is copying whole rows.
+ */
+import { type GraphBuilder, intsAttribute, type Value } from "../graph/graph.ts";
+import { blockWeight, fillsBlocks } from "./conv-blocked.ts";
+import { type ConvGeometry, convGeometry } from "./conv-geometry.ts";
+import { blockedConv, fromBlocked, toBlocked } from "./engine-operators.ts";
+import { gather } from "./indexing.ts";
+import { at, int64Constant } from "./operands.ts";
+import type { LoweringContext } from "./operator.ts";
+import { concat, reshape, transpose } from "./shape-ops.ts";
+
+/** Undefined where the blocked form does not apply. */
+export function lowerBlockedGradInput(context: LoweringContext): Value | undefined {
+  const { builder, node, target } = context;
+  const dy = context.input(0);
+  const weight = context.input(1);
+  const shape = intsAttribute(node, "shape");
+  const [outChannels = 0, inChannels = 0, ...kernel] = weight.type.shape;
+  if (kernel.length !== 2 || dy.type.dtype !== "float32") return undefined;
+  if (!fillsBlocks(context, outChannels, inChannels)) return undefined;
+  const geometry = convGeometry(node, shape, kernel);
+  if (geometry.group !== 1) return undefined;
+  const rows = axisPhases(0, shape, kernel, dy.type.shape, geometry);
+  const columns = axisPhases(1, shape, kernel, dy.type.shape, geometry);
+  if (rows === undefined || columns === undefined) return undefined;
+
+  const blocked = toBlocked(builder, dy);
+  const mirrored = transpose(builder, weight, [1, 0, 2, 3]);
+  const phase = (row: Phase, column: Phase): Value => {
+    const taps = takeTaps(builder, mirrored, row.taps, column.taps);
+    return blockedConv(builder, blocked, blockWeight(builder, taps, target.blockSize), {
+      strides: [1, 1],
+      dilations: rows.length * columns.length === 1 ? geometry.dilations : [1, 1],
+      pads: [row.before, column.before, row.after, column.after],
+      group: 1,
+    });
+  };
+  const images = rows.map((row) => columns.map((column) => phase(row, column)));
+  return fromBlocked(builder, interleave(builder, images, shape, target.blockSize), inChannels);
+}
+
+/** The pixels of one axis of dX whose position is the same modulo the stride. */
+interface Phase {
+  /** Indices of the kernel's taps that reach them, in the order in which they meet dY. */
+  readonly taps: readonly number[];
+  /** Zeros that dY needs before and after. */
+  readonly before: number;
+  readonly after: number;
+}
+
+/**
+ * Pixel h = s·m + r of dX receives tap i from row m + (r + pad − i)/s of dY, for the taps where that is whole. Undefined
+ * where the phases differ in length, one has no tap, or dY would have to be cut: these are left to ConvTranspose.
+ */
+function axisPhases(
+  axis: 0 | 1,
+  shape: readonly number[],
+  kernel: readonly number[],
+  dyShape: readonly number[],
+  geometry: ConvGeometry,
+): Phase[] | undefined {
+  const size = at(shape, axis + 2);
+  const outputs = at(dyShape, axis + 2);
+  const taps = at(kernel, axis);
+  const stride = at(geometry.strides, axis);
+  const dilation = at(geometry.dilations, axis);
+  const pad = at(geometry.pads, axis);
+  if (size % stride !== 0 || (stride > 1 && dilation > 1)) return undefined;
+  const phases: Phase[] = [];
+  for (let r = 0; r < stride; r++) {
+    const reached = Array.from({ length: taps }, (_, i) => taps - 1 - i).filter(
+      (tap) => (r + pad - tap * dilation) % stride === 0,
+    );
+    const first = reached[0];
+    const last = reached.at(-1);
+    if (first === undefined || last === undefined) return undefined;
+    const before = -(r + pad - first * dilation) / stride;
+    const after = size / stride + (r + pad - last * dilation) / stride - outputs;
+    if (before < 0 || after < 0) return undefined;
+    phases.push({ taps: reached, before, after });
+  }
+  return phases;
+}
+
+/** weight[C,K,h,w] with some rows and columns of its kernel, in a new order. */
+function takeTaps(builder: GraphBuilder, weight: Value, rows: readonly number[], columns: readonly number[]): Value {
+  const [inChannels = 0, outChannels = 0, height = 0, width = 0] = weight.type.shape;
+  const places = rows.flatMap((row) => columns.map((column) => row * width + column));
+  if (places.length === height * width && places.every((place, i) => place === i)) return weight;
+  const flat = reshape(builder, weight, [inChannels, outChannels, height * width]);
+  const taken = gather(builder, flat, int64Constant(builder, places), 2);
+  return reshape(builder, taken, [inChannels, outChannels, rows.length, columns.length]);
+}
+
+/** Blocked images of phases, [row phase][column phase], as one blocked image. */
+function interleave(
+  builder: GraphBuilder,
+  images: readonly (readonly Value[])[],
+  shape: readonly number[],
+  block: number,
+): Value {
+  const [batch = 0, channels = 0, height = 0, width = 0] = shape;
+  const rowPhases = images.length;
+  const columnPhases = at(images, 0).length;
+  const rows = batch * (channels / block) * (height / rowPhases);
+  const wide = images.map((row) => {
+    const pixels = row.map((image) => reshape(builder, image, [rows * (width / columnPhases), 1, block]));
+    return reshape(builder, join(builder, pixels), [rows, 1, width * block]);
+  });
+  return reshape(builder, join(builder, wide), shape);
+}
+
+function join(builder: GraphBuilder, parts: readonly Value[]): Value {
+  return parts.length === 1 ? at(parts, 0) : concat(builder, parts, 1);
+}

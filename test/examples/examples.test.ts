@@ -1,0 +1,49 @@
+/** Every example runs as it stands and reaches what it promises. */
+import { readdirSync } from "node:fs";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { repositoryRoot } from "../support/imports.ts";
+
+const printed: string[] = [];
+beforeEach(() => {
+  printed.length = 0;
+  vi.spyOn(console, "log").mockImplementation((text) => void printed.push(String(text)));
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+});
+
+describe("examples", () => {
+  it("thread-config: asks for 16 levels, gets 8, and trains", async () => {
+    const { levels, accuracy } = await import("../../examples/thread-config.ts");
+    expect(levels).toBe(8);
+    expect(printed[0]).toBe("asked for 4 bits, 16 levels; the activations have 8");
+    expect(printed.at(-1)).toMatch(/^accuracy after 16 steps/);
+    expect(accuracy).toBeGreaterThan(0.03);
+  }, 120_000);
+
+  it("lsq-cure: at two bits LSQ keeps what the thread's quantizers lose", async () => {
+    const { floatAccuracy, threadAccuracy, lsqAccuracy } = await import("../../examples/lsq-cure.ts");
+    expect(floatAccuracy).toBeGreaterThan(0.5);
+    expect(lsqAccuracy).toBeGreaterThan(threadAccuracy + 0.2);
+    expect(lsqAccuracy).toBeGreaterThan(floatAccuracy - 0.15);
+  }, 240_000);
+
+  it("explain: prints the line to change", async () => {
+    const { explanation } = await import("../../examples/explain.ts");
+    expect(explanation.activations).toMatchObject({ bitsAsked: 4, bits: 3 });
+    expect(printed).toContain("activations: 4 bits asked for, 3 bits there");
+    expect(printed).toContain("  thread.py:4:38 reduce_range=True -> reduce_range=False");
+  });
+
+  it("overrides: print the bits of every layer", async () => {
+    const { sites } = await import("../../examples/overrides.ts");
+    expect(sites).toContain("layer1.0.conv1.weight.quantizer float32[16,16,3,3] lsq -128..127");
+    expect(sites).toContain("layer3.0.conv2.weight.quantizer float32[64,64,3,3] lsq -2..1");
+    expect(sites).not.toContain("downsample");
+  });
+
+  it("are all tried here", () => {
+    const files = readdirSync(new URL("examples/", `file://${repositoryRoot}/`)).sort();
+    expect(files).toEqual(["explain.ts", "lsq-cure.ts", "overrides.ts", "thread-config.ts"]);
+  });
+});
