@@ -1,5 +1,6 @@
 /** The flags of `subbyte train` as overrides of the configuration. Each keeps its own words, so that errors can name it. */
 
+import { resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
 import { type ConfigOverride, parseScalar, parseSetOption } from "../train/config.ts";
 import { parseDataArgument } from "../train/data-folder.ts";
@@ -18,7 +19,6 @@ const numberFlags = [
 
 /** Flags that are texts, taken as they are: a model that is called `1` would be no number. */
 const textFlags = [
-  ["model", "--model", "model.name"],
   ["placement", "--placement", "quantization.placement"],
   ["from", "--from", "from"],
 ] as const;
@@ -50,10 +50,22 @@ function dataOverrides(flags: TrainFlags): ConfigOverride[] {
   ];
 }
 
+function modelOverrides(flags: TrainFlags): ConfigOverride[] {
+  if (flags.model === undefined) return [];
+  const origin = `--model ${flags.model}`;
+  const isFile = flags.model.endsWith(".onnx");
+  // As with data: what the file says in the other way is taken back. The path is kept whole, so that a run can be
+  // resumed from another folder.
+  return [
+    { path: "model.name", value: isFile ? null : flags.model, origin },
+    { path: "model.file", value: isFile ? resolve(flags.model) : null, origin },
+  ];
+}
+
 /** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */
 export function trainOverrides(flags: TrainFlags): ConfigOverride[] {
   const overrides = (flags.set ?? []).map(parseSetOption);
-  overrides.push(...dataOverrides(flags), ...presetOverrides(flags));
+  overrides.push(...modelOverrides(flags), ...dataOverrides(flags), ...presetOverrides(flags));
   for (const [flag, written, path] of numberFlags) {
     const text = flags[flag];
     if (text !== undefined) overrides.push({ path, value: parseScalar(text), origin: `${written} ${text}` });

@@ -20,12 +20,19 @@ export { placementNames, presetNames } from "./config-schema-quantization.ts";
 /** The ways of lowering a graph; `auto` takes `cpu` where the machine's probe succeeds. */
 export const targetNames = ["auto", "generic", "cpu"] as const;
 
-const model = z.strictObject({
-  name: z.enum(modelNames).default("resnet20"),
-  /** Channels of the first stage; without it, the model's own. */
-  width: count.exactOptional(),
-  stem: z.enum(["cifar", "imagenet"]).exactOptional(),
-});
+const model = z
+  .strictObject({
+    name: z.enum(modelNames).exactOptional(),
+    /** An ONNX file, instead of a name: the float network to start from. */
+    file: z.string().min(1).exactOptional(),
+    /** Channels of the first stage; without it, the model's own. */
+    width: count.exactOptional(),
+    stem: z.enum(["cifar", "imagenet"]).exactOptional(),
+  })
+  .refine(({ name, file, width, stem }) => file === undefined || (name ?? width ?? stem) === undefined, {
+    error: "expected either a file or a name with its width and stem, got both",
+  })
+  .transform(({ name, ...rest }) => (rest.file === undefined ? { name: name ?? "resnet20", ...rest } : rest));
 
 const parameterGroup = z.strictObject({
   learningRateScale: z.number().min(0).default(1),
@@ -131,6 +138,12 @@ export const trainingConfigSchema = z.strictObject({
   /** A checkpoint, or the directory of a run, whose weights to start from. */
   from: z.string().min(1).exactOptional(),
 });
+
+/** What a model is called in tables and file names. */
+export function modelTitle(model: TrainingConfig["model"]): string {
+  if ("name" in model) return model.name;
+  return model.file?.replace(/^.*[\\/]/, "").replace(/\.onnx$/, "") ?? "network";
+}
 
 /** A training configuration with every default filled in. */
 export type TrainingConfig = z.output<typeof trainingConfigSchema>;

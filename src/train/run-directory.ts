@@ -22,7 +22,7 @@ import { describeWriteFailure, writeFileAtomic } from "../data/atomic-file.ts";
 import { systemErrorCode } from "../data/system-error.ts";
 import { ConfigError } from "../errors.ts";
 import { type ConfigSource, configToYaml } from "./config.ts";
-import type { TrainingConfig } from "./config-schema.ts";
+import { modelTitle, type TrainingConfig } from "./config-schema.ts";
 import { packageVersion } from "./package-version.ts";
 
 /** The paths inside of a run's directory. */
@@ -58,7 +58,7 @@ export function defaultRunName(config: TrainingConfig, now: Date): string {
   const two = (value: number) => String(value).padStart(2, "0");
   const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
   const time = `${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
-  return `${config.model.name}_${bits}_${day}-${time}`;
+  return `${modelTitle(config.model)}_${bits}_${day}-${time}`;
 }
 
 async function currentCommit(): Promise<string | null> {

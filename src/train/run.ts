@@ -11,7 +11,7 @@ import { nodeEngine } from "../runtime/node.ts";
 import { type Checkpoint, configHash, readCheckpoint } from "./checkpoint.ts";
 import { type ConfigSource, configToYaml, resolveTrainingConfig } from "./config.ts";
 import { readConfigFile } from "./config-file.ts";
-import type { TrainingConfig } from "./config-schema.ts";
+import { modelTitle, type TrainingConfig } from "./config-schema.ts";
 import { MetricsLog, truncateMetrics } from "./metrics-log.ts";
 import type { EpochProgress, StepProgress, TrainingResult } from "./recipe.ts";
 import { createRunDirectory, defaultRunName, type RunPaths, runPaths, writeSummary } from "./run-directory.ts";
@@ -192,7 +192,7 @@ function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResu
   return {
     schemaVersion: 1,
     folder: paths.folder,
-    model: config.model.name,
+    model: modelTitle(config.model),
     quantization: quantization === null ? bits : `${quantization.preset} ${bits}`,
     levels: levelsOf(config),
     accuracy: result.accuracy,

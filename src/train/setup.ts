@@ -7,7 +7,9 @@ import { type Dataset, type DatasetSplits, outputCountOf } from "../data/dataset
 import type { OpenedData } from "../data/open-dataset.ts";
 import { randomStream } from "../data/random.ts";
 import { ConfigError } from "../errors.ts";
-import { type Network, withParameterValues } from "../graph/network.ts";
+import { dataInputs, type Network, withParameterValues } from "../graph/network.ts";
+import { sameShape } from "../graph/types.ts";
+import { importOnnxFile } from "../importer/node-files.ts";
 import { makeModel } from "../models/index.ts";
 import type { Target } from "../ops/operator.ts";
 import type { LayerBits, QuantizationConfig } from "../qconfig/config.ts";
@@ -29,9 +31,16 @@ export function loadData(config: TrainingConfig): Promise<OpenedData> {
   return openConfiguredData(config.data);
 }
 
-/** The float network that a configuration names, with random weights that depend on the seed alone. */
+/**
+ * The float network that a configuration names: one of ours with random weights that depend on the seed alone, or an
+ * ONNX file with its own.
+ *
+ * @throws ConfigError when a file's network does not take the data's samples.
+ */
 export function makeNetwork(config: TrainingConfig, data: DatasetSplits): Network {
-  const { name, width, stem } = config.model;
+  const { model } = config;
+  if (!("name" in model)) return importedNetwork(model.file ?? "", data);
+  const { name, width, stem } = model;
   return makeModel(
     name,
     {
@@ -42,6 +51,20 @@ export function makeNetwork(config: TrainingConfig, data: DatasetSplits): Networ
     },
     randomStream(config.seed, "initial weights"),
   );
+}
+
+function importedNetwork(file: string, data: DatasetSplits): Network {
+  const { sampleShape, name } = data.train;
+  const network = importOnnxFile(file);
+  const [input, ...others] = dataInputs(network);
+  if (input === undefined || others.length > 0 || !sameShape(input.type.shape.slice(1), sampleShape)) {
+    const shapes = dataInputs(network).map((value) => `${value.name}[N,${value.type.shape.slice(1)}]`);
+    throw new ConfigError(`the model takes ${shapes.join(" and ")}, the data gives [N,${sampleShape}]`, {
+      where: file,
+      remedy: `Give the data the model's size (--set data.size=…, data.channels=…), or other data than ${name}.`,
+    });
+  }
+  return network;
 }
 
 /** The quantization of a training configuration in full: its preset with what the configuration changes. */
@@ -135,6 +158,9 @@ async function distillationOf(
   const { distillation } = config.train;
   if (distillation === undefined) return {};
   const path = distillation.teacher ?? config.from;
+  if (path === undefined && "file" in config.model) {
+    return { distillation: { ...distillation, teacher: makeNetwork(config, data) } };
+  }
   if (path === undefined) {
     throw new ConfigError("distillation needs a teacher", {
       where: "train.distillation",

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import { resolveTrainingConfig } from "../../train/config.ts";
-import type { TrainingConfig } from "../../train/config-schema.ts";
+import { modelTitle, type TrainingConfig } from "../../train/config-schema.ts";
 import { levelsOf, type RunResult, startRun } from "../../train/run.ts";
 import { loadData } from "../../train/setup.ts";
 import { lastCheckpoint } from "../../train/trainer.ts";
@@ -41,7 +41,7 @@ export async function demo(flags: DemoFlags): Promise<void> {
     })),
   });
   progress.message(
-    `${first.model.name} (width ${first.model.width ?? 16}) on ${data.train.name}: ${data.train.count} training and ${data.test.count} test images, seed ${flags.seed}`,
+    `${modelTitle(first.model)} on ${data.train.name}: ${data.train.count} training and ${data.test.count} test images, seed ${flags.seed}`,
   );
   const results: RunResult[] = [];
   try {

@@ -3,6 +3,7 @@
 import type { Dataset } from "../../data/dataset.ts";
 import { firstSamples } from "../../data/dataset.ts";
 import { nodeEngine } from "../../runtime/node.ts";
+import { modelTitle } from "../../train/config-schema.ts";
 import { openConfiguredData, parseDataArgument } from "../../train/data-folder.ts";
 import { evaluate as evaluateNetwork } from "../../train/evaluate.ts";
 import { type LoadedRun, loadRun } from "../../train/load-run.ts";
@@ -43,7 +44,7 @@ export async function evaluate(path: string, flags: EvalFlags): Promise<void> {
     ["loss", result.loss.toFixed(4)],
     ["trained for", `${run.step} steps`],
   ];
-  process.stdout.write(`${formatTable(["", run.config.model.name], rows, process.stdout.columns)}\n`);
+  process.stdout.write(`${formatTable(["", modelTitle(run.config.model)], rows, process.stdout.columns)}\n`);
 }
 
 /** Other data as the network of the run has to see it: of the same size, classes and normalization. */

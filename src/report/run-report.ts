@@ -1,0 +1,170 @@
+/** The report of one run: its curves, its layers, its weights with the levels that they are rounded to. */
+import { basename } from "node:path";
+import { networkCost } from "../study/cost.ts";
+import type { EpochPoint } from "../study/record.ts";
+import { readEpochs, readTrialState, trialPaths } from "../study/trial-files.ts";
+import { configToYaml } from "../train/config.ts";
+import { type LoadedRun, loadRun } from "../train/load-run.ts";
+import { type MetricsRecord, readMetrics } from "../train/metrics-log.ts";
+import { modelTitle } from "../train/config-schema.ts";
+import { levelsOf } from "../train/run.ts";
+import { layersChart } from "./chart-cost.ts";
+import { type Curve, codeUsageChart, learningCurves, levelHistogramChart, trajectoryChart } from "./chart-run.ts";
+import { colors, seriesColor } from "./draw.ts";
+import { findingsHtml } from "./findings.ts";
+import { percentOrDash, siNumber } from "./format.ts";
+import { copyable, type Figure, html, type Section, table } from "./page.ts";
+import type { Report } from "./study-report.ts";
+import { type WeightLevels, weightLevels } from "./weight-levels.ts";
+
+/** The report of the run in a directory. */
+export async function runReport(folder: string): Promise<Report> {
+  const run = await loadRun(folder);
+  const paths = trialPaths(folder);
+  const [metrics, epochs, state] = await Promise.all([
+    readMetrics(paths.metrics),
+    readEpochs(paths.metrics),
+    readTrialState(paths),
+  ]);
+  const cost = networkCost(run.network);
+  const weights = weightLevels(run.network);
+  const curves = [...epochFigures(epochs), ...stepFigures(metrics)];
+  const layers: Figure = {
+    name: "layers",
+    title: "Bit operations of each layer",
+    caption: "Bits of weights × bits of activations at the end of each bar.",
+    draw: (width) => layersChart(cost.layers, width),
+    data: cost,
+  };
+  const levels = weightFigures(weights);
+  const sections: readonly (Section | undefined)[] = [
+    state.findings.length === 0
+      ? undefined
+      : { id: "findings", title: "What went wrong, and why", body: findingsHtml(state.findings) },
+    { id: "curves", title: "Learning curves", body: html`${curves}` },
+    { id: "layers", title: "Layers", body: html`${layersTable(run, weights)}${layers}` },
+    levels.length === 0 ? undefined : { id: "weights", title: "Weights and their levels", body: html`${levels}` },
+    { id: "configuration", title: "The configuration", body: copyable(configToYaml(run.config)) },
+  ];
+  return {
+    figures: [...curves, layers, ...levels],
+    page: {
+      title: `Run ${basename(folder)}`,
+      lead: leadOf(run, state.accuracy ?? epochs.at(-1)?.testAccuracy ?? null),
+      sections: sections.filter((section) => section !== undefined),
+      data: { schemaVersion: 1, config: run.config, epochs, cost, weights, findings: state.findings },
+      footer: `Made by subbyte from ${folder}.`,
+    },
+  };
+}
+
+function leadOf(run: LoadedRun, accuracy: number | null) {
+  const { quantization, model } = run.config;
+  const { weights, activations } = levelsOf(run.config);
+  const fact = (name: string, value: string) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
+  const asked =
+    quantization === null
+      ? "float"
+      : `${quantization.preset} W${quantization.weightBits}A${quantization.activationBits}`;
+  return html`<dl class="facts">${fact("model", modelTitle(model))}${fact("asked for", asked)}
+${fact("levels of weights / activations", `${weights ?? "float"} / ${activations ?? "float"}`)}
+${fact("test accuracy", `${percentOrDash(accuracy)} %`)}${fact("steps", String(run.step))}</dl>`;
+}
+
+function epochFigures(epochs: readonly EpochPoint[]): Figure[] {
+  if (epochs.length === 0) return [];
+  const curve = (label: string, color: string, pick: (point: EpochPoint) => number): Curve => ({
+    label,
+    color,
+    points: epochs.map((point) => ({ x: point.epoch, y: pick(point) })),
+  });
+  const curves = [
+    curve("test", seriesColor(0), (point) => point.testAccuracy),
+    curve("training", seriesColor(1), (point) => point.trainAccuracy),
+  ];
+  const reference = { float: null, chance: 0, tolerance: 0 };
+  return [
+    {
+      name: "accuracy",
+      title: "Accuracy at the end of each epoch, %",
+      caption: "On the test images, and on the training images while they were trained on.",
+      draw: (width) => learningCurves(curves, curves, reference, width),
+      data: epochs,
+    },
+  ];
+}
+
+/** A line of a log has a few hundred pixels: more points than that are averaged. */
+const mostPoints = 300;
+
+function stepFigures(metrics: readonly MetricsRecord[]): Figure[] {
+  const series = (key: string) =>
+    metrics.flatMap((record) => {
+      const value = record[key];
+      return typeof value === "number" && record.testAccuracy === undefined ? [{ x: record.step, y: value }] : [];
+    });
+  const figure = (name: string, title: string, key: string, label: string): Figure[] => {
+    const points = thinned(series(key), mostPoints);
+    if (points.length < 2) return [];
+    const curves = [{ label, color: colors.accent, points }];
+    return [{ name, title, caption: "", draw: (width) => trajectoryChart(curves, label, width), data: points }];
+  };
+  return [
+    ...figure("loss", "Training loss", "loss", "loss"),
+    ...figure("learning-rate", "Learning rate", "learningRate", "learning rate"),
+  ];
+}
+
+/** Means of neighbouring points, so that at most so many are left. */
+export function thinned(points: Curve["points"], most: number): Curve["points"] {
+  const size = Math.ceil(points.length / most);
+  if (size <= 1) return points;
+  const groups = Array.from({ length: Math.ceil(points.length / size) }, (_, i) =>
+    points.slice(i * size, (i + 1) * size),
+  );
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  return groups.map((group) => ({ x: mean(group.map(({ x }) => x)), y: mean(group.map(({ y }) => y)) }));
+}
+
+function layersTable(run: LoadedRun, weights: readonly WeightLevels[]) {
+  const byName = new Map(weights.map((item) => [item.name, item]));
+  const rows = networkCost(run.network).layers.map((layer) => {
+    const own = byName.get(layer.name);
+    return [
+      layer.name,
+      layer.weight.levels ?? "float",
+      own?.distinct ?? "–",
+      own === undefined ? "–" : (100 * own.clipped).toFixed(1),
+      layer.activation.levels ?? "float",
+      siNumber(layer.macs),
+      siNumber(layer.bytes),
+    ];
+  });
+  const columns = ["layer", "weight levels", "codes used", "clipped, %", "activation levels", "MACs", "bytes"];
+  return table(columns, rows);
+}
+
+/** More levels than this are no longer told apart by eye. */
+const drawableLevels = 64;
+
+/** Histograms of the weights with their levels, and the use of codes, of the layers with few levels. */
+export function weightFigures(weights: readonly WeightLevels[]): Figure[] {
+  return weights
+    .filter(({ quantMin, quantMax }) => quantMax - quantMin < drawableLevels)
+    .flatMap((item) => [
+      {
+        name: `weights-${item.name}`,
+        title: `${item.name}: weights in steps, and the levels`,
+        caption: `${item.distinct} of ${item.quantMax - item.quantMin + 1} codes are used; ${(100 * item.clipped).toFixed(1)} % of the weights are clipped.`,
+        draw: (width: number) => levelHistogramChart(item, width),
+        data: item,
+      },
+      {
+        name: `codes-${item.name}`,
+        title: `${item.name}: how often each code is used, %`,
+        caption: "A cross marks a code that no weight uses.",
+        draw: (width: number) => codeUsageChart(item.usage, item.name, width),
+        data: item.usage,
+      },
+    ]);
+}

@@ -1,0 +1,84 @@
+/** Writes a report: the page, each figure as SVG (and PNG), each number as JSON. */
+
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomic } from "../data/atomic-file.ts";
+import { ConfigError, SubbyteError } from "../errors.ts";
+import { readStudy } from "../study/read-study.ts";
+import { isStudy } from "../study/study-folder.ts";
+import { loadRun } from "../train/load-run.ts";
+import { runPaths } from "../train/run-directory.ts";
+import { figureWidths, standalone } from "./draw.ts";
+import { renderPage } from "./page.ts";
+import { runReport, weightFigures } from "./run-report.ts";
+import { type Report, studyReport } from "./study-report.ts";
+import { weightLevels } from "./weight-levels.ts";
+
+export interface ReportOptions {
+  /** Folder to write to; default: `report` inside of the study or run. */
+  readonly out?: string;
+  readonly png?: boolean;
+}
+
+/** What was written. */
+export interface WrittenReport {
+  readonly page: string;
+  readonly files: readonly string[];
+}
+
+/** Figures of so many layers are shown of a study's chosen trial; its own report has all. */
+const mostLayers = 4;
+
+/** Writes the report of a study or a run. @throws ConfigError when the folder is neither. */
+export async function writeReport(folder: string, options: ReportOptions = {}): Promise<WrittenReport> {
+  const report = await reportOf(folder);
+  const out = options.out ?? join(folder, "report");
+  const figures = join(out, "figures");
+  await mkdir(figures, { recursive: true });
+  const files: string[] = [];
+  const write = async (path: string, content: string | Uint8Array) => {
+    await writeFileAtomic(path, content);
+    files.push(path);
+  };
+  for (const figure of report.figures) {
+    const file = join(figures, figure.name.replaceAll(/[^\w.-]/g, "_"));
+    const svg = standalone(figure.draw(figureWidths.wide));
+    await write(`${file}.svg`, `${svg}\n`);
+    await write(`${file}.json`, `${JSON.stringify(figure.data, undefined, 1)}\n`);
+    if (options.png === true) await write(`${file}.png`, await pngOf(svg));
+  }
+  await write(join(out, "report.json"), `${JSON.stringify(report.page.data, undefined, 1)}\n`);
+  const page = join(out, "report.html");
+  await write(page, renderPage(report.page));
+  return { page, files };
+}
+
+async function reportOf(folder: string): Promise<Report> {
+  if (isStudy(folder)) {
+    const study = await readStudy(folder);
+    return studyReport(study, async (record) => {
+      const run = await loadRun(join(study.paths.trials, record.id)).catch((error: unknown) => {
+        // Whoever removed the checkpoints to save space still gets the rest of the report.
+        if (error instanceof SubbyteError) return undefined;
+        throw error;
+      });
+      if (run === undefined) return [];
+      const few = weightLevels(run.network).filter(({ quantMin, quantMax }) => quantMax - quantMin < 64);
+      return weightFigures(few.slice(0, mostLayers));
+    });
+  }
+  if (existsSync(runPaths(folder).config)) return runReport(folder);
+  throw new ConfigError("there is neither a study nor a run", {
+    where: folder,
+    remedy: "Name a study's folder (it holds study.yaml) or a run's directory (it holds config.yaml).",
+  });
+}
+
+/** A figure as PNG, at twice its size. Its text needs a font of the system. */
+async function pngOf(svg: string): Promise<Uint8Array> {
+  const { Resvg } = await import("@resvg/resvg-js");
+  const font = { loadSystemFonts: true, defaultFontFamily: "DejaVu Sans", sansSerifFamily: "DejaVu Sans" };
+  const named = svg.replaceAll("system-ui, sans-serif", "DejaVu Sans, sans-serif");
+  return new Resvg(named, { fitTo: { mode: "zoom", value: 2 }, font }).render().asPng();
+}
