@@ -1,5 +1,5 @@
 /** What `subbyte study` does. */
-import { ConfigError, exitCodes } from "../../errors.ts";
+import { ConfigError, exitCodes, SubbyteError } from "../../errors.ts";
 import type { AccuracyMap, MapCell } from "../../study/accuracy-map.ts";
 import { bitsName } from "../../study/answer.ts";
 import { gridPlaces, makePlan, trialId } from "../../study/plan.ts";
@@ -97,17 +97,27 @@ export async function study(file: string | undefined, flags: StudyFlags): Promis
       }),
     );
     progress.close();
-    const page = flags.report ? await writeReport(folder) : undefined;
-    print(finished, flags, page);
+    const report = flags.report ? await writeReport(folder) : {};
+    print(finished, flags, report.page);
+    for (const problem of [finished.unwritten, report.problem]) {
+      if (typeof problem !== "string") continue;
+      process.stderr.write(`error: ${problem}\n`);
+      process.exitCode = exitCodes.failure;
+    }
   } finally {
     progress.close();
   }
 }
 
-/** The report is loaded late: its charts take a while to load. */
-async function writeReport(folder: string): Promise<string> {
+/** The report is loaded late: its charts take a while to load. One that cannot be written does not hide the result. */
+async function writeReport(folder: string): Promise<{ readonly page?: string; readonly problem?: string }> {
   const { writeReport: write } = await import("../../report/write-report.ts");
-  return (await write(folder)).page;
+  try {
+    return { page: (await write(folder)).page };
+  } catch (error) {
+    if (error instanceof SubbyteError) return { problem: error.describe() };
+    throw error;
+  }
 }
 
 /** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */

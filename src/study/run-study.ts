@@ -1,0 +1,228 @@
+/** A study from start to end: folder, plan, the float stage, the trials, the result; and its resumption. */
+import { mkdir } from "node:fs/promises";
+import { writeFileAtomic } from "../data/atomic-file.ts";
+import { describeSystemError, systemErrorCode } from "../data/system-error.ts";
+import { ConfigError, InputOutputError, InterruptedError, RuntimeError, SubbyteError } from "../errors.ts";
+import type { ConfigSource } from "../train/config.ts";
+import type { TrainingConfig } from "../train/config-schema.ts";
+import { type Launch, launchWorker } from "./launch.ts";
+import { gridPlaces, planOf, type StudyPlan, trialId } from "./plan.ts";
+import { readFloat } from "./read-study.ts";
+import type { PlannedTrial, TrialRecord } from "./record.ts";
+import { type StudyResult, studyResult } from "./result.ts";
+import { floatCheckpoint, scheduledRun } from "./scheduled-run.ts";
+import { runTrials, type ScheduledTrial, type SchedulerOptions, type TrialProgress } from "./scheduler.ts";
+import { floatConfig, settleStudyConfig, trialConfig } from "./study-config.ts";
+import {
+  createStudyFolder,
+  floatRunName,
+  lockStudy,
+  readStudyConfig,
+  type StudyPaths,
+  studyPaths,
+} from "./study-folder.ts";
+import { readRecords } from "./study-index.ts";
+import type { StudyConfig } from "./study-schema.ts";
+import { readWorkerFile, trialPaths } from "./trial-files.ts";
+import type { WorkerEvent } from "./worker-protocol.ts";
+
+export interface StudyOptions {
+  /** The study's folder. */
+  readonly folder: string;
+  /** Of a new study, or of the one in the folder; absent: go on with the one in the folder. */
+  readonly config?: StudyConfig;
+  readonly source?: ConfigSource;
+  /** Trials side by side in this start; changes no result. */
+  readonly parallel?: number;
+  readonly launch?: Launch;
+}
+
+/** What a study is about to do. */
+export interface StudyStart {
+  readonly paths: StudyPaths;
+  readonly config: StudyConfig;
+  readonly plan: StudyPlan;
+  readonly isNew: boolean;
+  readonly parallel: number;
+  /** The float stage, where one is to be trained, and all trials that can exist. */
+  readonly stages: readonly ScheduledTrial[];
+}
+
+export type StudyEvent = WorkerEvent["kind"] | "ended" | "again";
+
+/** What a caller hears of while a study goes on. */
+export interface StudyListeners {
+  readonly signal?: AbortSignal;
+  readonly onStart?: (start: StudyStart) => void;
+  readonly onChange?: (trial: TrialProgress, event: StudyEvent) => void;
+}
+
+export interface FinishedStudy {
+  readonly paths: StudyPaths;
+  readonly config: StudyConfig;
+  readonly result: StudyResult;
+  readonly records: readonly TrialRecord[];
+  /** Why result.json could not be written; null: it was. */
+  readonly unwritten: string | null;
+}
+
+/**
+ * Runs a study, or goes on with the one in the folder: what is finished is not repeated.
+ *
+ * @throws InterruptedError when the signal stopped it, with how to go on; RuntimeError when the float stage failed. A
+ * trial that fails does not throw: it is told in the result.
+ */
+export async function runStudy(options: StudyOptions, listeners: StudyListeners = {}): Promise<FinishedStudy> {
+  const { paths, isNew } = await openFolder(options);
+  const unlock = lockStudy(paths);
+  try {
+    return await new StudyRun(options, listeners, paths, await readStudyConfig(paths.folder), isNew).run();
+  } catch (error) {
+    if (!(error instanceof InterruptedError)) throw error;
+    throw new InterruptedError(error.message, {
+      where: paths.folder,
+      remedy: `Go on with: subbyte study --resume ${paths.folder}`,
+      cause: error,
+    });
+  } finally {
+    unlock();
+  }
+}
+
+async function openFolder(options: StudyOptions): Promise<{ readonly paths: StudyPaths; readonly isNew: boolean }> {
+  const { folder, config, source } = options;
+  if (config !== undefined) return createStudyFolder(folder, settleStudyConfig(config), source);
+  await readStudyConfig(folder);
+  return { paths: studyPaths(folder), isNew: false };
+}
+
+class StudyRun {
+  readonly #options: StudyOptions;
+  readonly #listeners: StudyListeners;
+  readonly #paths: StudyPaths;
+  readonly #config: StudyConfig;
+  readonly #isNew: boolean;
+  readonly #parallel: number;
+
+  constructor(
+    options: StudyOptions,
+    listeners: StudyListeners,
+    paths: StudyPaths,
+    config: StudyConfig,
+    isNew: boolean,
+  ) {
+    this.#options = options;
+    this.#listeners = listeners;
+    this.#paths = paths;
+    this.#config = config;
+    this.#isNew = isNew;
+    this.#parallel = options.parallel ?? config.parallel;
+  }
+
+  async run(): Promise<FinishedStudy> {
+    const config = this.#config;
+    const paths = this.#paths;
+    const plan = await planOf(paths, config);
+    await makeTrialsFolder(paths);
+    const float = await this.#floatStage(plan);
+    const trials = await this.#trials(plan);
+    const stages = float === undefined ? trials : [float, ...trials];
+    this.#listeners.onStart?.({ paths, config, plan, isNew: this.#isNew, parallel: this.#parallel, stages });
+    if (float !== undefined) await this.#trainFloat(float);
+    const peak = (await readWorkerFile(trialPaths(paths.float)))?.peakMemoryBytes ?? 0;
+    const ends = await this.#schedule(trials, this.#parallel, peak, config.earlyStopping);
+    const records = withEnds(await readRecords(paths, plan.trials), ends);
+    const result = studyResult(config, plan, await readFloat(paths, config), records);
+    const unwritten = await writeFileAtomic(paths.result, `${JSON.stringify(result, undefined, 1)}\n`).then(
+      () => null,
+      (error: unknown) => {
+        // On a full disk the numbers are still worth having.
+        if (error instanceof SubbyteError) return error.describe();
+        throw error;
+      },
+    );
+    return { paths, config, result, records, unwritten };
+  }
+
+  #schedule(
+    trials: readonly ScheduledTrial[],
+    parallel: number,
+    peakMemoryBytes: number,
+    earlyStopping: SchedulerOptions["earlyStopping"],
+  ): Promise<readonly TrialProgress[]> {
+    const { signal, onChange } = this.#listeners;
+    return runTrials({
+      folder: this.#paths.folder,
+      trials,
+      parallel,
+      retries: this.#config.retries,
+      earlyStopping,
+      launch: this.#options.launch ?? launchWorker,
+      peakMemoryBytes,
+      ...(signal === undefined ? {} : { signal }),
+      ...(onChange === undefined ? {} : { onChange }),
+    });
+  }
+
+  async #floatStage(plan: StudyPlan): Promise<ScheduledTrial | undefined> {
+    const training = floatConfig(this.#config);
+    if (training === undefined) return undefined;
+    return this.#scheduled(floatRunName, "float", ".", training, plan.samples);
+  }
+
+  /** Every trial that can exist, as its files left it. */
+  async #trials(plan: StudyPlan): Promise<ScheduledTrial[]> {
+    const places = new Map(gridPlaces(this.#config).map((place) => [trialId(place), place]));
+    const possible = plan.trials.filter((trial) => trial.impossible === null);
+    return Promise.all(
+      possible.map((planned) => {
+        const place = places.get(planned.id);
+        if (place === undefined) throw missingPlace(planned, this.#paths);
+        const training = trialConfig(this.#config, place, floatCheckpoint(this.#config));
+        return this.#scheduled(planned.id, planned.recipe, "trials", training, plan.samples);
+      }),
+    );
+  }
+
+  #scheduled(name: string, kind: string, parent: string, training: TrainingConfig, samples: number) {
+    return scheduledRun(this.#paths, { name, kind, parent, training, samples });
+  }
+
+  async #trainFloat(stage: ScheduledTrial): Promise<void> {
+    const [end] = await this.#schedule([stage], 1, 0, { ...this.#config.earlyStopping, rule: "none" });
+    if (end?.status === "finished") return;
+    throw new RuntimeError(`the float stage failed: ${end?.reason ?? "for no reason that is known"}`, {
+      where: stage.paths.folder,
+      remedy: `Mend it, then go on with: subbyte study --resume ${this.#paths.folder}`,
+    });
+  }
+}
+
+/** The failures that could not be written down, laid over what the files say. */
+function withEnds(records: readonly TrialRecord[], ends: readonly TrialProgress[]): TrialRecord[] {
+  const byId = new Map(ends.map((end) => [end.trial.id, end]));
+  return records.map((record) => {
+    const end = byId.get(record.id);
+    if (end === undefined || (end.status === record.status && end.reason === record.reason)) return record;
+    const isResult = end.status === "finished";
+    return {
+      ...record,
+      status: end.status,
+      reason: end.reason,
+      ...(isResult ? {} : { accuracy: null, bestAccuracy: null, loss: null }),
+    };
+  });
+}
+
+async function makeTrialsFolder(paths: StudyPaths): Promise<void> {
+  await mkdir(paths.trials, { recursive: true }).catch((cause: unknown) => {
+    if (systemErrorCode(cause) === "EEXIST") return;
+    const { reason } = describeSystemError(cause);
+    throw new InputOutputError(`cannot make the folder: ${reason}`, { where: paths.trials, cause });
+  });
+}
+
+function missingPlace({ id }: PlannedTrial, { plan }: StudyPaths): ConfigError {
+  const remedy = "Remove it: it is made again.";
+  return new ConfigError(`the plan has a trial ${id} that the configuration has not`, { where: plan, remedy });
+}

@@ -1,0 +1,26 @@
+/** What the study and its workers say to each other. Plain JSON; the worker checks what it is told. */
+import { z } from "zod";
+
+/** The one job of a worker: a run, new or gone on with. Paths are inside of the study's folder, where the worker runs. */
+export const workerJobSchema = z.strictObject({
+  kind: z.literal("run"),
+  parent: z.string(),
+  name: z.string(),
+  /** The resolved training configuration. */
+  config: z.string(),
+});
+export type WorkerJob = z.output<typeof workerJobSchema>;
+
+export const workerEventSchema = z.discriminatedUnion("kind", [
+  z.object({ kind: z.literal("started"), step: z.number(), totalSteps: z.number() }),
+  z.object({ kind: z.literal("step"), step: z.number(), epoch: z.number() }),
+  z.object({ kind: z.literal("epoch"), epoch: z.number(), step: z.number(), accuracy: z.number() }),
+  z.object({ kind: z.literal("finished"), accuracy: z.number(), peakMemoryBytes: z.number() }),
+  z.object({ kind: z.literal("interrupted") }),
+  z.object({ kind: z.literal("failed"), reason: z.string() }),
+]);
+/** What a worker tells. The last event is one of the last three; a worker that ends without died. */
+export type WorkerEvent = z.output<typeof workerEventSchema>;
+
+/** What the study asks of a worker at work. */
+export const stopRequest = "stop";

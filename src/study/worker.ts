@@ -1,0 +1,96 @@
+/**
+ * The process of one trial: one ONNX Runtime session, one run's directory.
+ *
+ * It is told its job over the channel to its parent and lives no longer than that channel: when the parent is gone, the
+ * worker ends itself at once, as if killed, which its files are made for. Ctrl-C reaches every process of a terminal;
+ * only the study acts on it, and asks its workers to stop.
+ */
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { InterruptedError, SubbyteError } from "../errors.ts";
+import { resolveTrainingConfig } from "../train/config.ts";
+import { type RunListeners, resumeRun, startRun } from "../train/run.ts";
+import { runPaths } from "../train/run-directory.ts";
+import { trialPaths, type WorkerFile } from "./trial-files.ts";
+import { stopRequest, type WorkerEvent, type WorkerJob, workerJobSchema } from "./worker-protocol.ts";
+
+/** Between two reports of steps, in milliseconds. */
+const reportInterval = 100;
+
+function tell(event: WorkerEvent): void {
+  if (process.connected) process.send?.(event);
+}
+
+/** Ends the process without running anything else: what is half done is done again from the last checkpoint. */
+function vanish(): void {
+  process.kill(process.pid, "SIGKILL");
+}
+
+function writeWorkerFile(folder: string, peakMemoryBytes: number | null): void {
+  const content: WorkerFile = { pid: process.pid, peakMemoryBytes };
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(trialPaths(folder).worker, `${JSON.stringify(content)}\n`);
+}
+
+function peakMemory(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}
+
+async function work(job: WorkerJob, signal: AbortSignal): Promise<void> {
+  const folder = join(job.parent, job.name);
+  try {
+    writeWorkerFile(folder, null);
+    let reportedAt = 0;
+    let lastStep = 0;
+    const listeners: RunListeners = {
+      signal,
+      onStart: ({ step, totalSteps }) => {
+        lastStep = step;
+        tell({ kind: "started", step, totalSteps });
+      },
+      onStep: ({ step, epoch }) => {
+        lastStep = step;
+        if (performance.now() - reportedAt < reportInterval) return;
+        reportedAt = performance.now();
+        tell({ kind: "step", step, epoch });
+      },
+      onEpoch: ({ epoch, test }) => tell({ kind: "epoch", epoch, step: lastStep, accuracy: test.accuracy }),
+    };
+    const config = resolveTrainingConfig({ name: job.name, text: job.config });
+    const { accuracy } = existsSync(runPaths(folder).config)
+      ? await resumeRun(folder, listeners)
+      : await startRun({ config, parent: job.parent, name: job.name, existOk: true }, listeners);
+    writeWorkerFile(folder, peakMemory());
+    tell({ kind: "finished", accuracy, peakMemoryBytes: peakMemory() });
+  } catch (error) {
+    if (error instanceof InterruptedError) tell({ kind: "interrupted" });
+    else tell({ kind: "failed", reason: reasonOf(error) });
+  }
+}
+
+/** What is not thrown on purpose is a defect, whose place whoever mends it will need. */
+function reasonOf(error: unknown): string {
+  if (error instanceof SubbyteError) return error.describe();
+  const [head, place] = (error instanceof Error ? (error.stack ?? error.message) : String(error)).split("\n");
+  return `a defect of subbyte: ${[head, place?.trim()].join(" ").trim()}`;
+}
+
+const controller = new AbortController();
+process.on("disconnect", vanish);
+process.on("SIGINT", () => undefined);
+process.on("SIGTERM", () => controller.abort());
+if (!process.connected) vanish();
+let begun = false;
+process.on("message", (message) => {
+  if (message === stopRequest) {
+    controller.abort();
+    return;
+  }
+  if (begun) return;
+  begun = true;
+  work(workerJobSchema.parse(message), controller.signal).then(() => {
+    // The parent has heard all there is; without the channel nothing keeps the process alive.
+    process.off("disconnect", vanish);
+    process.disconnect?.();
+  });
+});

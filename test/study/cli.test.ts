@@ -1,0 +1,84 @@
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, describe, expect, it } from "vitest";
+import { capture } from "../support/capture.ts";
+import { temporaryFolder } from "./support.ts";
+
+const small =
+  "--model mlp --train-limit 128 --test-limit 64 --batch 32 --epochs 1 --float-epochs 1 --threads 1 --parallel 2".split(
+    " ",
+  );
+
+afterEach(() => {
+  // A study that tells of failures sets it; the test's own process has not failed.
+  process.exitCode = 0;
+});
+
+describe("subbyte study", () => {
+  it.each(["study", "report"])("%s has a help", async (command) => {
+    const { code, stdout } = await capture(command, "--help");
+    expect(code).toBe(0);
+    await expect(stdout).toMatchFileSnapshot(`snapshots/help-${command}.txt`);
+  });
+
+  it.each([
+    [["study", "--weight-bits", "4,x"], '--weight-bits 4,x: weightBits.1: expected a number, got "x"'],
+    [["study", "--seeds", "0"], "expected a number of seeds from 1 to 1000"],
+    [["study", "--set", "float.epoch=3"], "unknown key float.epoch"],
+    [["study", "--recipes", "lsqq"], "expected presets out of"],
+    [["study", "--resume", "--epochs", "3"], "a resumed study keeps its own configuration"],
+    [["study", "--resume", "nowhere"], "nowhere/study.yaml: there is no study"],
+    [["study", "--early-stopping", "best"], "Allowed choices are none, median, asha."],
+    [["report", "nowhere"], "nowhere: there is neither a study nor a run"],
+  ])("%j", async (args, words) => {
+    const { code, stdout, stderr } = await capture(...args);
+    expect(stderr).toContain(words);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  });
+
+  it("prints the trials, with levels and costs, and stops", async () => {
+    const { code, stdout } = await capture(
+      "study",
+      "--dry-run",
+      ...small,
+      "--recipes",
+      "thread",
+      "--activation-bits",
+      "4,1",
+    );
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/thread_8W4A_seed0 │ +256 │ +8 │/);
+    expect(stdout).toMatch(/thread_8W1A_seed0.*leave 1 level/);
+  });
+
+  it("trains, reports, tells what cannot be, and goes on with --resume", async () => {
+    const folder = join(temporaryFolder(), "study");
+    const grid = ["--weight-bits", "4", "--activation-bits", "4,1", "--recipes", "thread"];
+    const first = await capture("study", ...small, ...grid, "--out", folder, "--json");
+    expect(first.stderr).toBe("");
+    const document: unknown = JSON.parse(first.stdout);
+    expect(document).toMatchObject({ schemaVersion: 1, counts: { finished: 1, impossible: 1, failed: 0 } });
+    expect(process.exitCode).toBe(1);
+    const page = readFileSync(join(folder, "report", "report.html"), "utf8");
+    expect(page).toContain("thread_4W1A_seed0");
+    const again = await capture("study", "--resume", folder, "--no-report");
+    expect(again.stderr).toContain(`going on with the study in ${folder}: 2 trainings, 2 of them done`);
+    expect(again.stdout).toMatch(/│ W4 +│ +\d+\.\d \(8\) │ impossible │/);
+    expect(again.stdout).toContain("thread_4W1A_seed0 impossible: ");
+  }, 60_000);
+
+  it("reports a cell whose run cannot be written, does the rest, and says so with its exit code", async () => {
+    const folder = join(temporaryFolder(), "study");
+    mkdirSync(join(folder, "trials"), { recursive: true });
+    // A file is where the trial's folder should be.
+    writeFileSync(join(folder, "trials", "lsq_4W4A_seed0"), "");
+    const grid = ["--weight-bits", "4,2", "--activation-bits", "4", "--recipes", "lsq"];
+    const { stdout } = await capture("study", ...small, ...grid, "--out", folder, "--json", "--no-report");
+    const document: unknown = JSON.parse(stdout);
+    expect(document).toMatchObject({
+      counts: { finished: 1, failed: 1 },
+      trials: [{ status: "failed", accuracy: null }, { status: "finished" }],
+    });
+    expect(process.exitCode).toBe(1);
+  }, 60_000);
+});

@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { quantize } from "../../src/compile/quantize.ts";
+import { randomStream } from "../../src/data/random.ts";
+import { makeModel } from "../../src/models/index.ts";
+import { presetNamed } from "../../src/qconfig/presets.ts";
+import { networkCost } from "../../src/study/cost.ts";
+
+const sample = { sampleShape: [1, 28, 28], classes: 10 };
+const random = () => randomStream(0, "initial weights");
+
+describe("the cost of a network", () => {
+  it("counts the perceptron's products as by hand", () => {
+    const { layers, macs, bitOperations, bytes } = networkCost(makeModel("mlp", { ...sample, width: 16 }, random()));
+    expect(layers.map((layer) => layer.macs)).toEqual([784 * 16, 16 * 16, 16 * 10]);
+    expect(macs).toBe(12960);
+    expect(bitOperations).toBe(12960 * 32 * 32);
+    expect(bytes).toBe(12960 * 4 + 42 * 4);
+  });
+
+  it("counts LeNet's convolutions as by hand: outputs times kernel times input channels", () => {
+    const { layers } = networkCost(makeModel("lenet", sample, random()));
+    expect(layers[0]).toMatchObject({ operator: "Conv", macs: 28 * 28 * 6 * 25, weights: 150 });
+    expect(layers[1]).toMatchObject({ operator: "Conv", macs: 10 * 10 * 16 * 25 * 6, weights: 2400 });
+  });
+
+  it("gives the first and the last layer their own bits", () => {
+    const lenet = makeModel("lenet", sample, random());
+    const { layers, bitOperations } = networkCost(
+      quantize(lenet, presetNamed("lsq", { weightBits: 2, activationBits: 3 })),
+    );
+    const bits = layers.map(({ weight, activation }) => [weight.bits, activation.bits]);
+    expect(bits).toEqual([
+      [8, 8],
+      [2, 3],
+      [2, 3],
+      [2, 3],
+      [8, 8],
+    ]);
+    expect(bitOperations).toBe(
+      layers.reduce((sum, { macs, weight, activation }) => sum + macs * weight.bits * activation.bits, 0),
+    );
+    expect(layers[1]?.bytes).toBe((2400 * 2) / 8 + 16 * 8);
+  });
+
+  it("counts the levels that there are, not the bits that were asked for", () => {
+    const lenet = makeModel("lenet", sample, random());
+    const thread = networkCost(quantize(lenet, presetNamed("thread", { weightBits: 4, activationBits: 4 })));
+    expect(thread.layers[1]).toMatchObject({ weight: { bits: 4, levels: 16 }, activation: { bits: 3, levels: 8 } });
+  });
+
+  it("finds every layer of a ResNet, shortcuts included", () => {
+    const { layers } = networkCost(makeModel("resnet8", sample, random()));
+    expect(layers.every((layer) => layer.macs > 0)).toBe(true);
+    expect(layers.length).toBeGreaterThanOrEqual(8);
+  });
+});
