@@ -31,7 +31,10 @@ function limit(builder: GraphBuilder, v: Value, low: number | Value, high: numbe
   return minimum(builder, maximum(builder, v, low), high);
 }
 
-/** 1 where v, rounded half to even, is at most an integer: the bound on v itself is half a step further, and belongs to the inside where the tie rounds down, to an even number. */
+/**
+ * The greatest float32 that rounds to at most `code`: half a step further, or the number before it where that tie goes up,
+ * to an even code.
+ */
 export function highestRoundingTo(code: number): number {
   const tie = code + 0.5;
   return code % 2 === 0 ? tie : floatBefore(tie);

@@ -1,0 +1,314 @@
+/** Collects the operations of an integer network: gives codes to what the conversion has carried in real numbers. */
+
+import { UnsupportedError } from "../errors.ts";
+import type { Shape } from "../graph/types.ts";
+import { nearestLevel } from "../quantizers/levels.ts";
+import { clamp, roundHalfEven } from "../quantizers/rounding.ts";
+import type { ConversionNote, IntegerOperation, IntegerTensor, QuantizeInput, TensorForm } from "./integer-network.ts";
+import { type ChannelBounds, codeBounds, layerBounds, sumBounds } from "./ranges.ts";
+import { biasedTerm, floatOffsetSum, type SumParts } from "./scaling.ts";
+import { type Affine, type Codes, channelsOf, isClipped, type Moved, type Symbolic } from "./symbolic.ts";
+
+/** What the network's outputs are. */
+export const floatForm: TensorForm = {
+  kind: "float",
+  low: Number.NEGATIVE_INFINITY,
+  high: Number.POSITIVE_INFINITY,
+  scale: 1,
+  zeroPoint: 0,
+};
+
+/** The largest wide code; sums of two still are exact in float32. */
+const wideBound = 2 ** 22;
+
+/** How the data enter: see QuantizeInput. */
+export type InputBytes = QuantizeInput["bytes"];
+
+/** Lowest and highest code of a requantization. */
+type Limits = Pick<TensorForm, "low" | "high">;
+
+export class Assembly {
+  readonly tensors: IntegerTensor[] = [];
+  readonly operations: IntegerOperation[] = [];
+  readonly notes: ConversionNote[] = [];
+  readonly #bytes: InputBytes;
+  readonly #realized = new Map<Symbolic, Map<string, number>>();
+  readonly #wide = new Map<Symbolic, Codes>();
+
+  constructor(bytes: InputBytes) {
+    this.#bytes = bytes;
+  }
+
+  tensor(id: number): IntegerTensor {
+    const tensor = this.tensors[id];
+    if (tensor === undefined) throw new UnsupportedError(`there is no tensor ${id}`);
+    return tensor;
+  }
+
+  /** Adds an operation with its output. */
+  add(name: string, shape: Shape, form: TensorForm, make: (output: number) => IntegerOperation): number {
+    const id = this.tensors.length;
+    this.tensors.push({ id, name, shape, form });
+    this.operations.push(make(id));
+    return id;
+  }
+
+  /** A symbolic value for a tensor of codes. */
+  codes(id: number): Codes {
+    const { name, shape } = this.tensor(id);
+    return { kind: "codes", name, shape, tensor: id };
+  }
+
+  /** The value as codes of this form (or as floats); what commutes with a quantizer is done on the codes. */
+  realize(value: Symbolic, form: TensorForm, name: string): number {
+    const key = JSON.stringify([form, name]);
+    const known = this.#realized.get(value)?.get(key);
+    if (known !== undefined) return known;
+    const made = this.#realize(value, form, name);
+    const entries = this.#realized.get(value) ?? new Map<string, number>();
+    this.#realized.set(value, entries.set(key, made));
+    return made;
+  }
+
+  #realize(value: Symbolic, form: TensorForm, name: string): number {
+    switch (value.kind) {
+      case "data":
+        return this.#quantizeData(form, name, value.shape);
+      case "codes":
+        if (sameForm(this.tensor(value.tensor).form, form)) return value.tensor;
+        return this.#sum(this.affine(value), form, name);
+      case "affine":
+        return this.#sum(value, form, name);
+      case "moved": {
+        const inner = value.inputs.map((input, i) =>
+          this.realize(input, form, value.inputs.length > 1 ? `${name}/${i}` : `${name}/before ${value.name}`),
+        );
+        return this.add(name, value.shape, form, (output) => renamed(value.make(inner, output), name));
+      }
+      default:
+        throw new UnsupportedError("a constant has no codes here", {
+          where: `"${name}"`,
+          remedy: "Only weights of layers may be constants or parameters.",
+        });
+    }
+  }
+
+  #quantizeData(form: TensorForm, name: string, shape: Shape): number {
+    if (form.kind !== "codes") {
+      throw new UnsupportedError("the data are used in float", {
+        where: `"${name}"`,
+        remedy: "Quantize the first layer's input: firstLayer must not be float.",
+      });
+    }
+    const reciprocal = Math.fround(1 / form.scale);
+    const bytes = this.#bytes;
+    return this.add(name, shape, form, (output) => ({
+      op: "QuantizeInput",
+      name,
+      output,
+      reciprocal,
+      ...(bytes === undefined ? {} : { bytes }),
+    }));
+  }
+
+  /** Requantizes a sum; limits in real numbers become limits of the codes. */
+  #sum(affine: Affine, form: TensorForm, name: string): number {
+    if (form.kind === "float") {
+      if (isClipped(affine)) return this.realize(this.materialize(affine), form, name);
+      const parts = floatOffsetSum(affine, 1);
+      return this.add(name, affine.shape, form, (output) => ({ op: "Dequantize", name, output, ...parts }));
+    }
+    const limits = { low: limitCode(affine.low, form), high: limitCode(affine.high, form) };
+    const parts = this.#parts(affine, form, limits);
+    return this.add(name, affine.shape, form, (output) => ({ op: "Requantize", name, output, ...limits, ...parts }));
+  }
+
+  #parts(affine: Affine, form: TensorForm, limits: Limits): SumParts {
+    const [source] = affine.terms;
+    const maker = source === undefined ? undefined : this.operations[this.#makerOf(source.tensor)];
+    const isLayer = maker?.op === "IntegerConv" || maker?.op === "IntegerGemm";
+    if (affine.terms.length !== 1 || source === undefined || !isLayer || form.kind !== "codes")
+      return floatOffsetSum(affine, form.scale);
+    const layer = { weight: maker.weight, input: this.tensor(maker.input).form, bounds: this.bounds(source.tensor) };
+    const { term, constant } = biasedTerm(affine, source, layer, { ...form, ...limits });
+    if (constant.length === 0) return { terms: [term] };
+    const zeroed = maker.weight.codes.slice();
+    const row = zeroed.length / (maker.weight.shape[0] ?? 1);
+    for (const k of constant) zeroed.fill(0, k * row, (k + 1) * row);
+    if (constant.some((k) => maker.weight.codes.subarray(k * row, (k + 1) * row).some((code) => code !== 0))) {
+      this.notes.push({
+        kind: "constant channels",
+        where: affine.name,
+        message: `${constant.length} of its channels cannot move the output (${constant.join(", ")}): they became constants`,
+      });
+    }
+    const { name, shape, form: sums } = this.tensor(source.tensor);
+    const weight = { ...maker.weight, codes: zeroed };
+    const input = this.add(name, shape, sums, (output) => ({ ...maker, output, weight }));
+    return { terms: [{ ...term, input }] };
+  }
+
+  #makerOf(tensor: number): number {
+    return this.operations.findIndex((operation) => operation.output === tensor);
+  }
+
+  /** Bounds of a tensor's centred integers, for each channel. */
+  bounds(tensor: number): ChannelBounds {
+    const maker = this.operations[this.#makerOf(tensor)];
+    const { shape, form } = this.tensor(tensor);
+    if (maker?.op === "IntegerConv" || maker?.op === "IntegerGemm") {
+      return layerBounds(maker.weight, this.tensor(maker.input).form);
+    }
+    if (maker?.op === "SumPool") {
+      const count = maker.kernel.reduce((product, size) => product * size, 1);
+      return sumBounds(channelsOf(shape), count, this.tensor(maker.input).form);
+    }
+    return codeBounds(channelsOf(shape), form);
+  }
+
+  /** The value as a sum of integers times factors, for linear operations to go on with. */
+  affine(value: Symbolic): Affine {
+    if (value.kind === "affine" && !isClipped(value)) return value;
+    const codes = value.kind === "codes" ? value : this.materialize(value);
+    const channels = channelsOf(codes.shape);
+    return {
+      kind: "affine",
+      name: value.name,
+      shape: codes.shape,
+      terms: [
+        {
+          tensor: codes.tensor,
+          inputScale: this.tensor(codes.tensor).form.scale,
+          gains: new Float64Array(channels).fill(1),
+        },
+      ],
+      offset: new Float64Array(channels),
+      low: Number.NEGATIVE_INFINITY,
+      high: Number.POSITIVE_INFINITY,
+    };
+  }
+
+  /** What commutes with a quantizer: done at once where its inputs are codes of one form, later otherwise. */
+  moved(moved: Moved): Symbolic {
+    const ids = moved.inputs.flatMap((input) => (input.kind === "codes" ? [input.tensor] : []));
+    const forms = ids.map((id) => this.tensor(id).form);
+    const [form] = forms;
+    if (form === undefined || ids.length < moved.inputs.length || !forms.every((each) => sameForm(each, form)))
+      return moved;
+    return this.codes(this.add(moved.name, moved.shape, form, (output) => moved.make(ids, output)));
+  }
+
+  /** The value as codes: its own, or wide ones. `divisor`: how many of them will be added up. */
+  materialize(value: Symbolic, divisor = 1): Codes {
+    if (value.kind === "codes") return value;
+    const known = this.#wide.get(value);
+    if (known !== undefined) return known;
+    const made = this.#limitedCodes(value) ?? this.codes(this.#materialize(value, divisor));
+    this.#wide.set(value, made);
+    return made;
+  }
+
+  #materialize(value: Symbolic, divisor: number): number {
+    const reach = this.#reach(value);
+    const bound = wideBound / 2 ** Math.ceil(Math.log2(divisor));
+    const scale = reach === 0 || !Number.isFinite(reach) ? 1 : 2 ** Math.ceil(Math.log2(reach / bound));
+    const form: TensorForm = { kind: "wide", low: -bound, high: bound, scale, zeroPoint: 0 };
+    this.notes.push({
+      kind: "wide codes",
+      where: value.name,
+      message: `no quantizer stands here: it is stored as int32 in steps of 2^${Math.log2(scale)}`,
+    });
+    return this.realize(value, form, `${value.name}.wide`);
+  }
+
+  /**
+   * Codes for a value that a layer reads without a quantizer between: its own; those that a limit (ReLU, clip) leaves of
+   * them; or, of an average of codes, eight bits over their range (torch rounds to their own grid there). Undefined for
+   * anything else.
+   */
+  readyCodes(value: Symbolic): Codes | undefined {
+    if (value.kind === "codes") return value;
+    const inner = underlying(value);
+    if (inner.kind !== "affine" || inner.terms.length !== 1) return undefined;
+    const limited = this.#limitedCodes(value);
+    if (limited !== undefined) return limited;
+    const maker = this.operations[this.#makerOf(inner.terms[0]?.tensor ?? -1)];
+    if (maker?.op !== "SumPool" || isClipped(inner)) return undefined;
+    const averaged = this.tensor(maker.input).form;
+    if (averaged.kind !== "codes") return undefined;
+    const reach = (averaged.high - averaged.low) * averaged.scale;
+    const scale = Math.fround(reach / 255);
+    const zeroPoint = clamp(roundHalfEven(((averaged.zeroPoint - averaged.low) * averaged.scale) / scale), 0, 255);
+    this.notes.push({
+      kind: "wide codes",
+      where: value.name,
+      message: "no quantizer follows this average: it is rounded to 8 bits over the range of what it averages",
+    });
+    const codes: TensorForm = { kind: "codes", low: 0, high: 255, scale, zeroPoint };
+    return this.codes(this.realize(value, codes, `${value.name}.codes`));
+  }
+
+  /** What a limit leaves of codes, on their own grid. */
+  #limitedCodes(value: Symbolic): Codes | undefined {
+    const inner = underlying(value);
+    const source = inner.kind === "affine" && isUnchanged(inner) ? inner.terms[0]?.tensor : undefined;
+    if (source === undefined) return undefined;
+    const { form } = this.tensor(source);
+    return form.kind === "codes" ? this.codes(this.realize(value, form, `${value.name}.codes`)) : undefined;
+  }
+
+  /** The largest absolute value that a value can have. */
+  #reach(value: Symbolic): number {
+    if (value.kind === "moved") return value.inputs.reduce((max, input) => Math.max(max, this.#reach(input)), 0);
+    if (value.kind !== "affine") return value.kind === "codes" ? this.#reach(this.affine(value)) : 0;
+    let reach = 0;
+    value.offset.forEach((offset, k) => {
+      let [low, high] = [offset, offset];
+      for (const { tensor, inputScale, gains } of value.terms) {
+        const bounds = this.bounds(tensor);
+        const factor = inputScale * (gains[k] ?? 0);
+        const ends = [(bounds.low[k] ?? 0) * factor, (bounds.high[k] ?? 0) * factor];
+        low += Math.min(...ends);
+        high += Math.max(...ends);
+      }
+      reach = Math.max(
+        reach,
+        Math.abs(clamp(low, value.low, value.high)),
+        Math.abs(clamp(high, value.low, value.high)),
+      );
+    });
+    return reach;
+  }
+}
+
+/** What was moved, where it was one value. */
+function underlying(value: Symbolic): Symbolic {
+  const [input] = value.kind === "moved" ? value.inputs : [];
+  return value.kind === "moved" && value.inputs.length === 1 && input !== undefined ? underlying(input) : value;
+}
+
+/** The code of a limit in real numbers, within the form's own. */
+function limitCode(limit: number, { low, high, scale, zeroPoint, levels }: TensorForm): number {
+  if (limit === Number.NEGATIVE_INFINITY) return low;
+  if (limit === Number.POSITIVE_INFINITY) return high;
+  const units = Math.fround(Math.fround(limit) * Math.fround(1 / scale));
+  const nearest = levels === undefined ? roundHalfEven(units) : nearestLevel({ levels, ties: "down" }, units);
+  return clamp(nearest + zeroPoint, low, high);
+}
+
+/** Whether a sum is one term as it stands, limited at most. */
+function isUnchanged({ terms, offset }: Affine): boolean {
+  return (
+    terms.length === 1 && offset.every((value) => value === 0) && (terms[0]?.gains.every((gain) => gain === 1) ?? false)
+  );
+}
+
+function sameForm(a: TensorForm, b: TensorForm): boolean {
+  return (
+    a.kind === b.kind && a.scale === b.scale && a.zeroPoint === b.zeroPoint && a.low === b.low && a.high === b.high
+  );
+}
+
+function renamed(operation: IntegerOperation, name: string): IntegerOperation {
+  return { ...operation, name };
+}

@@ -1,0 +1,169 @@
+/**
+ * From the trained simulation to an integer network.
+ *
+ * The graph is walked once. Between two quantizers values are carried as sums of integers with real factors
+ * (symbolic.ts), into which BatchNormalization, biases and limits are folded in float64; where a quantizer asks for codes, the
+ * sum becomes a requantization (scaling.ts). docs/integer.md defines the arithmetic.
+ */
+import { bindBatch } from "../compile/bind-batch.ts";
+import type { ImageInput } from "../compile/input.ts";
+import { isQuantized, type QuantizedNetwork } from "../compile/quantize.ts";
+import { UnsupportedError } from "../errors.ts";
+import { type Node, showNode, type Value } from "../graph/graph.ts";
+import { dataInputs, type Network } from "../graph/network.ts";
+import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
+import { Assembly, floatForm, type InputBytes } from "./assembly.ts";
+import { activationForm, integerWeight } from "./grid.ts";
+import { type IntegerNetwork, type IntegerOperation, type IntegerTensor, inputsOf } from "./integer-network.ts";
+import { accumulatorBound, floatBound, largest } from "./ranges.ts";
+import { applyRule } from "./rules.ts";
+import type { Symbolic } from "./symbolic.ts";
+
+export interface ConvertOptions {
+  /** How the data enter the network, as in training. */
+  readonly input: ImageInput;
+}
+
+/**
+ * @throws UnsupportedError naming the node that has no integer form, the layer whose accumulator could overflow, or the
+ * scale that is not a positive number.
+ */
+export function convert(network: Network, options: ConvertOptions): IntegerNetwork {
+  if (!isQuantized(network)) {
+    throw new UnsupportedError("the network has no quantizers", {
+      where: `network "${network.name}"`,
+      remedy: "Train it with a quantization preset first, for example: subbyte train --preset lsq.",
+    });
+  }
+  const source: QuantizedNetwork = { ...bindBatch(network, 1), sites: network.sites };
+  const inputs = dataInputs(source);
+  const [data] = inputs;
+  if (data === undefined || inputs.length !== 1) {
+    throw new UnsupportedError(`the network has ${inputs.length} data inputs`, {
+      where: `network "${network.name}"`,
+      remedy: "A network with one data input can be converted.",
+    });
+  }
+  const assembly = new Assembly(inputBytes(options.input));
+  const values = walk(source, data, assembly);
+  const outputs = source.graph.outputs.map(({ name, value }) => {
+    const symbolic = values.get(value);
+    if (symbolic === undefined) throw new UnsupportedError("nothing makes it", { where: `output "${name}"` });
+    return { name, tensor: assembly.realize(symbolic, floatForm, name) };
+  });
+  const made = withoutUnused(assembly.tensors, assembly.operations, outputs);
+  const result: IntegerNetwork = {
+    name: source.name,
+    input: { name: data.name, sampleShape: data.type.shape.slice(1), dtype: options.input.dtype },
+    ...made,
+    notes: [...assembly.notes],
+  };
+  return { ...result, notes: [...result.notes, ...checkAccumulators(result)] };
+}
+
+/** f32(1/(255·deviation)) and f32(−mean/deviation), as compile/input.ts has them. */
+function inputBytes(input: ImageInput): InputBytes {
+  if (input.dtype === "float32") return undefined;
+  return {
+    factor: Float32Array.from(input.deviation, (deviation) => 1 / (255 * deviation)),
+    offset: Float32Array.from(input.mean, (mean, channel) => -mean / (input.deviation[channel] ?? 1)),
+  };
+}
+
+function walk(network: QuantizedNetwork, data: Value, assembly: Assembly): Map<Value, Symbolic> {
+  const parameters = new Map(network.parameters.map((parameter) => [parameter.name, parameter.value]));
+  const sites = new Map(network.sites.map((site) => [site.name, site]));
+  const values = new Map<Value, Symbolic>();
+  for (const input of network.graph.inputs) {
+    const { shape } = input.type;
+    const tensor = parameters.get(input.name);
+    if (input === data) values.set(input, { kind: "data", name: input.name, shape });
+    else if (tensor !== undefined) values.set(input, { kind: "constant", name: input.name, shape, tensor });
+  }
+  for (const [value, tensor] of network.graph.constants) {
+    values.set(value, { kind: "constant", name: value.name, shape: tensor.shape, tensor });
+  }
+  const quantized = (node: Node, x: Symbolic): Symbolic => {
+    const site = sites.get(node.name);
+    if (site === undefined) throw new UnsupportedError("no quantizer site has this name", { where: showNode(node) });
+    if (x.kind === "constant") {
+      const weight = integerWeight(site, x.tensor, parameters);
+      return { kind: "weight", name: x.name, shape: x.shape, weight };
+    }
+    return assembly.codes(assembly.realize(x, activationForm(site, parameters), site.name));
+  };
+  for (const node of network.graph.nodes) {
+    const inputs = node.inputs.map((value) => (value === undefined ? undefined : values.get(value)));
+    const [x] = inputs;
+    const result = isFakeQuantize(node) && x !== undefined ? quantized(node, x) : applyRule({ assembly, node, inputs });
+    const [output] = node.outputs;
+    if (output !== undefined) values.set(output, result);
+  }
+  return values;
+}
+
+/** Drops what no output needs and numbers the rest anew. */
+function withoutUnused(
+  tensors: readonly IntegerTensor[],
+  operations: readonly IntegerOperation[],
+  outputs: readonly { readonly name: string; readonly tensor: number }[],
+): Pick<IntegerNetwork, "tensors" | "operations" | "outputs"> {
+  const needed = new Set(outputs.map((output) => output.tensor));
+  const kept: IntegerOperation[] = [];
+  for (const operation of [...operations].reverse()) {
+    if (!needed.has(operation.output)) continue;
+    kept.push(operation);
+    for (const input of inputsOf(operation)) needed.add(input);
+  }
+  kept.reverse();
+  const numbers = new Map(kept.map((operation, index) => [operation.output, index]));
+  const numberOf = (id: number): number => numbers.get(id) ?? -1;
+  return {
+    tensors: kept
+      .flatMap(({ output }) => tensors.filter(({ id }) => id === output))
+      .map((tensor, id) => ({ ...tensor, id })),
+    operations: kept.map((operation) => renumbered(operation, numberOf)),
+    outputs: outputs.map(({ name, tensor }) => ({ name, tensor: numberOf(tensor) })),
+  };
+}
+
+function renumbered(operation: IntegerOperation, numberOf: (id: number) => number): IntegerOperation {
+  const output = numberOf(operation.output);
+  switch (operation.op) {
+    case "QuantizeInput":
+      return { ...operation, output };
+    case "Requantize":
+    case "Dequantize":
+      return {
+        ...operation,
+        output,
+        terms: operation.terms.map((term) => ({ ...term, input: numberOf(term.input) })),
+      };
+    case "Concat":
+      return { ...operation, output, inputs: operation.inputs.map(numberOf) };
+    default:
+      return { ...operation, output, input: numberOf(operation.input) };
+  }
+}
+
+/** Refuses accumulators that could pass 2³¹; notes those that the simulation has to widen. */
+function checkAccumulators(network: IntegerNetwork): IntegerNetwork["notes"] {
+  return network.tensors.flatMap(({ name, form }) => {
+    if (form.kind !== "accumulator") return [];
+    const reach = largest(Float64Array.of(-form.low, form.high));
+    if (reach >= accumulatorBound) {
+      throw new UnsupportedError(`its accumulator could reach ${reach}, an int32 holds 2³¹`, {
+        where: `layer "${name}"`,
+        remedy: "Give its weights or its input fewer bits.",
+      });
+    }
+    if (reach < floatBound) return [];
+    return [
+      {
+        kind: "widened simulation" as const,
+        where: name,
+        message: `sums can reach ${reach}, above 2^24: the simulation adds them in parts`,
+      },
+    ];
+  });
+}

@@ -1,0 +1,78 @@
+/** Where each tensor lies in the C program's one buffer: fixed when the program is written, shared by what never lives together. */
+import { elementCount } from "../../../graph/types.ts";
+import { type IntegerNetwork, type IntegerTensor, inputsOf, tensorOf } from "../../integer-network.ts";
+
+export interface Placement {
+  /** Offset in bytes. */
+  readonly offset: number;
+  readonly bytes: number;
+}
+
+export interface Arena {
+  readonly bytes: number;
+  /** Tensors of codes by number; a Reshape lies where its input lies. */
+  readonly placements: ReadonlyMap<number, Placement>;
+}
+
+/** Element type of a tensor of codes in C; codes above eight bits and wide codes take 32. */
+export function elementType({ form }: IntegerTensor): "uint8_t" | "int32_t" {
+  return form.kind === "codes" && form.high - Math.min(form.low, 0) <= 255 ? "uint8_t" : "int32_t";
+}
+
+/** What is added to a code in its uint8_t. */
+export function storedOffset(tensor: IntegerTensor): number {
+  return elementType(tensor) === "uint8_t" && tensor.form.low < 0 ? -tensor.form.low : 0;
+}
+
+/** First fit over the tensors in the order in which they are made. */
+export function planArena(network: IntegerNetwork): Arena {
+  const lastUse = lastUses(network);
+  const placements = new Map<number, Placement>();
+  const live: { readonly id: number; readonly placement: Placement }[] = [];
+  let bytes = 0;
+  network.operations.forEach((operation, index) => {
+    const tensor = tensorOf(network, operation.output);
+    if (tensor.form.kind !== "codes" && tensor.form.kind !== "wide") return;
+    if (operation.op === "Reshape") {
+      const shared = placements.get(operation.input);
+      if (shared !== undefined) placements.set(tensor.id, shared);
+      return;
+    }
+    const size = align(elementCount(tensor.shape) * (elementType(tensor) === "uint8_t" ? 1 : 4));
+    const others = live.filter(({ id }) => (lastUse.get(id) ?? -1) >= index).map(({ placement }) => placement);
+    const placement = { offset: firstGap(others, size), bytes: size };
+    placements.set(tensor.id, placement);
+    live.push({ id: tensor.id, placement });
+    bytes = Math.max(bytes, placement.offset + size);
+  });
+  return { bytes, placements };
+}
+
+function align(bytes: number): number {
+  return Math.ceil(bytes / 4) * 4;
+}
+
+function firstGap(taken: readonly Placement[], size: number): number {
+  let offset = 0;
+  for (const other of [...taken].sort((a, b) => a.offset - b.offset)) {
+    if (other.offset - offset >= size) break;
+    offset = Math.max(offset, other.offset + other.bytes);
+  }
+  return offset;
+}
+
+/** The last operation that reads each tensor of codes: directly, through sums that are not stored, or through a Reshape. */
+function lastUses(network: IntegerNetwork): Map<number, number> {
+  const last = new Map<number, number>();
+  const use = (id: number, index: number): void => {
+    last.set(id, Math.max(last.get(id) ?? -1, index));
+    const maker = network.operations.find((operation) => operation.output === id);
+    const isStored = maker === undefined || !["IntegerConv", "IntegerGemm", "SumPool", "Reshape"].includes(maker.op);
+    if (!isStored) for (const input of inputsOf(maker)) use(input, index);
+  };
+  network.operations.forEach((operation, index) => {
+    for (const input of inputsOf(operation)) use(input, index);
+  });
+  for (const { tensor } of network.outputs) use(tensor, network.operations.length);
+  return last;
+}

@@ -1,0 +1,251 @@
+/** The C functions of single operations. Every loop bound is a literal; sums are made where they are needed, never stored. */
+import { UnsupportedError } from "../../../errors.ts";
+import { fixedFactors } from "../../fixed-point.ts";
+import {
+  type Concat,
+  type Dequantize,
+  type IntegerConv,
+  type IntegerGemm,
+  type IntegerNetwork,
+  type IntegerTensor,
+  type MaxPool,
+  multipliers,
+  type QuantizeInput,
+  type Requantize,
+  type SumPool,
+  tensorOf,
+} from "../../integer-network.ts";
+import { elementType, storedOffset } from "./arena.ts";
+import { constantArray, floatLiteral, packWeight } from "./text.ts";
+
+/** [channels, height, width] of a tensor; a vector has one row and column. */
+function volume({ shape }: IntegerTensor): readonly [number, number, number] {
+  const [, channels = 1, height = 1, width = 1] = shape;
+  return [channels, height, width];
+}
+
+/** What is subtracted from a stored element to get the centred code. */
+function centre(tensor: IntegerTensor): number {
+  return tensor.form.zeroPoint + storedOffset(tensor);
+}
+
+function minus(value: number): string {
+  return value === 0 ? "" : value > 0 ? ` - ${value}` : ` + ${-value}`;
+}
+
+/** `acc_N(x, k, i, j)`: one sum of a layer, with its packed weights. */
+export function layerFunction(network: IntegerNetwork, layer: IntegerConv | IntegerGemm): string {
+  const input = tensorOf(network, layer.input);
+  const packed = packWeight(layer.weight);
+  const id = layer.output;
+  const bytes = constantArray("uint8_t", `weights_${id}`, Array.from(packed.bytes, String));
+  const table = packed.isPlain ? "" : constantArray("int16_t", `levels_${id}`, packed.levels.map(String));
+  const place = `unpack(weights_${id}, n, ${packed.bits})`;
+  const weight = packed.isPlain ? `(${place}${minus(-(packed.levels[0] ?? 0))})` : `levels_${id}[${place}]`;
+  return `/* ${layer.name}: ${packed.bits}-bit weights */\n${bytes}${table}${
+    layer.op === "IntegerConv" ? convBody(layer, input, weight) : gemmBody(layer, input, weight)
+  }`;
+}
+
+function convBody(conv: IntegerConv, input: IntegerTensor, weight: string): string {
+  const [, height, width] = volume(input);
+  const [outChannels = 0, groupChannels = 0, kernelHeight = 0, kernelWidth = 0] = conv.weight.shape;
+  const [strideY = 1, strideX = 1] = conv.strides;
+  const [dilationY = 1, dilationX = 1] = conv.dilations;
+  const [top = 0, left = 0] = conv.pads;
+  const perGroup = outChannels / conv.group;
+  return `static int32_t acc_${conv.output}(const ${elementType(input)} *x, int k, int i, int j) {
+  int32_t sum = 0;
+  uint32_t n = (uint32_t)k * ${groupChannels * kernelHeight * kernelWidth}u;
+  for (int c = 0; c < ${groupChannels}; c++)
+    for (int a = 0; a < ${kernelHeight}; a++)
+      for (int b = 0; b < ${kernelWidth}; b++, n++) {
+        const int row = i * ${strideY} - ${top} + a * ${dilationY};
+        const int column = j * ${strideX} - ${left} + b * ${dilationX};
+        if (row < 0 || row >= ${height} || column < 0 || column >= ${width}) continue;
+        const int32_t q = (int32_t)x[((k / ${perGroup} * ${groupChannels} + c) * ${height} + row) * ${width} + column]${minus(centre(input))};
+        sum += q * ${weight};
+      }
+  return sum;
+}
+`;
+}
+
+function gemmBody(gemm: IntegerGemm, input: IntegerTensor, weight: string): string {
+  const [, channels = 0] = gemm.weight.shape;
+  return `static int32_t acc_${gemm.output}(const ${elementType(input)} *x, int k, int i, int j) {
+  int32_t sum = 0;
+  uint32_t n = (uint32_t)k * ${channels}u;
+  (void)i;
+  (void)j;
+  for (int c = 0; c < ${channels}; c++, n++) sum += ((int32_t)x[c]${minus(centre(input))}) * ${weight};
+  return sum;
+}
+`;
+}
+
+/** The loop over a window, with `row` and `column` inside the input. */
+function windowLoop(pool: MaxPool | SumPool, input: IntegerTensor, body: string): string {
+  const [, height, width] = volume(input);
+  const [kernelHeight = 0, kernelWidth = 0] = pool.kernel;
+  const [strideY = 1, strideX = 1] = pool.strides;
+  const [dilationY = 1, dilationX = 1] = pool.dilations;
+  const [top = 0, left = 0] = pool.pads;
+  return `  for (int a = 0; a < ${kernelHeight}; a++)
+    for (int b = 0; b < ${kernelWidth}; b++) {
+      const int row = i * ${strideY} - ${top} + a * ${dilationY};
+      const int column = j * ${strideX} - ${left} + b * ${dilationX};
+      if (row < 0 || row >= ${height} || column < 0 || column >= ${width}) continue;
+      const int32_t q = (int32_t)x[(k * ${height} + row) * ${width} + column];
+      ${body}
+    }
+`;
+}
+
+/** `acc_N(x, k, i, j)`: the sum of a window. */
+export function sumPoolFunction(network: IntegerNetwork, pool: SumPool): string {
+  const input = tensorOf(network, pool.input);
+  return `/* ${pool.name} */
+static int32_t acc_${pool.output}(const ${elementType(input)} *x, int k, int i, int j) {
+  int32_t sum = 0;
+${windowLoop(pool, input, `sum += q${minus(centre(input))};`)}  return sum;
+}
+`;
+}
+
+export function maxPoolFunction(network: IntegerNetwork, pool: MaxPool): string {
+  const [input, output] = [tensorOf(network, pool.input), tensorOf(network, pool.output)];
+  const type = elementType(output);
+  return `/* ${pool.name} */
+static int32_t largest_${pool.output}(const ${elementType(input)} *x, int k, int i, int j) {
+  int32_t best = INT32_MIN;
+${windowLoop(pool, input, "if (q > best) best = q;")}  return best;
+}
+static void run_${pool.output}(const ${elementType(input)} *x, ${type} *y) {
+${elementLoop(output, `*y++ = (${type})largest_${pool.output}(x, k, i, j);`)}}
+`;
+}
+
+function elementLoop(output: IntegerTensor, body: string): string {
+  const [channels, height, width] = volume(output);
+  return `  for (int k = 0; k < ${channels}; k++)
+    for (int i = 0; i < ${height}; i++)
+      for (int j = 0; j < ${width}; j++) {
+        ${body.replaceAll("\n", "\n        ")}
+      }
+`;
+}
+
+export function concatFunction(network: IntegerNetwork, concat: Concat): string {
+  const output = tensorOf(network, concat.output);
+  const type = elementType(output);
+  if (concat.axis !== 1)
+    throw new UnsupportedError(`C: "${concat.name}" concatenates along axis ${concat.axis}, not 1`);
+  const copies = concat.inputs.map((id, index) => {
+    const [channels, height, width] = volume(tensorOf(network, id));
+    return `  for (int n = 0; n < ${channels * height * width}; n++) *y++ = x${index}[n];\n`;
+  });
+  const parameters = concat.inputs.map((_, index) => `const ${type} *x${index}, `).join("");
+  return `/* ${concat.name} */\nstatic void run_${concat.output}(${parameters}${type} *y) {\n${copies.join("")}}\n`;
+}
+
+/** Bytes become codes by a table; floats by the formula. */
+export function inputFunction(network: IntegerNetwork, operation: QuantizeInput): string {
+  const output = tensorOf(network, operation.output);
+  const type = elementType(output);
+  const offset = storedOffset(output);
+  const [channels, height, width] = volume(output);
+  const id = operation.output;
+  const { low, high, zeroPoint } = output.form;
+  const quantized = `clamp_code(round_code(x * ${floatLiteral(operation.reciprocal)}, ${low - zeroPoint - 1}, ${high - zeroPoint + 1}) + ${zeroPoint}, ${low}, ${high}) + ${offset}`;
+  const { bytes } = operation;
+  const scaled =
+    bytes === undefined
+      ? "const float x = data[n];"
+      : `const float product = (float)data[n] * factor_${id}[c];\n    const float x = product + offset_${id}[c];`;
+  const tables =
+    bytes === undefined
+      ? ""
+      : constantArray("float", `factor_${id}`, Array.from(bytes.factor, floatLiteral)) +
+        constantArray("float", `offset_${id}`, Array.from(bytes.offset, floatLiteral));
+  const size = channels * height * width;
+  return `/* ${operation.name} */
+${tables}static void run_${id}(const ${bytes === undefined ? "float" : "uint8_t"} *data, ${type} *y) {
+  for (int n = 0; n < ${size}; n++) {
+    ${bytes === undefined ? "" : `const int c = n / ${size / channels};\n    `}${scaled}
+    y[n] = (${type})(${quantized});
+  }
+}
+`;
+}
+
+/** A requantization, or the float output; with `fixed`, codes are made without a float. */
+export function sumFunction(network: IntegerNetwork, operation: Requantize | Dequantize, fixed: boolean): string {
+  const output = tensorOf(network, operation.output);
+  const isFloat = operation.op === "Dequantize";
+  const id = operation.output;
+  const isFixed = fixed && !isFloat;
+  const factors = isFixed ? fixedFactors(operation, output.form) : undefined;
+  const tables: string[] = [];
+  const parameters: string[] = [];
+  const lines: string[] = [];
+  operation.terms.forEach((term, index) => {
+    const source = tensorOf(network, term.input);
+    const maker = network.operations.find((candidate) => candidate.output === term.input);
+    const isSum = maker?.op === "IntegerConv" || maker?.op === "IntegerGemm" || maker?.op === "SumPool";
+    const stored = isSum ? tensorOf(network, maker.input) : source;
+    parameters.push(`const ${elementType(stored)} *x${index}`);
+    const centred = isSum ? `acc_${term.input}(x${index}, k, i, j)` : `(int32_t)x${index}[n]${minus(centre(source))}`;
+    if (term.bias !== undefined)
+      tables.push(constantArray("int32_t", `bias_${id}_${index}`, Array.from(term.bias, String)));
+    const shifted = term.shift === 0 ? centred : `${centred} * ${2 ** term.shift}`;
+    const v = term.bias === undefined ? shifted : `${shifted} + bias_${id}_${index}[k]`;
+    const place = term.gains.length === 1 ? "0" : "k";
+    const name = `m_${id}_${index}`;
+    if (factors === undefined) {
+      tables.push(constantArray("float", name, Array.from(multipliers(term, output.form.scale), floatLiteral)));
+      lines.push(`const float p${index} = (float)(${v}) * ${name}[${place}];`);
+    } else {
+      tables.push(constantArray("int32_t", name, Array.from(factors.multipliers[index] ?? [], String)));
+      lines.push(`const int64_t p${index} = (int64_t)(${v}) * ${name}[${place}];`);
+    }
+    const type = factors === undefined ? "float" : "int64_t";
+    lines.push(`const ${type} t${index} = ${index === 0 ? "p0" : `t${index - 1} + p${index}`};`);
+  });
+  let t = `t${operation.terms.length - 1}`;
+  const type = isFloat ? "float" : elementType(output);
+  if (operation.offset !== undefined) {
+    if (factors?.offset === undefined) {
+      tables.push(constantArray("float", `o_${id}`, Array.from(operation.offset, floatLiteral)));
+      lines.push(`const float s = ${t} + o_${id}[k];`);
+    } else {
+      tables.push(
+        constantArray(
+          "int64_t",
+          `o_${id}`,
+          Array.from(factors.offset, (value) => `INT64_C(${value})`),
+        ),
+      );
+      lines.push(`const int64_t s = ${t} + o_${id}[k];`);
+    }
+    t = "s";
+  }
+  if (operation.op === "Dequantize") lines.push(`y[n] = ${t};`);
+  else {
+    const { zeroPoint, levels } = output.form;
+    if (levels !== undefined) throw new UnsupportedError(`C: "${operation.name}" has codes with gaps`);
+    const [low, high] = [operation.low - zeroPoint, operation.high - zeroPoint];
+    const rounded =
+      factors === undefined
+        ? `round_code(${t}, ${low - 1}, ${high + 1})`
+        : `shift_code(${t}, ${factors.shift}, ${low - 1}, ${high + 1})`;
+    lines.push(
+      `y[n] = (${type})(clamp_code(${rounded}${minus(-zeroPoint)}, ${operation.low}, ${operation.high})${minus(-storedOffset(output))});`,
+    );
+  }
+  return `/* ${operation.name} */
+${tables.join("")}static void run_${id}(${parameters.join(", ")}, ${type} *y) {
+  int n = 0;
+${elementLoop(output, `${lines.join("\n")}\nn++;`)}}
+`;
+}

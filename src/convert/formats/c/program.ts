@@ -1,0 +1,179 @@
+/**
+ * The integer network as one self-contained C99 file: no allocation, no library but <stdint.h>, weights packed to their bits,
+ * one static buffer whose size is known. Compile it as ISO C (`-std=c99`), so that no product and sum are fused.
+ */
+import { elementCount } from "../../../graph/types.ts";
+import { type IntegerNetwork, type IntegerOperation, inputsOf, tensorOf } from "../../integer-network.ts";
+import { type Arena, elementType, planArena, storedOffset } from "./arena.ts";
+import {
+  concatFunction,
+  inputFunction,
+  layerFunction,
+  maxPoolFunction,
+  sumFunction,
+  sumPoolFunction,
+} from "./operations.ts";
+import { packWeight } from "./text.ts";
+
+export interface CProgramOptions {
+  /** Prefix of the public names; default "network". */
+  readonly name?: string;
+  /** "float": the formula of the simulation. "fixed": integer multipliers and shifts, no float but at the output. */
+  readonly arithmetic?: "float" | "fixed";
+  /** Adds a callback after each tensor of codes, for comparisons. */
+  readonly observe?: boolean;
+}
+
+export interface CProgram {
+  readonly source: string;
+  readonly header: string;
+  /** Bytes of the buffer for codes. */
+  readonly arenaBytes: number;
+  /** Bytes of packed weights. */
+  readonly weightBytes: number;
+}
+
+export function buildCProgram(network: IntegerNetwork, options: CProgramOptions = {}): CProgram {
+  const { name = "network", arithmetic = "float", observe = false } = options;
+  const arena = planArena(network);
+  const data = network.input.dtype === "uint8" ? "uint8_t" : "float";
+  const outputs = network.outputs.map((output) => `float *${identifier(output.name)}`).join(", ");
+  const signature = `void ${name}_run(const ${data} *data, ${outputs})`;
+  const functions = network.operations.map((operation) => functionOf(network, operation, arithmetic === "fixed"));
+  const calls = network.operations.flatMap((operation) =>
+    callOf(network, operation, arena, observe ? `${name}_observe` : undefined),
+  );
+  const weightBytes = network.operations.reduce(
+    (sum, operation) =>
+      operation.op === "IntegerConv" || operation.op === "IntegerGemm"
+        ? sum + packWeight(operation.weight).bytes.length
+        : sum,
+    0,
+  );
+  const upper = name.toUpperCase();
+  const sizes = network.outputs.map(
+    (output) =>
+      `#define ${upper}_${identifier(output.name).toUpperCase()}_SIZE ${elementCount(tensorOf(network, output.tensor).shape)}`,
+  );
+  const observer = `void ${name}_observe(int tensor, const void *codes, int count, int bytes, int offset);\n`;
+  const header = `/* ${network.name}, written by subbyte. */
+#ifndef ${upper}_H
+#define ${upper}_H
+#include <stdint.h>
+#define ${upper}_INPUT_SIZE ${elementCount(network.input.sampleShape)}
+${sizes.join("\n")}
+#define ${upper}_ARENA_BYTES ${Math.max(arena.bytes, 4)}
+${signature};
+${observe ? observer : ""}#endif
+`;
+  const source = `/* ${network.name}: ${arithmetic} requantization, ${weightBytes} bytes of weights. Written by subbyte. */
+#include "${name}.h"
+${helpers(arithmetic === "fixed")}
+${functions.join("\n")}
+static int32_t arena[${Math.max(arena.bytes, 4)} / 4];
+
+${signature} {
+  uint8_t *const memory = (uint8_t *)arena;
+${calls.map((call) => `  ${call}\n`).join("")}}
+`;
+  return { source, header, arenaBytes: arena.bytes, weightBytes };
+}
+
+function identifier(name: string): string {
+  return name.replaceAll(/\W/g, "_");
+}
+
+function helpers(fixed: boolean): string {
+  const fixedOnly = `
+/* The nearest integer to t/2^shift, halves up, limited to low..high. */
+static int32_t shift_code(int64_t t, int shift, int32_t low, int32_t high) {
+  const int64_t half = INT64_C(1) << (shift - 1);
+  const int64_t sum = t + half;
+  const int64_t value = sum >= 0 ? sum >> shift : -((-sum + (half - 1) + half) >> shift);
+  return value < low ? low : value > high ? high : (int32_t)value;
+}
+`;
+  return `
+/* Weight n of b bits, low bits first. */
+static int32_t unpack(const uint8_t *weights, uint32_t n, uint32_t b) {
+  const uint32_t position = n * b;
+  const uint32_t two = weights[position >> 3] | ((uint32_t)weights[(position >> 3) + 1] << 8);
+  return (int32_t)((two >> (position & 7)) & ((1u << b) - 1u));
+}
+
+static int32_t clamp_code(int32_t code, int32_t low, int32_t high) {
+  return code < low ? low : code > high ? high : code;
+}
+
+/* The nearest integer, halves to even, of t limited to low..high (at most 2^22 from 0). */
+static int32_t round_code(float t, int32_t low, int32_t high) {
+  const float limited = t < (float)low ? (float)low : t > (float)high ? (float)high : t;
+  const volatile float moved = limited + 12582912.0f;
+  return (int32_t)(moved - 12582912.0f);
+}
+${fixed ? fixedOnly : ""}`;
+}
+
+function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed: boolean): string {
+  switch (operation.op) {
+    case "QuantizeInput":
+      return inputFunction(network, operation);
+    case "IntegerConv":
+    case "IntegerGemm":
+      return layerFunction(network, operation);
+    case "SumPool":
+      return sumPoolFunction(network, operation);
+    case "MaxPool":
+      return maxPoolFunction(network, operation);
+    case "Requantize":
+    case "Dequantize":
+      return sumFunction(network, operation, fixed);
+    case "Concat":
+      return concatFunction(network, operation);
+    case "Reshape":
+      return "";
+  }
+}
+
+/** The statements that run an operation; sums are run by what reads them. */
+function callOf(
+  network: IntegerNetwork,
+  operation: IntegerOperation,
+  arena: Arena,
+  observe: string | undefined,
+): string[] {
+  const output = tensorOf(network, operation.output);
+  const place = (id: number): string => {
+    const type = elementType(tensorOf(network, id));
+    return `(${type} *)(void *)(memory + ${arena.placements.get(id)?.offset ?? 0})`;
+  };
+  const stored = (id: number): string => {
+    const maker = network.operations.find((candidate) => candidate.output === id);
+    const isSum = maker?.op === "IntegerConv" || maker?.op === "IntegerGemm" || maker?.op === "SumPool";
+    return place(isSum ? maker.input : id);
+  };
+  const watch =
+    observe !== undefined
+      ? [
+          `${observe}(${output.id}, memory + ${arena.placements.get(output.id)?.offset ?? 0}, ${elementCount(output.shape)}, ${elementType(output) === "uint8_t" ? 1 : 4}, ${storedOffset(output)});`,
+        ]
+      : [];
+  switch (operation.op) {
+    case "QuantizeInput":
+      return [`run_${output.id}(data, ${place(output.id)});`, ...watch];
+    case "IntegerConv":
+    case "IntegerGemm":
+    case "SumPool":
+      return [];
+    case "Reshape":
+      return watch;
+    case "Dequantize": {
+      const target = network.outputs.find(({ tensor }) => tensor === output.id)?.name ?? "";
+      return [
+        `run_${output.id}(${operation.terms.map((term) => stored(term.input)).join(", ")}, ${identifier(target)});`,
+      ];
+    }
+    default:
+      return [`run_${output.id}(${[...inputsOf(operation).map(stored), place(output.id)].join(", ")});`, ...watch];
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * The integer network with QuantizeLinear and DequantizeLinear around float operators: the form that most compilers for accelerators
+ * read. BatchNormalization is folded into the weights' scales.
+ *
+ * Activations are uint8, limited to their bits by a Clip (ONNX Runtime 1.30 fuses a UINT4 activation into a QLinearConv that it then
+ * refuses, and so with INT2 weights). Weights: "clip" (QCDQ): int8, for runtimes that lack the small types; "native": INT4 or UINT4
+ * where they fit, the bias in float.
+ * A runtime may compute this form in float with the scales multiplied in, so a value on the border between two codes may
+ * fall to the other side: `verify` counts them.
+ */
+import { GraphError } from "../../errors.ts";
+import type { Graph, GraphBuilder, Value } from "../../graph/graph.ts";
+import { float32Tensor, makeTensor, packBits } from "../../graph/tensor.ts";
+import type { Shape } from "../../graph/types.ts";
+import { clip } from "../../ops/activations.ts";
+import { cast } from "../../ops/cast.ts";
+import { conv } from "../../ops/conv.ts";
+import { add, multiply } from "../../ops/elementwise.ts";
+import { builderFor } from "../../ops/operator.ts";
+import { averagePool } from "../../ops/pool.ts";
+import { dequantizeLinear, quantizeLinear } from "../../ops/quantize-linear.ts";
+import { concat, reshape } from "../../ops/shape-ops.ts";
+import { codeOutput } from "../formula-graph.ts";
+import {
+  type Dequantize,
+  type IntegerNetwork,
+  type IntegerOperation,
+  type IntegerTensor,
+  type IntegerWeight,
+  type QuantizeInput,
+  type Requantize,
+  type Term,
+  tensorOf,
+} from "../integer-network.ts";
+import { containerOf, storedType } from "./containers.ts";
+import { integerOperators } from "./integer-operators.ts";
+
+export interface QdqOptions {
+  readonly batchSize: number;
+  /** The types of the weights. */
+  readonly types: "native" | "clip";
+  /** Adds every tensor of codes as an output, as float32 numbers without a container's offset. */
+  readonly codes?: boolean;
+}
+
+/** The network as a QDQ graph. */
+export function buildQdqGraph(network: IntegerNetwork, options: QdqOptions): Graph {
+  return new QdqBuilder(network, options).build();
+}
+
+class QdqBuilder {
+  readonly #network: IntegerNetwork;
+  readonly #options: QdqOptions;
+  readonly #builder: GraphBuilder;
+  /** Real numbers: what the codes of each tensor stand for. */
+  readonly #values: Value[] = [];
+  readonly #codes = new Map<number, Value>();
+
+  constructor(network: IntegerNetwork, options: QdqOptions) {
+    this.#network = network;
+    this.#options = options;
+    this.#builder = builderFor(integerOperators, `${network.name} qdq`);
+  }
+
+  build(): Graph {
+    const { name, sampleShape, dtype } = this.#network.input;
+    const data = this.#builder.input(name, { dtype, shape: [this.#options.batchSize, ...sampleShape] });
+    for (const operation of this.#network.operations) {
+      const value = this.#make(operation, data);
+      if (value !== undefined) this.#values[operation.output] = value;
+    }
+    for (const { name, tensor } of this.#network.outputs) this.#builder.output(name, this.#value(tensor));
+    if (this.#options.codes === true) {
+      for (const [id, codes] of this.#codes) {
+        this.#builder.output(codeOutput(id, tensorOf(this.#network, id).name), codes);
+      }
+    }
+    return this.#builder.finish();
+  }
+
+  #value(id: number): Value {
+    const value = this.#values[id];
+    if (value === undefined) throw new GraphError(`tensor ${id} is read before it is made`);
+    return value;
+  }
+
+  #shape(tensor: IntegerTensor): Shape {
+    return [this.#options.batchSize, ...tensor.shape.slice(1)];
+  }
+
+  #make(operation: IntegerOperation, data: Value): Value | undefined {
+    const builder = this.#builder;
+    const tensor = tensorOf(this.#network, operation.output);
+    switch (operation.op) {
+      case "QuantizeInput":
+        return this.#quantized(this.#input(operation, data, tensor), tensor, tensor.form);
+      case "Requantize":
+        return this.#quantized(this.#sum(operation, tensor), tensor, operation);
+      case "Dequantize":
+        return this.#sum(operation, tensor);
+      case "MaxPool": {
+        const { kernel, strides, pads, dilations } = operation;
+        return builder.one("MaxPool", [this.#value(operation.input)], {
+          kernel_shape: kernel,
+          strides,
+          pads,
+          dilations,
+        });
+      }
+      case "Reshape":
+        return reshape(builder, this.#value(operation.input), this.#shape(tensor));
+      case "Concat":
+        return concat(
+          builder,
+          operation.inputs.map((id) => this.#value(id)),
+          operation.axis,
+        );
+      default:
+        return undefined;
+    }
+  }
+
+  #input(operation: QuantizeInput, data: Value, tensor: IntegerTensor): Value {
+    const builder = this.#builder;
+    const x = cast(builder, data, "float32");
+    if (operation.bytes === undefined) return x;
+    const { factor, offset } = operation.bytes;
+    return add(builder, multiply(builder, x, this.#channels(factor, tensor)), this.#channels(offset, tensor));
+  }
+
+  /** QuantizeLinear, a Clip where the type holds more codes, DequantizeLinear. Codes without such a type are only limited. */
+  #quantized(
+    x: Value,
+    { id, form, name }: IntegerTensor,
+    limits: { readonly low: number; readonly high: number },
+  ): Value {
+    const builder = this.#builder;
+    if (form.kind === "wide" || form.levels !== undefined) {
+      const real = (code: number): number => (code - form.zeroPoint) * form.scale;
+      return clip(builder, x, real(limits.low), real(limits.high));
+    }
+    const { offset } = containerOf(form, name);
+    const scale = builder.scalar(form.scale);
+    const zeroPoint = this.#byte(form.zeroPoint + offset);
+    const codes = quantizeLinear(builder, x, scale, { zeroPoint });
+    const [low, high] = [limits.low + offset, limits.high + offset];
+    const isWhole = low <= 0 && high >= 255;
+    const limited = isWhole ? codes : clip(builder, codes, this.#byte(low), this.#byte(high));
+    if (this.#options.codes === true) {
+      const numbers = cast(builder, limited, "float32");
+      this.#codes.set(id, offset === 0 ? numbers : add(builder, numbers, -offset));
+    }
+    return dequantizeLinear(builder, limited, scale, { zeroPoint });
+  }
+
+  #byte(value: number): Value {
+    return this.#builder.constant(makeTensor("uint8", [], Uint8Array.of(value)), `b${value}`);
+  }
+
+  #sum(operation: Requantize | Dequantize, output: IntegerTensor): Value {
+    const builder = this.#builder;
+    const parts = operation.terms.map((term) => this.#term(term, output));
+    const sum = parts.reduce((a, b) => add(builder, a, b));
+    if (operation.offset === undefined) return sum;
+    const offset = operation.offset.map((value) => value * output.form.scale);
+    return add(builder, sum, this.#channels(offset, output));
+  }
+
+  /** A term in real numbers. */
+  #term(term: Term, output: IntegerTensor): Value {
+    const builder = this.#builder;
+    const maker = this.#network.operations.find((operation) => operation.output === term.input);
+    if (maker?.op === "IntegerConv" || maker?.op === "IntegerGemm") {
+      // Native weights have no room for the shift: their bias is added in float, behind the layer.
+      const isNative = this.#options.types === "native";
+      const shift = isNative ? 0 : term.shift;
+      const scales = term.gains.map((gain) => gain * 2 ** (term.shift - shift));
+      const x = this.#value(maker.input);
+      const weight = this.#weight(maker.weight, scales, shift);
+      const { bias } = term;
+      const units = term.gains.map((gain) => gain * term.inputScale);
+      const stored = bias === undefined || isNative ? undefined : this.#bias(bias, units);
+      const inputs = stored === undefined ? [x, weight] : [x, weight, stored];
+      const y =
+        maker.op === "IntegerConv"
+          ? conv(builder, x, weight, stored, maker, maker.name)
+          : builder.one("Gemm", inputs, { transA: 0, transB: 1 }, { name: maker.name });
+      if (bias === undefined || !isNative) return y;
+      const reals = Float32Array.from(bias, (value, k) => value * (units[units.length === 1 ? 0 : k] ?? 0));
+      return add(builder, y, this.#channels(reals, output));
+    }
+    if (maker?.op === "SumPool") {
+      const { kernel, strides, pads } = maker;
+      const count = kernel.reduce((product, size) => product * size, 1);
+      const pooled = averagePool(builder, this.#value(maker.input), { kernel, strides, pads, countIncludePad: true });
+      return this.#scaled(
+        pooled,
+        term.gains.map((gain) => gain * count),
+        output,
+      );
+    }
+    return this.#scaled(this.#value(term.input), term.gains, output);
+  }
+
+  #scaled(x: Value, gains: Float32Array, output: IntegerTensor): Value {
+    const isOne = gains.every((gain) => Math.abs(gain - 1) < 1e-6);
+    return isOne ? x : multiply(this.#builder, x, this.#channels(gains, output));
+  }
+
+  /** Stored codes, and their DequantizeLinear. */
+  #weight(weight: IntegerWeight, scales: Float32Array, shift: number): Value {
+    const builder = this.#builder;
+    const dtype = this.#options.types === "native" ? directType(weight) : "int8";
+    const data =
+      dtype === "int8" ? Int8Array.from(weight.codes, (code) => code * 2 ** shift) : packBits(weight.codes, dtype);
+    const stored = builder.constant(makeTensor(dtype, weight.shape, data), weight.name);
+    return dequantizeLinear(builder, stored, this.#scales(scales), { axis: 0 });
+  }
+
+  /** An int32 bias in units of the accumulator. */
+  #bias(bias: Int32Array, units: Float32Array): Value {
+    const stored = this.#builder.constant(makeTensor("int32", [bias.length], bias), "bias");
+    return dequantizeLinear(this.#builder, stored, this.#scales(units), { axis: 0 });
+  }
+
+  #scales(scales: Float32Array): Value {
+    return this.#builder.constant(float32Tensor(scales.length === 1 ? [] : [scales.length], scales), "scale");
+  }
+
+  #channels(data: Float32Array, { shape }: IntegerTensor): Value {
+    const size = data.length === 1 ? [] : [data.length, ...shape.slice(2).map(() => 1)];
+    return this.#builder.constant(float32Tensor(size, data));
+  }
+}
+
+/** The type for weights that a DequantizeLinear reads directly. */
+function directType(weight: IntegerWeight): "int4" | "uint4" | "int8" {
+  const dtype = storedType(weight);
+  if (dtype === "int2" || dtype === "int4") return "int4";
+  return dtype === "int8" ? "int8" : "uint4";
+}

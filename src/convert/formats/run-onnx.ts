@@ -1,0 +1,33 @@
+/** Runs a converted ONNX graph for comparison. */
+import type { Graph } from "../../graph/graph.ts";
+import { writeOnnx } from "../../graph/onnx-write.ts";
+import { allocate, makeTensor, type Tensor } from "../../graph/tensor.ts";
+import { elementCount } from "../../graph/types.ts";
+import type { Engine } from "../../runtime/engine.ts";
+import type { IntegerNetwork, IntegerTensor } from "../integer-network.ts";
+import { byNumber, type ConvertedRunner } from "../verify.ts";
+
+/** A graph whose outputs are named as the network's, tensors of codes by codeOutput. */
+export async function onnxRunner(
+  name: string,
+  network: IntegerNetwork,
+  graph: Graph,
+  engine: Engine,
+  offsetOf: (tensor: IntegerTensor) => number,
+): Promise<ConvertedRunner> {
+  const session = await engine.createSession(writeOnnx(graph));
+  const results: Record<string, Tensor> = {};
+  for (const { name: output, value } of graph.outputs) {
+    const { dtype, shape } = value.type;
+    results[output] = makeTensor(dtype, shape, allocate(dtype, elementCount(shape)));
+  }
+  const [input] = graph.inputs;
+  return {
+    name,
+    async run(batch) {
+      await session.run({ [input?.name ?? ""]: batch }, results);
+      return byNumber(network, results, offsetOf);
+    },
+    release: () => session.release(),
+  };
+}

@@ -1,0 +1,71 @@
+/**
+ * The trained network for torch: float weights under torch's names, the integer codes and scales of what is quantized, the
+ * configuration as JSON, and a short loader. Everything in one safetensors file, which Python reads with the package of
+ * that name.
+ */
+import { type QuantizedNetwork, siteParameter } from "../../compile/quantize.ts";
+import { makeTensor, type Tensor } from "../../graph/tensor.ts";
+import { encodeSafetensors } from "../../train/safetensors.ts";
+import type { IntegerNetwork } from "../integer-network.ts";
+
+export interface StateDictFiles {
+  /** The safetensors file, in parts that lie one after another. */
+  readonly tensors: readonly Uint8Array[];
+  readonly json: string;
+  readonly loader: string;
+}
+
+/** `NAME.codes` (int8), `NAME.scale` and `NAME.zero_point` beside every quantized weight `NAME`. */
+export function buildStateDict(network: QuantizedNetwork, converted: IntegerNetwork): StateDictFiles {
+  const tensors = new Map<string, Tensor>();
+  for (const { name, value } of network.parameters) tensors.set(name, value);
+  const weights: Record<string, unknown> = {};
+  for (const operation of converted.operations) {
+    if (operation.op !== "IntegerConv" && operation.op !== "IntegerGemm") continue;
+    const { weight } = operation;
+    const fits = weight.low >= -128 && weight.high <= 127;
+    const codes = fits ? Int8Array.from(weight.codes) : weight.codes;
+    tensors.set(`${weight.name}.codes`, makeTensor(fits ? "int8" : "int32", weight.shape, codes));
+    tensors.set(`${weight.name}.scale`, makeTensor("float32", [weight.scales.length], weight.scales));
+    weights[weight.name] = { low: weight.low, high: weight.high, levels: weight.levels.length };
+  }
+  const activations = network.sites.flatMap(({ name, kind, layer, spec }) =>
+    kind === "weight" ? [] : [{ name, layer, ...spec, scale: siteParameter(name, "scale") }],
+  );
+  const description = { schemaVersion: 1, network: converted.name, weights, activations };
+  return {
+    tensors: encodeSafetensors({ tensors, metadata: { format: "pt", producer: "subbyte" } }),
+    json: `${JSON.stringify(description, undefined, 2)}\n`,
+    loader,
+  };
+}
+
+const loader = `"""Loads a state dict written by subbyte: pip install torch safetensors."""
+
+import json
+import sys
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+
+def load(folder):
+    """The float weights by torch's names, and the weights as their quantizers have rounded them."""
+    folder = Path(folder)
+    tensors = load_file(folder / "state_dict.safetensors")
+    config = json.loads((folder / "quantization.json").read_text())
+    state = {name: value for name, value in tensors.items() if not name.endswith((".codes", ".scale"))
+             and ".quantizer." not in name}
+    quantized = dict(state)
+    for name in config["weights"]:
+        codes, scale = tensors[name + ".codes"].float(), tensors[name + ".scale"]
+        quantized[name] = codes * scale.reshape(-1, *[1] * (codes.dim() - 1))
+    return state, quantized, config
+
+
+if __name__ == "__main__":
+    float_state, quantized_state, _ = load(sys.argv[1] if len(sys.argv) > 1 else ".")
+    for name, value in quantized_state.items():
+        print(name, tuple(value.shape), "levels:", value.unique().numel())
+    # model.load_state_dict(quantized_state, strict=False)
+`;

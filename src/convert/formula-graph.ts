@@ -1,0 +1,217 @@
+/**
+ * The integer network as a float32 graph: sums of products of small integers, exact below 2²⁴, and the one formula of
+ * docs/integer.md. The exact evaluation and the QONNX file are this graph in two styles.
+ */
+import { GraphError } from "../errors.ts";
+import type { Graph, GraphBuilder, Value } from "../graph/graph.ts";
+import { float32Tensor, type Tensor } from "../graph/tensor.ts";
+import type { Shape } from "../graph/types.ts";
+import { clip } from "../ops/activations.ts";
+import { cast } from "../ops/cast.ts";
+import { conv } from "../ops/conv.ts";
+import { add, multiply, subtract } from "../ops/elementwise.ts";
+import { maxPool } from "../ops/pool.ts";
+import { concat, reshape, slice } from "../ops/shape-ops.ts";
+import { lookUpLevel } from "../quantizers/levels.ts";
+import {
+  type Dequantize,
+  type IntegerConv,
+  type IntegerGemm,
+  type IntegerNetwork,
+  type IntegerOperation,
+  type IntegerTensor,
+  type IntegerWeight,
+  multipliers,
+  type Requantize,
+  type TensorForm,
+  tensorOf,
+} from "./integer-network.ts";
+import { layerParts } from "./widening.ts";
+
+export interface FormulaConfig {
+  readonly batchSize: number;
+  /** Adds every tensor of codes as an output, under its name. */
+  readonly codes?: boolean;
+}
+
+/** Lowest and highest code of a requantization. */
+export type CodeLimits = Pick<TensorForm, "low" | "high">;
+
+/** What differs between the forms of the graph. */
+export interface FormulaStyle {
+  /** How a tensor of numbers enters: as a constant, or as an input. */
+  parameter(builder: GraphBuilder, name: string, tensor: Tensor): Value;
+  /** What is done to a weight's codes before a layer reads them. */
+  weight?(builder: GraphBuilder, codes: Value, weight: IntegerWeight): Value;
+  /** clamp(round(t) + z). */
+  round(builder: GraphBuilder, t: Value, form: TensorForm, limits: CodeLimits): Value;
+}
+
+/** The graph; its outputs are the network's, as float32. */
+export function buildFormulaGraph(
+  network: IntegerNetwork,
+  config: FormulaConfig,
+  builder: GraphBuilder,
+  style: FormulaStyle,
+): { readonly graph: Graph; readonly dataInput: Value } {
+  return new FormulaBuilder(network, config, builder, style).build();
+}
+
+class FormulaBuilder {
+  readonly #network: IntegerNetwork;
+  readonly #config: FormulaConfig;
+  readonly #style: FormulaStyle;
+  readonly #builder: GraphBuilder;
+  readonly #values: Value[] = [];
+
+  constructor(network: IntegerNetwork, config: FormulaConfig, builder: GraphBuilder, style: FormulaStyle) {
+    this.#network = network;
+    this.#config = config;
+    this.#style = style;
+    this.#builder = builder;
+  }
+
+  build(): { readonly graph: Graph; readonly dataInput: Value } {
+    const { name, sampleShape, dtype } = this.#network.input;
+    const dataInput = this.#builder.input(name, { dtype, shape: [this.#config.batchSize, ...sampleShape] });
+    for (const operation of this.#network.operations) {
+      this.#values[operation.output] = this.#make(operation, dataInput);
+    }
+    for (const { name, tensor } of this.#network.outputs) this.#builder.output(name, this.#value(tensor));
+    if (this.#config.codes === true) {
+      const outputs = new Set(this.#network.outputs.map((output) => output.tensor));
+      for (const { id, name, form } of this.#network.tensors) {
+        const isCodes = form.kind === "codes" || form.kind === "wide";
+        if (isCodes && !outputs.has(id)) this.#builder.output(codeOutput(id, name), this.#value(id));
+      }
+    }
+    return { graph: this.#builder.finish(), dataInput };
+  }
+
+  #value(id: number): Value {
+    const value = this.#values[id];
+    if (value === undefined) throw new GraphError(`tensor ${id} is read before it is made`);
+    return value;
+  }
+
+  #parameter(name: string, shape: Shape, data: ArrayLike<number>): Value {
+    return this.#style.parameter(this.#builder, name, float32Tensor(shape, data));
+  }
+
+  /** One number for each channel of a tensor of this rank; a single one is a scalar. */
+  #channels(name: string, data: Float32Array | Int32Array, rank: number): Value {
+    if (data.length === 1) return this.#parameter(name, [], data);
+    return this.#parameter(name, [data.length, ...Array.from({ length: rank - 2 }, () => 1)], data);
+  }
+
+  /** Codes minus their zero point. */
+  #centred(id: number): Value {
+    const { zeroPoint } = tensorOf(this.#network, id).form;
+    return zeroPoint === 0 ? this.#value(id) : subtract(this.#builder, this.#value(id), zeroPoint);
+  }
+
+  #make(operation: IntegerOperation, data: Value): Value {
+    const builder = this.#builder;
+    const output = tensorOf(this.#network, operation.output);
+    const shape = [this.#config.batchSize, ...output.shape.slice(1)];
+    switch (operation.op) {
+      case "QuantizeInput": {
+        const { bytes, name } = operation;
+        const rank = shape.length;
+        let x = cast(builder, data, "float32");
+        if (bytes !== undefined) {
+          x = multiply(builder, x, this.#channels(`${name}/factor`, bytes.factor, rank));
+          x = add(builder, x, this.#channels(`${name}/offset`, bytes.offset, rank));
+        }
+        return this.#round(multiply(builder, x, operation.reciprocal), output, output.form);
+      }
+      case "Requantize":
+        return this.#round(this.#sum(operation, output), output, operation);
+      case "Dequantize":
+        return this.#sum(operation, output);
+      case "IntegerConv":
+      case "IntegerGemm":
+        return this.#layer(operation, shape);
+      case "MaxPool": {
+        const { kernel, strides, pads, dilations } = operation;
+        if (dilations.some((dilation) => dilation !== 1)) {
+          return builder.one("MaxPool", [this.#value(operation.input)], {
+            kernel_shape: kernel,
+            strides,
+            pads,
+            dilations,
+          });
+        }
+        return maxPool(builder, this.#value(operation.input), { kernel, strides, pads });
+      }
+      case "SumPool": {
+        const [, channels = 1] = output.shape;
+        const ones = Array.from({ length: channels * operation.kernel.reduce((a, b) => a * b, 1) }, () => 1);
+        const kernel = this.#parameter(`${operation.name}/ones ${output.id}`, [channels, 1, ...operation.kernel], ones);
+        return conv(builder, this.#centred(operation.input), kernel, undefined, { ...operation, group: channels });
+      }
+      case "Reshape":
+        return reshape(builder, this.#value(operation.input), shape);
+      case "Concat":
+        return concat(
+          builder,
+          operation.inputs.map((id) => this.#value(id)),
+          operation.axis,
+        );
+    }
+  }
+
+  /** clamp(round(t) + z), as codes. */
+  #round(t: Value, { form }: IntegerTensor, limits: CodeLimits): Value {
+    const builder = this.#builder;
+    if (form.levels !== undefined) {
+      const level = lookUpLevel(builder, t, 1, { levels: form.levels, ties: "down" });
+      return clip(builder, level, limits.low, limits.high);
+    }
+    return this.#style.round(builder, t, form, limits);
+  }
+
+  #sum(operation: Requantize | Dequantize, output: IntegerTensor): Value {
+    const builder = this.#builder;
+    const rank = output.shape.length;
+    const named = (what: string): string => `${operation.name}/${what} ${output.id}`;
+    const parts = operation.terms.map((term, index) => {
+      let v = this.#centred(term.input);
+      if (term.shift > 0) v = multiply(builder, v, 2 ** term.shift);
+      if (term.bias !== undefined) v = add(builder, v, this.#channels(named(`bias${index}`), term.bias, rank));
+      const factors = multipliers(term, output.form.scale);
+      return multiply(builder, v, this.#channels(named(`multiplier${index}`), factors, rank));
+    });
+    let t = parts.reduce((sum, part) => add(builder, sum, part));
+    if (operation.offset !== undefined) t = add(builder, t, this.#channels(named("offset"), operation.offset, rank));
+    return t;
+  }
+
+  /** Sums of products, in as many parts as keep each exact; the parts are added in float64. */
+  #layer(operation: IntegerConv | IntegerGemm, shape: Shape): Value {
+    const builder = this.#builder;
+    const input = tensorOf(this.#network, operation.input);
+    const x = this.#centred(operation.input);
+    const isConv = operation.op === "IntegerConv";
+    const image = isConv ? x : reshape(builder, x, [...x.type.shape, 1, 1]);
+    const parts = layerParts(operation, input.form).map(({ first, count, weight }) => {
+      const part =
+        count === image.type.shape[1]
+          ? image
+          : slice(builder, image, { axes: [1], starts: [first], ends: [first + count] });
+      const name = `${operation.name}/codes ${operation.output}.${first}`;
+      const codes = this.#parameter(name, isConv ? weight.shape : [...weight.shape, 1, 1], weight.codes);
+      const kernel = this.#style.weight?.(builder, codes, weight) ?? codes;
+      return conv(builder, part, kernel, undefined, isConv ? operation : {});
+    });
+    const [single] = parts;
+    if (single !== undefined && parts.length === 1) return reshape(builder, single, shape);
+    const sum = parts.map((part) => cast(builder, part, "float64")).reduce((a, b) => add(builder, a, b));
+    return reshape(builder, cast(builder, sum, "float32"), shape);
+  }
+}
+
+/** The name under which a tensor of codes leaves a graph; numbers keep equal names apart. */
+export function codeOutput(id: number, name: string): string {
+  return `${name} #${id}`;
+}

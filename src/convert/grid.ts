@@ -1,0 +1,119 @@
+/** The integers that a network's quantizers stand for: the form of an activation's codes, and the codes of weights. */
+import type { QuantizerSite } from "../compile/quantize.ts";
+import { GraphError, UnsupportedError } from "../errors.ts";
+import type { Tensor } from "../graph/tensor.ts";
+import { quantizerNamed } from "../quantizers/index.ts";
+import { type CodedTensor, gridOf, type IntegerGrid, toCodes } from "../quantizers/integers.ts";
+import type { IntegerWeight, TensorForm } from "./integer-network.ts";
+
+/** The parameters of a site's quantizer by their own names. */
+function parametersOf(site: QuantizerSite, values: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  const prefix = `${site.name}.`;
+  const own = [...values].filter(([name]) => name.startsWith(prefix) && !name.startsWith(`${prefix}observer.`));
+  return new Map(own.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
+}
+
+function refuse(site: QuantizerSite, message: string, remedy: string): UnsupportedError {
+  return new UnsupportedError(message, { where: `quantizer "${site.name}"`, remedy });
+}
+
+/**
+ * Refuses grids that are not multiples of a positive scale. A scale that is measured on the weights is 0 where all of a
+ * channel's are: that channel is 0, which is nothing wrong.
+ */
+function checkGrid(site: QuantizerSite, grid: IntegerGrid, isMeasured: boolean): void {
+  for (const [index, { scale, offset, zeroPoint }] of grid.units.entries()) {
+    if (isMeasured && scale === 0) continue;
+    if (!(scale > 0) || !Number.isFinite(scale) || !Number.isFinite(Math.fround(1 / scale))) {
+      throw refuse(
+        site,
+        `its scale ${index} is ${scale}`,
+        "A scale must be positive and finite: train or calibrate the network before converting it.",
+      );
+    }
+    if (offset !== 0 || !Number.isInteger(zeroPoint)) {
+      throw refuse(
+        site,
+        offset !== 0 ? `its grid has the offset ${offset}, so that no code is 0` : `its zero point is ${zeroPoint}`,
+        "What it quantizes would stay in float. Use a quantizer whose levels are multiples of its scale.",
+      );
+    }
+  }
+}
+
+function checkForm(site: QuantizerSite): void {
+  const { spec } = site;
+  if (quantizerNamed(spec.quantizer).integers === undefined) {
+    throw refuse(
+      site,
+      `the quantizer "${spec.quantizer}" has no integer form`,
+      "What it quantizes would stay in float. Use a quantizer with an integer grid for this tensor.",
+    );
+  }
+  if (spec.groupSize !== undefined) {
+    throw refuse(
+      site,
+      "scales for groups have no integer form here",
+      "A layer sums over groups with different scales: quantize this tensor per channel or per tensor.",
+    );
+  }
+}
+
+/** The form of an activation's codes. @throws UnsupportedError when it has scales per channel, which a sum over channels cannot use. */
+export function activationForm(site: QuantizerSite, values: ReadonlyMap<string, Tensor>): TensorForm {
+  checkForm(site);
+  if (site.spec.channelAxis !== undefined) {
+    throw refuse(
+      site,
+      "it has a scale for each channel",
+      "A layer sums over its input's channels, so an activation needs one scale: quantize it per tensor.",
+    );
+  }
+  const grid = gridOf(site.spec, parametersOf(site, values));
+  const [unit] = grid?.units ?? [];
+  if (grid === undefined || unit === undefined) {
+    throw refuse(site, "its scale depends on the values", "Use a quantizer that keeps its scale for this activation.");
+  }
+  checkGrid(site, grid, false);
+  const { codes } = grid;
+  const [low = 0, high = 0] = [codes[0], codes.at(-1)];
+  return {
+    kind: "codes",
+    low,
+    high,
+    scale: unit.scale,
+    zeroPoint: unit.zeroPoint,
+    ...(codes.length === high - low + 1 ? {} : { levels: codes }),
+  };
+}
+
+/** The centred codes of a weight. */
+export function integerWeight(site: QuantizerSite, tensor: Tensor, values: ReadonlyMap<string, Tensor>): IntegerWeight {
+  checkForm(site);
+  const parameters = parametersOf(site, values);
+  const coded: CodedTensor = toCodes(site.spec, tensor, parameters);
+  checkGrid(site, coded.grid, gridOf(site.spec, parameters) === undefined);
+  const { units, codes: levels } = coded.grid;
+  const axis = site.spec.channelAxis ?? 0;
+  const inner = tensor.shape.slice(axis + 1).reduce((product, size) => product * size, 1);
+  const zeroPoints = units.map((unit) => unit.zeroPoint);
+  const zeroPointOf = (element: number): number => zeroPoints[Math.floor(element / inner) % zeroPoints.length] ?? 0;
+  const centred = coded.codes.map(
+    (code, i) => code - (zeroPoints.length === 1 ? (zeroPoints[0] ?? 0) : zeroPointOf(i)),
+  );
+  const first = zeroPoints[0] ?? 0;
+  const isShared = zeroPoints.every((zeroPoint) => zeroPoint === first);
+  const [lowest, highest] = [levels[0], levels.at(-1)];
+  if (lowest === undefined || highest === undefined) throw new GraphError(`quantizer "${site.name}" has no codes`);
+  const low = lowest - Math.max(...zeroPoints);
+  const high = highest - Math.min(...zeroPoints);
+  return {
+    name: site.name.replace(/\.quantizer$/, ""),
+    shape: tensor.shape,
+    codes: centred,
+    low,
+    high,
+    levels: isShared ? levels.map((level) => level - first) : Array.from({ length: high - low + 1 }, (_, i) => low + i),
+    scales: Float32Array.from(units, (unit) => unit.scale),
+  };
+}

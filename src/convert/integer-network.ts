@@ -1,0 +1,204 @@
+/**
+ * The integer network: the result of a conversion, as data. docs/integer.md defines what each operation computes.
+ *
+ * Tensors are numbered by their place in the list and have one maker. Shapes are for a batch of one; every operation
+ * leaves the batch alone.
+ */
+import { GraphError } from "../errors.ts";
+import type { Shape } from "../graph/types.ts";
+
+/** Which integers a tensor holds, and what they stand for. */
+export interface TensorForm {
+  /**
+   * "codes": the codes of a quantizer, (q − zeroPoint)·scale. "wide": int32 codes that the conversion chose.
+   * "accumulator": sums of products, without a scale of their own. "float": real numbers, the network's outputs only.
+   */
+  readonly kind: "codes" | "wide" | "accumulator" | "float";
+  /** Bounds that every element keeps (of codes: their quantizer's range); for floats they are infinite. */
+  readonly low: number;
+  readonly high: number;
+  /** Codes only; 1 otherwise. A float32. */
+  readonly scale: number;
+  /** Codes only; 0 otherwise. */
+  readonly zeroPoint: number;
+  /** The codes that there are, ascending, where they are not all integers of the range (additive powers of two). */
+  readonly levels?: readonly number[];
+}
+
+export interface IntegerTensor {
+  readonly id: number;
+  /** The quantizer site, or the node whose result it is. */
+  readonly name: string;
+  readonly shape: Shape;
+  readonly form: TensorForm;
+}
+
+/** Integer weights: centred codes, so that they stand for code·scale. */
+export interface IntegerWeight {
+  readonly name: string;
+  /** [K, C/group, ...kernel], or [K, C] for a fully connected layer. */
+  readonly shape: Shape;
+  readonly codes: Int32Array;
+  /** Bounds of the codes' grid, not only of those that occur. */
+  readonly low: number;
+  readonly high: number;
+  /** Every code of the grid, ascending; as many as the bits that were asked for allow. */
+  readonly levels: readonly number[];
+  /** Real value of one code: one, or one for each output channel. */
+  readonly scales: Float32Array;
+}
+
+export interface WindowGeometry {
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  /** Begin of each spatial axis, then end of each. */
+  readonly pads: readonly number[];
+}
+
+interface Operation {
+  readonly name: string;
+  readonly output: number;
+}
+
+/** Data → codes. */
+export interface QuantizeInput extends Operation {
+  readonly op: "QuantizeInput";
+  /** f32(1/scale). */
+  readonly reciprocal: number;
+  /** Bytes only: x = f32(f32(byte·factor) + offset), one of each for each channel. Absent: the data are float32. */
+  readonly bytes?: { readonly factor: Float32Array; readonly offset: Float32Array };
+}
+
+/** acc = Σ (q − z)·w over a window; z is the zero point of the input's form. */
+export interface IntegerConv extends Operation, WindowGeometry {
+  readonly op: "IntegerConv";
+  readonly input: number;
+  readonly weight: IntegerWeight;
+  readonly group: number;
+}
+
+/** acc[n, k] = Σ_c (q[n, c] − z)·w[k, c]. */
+export interface IntegerGemm extends Operation {
+  readonly op: "IntegerGemm";
+  readonly input: number;
+  readonly weight: IntegerWeight;
+}
+
+/** acc = Σ (q − z) over a window, padding adding nothing. */
+export interface SumPool extends Operation, WindowGeometry {
+  readonly op: "SumPool";
+  readonly input: number;
+}
+
+/** The largest code of each window; padding is never the largest. */
+export interface MaxPool extends Operation, WindowGeometry {
+  readonly op: "MaxPool";
+  readonly input: number;
+}
+
+/** A summand of a requantization: f32(((tensor − z) << shift) + bias[k]) · m[k]. */
+export interface Term {
+  readonly input: number;
+  readonly shift: number;
+  /** One for each channel. */
+  readonly bias?: Int32Array;
+  /** s_in: the scale of the layer's input, or of the codes themselves. A float32. */
+  readonly inputScale: number;
+  /** g: one, or one for each channel. For a layer: its weights' scales with everything folded into them. */
+  readonly gains: Float32Array;
+}
+
+/** A sum of terms, channels being axis 1; `offset`, one for each channel in units of the output's step, comes last. */
+interface SumOfTerms extends Operation {
+  readonly terms: readonly Term[];
+  readonly offset?: Float32Array;
+}
+
+/** Integers → codes: the one formula of docs/integer.md. */
+export interface Requantize extends SumOfTerms {
+  readonly op: "Requantize";
+  /** Limits of the codes: the quantizer's range, or a part of it where a ReLU or a clip precedes. */
+  readonly low: number;
+  readonly high: number;
+}
+
+/** The same sum with a step of 1 and no rounding: the network's float output. */
+export interface Dequantize extends SumOfTerms {
+  readonly op: "Dequantize";
+}
+
+/** Another shape, the elements in the same order. */
+export interface Reshape extends Operation {
+  readonly op: "Reshape";
+  readonly input: number;
+}
+
+export interface Concat extends Operation {
+  readonly op: "Concat";
+  readonly inputs: readonly number[];
+  readonly axis: number;
+}
+
+export type IntegerOperation =
+  | QuantizeInput
+  | IntegerConv
+  | IntegerGemm
+  | SumPool
+  | MaxPool
+  | Requantize
+  | Dequantize
+  | Reshape
+  | Concat;
+
+/** Something that the conversion decided and that a reader of the report should know. */
+export interface ConversionNote {
+  readonly kind: "wide codes" | "widened simulation" | "constant channels";
+  readonly where: string;
+  readonly message: string;
+}
+
+export interface IntegerNetwork {
+  readonly name: string;
+  /** The data input: its name in the float network, and the shape of one sample. */
+  readonly input: { readonly name: string; readonly sampleShape: Shape; readonly dtype: "uint8" | "float32" };
+  readonly tensors: readonly IntegerTensor[];
+  /** In an order in which every tensor is made before it is used. */
+  readonly operations: readonly IntegerOperation[];
+  readonly outputs: readonly { readonly name: string; readonly tensor: number }[];
+  readonly notes: readonly ConversionNote[];
+}
+
+/** The tensor of this number. @throws GraphError when there is none. */
+export function tensorOf(network: Pick<IntegerNetwork, "name" | "tensors">, id: number): IntegerTensor {
+  const tensor = network.tensors[id];
+  if (tensor === undefined)
+    throw new GraphError(`there is no tensor ${id}`, { where: `integer network "${network.name}"` });
+  return tensor;
+}
+
+/** The tensors that an operation reads. */
+export function inputsOf(operation: IntegerOperation): readonly number[] {
+  switch (operation.op) {
+    case "QuantizeInput":
+      return [];
+    case "Requantize":
+    case "Dequantize":
+      return operation.terms.map((term) => term.input);
+    case "Concat":
+      return operation.inputs;
+    default:
+      return [operation.input];
+  }
+}
+
+/** m[k] = f32(f32(s_in·g[k]) / s_out): the factors of a term. */
+export function multipliers(term: Pick<Term, "inputScale" | "gains">, outputScale: number): Float32Array {
+  return term.gains.map((gain) => Math.fround(Math.fround(term.inputScale * gain) / outputScale));
+}
+
+/** Bits that hold every integer of a range, in two's complement where the lowest is negative. */
+export function bitsFor({ low, high }: { readonly low: number; readonly high: number }): number {
+  const forHigh = Math.ceil(Math.log2(Math.max(high, 0) + 1));
+  return low >= 0 ? Math.max(1, forHigh) : 1 + Math.max(Math.ceil(Math.log2(-low)), forHigh);
+}

@@ -1,0 +1,32 @@
+/** The fixed-point variant of the requantization, in whole numbers of any size. */
+import { fixedFactors } from "../fixed-point.ts";
+import type { IntegerTensor, Requantize } from "../integer-network.ts";
+import { limit } from "./numbers.ts";
+
+/** code = clamp(((Σ v·M + O + 2^(r−1)) >> r) + z): halves are rounded up. */
+export function interpretFixed(
+  operation: Requantize,
+  inputs: readonly { readonly data: Float64Array; readonly tensor: IntegerTensor }[],
+  output: IntegerTensor,
+): Float64Array {
+  const factors = fixedFactors(operation, output.form);
+  const half = 2n ** BigInt(factors.shift - 1);
+  const [, channels = 1] = output.shape;
+  const count = output.shape.reduce((product, size) => product * size, 1);
+  const perChannel = count / channels;
+  const { low, high } = operation;
+  return Float64Array.from({ length: count }, (_, i) => {
+    const k = Math.floor(i / perChannel);
+    let t = factors.offset?.[k] ?? 0n;
+    operation.terms.forEach((term, index) => {
+      const source = inputs[index];
+      if (source === undefined) throw new RangeError(`${operation.name}: term ${index} has no input`);
+      const centred = (source.data[i] ?? 0) - source.tensor.form.zeroPoint;
+      const v = centred * 2 ** term.shift + (term.bias?.[k] ?? 0);
+      const multiplier = factors.multipliers[index]?.[term.gains.length === 1 ? 0 : k] ?? 0;
+      t += BigInt(v) * BigInt(multiplier);
+    });
+    // An arithmetic shift of a bigint rounds down, also below zero.
+    return limit(Number((t + half) >> BigInt(factors.shift)) + output.form.zeroPoint, low, high);
+  });
+}

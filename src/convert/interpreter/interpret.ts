@@ -1,0 +1,76 @@
+/**
+ * The reference interpreter: runs an integer network on one sample, operation by operation, in plain numbers.
+ *
+ * It is slow and clear, because it is the judge: what the simulation and the converted files compute must be what this
+ * computes. It is written from docs/integer.md and shares nothing with them but the network's data types.
+ */
+import { type IntegerNetwork, type IntegerOperation, type IntegerTensor, tensorOf } from "../integer-network.ts";
+import { interpretFixed } from "./fixed.ts";
+import { interpretConv, interpretGemm } from "./layers.ts";
+import { interpretInput, interpretRequantize, interpretSum } from "./requantize.ts";
+import { interpretConcat, interpretPool } from "./windows.ts";
+
+export interface InterpretOptions {
+  /** Which of the two formulas makes codes; default "float", that of the simulation. */
+  readonly arithmetic?: "float" | "fixed";
+}
+
+/** Every tensor of the network for one sample, in the network's order. */
+export function interpret(
+  network: IntegerNetwork,
+  sample: ArrayLike<number>,
+  { arithmetic = "float" }: InterpretOptions = {},
+): Float64Array[] {
+  const results: Float64Array[] = [];
+  for (const operation of network.operations) {
+    const output = tensorOf(network, operation.output);
+    const read = (id: number) => {
+      const data = results[id];
+      if (data === undefined) throw new RangeError(`${operation.name} reads tensor ${id} before it is made`);
+      return { data, tensor: tensorOf(network, id) };
+    };
+    results[operation.output] = run(operation, sample, read, output, arithmetic);
+  }
+  return results;
+}
+
+function run(
+  operation: IntegerOperation,
+  sample: ArrayLike<number>,
+  read: (id: number) => { readonly data: Float64Array; readonly tensor: IntegerTensor },
+  output: IntegerTensor,
+  arithmetic: "float" | "fixed",
+): Float64Array {
+  switch (operation.op) {
+    case "QuantizeInput":
+      return interpretInput(operation, sample, output);
+    case "Requantize":
+      return (arithmetic === "fixed" ? interpretFixed : interpretRequantize)(
+        operation,
+        operation.terms.map((term) => read(term.input)),
+        output,
+      );
+    case "Dequantize":
+      return interpretSum(
+        operation,
+        operation.terms.map((term) => read(term.input)),
+        output,
+      );
+    case "Concat":
+      return interpretConcat(operation, operation.inputs.map(read), output);
+    case "Reshape":
+      return read(operation.input).data;
+    case "IntegerGemm": {
+      const { data, tensor } = read(operation.input);
+      return interpretGemm(operation, data, tensor);
+    }
+    case "IntegerConv": {
+      const { data, tensor } = read(operation.input);
+      return interpretConv(operation, data, tensor, output);
+    }
+    default: {
+      const { data, tensor } = read(operation.input);
+      return interpretPool(operation, data, tensor, output);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/** The one formula by which integers become codes, and the data's way in; every float operation is rounded to float32. */
+import type { Dequantize, IntegerTensor, QuantizeInput, Requantize } from "../integer-network.ts";
+import { int32, limit, nearestEven } from "./numbers.ts";
+
+const f32 = Math.fround;
+
+/** q = clamp(rhe(f32(x·r)) + z), x being f32(f32(byte·factor) + offset) where the data are bytes. */
+export function interpretInput(operation: QuantizeInput, data: ArrayLike<number>, output: IntegerTensor): Float64Array {
+  const { low, high, zeroPoint } = output.form;
+  const [, channels = 1] = output.shape;
+  const perChannel = data.length / channels;
+  return Float64Array.from(data, (value, i) => {
+    const c = Math.floor(i / perChannel);
+    const { bytes } = operation;
+    const x = bytes === undefined ? f32(value) : f32(f32(value * (bytes.factor[c] ?? 0)) + (bytes.offset[c] ?? 0));
+    return limit(nearest(f32(x * operation.reciprocal), output) + zeroPoint, low, high);
+  });
+}
+
+/** The nearest integer; where a grid has gaps, the nearest of its levels, the lower one of two. */
+function nearest(t: number, output: IntegerTensor): number {
+  const { levels } = output.form;
+  if (levels === undefined) return nearestEven(t);
+  let best = levels[0] ?? 0;
+  for (const level of levels) if (Math.abs(level - t) < Math.abs(best - t)) best = level;
+  return best;
+}
+
+/** The sum of an operation's terms for every element: in float, before any rounding to an integer. */
+export function interpretSum(
+  operation: Requantize | Dequantize,
+  inputs: readonly { readonly data: Float64Array; readonly tensor: IntegerTensor }[],
+  output: IntegerTensor,
+): Float64Array {
+  const [, channels = 1] = output.shape;
+  const count = output.shape.reduce((product, size) => product * size, 1);
+  const perChannel = count / channels;
+  const result = new Float64Array(count);
+  for (let i = 0; i < count; i++) {
+    const k = Math.floor(i / perChannel);
+    let t = 0;
+    operation.terms.forEach((term, index) => {
+      const source = inputs[index];
+      if (source === undefined) throw new RangeError(`${operation.name}: term ${index} has no input`);
+      const centred = (source.data[i] ?? 0) - source.tensor.form.zeroPoint;
+      const v = int32(centred * 2 ** term.shift + (term.bias?.[k] ?? 0), operation.name);
+      const gain = term.gains[term.gains.length === 1 ? 0 : k] ?? 0;
+      const m = f32(f32(term.inputScale * gain) / output.form.scale);
+      const product = f32(f32(v) * m);
+      t = index === 0 ? product : f32(t + product);
+    });
+    result[i] = operation.offset === undefined ? t : f32(t + (operation.offset[k] ?? 0));
+  }
+  return result;
+}
+
+export function interpretRequantize(
+  operation: Requantize,
+  inputs: readonly { readonly data: Float64Array; readonly tensor: IntegerTensor }[],
+  output: IntegerTensor,
+): Float64Array {
+  const { low, high } = operation;
+  const { zeroPoint } = output.form;
+  return interpretSum(operation, inputs, output).map((t) => limit(nearest(t, output) + zeroPoint, low, high));
+}

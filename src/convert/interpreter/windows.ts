@@ -1,0 +1,58 @@
+/** Pooling and concatenation in plain integers. */
+import type { Concat, IntegerTensor, MaxPool, SumPool } from "../integer-network.ts";
+import { int32 } from "./numbers.ts";
+
+/** The largest code, or the sum of centred codes, of each window. */
+export function interpretPool(
+  pool: MaxPool | SumPool,
+  x: Float64Array,
+  input: IntegerTensor,
+  output: IntegerTensor,
+): Float64Array {
+  const [, channels = 0, height = 0, width = 0] = input.shape;
+  const [, , outHeight = 0, outWidth = 0] = output.shape;
+  const [kernelHeight = 0, kernelWidth = 0] = pool.kernel;
+  const [strideY = 1, strideX = 1] = pool.strides;
+  const [dilationY = 1, dilationX = 1] = pool.dilations;
+  const [padTop = 0, padLeft = 0] = pool.pads;
+  const result = new Float64Array(channels * outHeight * outWidth);
+  let position = 0;
+  for (let c = 0; c < channels; c++) {
+    for (let i = 0; i < outHeight; i++) {
+      for (let j = 0; j < outWidth; j++) {
+        let sum = 0;
+        let largest = Number.NEGATIVE_INFINITY;
+        for (let a = 0; a < kernelHeight; a++) {
+          for (let b = 0; b < kernelWidth; b++) {
+            const y = i * strideY - padTop + a * dilationY;
+            const z = j * strideX - padLeft + b * dilationX;
+            if (y < 0 || y >= height || z < 0 || z >= width) continue;
+            const code = x[(c * height + y) * width + z] ?? 0;
+            largest = Math.max(largest, code);
+            sum = int32(sum + code - input.form.zeroPoint, pool.name);
+          }
+        }
+        result[position++] = pool.op === "MaxPool" ? largest : sum;
+      }
+    }
+  }
+  return result;
+}
+
+/** The inputs one after another along an axis. */
+export function interpretConcat(
+  concat: Concat,
+  xs: readonly { readonly data: Float64Array; readonly tensor: IntegerTensor }[],
+  output: IntegerTensor,
+): Float64Array {
+  const outer = output.shape.slice(0, concat.axis).reduce((product, size) => product * size, 1);
+  const result = new Float64Array(output.shape.reduce((product, size) => product * size, 1));
+  let position = 0;
+  for (let o = 0; o < outer; o++) {
+    for (const { data } of xs) {
+      const part = data.length / outer;
+      for (let i = 0; i < part; i++) result[position++] = data[o * part + i] ?? 0;
+    }
+  }
+  return result;
+}

@@ -1,0 +1,67 @@
+/** Range analysis: how large the sums of a layer can become, from its weights' codes and its input's range. */
+import type { IntegerWeight, TensorForm } from "./integer-network.ts";
+
+/** Float32 holds every integer up to here, so sums that stay below are exact in any order. */
+export const floatBound = 2 ** 24;
+/** An int32 accumulator must stay below. */
+export const accumulatorBound = 2 ** 31;
+
+/** For each output channel, the least and greatest sum, and the greatest sum of absolute values. */
+export interface ChannelBounds {
+  readonly low: Float64Array;
+  readonly high: Float64Array;
+  readonly magnitude: Float64Array;
+}
+
+/** The centred range of a form, with the 0 of padding. */
+export function centred({ low, high, zeroPoint }: TensorForm): { readonly low: number; readonly high: number } {
+  return { low: Math.min(low - zeroPoint, 0), high: Math.max(high - zeroPoint, 0) };
+}
+
+export function layerBounds(weight: IntegerWeight, input: TensorForm): ChannelBounds {
+  const channels = weight.shape[0] ?? 0;
+  const row = channels === 0 ? 0 : weight.codes.length / channels;
+  const range = centred(input);
+  const largest = Math.max(-range.low, range.high);
+  const bounds = emptyBounds(channels);
+  for (let k = 0; k < channels; k++) {
+    let positive = 0;
+    let negative = 0;
+    for (let i = k * row; i < (k + 1) * row; i++) {
+      const code = weight.codes[i] ?? 0;
+      if (code > 0) positive += code;
+      else negative += code;
+    }
+    bounds.low[k] = positive * range.low + negative * range.high;
+    bounds.high[k] = positive * range.high + negative * range.low;
+    bounds.magnitude[k] = (positive - negative) * largest;
+  }
+  return bounds;
+}
+
+/** Bounds of sums of `count` codes. */
+export function sumBounds(channels: number, count: number, input: TensorForm): ChannelBounds {
+  const range = centred(input);
+  const bounds = emptyBounds(channels);
+  bounds.low.fill(count * range.low);
+  bounds.high.fill(count * range.high);
+  bounds.magnitude.fill(count * Math.max(-range.low, range.high));
+  return bounds;
+}
+
+/** Bounds of centred codes themselves. */
+export function codeBounds(channels: number, form: TensorForm): ChannelBounds {
+  return sumBounds(channels, 1, form);
+}
+
+export function largest(values: Float64Array): number {
+  return values.reduce((max, value) => Math.max(max, value), 0);
+}
+
+function emptyBounds(channels: number): ChannelBounds {
+  return {
+    low: new Float64Array(channels),
+    high: new Float64Array(channels),
+    magnitude: new Float64Array(channels),
+  };
+}

@@ -1,0 +1,70 @@
+/** How many bytes a converted network takes: stored in packed bits, as it lies in a file, and as the float one did. */
+
+import type { Network } from "../graph/network.ts";
+import { bitsPerElement } from "../graph/tensor.ts";
+import { storedType } from "./formats/containers.ts";
+import type { IntegerNetwork, IntegerOperation, Term } from "./integer-network.ts";
+
+export interface LayerSize {
+  readonly name: string;
+  readonly weights: number;
+  /** Bits of one weight: of its grid, and of the container that the ONNX file has for it. */
+  readonly bits: number;
+  readonly containerBits: number;
+  readonly packedBytes: number;
+}
+
+export interface StoredSize {
+  readonly layers: readonly LayerSize[];
+  /** Weights in exactly their bits, and every multiplier, bias and offset in four bytes. */
+  readonly packedBytes: number;
+  /** The same with weights in the containers of the ONNX file. */
+  readonly containerBytes: number;
+  /** Every float parameter of the float network in four bytes: weights, biases and BatchNormalization. */
+  readonly floatBytes: number;
+  /** packedBytes / floatBytes. */
+  readonly ratio: number;
+}
+
+/** @param floatElements Number of float32 elements that the float network stores. */
+export function storedSize(network: IntegerNetwork, floatElements: number): StoredSize {
+  const layers = network.operations.flatMap((operation) => layerSize(operation));
+  const rest = network.operations.reduce((sum, operation) => sum + parameterBytes(operation), 0);
+  const sum = (bytes: (layer: LayerSize) => number): number =>
+    layers.reduce((total, layer) => total + bytes(layer), rest);
+  const packedBytes = sum((layer) => layer.packedBytes);
+  const floatBytes = 4 * floatElements;
+  return {
+    layers,
+    packedBytes,
+    containerBytes: sum((layer) => Math.ceil((layer.weights * layer.containerBits) / 8)),
+    floatBytes,
+    ratio: packedBytes / floatBytes,
+  };
+}
+
+function layerSize(operation: IntegerOperation): LayerSize[] {
+  if (operation.op !== "IntegerConv" && operation.op !== "IntegerGemm") return [];
+  const { weight, name } = operation;
+  const bits = Math.ceil(Math.log2(weight.levels.length));
+  const weights = weight.codes.length;
+  const stored = bitsPerElement(storedType(weight));
+  const table = weight.levels.length <= 4 ? 2 : weight.levels.length <= 16 ? 4 : 8;
+  return [
+    { name, weights, bits, containerBits: Math.min(stored, table), packedBytes: Math.ceil((weights * bits) / 8) },
+  ];
+}
+
+/** Bytes of what a requantization keeps: factors, biases, offsets. */
+function parameterBytes(operation: IntegerOperation): number {
+  if (operation.op !== "Requantize" && operation.op !== "Dequantize") return 0;
+  const ofTerm = (term: Term): number => 4 * (term.gains.length + (term.bias?.length ?? 0));
+  return operation.terms.reduce((sum, term) => sum + ofTerm(term), 4 * (operation.offset?.length ?? 0));
+}
+
+/** Float32 numbers that the float network stores: everything but what quantizers keep. */
+export function floatElements(network: Network): number {
+  return network.parameters
+    .filter(({ role }) => role !== "quantizer" && role !== "observer")
+    .reduce((sum, { value }) => sum + value.data.length, 0);
+}

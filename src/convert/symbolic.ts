@@ -1,0 +1,89 @@
+/**
+ * What a value of the float network is in terms of integers, before anything is rounded: the conversion carries these
+ * along the graph and turns them into operations where a quantizer asks for codes.
+ */
+import type { Tensor } from "../graph/tensor.ts";
+import type { Shape } from "../graph/types.ts";
+import type { IntegerOperation, IntegerWeight } from "./integer-network.ts";
+
+/** Integers times a real factor: (tensor − z)·inputScale·gain[k]. */
+export interface AffineTerm {
+  readonly tensor: number;
+  /** A float32. */
+  readonly inputScale: number;
+  /** One for each channel. */
+  readonly gains: Float64Array;
+}
+
+/** clip(Σ terms + offset[k], low, high), channels being axis 1. */
+export interface Affine {
+  readonly kind: "affine";
+  readonly name: string;
+  readonly shape: Shape;
+  readonly terms: readonly AffineTerm[];
+  readonly offset: Float64Array;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** A tensor of codes as it stands. */
+export interface Codes {
+  readonly kind: "codes";
+  readonly name: string;
+  readonly shape: Shape;
+  readonly tensor: number;
+}
+
+/** An operation that commutes with a monotone quantizer, applied to something that has no codes yet. */
+export interface Moved {
+  readonly kind: "moved";
+  readonly name: string;
+  readonly shape: Shape;
+  readonly inputs: readonly Symbolic[];
+  readonly make: (inputs: readonly number[], output: number) => IntegerOperation;
+}
+
+/** The network's data. */
+export interface Data {
+  readonly kind: "data";
+  readonly name: string;
+  readonly shape: Shape;
+}
+
+/** A parameter or constant, in float. */
+export interface Constant {
+  readonly kind: "constant";
+  readonly name: string;
+  readonly shape: Shape;
+  readonly tensor: Tensor;
+}
+
+/** A parameter that a quantizer has made integers of. */
+export interface Weight {
+  readonly kind: "weight";
+  readonly name: string;
+  readonly shape: Shape;
+  readonly weight: IntegerWeight;
+}
+
+export type Symbolic = Affine | Codes | Moved | Data | Constant | Weight;
+
+/** Channels of a tensor: axis 1, or one where there is none. */
+export function channelsOf(shape: Shape): number {
+  return shape[1] ?? 1;
+}
+
+/** y·factor[k] + offset[k] of an unclipped sum. */
+export function scaled(affine: Affine, factor: ArrayLike<number>, offset: ArrayLike<number>, name: string): Affine {
+  return {
+    ...affine,
+    name,
+    terms: affine.terms.map((term) => ({ ...term, gains: term.gains.map((gain, k) => gain * (factor[k] ?? 0)) })),
+    offset: affine.offset.map((value, k) => value * (factor[k] ?? 0) + (offset[k] ?? 0)),
+  };
+}
+
+/** Whether a sum is limited, so that nothing linear may follow before it has codes. */
+export function isClipped(affine: Affine): boolean {
+  return affine.low !== Number.NEGATIVE_INFINITY || affine.high !== Number.POSITIVE_INFINITY;
+}

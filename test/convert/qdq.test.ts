@@ -1,0 +1,85 @@
+/** The QDQ forms run on ONNX Runtime and agree with the simulation but for values on the border of two codes. */
+import { describe, expect, it } from "vitest";
+import { convert } from "../../src/convert/convert.ts";
+import { buildQdqGraph } from "../../src/convert/formats/qdq.ts";
+import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
+import { verify } from "../../src/convert/verify.ts";
+import { inMemoryDataset } from "../../src/data/dataset.ts";
+import { float32Data } from "../../src/graph/tensor.ts";
+import { presetNamed } from "../../src/qconfig/presets.ts";
+import { nodeEngine } from "../../src/runtime/node.ts";
+import { randomTensor, seeded } from "../support/random.ts";
+import { type NetworkDescription, quantizedWith, randomNetwork } from "./random-network.ts";
+
+const engine = nodeEngine({ threads: 1 });
+const description: NetworkDescription = {
+  channels: 3,
+  height: 8,
+  width: 7,
+  seed: 5,
+  head: "globalAverage",
+  layers: [
+    { kind: "conv", channels: 6, kernel: 3, stride: 1, grouping: "none", bias: false, norm: true, activation: "relu" },
+    {
+      kind: "residual",
+      channels: 4,
+      kernel: 3,
+      stride: 1,
+      grouping: "two",
+      bias: true,
+      norm: true,
+      activation: "relu",
+    },
+    {
+      kind: "downsample",
+      channels: 5,
+      kernel: 3,
+      stride: 2,
+      grouping: "none",
+      bias: false,
+      norm: true,
+      activation: "none",
+    },
+  ],
+};
+
+describe("the QDQ forms", () => {
+  for (const types of ["native", "clip"] as const) {
+    for (const [preset, bits] of [
+      ["lsq", 4],
+      ["lsq", 2],
+      ["minmax", 3],
+      ["minmax", 8],
+    ] as const) {
+      it(`run and agree within the rounding of floats: ${types}, ${preset} W${bits}A${bits}`, async () => {
+        const data = randomTensor(seeded(1), [4, 3, 8, 7]);
+        const config = { ...presetNamed(preset, { weightBits: bits, activationBits: bits }), residualBits: 8 };
+        const network = convert(await quantizedWith(randomNetwork(description), config, data), {
+          input: { dtype: "float32" },
+        });
+        const dataset = inMemoryDataset({
+          name: "random",
+          samples: float32Data(data),
+          sampleShape: [3, 8, 7],
+          targets: new Int32Array(4),
+          target: { kind: "classes", classes: ["a"] },
+        });
+        const graph = buildQdqGraph(network, { batchSize: 4, types, codes: true });
+        const runner = await onnxRunner("qdq", network, graph, engine, () => 0);
+        const result = await verify(network, dataset, engine, {
+          batchSize: 4,
+          runners: [runner],
+          interpretedSamples: 0,
+        });
+        const [program] = result.programs;
+        const codes = (program?.compared ?? 0) - 4 * 3;
+        expect(codes).toBeGreaterThan(2000);
+        // All twelve logits are floats, summed in another order. In int8 every code is the same.
+        const different = (program?.mismatches ?? 0) - 12;
+        if (types === "clip") expect(different).toBeLessThanOrEqual(0);
+        else expect(different / codes).toBeLessThan(0.002);
+        await runner.release();
+      });
+    }
+  }
+});

@@ -1,0 +1,97 @@
+/** What cannot be converted is refused by name, never silently left in float. */
+import { describe, expect, it } from "vitest";
+import { type QuantizedNetwork, quantize } from "../../src/compile/quantize.ts";
+import { convert } from "../../src/convert/convert.ts";
+import { buildIntGraph } from "../../src/convert/formats/int.ts";
+import { UnsupportedError } from "../../src/errors.ts";
+import type { Network } from "../../src/graph/network.ts";
+import { float32Tensor } from "../../src/graph/tensor.ts";
+import { NetworkBuilder } from "../../src/models/network-builder.ts";
+import type { QuantizationConfig } from "../../src/qconfig/config.ts";
+import { presetNamed } from "../../src/qconfig/presets.ts";
+import { seeded } from "../support/random.ts";
+
+const input = { dtype: "float32" } as const;
+const lsq = presetNamed("lsq", { weightBits: 4, activationBits: 4 });
+
+/** conv → `between` → fc. */
+function network(between: "Relu" | "Sigmoid" | "Tanh", channels = 3): Network {
+  const random = seeded(1);
+  const builder = new NetworkBuilder("small", { uniform: random, normal: () => random() - 0.5 });
+  const x = builder.conv("conv", builder.input("images", [channels, 4, 4]), 2, { kernel: 3, bias: true });
+  const y = builder.builder.one(between, [x], {}, { name: "between" });
+  return builder.finish(builder.linear("fc", builder.builder.one("Flatten", [y], { axis: 1 }), 2));
+}
+
+function quantized(config: QuantizationConfig, between: "Relu" | "Sigmoid" | "Tanh" = "Relu"): QuantizedNetwork {
+  return quantize(network(between), config);
+}
+
+function refusal(action: () => unknown): UnsupportedError {
+  try {
+    action();
+  } catch (error) {
+    if (error instanceof UnsupportedError) return error;
+    throw error;
+  }
+  throw new Error("nothing was refused");
+}
+
+function withScale(source: QuantizedNetwork, name: string, value: number): QuantizedNetwork {
+  const parameters = source.parameters.map((each) =>
+    each.name === name
+      ? { ...each, value: float32Tensor(each.value.shape, new Float32Array(each.value.data.length).fill(value)) }
+      : each,
+  );
+  return { ...source, parameters };
+}
+
+describe("convert refuses", () => {
+  it("a network without quantizers", () => {
+    expect(refusal(() => convert(network("Relu"), { input })).message).toMatch("no quantizers");
+  });
+
+  it("an operator without integer form, by name", () => {
+    const error = refusal(() => convert(quantized(lsq, "Sigmoid"), { input }));
+    expect(error.where).toBe('node Sigmoid "between"');
+    expect(error.remedy).toMatch("stay in float");
+  });
+
+  it("a layer that stays in float, by name", () => {
+    expect(refusal(() => convert(quantized({ ...lsq, lastLayer: "float" }), { input })).where).toBe('node Gemm "fc"');
+    expect(refusal(() => convert(quantized({ ...lsq, firstLayer: "float" }), { input })).where).toBe(
+      'node Conv "conv"',
+    );
+    expect(refusal(() => convert(quantized({ ...lsq, activation: null }), { input })).message).toMatch("input");
+  });
+
+  it.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])("a scale of %s", (scale) => {
+    const broken = withScale(quantized(lsq), "conv.input.quantizer.scale", scale);
+    const error = refusal(() => convert(broken, { input }));
+    expect(error.where).toBe('quantizer "conv.input.quantizer"');
+    expect(error.message).toMatch("scale");
+  });
+
+  it("a grid with an offset, on which 0 is no code", () => {
+    const activation = { quantizer: "lsq+", bits: 4, signed: "auto", granularity: "tensor", options: {} } as const;
+    const source = quantized({ ...lsq, activation });
+    const offset = source.parameters.find(({ name }) => name.endsWith(".offset"))?.name ?? "";
+    const error = refusal(() => convert(withScale(source, offset, 0.3), { input }));
+    expect(error.where).toBe(`quantizer "${offset.replace(/\.offset$/, "")}"`);
+    expect(error.message).toMatch("offset");
+  });
+
+  it("an accumulator that could pass 2^31", () => {
+    const wide = { weightBits: 16, activationBits: 16 };
+    const source = quantized({ ...lsq, firstLayer: wide, lastLayer: wide });
+    const error = refusal(() => convert(withScale(source, "conv.weight.quantizer.scale", 1e-6), { input }));
+    expect(error.message).toMatch("int32");
+    expect(error.where).toMatch(/conv|between/);
+  });
+
+  it("activations above eight bits in the int format", () => {
+    const config = { ...lsq, firstLayer: { weightBits: 4, activationBits: 10 } };
+    const converted = convert(quantized(config), { input });
+    expect(refusal(() => buildIntGraph(converted, { batchSize: 1 })).message).toMatch("eight bits");
+  });
+});

@@ -1,0 +1,90 @@
+/** A whole ResNet-20: the converted network agrees with itself in every code, and with the training simulation. */
+import { describe, expect, it } from "vitest";
+import { buildEvaluation } from "../../src/compile/evaluation.ts";
+import { convert } from "../../src/convert/convert.ts";
+import { buildIntegerExactEvaluation } from "../../src/convert/exact-evaluation.ts";
+import { containerOf } from "../../src/convert/formats/containers.ts";
+import { buildIntGraph } from "../../src/convert/formats/int.ts";
+import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
+import { verify } from "../../src/convert/verify.ts";
+import { inMemoryDataset } from "../../src/data/dataset.ts";
+import { float32Data } from "../../src/graph/tensor.ts";
+import { makeModel } from "../../src/models/index.ts";
+import { presetNamed } from "../../src/qconfig/presets.ts";
+import { ForwardJob } from "../../src/runtime/job.ts";
+import { nodeEngine } from "../../src/runtime/node.ts";
+import { StateBuffers } from "../../src/runtime/state.ts";
+import { randomTensor, seeded } from "../support/random.ts";
+import { quantizedWith, withRandomValues } from "./random-network.ts";
+
+const engine = nodeEngine({ threads: 1 });
+const sampleShape = [3, 16, 16];
+const samples = 4;
+
+async function resnet20(preset: string, bits: number, residualBits: number | null) {
+  const random = seeded(bits);
+  const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+  const float = makeModel("resnet20", { sampleShape, classes: 10, width: 8 }, { uniform: random, normal });
+  const data = randomTensor(seeded(7), [samples, ...sampleShape], { low: -2, high: 2 });
+  const base = presetNamed(preset, { weightBits: bits, activationBits: bits });
+  const config = preset === "thread" ? base : { ...base, residualBits };
+  const network = await quantizedWith(withRandomValues(float, random), config, data);
+  return { network, data, converted: convert(network, { input: { dtype: "float32" } }) };
+}
+
+describe("a converted ResNet-20", () => {
+  for (const [preset, bits, residualBits] of [
+    ["lsq", 8, 8],
+    ["lsq", 4, 8],
+    ["lsq", 4, null],
+    ["lsq", 2, 8],
+    ["minmax", 3, 8],
+    ["thread", 5, null],
+  ] as const) {
+    it(`agrees in every code, and with the simulation: ${preset} W${bits}A${bits}, residual ${residualBits}`, async () => {
+      const { network, data, converted } = await resnet20(preset, bits, residualBits);
+      const dataset = inMemoryDataset({
+        name: "random",
+        samples: float32Data(data),
+        sampleShape,
+        targets: new Int32Array(samples),
+        target: { kind: "classes", classes: ["a"] },
+      });
+      const runner = await onnxRunner(
+        "onnx int",
+        converted,
+        buildIntGraph(converted, { batchSize: samples, codes: true }),
+        engine,
+        (tensor) => containerOf(tensor.form, tensor.name).offset,
+      );
+      const result = await verify(converted, dataset, engine, {
+        batchSize: samples,
+        interpretedSamples: 1,
+        runners: [runner],
+      });
+      expect(result.programs.map(({ mismatches, first }) => [mismatches, first])).toEqual([
+        [0, undefined],
+        [0, undefined],
+      ]);
+      expect(result.programs[0]?.layers).toBeGreaterThan(20);
+
+      const evaluation = buildEvaluation(network, { batchSize: samples, input: { dtype: "float32" } });
+      const exact = buildIntegerExactEvaluation(converted, { batchSize: samples });
+      const [a, b] = await Promise.all(
+        [evaluation, exact].map(async (job) => {
+          const ready = await ForwardJob.create(engine, job);
+          const state = new StateBuffers(job.state.map(({ name, initial }) => [name, initial] as const));
+          return float32Data(Object.values(await ready.run(state, data))[0] ?? data);
+        }),
+      );
+      let error = 0;
+      let power = 0;
+      a?.forEach((value, i) => {
+        error += (value - (b?.[i] ?? 0)) ** 2;
+        power += value ** 2;
+      });
+      console.log(preset, bits, residualBits, "relative error of the logits", Math.sqrt(error / power));
+      expect(Math.sqrt(error / power)).toBeLessThan(0.2);
+    });
+  }
+});
