@@ -1,6 +1,8 @@
 /** Every example runs as it stands and reaches what it promises. */
 import { readdirSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { capture } from "../support/capture.ts";
 import { repositoryRoot } from "../support/imports.ts";
 
 const printed: string[] = [];
@@ -42,8 +44,15 @@ describe("examples", () => {
     expect(sites).not.toContain("downsample");
   });
 
+  it("thread.py: pasted into explain, its 4 bits are 3", async () => {
+    const file = join(repositoryRoot, "examples", "thread.py");
+    const { code, stdout } = await capture("explain", file, "resnet8", "--define", "bits=4");
+    expect(code).toBe(0);
+    expect(stdout.split("\n")[0]).toBe("The 4 bits of the activations are 3: 8 levels and not 16, codes 0..7.");
+  });
+
   it("are all tried here", () => {
     const files = readdirSync(new URL("examples/", `file://${repositoryRoot}/`)).sort();
-    expect(files).toEqual(["explain.ts", "lsq-cure.ts", "overrides.ts", "thread-config.ts"]);
+    expect(files).toEqual(["explain.ts", "lsq-cure.ts", "overrides.ts", "thread-config.ts", "thread.py"]);
   });
 });
