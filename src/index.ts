@@ -22,6 +22,13 @@ export { type Dataset, type DatasetSplits, firstSamples, inMemoryDataset } from 
 export { fetchFashionMnist, loadFashionMnist } from "./data/fashion-mnist.ts";
 export { openDataset } from "./data/open-dataset.ts";
 export { randomStream } from "./data/random.ts";
+// Diagnosis: why a training does not get there.
+export { type Ablation, ablate } from "./diagnose/ablation.ts";
+export { diagnose } from "./diagnose/diagnose.ts";
+export { diagnoseRun, type RunDiagnosis } from "./diagnose/diagnose-run.ts";
+export { type Evidence, type Finding as RunFinding, highConfidence, type Remedy } from "./diagnose/finding.ts";
+export type { ProbeRecord } from "./diagnose/measurement.ts";
+export { type RunWatch, watchTraining } from "./diagnose/watch-run.ts";
 // Errors: one family, with a code, a place and a remedy.
 export {
   ConfigError,

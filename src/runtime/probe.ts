@@ -11,7 +11,7 @@ import type { Graph } from "../graph/graph.ts";
 import { writeOnnx } from "../graph/onnx-write.ts";
 import { filled, float32Data, float32Tensor, type Tensor } from "../graph/tensor.ts";
 import { conv } from "../ops/conv.ts";
-import { blockedDomain } from "../ops/conv-blocked.ts";
+import { blockedDomain } from "../ops/engine-operators.ts";
 import type { Target } from "../ops/operator.ts";
 import type { Engine } from "./engine.ts";
 

@@ -7,11 +7,13 @@ import type { Target } from "../ops/operator.ts";
 import type { Engine } from "../runtime/engine.ts";
 import type { NetworkStage } from "./bit-lowering.ts";
 import type { Checkpoint } from "./checkpoint.ts";
-import type { EvaluationResult } from "./evaluate.ts";
 import type { MetricsLog } from "./metrics-log.ts";
 import type { PhaseOptions } from "./phases.ts";
+import type { EpochProgress, StepProgress } from "./progress.ts";
 import type { Schedule } from "./schedule.ts";
 import type { TrainingWatcher } from "./watcher.ts";
+
+export type { EpochProgress, StepProgress } from "./progress.ts";
 
 /** How a network is trained. */
 export interface TrainingRecipe extends PhaseOptions {
@@ -36,27 +38,6 @@ export interface RunStore {
   readonly metrics: MetricsLog;
   /** Text of the configuration, kept in each checkpoint. */
   readonly config: string;
-}
-
-/** What is known after a step. */
-export interface StepProgress {
-  readonly step: number;
-  readonly epoch: number;
-  readonly stepInEpoch: number;
-  readonly stepsPerEpoch: number;
-  readonly loss: number;
-  readonly accuracy: number;
-  /** Since the run or its resumption began. */
-  readonly imagesPerSecond: number;
-}
-
-/** What is known after an epoch. */
-export interface EpochProgress {
-  readonly epoch: number;
-  readonly trainLoss: number;
-  readonly trainAccuracy: number;
-  readonly test: EvaluationResult;
-  readonly imagesPerSecond: number;
 }
 
 export interface TrainingRun {
@@ -86,3 +67,6 @@ export interface TrainingResult {
   readonly seconds: number;
   readonly imagesPerSecond: number;
 }
+
+/** What a run is asked for, before its watcher is made. */
+export type WatchedTraining = Pick<TrainingRun, "network" | "recipe" | "data" | "engine" | "target">;

@@ -13,11 +13,11 @@ import { type ConfigSource, configToYaml, resolveTrainingConfig } from "./config
 import { readConfigFile } from "./config-file.ts";
 import { modelTitle, type TrainingConfig } from "./config-schema.ts";
 import { MetricsLog, truncateMetrics } from "./metrics-log.ts";
-import type { EpochProgress, StepProgress, TrainingResult } from "./recipe.ts";
+import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./recipe.ts";
 import { createRunDirectory, defaultRunName, type RunPaths, runPaths, writeSummary } from "./run-directory.ts";
 import { loadData, type PreparedTraining, prepareTraining, quantizationOf, recipeOf, targetOf } from "./setup.ts";
 import { lastCheckpoint, train } from "./trainer.ts";
-import type { TrainingWatcher, WatchedTraining } from "./watcher.ts";
+import type { TrainingWatcher } from "./watcher.ts";
 
 /** What a caller hears of while a run goes on. */
 export interface RunListeners {

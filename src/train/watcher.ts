@@ -3,7 +3,7 @@ import type { ForwardMode } from "../compile/forward.ts";
 import type { Network } from "../graph/network.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { StateBuffers } from "../runtime/state.ts";
-import type { EpochProgress, TrainingRun } from "./recipe.ts";
+import type { EpochProgress } from "./progress.ts";
 
 /** A step that is about to run. Buffers are reused by later steps: what must stay is copied. */
 export interface UpcomingStep {
@@ -29,6 +29,3 @@ export interface TrainingWatcher {
   /** When the run has ended, whichever way. */
   release(): Promise<void>;
 }
-
-/** What a run is asked for, before its watcher is made. */
-export type WatchedTraining = Pick<TrainingRun, "network" | "recipe" | "data" | "engine" | "target">;

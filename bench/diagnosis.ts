@@ -1,0 +1,180 @@
+/**
+ * Runs made to fail on purpose: is the fault found, as which finding, with its layer? And what do probes cost?
+ *
+ *     npx tsx bench/diagnosis.ts [--seed N] [--fault TEXT] [--network NAME] [--verbose]   planted faults
+ *     npx tsx bench/diagnosis.ts --cost                                                  the cost of probes
+ *
+ * Prints the tables that stand in docs/diagnosis.md.
+ */
+import { parseArgs } from "node:util";
+import { quantize } from "../src/compile/quantize.ts";
+import { loadFashionMnist } from "../src/data/fashion-mnist.ts";
+import { randomStream } from "../src/data/random.ts";
+import { type Finding, highConfidence } from "../src/diagnose/finding.ts";
+import { defaultProbeInterval, watchTraining } from "../src/diagnose/watch-run.ts";
+import { makeModel } from "../src/models/index.ts";
+import { nodeEngine } from "../src/runtime/node.ts";
+import { calibrate } from "../src/train/calibrate.ts";
+import { train } from "../src/train/trainer.ts";
+import type { TrainingWatcher } from "../src/train/watcher.ts";
+import { type Fault, faults, healthyQuantization, type Setup, threadFault } from "../test/diagnose/planted-faults.ts";
+import {
+  baseRecipe,
+  healthySetup,
+  runSetup,
+  type SmallNetwork,
+  smallNetworks,
+} from "../test/diagnose/small-networks.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    fault: { type: "string" },
+    network: { type: "string" },
+    verbose: { type: "boolean" },
+    seed: { type: "string", default: "0" },
+    cost: { type: "boolean" },
+  },
+});
+
+const engine = nodeEngine({ threads: 2 });
+const data = await loadFashionMnist({ trainCount: 1024, testCount: 256 });
+const setups = new Map<SmallNetwork, Promise<Setup>>();
+
+function setupOf(network: SmallNetwork): Promise<Setup> {
+  const known = setups.get(network) ?? healthySetup(network, data, engine, Number(flags.seed));
+  setups.set(network, known);
+  return known;
+}
+
+function networksFor(fault: Fault): readonly SmallNetwork[] {
+  const { resnet8, plain, resnet6 } = smallNetworks;
+  return fault.residual === true ? [resnet8, resnet6] : [resnet8, plain];
+}
+
+function show({ cause, confidence, layers }: Finding): string {
+  const where = layers.length === 0 ? "" : ` (${layers.slice(0, 2).join(", ")}${layers.length > 2 ? ", …" : ""})`;
+  return `${cause} ${confidence.toFixed(2)}${where}`;
+}
+
+function details(findings: readonly Finding[]): void {
+  if (flags.verbose !== true) return;
+  for (const finding of findings) {
+    console.log(`    ${finding.confidence.toFixed(2)} ${finding.title} [${finding.layers.join(" ")}]`);
+    for (const { measurement, layer, value, threshold, supports } of finding.evidence) {
+      console.log(
+        `         ${supports ? "+" : "-"} ${measurement}${layer === undefined ? "" : ` (${layer})`}: ${value.toPrecision(3)}, ${threshold}`,
+      );
+    }
+  }
+}
+
+/** Trains under watch at the default interval, and compares the time that the watch takes with that of the steps. */
+async function printCost(model: string): Promise<void> {
+  const all = await loadFashionMnist({ trainCount: 8000, testCount: 64 });
+  const options = { sampleShape: all.train.sampleShape, classes: 10 };
+  const quantized = quantize(makeModel(model, options, randomStream(0, "weights")), healthyQuantization());
+  const network = await calibrate(
+    quantized,
+    all.train,
+    Int32Array.from({ length: 64 }, (_, i) => i),
+    engine,
+  );
+  const run = { network, data: all, engine, recipe: { ...baseRecipe, epochs: 1, batchSize: 64 } };
+  const { watcher } = watchTraining(run);
+  const probes: number[] = [];
+  const others: number[] = [];
+  const timed: TrainingWatcher = {
+    ...bound(watcher),
+    async beforeStep(step) {
+      const start = performance.now();
+      await watcher.beforeStep(step);
+      (step.step % defaultProbeInterval === 0 ? probes : others).push(performance.now() - start);
+    },
+  };
+  const { seconds, steps } = await train({ ...run, watcher: timed });
+  // The first probe compiles its graph, once in a run: it is told apart.
+  const [first = 0, ...later] = probes;
+  const sum = (times: readonly number[]) => times.reduce((total, time) => total + time, 0);
+  const probe = sum(later) / later.length;
+  const step = (1000 * seconds - sum(probes) - sum(others)) / steps;
+  const each = sum(others) / others.length;
+  const cells = [
+    model,
+    step.toFixed(1),
+    probe.toFixed(1),
+    each.toFixed(2),
+    `${((100 * (probe / defaultProbeInterval + each)) / step).toFixed(1)} %`,
+    Math.max(0, first - probe).toFixed(0),
+  ];
+  console.log(`| ${cells.join(" | ")} |`);
+}
+
+function bound(watcher: TrainingWatcher): TrainingWatcher {
+  return {
+    beforeStep: (step) => watcher.beforeStep(step),
+    afterStep: (step, loss) => watcher.afterStep(step, loss),
+    afterEpoch: (progress) => watcher.afterEpoch(progress),
+    release: () => watcher.release(),
+  };
+}
+
+if (flags.cost === true) {
+  console.log(
+    `| network | step, ms | probe, ms, every ${defaultProbeInterval} steps | watching weights, ms a step | of the step time | compiling, once, ms |`,
+  );
+  console.log("|---|---|---|---|---|---|");
+  for (const model of ["resnet8", "resnet20"]) await printCost(model);
+  process.exit();
+}
+
+console.log("| planted | network | where | found as | first finding | second finding | accuracy % |");
+console.log("|---|---|---|---|---|---|---|");
+let missed = 0;
+for (const fault of [...faults, threadFault]) {
+  if (flags.fault !== undefined && !fault.name.includes(flags.fault)) continue;
+  for (const network of networksFor(fault)) {
+    if (flags.network !== undefined && network.name !== flags.network) continue;
+    const setup = fault.plant(await setupOf(network), network.places);
+    const { findings, result } = await runSetup(setup, data, engine);
+    const layer = fault.layer?.(network.places);
+    const place = findings.findIndex(
+      ({ cause, layers }) => cause === fault.cause && (layer === undefined || layers.includes(layer)),
+    );
+    if (place < 0 || place > 1) missed++;
+    const found = place < 0 ? "missed" : `${place + 1}`;
+    const [first, second] = [findings[0], findings[1]].map((each) => (each === undefined ? "none" : show(each)));
+    const cells = [fault.name, network.name, layer ?? "everywhere", found, first, second];
+    console.log(`| ${cells.join(" | ")} | ${(100 * result.accuracy).toFixed(1)} |`);
+    details(findings);
+  }
+}
+
+if (flags.fault === undefined) {
+  console.log("\n| healthy run | network | highest finding | of high confidence | accuracy % |");
+  console.log("|---|---|---|---|---|");
+  for (const network of Object.values(smallNetworks)) {
+    if (flags.network !== undefined && network.name !== flags.network) continue;
+    const setup = await setupOf(network);
+    const runs: [string, Setup][] = [
+      ["W4A4 LSQ", setup],
+      ["W8A8 min-max", { ...setup, quantization: healthyQuantization("minmax", 8) }],
+      [
+        "float, from random weights",
+        { ...setup, quantization: null, float: setup.fresh, recipe: { learningRate: 0.05 } },
+      ],
+      ["float, fine-tuned", { ...setup, quantization: null }],
+    ];
+    for (const [name, run] of runs) {
+      const { findings, result } = await runSetup(run, data, engine);
+      const high = findings.filter(({ confidence }) => confidence >= highConfidence).length;
+      if (high > 0) missed++;
+      const top = findings[0] === undefined ? "none" : show(findings[0]);
+      console.log(`| ${name} | ${network.name} | ${top} | ${high} | ${(100 * result.accuracy).toFixed(1)} |`);
+      details(findings);
+    }
+  }
+}
+if (missed > 0) {
+  console.error(`${missed} rows are not as they should be`);
+  process.exitCode = 1;
+}

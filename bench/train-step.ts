@@ -1,0 +1,204 @@
+/**
+ * The whole training step, with data going in and the loss coming out, beside PyTorch's in turn.
+ *
+ *     npx tsx bench/train-step.ts [--peer "python3 FOLDER/torch_step.py"] [--rounds 7] [--modes float,minmax,lsq]
+ *                                 [--model resnet20] [--batch 128] [--steps 10] [--threads 2]
+ *
+ * Each measurement is a process of its own (A B A B …), so that the two never share a cache, a heap or a thread pool; its
+ * figure is the median of its steps, and the table shows the medians over the rounds with the ratio of each round. Peak
+ * memory is the largest resident set of the process. The peer is called as `PEER float|qat BATCH` and prints a line with
+ * `median s/step 0.123`; the default is ../shared/peers/torch_step.py, whose network is resnet20 and whose `qat` is
+ * torch.ao's FakeQuantize with EMA min-max observers, W4A4, as subbyte's preset minmax.
+ */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { trainingMode } from "../src/compile/forward.ts";
+import { quantize } from "../src/compile/quantize.ts";
+import { buildTrainingStep, learningRateInput, parameterGroups } from "../src/compile/training-step.ts";
+import { randomStream } from "../src/data/random.ts";
+import { makeTensor } from "../src/graph/tensor.ts";
+import { makeModel } from "../src/models/index.ts";
+import { presetNamed } from "../src/qconfig/presets.ts";
+import { TrainingJob } from "../src/runtime/job.ts";
+import { nodeEngine } from "../src/runtime/node.ts";
+import { StateBuffers } from "../src/runtime/state.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    peer: { type: "string" },
+    rounds: { type: "string", default: "7" },
+    modes: { type: "string", default: "float,minmax,lsq" },
+    model: { type: "string", default: "resnet20" },
+    batch: { type: "string", default: "128" },
+    steps: { type: "string", default: "10" },
+    threads: { type: "string", default: "2" },
+    /** Set by this script for the processes that it starts. */
+    child: { type: "string" },
+  },
+});
+const batchSize = Number(flags.batch);
+const sampleShape = [3, 32, 32];
+const classes = 10;
+
+interface Measurement {
+  readonly seconds: number;
+  readonly peakMegabytes: number;
+}
+
+/** Steps of subbyte in this process. */
+async function measureHere(mode: string): Promise<Measurement> {
+  const float = makeModel(flags.model, { sampleShape, classes }, randomStream(0, "initial weights"));
+  const network = mode === "float" ? float : quantize(float, presetNamed(mode, { weightBits: 4, activationBits: 4 }));
+  const step = buildTrainingStep(network, {
+    batchSize,
+    input: { dtype: "uint8", mean: [0.5, 0.5, 0.5], deviation: [0.25, 0.25, 0.25] },
+    loss: { name: "crossEntropy", labelSmoothing: 0 },
+    optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
+    weightDecay: { weights: 1e-4, normalization: 1e-4, quantizers: 0 },
+    mode: trainingMode,
+  });
+  const job = await TrainingJob.create(nodeEngine({ threads: Number(flags.threads) }), step);
+  const state = new StateBuffers([]);
+  job.prepare(state);
+  const rates = Object.fromEntries(parameterGroups.map((group) => [learningRateInput(group), 0.01]));
+  const pool = poolOfBatches(8);
+  const images = new Uint8Array(batchSize * 3 * 32 * 32);
+  const labels = new Int32Array(batchSize);
+  const batch = {
+    data: makeTensor("uint8", [batchSize, ...sampleShape], images),
+    targets: makeTensor("int32", [batchSize], labels),
+  };
+  const warmUp = 3;
+  const times: number[] = [];
+  for (let i = 0; i < warmUp + Number(flags.steps); i++) {
+    const start = performance.now();
+    const fresh = pool[i % pool.length];
+    if (fresh !== undefined) {
+      images.set(fresh.images);
+      labels.set(fresh.labels);
+    }
+    const { loss } = await job.run(state, batch, rates);
+    if (!Number.isFinite(loss)) throw new Error(`the loss is ${loss} in step ${i}`);
+    if (i >= warmUp) times.push((performance.now() - start) / 1000);
+  }
+  return { seconds: median(times), peakMegabytes: process.resourceUsage().maxRSS / 1024 };
+}
+
+function poolOfBatches(count: number) {
+  const random = randomStream(1, "batches");
+  return Array.from({ length: count }, () => ({
+    images: Uint8Array.from({ length: batchSize * 3 * 32 * 32 }, () => random.integerBelow(256)),
+    labels: Int32Array.from({ length: batchSize }, () => random.integerBelow(classes)),
+  }));
+}
+
+/** Subbyte and the peer in turn, mode by mode. */
+async function compare(): Promise<void> {
+  const modes = flags.modes.split(",");
+  const peer = await findPeer();
+  console.log(
+    `${flags.model}, 32x32x3, batch ${batchSize}, W4A4, SGD with momentum, ${flags.threads} threads, ${flags.rounds} rounds`,
+  );
+  for (const mode of modes) {
+    const ours: Measurement[] = [];
+    const theirs: Measurement[] = [];
+    for (let round = 0; round < Number(flags.rounds); round++) {
+      ours.push(await measureChild(mode));
+      if (peer !== undefined) theirs.push(await measurePeer(peer, mode === "float" ? "float" : "qat"));
+    }
+    console.log(describe(`subbyte ${mode}`, ours));
+    if (theirs.length === 0) continue;
+    console.log(describe(`peer ${mode === "float" ? "float" : "qat"}`, theirs));
+    const ratios = ours.map(({ seconds }, i) => (theirs[i]?.seconds ?? Number.NaN) / seconds);
+    const each = ratios.map((ratio) => ratio.toFixed(2)).join(" ");
+    console.log(`  ratio ${median(ratios).toFixed(2)} (each round: ${each})`);
+  }
+}
+
+function describe(name: string, runs: readonly Measurement[]): string {
+  const seconds = median(runs.map((run) => run.seconds));
+  const fastest = Math.min(...runs.map((run) => run.seconds));
+  const memory = Math.max(...runs.map((run) => run.peakMegabytes));
+  const rate = (batchSize / seconds).toFixed(0).padStart(6);
+  const time = `${(1000 * seconds).toFixed(1)} ms a step (fastest ${(1000 * fastest).toFixed(1)})`;
+  return `  ${name.padEnd(16)} ${rate} images/s  ${time}  peak ${memory.toFixed(0)} MB`;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted[sorted.length >> 1] ?? Number.NaN;
+}
+
+async function measureChild(mode: string): Promise<Measurement> {
+  const own = Object.entries(flags).flatMap(([name, value]) =>
+    name === "peer" || name === "child" || value === undefined ? [] : [`--${name}`, value],
+  );
+  const [, script = ""] = process.argv;
+  const text = await output(process.execPath, [...process.execArgv, script, ...own, "--child", mode]);
+  const measurement: Measurement = JSON.parse(text.trim().split("\n").at(-1) ?? "");
+  return measurement;
+}
+
+/** Runs its arguments in a child and prints the child's peak resident memory in kilobytes after what it prints. */
+const peakWrapper =
+  "import resource,subprocess,sys; code=subprocess.call([sys.executable]+sys.argv[1:]); print('peak', resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss); sys.exit(code)";
+
+interface Peer {
+  readonly python: string;
+  readonly script: string;
+}
+
+async function measurePeer({ python, script }: Peer, mode: string): Promise<Measurement> {
+  const text = await output(python, ["-c", peakWrapper, script, mode, flags.batch]);
+  const seconds = /median s\/step ([\d.]+)/.exec(text)?.[1];
+  const peak = /peak (\d+)/.exec(text)?.[1];
+  if (seconds === undefined || peak === undefined) throw new Error(`the peer printed no time: ${text}`);
+  return { seconds: Number(seconds), peakMegabytes: Number(peak) / 1024 };
+}
+
+/** The peer to measure against; undefined, with a message, where there is none. */
+async function findPeer(): Promise<Peer | undefined> {
+  if (flags.peer === undefined && flags.model !== "resnet20") {
+    console.log(`no peer: the default one is resnet20, not ${flags.model}; name another with --peer`);
+    return undefined;
+  }
+  const standard = new URL("../../shared/peers/torch_step.py", import.meta.url).pathname;
+  const [first = "python3", script = standard] = flags.peer?.split(" ") ?? [];
+  if (!existsSync(script)) {
+    console.log(`no peer: there is no ${script}; name one with --peer "python3 FOLDER/torch_step.py"`);
+    return undefined;
+  }
+  for (const python of [first, "/usr/bin/python3"]) {
+    const found = await output(python, ["-c", "import torch"]).then(
+      () => true,
+      () => false,
+    );
+    if (found) return { python, script };
+  }
+  console.log(`no peer: neither ${first} nor /usr/bin/python3 can import torch (Debian: apt install python3-torch)`);
+  return undefined;
+}
+
+/** What a program prints. @throws Error with its messages when it fails. */
+function output(program: string, programArguments: readonly string[]): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, programArguments, { stdio: ["ignore", "pipe", "pipe"] });
+    let text = "";
+    let messages = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    child.stderr.on("data", (chunk: Buffer) => {
+      messages += chunk.toString();
+    });
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (code === 0) resolve(text);
+      else reject(new Error(`${program} ended with code ${code}: ${messages.slice(-1000)}`));
+    });
+  });
+}
+
+if (flags.child === undefined) await compare();
+else console.log(JSON.stringify(await measureHere(flags.child)));

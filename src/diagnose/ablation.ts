@@ -1,0 +1,120 @@
+/**
+ * Ablations: the same weights evaluated with some quantizers bypassed. Weights only, activations only, all of one
+ * layer's alone, all but one layer's. One compiled evaluation serves them all: each quantizer has a switch, an input.
+ */
+import { copyNode, copyNodes, mapped, type ValueMap } from "../compile/copy.ts";
+import { isQuantized, type QuantizedNetwork } from "../compile/quantize.ts";
+import { newBuilder } from "../compile/registry.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { Network, Parameter } from "../graph/network.ts";
+import { float32Scalar } from "../graph/tensor.ts";
+import { add, multiply, subtract } from "../ops/elementwise.ts";
+import type { Target } from "../ops/operator.ts";
+import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
+import type { Engine } from "../runtime/engine.ts";
+import { StateBuffers } from "../runtime/state.ts";
+import { type EvaluationResult, Evaluator } from "../train/evaluate.ts";
+import { layerOfSite } from "./layer-names.ts";
+
+/** Loss and accuracy with some quantizers at work. */
+export type AblationResult = Pick<EvaluationResult, "accuracy" | "loss">;
+
+export interface LayerAblation {
+  readonly layer: string;
+  /** Only this layer quantizes. */
+  readonly alone: AblationResult;
+  /** Every layer but this one quantizes. */
+  readonly without: AblationResult;
+}
+
+export interface Ablation {
+  readonly float: AblationResult;
+  readonly quantized: AblationResult;
+  readonly weightsOnly: AblationResult;
+  readonly activationsOnly: AblationResult;
+  readonly layers: readonly LayerAblation[];
+}
+
+export interface AblationOptions {
+  readonly batchSize?: number;
+  readonly target?: Target;
+  /** After each evaluation. */
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * The network with a switch at each quantizer: parameter `switch.<site>`, 1 to quantize, 0 to pass the input on.
+ * y·g + x·(1 − g) gives exactly y or x, both being finite.
+ */
+export function withSwitches(network: QuantizedNetwork): Network {
+  const builder = newBuilder(network.graph.name);
+  const map: ValueMap = new Map(network.graph.inputs.map((input) => [input, builder.input(input.name, input.type)]));
+  const switches: Parameter[] = [];
+  copyNodes(network.graph, builder, map, (node, inputs) => {
+    const [x] = inputs;
+    if (!isFakeQuantize(node) || x === undefined) return undefined;
+    const [y] = copyNode(builder, node, inputs);
+    if (y === undefined) return undefined;
+    const parameter = {
+      name: switchName(node.name),
+      role: "other",
+      trainable: false,
+      value: float32Scalar(1),
+    } as const;
+    switches.push(parameter);
+    const gate = builder.input(parameter.name, { dtype: "float32", shape: [] });
+    return [add(builder, multiply(builder, y, gate), multiply(builder, x, subtract(builder, 1, gate)))];
+  });
+  for (const output of network.graph.outputs) builder.output(output.name, mapped(map, output.value));
+  return { name: network.name, graph: builder.finish(), parameters: [...network.parameters, ...switches] };
+}
+
+function switchName(site: string): string {
+  return `switch.${site}`;
+}
+
+/** Runs the ablations of a network on a data set; undefined for a network without quantizers. */
+export async function ablate(
+  network: Network,
+  dataset: Dataset,
+  engine: Engine,
+  options: AblationOptions = {},
+): Promise<Ablation | undefined> {
+  if (!isQuantized(network)) return undefined;
+  const { sites } = network;
+  const switched = withSwitches(network);
+  const state = new StateBuffers(switched.parameters.map(({ name, value }) => [name, value] as const));
+  const { batchSize, target } = options;
+  const evaluator = await Evaluator.create(switched, dataset, engine, {
+    ...(batchSize === undefined ? {} : { batchSize }),
+    ...(target === undefined ? {} : { target }),
+  });
+  const layers = [...new Set(sites.map(layerOfSite))];
+  const total = 4 + 2 * layers.length;
+  let done = 0;
+  const measure = async (isOn: (site: (typeof sites)[number]) => boolean): Promise<AblationResult> => {
+    for (const site of sites) state.set(switchName(site.name), float32Scalar(isOn(site) ? 1 : 0));
+    const { accuracy, loss } = await evaluator.run(state);
+    options.onProgress?.(++done, total);
+    return { accuracy, loss };
+  };
+  try {
+    const summary = {
+      float: await measure(() => false),
+      quantized: await measure(() => true),
+      weightsOnly: await measure(({ kind }) => kind === "weight"),
+      activationsOnly: await measure(({ kind }) => kind === "activation"),
+    };
+    const results: LayerAblation[] = [];
+    for (const layer of layers) {
+      results.push({
+        layer,
+        alone: await measure((site) => layerOfSite(site) === layer),
+        without: await measure((site) => layerOfSite(site) !== layer),
+      });
+    }
+    return { ...summary, layers: results };
+  } finally {
+    await evaluator.release();
+  }
+}

@@ -1,0 +1,70 @@
+/** Batch normalization: running statistics that are not those of the batches (row 9). */
+
+import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
+import type { DiagnosisInput } from "../input.ts";
+import { median } from "../statistics.ts";
+import { latest, listed, meanOf, worst } from "./view.ts";
+
+/** Divergence from which on running statistics are called stale. */
+const staleDivergence = 0.15;
+
+export function batchNormCauses({ records, epochs, facts }: DiagnosisInput): Finding[] {
+  const recent = latest(records.filter(({ step }) => step > 0));
+  const last = recent.at(-1);
+  if (last === undefined) return [];
+  const norms = last.norms.map(({ name }) => {
+    const all = recent.flatMap((record) => record.norms.filter((norm) => norm.name === name));
+    return {
+      name,
+      // The median: statistics that lag behind a network in motion catch up, stale ones do not.
+      divergence: median(all.map((norm) => norm.divergence)),
+      meanShift: meanOf(all.map((norm) => norm.meanShift)),
+      varianceShift: meanOf(all.map((norm) => norm.varianceShift)),
+    };
+  });
+  const gap = epochs?.at(-1);
+  const visible = gap === undefined ? 0.85 : 0.75 + 0.25 * ramp(gap.testLoss / gap.trainLoss, 1.1, 2);
+  const stale = worst(norms, ({ divergence }) => 0.95 * visible * logRamp(divergence, 0.06, 0.3));
+  const [first] = stale;
+  if (first === undefined) return [];
+  const frozen = last.batchNorm === "running";
+  const layers = stale.map(({ place }) => place.name);
+  return [
+    {
+      cause: "batch-norm-stale",
+      title: `The running statistics of batch normalization are not those of the batches in ${listed(layers)}`,
+      layers,
+      evidence: [
+        ...stale
+          .slice(0, 3)
+          .flatMap(({ place }): Evidence[] => [
+            evidence(
+              "KL of batch from running statistics, nats",
+              place.divergence,
+              staleDivergence,
+              "above",
+              place.name,
+            ),
+            evidence("|μ batch − μ running| / σ running", place.meanShift, 0.5, "above", place.name),
+            evidence("|ln σ² batch / σ² running|", place.varianceShift, 0.7, "above", place.name),
+          ]),
+        ...(gap === undefined
+          ? []
+          : [evidence("test loss / training loss", gap.testLoss / gap.trainLoss, 1.5, "above")]),
+      ],
+      confidence: first.score,
+      remedy: frozen
+        ? {
+            title: "let batch normalization follow the batches for longer",
+            changes: {
+              "quantization.freezeBatchNormAfterEpoch": Math.ceil((facts.recipe?.epochs ?? 4) * 0.75),
+              "train.reestimateBatchNormBatches": 50,
+            },
+          }
+        : {
+            title: "take the statistics anew before each evaluation",
+            changes: { "train.reestimateBatchNormBatches": 50 },
+          },
+    },
+  ];
+}

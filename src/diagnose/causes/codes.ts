@@ -1,0 +1,103 @@
+/** Codes that are asked for and not there, and codes that are there and not used (rows 1 and 14). */
+
+import { type Evidence, evidence, type Finding, ramp } from "../finding.ts";
+import type { DiagnosisInput } from "../input.ts";
+import { layersOf, learnRanges, listed, type SiteView, sitesOf, worst } from "./view.ts";
+
+export function codeCauses(input: DiagnosisInput): Finding[] {
+  const sites = sitesOf(input);
+  return [...reducedRange(sites), ...signWasted(sites), ...negativeLost(sites)];
+}
+
+/** How much a lost bit matters where so many levels are left. */
+function weightOfLevels(levels: number): number {
+  if (levels <= 16) return 0.97;
+  if (levels <= 32) return 0.8;
+  return levels <= 64 ? 0.5 : 0.3;
+}
+
+function reducedRange(sites: readonly SiteView[]): Finding[] {
+  const halved = worst(sites, ({ facts: { levels, bits, rangeOfWholeType }, last }) => {
+    const lost = levels <= 2 ** (bits - 1);
+    const uncovered = rangeOfWholeType && last.coverage < 0.5;
+    return lost || uncovered ? weightOfLevels(Math.min(levels, lost ? levels : last.distinctCodes)) : 0;
+  });
+  const [first] = halved;
+  if (first === undefined) return [];
+  const views = halved.map(({ place }) => place);
+  const { facts, last } = first.place;
+  const kinds = new Set(views.map((view) => view.facts.kind));
+  const what = kinds.size > 1 ? "tensors" : facts.kind === "weight" ? "weights" : "activations";
+  const isHalved = facts.levels <= 2 ** (facts.bits - 1);
+  return [
+    {
+      cause: "reduced-range",
+      title: isHalved
+        ? `The ${what} have ${facts.levels} levels, not the ${2 ** facts.bits} of ${facts.bits} bits: reduce_range halves the codes`
+        : `The ${what} reach ${Math.round(100 * last.coverage)} % of their range: the scale is that of eight bits (torch before 1.12)`,
+      layers: layersOf(views),
+      evidence: views
+        .slice(0, 3)
+        .flatMap(({ facts, last }) => [
+          evidence("levels", facts.levels, 2 ** (facts.bits - 1), "below", facts.tensor),
+          evidence("distinct codes", last.distinctCodes, 2 ** (facts.bits - 1), "below", facts.tensor),
+          evidence("representable / observed maximum", last.coverage, 0.9, "below", facts.tensor),
+        ]),
+      confidence: first.score,
+      remedy: { title: "use all codes of the bits asked for", changes: { "quantization.reduceRange": false } },
+    },
+  ];
+}
+
+function signWasted(sites: readonly SiteView[]): Finding[] {
+  const wasted = worst(sites, ({ facts, last }) =>
+    facts.nonNegative && last.min >= 0 && last.levelsBelowZero >= 0.25 ? weightOfLevels(facts.levels) - 0.05 : 0,
+  );
+  const [first] = wasted;
+  if (first === undefined) return [];
+  const views = wasted.map(({ place }) => place);
+  return [
+    {
+      cause: "sign-wasted",
+      title: `The codes below 0 are never used: signed codes after a ReLU in ${listed(layersOf(views))}`,
+      layers: layersOf(views),
+      evidence: views
+        .slice(0, 3)
+        .flatMap(({ facts, last }): Evidence[] => [
+          evidence("share of levels below 0", last.levelsBelowZero, 0.25, "above", facts.tensor),
+          evidence("minimum", last.min, 0, "above", facts.tensor),
+          evidence("share of negative values", last.negativeShare, 0.001, "below", facts.tensor),
+        ]),
+      confidence: first.score,
+      remedy: { ...learnRanges, title: "take unsigned codes after ReLU" },
+    },
+  ];
+}
+
+function negativeLost(sites: readonly SiteView[]): Finding[] {
+  const lost = worst(
+    sites.filter(({ facts }) => facts.kind === "activation"),
+    ({ last }) => 0.75 * ramp(last.lostNegativeShare, 0.02, 0.15),
+  );
+  const [first] = lost;
+  if (first === undefined) return [];
+  const views = lost.map(({ place }) => place);
+  return [
+    {
+      cause: "negative-lost",
+      title: `Negative values are cut off by unsigned codes in ${listed(layersOf(views))}`,
+      layers: layersOf(views),
+      evidence: views
+        .slice(0, 3)
+        .flatMap(({ facts, last }): Evidence[] => [
+          evidence("share of values cut off below 0", last.lostNegativeShare, 0.05, "above", facts.tensor),
+          evidence("share of negative values", last.negativeShare, 0.05, "above", facts.tensor),
+        ]),
+      confidence: first.score,
+      remedy: {
+        title: "learn an offset (LSQ+)",
+        changes: { "quantization.preset": "lsq+", "quantization.reduceRange": false },
+      },
+    },
+  ];
+}

@@ -1,0 +1,86 @@
+/** The straight-through gradient: its mask, and how far it lies from the float gradient (rows 5 and 6). */
+
+import { evidence, type Finding, ramp } from "../finding.ts";
+import type { DiagnosisInput } from "../input.ts";
+import { layerOfWeight } from "../layer-names.ts";
+import { latest, layersOf, learnRanges, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
+
+export function gradientCauses(input: DiagnosisInput): Finding[] {
+  return [...maskMissing(sitesOf(input)), ...gradientMismatch(input)];
+}
+
+/** Quantizers whose papers let the gradient of weights pass everywhere. */
+const unmaskedByDesign = new Set(["dorefa", "apot", "apot-torch", "binary", "ternary", "n2uq", "power-of-two"]);
+
+/** Elements outside of the grid over all probes, and the share of them that gets a gradient. */
+function leak({ all }: SiteView): { readonly count: number; readonly share: number } {
+  const measured = all.filter(({ outsideGradientShare }) => !Number.isNaN(outsideGradientShare));
+  const count = measured.reduce((sum, { outsideCount }) => sum + outsideCount, 0);
+  const passed = measured.reduce((sum, each) => sum + each.outsideCount * each.outsideGradientShare, 0);
+  return { count, share: count === 0 ? Number.NaN : passed / count };
+}
+
+function maskMissing(sites: readonly SiteView[]): Finding[] {
+  const leaking = worst(sites, (view) => {
+    const { count, share } = leak(view);
+    const byDesign = unmaskedByDesign.has(view.facts.quantizer) ? 0.3 : 1;
+    return 0.96 * ramp(share, 0.02, 0.2) * ramp(count, 0, 4) * byDesign;
+  });
+  const [first] = leaking;
+  if (first === undefined) return [];
+  const views = leaking.map(({ place }) => place);
+  return [
+    {
+      cause: "mask-missing",
+      title: `The straight-through gradient passes outside of the range: its mask is missing in ${listed(layersOf(views))}`,
+      layers: layersOf(views),
+      evidence: views.slice(0, 3).flatMap((view) => {
+        const { count, share } = leak(view);
+        return [
+          evidence("share of values outside of the range with a gradient", share, 0.02, "above", view.facts.tensor),
+          evidence("values outside of the range looked at", count, 4, "above", view.facts.tensor),
+          evidence("clipped share", view.last.clippedShare, 0.001, "above", view.facts.tensor),
+        ];
+      }),
+      confidence: first.score,
+      remedy: learnRanges,
+    },
+  ];
+}
+
+function gradientMismatch({ records, facts }: DiagnosisInput): Finding[] {
+  const names = records.at(-1)?.weights.map(({ name }) => name) ?? [];
+  const cosines = names.map((name) => ({
+    layer: layerOfWeight(name),
+    cosine: meanOf(
+      latest(records)
+        .flatMap(({ weights }) => weights.filter((weight) => weight.name === name))
+        .map((w) => w.gradientCosine),
+    ),
+  }));
+  const overall = meanOf(cosines.map(({ cosine }) => cosine));
+  const low = cosines.filter(({ cosine }) => cosine < 0.3);
+  const bits = Math.min(...facts.sites.map((site) => site.bits));
+  const confidence = 0.5 * ramp(overall, 0.4, 0.05);
+  return [
+    {
+      cause: "gradient-mismatch",
+      title: `The straight-through gradient points elsewhere than the float gradient (mean cosine ${overall.toFixed(2)})`,
+      layers: low.map(({ layer }) => layer),
+      evidence: [
+        evidence("mean cosine to the float gradient", overall, 0.4, "below"),
+        ...low
+          .slice(0, 4)
+          .map(({ layer, cosine }) => evidence("cosine to the float gradient", cosine, 0.3, "below", layer)),
+      ],
+      confidence,
+      remedy:
+        bits < 8
+          ? {
+              title: "use a gradient beyond the plain straight-through one (N2UQ)",
+              changes: { "quantization.preset": "n2uq", "quantization.reduceRange": false },
+            }
+          : null,
+    },
+  ];
+}

@@ -1,0 +1,151 @@
+/** Where quantizers stand: first and last layer, residual additions, unfused modules; and ablations (rows 12, 16, 19, 20). */
+
+import { type Evidence, evidence, type Finding, ramp } from "../finding.ts";
+import type { DiagnosisInput } from "../input.ts";
+import { latest, layersOf, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
+
+export function networkCauses(input: DiagnosisInput): Finding[] {
+  const sites = sitesOf(input);
+  return [...edgeLayerBits(sites, input), ...residualMismatch(input), ...unfused(sites), ...sideOfLoss(input)];
+}
+
+/** How much so few bits at an end of the network are suspected before anything is measured. */
+function suspicionOfBits(bits: number): number {
+  if (bits <= 2) return 0.9;
+  if (bits === 3) return 0.6;
+  return bits === 4 ? 0.4 : bits <= 6 ? 0.2 : 0;
+}
+
+function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput): Finding[] {
+  const edges = sites.filter(({ facts }) => facts.edge !== undefined);
+  const low = worst(
+    edges,
+    ({ facts, last }) => suspicionOfBits(facts.bits) * (0.7 + 0.3 * ramp(last.noiseRatio, 20, 8)),
+  );
+  const [first] = low;
+  if (first === undefined) return [];
+  const views = low.map(({ place }) => place);
+  const { facts } = first.place;
+  const ablated = ablation?.layers.find(({ layer }) => layer === facts.layer);
+  return [
+    {
+      cause: "edge-layer-bits",
+      title: `The ${facts.edge} layer has ${facts.bits} bits: ${facts.tensor} has ${facts.levels} levels`,
+      layers: layersOf(views),
+      evidence: [
+        ...views
+          .slice(0, 3)
+          .flatMap(({ facts, last }): Evidence[] => [
+            evidence("bits", facts.bits, 4, "below", facts.tensor),
+            evidence("SQNR, dB", last.noiseRatio, 12, "below", facts.tensor),
+          ]),
+        ...(ablated === undefined || ablation === undefined
+          ? []
+          : [
+              evidence(
+                "loss with only this layer quantized − float loss",
+                ablated.alone.loss - ablation.float.loss,
+                0.1,
+                "above",
+                facts.layer,
+              ),
+              evidence(
+                "loss − loss with this layer in float",
+                ablation.quantized.loss - ablated.without.loss,
+                0.1,
+                "above",
+                facts.layer,
+              ),
+            ]),
+      ],
+      confidence: first.score,
+      remedy: {
+        title: `give the ${facts.edge} layer 8 bits`,
+        changes: { [facts.edge === "first" ? "quantization.firstLayerBits" : "quantization.lastLayerBits"]: 8 },
+      },
+    },
+  ];
+}
+
+function residualMismatch({ records }: DiagnosisInput): Finding[] {
+  const recent = latest(records, 3);
+  const additions = (records.at(-1)?.additions ?? []).map(({ name }) => {
+    const all = recent.flatMap((record) => record.additions.filter((addition) => addition.name === name));
+    return {
+      name,
+      ratio: meanOf(all.map(({ ratio }) => ratio)),
+      signal: meanOf(all.map(({ smallerNoiseRatio }) => smallerNoiseRatio)),
+    };
+  });
+  const drowned = worst(
+    additions,
+    ({ ratio, signal }) => 0.95 * ramp(signal, 9, 1) * (0.6 + 0.4 * ramp(ratio, 1.5, 4)),
+  );
+  const [first] = drowned;
+  if (first === undefined) return [];
+  const layers = drowned.map(({ place }) => place.name);
+  return [
+    {
+      cause: "residual-mismatch",
+      title: `The smaller operand of ${listed(layers)} drowns in the quantization noise of the sum`,
+      layers,
+      evidence: drowned
+        .slice(0, 3)
+        .flatMap(({ place }): Evidence[] => [
+          evidence("larger / smaller operand", place.ratio, 4, "above", place.name),
+          evidence("smaller operand over the noise of both, dB", place.signal, 6, "below", place.name),
+        ]),
+      confidence: first.score,
+      remedy: { title: "keep the skip path at 8 bits", changes: { "quantization.residualBits": 8 } },
+    },
+  ];
+}
+
+function unfused(sites: readonly SiteView[]): Finding[] {
+  const between = sites.filter(({ facts }) => facts.intermediate);
+  if (between.length === 0) return [];
+  const bits = Math.min(...between.map(({ facts }) => facts.bits));
+  const noise = meanOf(between.map(({ last }) => last.noiseRatio));
+  const layers = layersOf(between);
+  return [
+    {
+      cause: "unfused-placement",
+      title: `${between.length} tensors between a layer and its batch normalization or ReLU are quantized too: the model was not fused`,
+      layers,
+      evidence: [
+        evidence("quantizers inside of fused layers", between.length, 1, "above"),
+        evidence("mean SQNR there, dB", noise, 20, "below"),
+        evidence("bits", bits, 6, "below"),
+      ],
+      confidence: 0.35 + 0.5 * ramp(bits, 8, 4),
+      remedy: { title: "fuse Conv, BatchNormalization and ReLU", changes: { "quantization.placement": "fused" } },
+    },
+  ];
+}
+
+/** Says where to look, never more: the loss of one kind of tensor alone. */
+function sideOfLoss({ ablation }: DiagnosisInput): Finding[] {
+  if (ablation === undefined) return [];
+  const base = ablation.float.loss;
+  const weights = ablation.weightsOnly.loss - base;
+  const activations = ablation.activationsOnly.loss - base;
+  const total = ablation.quantized.loss - base;
+  const side = activations > weights ? "activations" : "weights";
+  const larger = Math.max(activations, weights);
+  const smaller = Math.max(0, Math.min(activations, weights));
+  const layers = worst(ablation.layers, ({ alone }) => alone.loss - base).map(({ place }) => place.layer);
+  return [
+    {
+      cause: "activations-or-weights",
+      title: `The loss comes from the ${side}, from ${listed(layers)} most`,
+      layers,
+      evidence: [
+        evidence("loss of quantized weights alone − float loss", weights, 0.05, "above"),
+        evidence("loss of quantized activations alone − float loss", activations, 0.05, "above"),
+        evidence("loss of both − float loss", total, 0.05, "above"),
+      ],
+      confidence: total < 0.05 ? 0 : 0.4 * ramp(larger / Math.max(smaller, 1e-3), 1.2, 3),
+      remedy: null,
+    },
+  ];
+}

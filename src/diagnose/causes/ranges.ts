@@ -1,0 +1,176 @@
+/** Ranges that observers give: stretched by outliers, still moving, frozen too early; and clipping (rows 2, 3 and 8). */
+
+import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
+import type { DiagnosisInput } from "../input.ts";
+import { layersOf, learnRanges, listed, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
+
+export function rangeCauses(input: DiagnosisInput): Finding[] {
+  const sites = sitesOf(input);
+  const isObserving = input.records.at(-1)?.observing ?? true;
+  return [
+    ...outlierRange(sites, isObserving),
+    ...(isObserving ? rangeMoving(sites, input) : frozenEarly(sites, input)),
+    ...saturated(sites),
+  ];
+}
+
+/** What is lost against the best grid, in dB; as much as matters: nothing where the tensor keeps 28 dB anyway. */
+function painfulLoss({ last }: SiteView): number {
+  const lost = last.optimalNoiseRatio - last.noiseRatio;
+  return lost * ramp(last.noiseRatio, 28, 14);
+}
+
+/**
+ * Levels that the median channel of a tensor with one scale has. Where a few channels are large, they hold the power, so
+ * the SQNR of the whole tensor looks well while all the other channels have a level or two.
+ */
+function levelsOfMedianChannel({ facts, last }: SiteView): number {
+  if (facts.perChannel || !Number.isFinite(last.channelDisparity)) return Number.NaN;
+  return last.magnitude.max / last.channelDisparity / last.scale;
+}
+
+function outlierRange(sites: readonly SiteView[], isObserving: boolean): Finding[] {
+  const isOutlierChannel = (view: SiteView) => view.last.channelDisparity >= 6 && levelsOfMedianChannel(view) < 4;
+  const stretched = worst(
+    sites.filter(
+      ({ last, facts }) => facts.kind === "activation" && last.coverage > 0.8 && (isObserving || last.coverage < 1.3),
+    ),
+    (view) => {
+      const { magnitude, entropy, coverage } = view.last;
+      // What an average over many batches still holds of outliers that are gone counts as they did.
+      const tail = logRamp((magnitude.max / magnitude.p999) * coverage, 1.2, 3);
+      const observed = view.facts.observer === undefined ? 0 : ramp(painfulLoss(view), 1.5, 7) * (0.45 + 0.55 * tail);
+      const byChannel = isOutlierChannel(view)
+        ? ramp(levelsOfMedianChannel(view), 4, 1.5) * ramp(view.facts.bits - entropy, 1.2, 2.5)
+        : 0;
+      return 0.95 * Math.max(observed, byChannel);
+    },
+  );
+  const [first] = stretched;
+  if (first === undefined) return [];
+  const views = stretched.map(({ place }) => place);
+  const { facts, last } = first.place;
+  const title = isOutlierChannel(first.place)
+    ? `Channel ${last.largestChannel} stretches the range of ${facts.tensor}: it is ${last.channelDisparity.toFixed(0)} times the median channel`
+    : last.coverage > 1.5
+      ? `The moving average of the range of ${facts.tensor} still holds outliers: it is ${last.coverage.toFixed(1)} times what is there`
+      : `Outliers stretch the min-max range of ${listed(layersOf(views))}`;
+  return [
+    {
+      cause: "outlier-range",
+      title,
+      layers: layersOf(views),
+      evidence: views.slice(0, 3).flatMap((view): Evidence[] => {
+        const { facts, last } = view;
+        const { magnitude } = last;
+        const lost = last.optimalNoiseRatio - last.noiseRatio;
+        return [
+          evidence("SQNR lost against the best range, dB", lost, 3, "above", facts.tensor),
+          evidence("levels of the median channel", levelsOfMedianChannel(view), 4, "below", facts.tensor),
+          evidence("largest / median channel", last.channelDisparity, 8, "above", facts.tensor),
+          evidence("representable / observed maximum", last.coverage, 1.5, "above", facts.tensor),
+          evidence("maximum / 99.9th percentile", magnitude.max / magnitude.p999, 2, "above", facts.tensor),
+          evidence("maximum / 97.5th percentile", magnitude.max / magnitude.p975, 3.5, "above", facts.tensor),
+          evidence("dead share", last.deadShare, 0.3, "above", facts.tensor),
+          evidence("entropy, bits", last.entropy, facts.bits - 1.5, "below", facts.tensor),
+        ];
+      }),
+      confidence: first.score,
+      remedy: learnRanges,
+    },
+  ];
+}
+
+function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): Finding[] {
+  const [before, last] = input.records.slice(-2);
+  if (before === undefined || last === undefined || before.step === 0 || progressOf(input) < 0.5) return [];
+  const drifts = sites
+    .filter(({ facts }) => facts.observer !== undefined && facts.kind === "activation")
+    .flatMap((view) => {
+      const [old, now] = view.all.slice(-2);
+      if (old === undefined || now === undefined) return [];
+      return [{ ...view, drift: (100 * Math.abs(Math.log(now.scale / old.scale))) / (last.step - before.step) }];
+    });
+  const moving = worst(drifts, ({ drift }) => 0.5 * logRamp(drift, 0.05, 0.5));
+  const [first] = moving;
+  if (first === undefined) return [];
+  const views = moving.map(({ place }) => place);
+  return [
+    {
+      cause: "range-moving",
+      title: `The observed ranges still move late in the run, by ${Math.round(100 * first.place.drift)} % in 100 steps`,
+      layers: layersOf(views),
+      evidence: views
+        .slice(0, 3)
+        .map(({ facts, drift }) => evidence("|Δ ln s| in 100 steps", drift, 0.1, "above", facts.tensor)),
+      confidence: first.score,
+      remedy: {
+        title: "freeze the observers for the last part of the run",
+        changes: { "quantization.freezeObserversAfterEpoch": Math.ceil((input.facts.recipe?.epochs ?? 10) * 0.6) },
+      },
+    },
+  ];
+}
+
+function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Finding[] {
+  const frozen = worst(
+    sites.filter((view) => view.facts.observer !== undefined),
+    ({ last }) => 0.95 * logRamp(Math.max(last.coverage, 1 / last.coverage), 1.3, 2.2),
+  );
+  const [first] = frozen;
+  if (first === undefined) return [];
+  const views = frozen.map(({ place }) => place);
+  const epoch = facts.recipe?.freezeObserversAfterEpoch ?? 0;
+  const epochs = facts.recipe?.epochs ?? epoch + 1;
+  return [
+    {
+      cause: "observer-frozen-early",
+      title:
+        first.place.last.coverage < 1
+          ? `The observers were frozen after epoch ${epoch}: values have outgrown the ranges of ${listed(layersOf(views))}`
+          : `The observers were frozen after epoch ${epoch}: the ranges of ${listed(layersOf(views))} are far too wide`,
+      layers: layersOf(views),
+      evidence: views.slice(0, 3).flatMap(({ facts, last }): Evidence[] => {
+        const tight = last.coverage < 1;
+        return [
+          evidence(
+            "representable / observed maximum",
+            last.coverage,
+            tight ? 0.75 : 1.5,
+            tight ? "below" : "above",
+            facts.tensor,
+          ),
+          evidence("clipped share", last.clippedShare, 0.02, "above", facts.tensor),
+          evidence("dead share", last.deadShare, 0.4, "above", facts.tensor),
+        ];
+      }),
+      confidence: first.score,
+      remedy: {
+        title: "let the observers see more of the run",
+        changes: { "quantization.freezeObserversAfterEpoch": Math.max(epoch + 1, Math.ceil(epochs * 0.75)) },
+      },
+    },
+  ];
+}
+
+function saturated(sites: readonly SiteView[]): Finding[] {
+  const clipped = worst(
+    sites.filter(({ facts, first }) => facts.kind === "activation" && !Number.isNaN(first.clippedShare)),
+    ({ all }) => 0.55 * ramp(meanOf(all.slice(-3).map((each) => each.clippedShare)), 0.08, 0.3),
+  );
+  const [first] = clipped;
+  if (first === undefined) return [];
+  const views = clipped.map(({ place }) => place);
+  return [
+    {
+      cause: "saturated",
+      title: `More than a tenth of the values is clipped and gets no gradient in ${listed(layersOf(views))}`,
+      layers: layersOf(views),
+      evidence: views
+        .slice(0, 3)
+        .map(({ facts, last }) => evidence("clipped share", last.clippedShare, 0.1, "above", facts.tensor)),
+      confidence: first.score,
+      remedy: learnRanges,
+    },
+  ];
+}

@@ -1,0 +1,91 @@
+/** Trained scales: where they begin, and how they are weighed against weights (rows 4 and 7). */
+
+import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
+import type { DiagnosisInput } from "../input.ts";
+import { median } from "../statistics.ts";
+import { layersOf, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
+
+export function scaleCauses(input: DiagnosisInput): Finding[] {
+  const sites = sitesOf(input).filter(({ facts }) => facts.learned && facts.observer === undefined);
+  const began = input.records[0]?.step ?? 0;
+  return [...(began <= 10 ? badInitialScale(sites) : []), ...gradientImbalance(sites)];
+}
+
+function badInitialScale(sites: readonly SiteView[]): Finding[] {
+  const bad = worst(sites, ({ first, last }) => {
+    const lost = first.optimalNoiseRatio - first.noiseRatio;
+    const visible = first.deadShare > 0.4 || first.clippedShare > 0.05 ? 1 : 0.6;
+    const recovered = last.optimalNoiseRatio - last.noiseRatio < 3 ? 0.85 : 1;
+    return 0.97 * ramp(lost, 5, 12) * ramp(first.noiseRatio, 18, 8) * visible * recovered;
+  });
+  const [worstSite] = bad;
+  if (worstSite === undefined) return [];
+  const views = bad.map(({ place }) => place);
+  const { facts, first } = worstSite.place;
+  return [
+    {
+      cause: "bad-initial-scale",
+      title: `The scale of ${facts.tensor} begins ${describeRatio(first.scaleRatio)} of the one that loses least`,
+      layers: layersOf(views),
+      evidence: views
+        .slice(0, 3)
+        .flatMap(({ facts, first, last }): Evidence[] => [
+          evidence(
+            "scale / best scale at the start",
+            first.scaleRatio,
+            first.scaleRatio > 1 ? 2 : 0.5,
+            first.scaleRatio > 1 ? "above" : "below",
+            facts.tensor,
+          ),
+          evidence("SQNR lost at the start, dB", first.optimalNoiseRatio - first.noiseRatio, 5, "above", facts.tensor),
+          evidence("dead share at the start", first.deadShare, 0.4, "above", facts.tensor),
+          evidence("clipped share at the start", first.clippedShare, 0.05, "above", facts.tensor),
+          evidence("SQNR lost now, dB", last.optimalNoiseRatio - last.noiseRatio, 3, "above", facts.tensor),
+        ]),
+      confidence: worstSite.score,
+      remedy: {
+        title: "begin with the scale of the first batch (LSQ: 2·mean|x|/√Qp)",
+        changes: { "quantization.preset": "lsq", "quantization.reduceRange": false },
+      },
+    },
+  ];
+}
+
+function describeRatio(ratio: number): string {
+  return ratio >= 1 ? `at ${ratio.toFixed(1)} times` : `at a ${(1 / ratio).toFixed(1)}th`;
+}
+
+function gradientImbalance(sites: readonly SiteView[]): Finding[] {
+  const balances = sites.flatMap(({ facts, all }) => {
+    const balance = meanOf(all.slice(-3).map((each) => each.scaleBalance));
+    return Number.isNaN(balance) ? [] : [{ facts, balance }];
+  });
+  if (balances.length === 0) return [];
+  const middle = median(balances.map(({ balance }) => balance));
+  const isHigh = middle > 1;
+  const confidence = 0.58 * (isHigh ? logRamp(middle, 60, 2000) : logRamp(1 / middle, 300, 30000));
+  const worstFirst = [...balances].sort((a, b) => (isHigh ? b.balance - a.balance : a.balance - b.balance)).slice(0, 3);
+  return [
+    {
+      cause: "scale-gradient-imbalance",
+      title: `Scales get ${isHigh ? "far more" : "far less"} of the update than weights, in ${listed(layersOf(worstFirst))} most`,
+      layers: layersOf(worstFirst),
+      evidence: worstFirst.map(({ facts, balance }) =>
+        evidence(
+          "(|∂L/∂s|/s) / (‖∂L/∂w‖/‖w‖)",
+          balance,
+          isHigh ? 60 : 1 / 300,
+          isHigh ? "above" : "below",
+          facts.tensor,
+        ),
+      ),
+      confidence,
+      remedy: {
+        title: "scale the gradient of the scales",
+        changes: {
+          "train.optimizer.groups.quantizer.learningRateScale": Number((1 / Math.sqrt(middle)).toPrecision(1)),
+        },
+      },
+    },
+  ];
+}

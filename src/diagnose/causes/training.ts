@@ -1,0 +1,139 @@
+/** The training itself: learning rate, start, and what is left when nothing else is wrong (rows 11, 13 and 18). */
+
+import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
+import type { DiagnosisInput } from "../input.ts";
+import type { ProbeRecord } from "../measurement.ts";
+import { median } from "../statistics.ts";
+import { latest, meanOf, progressOf } from "./view.ts";
+
+export function trainingCauses(input: DiagnosisInput): Finding[] {
+  return [...learningRate(input), ...randomStart(input), ...capacity(input)];
+}
+
+/** What a record says of the learning rate: how far a step moves the weights, and whether the loss is the worse for it. */
+function judge(record: ProbeRecord, start: ProbeRecord, chance: number) {
+  const update = median(record.weights.map((weight) => weight.update));
+  const distance = median(record.weights.map((weight) => weight.distance));
+  const { mean, max } = record.recent;
+  const lost = Math.max(
+    ramp(mean / chance, 0.8, 1),
+    ramp(mean / Math.max(start.loss, 0.05), 1.2, 2),
+    ramp(max / chance, 1.5, 3),
+  );
+  // Weights that were trained stay near where they began (arXiv 1809.04191); random ones have to move.
+  const isTrained = 1 - ramp(start.floatLoss / chance, 0.6, 0.9);
+  const carriedAway = isTrained * logRamp(distance, 0.4, 1.2);
+  const score = logRamp(update, 0.012, 0.045) * (0.35 + 0.6 * Math.max(lost, carriedAway));
+  return { record, update, distance, score, isTrained };
+}
+
+function learningRate(input: DiagnosisInput): Finding[] {
+  const { records, facts } = input;
+  const [start] = records;
+  const after = records.filter(({ step }) => step > 0);
+  const last = after.at(-1);
+  if (start === undefined || last === undefined) return [];
+  const chance = Math.log(facts.classes);
+  const judged = after.map((record) => judge(record, start, chance));
+  const worstOne = judged.reduce((a, b) => (b.score > a.score ? b : a));
+  const { update, distance } = worstOne;
+  const flips = meanOf(worstOne.record.weights.map(({ flipRate }) => flipRate));
+  const recent = last.recent.mean;
+  const notFinite =
+    after.reduce((sum, record) => sum + record.recent.notFinite, 0) + (Number.isFinite(last.loss) ? 0 : 1);
+  const high = notFinite > 0 ? 0.95 : worstOne.score;
+  const rate = facts.recipe?.learningRate ?? last.learningRate;
+  const support: Evidence[] = [
+    evidence("‖Δw‖ / ‖w‖ a step", update, 0.02, "above"),
+    evidence("‖w − w₀‖ / ‖w₀‖", distance, 0.4, "above"),
+    evidence("training loss / loss at the start", worstOne.record.recent.mean / start.loss, 1.2, "above"),
+    evidence("highest loss / chance", worstOne.record.recent.max / chance, 1.5, "above"),
+    evidence("losses that are not finite", notFinite, 1, "above"),
+    ...(Number.isNaN(flips) ? [] : [evidence("codes that change a step", flips, 0.05, "above")]),
+  ];
+  const findings: Finding[] = [
+    {
+      cause: "learning-rate-too-high",
+      title: `The learning rate is too high: a step moves the weights by ${(100 * update).toFixed(1)} %`,
+      layers: [],
+      evidence: support,
+      confidence: high,
+      remedy: {
+        title: "lower the learning rate",
+        changes: { "train.optimizer.learningRate": Number((rate / 10).toPrecision(2)) },
+      },
+    },
+  ];
+  const stuck =
+    ramp(recent / Math.max(last.floatLoss, 0.02), 1.5, 4) *
+    logRamp(1e-5 / median(last.weights.map((weight) => weight.update)), 1, 10);
+  if (facts.sites.length > 0 && stuck > 0) {
+    findings.push({
+      cause: "learning-rate-too-low",
+      title: "The learning rate is too low: weights stay where they began while the loss is above that in float",
+      layers: [],
+      evidence: [
+        evidence("‖Δw‖ / ‖w‖ a step", median(last.weights.map((weight) => weight.update)), 1e-5, "below"),
+        evidence("loss / float loss", recent / last.floatLoss, 1.5, "above"),
+      ],
+      confidence: 0.5 * stuck,
+      remedy: {
+        title: "raise the learning rate",
+        changes: { "train.optimizer.learningRate": Number((rate * 10).toPrecision(2)) },
+      },
+    });
+  }
+  return findings;
+}
+
+function randomStart({ records, facts }: DiagnosisInput): Finding[] {
+  const [first] = records;
+  const last = records.at(-1);
+  if (first === undefined || last === undefined || first.step > 0 || facts.sites.length === 0) return [];
+  const chance = Math.log(facts.classes);
+  const distance = median(last.weights.map((weight) => weight.distance));
+  const bits = Math.min(...facts.sites.map((site) => site.bits));
+  return [
+    {
+      cause: "random-start",
+      title: "The run begins with random weights instead of those of a float training",
+      layers: [],
+      evidence: [
+        evidence("float loss at step 0 / chance", first.floatLoss / chance, 0.85, "above"),
+        evidence("float accuracy at step 0", first.floatAccuracy, 2 / facts.classes, "below"),
+        evidence("‖w − w₀‖ / ‖w₀‖", distance, 0.5, "above"),
+      ],
+      confidence: (bits <= 4 ? 0.85 : 0.5) * ramp(first.floatLoss / chance, 0.75, 0.95),
+      remedy: {
+        title:
+          facts.floatRun === undefined
+            ? "train in float first, and start from that run (from)"
+            : "start from the float run",
+        changes: facts.floatRun === undefined ? {} : { from: facts.floatRun },
+      },
+    },
+  ];
+}
+
+/** Only late, only at few bits, and only where float does clearly better on the same weights. */
+function capacity(input: DiagnosisInput): Finding[] {
+  const { records, facts } = input;
+  const last = records.at(-1);
+  if (last === undefined || facts.sites.length === 0 || progressOf(input) < 0.75) return [];
+  const bits = Math.min(...facts.sites.map((site) => site.bits));
+  const recent = latest(records, 3);
+  const gap = meanOf(recent.map(({ loss }) => loss)) - meanOf(recent.map(({ floatLoss }) => floatLoss));
+  return [
+    {
+      cause: "capacity",
+      title: `The network may be too small for ${bits} bits: its loss stays above that of its own weights in float`,
+      layers: [],
+      evidence: [evidence("loss − float loss", gap, 0.3, "above"), evidence("bits", bits, 3, "below")],
+      confidence: bits > 3 ? 0 : 0.35 * ramp(gap, 0.2, 1),
+      remedy: {
+        title: "learn from the float network too (distillation)",
+        changes: { "train.distillation.weight": 0.5 },
+      },
+    },
+  ];
+}

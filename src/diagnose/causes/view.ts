@@ -1,0 +1,72 @@
+/** The measurements of a run, seen by tensor. */
+
+import type { SiteFacts } from "../facts.ts";
+import type { Remedy } from "../finding.ts";
+import type { DiagnosisInput } from "../input.ts";
+import type { ProbeRecord, SiteMeasurement } from "../measurement.ts";
+
+/** One quantizer: what is known of it, and what was measured, in order. */
+export interface SiteView {
+  readonly facts: SiteFacts;
+  readonly first: SiteMeasurement;
+  readonly last: SiteMeasurement;
+  readonly all: readonly SiteMeasurement[];
+}
+
+/** Every quantizer that was measured at least once. */
+export function sitesOf({ facts, records }: DiagnosisInput): SiteView[] {
+  return facts.sites.flatMap((site) => {
+    const all = records.flatMap((record) => record.sites.filter(({ name }) => name === site.name));
+    const first = all[0];
+    const last = all.at(-1);
+    return first === undefined || last === undefined ? [] : [{ facts: site, first, last, all }];
+  });
+}
+
+/** The records of the end of a run, over which noisy measurements are averaged. */
+export function latest(records: readonly ProbeRecord[], count = 4): readonly ProbeRecord[] {
+  return records.slice(-count);
+}
+
+/** The mean of the numbers that were measured; NaN when none was. */
+export function meanOf(values: readonly number[]): number {
+  const known = values.filter((value) => !Number.isNaN(value));
+  return known.length === 0 ? Number.NaN : known.reduce((sum, value) => sum + value, 0) / known.length;
+}
+
+/** Share of the run that is done, 0 to 1; 1 where its length is not known. */
+export function progressOf({ facts, records }: DiagnosisInput): number {
+  const epochs = facts.recipe?.epochs;
+  const last = records.at(-1);
+  return epochs === undefined || last === undefined ? 1 : Math.min(1, last.epoch / epochs);
+}
+
+/** A score for a place, and the place. */
+export interface Scored<Place> {
+  readonly place: Place;
+  readonly score: number;
+}
+
+/** The places that score at least half of the best, best first. */
+export function worst<Place>(places: readonly Place[], score: (place: Place) => number): Scored<Place>[] {
+  const scored = places.map((place) => ({ place, score: score(place) })).filter((each) => each.score > 0);
+  const best = Math.max(0, ...scored.map((each) => each.score));
+  return scored.filter((each) => each.score >= best / 2).sort((a, b) => b.score - a.score);
+}
+
+/** Names without repetition, in order. */
+export function layersOf(views: readonly { readonly facts: SiteFacts }[]): string[] {
+  return [...new Set(views.map(({ facts }) => facts.layer))];
+}
+
+/** Learned ranges instead of observed ones. The halving of codes goes with observers, so it goes too. */
+export const learnRanges: Remedy = {
+  title: "learn the ranges (LSQ)",
+  changes: { "quantization.preset": "lsq", "quantization.reduceRange": false },
+};
+
+/** `conv1, conv2 and 3 more`. */
+export function listed(names: readonly string[], most = 2): string {
+  if (names.length <= most) return names.join(" and ");
+  return `${names.slice(0, most).join(", ")} and ${names.length - most} more`;
+}

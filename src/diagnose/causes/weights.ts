@@ -1,0 +1,99 @@
+/** Weights: oscillation, channels that differ, heavy tails (rows 10, 15 and 17). */
+
+import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
+import type { DiagnosisInput } from "../input.ts";
+import { layerOfWeight } from "../layer-names.ts";
+import { latest, layersOf, listed, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
+
+export function weightCauses(input: DiagnosisInput): Finding[] {
+  const sites = sitesOf(input).filter(({ facts }) => facts.kind === "weight");
+  return [...oscillation(input), ...channelDisparity(sites), ...heavyTails(sites)];
+}
+
+/** Late in the run: early on, codes that turn back are weights on their way. */
+function oscillation(input: DiagnosisInput): Finding[] {
+  if (progressOf(input) < 0.6) return [];
+  const records = latest(input.records, 2);
+  const weights = (records.at(-1)?.weights ?? []).map(({ name }) => {
+    const all = records.flatMap((record) => record.weights.filter((weight) => weight.name === name));
+    return {
+      layer: layerOfWeight(name),
+      share: meanOf(all.map((weight) => weight.oscillatingShare)),
+      flips: meanOf(all.map((weight) => weight.flipRate)),
+    };
+  });
+  const swinging = worst(weights, ({ share }) => 0.55 * ramp(share, 0.02, 0.15));
+  const [first] = swinging;
+  if (first === undefined) return [];
+  const layers = swinging.map(({ place }) => place.layer);
+  return [
+    {
+      cause: "oscillation",
+      title: `Weights oscillate between two codes late in the run, in ${listed(layers)}`,
+      layers,
+      evidence: swinging
+        .slice(0, 3)
+        .flatMap(({ place }): Evidence[] => [
+          evidence("share of codes that turn back within six steps", place.share, 0.02, "above", place.layer),
+          evidence("codes that change a step", place.flips, 0.01, "above", place.layer),
+        ]),
+      confidence: first.score,
+      remedy: { title: "dampen oscillation", changes: { "quantization.dampening.strength": 0.1 } },
+    },
+  ];
+}
+
+function channelDisparity(sites: readonly SiteView[]): Finding[] {
+  const uneven = worst(
+    sites.filter(({ facts }) => !facts.perChannel),
+    ({ last }) => 0.85 * logRamp(last.channelDisparity, 6, 20) * ramp(last.noiseRatio, 24, 10),
+  );
+  const [first] = uneven;
+  if (first === undefined) return [];
+  const views = uneven.map(({ place }) => place);
+  return [
+    {
+      cause: "channel-disparity",
+      title: `One scale serves channels of very different size in the weights of ${listed(layersOf(views))}`,
+      layers: layersOf(views),
+      evidence: views
+        .slice(0, 3)
+        .flatMap(({ facts, last }): Evidence[] => [
+          evidence("largest / median channel", last.channelDisparity, 8, "above", facts.tensor),
+          evidence("SQNR, dB", last.noiseRatio, 12, "below", facts.tensor),
+        ]),
+      confidence: first.score,
+      remedy: {
+        title: "give each channel a scale of its own",
+        changes: { "quantization.preset": "lsq", "quantization.reduceRange": false },
+      },
+    },
+  ];
+}
+
+function heavyTails(sites: readonly SiteView[]): Finding[] {
+  const heavy = worst(sites, ({ facts, last }) =>
+    last.entropy < facts.bits - 1.5 && facts.bits > 2 ? 0.5 * logRamp(last.kurtosis, 8, 30) : 0,
+  );
+  const [first] = heavy;
+  if (first === undefined) return [];
+  const views = heavy.map(({ place }) => place);
+  return [
+    {
+      cause: "heavy-tailed-weights",
+      title: `The weights have heavy tails, so most codes stay empty, in ${listed(layersOf(views))}`,
+      layers: layersOf(views),
+      evidence: views
+        .slice(0, 3)
+        .flatMap(({ facts, last }): Evidence[] => [
+          evidence("kurtosis", last.kurtosis, 10, "above", facts.tensor),
+          evidence("entropy, bits", last.entropy, facts.bits - 1.5, "below", facts.tensor),
+        ]),
+      confidence: first.score,
+      remedy: {
+        title: "use levels that suit heavy tails, on normalised weights (APoT)",
+        changes: { "quantization.preset": "apot", "quantization.reduceRange": false },
+      },
+    },
+  ];
+}

@@ -1,0 +1,168 @@
+/**
+ * Diagnosis of a run's directory, finished or still going on: what was measured while it trained, a probe of its last
+ * checkpoint, and where asked for the ablations.
+ */
+import { isQuantized } from "../compile/quantize.ts";
+import { trainingBatches } from "../data/batches.ts";
+import { allocateBatch, firstSamples } from "../data/dataset.ts";
+import { FileFormatError } from "../errors.ts";
+import { makeTensor } from "../graph/tensor.ts";
+import type { Target } from "../ops/operator.ts";
+import type { Engine } from "../runtime/engine.ts";
+import { StateBuffers } from "../runtime/state.ts";
+import { inputOf } from "../train/evaluate.ts";
+import { type LoadedRun, loadRun } from "../train/load-run.ts";
+import { readMetrics } from "../train/metrics-log.ts";
+import { modeOfEpoch } from "../train/phases.ts";
+import { runPaths } from "../train/run-directory.ts";
+import { recipeOf } from "../train/setup.ts";
+import { type Ablation, ablate } from "./ablation.ts";
+import { diagnose } from "./diagnose.ts";
+import { factsOf } from "./facts.ts";
+import type { Finding } from "./finding.ts";
+import type { EpochFacts } from "./input.ts";
+import { type ProbeRecord, probeRecordSchema } from "./measurement.ts";
+import { Probe } from "./probe.ts";
+import { WeightWatch } from "./weight-watch.ts";
+
+export interface DiagnoseRunOptions {
+  readonly engine: Engine;
+  readonly target?: Target;
+  readonly checkpoint?: "last" | "best";
+  /** A float run that a remedy may start from; default: the one that the run started from. */
+  readonly floatRun?: string;
+  /** Whether to run the ablations, and on how many test samples at most (default 1000). */
+  readonly ablate?: boolean;
+  readonly ablationSamples?: number;
+  readonly onProgress?: (done: number, total: number) => void;
+}
+
+export interface RunDiagnosis {
+  readonly folder: string;
+  /** Steps done when the checkpoint was written. */
+  readonly step: number;
+  readonly findings: readonly Finding[];
+  /** What was measured while the run trained, and last its checkpoint. */
+  readonly records: readonly ProbeRecord[];
+  readonly ablation?: Ablation;
+}
+
+/** @throws InputOutputError or FileFormatError naming the file of the run that is missing or damaged. */
+export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): Promise<RunDiagnosis> {
+  const run = await loadRun(folder, options.checkpoint);
+  const paths = runPaths(folder);
+  const measured = await readRecords(paths.diagnosis);
+  const records = [...measured, await probeCheckpoint(run, options, measured.at(-1))];
+  const epochs = await readEpochs(paths.metrics);
+  const { from } = run.config;
+  const floatRun = options.floatRun ?? from;
+  const facts = factsOf(run.network, {
+    recipe: recipeOf(run.config, run.data.train),
+    ...(from === undefined ? {} : { from }),
+    ...(floatRun === undefined ? {} : { floatRun }),
+  });
+  const ablation = options.ablate === true ? await ablateRun(run, options) : undefined;
+  const findings = diagnose({ facts, records, epochs, ...(ablation === undefined ? {} : { ablation }) });
+  return { folder, step: run.step, findings, records, ...(ablation === undefined ? {} : { ablation }) };
+}
+
+/** The records of a diagnosis.jsonl; none where there is no such file. */
+export async function readRecords(file: string): Promise<ProbeRecord[]> {
+  const lines = await readMetrics(file);
+  return lines.map((line, index) => {
+    const result = probeRecordSchema.safeParse(line);
+    if (result.success) return result.data;
+    const [issue] = result.error.issues;
+    throw new FileFormatError(`not a record of a probe: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`, {
+      where: `${file}:${index + 1}`,
+      remedy: "Delete the file: the checkpoint alone can be diagnosed too.",
+    });
+  });
+}
+
+/** The lines of a run's metrics that end an epoch. */
+async function readEpochs(file: string): Promise<EpochFacts[]> {
+  const lines = await readMetrics(file);
+  return lines.flatMap(({ epoch, trainLoss, testLoss, testAccuracy }) =>
+    testLoss === undefined
+      ? []
+      : [
+          {
+            epoch: Number(epoch),
+            trainLoss: Number(trainLoss),
+            testLoss: Number(testLoss),
+            testAccuracy: Number(testAccuracy),
+          },
+        ],
+  );
+}
+
+function ablateRun({ network, data }: LoadedRun, options: DiagnoseRunOptions): Promise<Ablation | undefined> {
+  const samples = firstSamples(data.test, Math.min(data.test.count, options.ablationSamples ?? 1000));
+  const { target, onProgress } = options;
+  return ablate(network, samples, options.engine, {
+    ...(target === undefined ? {} : { target }),
+    ...(onProgress === undefined ? {} : { onProgress }),
+  });
+}
+
+/** Measures the checkpoint on the first training batch. What only steps can tell is taken from the record before. */
+async function probeCheckpoint(
+  { network, data, config, step }: LoadedRun,
+  { engine, target }: DiagnoseRunOptions,
+  before: ProbeRecord | undefined,
+): Promise<ProbeRecord> {
+  const recipe = recipeOf(config, data.train);
+  const stepsPerEpoch = Math.floor(data.train.count / recipe.batchSize);
+  const epoch = step / stepsPerEpoch;
+  const mode = modeOfEpoch(recipe, network, Math.max(0, Math.ceil(epoch) - 1));
+  const batchSize = Math.min(recipe.batchSize, 64);
+  const probe = await Probe.create(
+    engine,
+    network,
+    { batchSize, input: inputOf(data.train), loss: recipe.loss, mode },
+    target,
+  );
+  try {
+    const state = new StateBuffers(network.parameters.map(({ name, value }) => [name, value] as const));
+    const batches = trainingBatches(data.train, { ...recipe, batchSize });
+    const buffers = allocateBatch(data.train, batchSize);
+    await batches.prefetch(0, 0);
+    batches.read(0, 0, buffers);
+    const { samples, targets } = buffers;
+    const { weights: gradients, ...result } = await probe.measure(state, {
+      data: makeTensor(data.train.sampleType, [batchSize, ...data.train.sampleShape], samples),
+      targets:
+        targets instanceof Int32Array
+          ? makeTensor("int32", [batchSize], targets)
+          : makeTensor("float32", [batchSize, targets.length / batchSize], targets),
+    });
+    const watched = new WeightWatch(network.parameters, isQuantized(network) ? network.sites : []).measure(state);
+    return {
+      schemaVersion: 1,
+      step,
+      epoch,
+      observing: mode.observe,
+      batchNorm: mode.batchNorm,
+      learningRate: before?.learningRate ?? recipe.learningRate,
+      ...result,
+      recent: before?.recent ?? { steps: 0, mean: Number.NaN, max: Number.NaN, notFinite: 0 },
+      weights: [...watched].map(([name, { norm }]) => {
+        const known = before?.weights.find((weight) => weight.name === name);
+        return {
+          name,
+          norm,
+          gradientNorm: gradients.get(name)?.gradientNorm ?? Number.NaN,
+          gradientCosine: gradients.get(name)?.gradientCosine ?? Number.NaN,
+          distance: known?.distance ?? Number.NaN,
+          update: known?.update ?? Number.NaN,
+          updateInSteps: known?.updateInSteps ?? Number.NaN,
+          flipRate: known?.flipRate ?? Number.NaN,
+          oscillatingShare: known?.oscillatingShare ?? Number.NaN,
+        };
+      }),
+    };
+  } finally {
+    await probe.release();
+  }
+}

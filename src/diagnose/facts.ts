@@ -1,0 +1,116 @@
+/** What is known of a run before anything is measured: its quantizers, their places in the network, its recipe. */
+import { isQuantized } from "../compile/quantize.ts";
+import type { Node, Value } from "../graph/graph.ts";
+import type { Network } from "../graph/network.ts";
+import { quantizerNamed } from "../quantizers/index.ts";
+import type { TrainingRecipe } from "../train/recipe.ts";
+import { layerOfSite, tensorOfSite } from "./layer-names.ts";
+
+/** A quantizer of the network. */
+export interface SiteFacts {
+  readonly name: string;
+  readonly kind: "weight" | "activation";
+  /** The tensor: `layer1.0.conv1.input`. */
+  readonly tensor: string;
+  /** The layer or module it belongs to: `layer1.0.conv1`. */
+  readonly layer: string;
+  readonly quantizer: string;
+  readonly bits: number;
+  readonly quantMin: number;
+  readonly quantMax: number;
+  /** Levels that there really are. */
+  readonly levels: number;
+  readonly perChannel: boolean;
+  readonly nonNegative: boolean;
+  readonly observer: string | undefined;
+  /** The scale of codes is that of the whole eight-bit type (torch before 1.12). */
+  readonly rangeOfWholeType: boolean;
+  /** Its parameters are trained. */
+  readonly learned: boolean;
+  readonly edge: "first" | "last" | undefined;
+  /** It stands between a layer and its BatchNormalization or ReLU, where a fused network has none. */
+  readonly intermediate: boolean;
+}
+
+/** What of the recipe bears on quantization. */
+export type RecipeFacts = Pick<
+  TrainingRecipe,
+  "epochs" | "learningRate" | "freezeObserversAfterEpoch" | "freezeBatchNormAfterEpoch" | "reestimateBatchNormBatches"
+>;
+
+export interface Facts {
+  readonly sites: readonly SiteFacts[];
+  /** Classes of a classification: chance is a loss of ln(classes). */
+  readonly classes: number;
+  readonly recipe: RecipeFacts | undefined;
+  /** The float run or checkpoint that the run began with; undefined: random weights, or not known. */
+  readonly from: string | undefined;
+  /** A float run that a remedy may start from. */
+  readonly floatRun: string | undefined;
+}
+
+export interface FactsOptions {
+  readonly recipe?: RecipeFacts;
+  readonly from?: string;
+  readonly floatRun?: string;
+}
+
+/** The facts of a network in training. */
+export function factsOf(network: Network, options: FactsOptions = {}): Facts {
+  const sites = isQuantized(network) ? network.sites : [];
+  const layers = sites.filter(({ kind }) => kind === "weight").map(({ layer }) => layer);
+  const edges = edgeLayers(network);
+  const intermediate = intermediateSites(network);
+  return {
+    sites: sites.map((site) => {
+      const { spec, name, kind } = site;
+      const definition = quantizerNamed(spec.quantizer);
+      const layer = layerOfSite(site);
+      return {
+        name,
+        kind,
+        tensor: tensorOfSite(site),
+        layer,
+        quantizer: spec.quantizer,
+        bits: spec.bits,
+        quantMin: spec.quantMin,
+        quantMax: spec.quantMax,
+        levels: definition.levels(spec),
+        perChannel: spec.channelAxis !== undefined || spec.groupSize !== undefined,
+        nonNegative: spec.nonNegative === true,
+        observer: spec.observer?.observer,
+        rangeOfWholeType: spec.options.convention === "pre-1.12",
+        learned: definition.parameters(spec, { dtype: "float32", shape: [1, 1, 1, 1] }).some((p) => p.trainable),
+        edge: layer === edges.first ? "first" : layer === edges.last && layers.length > 1 ? "last" : undefined,
+        intermediate: intermediate.has(name),
+      };
+    }),
+    classes: network.graph.outputs[0]?.value.type.shape.at(-1) ?? 1,
+    recipe: options.recipe,
+    from: options.from,
+    floatRun: options.floatRun ?? options.from,
+  };
+}
+
+const layerOperators = new Set(["Conv", "Gemm", "MatMul", "ConvTranspose"]);
+
+function edgeLayers(network: Network): { readonly first: string | undefined; readonly last: string | undefined } {
+  const layers = network.graph.nodes.filter((node) => layerOperators.has(node.op));
+  return { first: layers[0]?.name, last: layers.at(-1)?.name };
+}
+
+/** Quantizers that every reader's BatchNormalization or ReLU takes as its input. */
+function intermediateSites(network: Network): Set<string> {
+  const readers = new Map<Value, Node[]>();
+  for (const node of network.graph.nodes) {
+    for (const input of node.inputs) {
+      if (input !== undefined) readers.set(input, [...(readers.get(input) ?? []), node]);
+    }
+  }
+  const names = network.graph.nodes.filter((node) => {
+    const following = node.outputs.flatMap((output) => readers.get(output) ?? []);
+    const swallowed = following.every(({ op }) => op === "BatchNormalization" || op === "Relu");
+    return node.op === "FakeQuantize" && following.length > 0 && swallowed;
+  });
+  return new Set(names.map(({ name }) => name));
+}

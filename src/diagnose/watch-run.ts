@@ -1,0 +1,175 @@
+/**
+ * Diagnosis while a run trains: a probe every so many steps, weights watched over the few steps before it, findings
+ * whenever they are asked for. What is measured goes to diagnosis.jsonl. The run itself is not changed by it.
+ */
+import { isQuantized } from "../compile/quantize.ts";
+import type { Network } from "../graph/network.ts";
+import { inputOf } from "../train/evaluate.ts";
+import { MetricsLog } from "../train/metrics-log.ts";
+import type { EpochProgress, WatchedTraining } from "../train/recipe.ts";
+import type { TrainingWatcher, UpcomingStep } from "../train/watcher.ts";
+import { diagnose } from "./diagnose.ts";
+import { type FactsOptions, factsOf } from "./facts.ts";
+import type { Finding } from "./finding.ts";
+import type { EpochFacts } from "./input.ts";
+import { encodeRecord, type ProbeRecord } from "./measurement.ts";
+import { Probe } from "./probe.ts";
+import { WeightWatch } from "./weight-watch.ts";
+
+export interface WatchOptions extends Omit<FactsOptions, "recipe"> {
+  /** Steps between two probes; default {@link defaultProbeInterval}. */
+  readonly every?: number;
+  /** Samples of the batch that a probe sees; default 32. */
+  readonly batchSize?: number;
+  /** Where records go; absent: they are kept in memory alone. */
+  readonly file?: string;
+}
+
+/** A probe costs about as much as two or three steps: this keeps it under 5 % (bench/diagnosis.ts --cost prints it). */
+export const defaultProbeInterval = 80;
+const defaultBatchSize = 32;
+/** Steps before a probe over which weights are watched. */
+const windowSteps = 6;
+
+/** A run that is watched, and what was seen so far. */
+export interface RunWatch {
+  readonly watcher: TrainingWatcher;
+  readonly records: readonly ProbeRecord[];
+  /** What the records say by now, most certain first. */
+  findings(): Finding[];
+}
+
+/** A watch for a run that is about to begin. Nothing is compiled before its first probe. */
+export function watchTraining(run: WatchedTraining, options: WatchOptions = {}): RunWatch {
+  const watch = new Watch(run, options);
+  return {
+    watcher: watch,
+    records: watch.records,
+    findings: () => diagnose({ facts: watch.facts(), records: watch.records, epochs: watch.epochs }),
+  };
+}
+
+interface CompiledProbe {
+  readonly key: string;
+  readonly network: Network;
+  readonly probe: Probe;
+}
+
+class Watch implements TrainingWatcher {
+  readonly records: ProbeRecord[] = [];
+  readonly epochs: EpochFacts[] = [];
+  readonly #run: WatchedTraining;
+  readonly #options: WatchOptions;
+  readonly #every: number;
+  #network: Network;
+  #weights: { readonly network: Network; readonly watch: WeightWatch } | undefined;
+  #log: MetricsLog | undefined;
+  #probe: CompiledProbe | undefined;
+  #losses: number[] = [];
+
+  constructor(run: WatchedTraining, options: WatchOptions) {
+    this.#run = run;
+    this.#options = options;
+    this.#every = options.every ?? defaultProbeInterval;
+    this.#network = run.network;
+  }
+
+  facts() {
+    return factsOf(this.#network, { ...this.#options, recipe: this.#run.recipe });
+  }
+
+  async beforeStep(upcoming: UpcomingStep): Promise<void> {
+    this.#network = upcoming.network;
+    const weights = this.#weightsOf(upcoming.network);
+    const toNext = (this.#every - (upcoming.step % this.#every)) % this.#every;
+    if (toNext > windowSteps) return;
+    weights.see(upcoming.state);
+    if (toNext > 0) return;
+    const record = await this.#measure(upcoming, weights);
+    weights.reset();
+    this.records.push(record);
+    this.#append(record);
+  }
+
+  afterStep(_step: number, loss: number): void {
+    this.#losses.push(loss);
+  }
+
+  afterEpoch({ epoch, trainLoss, test }: EpochProgress): void {
+    this.epochs.push({ epoch, trainLoss, testLoss: test.loss, testAccuracy: test.accuracy });
+  }
+
+  async release(): Promise<void> {
+    this.#log?.close();
+    this.#log = undefined;
+    await this.#probe?.probe.release();
+    this.#probe = undefined;
+  }
+
+  async #measure(upcoming: UpcomingStep, weights: WeightWatch): Promise<ProbeRecord> {
+    const { state, batch, step, epoch, stepInEpoch, stepsPerEpoch, mode, learningRate } = upcoming;
+    const probe = await this.#probeFor(upcoming);
+    const { weights: gradients, ...result } = await probe.measure(state, batch);
+    const watched = weights.measure(state);
+    const losses = this.#losses;
+    this.#losses = [];
+    const finite = losses.filter(Number.isFinite);
+    return {
+      schemaVersion: 1,
+      step,
+      epoch: epoch + stepInEpoch / stepsPerEpoch,
+      observing: mode.observe,
+      batchNorm: mode.batchNorm,
+      learningRate,
+      ...result,
+      recent: {
+        steps: losses.length,
+        mean: finite.length === 0 ? Number.NaN : finite.reduce((sum, loss) => sum + loss, 0) / finite.length,
+        max: finite.length === 0 ? Number.NaN : Math.max(...finite),
+        notFinite: losses.length - finite.length,
+      },
+      weights: [...watched].map(([name, measured]) => ({
+        name,
+        gradientNorm: gradients.get(name)?.gradientNorm ?? Number.NaN,
+        gradientCosine: gradients.get(name)?.gradientCosine ?? Number.NaN,
+        ...measured,
+      })),
+    };
+  }
+
+  #weightsOf(network: Network): WeightWatch {
+    if (this.#weights?.network === network) return this.#weights.watch;
+    const watch = new WeightWatch(network.parameters, isQuantized(network) ? network.sites : []);
+    this.#weights = { network, watch };
+    return watch;
+  }
+
+  async #probeFor({ network, mode, batch }: UpcomingStep): Promise<Probe> {
+    const key = JSON.stringify(mode);
+    if (this.#probe?.key === key && this.#probe.network === network) return this.#probe.probe;
+    await this.#probe?.probe.release();
+    this.#probe = undefined;
+    const { data, engine, target, recipe } = this.#run;
+    const size = batch.data.shape[0] ?? 1;
+    const probe = await Probe.create(
+      engine,
+      network,
+      {
+        batchSize: Math.min(size, this.#options.batchSize ?? defaultBatchSize),
+        input: inputOf(data.train),
+        loss: recipe.loss,
+        mode,
+      },
+      target,
+    );
+    this.#probe = { key, network, probe };
+    return probe;
+  }
+
+  #append(record: ProbeRecord): void {
+    const { file } = this.#options;
+    if (file === undefined) return;
+    this.#log ??= new MetricsLog(file);
+    this.#log.appendLine(encodeRecord(record));
+  }
+}

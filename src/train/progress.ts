@@ -1,0 +1,23 @@
+/** What a training tells on its way. */
+import type { EvaluationResult } from "./metrics.ts";
+
+/** What is known after a step. */
+export interface StepProgress {
+  readonly step: number;
+  readonly epoch: number;
+  readonly stepInEpoch: number;
+  readonly stepsPerEpoch: number;
+  readonly loss: number;
+  readonly accuracy: number;
+  /** Since the run or its resumption began. */
+  readonly imagesPerSecond: number;
+}
+
+/** What is known after an epoch. */
+export interface EpochProgress {
+  readonly epoch: number;
+  readonly trainLoss: number;
+  readonly trainAccuracy: number;
+  readonly test: EvaluationResult;
+  readonly imagesPerSecond: number;
+}
