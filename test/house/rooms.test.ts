@@ -31,7 +31,15 @@ const roomOrder = [
 ];
 
 /** The files that may import modules of Node.js; all the others must run in a browser. */
-const mayUseNode = [/^runtime\/node/, /^importer\/node-files/, /^data\//, /^train\//, /^study\//, /^report\//, /^cli\//];
+const mayUseNode = [
+  /^runtime\/node/,
+  /^importer\/node-files/,
+  /^data\//,
+  /^train\//,
+  /^study\//,
+  /^report\//,
+  /^cli\//,
+];
 
 /** The files that may import ONNX Runtime. */
 const mayUseOnnxRuntime = [/^runtime\//];
