@@ -44,13 +44,6 @@ export function dataInputs(network: Network): readonly Value[] {
   return network.graph.inputs.filter((value) => !names.has(value.name));
 }
 
-/** The graph's input of this name. @throws GraphError when there is none. */
-export function inputNamed(graph: Graph, name: string): Value {
-  const value = graph.inputs.find((input) => input.name === name);
-  if (value === undefined) throw new GraphError(`no input "${name}"`, { where: `graph "${graph.name}"` });
-  return value;
-}
-
 /** The same network with other parameter values. @throws GraphError for a missing tensor or another shape. */
 export function withParameterValues(network: Network, values: ReadonlyMap<string, Tensor>): Network {
   return {

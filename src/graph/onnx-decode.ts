@@ -1,8 +1,9 @@
 /** Decodes the bytes of an ONNX file, and recognises the files that people mistake for one. */
 
 import { fromBinary } from "@bufbuild/protobuf";
-import { type ModelProto, ModelProtoSchema } from "onnx-buf";
+import { type GraphProto, type ModelProto, ModelProtoSchema } from "onnx-buf";
 import { FileFormatError } from "../errors.ts";
+import { onnxDomain } from "./graph.ts";
 
 /** What to do about a file that breaks the rules of ONNX. */
 export const notOnnx = "Check that the file is an ONNX model and was copied whole.";
@@ -17,7 +18,7 @@ const mistaken: readonly (readonly [start: string, what: string])[] = [
 ];
 
 /** The decoded message. @throws FileFormatError when the bytes are something else or not all there. */
-export function decodeModel(bytes: Uint8Array, source: string): ModelProto {
+function decodeModel(bytes: Uint8Array, source: string): ModelProto {
   const start = String.fromCharCode(...bytes.subarray(0, 32));
   const other = mistaken.find(([prefix]) => start.startsWith(prefix));
   if (other !== undefined) {
@@ -33,4 +34,39 @@ export function decodeModel(bytes: Uint8Array, source: string): ModelProto {
       cause,
     });
   }
+}
+
+/** ONNX has two names for the domain of its standard operators. */
+export function plainDomain(domain: string): string {
+  return domain === "ai.onnx" ? onnxDomain : domain;
+}
+
+/** A decoded file, with what it says of itself. */
+export interface OpenedModel {
+  readonly graph: GraphProto;
+  /** Versions of the operator sets, by domain. */
+  readonly opset: ReadonlyMap<string, number>;
+  readonly metadata: ReadonlyMap<string, string>;
+  /** The program that wrote the file, with its version. */
+  readonly producer: string;
+}
+
+/** Decodes a file and checks what every reader needs. @throws FileFormatError when it holds no graph, or absurd versions. */
+export function openModel(bytes: Uint8Array, source: string): OpenedModel {
+  const proto = decodeModel(bytes, source);
+  if (proto.graph === undefined || proto.graph.output.length === 0) {
+    throw new FileFormatError("the file holds no graph with outputs", { where: source, remedy: notOnnx });
+  }
+  const opset = new Map<string, number>();
+  for (const { domain, version } of proto.opsetImport) {
+    if (version < 1n || version > 10_000n) {
+      throw new FileFormatError(`operator set ${version} of domain "${domain}" does not exist`, {
+        where: source,
+        remedy: notOnnx,
+      });
+    }
+    opset.set(plainDomain(domain), Number(version));
+  }
+  const metadata = new Map(proto.metadataProps.map(({ key, value }) => [key, value]));
+  return { graph: proto.graph, opset, metadata, producer: `${proto.producerName} ${proto.producerVersion}`.trim() };
 }

@@ -11,10 +11,10 @@ import { FileFormatError, GraphError, UnsupportedError } from "../errors.ts";
 import { onnxDomain } from "./graph.ts";
 import { type PlainAttribute, readAttribute, readAttributes } from "./onnx-attribute.ts";
 import { readConstant } from "./onnx-constant.ts";
-import { decodeModel, notOnnx } from "./onnx-decode.ts";
+import { notOnnx, openModel, plainDomain } from "./onnx-decode.ts";
 import { inputPlace } from "./onnx-inputs.ts";
 import { orderNodes, showProto } from "./onnx-order.ts";
-import { plainDomain, remembering } from "./onnx-read.ts";
+import { remembering } from "./onnx-read.ts";
 import { type ExternalData, readDtype, readShape, readTensor } from "./onnx-tensor.ts";
 import type { Tensor } from "./tensor.ts";
 import type { DType } from "./types.ts";
@@ -74,24 +74,10 @@ export interface OnnxFileOptions {
 /** Decodes an ONNX file. @throws FileFormatError, GraphError or UnsupportedError, which say where. */
 export function readOnnxFile(bytes: Uint8Array, options: OnnxFileOptions = {}): OnnxFile {
   const source = options.source ?? "ONNX model";
-  const proto = decodeModel(bytes, source);
-  if (proto.graph === undefined || proto.graph.output.length === 0) {
-    throw new FileFormatError("the file holds no graph with outputs", { where: source, remedy: notOnnx });
-  }
-  const opset = new Map<string, number>();
-  for (const { domain, version } of proto.opsetImport) {
-    if (version < 1n || version > 10_000n) {
-      throw new FileFormatError(`operator set ${version} of domain "${domain}" does not exist`, {
-        where: source,
-        remedy: notOnnx,
-      });
-    }
-    opset.set(plainDomain(domain), Number(version));
-  }
+  const { graph: graphProto, opset, metadata, producer } = openModel(bytes, source);
   const reader: Reader = { source, opset, externalData: options.externalData && remembering(options.externalData) };
-  const graph = readGraph(proto.graph, reader, () => false);
-  const metadata = new Map(proto.metadataProps.map(({ key, value }) => [key, value]));
-  return { graph, opset, metadata, producer: `${proto.producerName} ${proto.producerVersion}`.trim() };
+  const graph = readGraph(graphProto, reader, () => false);
+  return { graph, opset, metadata, producer };
 }
 
 interface Reader {

@@ -19,7 +19,7 @@ import {
 } from "./graph.ts";
 import { readAttribute, readAttributes } from "./onnx-attribute.ts";
 import { readConstant } from "./onnx-constant.ts";
-import { decodeModel, notOnnx } from "./onnx-decode.ts";
+import { notOnnx, openModel, plainDomain } from "./onnx-decode.ts";
 import { type InputShapeOptions, InputShapes, inputPlace, statedType } from "./onnx-inputs.ts";
 import { orderNodes, showProto } from "./onnx-order.ts";
 import { type ExternalData, readDtype, readTensor } from "./onnx-tensor.ts";
@@ -50,33 +50,19 @@ export interface OnnxModel {
  */
 export function readOnnx(bytes: Uint8Array, infer: InferTypes, options: OnnxReadOptions = {}): OnnxModel {
   const source = options.source ?? "ONNX model";
-  const proto = decodeModel(bytes, source);
-  if (proto.graph === undefined || proto.graph.output.length === 0) {
-    throw new FileFormatError("the file holds no graph with outputs", { where: source, remedy: notOnnx });
-  }
-  const opset = new Map<string, number>();
-  for (const { domain, version } of proto.opsetImport) {
-    if (version < 1n || version > 10_000n) {
-      throw new FileFormatError(`operator set ${version} of domain "${domain}" does not exist`, {
-        where: source,
-        remedy: notOnnx,
-      });
-    }
-    opset.set(plainDomain(domain), Number(version));
-  }
+  const { graph: graphProto, opset, metadata, producer } = openModel(bytes, source);
   const file: FileContext = {
     source,
     infer,
     externalData: options.externalData && remembering(options.externalData),
     opset,
   };
-  const initialized = new Set(proto.graph.initializer.map((tensor) => tensor.name));
-  const open = proto.graph.input.filter((input) => !initialized.has(input.name));
+  const initialized = new Set(graphProto.initializer.map((tensor) => tensor.name));
+  const open = graphProto.input.filter((input) => !initialized.has(input.name));
   const shapes = new InputShapes(options, open);
   const reader = new GraphReader(file, undefined);
-  const graph = reader.read(proto.graph, (info) => shapes.typeOf(info, `${source}, ${inputPlace(info)}`));
-  const metadata = new Map(proto.metadataProps.map(({ key, value }) => [key, value]));
-  return { graph, opset, metadata, producer: `${proto.producerName} ${proto.producerVersion}`.trim() };
+  const graph = reader.read(graphProto, (info) => shapes.typeOf(info, `${source}, ${inputPlace(info)}`));
+  return { graph, opset, metadata, producer };
 }
 
 /** A model's tensors mostly share one data file. */
@@ -87,11 +73,6 @@ export function remembering(read: ExternalData): ExternalData {
     known.set(location, bytes);
     return bytes;
   };
-}
-
-/** ONNX has two names for the domain of its standard operators. */
-export function plainDomain(domain: string): string {
-  return domain === "ai.onnx" ? onnxDomain : domain;
 }
 
 interface FileContext {

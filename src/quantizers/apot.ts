@@ -23,7 +23,7 @@
 import type { Value } from "../graph/graph.ts";
 import { divide, maximum, multiply, reciprocal, square, squareRoot, subtract } from "../ops/elementwise.ts";
 import { reduceMean, reduceSum } from "../ops/reduce.ts";
-import { checkWholeRange, isUnsigned, parameterOf, smallestScale, sumOfResiduals } from "./learned.ts";
+import { checkWholeRange, isUnsigned, largestReach, parameterOf, smallestScale, sumOfResiduals } from "./learned.ts";
 import { type LevelTable, lookUpLevel, lookUpScalar, mirrored, sumsOf } from "./levels.ts";
 import { insideRange } from "./masks.ts";
 import {
@@ -116,10 +116,6 @@ function normalized(context: QuantizerContext): Value {
   return multiply(context.builder, subtract(context.builder, context.x, mean), inverse);
 }
 
-function threshold(spec: QuantizerSpec, min: number, max: number): number {
-  return Math.max(isUnsigned(spec) ? max : Math.max(-min, max), smallestScale);
-}
-
 function normalizedRow(spec: QuantizerSpec, row: Float32Array): Float32Array {
   if (!normalizes(spec)) return row;
   const { mean, deviation } = statisticsOf(row);
@@ -138,12 +134,12 @@ export const apot: QuantizerDefinition = {
     const groups = parameterGroups(spec, sample).map((row) => {
       if (normalizes(spec)) return { alpha: initialWeightAlpha };
       const { min, max } = statisticsOf(row);
-      return { alpha: threshold(spec, min, max) };
+      return { alpha: largestReach(spec, min, max) };
     });
     return groupTensors(spec, sample, groups);
   },
 
-  initialFromRange: (spec, min, max) => ({ alpha: threshold(spec, min, max) }),
+  initialFromRange: (spec, min, max) => ({ alpha: largestReach(spec, min, max) }),
 
   forward(context) {
     const { builder, spec } = context;

@@ -11,6 +11,11 @@ import { type Contradiction, type QuantizerContext, type QuantizerSpec, sharedAx
 /** A step, threshold or range never falls to 0 or below it: the gradient would change its sign there. */
 export const smallestScale = 1e-8;
 
+/** Where a range ends that holds every value: the largest one, or the largest magnitude of a signed range. */
+export function largestReach(spec: QuantizerSpec, min: number, max: number): number {
+  return Math.max(isUnsigned(spec) ? max : Math.max(-min, max), smallestScale);
+}
+
 /** A parameter, shaped to broadcast over x. */
 export function parameterOf(context: QuantizerContext, name: string): Value {
   const value = context.parameters[name];

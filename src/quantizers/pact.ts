@@ -13,7 +13,7 @@
 import type { Value } from "../graph/graph.ts";
 import { add, divide, multiply, negate, reciprocal, subtract } from "../ops/elementwise.ts";
 import { atLeast } from "../ops/masks.ts";
-import { isUnsigned, parameterOf, smallestScale, sumShared } from "./learned.ts";
+import { isUnsigned, largestReach, parameterOf, smallestScale, sumShared } from "./learned.ts";
 import { insideRange } from "./masks.ts";
 import {
   groupTensors,
@@ -42,10 +42,6 @@ function quotient(context: QuantizerContext): Value {
   return multiply(context.builder, context.x, reciprocal(context.builder, stepOf(context)));
 }
 
-function threshold(spec: QuantizerSpec, min: number, max: number): number {
-  return Math.max(isUnsigned(spec) ? max : Math.max(-min, max), smallestScale);
-}
-
 export const pact: QuantizerDefinition = {
   name: "pact",
 
@@ -56,12 +52,12 @@ export const pact: QuantizerDefinition = {
   initialize(spec, sample) {
     const groups = parameterGroups(spec, sample).map((row) => {
       const { min, max } = statisticsOf(row);
-      return { alpha: threshold(spec, min, max) };
+      return { alpha: largestReach(spec, min, max) };
     });
     return groupTensors(spec, sample, groups);
   },
 
-  initialFromRange: (spec, min, max) => ({ alpha: threshold(spec, min, max) }),
+  initialFromRange: (spec, min, max) => ({ alpha: largestReach(spec, min, max) }),
 
   forward(context) {
     const { builder, spec, target } = context;

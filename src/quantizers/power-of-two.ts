@@ -10,7 +10,7 @@
  * that add nothing. So 4 bits are 16 levels unsigned and 15 signed, and no width has more than 31: `levels` says so.
  */
 import { divide, multiply, reciprocal } from "../ops/elementwise.ts";
-import { checkWholeRange, isUnsigned, parameterOf, smallestScale, sumOfResiduals } from "./learned.ts";
+import { checkWholeRange, isUnsigned, largestReach, parameterOf, smallestScale, sumOfResiduals } from "./learned.ts";
 import { type LevelTable, lookUpLevel, lookUpScalar, mirrored } from "./levels.ts";
 import { insideRange } from "./masks.ts";
 import {
@@ -47,10 +47,6 @@ function largestLevel(spec: QuantizerSpec): number {
   return 2 ** (powersOf(spec) - 1);
 }
 
-function threshold(spec: QuantizerSpec, min: number, max: number): number {
-  return Math.max(isUnsigned(spec) ? max : Math.max(-min, max), smallestScale);
-}
-
 export const powerOfTwo: QuantizerDefinition = {
   name: "powerOfTwo",
 
@@ -61,12 +57,12 @@ export const powerOfTwo: QuantizerDefinition = {
   initialize(spec, sample) {
     const groups = parameterGroups(spec, sample).map((row) => {
       const { min, max } = statisticsOf(row);
-      return { alpha: threshold(spec, min, max) };
+      return { alpha: largestReach(spec, min, max) };
     });
     return groupTensors(spec, sample, groups);
   },
 
-  initialFromRange: (spec, min, max) => ({ alpha: threshold(spec, min, max) }),
+  initialFromRange: (spec, min, max) => ({ alpha: largestReach(spec, min, max) }),
 
   forward(context) {
     const { builder, spec, x } = context;

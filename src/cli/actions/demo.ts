@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { resolveTrainingConfig } from "../../train/config.ts";
 import { modelTitle, type TrainingConfig } from "../../train/config-schema.ts";
-import { levelsOf, type RunResult, startRun } from "../../train/run.ts";
+import { type RunResult, startRun } from "../../train/run.ts";
 import { loadData } from "../../train/setup.ts";
 import { lastCheckpoint } from "../../train/trainer.ts";
 import type { DemoFlags } from "../flags.ts";
@@ -104,7 +104,7 @@ function print(flags: DemoFlags, stages: readonly Stage[], results: readonly Run
     configuration: stages[index]?.title ?? "",
     folder: result.paths.folder,
     bits: index === 0 ? null : { weights: flags.weightBits, activations: flags.activationBits },
-    levels: levelsOf((stages[index] ?? stages[0])?.config(undefined) ?? neverEmpty()),
+    levels: result.summary.levels,
     accuracy: result.accuracy,
     seconds: result.seconds,
     imagesPerSecond: result.imagesPerSecond,
@@ -130,8 +130,4 @@ function print(flags: DemoFlags, stages: readonly Stage[], results: readonly Run
     process.stdout.columns,
   );
   process.stdout.write(`${table}\n`);
-}
-
-function neverEmpty(): never {
-  throw new Error("the demo has stages");
 }
