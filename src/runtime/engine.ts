@@ -1,17 +1,40 @@
 /**
  * What subbyte needs of an engine: sessions made from ONNX bytes, and runs that read and write given buffers. The
- * implementations (node.ts; later a browser's) are the only files that import ONNX Runtime.
+ * implementations (node.ts, web.ts) are the only files that know which ONNX Runtime there is.
  */
 import type { NumericArray, Tensor } from "../graph/tensor.ts";
+import type { TensorType } from "../graph/types.ts";
 import type { Target } from "../ops/operator.ts";
+
+/** Where graphs are executed. */
+export const devices = ["cpu", "webgpu", "cuda"] as const;
+export type Device = (typeof devices)[number];
+
+/** What can be asked for; `auto` takes the first that works: CUDA, WebGPU if it is faster than the CPU, the CPU. */
+export const deviceChoices = [...devices, "auto"] as const;
+export type DeviceChoice = (typeof deviceChoices)[number];
 
 export interface EngineOptions {
   /** Threads within an operator; undefined: as many as the machine has cores. */
   readonly threads?: number;
+  /** Default `cpu`. */
+  readonly device?: Device;
+  /** Folder that keeps optimised graphs for other processes; absent: none. In Node.js, on the CPU. */
+  readonly modelCache?: string;
+  /** Where ONNX Runtime's profiler writes, as the beginning of a path; absent: it is off. */
+  readonly profilePrefix?: string;
 }
 
 /** Typed arrays that can cross to the engine. */
 export type EngineArray = NumericArray | BigInt64Array | BigUint64Array;
+
+/** A tensor in the memory of the engine's device. */
+export interface DeviceTensor extends TensorType {
+  /** Copies it to the host. @throws RuntimeError when the engine fails. */
+  read(): Promise<Tensor>;
+  /** Gives its memory back; it must not be used any more. */
+  release(): void;
+}
 
 export interface EngineSession {
   readonly inputNames: readonly string[];
@@ -19,19 +42,33 @@ export interface EngineSession {
   /**
    * Runs the graph once.
    *
-   * @param feeds Every input.
-   * @param fetches The outputs wanted; each is written into the tensor given for it, whose buffer must not be one of
-   * the feeds'.
+   * @param feeds Every input, from the host or on the device.
+   * @param fetches The outputs wanted on the host; each is written into the tensor given for it, whose buffer must not
+   * be one of the feeds'.
+   * @returns The outputs that the session keeps on the device, by name: the caller's, to be released.
    * @throws RuntimeError when the engine fails.
    */
-  run(feeds: Readonly<Record<string, Tensor>>, fetches: Readonly<Record<string, Tensor>>): Promise<void>;
+  run(
+    feeds: Readonly<Record<string, Tensor | DeviceTensor>>,
+    fetches: Readonly<Record<string, Tensor>>,
+  ): Promise<Readonly<Record<string, DeviceTensor>>>;
   release(): Promise<void>;
+}
+
+export interface SessionOptions {
+  /** Outputs that stay on the device, for engines that can keep tensors there; default none. */
+  readonly kept?: readonly string[];
 }
 
 export interface Engine {
   readonly name: string;
+  readonly device: Device;
+  /** Bytes that graphs can still have; absent where nobody can say. */
+  readonly freeMemory?: () => number;
+  /** Copies a tensor to the device; absent where tensors cannot stay there between runs. */
+  readonly keep?: (tensor: Tensor) => Promise<DeviceTensor>;
   /** @throws RuntimeError when the engine refuses the model. */
-  createSession(model: Uint8Array): Promise<EngineSession>;
+  createSession(model: Uint8Array, options?: SessionOptions): Promise<EngineSession>;
   /** The best target that this engine has been seen to execute correctly. */
   target(): Promise<Target>;
 }

@@ -2,14 +2,16 @@
 
 import type { EvaluationJob } from "../compile/evaluation.ts";
 import { lowerGraph } from "../compile/lower.ts";
+import { bytesOf, peakBytes } from "../compile/memory.ts";
 import { operators } from "../compile/registry.ts";
-import { nextName, type TrainingStep } from "../compile/training-step.ts";
+import { nextName, type StateTensor, type TrainingStep } from "../compile/training-step.ts";
+import { ConfigError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { writeOnnx } from "../graph/onnx-write.ts";
 import { allocate, filled, float32Data, float32Scalar, makeTensor, type Tensor } from "../graph/tensor.ts";
 import { elementCount } from "../graph/types.ts";
 import type { Target } from "../ops/operator.ts";
-import type { Engine, EngineSession } from "./engine.ts";
+import type { DeviceTensor, Engine, EngineSession } from "./engine.ts";
 import type { StateBuffers } from "./state.ts";
 
 /** Lowers a graph for a target and writes it as ONNX bytes. */
@@ -23,28 +25,70 @@ export interface StepResult {
   readonly prediction: Tensor;
 }
 
-/** A training step ready to run. */
+/** @throws ConfigError with the batch that fits, when the values need more than the limit. */
+function requireMemory({ dataInput, state }: TrainingStep, needed: number, limit: number): void {
+  if (needed <= limit) return;
+  const [batch = 1] = dataInput.type.shape;
+  // State is read from one buffer and written to another; all the rest grows with the batch.
+  const fixed = 2 * state.reduce((sum, { initial }) => sum + bytesOf(initial), 0);
+  const fitting = Math.floor((batch * (limit - fixed)) / Math.max(1, needed - fixed));
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
+  throw new ConfigError(
+    `a training step with a batch of ${batch} needs at least ${gigabytes(needed)} of memory, ${gigabytes(limit)} are free`,
+    {
+      remedy:
+        fitting < 1
+          ? "Not even a batch of 1 fits: use a smaller network or smaller images."
+          : `Use a batch of at most ${2 ** Math.floor(Math.log2(fitting))} (--batch, train.batchSize).`,
+    },
+  );
+}
+
+/** A training step ready to run. Where the engine can, its state stays on the device from one step to the next. */
 export class TrainingJob {
+  readonly #engine: Engine;
   readonly #session: EngineSession;
   readonly #step: TrainingStep;
+  /** State that a step changes and that goes back to the host each time. */
   readonly #changed: readonly string[];
+  /** State that stays on the device: what a step changes, and what it only reads. */
+  readonly #kept: readonly string[];
+  readonly #constant: readonly string[];
   readonly #scalars: ReadonlyMap<string, Tensor>;
   readonly #loss = float32Scalar(0);
   readonly #prediction: Tensor;
 
-  private constructor(session: EngineSession, step: TrainingStep) {
+  /** The state whose newest values this job holds on the device. */
+  #resident: StateBuffers | undefined;
+
+  private constructor(engine: Engine, session: EngineSession, step: TrainingStep, residence: Residence) {
+    this.#engine = engine;
     this.#session = session;
     this.#step = step;
-    const outputs = new Set(step.graph.outputs.map((output) => output.name));
-    this.#changed = step.state.map(({ name }) => name).filter((name) => outputs.has(nextName(name)));
+    this.#changed = residence.changed;
+    this.#kept = residence.kept;
+    this.#constant = residence.constant;
     this.#scalars = new Map(step.scalars.map((name) => [name, float32Scalar(0)]));
     const prediction = step.graph.outputs.find((output) => output.name === "prediction")?.value.type.shape ?? [];
     this.#prediction = filled(prediction, 0);
   }
 
-  static async create(engine: Engine, step: TrainingStep, target?: Target): Promise<TrainingJob> {
-    const session = await engine.createSession(emit(step.graph, target ?? (await engine.target())));
-    return new TrainingJob(session, step);
+  /**
+   * @param memoryLimit Bytes that the step's values may take at once; absent: any number.
+   * @throws ConfigError when they would take more, before anything of that size is allocated.
+   */
+  static async create(
+    engine: Engine,
+    step: TrainingStep,
+    target?: Target,
+    { memoryLimit = Number.POSITIVE_INFINITY }: { readonly memoryLimit?: number } = {},
+  ): Promise<TrainingJob> {
+    const residence = residenceOf(step, engine);
+    const lowered = lowerGraph(step.graph, operators, target ?? (await engine.target()));
+    requireMemory(step, peakBytes(lowered), memoryLimit);
+    const model = writeOnnx(lowered);
+    const session = await engine.createSession(model, { kept: residence.kept.map(nextName) });
+    return new TrainingJob(engine, session, step, residence);
   }
 
   /** Adds the step's state to the buffers, where they have none of that name yet. */
@@ -62,34 +106,73 @@ export class TrainingJob {
     batch: { readonly data: Tensor; readonly targets: Tensor },
     scalars: Readonly<Record<string, number>>,
   ): Promise<StepResult> {
-    const feeds: Record<string, Tensor> = {
-      [this.#step.dataInput.name]: batch.data,
-      [this.#step.targetInput.name]: batch.targets,
-    };
+    const { dataInput, targetInput } = this.#step;
+    const feeds: Record<string, Tensor | DeviceTensor> = { [dataInput.name]: batch.data };
+    if (targetInput !== undefined) feeds[targetInput.name] = batch.targets;
     for (const [name, tensor] of this.#scalars) {
       float32Data(tensor)[0] = scalars[name] ?? 0;
       feeds[name] = tensor;
     }
-    for (const { name } of this.#step.state) feeds[name] = state.get(name);
+    await this.#settle(state);
+    for (const { name } of this.#step.state) feeds[name] = state.feed(name);
     const fetches: Record<string, Tensor> = { loss: this.#loss, prediction: this.#prediction };
     for (const name of this.#changed) fetches[nextName(name)] = state.spare(name);
-    await this.#session.run(feeds, fetches);
+    const held = await this.#session.run(feeds, fetches);
     state.swap(this.#changed);
+    for (const name of this.#kept) {
+      const tensor = held[nextName(name)];
+      if (tensor !== undefined) state.hold(name, tensor, true);
+    }
     return { loss: float32Data(this.#loss)[0] ?? Number.NaN, prediction: this.#prediction };
   }
 
-  release(): Promise<void> {
-    return this.#session.release();
+  /** Brings the state back from the device first: its tensors there are of this session. */
+  async release(): Promise<void> {
+    await this.#resident?.leaveDevice();
+    await this.#session.release();
   }
+
+  async #settle(state: StateBuffers): Promise<void> {
+    const { keep } = this.#engine;
+    if (keep === undefined) return state.leaveDevice();
+    if (this.#resident !== state) await this.#resident?.leaveDevice();
+    this.#resident = state;
+    for (const name of this.#constant) {
+      if (!state.isOnDevice(name)) state.hold(name, await keep(state.get(name)), false);
+    }
+  }
+}
+
+/** Where the state of a step lives. */
+interface Residence {
+  readonly changed: readonly string[];
+  readonly kept: readonly string[];
+  readonly constant: readonly string[];
+}
+
+/** On the device, where it can be: all but empty tensors and other types than float32. */
+function residenceOf({ graph, state }: TrainingStep, { keep }: Engine): Residence {
+  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const changes = ({ name }: StateTensor) => outputs.has(nextName(name));
+  const stays = ({ initial: { dtype, shape } }: StateTensor) =>
+    keep !== undefined && dtype === "float32" && elementCount(shape) > 0;
+  const namesWhere = (holds: (tensor: StateTensor) => boolean) => state.filter(holds).map(({ name }) => name);
+  return {
+    changed: namesWhere((tensor) => changes(tensor) && !stays(tensor)),
+    kept: namesWhere((tensor) => changes(tensor) && stays(tensor)),
+    constant: namesWhere((tensor) => !changes(tensor) && stays(tensor)),
+  };
 }
 
 /** An evaluation ready to run. */
 export class ForwardJob {
+  readonly #engine: Engine;
   readonly #session: EngineSession;
   readonly #job: EvaluationJob;
   readonly #outputs: Readonly<Record<string, Tensor>>;
 
-  private constructor(session: EngineSession, job: EvaluationJob) {
+  private constructor(engine: Engine, session: EngineSession, job: EvaluationJob) {
+    this.#engine = engine;
     this.#session = session;
     this.#job = job;
     this.#outputs = Object.fromEntries(
@@ -102,13 +185,16 @@ export class ForwardJob {
 
   static async create(engine: Engine, job: EvaluationJob, target?: Target): Promise<ForwardJob> {
     const session = await engine.createSession(emit(job.graph, target ?? (await engine.target())));
-    return new ForwardJob(session, job);
+    return new ForwardJob(engine, session, job);
   }
 
   /** The outputs for a batch, by name; their buffers are overwritten by the next run. */
   async run(state: StateBuffers, data: Tensor): Promise<Readonly<Record<string, Tensor>>> {
-    const feeds: Record<string, Tensor> = { [this.#job.dataInput.name]: data };
-    for (const { name } of this.#job.state) feeds[name] = state.get(name);
+    const feeds: Record<string, Tensor | DeviceTensor> = { [this.#job.dataInput.name]: data };
+    if (this.#engine.keep === undefined) await state.toHost();
+    for (const { name } of this.#job.state) {
+      feeds[name] = this.#engine.keep === undefined ? state.get(name) : state.feed(name);
+    }
     await this.#session.run(feeds, this.#outputs);
     return this.#outputs;
   }

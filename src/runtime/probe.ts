@@ -1,7 +1,9 @@
 /**
- * Finds out whether the engine has blocked convolutions, with which block, and whether they compute what they should.
- * They are an internal operator of ONNX Runtime, so they are used only where this check, made once, agrees with the
- * standard convolution.
+ * Finds out what an engine executes, and whether it computes what it should.
+ *
+ * On the CPU: whether it has blocked convolutions, and with which block. They are an internal operator of ONNX Runtime, so
+ * they are used only where this check, made once, agrees with the standard convolution. On WebGPU: whether a sum rounds
+ * as float32 should, so that rounding can be built of sums.
  */
 
 import { lowerGraph } from "../compile/lower.ts";
@@ -11,8 +13,12 @@ import type { Graph } from "../graph/graph.ts";
 import { writeOnnx } from "../graph/onnx-write.ts";
 import { filled, float32Data, float32Tensor, type Tensor } from "../graph/tensor.ts";
 import { conv } from "../ops/conv.ts";
+import { round } from "../ops/elementwise.ts";
 import { blockedDomain } from "../ops/engine-operators.ts";
 import type { Target } from "../ops/operator.ts";
+import { concat } from "../ops/shape-ops.ts";
+import { roundedWithin } from "../quantizers/round-codes.ts";
+import { roundHalfEven } from "../quantizers/rounding.ts";
 import type { Engine } from "./engine.ts";
 
 export const genericTarget: Target = { name: "generic", blockSize: 1 };
@@ -27,6 +33,34 @@ export async function probeTarget(engine: Engine): Promise<Target> {
     if ((await reordersBy(engine, blockSize)) && (await convolvesCorrectly(engine, target))) return target;
   }
   return { name: "cpu", blockSize: 1 };
+}
+
+/**
+ * The target of ONNX Runtime's WebGPU provider, whose version 1.30 leaves these operators to the CPU and has no indices of
+ * maxima at all. Round stays with the CPU where shaders were seen to round sums in another way.
+ */
+export async function probeWebGpuTarget(engine: Engine): Promise<Target> {
+  const without: Target = { ...genericTarget, lacks: ["OneHot", "LogSoftmax", "MaxPoolIndices"] };
+  const rounding: Target = { ...genericTarget, lacks: ["Round", "OneHot", "LogSoftmax", "MaxPoolIndices"] };
+  return (await roundsCorrectly(engine, rounding)) ? rounding : without;
+}
+
+/** Whether the target's lowering of quantized rounding, and of Round, gives the nearest integers, halves to even. */
+async function roundsCorrectly(engine: Engine, target: Target): Promise<boolean> {
+  const values = Array.from({ length: 512 }, (_, i) => (i - 256) / 8 + (i % 3 === 0 ? 2 ** -16 : 0));
+  const shape = [values.length];
+  const x = float32Tensor(shape, values);
+  const builder = newBuilder("probe of rounding");
+  const input = builder.input("x", x);
+  const limited = roundedWithin(builder, target, input, { low: -16, high: 15 });
+  builder.output("y", concat(builder, [round(builder, input), limited], 0));
+  const lowered = lowerGraph(builder.finish(), operators, target);
+  const y = await runOnce(engine, lowered, { x }, [2 * values.length]);
+  const expected = values.map((value) => roundHalfEven(Math.fround(value)));
+  return (
+    y !== undefined &&
+    expected.every((value, i) => y[i] === value && y[i + values.length] === Math.min(Math.max(value, -16), 15))
+  );
 }
 
 /** Whether ReorderInput interleaves this many channels: the second pixel of channel 0 follows them. */

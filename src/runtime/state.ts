@@ -1,15 +1,23 @@
 /**
- * State that lives between runs. Each tensor has two buffers: a step reads one and writes the other, then they change
- * places. (Writing into the buffer that is being read would be wrong: the engine may update a weight before the
- * backward pass has read it.)
+ * State that lives between runs.
+ *
+ * On the host each tensor has two buffers: a step reads one and writes the other, then they change places. (Writing into
+ * the buffer that is being read would be wrong: the engine may update a weight before the backward pass has read it.)
+ *
+ * Where an engine keeps tensors on a device, the newest values lie there while a job runs, and `toHost` brings them back
+ * before they are read here.
  */
 import { GraphError } from "../errors.ts";
 import { allocate, makeTensor, type Tensor } from "../graph/tensor.ts";
 import { elementCount, sameShape } from "../graph/types.ts";
+import type { DeviceTensor } from "./engine.ts";
 
 export class StateBuffers {
   readonly #current = new Map<string, Tensor>();
   readonly #spare = new Map<string, Tensor>();
+  readonly #onDevice = new Map<string, DeviceTensor>();
+  /** Names whose value here is older than the one on the device. */
+  readonly #behind = new Set<string>();
 
   constructor(initial: Iterable<readonly [string, Tensor]>) {
     for (const [name, tensor] of initial) this.#current.set(name, copyOf(tensor));
@@ -23,18 +31,34 @@ export class StateBuffers {
     return this.#current.has(name);
   }
 
-  /** The tensor as it stands; its buffer is reused by later steps, so copy what must stay. */
+  /**
+   * The tensor as it stands; its buffer is reused by later steps, so copy what must stay.
+   *
+   * @throws GraphError when there is none of that name, or its value has not been brought back from the device.
+   */
   get(name: string): Tensor {
-    const tensor = this.#current.get(name);
-    if (tensor === undefined) throw new GraphError(`there is no state "${name}"`);
-    return tensor;
+    if (this.#behind.has(name)) {
+      throw new GraphError(`the newest value of "${name}" lies on the device`, {
+        remedy: "await state.toHost() before.",
+      });
+    }
+    return this.#host(name);
+  }
+
+  /** The newest value, wherever it lies: to be fed to a run of the engine that holds it. */
+  feed(name: string): Tensor | DeviceTensor {
+    return this.#onDevice.get(name) ?? this.#host(name);
+  }
+
+  isOnDevice(name: string): boolean {
+    return this.#onDevice.has(name);
   }
 
   /** Where the next value is written; it counts only after {@link swap}. */
   spare(name: string): Tensor {
     const known = this.#spare.get(name);
     if (known !== undefined) return known;
-    const { dtype, shape } = this.get(name);
+    const { dtype, shape } = this.#host(name);
     const made = makeTensor(dtype, shape, allocate(dtype, elementCount(shape)));
     this.#spare.set(name, made);
     return made;
@@ -44,7 +68,7 @@ export class StateBuffers {
   swap(names: readonly string[]): void {
     for (const name of names) {
       const next = this.spare(name);
-      this.#spare.set(name, this.get(name));
+      this.#spare.set(name, this.#host(name));
       this.#current.set(name, next);
     }
   }
@@ -55,12 +79,47 @@ export class StateBuffers {
     if (known !== undefined && (known.dtype !== tensor.dtype || !sameShape(known.shape, tensor.shape))) {
       throw new GraphError(`state "${name}" is ${known.dtype}[${known.shape}], got ${tensor.dtype}[${tensor.shape}]`);
     }
+    this.#forget(name);
     this.#current.set(name, copyOf(tensor));
   }
 
-  /** Copies of every tensor, by name. */
+  /** Takes over a tensor on the device as the value of a name: a newer one, or a copy of what is here. */
+  hold(name: string, tensor: DeviceTensor, isNewer: boolean): void {
+    this.#onDevice.get(name)?.release();
+    this.#onDevice.set(name, tensor);
+    if (isNewer) this.#behind.add(name);
+  }
+
+  /** Brings back what is newer on the device; the values stay there too. */
+  async toHost(): Promise<void> {
+    for (const name of this.#behind) {
+      const tensor = this.#onDevice.get(name);
+      if (tensor !== undefined) this.#current.set(name, await tensor.read());
+      this.#behind.delete(name);
+    }
+  }
+
+  /** Brings everything back and gives the device's memory back. */
+  async leaveDevice(): Promise<void> {
+    await this.toHost();
+    for (const name of [...this.#onDevice.keys()]) this.#forget(name);
+  }
+
+  /** Copies of every tensor, by name. @throws GraphError as `get`. */
   snapshot(): Map<string, Tensor> {
-    return new Map([...this.#current].map(([name, tensor]) => [name, copyOf(tensor)]));
+    return new Map(this.names.map((name) => [name, copyOf(this.get(name))]));
+  }
+
+  #host(name: string): Tensor {
+    const tensor = this.#current.get(name);
+    if (tensor === undefined) throw new GraphError(`there is no state "${name}"`);
+    return tensor;
+  }
+
+  #forget(name: string): void {
+    this.#onDevice.get(name)?.release();
+    this.#onDevice.delete(name);
+    this.#behind.delete(name);
   }
 }
 

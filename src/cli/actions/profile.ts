@@ -1,0 +1,92 @@
+/** What `subbyte profile` does. */
+import { workKinds } from "../../compile/work.ts";
+import { resolveTrainingConfig } from "../../train/config.ts";
+import { readConfigFile } from "../../train/config-file.ts";
+import { modelTitle, type TrainingConfig } from "../../train/config-schema.ts";
+import { profileStep, type StepProfile } from "../../train/profile.ts";
+import type { ProfileFlags } from "../flags.ts";
+import { formatBytes } from "../progress-format.ts";
+import { formatTable } from "../table.ts";
+import { trainOverrides } from "../train-overrides.ts";
+
+/** Profiles the training step of a configuration and prints where its time goes. */
+export async function profile(flags: ProfileFlags): Promise<void> {
+  const source = flags.config === undefined ? undefined : await readConfigFile(flags.config);
+  const config = resolveTrainingConfig(source, trainOverrides(flags));
+  const result = await profileStep(config, flags.steps);
+  if (flags.json === true) {
+    process.stdout.write(`${JSON.stringify({ schemaVersion: 1, config, ...result }, undefined, 2)}\n`);
+    return;
+  }
+  process.stdout.write(`${profileText(config, result, flags.layers)}\n`);
+}
+
+/** Milliseconds; those of a floor that is next to nothing are written so. */
+function milliseconds(seconds: number): string {
+  return (1000 * seconds).toFixed(1);
+}
+
+function profileText(config: TrainingConfig, result: StepProfile, layerCount: number): string {
+  const { stepSeconds, kinds, layers, operators, speed, batchSize } = result;
+  const percent = (seconds: number) => `${((100 * seconds) / stepSeconds).toFixed(1)} %`;
+  const measures = ({ seconds, bytes, nodes }: StepProfile["operators"][number] | StepProfile["kinds"][number]) => [
+    milliseconds(seconds),
+    percent(seconds),
+    formatBytes(bytes),
+    nodes,
+  ];
+  const inKernels = kinds.reduce((sum, { seconds }) => sum + seconds, 0);
+  const nodeCount = kinds.reduce((sum, { nodes }) => sum + nodes, 0);
+  const between = Math.max(0, stepSeconds - inKernels);
+  const numbers = ["ms", "share", "bytes", "nodes"].map((title) => ({ title, align: "right" }) as const);
+  const kindRows = [
+    ...kinds.map((share) => [
+      share.kind,
+      ...measures(share),
+      share.operations === 0 ? "" : `${(share.operations / share.seconds / 1e9).toFixed(0)}`,
+      milliseconds(share.floorSeconds),
+    ]),
+    ["between the nodes", milliseconds(between), percent(between), "", "", "", ""],
+    [
+      "the step",
+      milliseconds(stepSeconds),
+      "100.0 %",
+      formatBytes(kinds.reduce((sum, { bytes }) => sum + bytes, 0)),
+      nodeCount,
+      "",
+      milliseconds(kinds.reduce((sum, { floorSeconds }) => sum + floorSeconds, 0)),
+    ],
+  ];
+  const shownKinds = workKinds.filter((kind) => kind !== "other" && kinds.some((share) => share.kind === kind));
+  const layerRows = layers
+    .slice(0, layerCount)
+    .map(({ layer, seconds, kinds: parts }) => [
+      layer === "" ? "(loss, input, sums)" : layer,
+      milliseconds(seconds),
+      percent(seconds),
+      ...shownKinds.map((kind) => milliseconds(parts[kind] ?? 0)),
+    ]);
+  const width = process.stdout.columns;
+  const right = (title: string) => ({ title, align: "right" }) as const;
+  const { quantization } = config;
+  const bits =
+    quantization === null
+      ? "float"
+      : `${quantization.preset} W${quantization.weightBits}A${quantization.activationBits}`;
+  return [
+    `One training step of ${modelTitle(config.model)}, ${bits}, batch ${batchSize}: ${milliseconds(stepSeconds)} ms, ` +
+      `${(batchSize / stepSeconds).toFixed(0)} images/s (with the profiler on)`,
+    `This machine: matrix products at ${(speed.operationsPerSecond / 1e9).toFixed(0)} GFLOP/s, memory at ` +
+      `${(speed.bytesPerSecond / 1e9).toFixed(1)} GB/s`,
+    formatTable(["kind of work", ...numbers, right("GFLOP/s"), right("floor ms")], kindRows, width),
+    ...(layerCount === 0
+      ? []
+      : [formatTable(["layer", right("ms"), right("share"), ...shownKinds.map(right)], layerRows, width)]),
+    formatTable(
+      ["operator of the engine", ...numbers],
+      operators.slice(0, 10).map((share) => [share.op, ...measures(share)]),
+      width,
+    ),
+    `Values alive at once, as planned: ${formatBytes(result.plannedBytes)}`,
+  ].join("\n");
+}

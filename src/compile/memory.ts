@@ -1,0 +1,59 @@
+/** How much memory a graph's values need while it runs, node by node, in the order that they are in. */
+import type { Graph, Value } from "../graph/graph.ts";
+import { elementCount, type TensorType } from "../graph/types.ts";
+
+/** Operators whose output the engine keeps in their input's memory. */
+export const views: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"]);
+
+const bitsOf: Readonly<Record<string, number>> = {
+  float64: 64,
+  int64: 64,
+  uint64: 64,
+  float16: 16,
+  bfloat16: 16,
+  int16: 16,
+  uint16: 16,
+  int8: 8,
+  uint8: 8,
+  bool: 8,
+  int4: 4,
+  uint4: 4,
+  int2: 2,
+  uint2: 2,
+};
+
+/** Bytes of a tensor of this type. */
+export function bytesOf({ dtype, shape }: TensorType): number {
+  return Math.ceil((elementCount(shape) * (bitsOf[dtype] ?? 32)) / 8);
+}
+
+/**
+ * The most bytes that the values of a lowered graph take at once, when each is given back after its last reader. Inputs,
+ * outputs and constants are held all the time. What an operator needs for itself, and what is lost between the pieces of
+ * the engine's arena, comes on top.
+ */
+export function peakBytes(graph: Graph): number {
+  const owners = new Map<Value, Value>();
+  const ownerOf = (value: Value): Value => owners.get(value) ?? value;
+  for (const { op, inputs, outputs } of graph.nodes) {
+    const [input] = inputs;
+    const [output] = outputs;
+    if (views.has(op) && input !== undefined && output !== undefined) owners.set(output, ownerOf(input));
+  }
+  const held = new Set<Value>([...graph.inputs, ...graph.outputs.map(({ value }) => ownerOf(value))]);
+  for (const value of graph.constants.keys()) held.add(value);
+  const lastReader = new Map<Value, number>();
+  graph.nodes.forEach(({ inputs, outputs }, index) => {
+    for (const value of [...inputs, ...outputs]) if (value !== undefined) lastReader.set(ownerOf(value), index);
+  });
+  const dying = new Map<number, Value[]>();
+  for (const [value, index] of lastReader) dying.set(index, [...(dying.get(index) ?? []), value]);
+  let live = [...held].reduce((sum, { type }) => sum + bytesOf(type), 0);
+  let peak = live;
+  graph.nodes.forEach(({ outputs }, index) => {
+    for (const value of outputs) if (ownerOf(value) === value && !held.has(value)) live += bytesOf(value.type);
+    peak = Math.max(peak, live);
+    for (const value of dying.get(index) ?? []) if (!held.has(value)) live -= bytesOf(value.type);
+  });
+  return peak;
+}

@@ -1,0 +1,47 @@
+/** How fast a machine is at the two things that a training step is made of, measured with the engine itself. */
+import { newBuilder } from "../compile/registry.ts";
+import type { Graph } from "../graph/graph.ts";
+import { writeOnnx } from "../graph/onnx-write.ts";
+import { filled, type Tensor } from "../graph/tensor.ts";
+import type { Engine } from "./engine.ts";
+
+export interface MachineSpeed {
+  /** Of a large matrix product in float32: floating-point operations in a second. */
+  readonly operationsPerSecond: number;
+  /** Of an addition of two tensors too large for the caches: bytes read and written in a second. */
+  readonly bytesPerSecond: number;
+}
+
+const side = 1024;
+const elements = 8 * 1024 * 1024;
+const rounds = 5;
+
+/** Measures for about a second. @throws RuntimeError when the engine fails. */
+export async function measureMachineSpeed(engine: Engine): Promise<MachineSpeed> {
+  const product = await fastest(engine, "MatMul", [side, side]);
+  const sum = await fastest(engine, "Add", [elements]);
+  return { operationsPerSecond: (2 * side ** 3) / product, bytesPerSecond: (3 * 4 * elements) / sum };
+}
+
+/** Seconds of the fastest of several runs of one operator on two tensors of a shape. */
+async function fastest(engine: Engine, op: string, shape: readonly number[]): Promise<number> {
+  const session = await engine.createSession(writeOnnx(oneOperator(op, shape)));
+  const feeds: Record<string, Tensor> = { a: filled(shape, 1), b: filled(shape, 0.5) };
+  const fetches: Record<string, Tensor> = { y: filled(shape, 0) };
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) {
+    const start = performance.now();
+    await session.run(feeds, fetches);
+    best = Math.min(best, (performance.now() - start) / 1000);
+  }
+  await session.release();
+  return best;
+}
+
+function oneOperator(op: string, shape: readonly number[]): Graph {
+  const builder = newBuilder(`speed of ${op}`);
+  const a = builder.input("a", { dtype: "float32", shape });
+  const b = builder.input("b", { dtype: "float32", shape });
+  builder.output("y", builder.one(op, [a, b]));
+  return builder.finish();
+}

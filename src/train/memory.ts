@@ -1,0 +1,6 @@
+/** What the operating system says of memory. */
+
+/** The most memory that this process has had at once, in bytes. */
+export function peakMemory(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}

@@ -1,0 +1,150 @@
+/** Where the time and the bytes of a training step go, beside the least that they could be on this machine. */
+
+import { lowerGraph } from "../compile/lower.ts";
+import { peakBytes, views } from "../compile/memory.ts";
+import { operators } from "../compile/registry.ts";
+import { buildTrainingStep, type TrainingStep } from "../compile/training-step.ts";
+import { floatOperations, type Work, type WorkKind, workKinds, workOf } from "../compile/work.ts";
+import { trainingBatches } from "../data/batches.ts";
+import { allocateBatch } from "../data/dataset.ts";
+import type { Graph } from "../graph/graph.ts";
+import { makeTensor } from "../graph/tensor.ts";
+import { TrainingJob } from "../runtime/job.ts";
+import { type MachineSpeed, measureMachineSpeed } from "../runtime/machine-speed.ts";
+import { type ProfiledNode, profiled } from "../runtime/node-profile.ts";
+import { StateBuffers } from "../runtime/state.ts";
+import type { TrainingConfig } from "./config-schema.ts";
+import { inputOf } from "./evaluate.ts";
+import { modeOfEpoch } from "./phases.ts";
+import { engineOf } from "./run.ts";
+import { loadData, prepareTraining } from "./setup.ts";
+import { targetTensor } from "./trainer.ts";
+
+/** The time that some nodes of a step take together. */
+export interface Share {
+  readonly seconds: number;
+  /** Read and written. */
+  readonly bytes: number;
+  /** How many nodes. */
+  readonly nodes: number;
+}
+
+export interface KindShare extends Share {
+  readonly kind: WorkKind;
+  /** Of convolutions and matrix products. */
+  readonly operations: number;
+  /** The longer of: its operations at the machine's matrix-product speed, its bytes at the machine's bandwidth. */
+  readonly floorSeconds: number;
+}
+
+export interface StepProfile {
+  readonly batchSize: number;
+  /** Median of the runs, as the engine measures them with its profiler on. */
+  readonly stepSeconds: number;
+  readonly kinds: readonly KindShare[];
+  /** By the network's module, in falling order. */
+  readonly layers: readonly (Share & { readonly layer: string; readonly kinds: Partial<Record<WorkKind, number>> })[];
+  /** By the engine's operator, in falling order. */
+  readonly operators: readonly (Share & { readonly op: string })[];
+  readonly speed: MachineSpeed;
+  /** The values of the step alive at once, as planned. */
+  readonly plannedBytes: number;
+}
+
+/**
+ * Runs a few training steps of a configuration under ONNX Runtime's profiler. Nothing is kept of the training.
+ *
+ * @param steps Runs that are measured, after one that is not.
+ * @throws ConfigError and whatever else starting the run would throw.
+ */
+export async function profileStep(config: TrainingConfig, steps: number): Promise<StepProfile> {
+  const data = await loadData(config);
+  const { engine, target } = await engineOf(config);
+  const { network, recipe } = await prepareTraining(config, data, engine, target);
+  const step = buildTrainingStep(network, {
+    batchSize: recipe.batchSize,
+    input: inputOf(data.train),
+    loss: recipe.loss,
+    optimizer: recipe.optimizer,
+    weightDecay: recipe.weightDecay,
+    mode: modeOfEpoch(recipe, network, 0),
+  });
+  const batch = allocateBatch(data.train, recipe.batchSize);
+  const batches = trainingBatches(data.train, recipe);
+  await batches.prefetch(0, 0);
+  batches.read(0, 0, batch);
+  const tensors = {
+    data: makeTensor(data.train.sampleType, [recipe.batchSize, ...data.train.sampleShape], batch.samples),
+    targets: targetTensor(batch.targets, recipe.batchSize),
+  };
+  const runs = await profiled(
+    { device: engine.device, ...(config.threads === 0 ? {} : { threads: config.threads }) },
+    async (profiling) => {
+      const job = await TrainingJob.create(profiling, step, target);
+      const state = new StateBuffers(network.parameters.map(({ name, value }) => [name, value] as const));
+      job.prepare(state);
+      // Learning rates of zero: what is measured is the same step each time.
+      for (let i = 0; i <= steps; i++) await job.run(state, tensors, {});
+      await job.release();
+    },
+  );
+  const measured = runs.slice(1).toSorted((a, b) => a.seconds - b.seconds);
+  const median = measured[Math.floor(measured.length / 2)] ?? { seconds: Number.NaN, nodes: [] };
+  const speed = await measureMachineSpeed(engine);
+  const lowered = lowerGraph(step.graph, operators, target);
+  return {
+    ...summarize(step, lowered, median.nodes, speed),
+    batchSize: recipe.batchSize,
+    stepSeconds: median.seconds,
+    speed,
+    plannedBytes: peakBytes(lowered),
+  };
+}
+
+function summarize(
+  { graph }: TrainingStep,
+  lowered: Graph,
+  nodes: readonly ProfiledNode[],
+  speed: MachineSpeed,
+): Pick<StepProfile, "kinds" | "layers" | "operators"> {
+  const find = workOf(graph, lowered);
+  const works = new Map<ProfiledNode, Work>(nodes.map((node) => [node, find(node.name, node.op)]));
+  const of = (node: ProfiledNode): Work => works.get(node) ?? { layer: "", kind: "other" };
+  const operations = floatOperations(graph);
+  const byKind = groups(nodes, (node) => of(node).kind);
+  const kinds = workKinds.flatMap((kind) => {
+    const group = byKind.get(kind);
+    if (group === undefined) return [];
+    const share = shareOf(group);
+    const own = operations.get(kind) ?? 0;
+    const floorSeconds = Math.max(own / speed.operationsPerSecond, share.bytes / speed.bytesPerSecond);
+    return [{ kind, ...share, operations: own, floorSeconds }];
+  });
+  const layers = [...groups(nodes, (node) => of(node).layer)].map(([layer, group]) => {
+    const seconds = [...groups(group, (node) => of(node).kind)].map(([kind, part]) => [kind, shareOf(part).seconds]);
+    return { layer, ...shareOf(group), kinds: Object.fromEntries(seconds) };
+  });
+  const byOperator = [...groups(nodes, ({ op }) => op)].map(([op, group]) => ({ op, ...shareOf(group) }));
+  const falling = (a: Share, b: Share) => b.seconds - a.seconds;
+  return { kinds, layers: layers.toSorted(falling), operators: byOperator.toSorted(falling) };
+}
+
+function groups<Key>(nodes: readonly ProfiledNode[], keyOf: (node: ProfiledNode) => Key): Map<Key, ProfiledNode[]> {
+  const grouped = new Map<Key, ProfiledNode[]>();
+  for (const node of nodes) {
+    const key = keyOf(node);
+    const group = grouped.get(key);
+    if (group === undefined) grouped.set(key, [node]);
+    else group.push(node);
+  }
+  return grouped;
+}
+
+function shareOf(nodes: readonly ProfiledNode[]): Share {
+  const total = (of: (node: ProfiledNode) => number) => nodes.reduce((sum, node) => sum + of(node), 0);
+  return {
+    seconds: total(({ seconds }) => seconds),
+    bytes: total(({ op, bytes }) => (views.has(op) ? 0 : bytes)),
+    nodes: nodes.length,
+  };
+}

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { trainingMode } from "../../src/compile/forward.ts";
+import { buildTrainingStep } from "../../src/compile/training-step.ts";
+import { randomStream } from "../../src/data/random.ts";
+import { makeModel } from "../../src/models/index.ts";
+import { TrainingJob } from "../../src/runtime/job.ts";
+import { nodeEngine } from "../../src/runtime/node.ts";
+
+const network = makeModel("resnet8", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights"));
+
+function jobWith(batchSize: number, memoryLimit: number): Promise<TrainingJob> {
+  const step = buildTrainingStep(network, {
+    batchSize,
+    input: { dtype: "float32" },
+    loss: { name: "crossEntropy", labelSmoothing: 0 },
+    optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
+    weightDecay: { weights: 1e-4, normalization: 0, quantizers: 0 },
+    mode: trainingMode,
+  });
+  return TrainingJob.create(nodeEngine({ threads: 1 }), step, undefined, { memoryLimit });
+}
+
+describe("a training step and the memory that there is", () => {
+  it("is refused before it is allocated, with a batch that fits", async () => {
+    const refused = jobWith(4096, 1e9).catch((error: unknown) => error);
+    const error = await refused;
+    expect(String(error)).toMatch(/a batch of 4096 needs at least [\d.]+ GB of memory, 1.0 GB are free/);
+    const remedy = error instanceof Error && "remedy" in error ? String(error.remedy) : "";
+    const batch = Number(/a batch of at most (\d+)/.exec(remedy)?.[1]);
+    expect(batch).toBeGreaterThanOrEqual(256);
+    await (await jobWith(batch, 1e9)).release();
+    await expect(jobWith(4 * batch, 1e9)).rejects.toThrow(/needs at least/);
+  });
+
+  it("says when nothing fits", async () => {
+    const error = await jobWith(2, 1000).catch((cause: unknown) => cause);
+    expect(error).toMatchObject({ remedy: expect.stringContaining("Not even a batch of 1 fits") });
+  });
+});
