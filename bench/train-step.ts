@@ -2,13 +2,14 @@
  * The whole training step, with data going in and the loss coming out, beside PyTorch's in turn.
  *
  *     npx tsx bench/train-step.ts [--peer "python3 FOLDER/torch_step.py"] [--rounds 7] [--modes float,minmax,lsq]
- *                                 [--model resnet20] [--batch 128] [--steps 10] [--threads 2]
+ *                                 [--model resnet20|resnet18|mobilenetv2] [--batch N] [--steps 10] [--threads 2]
  *
  * Each measurement is a process of its own (A B A B …), so that the two never share a cache, a heap or a thread pool; its
  * figure is the median of its steps, and the table shows the medians over the rounds with the ratio of each round. Peak
  * memory is the largest resident set of the process. The peer is called as `PEER float|qat BATCH` and prints a line with
- * `median s/step 0.123`; the default is ../shared/peers/torch_step.py, whose network is resnet20 and whose `qat` is
- * torch.ao's FakeQuantize with EMA min-max observers, W4A4, as subbyte's preset minmax.
+ * `median s/step 0.123`. For resnet20 (batch 128) it is ../shared/peers/torch_step.py, for resnet18 (batch 32) and
+ * mobilenetv2 (batch 64) bench/peers/torch_step_models.py; `qat` is torch.ao's FakeQuantize with EMA min-max observers,
+ * W4A4, as subbyte's preset minmax. With `--peer none` subbyte is measured alone; any preset is a mode.
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -30,14 +31,16 @@ const { values: flags } = parseArgs({
     rounds: { type: "string", default: "7" },
     modes: { type: "string", default: "float,minmax,lsq" },
     model: { type: "string", default: "resnet20" },
-    batch: { type: "string", default: "128" },
+    batch: { type: "string" },
     steps: { type: "string", default: "10" },
     threads: { type: "string", default: "2" },
     /** Set by this script for the processes that it starts. */
     child: { type: "string" },
   },
 });
-const batchSize = Number(flags.batch);
+/** The batch sizes that are compared, for each network that has a peer. */
+const usualBatch: Readonly<Record<string, number>> = { resnet20: 128, resnet18: 32, mobilenetv2: 64 };
+const batchSize = Number(flags.batch ?? usualBatch[flags.model] ?? 128);
 const sampleShape = [3, 32, 32];
 const classes = 10;
 
@@ -93,27 +96,38 @@ function poolOfBatches(count: number) {
   }));
 }
 
-/** Subbyte and the peer in turn, mode by mode. */
+/** Subbyte and the peer in turn, all modes in each round. */
 async function compare(): Promise<void> {
   const modes = flags.modes.split(",");
   const peer = await findPeer();
   console.log(
     `${flags.model}, 32x32x3, batch ${batchSize}, W4A4, SGD with momentum, ${flags.threads} threads, ${flags.rounds} rounds`,
   );
-  for (const mode of modes) {
-    const ours: Measurement[] = [];
-    const theirs: Measurement[] = [];
-    for (let round = 0; round < Number(flags.rounds); round++) {
-      ours.push(await measureChild(mode));
-      if (peer !== undefined) theirs.push(await measurePeer(peer, mode === "float" ? "float" : "qat"));
+  const ours = new Map<string, Measurement[]>(modes.map((mode) => [mode, []]));
+  const theirs = new Map<string, Measurement[]>(modes.map((mode) => [mode, []]));
+  for (let round = 0; round < Number(flags.rounds); round++) {
+    for (const mode of modes) {
+      ours.get(mode)?.push(await measureChild(mode));
+      if (peer !== undefined) theirs.get(mode)?.push(await measurePeer(peer, mode === "float" ? "float" : "qat"));
     }
-    console.log(describe(`subbyte ${mode}`, ours));
-    if (theirs.length === 0) continue;
-    console.log(describe(`peer ${mode === "float" ? "float" : "qat"}`, theirs));
-    const ratios = ours.map(({ seconds }, i) => (theirs[i]?.seconds ?? Number.NaN) / seconds);
-    const each = ratios.map((ratio) => ratio.toFixed(2)).join(" ");
-    console.log(`  ratio ${median(ratios).toFixed(2)} (each round: ${each})`);
   }
+  for (const mode of modes) {
+    const own = ours.get(mode) ?? [];
+    const other = theirs.get(mode) ?? [];
+    console.log(describe(`subbyte ${mode}`, own));
+    if (mode !== "float") printRatio("over float", own, ours.get("float") ?? []);
+    if (other.length === 0) continue;
+    console.log(describe(`peer ${mode === "float" ? "float" : "qat"}`, other));
+    printRatio("ratio", other, own);
+  }
+}
+
+/** The median of a/b over the rounds. */
+function printRatio(name: string, a: readonly Measurement[], b: readonly Measurement[]): void {
+  if (b.length === 0) return;
+  const ratios = a.map(({ seconds }, i) => seconds / (b[i]?.seconds ?? Number.NaN));
+  const each = ratios.map((ratio) => ratio.toFixed(2)).join(" ");
+  console.log(`  ${name} ${median(ratios).toFixed(2)} (each round: ${each})`);
 }
 
 function describe(name: string, runs: readonly Measurement[]): string {
@@ -147,10 +161,12 @@ const peakWrapper =
 interface Peer {
   readonly python: string;
   readonly script: string;
+  /** Arguments after the mode and the batch. */
+  readonly more: readonly string[];
 }
 
-async function measurePeer({ python, script }: Peer, mode: string): Promise<Measurement> {
-  const text = await output(python, ["-c", peakWrapper, script, mode, flags.batch]);
+async function measurePeer({ python, script, more }: Peer, mode: string): Promise<Measurement> {
+  const text = await output(python, ["-c", peakWrapper, script, mode, String(batchSize), ...more]);
   const seconds = /median s\/step ([\d.]+)/.exec(text)?.[1];
   const peak = /peak (\d+)/.exec(text)?.[1];
   if (seconds === undefined || peak === undefined) throw new Error(`the peer printed no time: ${text}`);
@@ -159,22 +175,25 @@ async function measurePeer({ python, script }: Peer, mode: string): Promise<Meas
 
 /** The peer to measure against; undefined, with a message, where there is none. */
 async function findPeer(): Promise<Peer | undefined> {
-  if (flags.peer === undefined && flags.model !== "resnet20") {
-    console.log(`no peer: the default one is resnet20, not ${flags.model}; name another with --peer`);
+  if (flags.peer === "none") return undefined;
+  if (flags.peer === undefined && usualBatch[flags.model] === undefined) {
+    console.log(`no peer for ${flags.model}; name one with --peer`);
     return undefined;
   }
-  const standard = new URL("../../shared/peers/torch_step.py", import.meta.url).pathname;
+  const own = flags.model === "resnet20" ? "../../shared/peers/torch_step.py" : "peers/torch_step_models.py";
+  const standard = new URL(own, import.meta.url).pathname;
   const [first = "python3", script = standard] = flags.peer?.split(" ") ?? [];
   if (!existsSync(script)) {
     console.log(`no peer: there is no ${script}; name one with --peer "python3 FOLDER/torch_step.py"`);
     return undefined;
   }
+  const more = flags.peer === undefined && flags.model !== "resnet20" ? [flags.model, flags.steps] : [];
   for (const python of [first, "/usr/bin/python3"]) {
     const found = await output(python, ["-c", "import torch"]).then(
       () => true,
       () => false,
     );
-    if (found) return { python, script };
+    if (found) return { python, script, more };
   }
   console.log(`no peer: neither ${first} nor /usr/bin/python3 can import torch (Debian: apt install python3-torch)`);
   return undefined;

@@ -37,6 +37,20 @@ export function buildActivationSample(network: QuantizedNetwork, config: Evaluat
   );
 }
 
+/** The values that reach some quantizers, these being passed by and all the others quantizing. */
+export function buildSiteSample(
+  network: QuantizedNetwork,
+  config: EvaluationConfig,
+  sites: readonly string[],
+): EvaluationJob {
+  const wanted = new Set(sites);
+  return buildForwardJob(
+    network,
+    { mode: { ...evaluationMode, bypass: sites }, ...config },
+    ({ quantizerInputs }) => new Map([...quantizerInputs].filter(([site]) => wanted.has(site))),
+  );
+}
+
 /** Batch statistics of every BatchNormalization: output `next.<running parameter>` holds that of this batch alone. */
 export function buildBatchNormStatistics(network: Network, config: EvaluationConfig): EvaluationJob {
   const mode: ForwardMode = { observe: false, fakeQuantize: true, batchNorm: "batch", batchNormMomentum: 0 };

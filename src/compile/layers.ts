@@ -7,6 +7,9 @@ export const layerOperators = new Set(["Conv", "Gemm", "MatMul", "ConvTranspose"
 /** The modules after which torch's eager mode observes. */
 export const moduleOperators = new Set([...layerOperators, "BatchNormalization", "Relu", "Add"]);
 
+/** The operators that add up what they read, which therefore has to be codes: see `residualBits`. */
+export const averageOperators = new Set(["AveragePool", "GlobalAveragePool"]);
+
 /** What overrides call the operator of the network's data input. */
 export const inputOperator = "Input";
 

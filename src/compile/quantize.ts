@@ -4,53 +4,32 @@
 import { ConfigError } from "../errors.ts";
 import type { GraphBuilder, Node, Value } from "../graph/graph.ts";
 import { dataInputs, type Network, type Parameter } from "../graph/network.ts";
-import { filled, type Tensor } from "../graph/tensor.ts";
-import { showType } from "../graph/types.ts";
-import { initialParameters } from "../observers/calibrators.ts";
-import { observerNamed } from "../observers/index.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import type { QuantizationConfig } from "../qconfig/config.ts";
 import { checkOverrides, type OverrideTarget, overridden } from "../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
-import { fakeQuantize } from "../quantizers/fake-quantize.ts";
-import { quantizerNamed } from "../quantizers/index.ts";
-import type { QuantizerSpec } from "../quantizers/quantizer.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
-import { inputOperator, layerOperators, moduleOperators, outputAxis, skipBranch, targetOf } from "./layers.ts";
+import {
+  averageOperators,
+  inputOperator,
+  layerOperators,
+  moduleOperators,
+  outputAxis,
+  skipBranch,
+  targetOf,
+} from "./layers.ts";
 import { newBuilder } from "./registry.ts";
 import { nonNegativeValues } from "./sign.ts";
+import { insertQuantizer, type QuantizedNetwork, type QuantizerPlace, type QuantizerSite } from "./sites.ts";
 
-/** A place where a tensor is quantized. */
-export interface QuantizerSite {
-  /** Also the name of the FakeQuantize node, and the prefix of its parameters: `layer1.0.conv1.weight.quantizer`. */
-  readonly name: string;
-  readonly kind: "weight" | "activation";
-  /** The layers whose inputs it feeds (`fused`), or the node whose output it is (`everyModule`). */
-  readonly layer: string;
-  readonly spec: QuantizerSpec;
-  /** The quantization that was asked for, before it was resolved; absent where the quantizer came with the network. */
-  readonly asked?: TensorQuantization;
-  /** Names of the network's parameters that the quantizer and its observer keep. */
-  readonly parameters: readonly string[];
-}
-
-export interface QuantizedNetwork extends Network {
-  readonly sites: readonly QuantizerSite[];
-}
-
-/** Whether a network carries quantizers. */
-export function isQuantized(network: Network): network is QuantizedNetwork {
-  return "sites" in network;
-}
-
-/** The name of a quantizer's parameter among the network's. */
-export function siteParameter(site: string, parameter: string): string {
-  return `${site}.${parameter}`;
-}
-
-/** The name of an observer's state among the network's parameters. */
-export function siteObserverState(site: string, state: string): string {
-  return `${site}.observer.${state}`;
-}
+export {
+  isQuantized,
+  type QuantizedNetwork,
+  type QuantizerSite,
+  showSites,
+  siteObserverState,
+  siteParameter,
+} from "./sites.ts";
 
 /**
  * The network with its quantizers. Weight parameters get their initial values here; those of activations that no
@@ -117,7 +96,7 @@ class Insertion {
       const inputs = dataInputs(this.#network).map(({ name }) => ({ name, operator: inputOperator }));
       return [...inputs, ...nodes.filter((node) => moduleOperators.has(node.op)).map(targetOf)];
     }
-    const added = residualBits === null ? [] : nodes.filter((node) => node.op === "Add");
+    const added = residualBits === null ? [] : nodes.filter(({ op }) => op === "Add" || averageOperators.has(op));
     return [...this.#layers, ...added].map(targetOf);
   }
 
@@ -130,7 +109,8 @@ class Insertion {
   }
 
   #fused(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
-    if (node.op === "Add" && this.#config.residualBits !== null) return this.#residual(node, inputs);
+    if (node.op === "Add") return this.#residual(node, inputs);
+    if (averageOperators.has(node.op)) return this.#averaged(node, inputs);
     if (!layerOperators.has(node.op)) return undefined;
     const quantization = this.#activationOf(node, targetOf(node));
     const old = node.inputs[0];
@@ -157,27 +137,37 @@ class Insertion {
   }
 
   /**
-   * At a residual addition the branch that ends in a convolution stays in its accumulator; the other one, the skip
-   * branch, is stored, so it is what has to have codes.
+   * Both branches of a residual addition: an integer machine stores them, and where both are codes every layer before it
+   * is requantized by itself.
    */
   #residual(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
-    const bits = this.#config.residualBits;
-    const { activation } = this.#config;
-    if (bits === null || activation === null || node.inputs.length !== 2) return undefined;
+    const quantization = this.#storedQuantization(node);
+    if (quantization === null || node.inputs.length !== 2) return undefined;
     if (node.inputs.some((value) => value === undefined || this.#weights.has(value.name))) return undefined;
     const skip = skipBranch(this.#network.graph, node);
-    const old = node.inputs[skip];
-    const value = inputs[skip];
-    if (old === undefined || value === undefined) return undefined;
+    const branches = inputs.map((value, index) => {
+      const old = node.inputs[index];
+      if (old === undefined || value === undefined || this.#network.graph.constants.has(old)) return value;
+      return this.#activation(old, value, quantization, `${node.name}.${index === skip ? "skip" : "branch"}`);
+    });
+    return copyNode(this.#builder, node, branches);
+  }
+
+  /** What an average pool reads is stored as well. */
+  #averaged(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
+    const quantization = this.#storedQuantization(node);
+    const [old] = node.inputs;
+    const [value] = inputs;
+    if (quantization === null || old === undefined || value === undefined) return undefined;
+    return copyNode(this.#builder, node, [this.#activation(old, value, quantization, `${node.name}.input`)]);
+  }
+
+  /** The quantization of activations that are stored without being a layer's input; null leaves them in float. */
+  #storedQuantization(node: Node): TensorQuantization | null {
+    const { activation, residualBits } = this.#config;
+    if (residualBits === null || activation === null) return null;
     const { quantMin: _low, quantMax: _high, reduceRange: _halved, ...rest } = activation;
-    const quantization = this.#withOverrides({ ...rest, bits }, activation, targetOf(node), "activation");
-    if (quantization === null) return undefined;
-    const quantizedSkip = this.#activation(old, value, quantization, `${node.name}.skip`);
-    return copyNode(
-      this.#builder,
-      node,
-      inputs.map((input, index) => (index === skip ? quantizedSkip : input)),
-    );
+    return this.#withOverrides({ ...rest, bits: residualBits }, activation, targetOf(node), "activation");
   }
 
   /** The quantization of a layer's activations, with the first and last layer's own bits, and overrides over these. */
@@ -222,7 +212,8 @@ class Insertion {
     if (existing !== undefined) return existing;
     const oriented = { ...quantization, channelAxis: quantization.channelAxis ?? outputAxis(layer) };
     const spec = resolveQuantizer(oriented, { name: parameter.name, type: value.type, nonNegative: false });
-    const result = this.#insert(site, "weight", layer.name, value, spec, oriented, parameter.value);
+    const place: QuantizerPlace = { name: site, kind: "weight", layer: layer.name, spec, asked: oriented };
+    const result = this.#insert(place, value, parameter.value);
     this.#quantized.set(site, result);
     return result;
   }
@@ -233,64 +224,16 @@ class Insertion {
     const existing = this.#quantized.get(key);
     if (existing !== undefined) return existing;
     const spec = resolveQuantizer(quantization, { name: place, type: value.type, nonNegative, kind: "activation" });
-    const result = this.#insert(`${place}.quantizer`, "activation", place, value, spec, quantization, undefined);
+    const name = `${place}.quantizer`;
+    const result = this.#insert({ name, kind: "activation", layer: place, spec, asked: quantization }, value);
     this.#quantized.set(key, result);
     return result;
   }
 
-  #insert(
-    site: string,
-    kind: QuantizerSite["kind"],
-    layer: string,
-    value: Value,
-    spec: QuantizerSpec,
-    asked: TensorQuantization,
-    sample: Tensor | undefined,
-  ): Value {
-    const definition = quantizerNamed(spec.quantizer);
-    const initial = sample === undefined || spec.observer !== undefined ? undefined : initialParameters(spec, sample);
-    const inputs: Record<string, Value> = {};
-    const names: string[] = [];
-    const keep = (parameter: Parameter): Value => {
-      names.push(parameter.name);
-      this.#added.push(parameter);
-      const { dtype, shape } = parameter.value;
-      return this.#builder.input(parameter.name, { dtype, shape });
-    };
-    for (const { name, shape, trainable, minimum } of definition.parameters(spec, value.type)) {
-      const start = initial?.get(name) ?? filled(shape, name === "zero_point" ? 0 : 1);
-      inputs[name] = keep({
-        name: siteParameter(site, name),
-        role: "quantizer",
-        trainable,
-        value: start,
-        ...(minimum === undefined ? {} : { minimum }),
-      });
-    }
-    if (spec.observer !== undefined) {
-      for (const state of observerNamed(spec.observer.observer).state(spec, value.type)) {
-        keep({
-          name: siteObserverState(site, state.name),
-          role: "observer",
-          trainable: false,
-          value: state.initial,
-        });
-      }
-    }
-    const result = fakeQuantize(this.#builder, value, spec, inputs, site);
-    this.#sites.push({ name: site, kind, layer, spec, asked, parameters: names });
-    return result;
+  #insert(place: QuantizerPlace, value: Value, sample?: Tensor): Value {
+    const { quantized, site, parameters } = insertQuantizer(this.#builder, value, place, sample);
+    this.#sites.push(site);
+    this.#added.push(...parameters);
+    return quantized;
   }
-}
-
-/** One line for each site, for prints and tests: name, codes, type of the tensor. */
-export function showSites(network: QuantizedNetwork): string {
-  const types = new Map(network.graph.nodes.map((node) => [node.name, node.outputs[0]?.type]));
-  return network.sites
-    .map(({ name, spec }) => {
-      const type = types.get(name);
-      const where = spec.channelAxis === undefined ? "per tensor" : `per channel ${spec.channelAxis}`;
-      return `${name} ${type === undefined ? "" : showType(type)} ${spec.quantizer} ${spec.quantMin}..${spec.quantMax} ${where}`;
-    })
-    .join("\n");
 }

@@ -12,7 +12,7 @@ import { add, maximum } from "../ops/elementwise.ts";
 import { crossEntropy, meanSquaredError } from "../ops/loss.ts";
 import { bindBatch } from "./bind-batch.ts";
 import { differentiate } from "./differentiate.ts";
-import { type DistillationConfig, distilledLoss } from "./distillation.ts";
+import { type DistillationConfig, distilledLoss, type TeacherConfig, teacherLoss } from "./distillation.ts";
 import { addForward, type ForwardMode } from "./forward.ts";
 import { addImageInput, type ImageInput } from "./input.ts";
 import { type OptimizerConfig, optimizerFor } from "./optimizer.ts";
@@ -26,8 +26,10 @@ import {
   type QuantizedWeight,
   thresholdInput,
 } from "./oscillation.ts";
+import { logitsOf } from "./outputs.ts";
 import { isQuantized, siteParameter } from "./quantize.ts";
 import { newBuilder, operators } from "./registry.ts";
+import { optimizerScope } from "./work.ts";
 
 /** Parameters that share a learning rate. */
 export type ParameterGroup = "weights" | "normalization" | "quantizers";
@@ -36,7 +38,9 @@ export const parameterGroups: readonly ParameterGroup[] = ["weights", "normaliza
 
 export type LossConfig =
   | { readonly name: "crossEntropy"; readonly labelSmoothing: number }
-  | { readonly name: "meanSquaredError" };
+  | { readonly name: "meanSquaredError" }
+  /** Of data without labels: the distance from a teacher alone. */
+  | ({ readonly name: "distillation" } & TeacherConfig);
 
 export interface TrainingStepConfig {
   readonly batchSize: number;
@@ -63,7 +67,8 @@ export interface TrainingStep {
   /** Names of the scalar inputs, besides the batch: learning rates and the optimizer's own. */
   readonly scalars: readonly string[];
   readonly dataInput: Value;
-  readonly targetInput: Value;
+  /** Undefined where the loss takes nothing but the data. */
+  readonly targetInput: Value | undefined;
 }
 
 /** The input that holds a group's learning rate. */
@@ -102,11 +107,11 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
       where: `network "${network.name}"`,
     });
   }
-  const { loss: task, targetInput } = addLoss(builder, prediction, config.loss);
+  const { batchSize, distillation } = config;
+  const { loss: task, targetInput } = addLoss(builder, prediction, config.loss, { data: images, batchSize });
+  const student = distillation?.outputs === "classes" ? logitsOf(builder.nodes, prediction) : prediction;
   const loss =
-    config.distillation === undefined
-      ? task
-      : distilledLoss(builder, task, prediction, images, config.batchSize, config.distillation);
+    distillation === undefined ? task : distilledLoss(builder, task, student, images, batchSize, distillation);
 
   const trained = network.parameters.filter((parameter) => isTrained(parameter, config.mode));
   const wanted = trained.map((parameter) => inputFor(inputs, parameter));
@@ -144,17 +149,20 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
       name,
       value: keep(optimizerStateName(parameter.name, name), initial),
     }));
-    const result = optimizer.update(builder, {
+    const update = {
       parameter: value,
       gradient,
       state: Object.fromEntries(own.map(({ name, value }) => [name, value])),
       learningRate: scalarInput(learningRateInput(group)),
       weightDecay: config.weightDecay[group],
       scalars: optimizerScalars,
+    };
+    const minimum = parameter.minimum;
+    const result = builder.scope(`${optimizerScope}/${parameter.name}`, () => {
+      const { parameter: moved, state: kept } = optimizer.update(builder, update);
+      return { parameter: minimum === undefined ? moved : maximum(builder, moved, minimum), state: kept };
     });
-    const bounded =
-      parameter.minimum === undefined ? result.parameter : maximum(builder, result.parameter, parameter.minimum);
-    next.set(parameter.name, bounded);
+    next.set(parameter.name, result.parameter);
     for (const [name, value] of Object.entries(result.state)) next.set(optimizerStateName(parameter.name, name), value);
   }
   if (oscillation?.freeze === true) {
@@ -236,19 +244,32 @@ export function singleDataInput(network: Network): Value {
   return input;
 }
 
-/** The loss of a prediction. `given`: the targets' input, where the graph has one already. */
+/** What a loss takes besides the prediction. */
+export interface LossInputs {
+  /** What the network read, normalised. */
+  readonly data: Value;
+  readonly batchSize: number;
+  /** The targets' input, where the graph has one already. */
+  readonly targets?: Value;
+}
+
+/** The loss of a prediction; classes are scored by what enters a last Softmax. */
 export function addLoss(
   builder: GraphBuilder,
   prediction: Value,
   config: LossConfig,
-  given?: Value,
-): { loss: Value; targetInput: Value } {
+  { data, batchSize, targets: given }: LossInputs,
+): { readonly loss: Value; readonly targetInput: Value | undefined } {
+  if (config.name === "distillation") {
+    const student = config.outputs === "classes" ? logitsOf(builder.nodes, prediction) : prediction;
+    return { loss: teacherLoss(builder, student, data, batchSize, config), targetInput: undefined };
+  }
   if (config.name === "meanSquaredError") {
     const targetInput = given ?? builder.input("targets", prediction.type);
     return { loss: meanSquaredError(builder, prediction, targetInput), targetInput };
   }
-  const batchSize = prediction.type.shape[0] ?? 0;
   const targetInput = given ?? builder.input("targets", { dtype: "int32", shape: [batchSize] });
   const labels = cast(builder, targetInput, "int64");
-  return { loss: crossEntropy(builder, prediction, labels, config.labelSmoothing), targetInput };
+  const logits = logitsOf(builder.nodes, prediction);
+  return { loss: crossEntropy(builder, logits, labels, config.labelSmoothing), targetInput };
 }

@@ -8,8 +8,10 @@ import type { GraphBuilder, Value } from "../graph/graph.ts";
 import type { Network, Parameter, ParameterRole } from "../graph/network.ts";
 import { filled, float32Tensor, type Tensor } from "../graph/tensor.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
+import { clip } from "../ops/activations.ts";
 import { conv } from "../ops/conv.ts";
 import { standardOperators } from "../ops/index.ts";
+import { layerNormalization } from "../ops/layer-norm.ts";
 import { batchNormalization } from "../ops/normalization.ts";
 import { builderFor } from "../ops/operator.ts";
 import type { InitialRandom } from "./initial-random.ts";
@@ -43,6 +45,11 @@ export class NetworkBuilder {
   parameter(name: string, role: ParameterRole, value: Tensor, trainable = true): Value {
     this.#parameters.push({ name, role, trainable, value });
     return this.builder.input(name, { dtype: value.dtype, shape: value.shape });
+  }
+
+  /** A trained tensor that no layer owns, normally distributed: a position embedding. */
+  embedding(name: string, shape: Shape, deviation: number): Value {
+    return this.parameter(name, "other", this.#normal(shape, deviation));
   }
 
   /** A 2-D convolution, `name.weight` and `name.bias`. */
@@ -81,6 +88,19 @@ export class NetworkBuilder {
 
   relu(name: string, x: Value): Value {
     return this.builder.one("Relu", [x], {}, { name });
+  }
+
+  /** min(max(x, 0), 6): ONNX's Clip. */
+  relu6(name: string, x: Value): Value {
+    return this.builder.scope(name, () => clip(this.builder, x, 0, 6));
+  }
+
+  /** LayerNormalization over the last axis, `name.weight` and `name.bias`. */
+  layerNorm(name: string, x: Value): Value {
+    const features = x.type.shape.at(-1) ?? 0;
+    const scale = this.parameter(`${name}.weight`, "normalization-scale", filled([features], 1));
+    const bias = this.parameter(`${name}.bias`, "normalization-bias", filled([features], 0));
+    return layerNormalization(this.builder, x, scale, bias, { epsilon: 1e-6 });
   }
 
   /** A residual addition. */

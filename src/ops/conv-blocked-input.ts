@@ -4,9 +4,11 @@
  * At stride 1 it is one convolution of dY with the weight transposed and mirrored. At a larger stride s the pixels of
  * dX fall into s·s phases by their position modulo s; each phase is a small convolution of dY with the kernel's taps
  * that reach it, and the phases are interleaved while they are still blocked, where that is copying whole rows.
+ * Depthwise convolutions go the same way.
  */
 import { type GraphBuilder, intsAttribute, type Value } from "../graph/graph.ts";
-import { blockWeight, fillsBlocks } from "./conv-blocked.ts";
+import { blockWeight, padAxis, paddedToBlocks } from "./conv-blocked.ts";
+import { blockDepthwiseWeight, isBlockedDepthwise } from "./conv-depthwise.ts";
 import { type ConvGeometry, convGeometry } from "./conv-geometry.ts";
 import { blockedConv, fromBlocked, toBlocked } from "./engine-operators.ts";
 import { gather } from "./indexing.ts";
@@ -22,26 +24,35 @@ export function lowerBlockedGradInput(context: LoweringContext): Value | undefin
   const shape = intsAttribute(node, "shape");
   const [outChannels = 0, inChannels = 0, ...kernel] = weight.type.shape;
   if (kernel.length !== 2 || dy.type.dtype !== "float32") return undefined;
-  if (!fillsBlocks(context, outChannels, inChannels)) return undefined;
   const geometry = convGeometry(node, shape, kernel);
-  if (geometry.group !== 1) return undefined;
+  const depthwise = isBlockedDepthwise(context, weight.type.shape, geometry.group);
+  const [outPadded, inPadded] = [outChannels, inChannels].map((count) => paddedToBlocks(context, count));
+  if (outPadded === undefined || (!depthwise && (geometry.group !== 1 || inPadded === undefined))) return undefined;
+  const channels = depthwise ? outPadded : (inPadded ?? 0);
   const rows = axisPhases(0, shape, kernel, dy.type.shape, geometry);
   const columns = axisPhases(1, shape, kernel, dy.type.shape, geometry);
   if (rows === undefined || columns === undefined) return undefined;
 
-  const blocked = toBlocked(builder, dy);
-  const mirrored = transpose(builder, weight, [1, 0, 2, 3]);
+  const blocked = toBlocked(builder, padAxis(builder, dy, 1, outPadded));
+  const turned = depthwise
+    ? weight
+    : padAxis(builder, padAxis(builder, transpose(builder, weight, [1, 0, 2, 3]), 1, outPadded), 0, channels);
+  const order = depthwise ? blockDepthwiseWeight : blockWeight;
   const phase = (row: Phase, column: Phase): Value => {
-    const taps = takeTaps(builder, mirrored, row.taps, column.taps);
-    return blockedConv(builder, blocked, blockWeight(builder, taps, target.blockSize), {
+    const taps = takeTaps(builder, turned, row.taps, column.taps);
+    return blockedConv(builder, blocked, order(builder, taps, target.blockSize), {
       strides: [1, 1],
       dilations: rows.length * columns.length === 1 ? geometry.dilations : [1, 1],
       pads: [row.before, column.before, row.after, column.after],
-      group: 1,
+      group: geometry.group,
     });
   };
   const images = rows.map((row) => columns.map((column) => phase(row, column)));
-  return fromBlocked(builder, interleave(builder, images, shape, target.blockSize), inChannels);
+  return fromBlocked(
+    builder,
+    interleave(builder, images, [shape[0] ?? 0, channels, ...shape.slice(2)], target.blockSize),
+    shape[1] ?? 0,
+  );
 }
 
 /** The pixels of one axis of dX whose position is the same modulo the stride. */

@@ -9,7 +9,7 @@
 import { type GraphBuilder, intsAttribute, type Value } from "../graph/graph.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
 import { fillsBlocks, withoutFactor } from "./conv-blocked.ts";
-import { type ConvGeometry, convGeometry } from "./conv-geometry.ts";
+import { type ConvGeometry, convGeometry, reachedPads } from "./conv-geometry.ts";
 import { multiply } from "./elementwise.ts";
 import {
   blockedConv,
@@ -19,7 +19,7 @@ import {
   matmulTransposed,
   toBlocked,
 } from "./engine-operators.ts";
-import { at, int64Constant } from "./operands.ts";
+import { int64Constant } from "./operands.ts";
 import type { LoweringContext } from "./operator.ts";
 import { maxPool } from "./pool.ts";
 import { reduceSum } from "./reduce.ts";
@@ -77,21 +77,18 @@ function batchAsChannels(context: LoweringContext, image: Value, geometry: ConvG
   // Channels that lie between the columns are so many images side by side, column by column.
   const sideBySide = source === undefined || columnDilation > 1 ? 1 : block;
   const x = fillBatch(builder, sideBySide === 1 || source === undefined ? image : source, block);
-  // Where the stride leaves a remainder the last rows of x meet no kernel: less padding, or rows too many in the result.
-  const [top, left, bottom, right] = [0, 1, 2, 3].map((side) => {
-    const axis = side % 2;
-    const begin = at(geometry.pads, axis);
-    if (side < 2) return begin;
-    const used = (at(dy.type.shape, axis + 2) - 1) * at(geometry.strides, axis) + 1;
-    const reach = used + (at(shape, axis + 2) - 1) * at(geometry.dilations, axis);
-    return Math.max(0, reach - at(x.type.shape, axis + 2) - begin);
-  });
-  const columns = batchInside(builder, x, { block, sideBySide, left: left ?? 0, right: right ?? 0 });
+  const [top = 0, left = 0, bottom = 0, right = 0] = reachedPads(
+    geometry,
+    [height, width],
+    context.input(1).type.shape.slice(2),
+    dy.type.shape.slice(2),
+  );
+  const columns = batchInside(builder, x, { block, sideBySide, left, right });
   const wide = blockedConv(builder, columns, kernelsFrom(builder, dy, block), {
     strides: [rowDilation, columnDilation],
     dilations: [rowStride, columnStride * sideBySide],
     // Rows of padding cost nothing here, columns much: those are in the image.
-    pads: [top ?? 0, 0, bottom ?? 0, 0],
+    pads: [top, 0, bottom, 0],
     group: 1,
   });
   const dw = fromBlocked(builder, wide, outChannels);

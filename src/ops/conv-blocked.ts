@@ -11,13 +11,35 @@ import { elementCount, sameShape } from "../graph/types.ts";
 import { convGeometry } from "./conv-geometry.ts";
 import { multiply } from "./elementwise.ts";
 import { blockedConv, blockedForm, fromBlocked, toBlocked } from "./engine-operators.ts";
+import { constantOfShape } from "./indexing.ts";
 import type { LoweringContext } from "./operator.ts";
-import { reshape, transpose } from "./shape-ops.ts";
+import { concat, reshape, transpose } from "./shape-ops.ts";
 
 /** Whether the target has blocked convolutions and this many channels fill whole blocks. */
 export function fillsBlocks(context: LoweringContext, ...channels: readonly number[]): boolean {
   const block = context.target.blockSize;
   return block > 1 && channels.every((count) => count > 0 && count % block === 0);
+}
+
+/**
+ * The channels of the whole blocks that hold `count` channels. Undefined where there are no blocks, or where more than
+ * half of a block would be padding.
+ */
+export function paddedToBlocks({ target }: LoweringContext, count: number): number | undefined {
+  const block = target.blockSize;
+  return block > 1 && count >= block ? Math.ceil(count / block) * block : undefined;
+}
+
+/** x with zeros behind its elements along an axis, up to `size`; x itself where it has that size. */
+export function padAxis(builder: GraphBuilder, x: Value, axis: number, size: number): Value {
+  const { shape } = x.type;
+  const missing = size - (shape[axis] ?? 0);
+  if (missing === 0) return x;
+  const zeros = constantOfShape(
+    builder,
+    shape.map((other, i) => (i === axis ? missing : other)),
+  );
+  return concat(builder, [x, zeros], axis);
 }
 
 /** weight[K,C,h,w] in the order in which the engine reads it: [K/b, C/b, h, w, b of C, b of K]. */
@@ -53,22 +75,28 @@ export function withoutFactor(
   return { x: blocked === undefined ? source : fromBlocked(builder, source, x.type.shape[1] ?? 0), factor };
 }
 
-/** x and y are NCHW outside, blocked inside. */
+/**
+ * x and y are NCHW outside, blocked inside. Channels that do not fill their last block are filled up with zeros, whose
+ * filters are zeros.
+ */
 export function lowerBlockedConv(context: LoweringContext): Value | undefined {
   const { builder, node, target } = context;
   const [outChannels = 0, inChannels = 0, ...kernel] = context.input(1).type.shape;
   if (kernel.length !== 2) return undefined;
   const geometry = convGeometry(node, context.input(0).type.shape, kernel);
   if (geometry.group !== 1 || context.input(0).type.dtype !== "float32") return undefined;
-  if (!fillsBlocks(context, outChannels)) return undefined;
-  if (inChannels >= target.blockSize && !fillsBlocks(context, inChannels)) return undefined;
+  const outPadded = paddedToBlocks(context, outChannels);
+  const inPadded = inChannels < target.blockSize ? inChannels : paddedToBlocks(context, inChannels);
+  if (outPadded === undefined || inPadded === undefined) return undefined;
   const { x, factor } = withoutFactor(builder, context.input(0), elementCount(context.input(1).type.shape));
-  const weight = factor === undefined ? context.input(1) : multiply(builder, context.input(1), factor);
-  const bias = context.inputs[2];
+  const scaled = factor === undefined ? context.input(1) : multiply(builder, context.input(1), factor);
+  const weight = padAxis(builder, padAxis(builder, scaled, 1, inPadded), 0, outPadded);
+  const bias = context.inputs[2] === undefined ? undefined : padAxis(builder, context.inputs[2], 0, outPadded);
   if (inChannels < target.blockSize) {
     const y = blockedConv(builder, x, blockFirstWeight(builder, weight, target.blockSize), geometry, { bias });
     return fromBlocked(builder, y, outChannels);
   }
+  const image = toBlocked(builder, padAxis(builder, x, 1, inPadded));
   const blocked = blockWeight(builder, weight, target.blockSize);
-  return fromBlocked(builder, blockedConv(builder, toBlocked(builder, x), blocked, geometry, { bias }), outChannels);
+  return fromBlocked(builder, blockedConv(builder, image, blocked, geometry, { bias }), outChannels);
 }

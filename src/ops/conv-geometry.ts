@@ -78,3 +78,22 @@ export function geometryAttributes(geometry: ConvGeometry): Attributes {
     group: geometry.group,
   };
 }
+
+/**
+ * The pads of the convolution that gives dW, with x as its image and dY as its kernel. Where the stride leaves a remainder
+ * the last rows of x meet no kernel: there is less padding at the end, or there are rows too many in the result.
+ */
+export function reachedPads(
+  geometry: ConvGeometry,
+  kernel: readonly number[],
+  spatial: readonly number[],
+  outputs: readonly number[],
+): number[] {
+  const begin = kernel.map((_, axis) => geometry.pads[axis] ?? 0);
+  const end = kernel.map((taps, axis) => {
+    const used = ((outputs[axis] ?? 0) - 1) * (geometry.strides[axis] ?? 1) + 1;
+    const reach = used + (taps - 1) * (geometry.dilations[axis] ?? 1);
+    return Math.max(0, reach - (spatial[axis] ?? 0) - (begin[axis] ?? 0));
+  });
+  return [...begin, ...end];
+}

@@ -20,6 +20,7 @@ import type { TensorType } from "../graph/types.ts";
 import { lowerBlockedConv } from "./conv-blocked.ts";
 import { lowerBlockedGradInput } from "./conv-blocked-input.ts";
 import { lowerBlockedGradWeight } from "./conv-blocked-weight.ts";
+import { lowerDepthwiseConv, lowerDepthwiseGradWeight } from "./conv-depthwise.ts";
 import { convGeometry, convOutputSizes, geometryAttributes } from "./conv-geometry.ts";
 import {
   type GradientRule,
@@ -185,10 +186,14 @@ export function genericGradWeight(context: LoweringContext): Value {
 }
 
 const lowerConv: Lowering = (context) => [
-  lowerBlockedConv(context) ?? context.builder.one("Conv", context.inputs, context.node.attributes, { name: "conv" }),
+  lowerBlockedConv(context) ??
+    lowerDepthwiseConv(context) ??
+    context.builder.one("Conv", context.inputs, context.node.attributes, { name: "conv" }),
 ];
 const lowerGradInput: Lowering = (context) => [lowerBlockedGradInput(context) ?? genericGradInput(context)];
-const lowerGradWeight: Lowering = (context) => [lowerBlockedGradWeight(context) ?? genericGradWeight(context)];
+const lowerGradWeight: Lowering = (context) => [
+  lowerBlockedGradWeight(context) ?? lowerDepthwiseGradWeight(context) ?? genericGradWeight(context),
+];
 
 export const convolutionOperators: readonly OperatorDefinition[] = [
   { op: "Conv", domain: onnxDomain, infer: inferConv, gradient: convGradient, arrange: lowerConv },

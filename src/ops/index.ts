@@ -11,6 +11,7 @@ import { functionOperators } from "./functions.ts";
 import { indexingOperators } from "./indexing.ts";
 import { layerNormOperators } from "./layer-norm.ts";
 import { matmulOperators } from "./matmul.ts";
+import { withMissingForm } from "./missing-operators.ts";
 import { normalizationOperators } from "./normalization.ts";
 import { makeRegistry, type OperatorRegistry } from "./operator.ts";
 import { poolingOperators } from "./pool.ts";
@@ -23,23 +24,25 @@ import { softmaxOperators } from "./softmax.ts";
 
 /** The operators of ONNX and subbyte's own; what a graph is built, differentiated and lowered with. */
 export const standardOperators: OperatorRegistry = makeRegistry(
-  elementwiseOperators,
-  comparisonOperators,
-  castOperators,
-  shapeOperators,
-  indexingOperators,
-  reduceOperators,
-  matmulOperators,
-  softmaxOperators,
-  activationOperators,
-  convolutionOperators,
-  poolingOperators,
-  normalizationOperators,
-  channelOperators,
-  quantizeLinearOperators,
-  layerNormOperators,
-  resizeOperators,
-  recurrentOperators,
-  functionOperators,
-  expandBatchOperators,
+  ...[
+    elementwiseOperators,
+    comparisonOperators,
+    castOperators,
+    shapeOperators,
+    indexingOperators,
+    reduceOperators,
+    matmulOperators,
+    softmaxOperators,
+    activationOperators,
+    convolutionOperators,
+    poolingOperators,
+    normalizationOperators,
+    channelOperators,
+    quantizeLinearOperators,
+    layerNormOperators,
+    resizeOperators,
+    recurrentOperators,
+    functionOperators,
+    expandBatchOperators,
+  ].map((table) => table.map(withMissingForm)),
 );

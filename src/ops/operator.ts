@@ -36,11 +36,16 @@ export interface GradientContext {
 /** Returns, for each input, the gradient of the loss with respect to it, or undefined where there is none. */
 export type GradientRule = (context: GradientContext) => readonly (Value | undefined)[];
 
+/** Operators of the standard that a device may lack; `MaxPoolIndices` is the second output of MaxPool. */
+export type MissingOperator = "Round" | "OneHot" | "LogSoftmax" | "MaxPoolIndices";
+
 /** How the target machine wants its operators. `generic` is the standard opset only. */
 export interface Target {
   readonly name: "generic" | "cpu";
   /** Channels per block of the engine's blocked convolutions; 1 where they are not used. */
   readonly blockSize: number;
+  /** What is built of other operators, because the device has none of it. Absent: nothing. */
+  readonly lacks?: readonly MissingOperator[];
 }
 
 /** What a lowering is given: a node with its inputs already in the new graph. */
@@ -57,13 +62,16 @@ export interface LoweringContext {
 /** Returns the values that stand for the node's outputs; undefined for outputs that nothing uses. */
 export type Lowering = (context: LoweringContext) => readonly (Value | undefined)[];
 
+/** A lowering for some cases only; undefined: the node stays as it is. */
+export type PartialLowering = (context: LoweringContext) => ReturnType<Lowering> | undefined;
+
 export interface OperatorDefinition {
   readonly op: string;
   readonly domain: string;
   readonly infer: (call: OperatorCall) => readonly TensorType[];
   readonly gradient?: GradientRule;
   /** Absent: the node is standard ONNX and stays as it is. */
-  readonly lower?: Lowering;
+  readonly lower?: PartialLowering;
   /**
    * A second lowering, after every node has had its first: for operators whose best form depends on how the engine
    * keeps the tensors around them (blocked or not), which is known only then.

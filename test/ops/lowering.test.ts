@@ -100,6 +100,32 @@ describe("the cpu lowering of a convolution", () => {
     );
   });
 
+  it("agrees with the generic one for random depthwise convolutions", async () => {
+    const depthwise = fc.record({
+      rows: axis,
+      columns: axis,
+      batch: fc.constantFrom(1, 2, 5),
+      channels: fc.constantFrom(3, block, 2 * block, block + 4),
+      filters: fc.constantFrom(1, 1, 1, 2),
+      seed: fc.integer(),
+    });
+    await fc.assert(
+      fc.asyncProperty(depthwise, async ({ rows, columns, batch, channels, filters, seed }) => {
+        const axes = [rows, columns];
+        const sizes = axes.map((a) => Math.max(1, (a.kernel - 1) * a.dilation + 1 - a.before - a.after) + a.extra);
+        const options = {
+          strides: axes.map((a) => a.stride),
+          dilations: axes.map((a) => a.dilation),
+          pads: [...axes.map((a) => a.before), ...axes.map((a) => a.after)],
+          group: channels,
+        };
+        const weight = [filters * channels, 1, ...axes.map((a) => a.kernel)];
+        await compare({ x: [batch, channels, ...sizes], weight, options }, seed);
+      }),
+      { seed: 17, numRuns: 100 },
+    );
+  });
+
   // What the lowering is for: each must keep its fast form, and agree.
   const cases: readonly (readonly [string, Case, number])[] = [
     ["3x3", { x: [block, block, 8, 6], weight: [2 * block, block, 3, 3], options: { pads: square(1) } }, 3],
@@ -128,6 +154,20 @@ describe("the cpu lowering of a convolution", () => {
       "3x3 with a batch that fills no whole block",
       { x: [block + 4, block, 6, 6], weight: [block, block, 3, 3], options: { pads: square(1) } },
       3,
+    ],
+    [
+      "depthwise 3x3",
+      { x: [3, 2 * block, 7, 6], weight: [2 * block, 1, 3, 3], options: { pads: square(1), group: 2 * block } },
+      3,
+    ],
+    [
+      "depthwise 3x3 of stride 2 (dx in four phases)",
+      {
+        x: [3, 2 * block, 8, 6],
+        weight: [2 * block, 1, 3, 3],
+        options: { pads: square(1), strides: [2, 2], group: 2 * block },
+      },
+      6,
     ],
     [
       "3x3 dilated",
