@@ -5,6 +5,7 @@
  *
  * One file for each implements {@link CalibratorDefinition}; calibrators.ts lists them.
  */
+import type { OptionRules } from "../quantizers/options.ts";
 import type { QuantizerDefinition, QuantizerSpec } from "../quantizers/quantizer.ts";
 
 export interface Range {
@@ -21,6 +22,8 @@ export interface Calibrator {
 
 export interface CalibratorDefinition {
   readonly name: string;
+  /** The options of the quantizer that it reads. */
+  readonly options: OptionRules;
   /** A calibrator for one group of elements. */
   create(spec: QuantizerSpec, definition: QuantizerDefinition): Calibrator;
 }

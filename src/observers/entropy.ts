@@ -71,6 +71,7 @@ function search(spec: QuantizerSpec, levels: number, values: Float32Array, { min
 
 export const entropy: CalibratorDefinition = {
   name: "entropy",
+  options: { bins: { from: 1, whole: true } },
   create(spec, definition): Calibrator {
     const store = new SampleStore(sampleLimit);
     return {

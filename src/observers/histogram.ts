@@ -198,5 +198,6 @@ export function histogramCalibrator(spec: QuantizerSpec, levels: number): Histog
 
 export const histogram: CalibratorDefinition = {
   name: "histogram",
+  options: { bins: { from: 1, whole: true }, histogramLevels: { from: 2, whole: true }, integerEdges: "boolean" },
   create: (spec, definition) => histogramCalibrator(spec, definition.levels(spec)),
 };

@@ -46,6 +46,7 @@ const shared = {
 
 export const minMax: ObserverDefinition = {
   name: "minMax",
+  options: {},
   ...shared,
   update(context) {
     const { builder, state } = context;
@@ -59,6 +60,7 @@ export const minMax: ObserverDefinition = {
 
 export const movingAverageMinMax: ObserverDefinition = {
   name: "movingAverageMinMax",
+  options: { averagingConstant: { from: 0, to: 1 } },
   ...shared,
   update(context) {
     const { builder, spec, state } = context;

@@ -62,6 +62,7 @@ function search(spec: QuantizerSpec, definition: QuantizerDefinition, values: Fl
 
 export const mse: CalibratorDefinition = {
   name: "mse",
+  options: { steps: { from: 1, whole: true } },
   create(spec, definition): Calibrator {
     const store = new SampleStore(sampleLimit);
     return {

@@ -7,6 +7,7 @@
 import type { GraphBuilder, Value } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { TensorType } from "../graph/types.ts";
+import type { OptionRules } from "../quantizers/options.ts";
 import type { QuantizerSpec } from "../quantizers/quantizer.ts";
 
 export interface ObserverState {
@@ -26,6 +27,8 @@ export interface ObserverContext {
 
 export interface ObserverDefinition {
   readonly name: string;
+  /** The options that it reads. */
+  readonly options: OptionRules;
   /** The state before anything was observed. */
   state(spec: QuantizerSpec, type: TensorType): readonly ObserverState[];
   /** The state after this batch. */

@@ -37,6 +37,7 @@ function collecting(range: (values: Float32Array) => Range): Calibrator {
 
 export const percentile: CalibratorDefinition = {
   name: "percentile",
+  options: { percentile: { from: 50, to: 100 } },
   create(spec) {
     const percent = numberOption(spec, "percentile", 99.9);
     return collecting((values) => {
@@ -52,6 +53,7 @@ export const percentile: CalibratorDefinition = {
 
 export const deviation: CalibratorDefinition = {
   name: "deviation",
+  options: { deviations: { from: 0 } },
   create(spec) {
     const factor = numberOption(spec, "deviations", 3);
     return collecting((values) => {
@@ -63,6 +65,7 @@ export const deviation: CalibratorDefinition = {
 
 export const fullRange: CalibratorDefinition = {
   name: "range",
+  options: {},
   create() {
     let range = unobserved;
     return {

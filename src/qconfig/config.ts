@@ -45,7 +45,10 @@ export interface QuantizationConfig {
   /** The first layer's input is the data. */
   readonly firstLayer: LayerRule;
   readonly lastLayer: LayerRule;
-  /** Bits of the skip branch where it enters a residual addition; null leaves it in float. Only with `fused`. */
+  /**
+   * Bits of what is stored without being a layer's input: both branches of residual additions, and what average pools
+   * read. null leaves these in float. Only with `fused`.
+   */
   readonly residualBits: number | null;
   /** Layers that are treated differently. They go over the first and last layer's rule, and later ones over earlier. */
   readonly overrides?: readonly LayerOverride[];

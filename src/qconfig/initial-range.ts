@@ -1,6 +1,6 @@
 /** What a quantization asks of calibrators. */
-import { calibratorNamed, calibrators } from "../observers/calibrators.ts";
-import type { Contradiction, ObserverSpec, QuantizerDefinition, QuantizerOptions } from "../quantizers/quantizer.ts";
+import { calibrators } from "../observers/calibrators.ts";
+import type { ObserverSpec, QuantizerOptions } from "../quantizers/quantizer.ts";
 
 /**
  * The options of a quantizer whose observer is a calibrator (`histogram`, `percentile`, …): it looks once, outside of the
@@ -12,19 +12,4 @@ export function calibratedOptions(
 ): QuantizerOptions | undefined {
   if (observer === undefined || !calibrators.has(observer.observer)) return undefined;
   return { ...options, ...observer.options, initializer: observer.observer };
-}
-
-/** What is wrong with the option `initializer`. @throws ConfigError when there is none of that name. */
-export function checkInitializer(
-  definition: QuantizerDefinition,
-  options: QuantizerOptions,
-): Contradiction | undefined {
-  const { initializer } = options;
-  if (initializer === undefined) return undefined;
-  calibratorNamed(String(initializer));
-  if (definition.initialFromRange !== undefined) return undefined;
-  return {
-    message: `the quantizer ${definition.name} has no range that the initializer ${initializer} could choose`,
-    remedy: "Leave options.initializer (or the observer of that name) out.",
-  };
 }

@@ -81,6 +81,41 @@ function lsqPlus({ weightBits, activationBits }: PresetBits): QuantizationConfig
   };
 }
 
+/** LSQ's parameters with EWGS's gradient: each element's is scaled by how far it was rounded. */
+function ewgs(bits: PresetBits): QuantizationConfig {
+  const base = lsq(bits);
+  return {
+    ...base,
+    weight: { quantizer: "ewgs", bits: bits.weightBits, signed: true, granularity: "channel", options: {} },
+    activation: { quantizer: "ewgs", bits: bits.activationBits, signed: "auto", granularity: "tensor", options: {} },
+  };
+}
+
+/**
+ * Scales that are powers of two, with trained thresholds. Weights start from three standard deviations (the paper's
+ * 3SD), activations from their MSE; the gradients are scaled as LSQ's, because the paper's own rate is one for Adam.
+ */
+function tqt(bits: PresetBits): QuantizationConfig {
+  const gradientScale = "lsq";
+  return {
+    ...lsq(bits),
+    weight: {
+      quantizer: "tqt",
+      bits: bits.weightBits,
+      signed: true,
+      granularity: "channel",
+      options: { initializer: "deviation", gradientScale },
+    },
+    activation: {
+      quantizer: "tqt",
+      bits: bits.activationBits,
+      signed: "auto",
+      granularity: "tensor",
+      options: { initializer: "mse", gradientScale },
+    },
+  };
+}
+
 /** DoReFa-Net: tanh-normalised weights, activations clipped to [0, 1]; first and last layer in float, as in the paper. */
 function dorefa({ weightBits, activationBits }: PresetBits): QuantizationConfig {
   return {
@@ -183,6 +218,8 @@ export const presets: Readonly<Record<string, (bits: PresetBits) => Quantization
   "lsq+": lsqPlus,
   pact,
   dorefa,
+  tqt,
+  ewgs,
   apot,
   n2uq,
   binary,

@@ -7,7 +7,8 @@ import type { TensorType } from "../graph/types.ts";
 import { observerNamed } from "../observers/index.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import type { ObserverSpec, QuantizerOptions, QuantizerSpec } from "../quantizers/quantizer.ts";
-import { calibratedOptions, checkInitializer } from "./initial-range.ts";
+import { calibratedOptions } from "./initial-range.ts";
+import { checkOptions } from "./option-check.ts";
 
 export interface TensorQuantization {
   readonly quantizer: string;
@@ -91,6 +92,8 @@ export function resolveQuantizer(asked: TensorQuantization, facts: TensorFacts):
       fail(`an averagingConstant of ${share} is no share`, "Give a number above 0 and at most 1; torch's is 0.01.");
     }
   }
+  const misused = checkOptions(definition, quantization.options, quantization.observer);
+  if (misused !== undefined) fail(misused.message, misused.remedy);
   for (const [name, limit] of Object.entries({ quantMin: quantization.quantMin, quantMax: quantization.quantMax })) {
     if (limit !== undefined && !Number.isInteger(limit)) {
       fail(`${name} is ${limit}, and a code is a whole number`, "Give a whole number.");
@@ -142,7 +145,7 @@ export function resolveQuantizer(asked: TensorQuantization, facts: TensorFacts):
       'Set granularity to "tensor"; groups of activations are for minifloat with the scale "mx".',
     );
   }
-  const contradiction = definition.check?.(spec, facts.type) ?? checkInitializer(definition, spec.options);
+  const contradiction = definition.check?.(spec, facts.type);
   if (contradiction !== undefined) fail(contradiction.message, contradiction.remedy);
   return spec;
 }

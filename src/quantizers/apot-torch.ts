@@ -117,6 +117,7 @@ function threshold(min: number, max: number): number {
 
 export const apotTorch: QuantizerDefinition = {
   name: "apotTorch",
+  options: { k: { from: 1, whole: true }, signedLevels: ["sign", "torch"], alwaysUnsigned: "boolean" },
 
   parameters: (spec, type) => [{ name: "alpha", shape: parameterShape(spec, type), trainable: false }],
 

@@ -26,6 +26,7 @@ import { reduceMean, reduceSum } from "../ops/reduce.ts";
 import { checkWholeRange, isUnsigned, largestReach, parameterOf, smallestScale, sumOfResiduals } from "./learned.ts";
 import { type LevelTable, lookUpLevel, lookUpScalar, mirrored, sumsOf } from "./levels.ts";
 import { insideRange } from "./masks.ts";
+import { forms } from "./options.ts";
 import {
   groupTensors,
   parameterGroups,
@@ -125,6 +126,7 @@ function normalizedRow(spec: QuantizerSpec, row: Float32Array): Float32Array {
 
 export const apot: QuantizerDefinition = {
   name: "apot",
+  options: { form: forms, normalize: "boolean" },
 
   parameters: (spec, type) => [
     { name: "alpha", shape: parameterShape(spec, type), trainable: true, minimum: smallestScale },
@@ -179,13 +181,6 @@ export const apot: QuantizerDefinition = {
   },
 
   check(spec) {
-    const { form } = spec.options;
-    if (form !== undefined && form !== "weights" && form !== "activations") {
-      return {
-        message: `APoT has no form "${form}"`,
-        remedy: 'Set options.form to "weights" or "activations", or leave it out.',
-      };
-    }
     if (!isUnsigned(spec) && spec.bits < 2) {
       return { message: "APoT needs a bit beside the sign", remedy: "Use 2 bits or more." };
     }

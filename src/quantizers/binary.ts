@@ -45,6 +45,7 @@ function slope(context: QuantizerContext): Value | undefined {
 
 export const binary: QuantizerDefinition = {
   name: "binary",
+  options: { scale: ["mean", "none"], gradient: gradients },
   parameters: () => [],
   initialize: () => new Map(),
 
@@ -77,13 +78,6 @@ export const binary: QuantizerDefinition = {
   },
 
   check(spec) {
-    const { gradient } = spec.options;
-    if (gradient !== undefined && !gradients.some((known) => known === gradient)) {
-      return {
-        message: `there is no binary gradient "${gradient}"`,
-        remedy: `Set options.gradient to one of: ${gradients.join(", ")}.`,
-      };
-    }
     if (spec.bits !== 1) {
       return { message: `binary values have 1 bit, not ${spec.bits}`, remedy: "Set the bits to 1." };
     }

@@ -19,6 +19,7 @@ import { absolute, add, divide, maximum, multiply, reciprocal, round, square, su
 import { reduceMax, reduceMean } from "../ops/reduce.ts";
 import { isUnsigned, signOf } from "./learned.ts";
 import { insideRange } from "./masks.ts";
+import { forms } from "./options.ts";
 import { type QuantizerContext, type QuantizerDefinition, type QuantizerSpec, sharedAxes } from "./quantizer.ts";
 import { roundedWithin } from "./round-codes.ts";
 import { clamp, roundHalfEven } from "./rounding.ts";
@@ -89,6 +90,7 @@ function encodeWeights(spec: QuantizerSpec, row: Float32Array): Int32Array {
 
 export const dorefa: QuantizerDefinition = {
   name: "dorefa",
+  options: { form: forms },
   parameters: () => [],
   initialize: () => new Map(),
 
@@ -127,12 +129,6 @@ export const dorefa: QuantizerDefinition = {
 
   check(spec) {
     const { form } = spec.options;
-    if (form !== undefined && form !== "weights" && form !== "activations") {
-      return {
-        message: `DoReFa has no form "${form}"`,
-        remedy: 'Set options.form to "weights" or "activations", or leave it out.',
-      };
-    }
     if (form === "weights" && isUnsigned(spec)) {
       return { message: "DoReFa weights have a sign", remedy: "Set signed to true." };
     }

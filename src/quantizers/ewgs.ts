@@ -14,8 +14,9 @@
 import type { Value } from "../graph/graph.ts";
 import { absolute, add, divide, multiply, reciprocal, subtract } from "../ops/elementwise.ts";
 import { gradientFactor, parameterOf, scaled, smallestScale, sumOfResiduals } from "./learned.ts";
-import { lsqInitialStep } from "./lsq.ts";
+import { lsqInitialStep, lsqIntegers, stepFromRange } from "./lsq.ts";
 import { insideRange } from "./masks.ts";
+import { gradientScales } from "./options.ts";
 import {
   groupTensors,
   parameterGroups,
@@ -24,7 +25,6 @@ import {
   type QuantizerDefinition,
 } from "./quantizer.ts";
 import { roundedWithin } from "./round-codes.ts";
-import { lsqCompletion } from "./uniform-integers.ts";
 
 function quotient(context: QuantizerContext): Value {
   return multiply(context.builder, context.x, reciprocal(context.builder, parameterOf(context, "scale")));
@@ -32,6 +32,7 @@ function quotient(context: QuantizerContext): Value {
 
 export const ewgs: QuantizerDefinition = {
   name: "ewgs",
+  options: { delta: { from: 0 }, gradientScale: gradientScales },
 
   parameters: (spec, type) => [
     { name: "scale", shape: parameterShape(spec, type), trainable: true, minimum: smallestScale },
@@ -42,7 +43,7 @@ export const ewgs: QuantizerDefinition = {
     return groupTensors(spec, sample, groups);
   },
 
-  ...lsqCompletion,
+  initialFromRange: (spec, min, max) => ({ scale: stepFromRange(spec, min, max) }),
 
   forward(context) {
     const { builder, spec, target } = context;
@@ -70,4 +71,5 @@ export const ewgs: QuantizerDefinition = {
   },
 
   levels: (spec) => spec.quantMax - spec.quantMin + 1,
+  integers: lsqIntegers,
 };

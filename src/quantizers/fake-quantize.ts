@@ -17,6 +17,7 @@ import { type GradientRule, type Lowering, type OperatorDefinition, requiredInpu
 import { reshape } from "../ops/shape-ops.ts";
 import { quantizerNamed } from "./index.ts";
 import { broadcastShape, type ParameterValues, type QuantizerContext, type QuantizerSpec } from "./quantizer.ts";
+import { tableOperators } from "./table-operators.ts";
 
 /** Adds a FakeQuantize node. `parameters` holds every parameter of the spec's quantizer. */
 export function fakeQuantize(
@@ -131,4 +132,5 @@ export const quantizerOperators: readonly OperatorDefinition[] = [
     infer: (call) => call.inputs.slice(2).map((_, index) => requiredInput(call, index + 2)),
     lower: lowerGradient,
   },
+  ...tableOperators,
 ];

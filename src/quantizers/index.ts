@@ -16,11 +16,10 @@ import type { QuantizerDefinition } from "./quantizer.ts";
 import { ternary } from "./ternary.ts";
 import { tqt } from "./tqt.ts";
 import { uniform } from "./uniform.ts";
-import { lsqCompletion, uniformCompletion } from "./uniform-integers.ts";
 
 const definitions: readonly QuantizerDefinition[] = [
-  { ...uniform, ...uniformCompletion },
-  { ...lsq, ...lsqCompletion },
+  uniform,
+  lsq,
   lsqPlus,
   learnable,
   pact,

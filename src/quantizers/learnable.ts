@@ -19,6 +19,7 @@ import { clip } from "../ops/activations.ts";
 import { cast } from "../ops/cast.ts";
 import { add, multiply, negate, reciprocal, round, subtract } from "../ops/elementwise.ts";
 import { codeInside, gradientFactor, parameterOf, scaled, sumShared } from "./learned.ts";
+import { gradientScales } from "./options.ts";
 import {
   type GroupParameters,
   groupTensors,
@@ -78,6 +79,7 @@ function zeroPointOf(spec: QuantizerSpec, parameters: GroupParameters): number {
 
 export const learnable: QuantizerDefinition = {
   name: "learnable",
+  options: { scheme: ["affine", "symmetric"], gradientScale: gradientScales },
 
   parameters(spec, type) {
     const shape = parameterShape(spec, type);

@@ -2,8 +2,8 @@
  * Rounding to levels that are not evenly spaced, as one table look-up.
  *
  * Levels are integers, so the points halfway between two of them are multiples of ½ and the nearest level is constant
- * on each cell between such points. With u = 2·t (t the value in units), the cell is found by rounding, and a Gather
- * from a table of all cells gives the level: no chain of comparisons, and exact.
+ * on each cell between such points. With u = 2·t (t the value in units), the cell is found by rounding, and a table of
+ * all cells gives the level: no chain of comparisons, and exact.
  *
  * Ties: `down` takes the lower level, as argmin over ascending levels does. `even` and `away` treat the halfway points
  * as cells of their own.
@@ -12,10 +12,11 @@ import type { GraphBuilder, Value } from "../graph/graph.ts";
 import { float32Tensor } from "../graph/tensor.ts";
 import { clip } from "../ops/activations.ts";
 import { cast } from "../ops/cast.ts";
-import { add, ceil, floor, multiply, subtract } from "../ops/elementwise.ts";
+import { add, ceil, floor, multiply } from "../ops/elementwise.ts";
 import { gather } from "../ops/indexing.ts";
 import { at } from "../ops/operands.ts";
 import { clamp } from "./rounding.ts";
+import { lookUp } from "./table-operators.ts";
 
 /** What a value takes that lies exactly between two levels. */
 export type TieRule = "down" | "even" | "away";
@@ -48,29 +49,41 @@ export function nearestLevel(table: LevelTable, units: number): number {
 }
 
 /**
- * The level nearest to `units`, which holds numbers already multiplied by `1/unit`: as a float tensor of integers.
+ * The level nearest to `x·factor`, a number of units: as a float tensor of integers, for graphs that are lowered.
  *
- * @param factor Multiplies `units` first; the doubling that the cells need is folded into it.
+ * @param factor The doubling that the cells need is folded into it.
  */
 export function lookUpLevel(builder: GraphBuilder, x: Value, factor: Value | number, table: LevelTable): Value {
-  const { levels } = table;
-  const low = 2 * at(levels, 0);
-  const high = 2 * at(levels, levels.length - 1);
+  return lookUp(builder, cellOf(builder, x, factor, table), cellLevels(builder, table));
+}
+
+/** {@link lookUpLevel} in standard operators alone, for graphs that leave subbyte as they are. */
+export function gatherLevel(builder: GraphBuilder, x: Value, factor: Value | number, table: LevelTable): Value {
+  return gather(builder, cellLevels(builder, table), cast(builder, cellOf(builder, x, factor, table), "int32"));
+}
+
+/**
+ * The cell that a value lies in: c of `down` holds (c − 1, c]; else 2c is the point c and 2c + 1 the interval above it.
+ */
+function cellOf(builder: GraphBuilder, x: Value, factor: Value | number, { levels, ties }: LevelTable): Value {
   const doubled = multiply(builder, x, typeof factor === "number" ? 2 * factor : multiply(builder, factor, 2));
-  const position = clip(builder, doubled, low, high);
-  const isPlain = table.ties === "down";
-  // Cell c of `down` holds (c − 1, c]; else cell 2c is the point c and cell 2c + 1 the interval above it.
-  const cell = isPlain ? ceil(builder, position) : add(builder, ceil(builder, position), floor(builder, position));
-  const first = isPlain ? low : 2 * low;
-  const index = first === 0 ? cell : subtract(builder, cell, first);
-  const count = (isPlain ? high - low : 2 * (high - low)) + 1;
-  const cells = Array.from({ length: count }, (_, i) => {
-    const place = isPlain ? low + i - 0.5 : low + i / 2;
-    return nearestLevel(table, place / 2);
-  });
-  if (isPlain) cells[0] = at(levels, 0);
-  const constant = builder.constant(float32Tensor([count], cells), "levels");
-  return gather(builder, constant, cast(builder, index, "int32"));
+  const position = clip(builder, doubled, 2 * at(levels, 0), 2 * at(levels, levels.length - 1));
+  const above = ceil(builder, position);
+  return ties === "down" ? above : add(builder, above, floor(builder, position));
+}
+
+/** The level of each cell: those from 0 up, then those below 0, which an index counts from the end. */
+function cellLevels(builder: GraphBuilder, table: LevelTable): Value {
+  const { levels, ties } = table;
+  const isPlain = ties === "down";
+  const cellsPerUnit = isPlain ? 2 : 4;
+  const [low, high] = [at(levels, 0) * cellsPerUnit, at(levels, levels.length - 1) * cellsPerUnit];
+  const levelOf = (cell: number): number => {
+    if (isPlain) return cell === low ? at(levels, 0) : nearestLevel(table, (cell - 0.5) / 2);
+    return nearestLevel(table, cell / 4);
+  };
+  const cells = Array.from({ length: high - low + 1 }, (_, i) => levelOf(i <= high ? i : i - (high - low + 1)));
+  return builder.constant(float32Tensor([cells.length], cells), "levels");
 }
 
 /** {@link lookUpLevel} for one number, with the same float32 operations. */

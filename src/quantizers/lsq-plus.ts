@@ -15,7 +15,9 @@
 import type { Value } from "../graph/graph.ts";
 import { add, divide, multiply, reciprocal, subtract } from "../ops/elementwise.ts";
 import { gradientFactor, parameterOf, scaled, smallestScale, sumOfResiduals, sumShared } from "./learned.ts";
+import { stepFromRange } from "./lsq.ts";
 import { insideRange } from "./masks.ts";
+import { gradientScales } from "./options.ts";
 import {
   type GroupParameters,
   groupTensors,
@@ -27,7 +29,6 @@ import {
 } from "./quantizer.ts";
 import { roundedWithin } from "./round-codes.ts";
 import { encodeWith, integersBetween, roundedQuotient, scalarOf, statisticsOf } from "./scalar.ts";
-import { stepFromRange } from "./uniform-integers.ts";
 
 const { fround } = Math;
 
@@ -50,6 +51,7 @@ function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupP
 
 export const lsqPlus: QuantizerDefinition = {
   name: "lsq+",
+  options: { offset: "boolean", gradientScale: gradientScales },
 
   parameters(spec, type) {
     const shape = parameterShape(spec, type);
@@ -77,7 +79,7 @@ export const lsqPlus: QuantizerDefinition = {
   },
 
   /**
-   * With m the mask and y′ = y − β the sum of ds is Σ dy·(q − m·v) = (Σ dy·y′ − Σ dx·(x − β))/s.
+   * With m the mask the sum of ds is Σ dy·(q − m·v) = (Σ dy·y − Σ dx·x − β·dβ)/s, where dβ = Σ dy − Σ dx.
    */
   gradient(context) {
     const { builder, spec, x, y, dy } = context;
@@ -86,17 +88,18 @@ export const lsqPlus: QuantizerDefinition = {
     const mask = insideRange(builder, quotient(context), { low: spec.quantMin, high: spec.quantMax, nonNegative });
     const dx = multiply(builder, dy, mask);
     const factor = gradientFactor(context, scale, "lsq");
+    const residuals = sumOfResiduals(context, { dy, y, dx, x }, scale);
     if (!hasOffset(spec)) {
-      const sum = divide(builder, sumOfResiduals(context, { dy, y, dx, x }, scale), scale);
-      return { x: dx, parameters: { scale: scaled(builder, sum, factor) } };
+      return { x: dx, parameters: { scale: scaled(builder, divide(builder, residuals, scale), factor) } };
     }
-    const offset = parameterOf(context, "offset");
-    const moved = { dy, y: subtract(builder, y, offset), dx, x: subtract(builder, x, offset) };
-    const sum = divide(builder, sumOfResiduals(context, moved, scale), scale);
-    const outside = sumShared(context, subtract(builder, dy, dx), scale);
+    const outside = subtract(builder, sumShared(context, dy, scale), sumShared(context, dx, scale));
+    const moved = subtract(builder, residuals, multiply(builder, outside, parameterOf(context, "offset")));
     return {
       x: dx,
-      parameters: { scale: scaled(builder, sum, factor), offset: scaled(builder, outside, factor) },
+      parameters: {
+        scale: scaled(builder, divide(builder, moved, scale), factor),
+        offset: scaled(builder, outside, factor),
+      },
     };
   },
 

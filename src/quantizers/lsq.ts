@@ -16,6 +16,7 @@ import { divide, multiply, reciprocal, subtract } from "../ops/elementwise.ts";
 import { reduceSum } from "../ops/reduce.ts";
 import { insideRange } from "./masks.ts";
 import {
+  type IntegerForm,
   parameterGroups,
   parameterShape,
   type QuantizerContext,
@@ -24,6 +25,7 @@ import {
   sharedAxes,
 } from "./quantizer.ts";
 import { roundedWithin } from "./round-codes.ts";
+import { encodeWith, integersBetween, roundedQuotient, scalarOf, unitOf } from "./scalar.ts";
 
 /** A step never falls to 0 or below it: the gradient would change its sign there. */
 const smallestStep = 1e-8;
@@ -63,8 +65,26 @@ export function lsqInitialStep(spec: QuantizerSpec, row: Float32Array): number {
   return Math.max((2 * mean) / Math.sqrt(Math.max(spec.quantMax, 1)), smallestStep);
 }
 
+/** The step at which a range just fits the codes; ends without codes of their sign do not count. */
+export function stepFromRange(spec: QuantizerSpec, min: number, max: number): number {
+  const below = spec.quantMin < 0 ? Math.max(0, -min) / -spec.quantMin : 0;
+  const above = spec.quantMax > 0 ? Math.max(0, max) / spec.quantMax : 0;
+  return Math.max(below, above, smallestStep);
+}
+
+/** value = s·code, code = round(clip(x·(1/s), qmin, qmax)). */
+export const lsqIntegers: IntegerForm = {
+  codes: (spec) => integersBetween(spec.quantMin, spec.quantMax),
+  unit: (_spec, parameters) => unitOf(scalarOf(parameters, "scale")),
+  encode(spec, parameters, row) {
+    const step = scalarOf(parameters, "scale");
+    return encodeWith(row, (x) => roundedQuotient(x, step, spec.quantMin, spec.quantMax));
+  },
+};
+
 export const lsq: QuantizerDefinition = {
   name: "lsq",
+  options: { gradientScale: ["lsq", "none"] },
 
   parameters: (spec, type) => [
     { name: "scale", shape: parameterShape(spec, type), trainable: true, minimum: smallestStep },
@@ -74,6 +94,8 @@ export const lsq: QuantizerDefinition = {
     const steps = parameterGroups(spec, sample).map((row) => lsqInitialStep(spec, row));
     return new Map([["scale", float32Tensor(parameterShape(spec, sample), steps)]]);
   },
+
+  initialFromRange: (spec, min, max) => ({ scale: stepFromRange(spec, min, max) }),
 
   forward(context) {
     const { builder, spec, target } = context;
@@ -103,4 +125,5 @@ export const lsq: QuantizerDefinition = {
   },
 
   levels: (spec) => spec.quantMax - spec.quantMin + 1,
+  integers: lsqIntegers,
 };

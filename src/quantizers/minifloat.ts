@@ -214,6 +214,7 @@ function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupP
 
 export const minifloat: QuantizerDefinition = {
   name: "minifloat",
+  options: { format: Object.keys(formats), scale: ["tensor", "none", "mx"], rounding: ["even", "away"] },
 
   parameters: (spec, type) =>
     scaleKind(spec) === "tensor" ? [{ name: "scale", shape: parameterShape(spec, type), trainable: false }] : [],
@@ -268,14 +269,7 @@ export const minifloat: QuantizerDefinition = {
             : "Use 8 bits (e4m3, e5m2), 6 (e3m2, e2m3) or 4 (e2m1).",
       };
     }
-    const { scale, rounding } = spec.options;
-    if (scale !== undefined && scale !== "tensor" && scale !== "none" && scale !== "mx") {
-      return { message: `there is no scale "${scale}"`, remedy: 'Set options.scale to "tensor", "none" or "mx".' };
-    }
-    if (rounding !== undefined && rounding !== "even" && rounding !== "away") {
-      return { message: `there is no rounding "${rounding}"`, remedy: 'Set options.rounding to "even" or "away".' };
-    }
-    if (rounding === "away" && format.dtype !== undefined) {
+    if (spec.options.rounding === "away" && format.dtype !== undefined) {
       return { message: `${name} rounds to even only`, remedy: "Leave options.rounding out." };
     }
     return checkWholeRange(spec, name);

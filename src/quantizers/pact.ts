@@ -11,6 +11,7 @@
  * or where an `initializer` puts it, and the option `decay` adds decay·α to its gradient.
  */
 import type { Value } from "../graph/graph.ts";
+import { dot } from "../ops/channel-ops.ts";
 import { add, divide, multiply, negate, reciprocal, subtract } from "../ops/elementwise.ts";
 import { atLeast } from "../ops/masks.ts";
 import { isUnsigned, largestReach, parameterOf, smallestScale, sumShared } from "./learned.ts";
@@ -44,6 +45,7 @@ function quotient(context: QuantizerContext): Value {
 
 export const pact: QuantizerDefinition = {
   name: "pact",
+  options: { decay: { from: 0 } },
 
   parameters: (spec, type) => [
     { name: "alpha", shape: parameterShape(spec, type), trainable: true, minimum: smallestScale },
@@ -78,7 +80,8 @@ export const pact: QuantizerDefinition = {
     const ends = isUnsigned(spec)
       ? above
       : subtract(builder, above, atLeast(builder, negate(builder, v), spec.quantMax));
-    const sum = sumShared(context, multiply(builder, dy, ends), alpha);
+    const sum =
+      alpha.type.shape.length === 0 ? dot(builder, dy, ends) : sumShared(context, multiply(builder, dy, ends), alpha);
     const { decay } = spec.options;
     const penalised =
       typeof decay === "number" && decay !== 0 ? add(builder, sum, multiply(builder, alpha, decay)) : sum;

@@ -49,6 +49,7 @@ function largestLevel(spec: QuantizerSpec): number {
 
 export const powerOfTwo: QuantizerDefinition = {
   name: "powerOfTwo",
+  options: {},
 
   parameters: (spec, type) => [
     { name: "alpha", shape: parameterShape(spec, type), trainable: true, minimum: smallestScale },

@@ -8,9 +8,9 @@ import type { GraphBuilder, Value } from "../graph/graph.ts";
 import { float32Tensor, type Tensor } from "../graph/tensor.ts";
 import { elementCount, type Shape, type TensorType } from "../graph/types.ts";
 import type { Target } from "../ops/operator.ts";
+import type { Contradiction, OptionRules, QuantizerOptions } from "./options.ts";
 
-/** Options of a quantizer beyond its range; each quantizer documents its own. */
-export type QuantizerOptions = Readonly<Record<string, number | string | boolean>>;
+export type { Contradiction, QuantizerOptions } from "./options.ts";
 
 /** An observer and its options, as a configuration names it. */
 export interface ObserverSpec {
@@ -97,14 +97,10 @@ export interface IntegerForm {
   encode(spec: QuantizerSpec, parameters: GroupParameters, row: Float32Array): Int32Array;
 }
 
-/** What is wrong with a spec, and the line that mends it. */
-export interface Contradiction {
-  readonly message: string;
-  readonly remedy: string;
-}
-
 export interface QuantizerDefinition {
   readonly name: string;
+  /** The options that it reads. */
+  readonly options: OptionRules;
   parameters(spec: QuantizerSpec, type: TensorType): readonly QuantizerParameter[];
   /** Initial values of the parameters, from the tensor's values (for activations: those of a first batch). */
   initialize(spec: QuantizerSpec, sample: Tensor): ReadonlyMap<string, Tensor>;

@@ -2,6 +2,7 @@
 import type { GraphBuilder, Value } from "../graph/graph.ts";
 import { clip } from "../ops/activations.ts";
 import { add, maximum, minimum, round, subtract } from "../ops/elementwise.ts";
+import { lacks } from "../ops/missing-operators.ts";
 import type { Target } from "../ops/operator.ts";
 
 /**
@@ -19,8 +20,8 @@ export interface CodeRange {
 /** v rounded half to even and limited to a range of integers: in either order, which is the same. */
 export function roundedWithin(builder: GraphBuilder, target: Target, v: Value, { low, high }: CodeRange): Value {
   const limited = limit(builder, v, low, high);
-  // Only where nothing reorders float arithmetic: shader compilers may cancel the two.
-  if (target.name !== "cpu" || v.type.dtype !== "float32") return round(builder, limited);
+  // Only where a sum was seen to round as it should: on the CPU, and on a device that was probed for it.
+  if ((target.name !== "cpu" && !lacks(target, "Round")) || v.type.dtype !== "float32") return round(builder, limited);
   return subtract(builder, add(builder, limited, wholeNumbers), wholeNumbers);
 }
 
@@ -38,6 +39,11 @@ function limit(builder: GraphBuilder, v: Value, low: number | Value, high: numbe
 export function highestRoundingTo(code: number): number {
   const tie = code + 0.5;
   return code % 2 === 0 ? tie : floatBefore(tie);
+}
+
+/** The least float32 that rounds to at least a `code` of 0 or below. */
+export function lowestRoundingTo(code: number): number {
+  return -highestRoundingTo(-code);
 }
 
 /** The greatest float32 below a positive one. */

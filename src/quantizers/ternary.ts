@@ -33,6 +33,7 @@ function thresholdOf(spec: QuantizerSpec, row: Float32Array): number {
 
 export const ternary: QuantizerDefinition = {
   name: "ternary",
+  options: { threshold: { from: 0 } },
   parameters: () => [],
   initialize: () => new Map(),
 
@@ -80,10 +81,6 @@ export const ternary: QuantizerDefinition = {
         message: "ternary values are −A, 0 and A, and the codes here have no sign",
         remedy: "Set signed to true, or use another quantizer for this tensor.",
       };
-    }
-    const { threshold } = spec.options;
-    if (threshold !== undefined && !(typeof threshold === "number" && threshold >= 0)) {
-      return { message: `the threshold ${threshold} is not a number from 0`, remedy: "Leave options.threshold out." };
     }
     return undefined;
   },

@@ -12,7 +12,9 @@
  */
 import type { Value } from "../graph/graph.ts";
 import { ceil, multiply, power, reciprocal } from "../ops/elementwise.ts";
-import { codeInside, gradientFactor, isUnsigned, parameterOf, scaled, sumOfResiduals } from "./learned.ts";
+import { gradientFactor, isUnsigned, parameterOf, scaled, sumOfResiduals } from "./learned.ts";
+import { insideRange } from "./masks.ts";
+import { gradientScales } from "./options.ts";
 import {
   groupTensors,
   parameterGroups,
@@ -21,7 +23,7 @@ import {
   type QuantizerDefinition,
   type QuantizerSpec,
 } from "./quantizer.ts";
-import { roundedWithin } from "./round-codes.ts";
+import { highestRoundingTo, lowestRoundingTo, roundedWithin } from "./round-codes.ts";
 import { clamp, roundHalfEven } from "./rounding.ts";
 import { encodeWith, integersBetween, scalarOf, statisticsOf, unitOf } from "./scalar.ts";
 
@@ -55,6 +57,7 @@ function stepFor(spec: QuantizerSpec, logarithm: number): number {
 
 export const tqt: QuantizerDefinition = {
   name: "tqt",
+  options: { gradientScale: gradientScales },
 
   parameters: (spec, type) => [
     { name: "log2_threshold", shape: parameterShape(spec, type), trainable: true, minimum: lowestLogarithm },
@@ -78,11 +81,13 @@ export const tqt: QuantizerDefinition = {
 
   /** With m the mask, Σ dy·(q − m·v)·s = Σ dy·y − Σ dx·x. */
   gradient(context) {
-    const { builder, spec, target, x, y, dy } = context;
+    const { builder, spec, x, y, dy } = context;
     const parameter = parameterOf(context, "log2_threshold");
-    // One code further on each side is enough to tell inside from outside.
-    const code = roundedWithin(builder, target, quotient(context), { low: spec.quantMin - 1, high: spec.quantMax + 1 });
-    const mask = codeInside(builder, code, spec.quantMin, spec.quantMax);
+    const mask = insideRange(builder, quotient(context), {
+      low: lowestRoundingTo(spec.quantMin),
+      high: highestRoundingTo(spec.quantMax),
+      nonNegative: spec.nonNegative === true,
+    });
     const dx = multiply(builder, dy, mask);
     const factor = Math.LN2 * gradientFactor(context, parameter, "none");
     const sum = scaled(builder, sumOfResiduals(context, { dy, y, dx, x }, parameter), factor);

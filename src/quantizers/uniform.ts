@@ -7,7 +7,8 @@
  * the rounded code (so values up to half a step outside the range keep their gradient).
  * The parameters follow an observer, by the rules in uniform-parameters.ts.
  *
- * Options: `scheme` "affine" (default) or "symmetric"; `zeroPoint` for symmetric unsigned ranges.
+ * Options: `scheme` "affine" (default) or "symmetric"; `zeroPoint` for symmetric unsigned ranges; `convention` and
+ * `reducedObserver`, which uniform-parameters.ts explains.
  */
 import type { GraphBuilder, Value } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
@@ -17,6 +18,8 @@ import { hardSigmoid } from "../ops/activations.ts";
 import { absolute, add, multiply, reciprocal, subtract } from "../ops/elementwise.ts";
 import { atMost } from "../ops/masks.ts";
 import {
+  type Contradiction,
+  type IntegerForm,
   type ParameterValues,
   parameterGroups,
   parameterShape,
@@ -25,7 +28,11 @@ import {
   type QuantizerSpec,
 } from "./quantizer.ts";
 import { type CodeRange, highestRoundingTo, roundedWithin } from "./round-codes.ts";
-import { parametersFromRange, uniformParameters } from "./uniform-parameters.ts";
+import { clamp, roundHalfEven } from "./rounding.ts";
+import { encodeWith, integersBetween, scalarOf } from "./scalar.ts";
+import { conventions, parametersFromRange, uniformParameters } from "./uniform-parameters.ts";
+
+const { fround } = Math;
 
 /** x/s, before it is rounded. */
 function quotientOf(context: QuantizerContext): Value {
@@ -47,9 +54,12 @@ function required(parameters: ParameterValues, name: string): Value {
   return value;
 }
 
-/** The zero point where the configuration alone decides it, else undefined. */
+/**
+ * The zero point where the configuration alone decides it, else undefined. The fused convention gives symmetric ranges
+ * a zero point where they have one sign only.
+ */
 function knownZeroPoint(spec: QuantizerSpec): number | undefined {
-  if (spec.options.scheme === "symmetric") {
+  if (spec.options.scheme === "symmetric" && spec.options.convention !== "fused") {
     return typeof spec.options.zeroPoint === "number" ? spec.options.zeroPoint : 0;
   }
   // The range of a tensor without negative values begins at 0, so 0 is its lowest code.
@@ -94,8 +104,46 @@ function moved(builder: GraphBuilder, bound: number | Value, distance: number): 
   return typeof bound === "number" ? bound + distance : add(builder, bound, distance);
 }
 
+/** value = s·(code − z), code = clamp(z + round(x·(1/s)), qmin, qmax). */
+const uniformIntegers: IntegerForm = {
+  codes: (spec) => integersBetween(spec.quantMin, spec.quantMax),
+  unit: (_spec, parameters) => ({
+    scale: scalarOf(parameters, "scale"),
+    zeroPoint: scalarOf(parameters, "zero_point"),
+    offset: 0,
+  }),
+  encode(spec, parameters, row) {
+    const inverse = fround(1 / scalarOf(parameters, "scale"));
+    const zeroPoint = scalarOf(parameters, "zero_point");
+    return encodeWith(row, (x) => clamp(zeroPoint + roundHalfEven(fround(x * inverse)), spec.quantMin, spec.quantMax));
+  },
+};
+
+function checkUniform(spec: QuantizerSpec): Contradiction | undefined {
+  const { convention, scheme, zeroPoint } = spec.options;
+  if (convention === "fused" && scheme === "symmetric" && spec.quantMax - spec.quantMin < 2) {
+    return {
+      message: `the fused convention divides by 0 for the codes ${spec.quantMin}..${spec.quantMax}`,
+      remedy: "Give it at least three codes, or leave options.convention out.",
+    };
+  }
+  if (typeof zeroPoint === "number" && (zeroPoint < spec.quantMin || zeroPoint > spec.quantMax)) {
+    return {
+      message: `the zero point ${zeroPoint} lies outside the codes ${spec.quantMin}..${spec.quantMax}`,
+      remedy: "Leave options.zeroPoint out, or set it to a code.",
+    };
+  }
+  return undefined;
+}
+
 export const uniform: QuantizerDefinition = {
   name: "uniform",
+  options: {
+    scheme: ["affine", "symmetric"],
+    convention: conventions,
+    zeroPoint: { whole: true },
+    reducedObserver: "boolean",
+  },
 
   parameters(spec: QuantizerSpec, type: TensorType) {
     const shape = parameterShape(spec, type);
@@ -136,6 +184,11 @@ export const uniform: QuantizerDefinition = {
 
   fromRange: parametersFromRange,
 
+  initialFromRange(spec, min, max) {
+    const { scale, zeroPoint } = uniformParameters(spec, min, max);
+    return { scale, zero_point: zeroPoint };
+  },
+
   forward(context) {
     const { builder, parameters, target } = context;
     const code = roundedWithin(builder, target, quotientOf(context), quotientRange(context));
@@ -148,4 +201,6 @@ export const uniform: QuantizerDefinition = {
   },
 
   levels: (spec) => spec.quantMax - spec.quantMin + 1,
+  integers: uniformIntegers,
+  check: checkUniform,
 };
