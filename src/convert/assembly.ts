@@ -6,7 +6,7 @@ import { nearestLevel } from "../quantizers/levels.ts";
 import { clamp, roundHalfEven } from "../quantizers/rounding.ts";
 import type { ConversionNote, IntegerOperation, IntegerTensor, QuantizeInput, TensorForm } from "./integer-network.ts";
 import { type ChannelBounds, codeBounds, layerBounds, sumBounds } from "./ranges.ts";
-import { biasedTerm, floatOffsetSum, type SumParts } from "./scaling.ts";
+import { biasedTerm, exactSum, floatOffsetSum, type SumParts } from "./scaling.ts";
 import { type Affine, type Codes, channelsOf, isClipped, type Moved, type Symbolic } from "./symbolic.ts";
 
 /** What the network's outputs are. */
@@ -22,7 +22,7 @@ export const floatForm: TensorForm = {
 const wideBound = 2 ** 22;
 
 /** How the data enter: see QuantizeInput. */
-export type InputBytes = QuantizeInput["bytes"];
+export type InputNormalization = QuantizeInput["normalization"];
 
 /** Lowest and highest code of a requantization. */
 type Limits = Pick<TensorForm, "low" | "high">;
@@ -31,12 +31,12 @@ export class Assembly {
   readonly tensors: IntegerTensor[] = [];
   readonly operations: IntegerOperation[] = [];
   readonly notes: ConversionNote[] = [];
-  readonly #bytes: InputBytes;
+  readonly #normalization: InputNormalization;
   readonly #realized = new Map<Symbolic, Map<string, number>>();
   readonly #wide = new Map<Symbolic, Codes>();
 
-  constructor(bytes: InputBytes) {
-    this.#bytes = bytes;
+  constructor(normalization: InputNormalization) {
+    this.#normalization = normalization;
   }
 
   tensor(id: number): IntegerTensor {
@@ -101,13 +101,13 @@ export class Assembly {
       });
     }
     const reciprocal = Math.fround(1 / form.scale);
-    const bytes = this.#bytes;
+    const normalization = this.#normalization;
     return this.add(name, shape, form, (output) => ({
       op: "QuantizeInput",
       name,
       output,
       reciprocal,
-      ...(bytes === undefined ? {} : { bytes }),
+      ...(normalization === undefined ? {} : { normalization }),
     }));
   }
 
@@ -127,8 +127,10 @@ export class Assembly {
     const [source] = affine.terms;
     const maker = source === undefined ? undefined : this.operations[this.#makerOf(source.tensor)];
     const isLayer = maker?.op === "IntegerConv" || maker?.op === "IntegerGemm";
-    if (affine.terms.length !== 1 || source === undefined || !isLayer || form.kind !== "codes")
-      return floatOffsetSum(affine, form.scale);
+    if (form.kind !== "codes") return floatOffsetSum(affine, form.scale);
+    const forms = affine.terms.map(({ tensor }) => this.tensor(tensor).form);
+    if (isPlainSum(affine) && forms.every(({ kind }) => kind === "codes")) return exactSum(affine, forms, form);
+    if (affine.terms.length !== 1 || source === undefined || !isLayer) return floatOffsetSum(affine, form.scale);
     const layer = { weight: maker.weight, input: this.tensor(maker.input).form, bounds: this.bounds(source.tensor) };
     const { term, constant } = biasedTerm(affine, source, layer, { ...form, ...limits });
     if (constant.length === 0) return { terms: [term] };
@@ -294,6 +296,15 @@ function limitCode(limit: number, { low, high, scale, zeroPoint, levels }: Tenso
   const units = Math.fround(Math.fround(limit) * Math.fround(1 / scale));
   const nearest = levels === undefined ? roundHalfEven(units) : nearestLevel({ levels, ties: "down" }, units);
   return clamp(nearest + zeroPoint, low, high);
+}
+
+/** Whether something is added up, as it stands but for one factor for each term. */
+function isPlainSum({ terms, offset }: Affine): boolean {
+  return (
+    terms.length > 1 &&
+    offset.every((value) => value === 0) &&
+    terms.every(({ gains }) => gains.every((gain) => gain === gains[0]))
+  );
 }
 
 /** Whether a sum is one term as it stands, limited at most. */

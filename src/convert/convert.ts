@@ -12,7 +12,7 @@ import { UnsupportedError } from "../errors.ts";
 import { type Node, showNode, type Value } from "../graph/graph.ts";
 import { dataInputs, type Network } from "../graph/network.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
-import { Assembly, floatForm, type InputBytes } from "./assembly.ts";
+import { Assembly, floatForm, type InputNormalization } from "./assembly.ts";
 import { activationForm, integerWeight } from "./grid.ts";
 import { type IntegerNetwork, type IntegerOperation, type IntegerTensor, inputsOf } from "./integer-network.ts";
 import { accumulatorBound, floatBound, largest } from "./ranges.ts";
@@ -44,7 +44,7 @@ export function convert(network: Network, options: ConvertOptions): IntegerNetwo
       remedy: "A network with one data input can be converted.",
     });
   }
-  const assembly = new Assembly(inputBytes(options.input));
+  const assembly = new Assembly(inputNormalization(options.input));
   const values = walk(source, data, assembly);
   const outputs = source.graph.outputs.map(({ name, value }) => {
     const symbolic = values.get(value);
@@ -61,12 +61,13 @@ export function convert(network: Network, options: ConvertOptions): IntegerNetwo
   return { ...result, notes: [...result.notes, ...checkAccumulators(result)] };
 }
 
-/** f32(1/(255·deviation)) and f32(−mean/deviation), as compile/input.ts has them. */
-function inputBytes(input: ImageInput): InputBytes {
-  if (input.dtype === "float32") return undefined;
+/** f32(1/(unit·deviation)) and f32(−mean/deviation), as compile/input.ts has them. */
+function inputNormalization({ dtype, mean, deviation }: ImageInput): InputNormalization {
+  if (mean === undefined || deviation === undefined) return undefined;
+  const unit = dtype === "uint8" ? 255 : 1;
   return {
-    factor: Float32Array.from(input.deviation, (deviation) => 1 / (255 * deviation)),
-    offset: Float32Array.from(input.mean, (mean, channel) => -mean / (input.deviation[channel] ?? 1)),
+    factor: Float32Array.from(deviation, (value) => 1 / (unit * value)),
+    offset: Float32Array.from(mean, (value, channel) => -value / (deviation[channel] ?? 1)),
   };
 }
 

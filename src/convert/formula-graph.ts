@@ -12,7 +12,7 @@ import { conv } from "../ops/conv.ts";
 import { add, multiply, subtract } from "../ops/elementwise.ts";
 import { maxPool } from "../ops/pool.ts";
 import { concat, reshape, slice } from "../ops/shape-ops.ts";
-import { lookUpLevel } from "../quantizers/levels.ts";
+import { gatherLevel } from "../quantizers/levels.ts";
 import {
   type Dequantize,
   type IntegerConv,
@@ -116,12 +116,12 @@ class FormulaBuilder {
     const shape = [this.#config.batchSize, ...output.shape.slice(1)];
     switch (operation.op) {
       case "QuantizeInput": {
-        const { bytes, name } = operation;
+        const { normalization, name } = operation;
         const rank = shape.length;
         let x = cast(builder, data, "float32");
-        if (bytes !== undefined) {
-          x = multiply(builder, x, this.#channels(`${name}/factor`, bytes.factor, rank));
-          x = add(builder, x, this.#channels(`${name}/offset`, bytes.offset, rank));
+        if (normalization !== undefined) {
+          x = multiply(builder, x, this.#channels(`${name}/factor`, normalization.factor, rank));
+          x = add(builder, x, this.#channels(`${name}/offset`, normalization.offset, rank));
         }
         return this.#round(multiply(builder, x, operation.reciprocal), output, output.form);
       }
@@ -165,7 +165,7 @@ class FormulaBuilder {
   #round(t: Value, { form }: IntegerTensor, limits: CodeLimits): Value {
     const builder = this.#builder;
     if (form.levels !== undefined) {
-      const level = lookUpLevel(builder, t, 1, { levels: form.levels, ties: "down" });
+      const level = gatherLevel(builder, t, 1, { levels: form.levels, ties: "down" });
       return clip(builder, level, limits.low, limits.high);
     }
     return this.#style.round(builder, t, form, limits);

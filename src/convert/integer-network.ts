@@ -66,8 +66,8 @@ export interface QuantizeInput extends Operation {
   readonly op: "QuantizeInput";
   /** f32(1/scale). */
   readonly reciprocal: number;
-  /** Bytes only: x = f32(f32(byte·factor) + offset), one of each for each channel. Absent: the data are float32. */
-  readonly bytes?: { readonly factor: Float32Array; readonly offset: Float32Array };
+  /** x = f32(f32(data·factor) + offset), one of each for each channel; absent: x is the data, float32. */
+  readonly normalization?: { readonly factor: Float32Array; readonly offset: Float32Array };
 }
 
 /** acc = Σ (q − z)·w over a window; z is the zero point of the input's form. */
@@ -107,6 +107,8 @@ export interface Term {
   readonly inputScale: number;
   /** g: one, or one for each channel. For a layer: its weights' scales with everything folded into them. */
   readonly gains: Float32Array;
+  /** m itself, in sums of codes alone: a multiple of a power of two, so that no operation of the sum rounds anything. */
+  readonly multiplier?: number;
 }
 
 /** A sum of terms, channels being axis 1; `offset`, one for each channel in units of the output's step, comes last. */
@@ -153,7 +155,7 @@ export type IntegerOperation =
 
 /** Something that the conversion decided and that a reader of the report should know. */
 export interface ConversionNote {
-  readonly kind: "wide codes" | "widened simulation" | "constant channels";
+  readonly kind: "added quantizer" | "wide codes" | "widened simulation" | "constant channels";
   readonly where: string;
   readonly message: string;
 }
@@ -192,8 +194,12 @@ export function inputsOf(operation: IntegerOperation): readonly number[] {
   }
 }
 
-/** m[k] = f32(f32(s_in·g[k]) / s_out): the factors of a term. */
-export function multipliers(term: Pick<Term, "inputScale" | "gains">, outputScale: number): Float32Array {
+/** m[k] = f32(f32(s_in·g[k]) / s_out), or the multiplier that the conversion chose: the factors of a term. */
+export function multipliers(
+  term: Pick<Term, "inputScale" | "gains" | "multiplier">,
+  outputScale: number,
+): Float32Array {
+  if (term.multiplier !== undefined) return Float32Array.of(term.multiplier);
   return term.gains.map((gain) => Math.fround(Math.fround(term.inputScale * gain) / outputScale));
 }
 

@@ -18,6 +18,8 @@ const tolerableStep = 2 ** -6;
 const biasTolerance = 2 ** -7;
 /** Biases stay below this, so that an accumulator with its bias stays below 2³¹. */
 const biasBound = 2 ** 30;
+/** Multipliers of sums of codes are not cut finer than this, nor coarser than its inverse. */
+const finestExponent = 64;
 /** Machines without VNNI add pairs of products in 16 bits, saturated (ONNX Runtime's kernels for AVX2). */
 const pairBound = 2 ** 15 - 1;
 
@@ -35,6 +37,36 @@ export function floatOffsetSum(affine: Affine, step: number): SumParts {
   const offset = Float32Array.from(affine.offset, (value) => value / step);
   if (!offset.every(Number.isFinite)) throw notFinite(affine.name, "offset");
   return { terms, offset };
+}
+
+/**
+ * A sum of two codes or more and nothing else: a residual addition. Its multipliers are rounded to multiples of 2^−e, with the
+ * largest e for which float32 holds every product and every sum exactly. Then the order of the operations, and whether a
+ * machine fuses them, is of no consequence: any addition of quantized tensors (QLinearAdd) gives the same codes.
+ *
+ * @param forms The forms of the terms' tensors.
+ */
+export function exactSum(affine: Affine, forms: readonly TensorForm[], output: TensorForm): SumParts {
+  const plain = affine.terms.map((term) => plainTerm(term));
+  checkMultipliers(affine.name, plain, output.scale);
+  const factors = plain.map((term) => multipliers(term, output.scale)[0] ?? 0);
+  const widths = forms.map(storedWidth);
+  const units = (exponent: number): number[] =>
+    factors.map((factor) => (Math.sign(factor) || 1) * Math.max(1, Math.round(Math.abs(factor) * 2 ** exponent)));
+  // Stored codes and their zero points both reach the width; the output's zero point is added to the sum.
+  const reach = (exponent: number): number =>
+    units(exponent).reduce((sum, unit, i) => sum + 2 * (widths[i] ?? 0) * Math.abs(unit), 0) +
+    storedWidth(output) * 2 ** exponent;
+  let exponent = finestExponent;
+  while (reach(exponent) >= floatBound && exponent > -finestExponent) exponent--;
+  if (reach(exponent) >= floatBound) throw notFinite(affine.name, "multiplier");
+  const chosen = units(exponent);
+  return { terms: plain.map((term, i) => ({ ...term, multiplier: (chosen[i] ?? 0) * 2 ** -exponent })) };
+}
+
+/** The largest number that stands for a code where codes are stored from 0 up. */
+function storedWidth({ low, high, zeroPoint }: TensorForm): number {
+  return Math.max(high, zeroPoint) - Math.min(low, zeroPoint, 0);
 }
 
 function plainTerm({ tensor, inputScale, gains }: AffineTerm): Term {

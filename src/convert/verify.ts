@@ -170,8 +170,10 @@ class Tally {
       this.#seen.add(tensor.id);
       const size = elementCount(tensor.shape);
       this.#compared += range.count * size;
+      const start = range.offset * size;
+      if (isEqual(expected, start, actual, range.count * size)) continue;
       for (let i = 0; i < range.count * size; i++) {
-        const a = expected[range.offset * size + i];
+        const a = expected[start + i];
         const b = actual[i];
         if (a === b) continue;
         this.#mismatches++;
@@ -197,6 +199,23 @@ class Tally {
       ...(this.#first === undefined ? {} : { first: this.#first }),
     };
   }
+}
+
+/**
+ * Whether `count` numbers are the same. Both as float32, which holds codes exactly: loops over arrays of one kind are
+ * several times as fast, and nearly all comparisons end here.
+ */
+function isEqual(expected: ArrayLike<number>, start: number, actual: ArrayLike<number>, count: number): boolean {
+  const [a, b] = [float32Of(expected), float32Of(actual)];
+  for (let i = 0; i < count; i++) if (a[start + i] !== b[i]) return false;
+  return true;
+}
+
+function float32Of(numbers: ArrayLike<number>): Float32Array {
+  if (numbers instanceof Float32Array) return numbers;
+  const floats = new Float32Array(numbers.length);
+  floats.set(numbers);
+  return floats;
 }
 
 /** The indices of a row-major element. */

@@ -11,9 +11,10 @@ import type { IntegerNetwork } from "../../src/convert/integer-network.ts";
 import { interpret } from "../../src/convert/interpreter/interpret.ts";
 import { comparedTensors } from "../../src/convert/verify.ts";
 import { float32Data } from "../../src/graph/tensor.ts";
+import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { randomTensor, seeded } from "../support/random.ts";
-import { networkDescriptions, quantizedWith, randomNetwork } from "./random-network.ts";
+import { networkDescriptions, quantizedWith, randomNetwork, withRandomValues } from "./random-network.ts";
 
 const samples = 3;
 const runs = Number(process.env.SUBBYTE_CONVERT_RUNS ?? 3);
@@ -98,6 +99,8 @@ describe("the C program", () => {
       ["lsq", 3],
       ["minmax", 4],
       ["thread", 2],
+      ["apot", 4],
+      ["apot", 3],
     ] as const) {
       it(`is equal to the interpreter: ${arithmetic}, ${preset} W${bits}A${bits}`, async () => {
         await fc.assert(
@@ -115,6 +118,29 @@ describe("the C program", () => {
             );
           }),
           { numRuns: runs },
+        );
+      });
+    }
+  }
+
+  for (const [name, width] of [
+    ["resnet20", 4],
+    ["mobilenetv2", 8],
+  ] as const) {
+    for (const arithmetic of ["float", "fixed"] as const) {
+      it(`is equal to the interpreter: ${arithmetic}, a whole ${name}`, async () => {
+        const sampleShape = [3, 8, 8];
+        const random = seeded(11);
+        const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+        const float = makeModel(name, { sampleShape, classes: 10, width }, { uniform: random, normal });
+        const data = randomTensor(seeded(12), [samples, ...sampleShape], { low: -2, high: 2 });
+        const config = presetNamed("lsq", { weightBits: 4, activationBits: 4 });
+        const quantized = await quantizedWith(withRandomValues(float, random), config, data);
+        const network = convert(quantized, { input: { dtype: "float32" } });
+        const lines = compileAndRun(network, arithmetic, float32Data(data));
+        expect(lines.length).toBeGreaterThan(60);
+        expect(lines.map(normalized)).toEqual(
+          expectedLines(network, arithmetic, float32Data(data)).map((line) => line.replaceAll(" -0", " 0")),
         );
       });
     }

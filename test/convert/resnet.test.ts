@@ -38,7 +38,7 @@ describe("a converted ResNet-20", () => {
     ["lsq", 4, 8],
     ["lsq", 4, null],
     ["lsq", 2, 8],
-    ["minmax", 3, 8],
+    ["minmax", 4, 8],
     ["thread", 5, null],
   ] as const) {
     it(`agrees in every code, and with the simulation: ${preset} W${bits}A${bits}, residual ${residualBits}`, async () => {

@@ -1,51 +1,65 @@
 /** What `subbyte convert` does. */
 
+import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isQuantized } from "../../compile/quantize.ts";
+import { isQuantized, type QuantizedNetwork } from "../../compile/quantize.ts";
 import { convert } from "../../convert/convert.ts";
-import { type Format, filesOf, formatNamed, runnerOf } from "../../convert/formats/files.ts";
+import { type ConvertedFile, type Format, filesOf, formatNamed, runnerOf } from "../../convert/formats/files.ts";
 import type { IntegerNetwork } from "../../convert/integer-network.ts";
 import { floatElements, storedSize } from "../../convert/size.ts";
 import { type ConvertedRunner, showMismatch, type VerificationResult, verify } from "../../convert/verify.ts";
 import { makeWritableFolder, writeFileAtomic } from "../../data/atomic-file.ts";
-import { type Dataset, firstSamples } from "../../data/dataset.ts";
+import type { Dataset } from "../../data/dataset.ts";
 import { RuntimeError, UnsupportedError } from "../../errors.ts";
 import { nodeEngine } from "../../runtime/node.ts";
+import { evenIndices, withStoredQuantizers } from "../../train/calibrate.ts";
 import { inputOf } from "../../train/evaluate.ts";
-import { loadRun } from "../../train/load-run.ts";
+import { type LoadedRun, loadRun } from "../../train/load-run.ts";
+import { runPaths } from "../../train/run-directory.ts";
 import type { ConvertFlags } from "../flags.ts";
 import { formatBytes } from "../progress-format.ts";
+import { testData } from "../run-data.ts";
 import { formatTable } from "../table.ts";
 
+/** Training images that the ranges of added quantizers are taken from. */
+const calibrationImages = 128;
 /** Images in a batch of a verification. */
 const verifyBatch = 64;
+
+interface WrittenFile extends Pick<ConvertedFile, "memory"> {
+  readonly file: string;
+  readonly bytes: number;
+}
 
 /** Converts a run's network, writes the files, and with --verify proves that they are the simulation. */
 export async function convertRun(path: string, flags: ConvertFlags): Promise<void> {
   const wanted = [...new Set((flags.format ?? ["int"]).map(formatNamed))];
   const run = await loadRun(path, flags.checkpoint);
-  const { network: source } = run;
-  if (!isQuantized(source)) {
+  const { network: trained } = run;
+  if (!isQuantized(trained)) {
     throw new UnsupportedError("the run trained in float: there are no integers to convert to", {
       where: path,
       remedy: "Train with a preset first, for example: subbyte train --preset lsq --from RUN.",
     });
   }
-  const network = convert(source, { input: inputOf(run.data.test) });
+  await requireFinished(path, run);
+  const source = await withResidualBits(trained, run.data.train, flags);
+  const network = withAddedNotes(convert(source, { input: inputOf(run.data.test) }), trained, source);
   const folder = flags.out ?? join(run.folder, "convert");
   await makeWritableFolder(folder);
-  const written: { readonly file: string; readonly bytes: number }[] = [];
+  const written: WrittenFile[] = [];
   const options = { batchSize: flags.batch, arithmetic: flags.arithmetic, packed: flags.pack };
   for (const format of wanted) {
-    for (const { name, parts } of filesOf(format, source, network, options)) {
+    for (const { name, parts, memory } of filesOf(format, source, network, options)) {
       const file = join(folder, name);
       const bytes = parts.reduce((sum, part) => sum + part.length, 0);
       await writeFileAtomic(file, parts);
-      written.push({ file, bytes });
+      written.push({ file, bytes, ...(memory === undefined ? {} : { memory }) });
     }
   }
   const size = storedSize(network, floatElements(source));
-  const proof = flags.verify === true ? await prove(network, wanted, run.data.test, flags) : undefined;
+  const proof = flags.verify === true ? await prove(network, wanted, await testData(run, flags), flags) : undefined;
   if (proof !== undefined) {
     await writeFileAtomic(
       join(folder, "verify.json"),
@@ -62,14 +76,45 @@ export async function convertRun(path: string, flags: ConvertFlags): Promise<voi
   if (proof !== undefined) requireAgreement(proof);
 }
 
+/** The run's network, with the quantizers that --residual-bits adds. */
+async function withResidualBits(
+  trained: QuantizedNetwork,
+  train: Dataset,
+  { residualBits, threads }: ConvertFlags,
+): Promise<QuantizedNetwork> {
+  if (residualBits === undefined) return trained;
+  const engine = nodeEngine(threads === 0 ? {} : { threads });
+  return withStoredQuantizers(trained, residualBits, train, evenIndices(train.count, calibrationImages), engine);
+}
+
+/** What was added after training is no part of the run's own simulation, and has to be said. */
+function withAddedNotes(network: IntegerNetwork, trained: QuantizedNetwork, source: QuantizedNetwork): IntegerNetwork {
+  const added = source.sites.slice(trained.sites.length);
+  const notes = added.map(({ layer, spec }) => ({
+    kind: "added quantizer" as const,
+    where: layer,
+    message: `a quantizer of ${spec.bits} bits was added after training: the simulation that is compared has it too`,
+  }));
+  return { ...network, notes: [...notes, ...network.notes] };
+}
+
+/** Refuses the directory of a training that still runs or was stopped; a checkpoint file is taken as it is. */
+async function requireFinished(path: string, run: LoadedRun): Promise<void> {
+  const isFolder = (await stat(path)).isDirectory();
+  if (!isFolder || existsSync(runPaths(path).summary)) return;
+  throw new UnsupportedError(`the run is not finished: it has done ${run.step} steps`, {
+    where: path,
+    remedy: `Finish it with subbyte train --resume ${path}, or name the checkpoint file to convert it as it is.`,
+  });
+}
+
 /** Every code of every layer: the simulation, each format that ONNX Runtime executes, and the interpreter for some images. */
 async function prove(
   network: IntegerNetwork,
   wanted: readonly Format[],
-  test: Dataset,
+  data: Dataset,
   flags: ConvertFlags,
 ): Promise<VerificationResult> {
-  const data = flags.limit === undefined ? test : firstSamples(test, Math.min(flags.limit, test.count));
   const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
   const batchSize = Math.min(verifyBatch, data.count);
   const options = { batchSize, arithmetic: flags.arithmetic, packed: flags.pack };
@@ -95,7 +140,7 @@ function requireAgreement(proof: VerificationResult): void {
 
 function print(
   network: IntegerNetwork,
-  written: readonly { readonly file: string; readonly bytes: number }[],
+  written: readonly WrittenFile[],
   size: ReturnType<typeof storedSize>,
   proof: VerificationResult | undefined,
   verbose: boolean,
@@ -108,6 +153,11 @@ function print(
     ["file", "bytes"],
     written.map(({ file, bytes }) => [file, formatBytes(bytes)]),
   );
+  for (const { memory } of written) {
+    if (memory === undefined) continue;
+    const { constantBytes, arenaBytes } = memory;
+    process.stdout.write(`C: ${formatBytes(constantBytes)} of constants, ${formatBytes(arenaBytes)} of RAM\n`);
+  }
   const ratio = `${(100 * size.ratio).toFixed(1)} % of float32`;
   process.stdout.write(`stored: ${formatBytes(size.packedBytes)} packed to its bits, ${ratio}\n`);
   if (verbose) {

@@ -13,6 +13,7 @@ FORMAT is one of
 
 Examples:
   subbyte convert runs/lsq4 --verify
+  subbyte convert runs/lsq4 --residual-bits 8 --batch 32
   subbyte convert runs/lsq4 --format int --format c --arithmetic fixed -o deployed
   subbyte convert runs/lsq4 --format qonnx --json`;
 
@@ -37,7 +38,13 @@ export function addConvertCommand(program: ParentCommand): void {
         .default("float" as const),
     )
     .option("--no-pack", "keep all weights of the int format in int8, for older runtimes")
+    .option(
+      "--residual-bits <n>",
+      "give residual additions and average pools codes of n bits where training gave them none; int runs faster with 8",
+      wholeNumber(2),
+    )
     .option("--verify", "compare every code of every layer over the test images, and write verify.json")
+    .option("--data <name|folder>", "verify on other data than the run's own test images")
     .option("--limit <n>", "verify on only the first so many test images", wholeNumber(1))
     .option("--interpret <n>", "images that the reference interpreter runs as well (it is slow)", wholeNumber(0), 2)
     .option("--threads <n>", "threads of ONNX Runtime, 0 for one for each core", wholeNumber(0), 0)

@@ -19,6 +19,8 @@ export type Format = (typeof formats)[number];
 export interface ConvertedFile {
   readonly name: string;
   readonly parts: readonly Uint8Array[];
+  /** Of a C program: what its constants and its buffer take on a device. */
+  readonly memory?: { readonly constantBytes: number; readonly arenaBytes: number };
 }
 
 export interface FileOptions {
@@ -58,8 +60,8 @@ export function filesOf(
       return [{ name: "model.qonnx.onnx", parts: [bytes] }];
     }
     case "c": {
-      const program = buildCProgram(network, { arithmetic: options.arithmetic });
-      return [text("network.c", program.source), text("network.h", program.header)];
+      const { source, header, constantBytes, arenaBytes } = buildCProgram(network, { arithmetic: options.arithmetic });
+      return [{ ...text("network.c", source), memory: { constantBytes, arenaBytes } }, text("network.h", header)];
     }
     case "state_dict": {
       const { tensors, json, loader } = buildStateDict(source, network);

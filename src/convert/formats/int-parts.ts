@@ -1,5 +1,6 @@
 /** What formats/int.ts is told, attributes of the nodes that it builds, and weights that are too wide for its containers. */
-import type { IntegerConv, IntegerWeight, WindowGeometry } from "../integer-network.ts";
+import type { Shape } from "../../graph/types.ts";
+import type { IntegerConv, IntegerWeight, SumPool, WindowGeometry } from "../integer-network.ts";
 
 export interface IntGraphOptions {
   readonly batchSize: number;
@@ -21,6 +22,19 @@ export function halved(weight: IntegerWeight): { readonly halves: IntegerWeight;
     halves: { ...weight, ...half, codes: weight.codes.map((code) => Math.floor(code / 2)) },
     rest: { ...weight, low: 0, high: 1, levels: [0, 1], codes: weight.codes.map((code) => code & 1) },
   };
+}
+
+/** The sums of a pool as those of a depthwise convolution; `shape` is that of its input or output. */
+export function convolutionOfOnes(pool: SumPool, [, channels = 1]: Shape): IntegerConv {
+  const shape = [channels, 1, ...pool.kernel];
+  const codes = new Int32Array(shape.reduce((product, size) => product * size, 1)).fill(1);
+  const weight = { name: "ones", shape, codes, low: 0, high: 1, levels: [0, 1], scales: Float32Array.of(1) };
+  return { ...pool, op: "IntegerConv", weight, group: channels };
+}
+
+/** Whether a pool's only window is the whole image. */
+export function coversImage({ kernel, pads }: SumPool, [, , ...image]: Shape): boolean {
+  return kernel.join() === image.join() && pads.every((size) => size === 0);
 }
 
 /** The attributes of a pooling node. */

@@ -1,8 +1,10 @@
 /**
- * The integer network as standard ONNX on integers: QLinearConv for layers that are requantized by themselves, ConvInteger
- * and MatMulInteger where the sum goes on (a residual addition, the logits), codes in uint8.
+ * The integer network as standard ONNX on integers: QLinearConv for layers that are requantized by themselves, DequantizeLinear,
+ * Add and QuantizeLinear for sums of codes (residual additions), float convolutions of codes, ConvInteger and MatMulInteger
+ * where a layer's sum goes on (an addition without `residualBits`, the logits), codes in uint8.
  *
- * Fully connected layers that are requantized become 1x1 convolutions, because QLinearMatMul has no bias.
+ * Fully connected layers that are requantized become 1x1 convolutions, because QLinearMatMul has no bias; averages that are
+ * requantized become convolutions of ones.
  */
 import { GraphError } from "../../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../../graph/graph.ts";
@@ -10,10 +12,9 @@ import { float32Tensor, int64Tensor, makeTensor } from "../../graph/tensor.ts";
 import type { Shape } from "../../graph/types.ts";
 import { clip } from "../../ops/activations.ts";
 import { cast } from "../../ops/cast.ts";
-import { add, multiply, round, subtract } from "../../ops/elementwise.ts";
+import { add, multiply, subtract } from "../../ops/elementwise.ts";
 import { builderFor } from "../../ops/operator.ts";
 import { concat, reshape } from "../../ops/shape-ops.ts";
-import { lookUpLevel } from "../../quantizers/levels.ts";
 import { codeOutput } from "../formula-graph.ts";
 import {
   type Dequantize,
@@ -31,7 +32,16 @@ import {
 } from "../integer-network.ts";
 import { floatBound } from "../ranges.ts";
 import { type Container, containerOf, weightValue } from "./containers.ts";
-import { convAttributes, fitsByte, halved, type IntGraphOptions, windowAttributes } from "./int-parts.ts";
+import { byte, limited, perChannel, rounded, scales, sumOfCodes, withWholeGroups } from "./int-codes.ts";
+import {
+  convAttributes,
+  convolutionOfOnes,
+  coversImage,
+  fitsByte,
+  halved,
+  type IntGraphOptions,
+  windowAttributes,
+} from "./int-parts.ts";
 import { integerOperators } from "./integer-operators.ts";
 
 /** The network as a graph of ONNX's integer operators. @throws UnsupportedError for codes above 8 bits. */
@@ -40,6 +50,8 @@ export function buildIntGraph(network: IntegerNetwork, options: IntGraphOptions)
 }
 
 type Layer = IntegerConv | IntegerGemm;
+/** What adds up codes into an accumulator. */
+type Summing = Layer | SumPool;
 
 class IntBuilder {
   readonly #network: IntegerNetwork;
@@ -71,13 +83,13 @@ class IntBuilder {
     return this.#builder.finish();
   }
 
-  /** The value of a tensor; sums of layers are made only when something other than a fused requantization reads them. */
+  /** The value of a tensor; sums are made only when something other than a fused requantization reads them. */
   #value(id: number): Value {
     const known = this.#values[id];
     if (known !== undefined) return known;
-    const maker = this.#layerOf(id);
+    const maker = this.#summing(id);
     if (maker === undefined) throw new GraphError(`tensor ${id} is read before it is made`);
-    const made = this.#sumOfProducts(maker);
+    const made = maker.op === "SumPool" ? this.#sumPool(maker) : this.#sumOfProducts(maker);
     this.#values[id] = made;
     return made;
   }
@@ -87,9 +99,17 @@ class IntBuilder {
     return { tensor, container: containerOf(tensor.form, tensor.name) };
   }
 
-  #layerOf(id: number): Layer | undefined {
-    const maker = this.#network.operations.find((operation) => operation.output === id);
-    return maker?.op === "IntegerConv" || maker?.op === "IntegerGemm" ? maker : undefined;
+  #makerOf(id: number): IntegerOperation | undefined {
+    return this.#network.operations.find((operation) => operation.output === id);
+  }
+
+  #summing(id: number): Summing | undefined {
+    const maker = this.#makerOf(id);
+    return maker?.op === "IntegerConv" || maker?.op === "IntegerGemm" || maker?.op === "SumPool" ? maker : undefined;
+  }
+
+  get #isPacked(): boolean {
+    return this.#options.packed ?? true;
   }
 
   #shape(tensor: IntegerTensor): Shape {
@@ -102,23 +122,20 @@ class IntBuilder {
     switch (operation.op) {
       case "QuantizeInput": {
         let x = cast(builder, data, "float32");
-        if (operation.bytes !== undefined) {
-          x = multiply(builder, x, this.#channels(operation.bytes.factor, tensor));
-          x = add(builder, x, this.#channels(operation.bytes.offset, tensor));
+        if (operation.normalization !== undefined) {
+          x = multiply(builder, x, perChannel(builder, operation.normalization.factor, tensor));
+          x = add(builder, x, perChannel(builder, operation.normalization.offset, tensor));
         }
-        return this.#round(multiply(builder, x, operation.reciprocal), tensor, container, tensor.form);
+        return rounded(builder, multiply(builder, x, operation.reciprocal), tensor, tensor.form);
       }
       case "Requantize":
-        return (
-          this.#fused(operation, tensor) ?? this.#round(this.#sum(operation, tensor), tensor, container, operation)
-        );
+        return this.#fused(operation, tensor) ?? rounded(builder, this.#sum(operation, tensor), tensor, operation);
       case "Dequantize":
         return this.#sum(operation, tensor);
       case "IntegerConv":
       case "IntegerGemm":
-        return undefined;
       case "SumPool":
-        return this.#sumPool(operation, tensor);
+        return undefined;
       case "MaxPool": {
         const attributes = windowAttributes(operation);
         const x = this.#value(operation.input);
@@ -136,42 +153,51 @@ class IntBuilder {
     }
   }
 
-  /** One layer with its requantization as QLinearConv; undefined where the operation is another sum. */
+  /** A layer or an average with its requantization as QLinearConv; undefined where the operation is another sum. */
   #fused(operation: Requantize, output: IntegerTensor): Value | undefined {
     const [term] = operation.terms;
-    const layer = term === undefined ? undefined : this.#layerOf(term.input);
-    if (term === undefined || layer === undefined || !fitsByte(layer.weight)) return undefined;
+    const source = term === undefined ? undefined : this.#summing(term.input);
+    const { container } = this.#tensor(operation.output);
+    if (term === undefined || source === undefined || container.dtype !== "uint8") return undefined;
     if (operation.terms.length > 1 || operation.offset !== undefined || output.form.levels !== undefined)
       return undefined;
-    const builder = this.#builder;
-    const { container } = this.#tensor(operation.output);
-    if (container.dtype !== "uint8") return undefined;
+    const layer = source.op === "SumPool" ? convolutionOfOnes(source, output.shape) : source;
     const input = this.#tensor(layer.input);
-    const isConv = layer.op === "IntegerConv";
-    const x = this.#value(layer.input);
-    const image = isConv ? x : reshape(builder, x, [...x.type.shape, 1, 1]);
-    const [channels = 0] = layer.weight.shape;
-    const shape = isConv ? layer.weight.shape : [...layer.weight.shape, 1, 1];
-    const weight = weightValue(builder, layer.weight, {
-      packed: this.#options.packed ?? true,
-      shift: term.shift,
-      shape,
-    });
+    if (!fitsByte(layer.weight) || input.container.dtype !== "uint8") return undefined;
+    const builder = this.#builder;
+    const zeroPoint = input.tensor.form.zeroPoint + input.container.offset;
+    const { image, weight } = this.#operands(layer, zeroPoint);
+    const [channels = 0] = weight.shape;
+    const packed = source.op !== "SumPool" && this.#isPacked;
+    const weights = weightValue(builder, weight, { packed, shift: term.shift });
     const inputs: (Value | undefined)[] = [
       image,
-      this.#scale([term.inputScale]),
-      this.#byte(input.tensor.form.zeroPoint + input.container.offset),
-      weight,
-      this.#scale(term.gains),
+      scales(builder, [term.inputScale]),
+      byte(builder, zeroPoint),
+      weights,
+      scales(builder, term.gains),
       builder.constant(makeTensor("int8", term.gains.length === 1 ? [] : [channels], new Int8Array(term.gains.length))),
-      this.#scale([output.form.scale]),
-      this.#byte(output.form.zeroPoint + container.offset),
+      scales(builder, [output.form.scale]),
+      byte(builder, output.form.zeroPoint + container.offset),
       ...(term.bias === undefined ? [] : [builder.constant(makeTensor("int32", [channels], term.bias), "bias")]),
     ];
-    const y = builder.one("QLinearConv", inputs, isConv ? convAttributes(layer) : {});
-    const [low, high] = [operation.low + container.offset, operation.high + container.offset];
-    const limited = low <= 0 && high >= 255 ? y : clip(builder, y, this.#byte(low), this.#byte(high));
-    return reshape(builder, limited, this.#shape(output));
+    const y = builder.one("QLinearConv", inputs, layer.op === "IntegerConv" ? convAttributes(layer) : {});
+    return reshape(builder, limited(builder, y, container, operation), this.#shape(output));
+  }
+
+  /** A layer's input and weights as a convolution reads them. */
+  #operands(layer: Layer, zeroPoint: number): { readonly image: Value; readonly weight: IntegerWeight } {
+    const builder = this.#builder;
+    const x = this.#value(layer.input);
+    const { weight } = layer;
+    if (layer.op === "IntegerGemm") {
+      return {
+        image: reshape(builder, x, [...x.type.shape, 1, 1]),
+        weight: { ...weight, shape: [...weight.shape, 1, 1] },
+      };
+    }
+    const isFirst = layer.group === 1 && this.#makerOf(layer.input)?.op === "QuantizeInput";
+    return isFirst ? withWholeGroups(builder, x, weight, zeroPoint) : { image: x, weight };
   }
 
   /** Sums of products in int32. Codes of nine bits (odd integers to ±255) are cut in two: 2·Σ x·⌊w/2⌋ + Σ x·(w mod 2). */
@@ -196,7 +222,7 @@ class IntBuilder {
     const isExact = Math.max(-sums.low, sums.high) < floatBound && fitsByte(layer.weight);
     if (this.#options.accumulators === "int32" || layer.op !== "IntegerConv" || !isExact) return undefined;
     const builder = this.#builder;
-    const weight = weightValue(builder, layer.weight, { packed: this.#options.packed ?? true, shift: 0 });
+    const weight = weightValue(builder, layer.weight, { packed: this.#isPacked, shift: 0 });
     const x = this.#centred(layer.input);
     const y = builder.one("Conv", [x, cast(builder, weight, "float32")], convAttributes(layer), { name: layer.name });
     return clip(builder, y, -floatBound, floatBound);
@@ -211,11 +237,10 @@ class IntBuilder {
     return zeroPoint === 0 ? codes : subtract(builder, codes, zeroPoint);
   }
 
-  #products(layer: Layer, codes: IntegerWeight): Value {
+  #products(layer: Layer, codes: IntegerWeight, packed = this.#isPacked): Value {
     const builder = this.#builder;
     const { tensor, container } = this.#tensor(layer.input);
-    const zeroPoint = this.#byte(tensor.form.zeroPoint + container.offset);
-    const packed = this.#options.packed ?? true;
+    const zeroPoint = byte(builder, tensor.form.zeroPoint + container.offset);
     const x = this.#value(layer.input);
     const weight = weightValue(builder, codes, { packed, shift: 0 });
     if (layer.op === "IntegerConv") {
@@ -225,25 +250,25 @@ class IntBuilder {
     return builder.one("MatMulInteger", [x, transposed, zeroPoint], {}, { name: layer.name });
   }
 
-  #sumPool(operation: SumPool, output: IntegerTensor): Value {
+  #sumPool(operation: SumPool): Value {
     const builder = this.#builder;
     const { tensor, container } = this.#tensor(operation.input);
+    const isWhole = coversImage(operation, tensor.shape);
+    if (container.dtype === "uint8" && !isWhole) {
+      const layer = convolutionOfOnes(operation, tensor.shape);
+      return this.#products(layer, layer.weight, false);
+    }
     const x = this.#value(operation.input);
     const zeroPoint = tensor.form.zeroPoint + container.offset;
-    const spatial = tensor.shape.slice(2);
-    const [, channels = 1] = output.shape;
+    const [, channels = 1] = tensor.shape;
     const count = operation.kernel.reduce((product, size) => product * size, 1);
-    if (operation.kernel.join() === spatial.join() && operation.pads.every((pad) => pad === 0)) {
+    if (isWhole) {
       const axes = builder.constant(int64Tensor([2, 3]));
       const sum = builder.one("ReduceSum", [cast(builder, x, "int32"), axes], { keepdims: 1 });
       return zeroPoint === 0 ? sum : subtract(builder, sum, count * zeroPoint);
     }
     const attributes = { ...windowAttributes(operation), dilations: operation.dilations, group: channels };
     const kernel = [channels, 1, ...operation.kernel];
-    if (container.dtype === "uint8") {
-      const ones = builder.constant(makeTensor("int8", kernel, new Int8Array(channels * count).fill(1)), "ones");
-      return builder.one("ConvInteger", [x, ones, this.#byte(zeroPoint)], attributes);
-    }
     const ones = builder.constant(float32Tensor(kernel, new Float32Array(channels * count).fill(1)), "ones");
     return cast(builder, builder.one("Conv", [cast(builder, x, "float32"), ones], attributes), "int32");
   }
@@ -251,12 +276,25 @@ class IntBuilder {
   /** f32(f32(v0)·m0) + f32(f32(v1)·m1) + … + offset, in this order. */
   #sum(operation: Requantize | Dequantize, output: IntegerTensor): Value {
     const builder = this.#builder;
+    const codes = this.#codesToAdd(operation);
+    if (codes !== undefined) return sumOfCodes(builder, codes);
     const parts = operation.terms.map((term) => {
       const factors = multipliers(term, output.form.scale);
-      return multiply(builder, this.#summand(term, output), this.#channels(factors, output));
+      return multiply(builder, this.#summand(term, output), perChannel(builder, factors, output));
     });
     const t = parts.reduce((sum, part) => add(builder, sum, part));
-    return operation.offset === undefined ? t : add(builder, t, this.#channels(operation.offset, output));
+    return operation.offset === undefined ? t : add(builder, t, perChannel(builder, operation.offset, output));
+  }
+
+  /** The terms of a sum of bytes whose multipliers round nothing; undefined for every other sum. */
+  #codesToAdd({ terms }: Requantize | Dequantize): Parameters<typeof sumOfCodes>[1] | undefined {
+    const parts = terms.flatMap(({ input, multiplier }) => {
+      const { tensor, container } = this.#tensor(input);
+      if (multiplier === undefined || container.dtype !== "uint8") return [];
+      const zeroPoint = tensor.form.zeroPoint + container.offset;
+      return [{ codes: this.#value(input), zeroPoint, multiplier }];
+    });
+    return parts.length === terms.length ? parts : undefined;
   }
 
   /** f32(((tensor − z) << shift) + bias[k]). */
@@ -267,36 +305,8 @@ class IntBuilder {
     let v = this.#value(term.input);
     if (term.shift > 0 || term.bias !== undefined) v = cast(builder, v, "int32");
     if (term.shift > 0) v = multiply(builder, v, 2 ** term.shift);
-    if (term.bias !== undefined) v = add(builder, v, this.#channels(term.bias, output));
+    if (term.bias !== undefined) v = add(builder, v, perChannel(builder, term.bias, output));
     v = cast(builder, v, "float32");
     return zeroPoint === 0 ? v : subtract(builder, v, zeroPoint);
-  }
-
-  /** clamp(round(t) + z) in the container. */
-  #round(
-    t: Value,
-    { form }: IntegerTensor,
-    { dtype, offset }: Container,
-    { low, high }: { readonly low: number; readonly high: number },
-  ): Value {
-    const builder = this.#builder;
-    const zeroPoint = form.zeroPoint + offset;
-    const rounded =
-      form.levels === undefined ? round(builder, t) : lookUpLevel(builder, t, 1, { levels: form.levels, ties: "down" });
-    const moved = zeroPoint === 0 ? rounded : add(builder, rounded, zeroPoint);
-    return cast(builder, clip(builder, moved, low + offset, high + offset), dtype);
-  }
-
-  #channels(data: Float32Array | Int32Array, { shape }: IntegerTensor): Value {
-    const size = data.length === 1 ? [] : [data.length, ...shape.slice(2).map(() => 1)];
-    return this.#builder.constant(makeTensor(data instanceof Float32Array ? "float32" : "int32", size, data));
-  }
-
-  #scale(values: ArrayLike<number>): Value {
-    return this.#builder.constant(float32Tensor(values.length === 1 ? [] : [values.length], values), "scale");
-  }
-
-  #byte(value: number): Value {
-    return this.#builder.constant(makeTensor("uint8", [], Uint8Array.of(value)), `b${value}`);
   }
 }

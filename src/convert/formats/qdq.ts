@@ -123,8 +123,8 @@ class QdqBuilder {
   #input(operation: QuantizeInput, data: Value, tensor: IntegerTensor): Value {
     const builder = this.#builder;
     const x = cast(builder, data, "float32");
-    if (operation.bytes === undefined) return x;
-    const { factor, offset } = operation.bytes;
+    if (operation.normalization === undefined) return x;
+    const { factor, offset } = operation.normalization;
     return add(builder, multiply(builder, x, this.#channels(factor, tensor)), this.#channels(offset, tensor));
   }
 

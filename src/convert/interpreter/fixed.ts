@@ -26,7 +26,19 @@ export function interpretFixed(
       const multiplier = factors.multipliers[index]?.[term.gains.length === 1 ? 0 : k] ?? 0;
       t += BigInt(v) * BigInt(multiplier);
     });
+    const { levels, zeroPoint } = output.form;
     // An arithmetic shift of a bigint rounds down, also below zero.
-    return limit(Number((t + half) >> BigInt(factors.shift)) + output.form.zeroPoint, low, high);
+    const nearest =
+      levels === undefined ? Number((t + half) >> BigInt(factors.shift)) : nearestLevel(t, factors.shift, levels);
+    return limit(nearest + zeroPoint, low, high);
   });
+}
+
+/** The level nearest to t/2^shift, the lower one of two. */
+function nearestLevel(t: bigint, shift: number, levels: readonly number[]): number {
+  const distance = (level: number): bigint => {
+    const difference = t - BigInt(level) * 2n ** BigInt(shift);
+    return difference < 0n ? -difference : difference;
+  };
+  return levels.reduce((best, level) => (distance(level) < distance(best) ? level : best));
 }

@@ -1,6 +1,9 @@
-/** Layers in plain integers: loops over every output, window and channel, nothing clever. */
+/**
+ * Layers in plain integers: the codes under a window, and their product with each output channel's weights. Nothing clever,
+ * but for gathering a window once for all channels, so that the judge can be asked about a whole test set.
+ */
 import type { IntegerConv, IntegerGemm, IntegerTensor } from "../integer-network.ts";
-import { int32 } from "./numbers.ts";
+import { centred, checkReach, dotProduct } from "./numbers.ts";
 
 /** acc[k, i, j] = Σ (q − z)·w over the window; padding adds nothing. */
 export function interpretConv(
@@ -15,46 +18,39 @@ export function interpretConv(
   const [strideY = 1, strideX = 1] = conv.strides;
   const [dilationY = 1, dilationX = 1] = conv.dilations;
   const [padTop = 0, padLeft = 0] = conv.pads;
-  const { zeroPoint } = input.form;
-  const perGroup = outChannels / conv.group;
   if (channels !== groupChannels * conv.group) throw new RangeError(`${conv.name}: channels do not fit the groups`);
-  const result = new Float64Array(outChannels * outHeight * outWidth);
-  let position = 0;
-  for (let k = 0; k < outChannels; k++) {
-    const firstChannel = Math.floor(k / perGroup) * groupChannels;
+  const codes = centred(x, input.form.zeroPoint);
+  checkReach(codes, conv.weight, conv.name);
+  const perGroup = outChannels / conv.group;
+  const window = new Int32Array(groupChannels * kernelHeight * kernelWidth);
+  const sums = new Float64Array(outChannels * outHeight * outWidth);
+  for (let group = 0; group < conv.group; group++) {
     for (let i = 0; i < outHeight; i++) {
       for (let j = 0; j < outWidth; j++) {
-        let sum = 0;
-        for (let c = 0; c < groupChannels; c++) {
+        let place = 0;
+        for (let c = group * groupChannels; c < (group + 1) * groupChannels; c++) {
           for (let a = 0; a < kernelHeight; a++) {
+            const y = i * strideY - padTop + a * dilationY;
             for (let b = 0; b < kernelWidth; b++) {
-              const y = i * strideY - padTop + a * dilationY;
               const z = j * strideX - padLeft + b * dilationX;
-              if (y < 0 || y >= height || z < 0 || z >= width) continue;
-              const code = x[((firstChannel + c) * height + y) * width + z] ?? 0;
-              const weight = conv.weight.codes[((k * groupChannels + c) * kernelHeight + a) * kernelWidth + b] ?? 0;
-              sum = int32(sum + (code - zeroPoint) * weight, conv.name);
+              const isInside = y >= 0 && y < height && z >= 0 && z < width;
+              window[place++] = isInside ? (codes[(c * height + y) * width + z] ?? 0) : 0;
             }
           }
         }
-        result[position++] = sum;
+        for (let k = group * perGroup; k < (group + 1) * perGroup; k++) {
+          sums[(k * outHeight + i) * outWidth + j] = dotProduct(window, conv.weight.codes, k * window.length);
+        }
       }
     }
   }
-  return result;
+  return sums;
 }
 
 /** acc[k] = Σ_c (q[c] − z)·w[k, c]. */
 export function interpretGemm(gemm: IntegerGemm, x: Float64Array, input: IntegerTensor): Float64Array {
-  const [features = 0, channels = 0] = gemm.weight.shape;
-  const result = new Float64Array(features);
-  for (let k = 0; k < features; k++) {
-    let sum = 0;
-    for (let c = 0; c < channels; c++) {
-      const code = (x[c] ?? 0) - input.form.zeroPoint;
-      sum = int32(sum + code * (gemm.weight.codes[k * channels + c] ?? 0), gemm.name);
-    }
-    result[k] = sum;
-  }
-  return result;
+  const [features = 0] = gemm.weight.shape;
+  const codes = centred(x, input.form.zeroPoint);
+  checkReach(codes, gemm.weight, gemm.name);
+  return Float64Array.from({ length: features }, (_, k) => dotProduct(codes, gemm.weight.codes, k * codes.length));
 }

@@ -1,4 +1,5 @@
 /** The arithmetic of docs/integer.md, in plain numbers. Written for the interpreter alone: it shares no code with what it judges. */
+import type { IntegerWeight } from "../integer-network.ts";
 
 /** The nearest integer, halves to the even one. */
 export function nearestEven(x: number): number {
@@ -17,4 +18,27 @@ export function limit(x: number, low: number, high: number): number {
 export function int32(x: number, where: string): number {
   if (x !== (x | 0)) throw new RangeError(`${where}: the accumulator ${x} is not an int32`);
   return x;
+}
+
+/** Codes less their zero point. */
+export function centred(codes: Float64Array, zeroPoint: number): Int32Array {
+  return Int32Array.from(codes, (code) => code - zeroPoint);
+}
+
+/** Σ window[n]·weights[from + n] in int32. */
+export function dotProduct(window: Int32Array, weights: Int32Array, from: number): number {
+  let sum = 0;
+  for (let n = 0; n < window.length; n++) sum = (sum + Math.imul(window[n] ?? 0, weights[from + n] ?? 0)) | 0;
+  return sum;
+}
+
+/** @throws RangeError where a sum of so large codes could leave int32: the range analysis was wrong. */
+export function checkReach(codes: Int32Array, { codes: weights, shape }: IntegerWeight, where: string): void {
+  const [channels = 0] = shape;
+  const length = weights.length / channels;
+  const largest = codes.reduce((max, code) => Math.max(max, Math.abs(code)), 0);
+  for (let k = 0; k < channels; k++) {
+    const weight = weights.subarray(k * length, (k + 1) * length).reduce((sum, w) => sum + Math.abs(w), 0);
+    int32(largest * weight, where);
+  }
 }

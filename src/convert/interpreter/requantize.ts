@@ -4,15 +4,16 @@ import { int32, limit, nearestEven } from "./numbers.ts";
 
 const f32 = Math.fround;
 
-/** q = clamp(rhe(f32(x·r)) + z), x being f32(f32(byte·factor) + offset) where the data are bytes. */
+/** q = clamp(rhe(f32(x·r)) + z), x being f32(f32(data·factor) + offset) where they are normalized. */
 export function interpretInput(operation: QuantizeInput, data: ArrayLike<number>, output: IntegerTensor): Float64Array {
   const { low, high, zeroPoint } = output.form;
   const [, channels = 1] = output.shape;
   const perChannel = data.length / channels;
   return Float64Array.from(data, (value, i) => {
     const c = Math.floor(i / perChannel);
-    const { bytes } = operation;
-    const x = bytes === undefined ? f32(value) : f32(f32(value * (bytes.factor[c] ?? 0)) + (bytes.offset[c] ?? 0));
+    const { normalization } = operation;
+    const { factor, offset } = normalization ?? {};
+    const x = f32(f32(value * (factor?.[c] ?? 1)) + (offset?.[c] ?? 0));
     return limit(nearest(f32(x * operation.reciprocal), output) + zeroPoint, low, high);
   });
 }
@@ -45,7 +46,7 @@ export function interpretSum(
       const centred = (source.data[i] ?? 0) - source.tensor.form.zeroPoint;
       const v = int32(centred * 2 ** term.shift + (term.bias?.[k] ?? 0), operation.name);
       const gain = term.gains[term.gains.length === 1 ? 0 : k] ?? 0;
-      const m = f32(f32(term.inputScale * gain) / output.form.scale);
+      const m = term.multiplier ?? f32(f32(term.inputScale * gain) / output.form.scale);
       const product = f32(f32(v) * m);
       t = index === 0 ? product : f32(t + product);
     });

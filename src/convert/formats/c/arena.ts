@@ -1,6 +1,6 @@
 /** Where each tensor lies in the C program's one buffer: fixed when the program is written, shared by what never lives together. */
 import { elementCount } from "../../../graph/types.ts";
-import { type IntegerNetwork, type IntegerTensor, inputsOf, tensorOf } from "../../integer-network.ts";
+import { type IntegerNetwork, type IntegerTensor, inputsOf, type TensorForm, tensorOf } from "../../integer-network.ts";
 
 export interface Placement {
   /** Offset in bytes. */
@@ -15,13 +15,18 @@ export interface Arena {
 }
 
 /** Element type of a tensor of codes in C; codes above eight bits and wide codes take 32. */
-export function elementType({ form }: IntegerTensor): "uint8_t" | "int32_t" {
+export function elementType({ form }: Pick<IntegerTensor, "form">): "uint8_t" | "int32_t" {
   return form.kind === "codes" && form.high - Math.min(form.low, 0) <= 255 ? "uint8_t" : "int32_t";
 }
 
 /** What is added to a code in its uint8_t. */
 export function storedOffset(tensor: IntegerTensor): number {
-  return elementType(tensor) === "uint8_t" && tensor.form.low < 0 ? -tensor.form.low : 0;
+  return storedLowest(tensor.form);
+}
+
+/** The same, of a form: codes below 0 are moved up where they lie in a uint8_t. */
+export function storedLowest(form: TensorForm): number {
+  return elementType({ form }) === "uint8_t" && form.low < 0 ? -form.low : 0;
 }
 
 /** First fit over the tensors in the order in which they are made. */

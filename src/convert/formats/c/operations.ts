@@ -16,7 +16,13 @@ import {
   tensorOf,
 } from "../../integer-network.ts";
 import { elementType, storedOffset } from "./arena.ts";
-import { constantArray, floatLiteral, packWeight } from "./text.ts";
+import { rounding } from "./rounding.ts";
+import { constantArray, floatLiteral, minus, packWeight } from "./text.ts";
+
+/** The C type of the data. */
+export function dataType(network: IntegerNetwork): "uint8_t" | "float" {
+  return network.input.dtype === "uint8" ? "uint8_t" : "float";
+}
 
 /** [channels, height, width] of a tensor; a vector has one row and column. */
 function volume({ shape }: IntegerTensor): readonly [number, number, number] {
@@ -27,10 +33,6 @@ function volume({ shape }: IntegerTensor): readonly [number, number, number] {
 /** What is subtracted from a stored element to get the centred code. */
 function centre(tensor: IntegerTensor): number {
   return tensor.form.zeroPoint + storedOffset(tensor);
-}
-
-function minus(value: number): string {
-  return value === 0 ? "" : value > 0 ? ` - ${value}` : ` + ${-value}`;
 }
 
 /** `acc_N(x, k, i, j)`: one sum of a layer, with its packed weights. */
@@ -149,31 +151,34 @@ export function concatFunction(network: IntegerNetwork, concat: Concat): string 
   return `/* ${concat.name} */\nstatic void run_${concat.output}(${parameters}${type} *y) {\n${copies.join("")}}\n`;
 }
 
-/** Bytes become codes by a table; floats by the formula. */
+/** The data become codes by the formula. */
 export function inputFunction(network: IntegerNetwork, operation: QuantizeInput): string {
   const output = tensorOf(network, operation.output);
   const type = elementType(output);
-  const offset = storedOffset(output);
   const [channels, height, width] = volume(output);
   const id = operation.output;
-  const { low, high, zeroPoint } = output.form;
-  const quantized = `clamp_code(round_code(x * ${floatLiteral(operation.reciprocal)}, ${low - zeroPoint - 1}, ${high - zeroPoint + 1}) + ${zeroPoint}, ${low}, ${high}) + ${offset}`;
-  const { bytes } = operation;
+  const { expression, tables: grid } = rounding(
+    `x * ${floatLiteral(operation.reciprocal)}`,
+    output.form,
+    output.form,
+    id,
+  );
+  const { normalization } = operation;
   const scaled =
-    bytes === undefined
+    normalization === undefined
       ? "const float x = data[n];"
       : `const float product = (float)data[n] * factor_${id}[c];\n    const float x = product + offset_${id}[c];`;
   const tables =
-    bytes === undefined
+    normalization === undefined
       ? ""
-      : constantArray("float", `factor_${id}`, Array.from(bytes.factor, floatLiteral)) +
-        constantArray("float", `offset_${id}`, Array.from(bytes.offset, floatLiteral));
+      : constantArray("float", `factor_${id}`, Array.from(normalization.factor, floatLiteral)) +
+        constantArray("float", `offset_${id}`, Array.from(normalization.offset, floatLiteral));
   const size = channels * height * width;
   return `/* ${operation.name} */
-${tables}static void run_${id}(const ${bytes === undefined ? "float" : "uint8_t"} *data, ${type} *y) {
+${tables}${grid}static void run_${id}(const ${dataType(network)} *data, ${type} *y) {
   for (int n = 0; n < ${size}; n++) {
-    ${bytes === undefined ? "" : `const int c = n / ${size / channels};\n    `}${scaled}
-    y[n] = (${type})(${quantized});
+    ${normalization === undefined ? "" : `const int c = n / ${size / channels};\n    `}${scaled}
+    y[n] = (${type})(${expression});
   }
 }
 `;
@@ -232,16 +237,9 @@ export function sumFunction(network: IntegerNetwork, operation: Requantize | Deq
   }
   if (operation.op === "Dequantize") lines.push(`y[n] = ${t};`);
   else {
-    const { zeroPoint, levels } = output.form;
-    if (levels !== undefined) throw new UnsupportedError(`C: "${operation.name}" has codes with gaps`);
-    const [low, high] = [operation.low - zeroPoint, operation.high - zeroPoint];
-    const rounded =
-      factors === undefined
-        ? `round_code(${t}, ${low - 1}, ${high + 1})`
-        : `shift_code(${t}, ${factors.shift}, ${low - 1}, ${high + 1})`;
-    lines.push(
-      `y[n] = (${type})(clamp_code(${rounded}${minus(-zeroPoint)}, ${operation.low}, ${operation.high})${minus(-storedOffset(output))});`,
-    );
+    const { expression, tables: grid } = rounding(t, output.form, operation, id, factors?.shift);
+    tables.push(grid);
+    lines.push(`y[n] = (${type})(${expression});`);
   }
   return `/* ${operation.name} */
 ${tables.join("")}static void run_${id}(${parameters.join(", ")}, ${type} *y) {

@@ -7,13 +7,15 @@ import { type IntegerNetwork, type IntegerOperation, inputsOf, tensorOf } from "
 import { type Arena, elementType, planArena, storedOffset } from "./arena.ts";
 import {
   concatFunction,
+  dataType,
   inputFunction,
   layerFunction,
   maxPoolFunction,
   sumFunction,
   sumPoolFunction,
 } from "./operations.ts";
-import { packWeight } from "./text.ts";
+import { roundingHelpers } from "./rounding.ts";
+import { constantBytes } from "./text.ts";
 
 export interface CProgramOptions {
   /** Prefix of the public names; default "network". */
@@ -29,27 +31,22 @@ export interface CProgram {
   readonly header: string;
   /** Bytes of the buffer for codes. */
   readonly arenaBytes: number;
-  /** Bytes of packed weights. */
-  readonly weightBytes: number;
+  /** Bytes of constants: packed weights, biases, factors. They lie in flash; the code itself comes on top. */
+  readonly constantBytes: number;
 }
 
 export function buildCProgram(network: IntegerNetwork, options: CProgramOptions = {}): CProgram {
   const { name = "network", arithmetic = "float", observe = false } = options;
   const arena = planArena(network);
-  const data = network.input.dtype === "uint8" ? "uint8_t" : "float";
   const outputs = network.outputs.map((output) => `float *${identifier(output.name)}`).join(", ");
-  const signature = `void ${name}_run(const ${data} *data, ${outputs})`;
-  const functions = network.operations.map((operation) => functionOf(network, operation, arithmetic === "fixed"));
+  const signature = `void ${name}_run(const ${dataType(network)} *data, ${outputs})`;
+  const functions = network.operations
+    .map((operation) => functionOf(network, operation, arithmetic === "fixed"))
+    .join("\n");
   const calls = network.operations.flatMap((operation) =>
     callOf(network, operation, arena, observe ? `${name}_observe` : undefined),
   );
-  const weightBytes = network.operations.reduce(
-    (sum, operation) =>
-      operation.op === "IntegerConv" || operation.op === "IntegerGemm"
-        ? sum + packWeight(operation.weight).bytes.length
-        : sum,
-    0,
-  );
+  const flashBytes = constantBytes(functions);
   const upper = name.toUpperCase();
   const sizes = network.outputs.map(
     (output) =>
@@ -66,53 +63,31 @@ ${sizes.join("\n")}
 ${signature};
 ${observe ? observer : ""}#endif
 `;
-  const source = `/* ${network.name}: ${arithmetic} requantization, ${weightBytes} bytes of weights. Written by subbyte. */
+  const source = `/* ${network.name}: ${arithmetic} requantization, ${flashBytes} bytes of constants, ${arena.bytes} of RAM. Written by subbyte. */
 #include "${name}.h"
-${helpers(arithmetic === "fixed")}
-${functions.join("\n")}
+${unpack}${roundingHelpers(functions)}
+${functions}
 static int32_t arena[${Math.max(arena.bytes, 4)} / 4];
 
 ${signature} {
   uint8_t *const memory = (uint8_t *)arena;
 ${calls.map((call) => `  ${call}\n`).join("")}}
 `;
-  return { source, header, arenaBytes: arena.bytes, weightBytes };
+  return { source, header, arenaBytes: arena.bytes, constantBytes: flashBytes };
 }
 
 function identifier(name: string): string {
   return name.replaceAll(/\W/g, "_");
 }
 
-function helpers(fixed: boolean): string {
-  const fixedOnly = `
-/* The nearest integer to t/2^shift, halves up, limited to low..high. */
-static int32_t shift_code(int64_t t, int shift, int32_t low, int32_t high) {
-  const int64_t half = INT64_C(1) << (shift - 1);
-  const int64_t sum = t + half;
-  const int64_t value = sum >= 0 ? sum >> shift : -((-sum + (half - 1) + half) >> shift);
-  return value < low ? low : value > high ? high : (int32_t)value;
-}
-`;
-  return `
+const unpack = `
 /* Weight n of b bits, low bits first. */
 static int32_t unpack(const uint8_t *weights, uint32_t n, uint32_t b) {
   const uint32_t position = n * b;
   const uint32_t two = weights[position >> 3] | ((uint32_t)weights[(position >> 3) + 1] << 8);
   return (int32_t)((two >> (position & 7)) & ((1u << b) - 1u));
 }
-
-static int32_t clamp_code(int32_t code, int32_t low, int32_t high) {
-  return code < low ? low : code > high ? high : code;
-}
-
-/* The nearest integer, halves to even, of t limited to low..high (at most 2^22 from 0). */
-static int32_t round_code(float t, int32_t low, int32_t high) {
-  const float limited = t < (float)low ? (float)low : t > (float)high ? (float)high : t;
-  const volatile float moved = limited + 12582912.0f;
-  return (int32_t)(moved - 12582912.0f);
-}
-${fixed ? fixedOnly : ""}`;
-}
+`;
 
 function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed: boolean): string {
   switch (operation.op) {

@@ -1,6 +1,21 @@
 /** C source text of constants: arrays, packed weights, float literals. */
 import type { IntegerWeight } from "../../integer-network.ts";
 
+/** ` - value`, or nothing. */
+export function minus(value: number): string {
+  return value === 0 ? "" : value > 0 ? ` - ${value}` : ` + ${-value}`;
+}
+
+const elementBytes: Readonly<Record<string, number>> = { uint8_t: 1, int16_t: 2, int32_t: 4, float: 4, int64_t: 8 };
+
+/** Bytes of all constants that a source text declares: what they take of a device's flash. */
+export function constantBytes(source: string): number {
+  return [...source.matchAll(/^static const (\w+) \w+\[(\d+)\]/gm)].reduce(
+    (sum, [, type = "", count]) => sum + (elementBytes[type] ?? 0) * Number(count),
+    0,
+  );
+}
+
 /** A float32 as a C99 literal that is read back to the same bits. */
 export function floatLiteral(value: number): string {
   const text = Math.fround(value).toPrecision(9);
