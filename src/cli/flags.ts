@@ -1,11 +1,15 @@
 /** What the declarations in commands/ hand to the actions in actions/: the flags of each command. */
 
+import type { DeviceChoice } from "../runtime/engine.ts";
+
 /** The flags of `subbyte train`. Values stay texts: the configuration's schema checks them, and names the flag in errors. */
 export interface TrainFlags {
   readonly config?: string;
   readonly set?: readonly string[];
   readonly model?: string;
   readonly data?: string;
+  readonly task?: "classification" | "regression" | "distillation";
+  readonly teacher?: string;
   readonly epochs?: string;
   readonly batch?: string;
   readonly lr?: string;
@@ -15,6 +19,7 @@ export interface TrainFlags {
   readonly placement?: "fused" | "everyModule";
   readonly from?: string;
   readonly seed?: string;
+  readonly device?: string;
   readonly threads?: string;
   readonly out: string;
   readonly name?: string;
@@ -27,6 +32,13 @@ export interface TrainFlags {
   /** true: measure and print findings; false: do not even measure. */
   readonly diagnose?: boolean;
 }
+
+/** The flags of `subbyte profile`, defaults filled in: some of those of train, and its own. */
+export type ProfileFlags = Omit<TrainFlags, "out" | "json"> & {
+  readonly steps: number;
+  readonly layers: number;
+  readonly json?: true;
+};
 
 /** The flags of `subbyte diagnose`, defaults filled in. */
 export interface DiagnoseFlags {
@@ -45,7 +57,9 @@ export interface EvalFlags {
   readonly checkpoint: "last" | "best";
   readonly data?: string;
   readonly batch?: number;
+  readonly integer?: true;
   readonly limit?: number;
+  readonly device: DeviceChoice;
   readonly threads: number;
   readonly json?: true;
   readonly quiet?: true;
@@ -121,7 +135,9 @@ export interface ConvertFlags {
   readonly batch: number;
   readonly arithmetic: "float" | "fixed";
   readonly pack: boolean;
+  readonly residualBits?: number;
   readonly verify?: true;
+  readonly data?: string;
   readonly limit?: number;
   readonly interpret: number;
   readonly threads: number;
@@ -132,6 +148,7 @@ export interface ConvertFlags {
 
 /** The flags of `subbyte compare`, defaults filled in. */
 export interface CompareFlags {
+  readonly data?: string;
   readonly limit?: number;
   readonly departure: number;
   readonly threads: number;

@@ -1,5 +1,8 @@
 /** The words of a progress line; nothing here writes, reads a clock or knows a terminal. */
 
+import { isShare, metricTitle } from "../train/metric-text.ts";
+import type { MetricName } from "../train/metrics.ts";
+
 /** What is known after a training step. */
 export interface StepReport {
   /** Index of the stage in the job. */
@@ -26,7 +29,7 @@ export interface EpochReport {
   readonly trainLoss: number;
   readonly trainAccuracy?: number;
   readonly testLoss?: number;
-  readonly testAccuracy?: number;
+  readonly test?: { readonly metric: MetricName; readonly value: number };
   readonly imagesPerSecond?: number;
 }
 
@@ -53,6 +56,11 @@ export function formatDuration(seconds: number | undefined): string {
 /** `87.6%`; `--` when there is none. */
 export function formatAccuracy(accuracy: number | undefined): string {
   return accuracy === undefined ? "--" : `${(accuracy * 100).toFixed(1)}%`;
+}
+
+/** An accuracy in percent with one decimal, an R² with three. */
+function formatMetric({ metric, value }: NonNullable<EpochReport["test"]>): string {
+  return isShare(metric) ? formatAccuracy(value) : value.toFixed(3);
 }
 
 /** Four significant digits at most, so that a loss keeps its width: `2.303`, `0.4121`, `1.2e+9`, `NaN`. */
@@ -126,7 +134,7 @@ export function formatEpochLine(stageName: string, report: EpochReport): string 
     `loss ${formatLoss(report.trainLoss)}`,
     ...(report.trainAccuracy === undefined ? [] : [`accuracy ${formatAccuracy(report.trainAccuracy)}`]),
     ...(report.testLoss === undefined ? [] : [`test loss ${formatLoss(report.testLoss)}`]),
-    ...(report.testAccuracy === undefined ? [] : [`test accuracy ${formatAccuracy(report.testAccuracy)}`]),
+    ...(report.test === undefined ? [] : [`test ${metricTitle(report.test.metric)} ${formatMetric(report.test)}`]),
     ...(report.imagesPerSecond === undefined ? [] : [formatSpeed(report.imagesPerSecond)]),
   ];
   return `${stageName} epoch ${report.epoch}/${report.epochs}: ${parts.join(", ")}`;

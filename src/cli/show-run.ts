@@ -27,9 +27,9 @@ function epochReport(progress: EpochProgress, stage: number, epochs: number): Ep
     epochs,
     epoch: progress.epoch,
     trainLoss: progress.trainLoss,
-    trainAccuracy: progress.trainAccuracy,
+    ...(progress.trainAccuracy === undefined ? {} : { trainAccuracy: progress.trainAccuracy }),
     testLoss: progress.test.loss,
-    testAccuracy: progress.test.accuracy,
+    test: { metric: progress.test.metric, value: progress.test.accuracy },
     imagesPerSecond: progress.imagesPerSecond,
   };
 }

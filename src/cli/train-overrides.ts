@@ -6,6 +6,9 @@ import { type ConfigOverride, parseScalar, parseSetOption } from "../train/confi
 import { parseDataArgument } from "../train/data-folder.ts";
 import type { TrainFlags } from "./flags.ts";
 
+/** The flags that say something about the configuration. */
+type ConfigFlags = Omit<TrainFlags, "out">;
+
 /** Flags that are numbers: their key in the configuration, and how they are written. */
 const numberFlags = [
   ["epochs", "--epochs", "train.epochs"],
@@ -21,9 +24,19 @@ const numberFlags = [
 const textFlags = [
   ["placement", "--placement", "quantization.placement"],
   ["from", "--from", "from"],
+  ["device", "--device", "device"],
+  ["teacher", "--teacher", "train.distillation.teacher"],
 ] as const;
 
-function presetOverrides(flags: TrainFlags): ConfigOverride[] {
+/** What each task asks of the data. */
+const tasks = { classification: "classification", regression: "regression", distillation: "none" } as const;
+
+function taskOverrides({ task }: ConfigFlags): ConfigOverride[] {
+  if (task === undefined) return [];
+  return [{ path: "data.task", value: tasks[task], origin: `--task ${task}` }];
+}
+
+function presetOverrides(flags: ConfigFlags): ConfigOverride[] {
   if (flags.preset === undefined) return [];
   const origin = `--preset ${flags.preset}`;
   if (flags.preset !== "float") return [{ path: "quantization.preset", value: flags.preset, origin }];
@@ -39,7 +52,7 @@ function presetOverrides(flags: TrainFlags): ConfigOverride[] {
   return [{ path: "quantization", value: null, origin }];
 }
 
-function dataOverrides(flags: TrainFlags): ConfigOverride[] {
+function dataOverrides(flags: ConfigFlags): ConfigOverride[] {
   if (flags.data === undefined) return [];
   const origin = `--data ${flags.data}`;
   const data = parseDataArgument(flags.data);
@@ -50,7 +63,7 @@ function dataOverrides(flags: TrainFlags): ConfigOverride[] {
   ];
 }
 
-function modelOverrides(flags: TrainFlags): ConfigOverride[] {
+function modelOverrides(flags: ConfigFlags): ConfigOverride[] {
   if (flags.model === undefined) return [];
   const origin = `--model ${flags.model}`;
   const isFile = flags.model.endsWith(".onnx");
@@ -63,9 +76,9 @@ function modelOverrides(flags: TrainFlags): ConfigOverride[] {
 }
 
 /** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */
-export function trainOverrides(flags: TrainFlags): ConfigOverride[] {
+export function trainOverrides(flags: ConfigFlags): ConfigOverride[] {
   const overrides = (flags.set ?? []).map(parseSetOption);
-  overrides.push(...modelOverrides(flags), ...dataOverrides(flags), ...presetOverrides(flags));
+  overrides.push(...modelOverrides(flags), ...dataOverrides(flags), ...taskOverrides(flags), ...presetOverrides(flags));
   for (const [flag, written, path] of numberFlags) {
     const text = flags[flag];
     if (text !== undefined) overrides.push({ path, value: parseScalar(text), origin: `${written} ${text}` });

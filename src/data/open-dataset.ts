@@ -147,6 +147,6 @@ function finish(dataset: Dataset, normalization: Dataset["normalization"], optio
   throw new ConfigError(`the task is ${task}, but the data has ${found}`, {
     where: `data set "${dataset.name}"`,
     remedy:
-      kind === "none" ? "Add labels, or train from a teacher with the task none." : "Choose another task, or none.",
+      kind === "none" ? "Add labels, or learn from a teacher: --task distillation." : "Choose another task, or none.",
   });
 }

@@ -12,6 +12,7 @@ import type { Network, Parameter } from "../graph/network.ts";
 import { type OnnxFile, readOnnxFile } from "../graph/onnx-file.ts";
 import type { ExternalData } from "../graph/onnx-tensor.ts";
 import { isBatch, unusualBatch } from "./batch.ts";
+import { refuseDataControlFlow } from "./control-flow.ts";
 import { Emitter } from "./emitter.ts";
 import { finishNetwork } from "./finish.ts";
 import { type InputShapes, inputTypes, type StatedBatch, statedBatch } from "./input-types.ts";
@@ -30,6 +31,8 @@ export interface ImportOptions extends InputShapes {
   readonly externalData?: ExternalData;
   /** What errors call the file. */
   readonly source?: string;
+  /** The bytes are given away: weights may stay in them, which takes half the memory. Default false: they are copied. */
+  readonly inPlace?: boolean;
 }
 
 /** What is known about a network that came from a file. */
@@ -62,8 +65,10 @@ export function importOnnx(bytes: Uint8Array, options: ImportOptions = {}): Impo
   const source = options.source ?? "ONNX model";
   const file = readOnnxFile(bytes, {
     source,
+    inPlace: options.inPlace === true,
     ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
   });
+  refuseDataControlFlow(file, source);
   const stated = statedBatch(file);
   const network = readForAnyBatch(file, stated, options, source) ?? readFor(file, stated, options, source);
   return options.restoreBatchNorm === true ? restoreBatchNorms(network) : network;

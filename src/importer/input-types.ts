@@ -8,6 +8,8 @@ import { becomesFloat32 } from "./float16.ts";
 export interface InputShapes {
   /** Whole shapes of inputs, by name, for dimensions besides the batch that the file leaves open. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
+  /** Shape of one sample, for what the only input leaves open. Sizes that the file states stay. */
+  readonly sampleShape?: readonly number[];
 }
 
 /** How the file states the size of the batch. */
@@ -59,6 +61,11 @@ export function inputTypes(
       remedy: `Its inputs are ${inputs.map((input) => `"${input.name}"`).join(", ")}.`,
     });
   }
+  const [only, ...others] = inputs;
+  if (only !== undefined && others.length === 0 && !shapes.has(only.name)) {
+    const shape = shapeWithSample(only, options.sampleShape);
+    if (shape !== undefined) shapes.set(only.name, shape);
+  }
   const symbols = symbolSizes(inputs, shapes, batch);
   return inputs.map((input) => {
     const where = `${source}, input "${input.name}"`;
@@ -73,6 +80,14 @@ export function inputTypes(
     );
     return { dtype: becomesFloat32(input.dtype) ? "float32" : input.dtype, shape };
   });
+}
+
+/** The shape of an input for samples of a shape; undefined where they have another number of dimensions. */
+function shapeWithSample({ dimensions }: FileInput, sample: readonly number[] | undefined): number[] | undefined {
+  if (sample === undefined) return undefined;
+  if (dimensions === undefined) return [1, ...sample];
+  if (dimensions.length !== sample.length + 1) return undefined;
+  return dimensions.map((size, axis) => (typeof size === "number" ? size : (sample[axis - 1] ?? 1)));
 }
 
 /** A symbol has one size wherever it stands; shapes that the caller gives come first. */

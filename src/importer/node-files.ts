@@ -14,7 +14,12 @@ import { type ImportedNetwork, type ImportOptions, importOnnx } from "./import.t
  */
 export function importOnnxFile(path: string, options: ImportOptions = {}): ImportedNetwork {
   const source = options.source ?? basename(path);
-  return importOnnx(readModel(path), { ...options, source, externalData: dataBeside(path, source) });
+  return importOnnx(readModel(path), { ...options, source, inPlace: true, externalData: dataBeside(path, source) });
+}
+
+/** The bytes of a model's file, and what gives the data that lie beside it. @throws InputOutputError */
+export function readModelFile(path: string): { readonly bytes: Uint8Array; readonly externalData: ExternalData } {
+  return { bytes: readModel(path), externalData: dataBeside(path, basename(path)) };
 }
 
 function readModel(path: string): Uint8Array {

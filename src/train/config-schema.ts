@@ -9,6 +9,7 @@
 
 import { z } from "zod";
 import { modelNames } from "../models/index.ts";
+import { deviceChoices } from "../runtime/engine.ts";
 import { count, epochRange, fraction } from "./config-schema-common.ts";
 import { data } from "./config-schema-data.ts";
 import { quantization } from "./config-schema-quantization.ts";
@@ -102,10 +103,12 @@ const train = z
     distillation: z
       .strictObject({
         ...epochRange,
-        /** A checkpoint or run directory of the float network; default: what `from` names. */
+        /** An ONNX file, a run or a checkpoint; default: what `from` names, else the model's own file. */
         teacher: z.string().min(1).exactOptional(),
+        /** Of data without labels: what the teacher's output holds. Default: by its looks. */
+        outputs: z.enum(["classes", "values"]).exactOptional(),
         temperature: z.number().positive().default(4),
-        /** Share of the loss; 1 needs no labels. */
+        /** Share of the loss; the rest is the labels'. Without labels the teacher is all of it. */
         weight: z.number().positive().max(1).default(0.5),
       })
       .exactOptional(),
@@ -134,6 +137,8 @@ export const trainingConfigSchema = z.strictObject({
     .default(0),
   /** Threads of ONNX Runtime; 0 takes one for each core. */
   threads: z.int().min(0).max(1024).default(0),
+  /** Where steps are executed; `auto` looks for the fastest that works. */
+  device: z.enum(deviceChoices).default("cpu"),
   target: z.enum(targetNames).default("auto"),
   /** A checkpoint, or the directory of a run, whose weights to start from. */
   from: z.string().min(1).exactOptional(),

@@ -1,6 +1,7 @@
 /** A run read back: its configuration and its network with the weights of a checkpoint. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import type { TeacherConfig } from "../compile/distillation.ts";
 import { quantize } from "../compile/quantize.ts";
 import type { DatasetSplits } from "../data/dataset.ts";
 import { InputOutputError } from "../errors.ts";
@@ -9,8 +10,11 @@ import { readCheckpoint } from "./checkpoint.ts";
 import { resolveTrainingConfig } from "./config.ts";
 import { readConfigFile } from "./config-file.ts";
 import type { TrainingConfig } from "./config-schema.ts";
+import { makeNetwork } from "./network.ts";
+import { quantizationOf } from "./quantization.ts";
 import { runPaths } from "./run-directory.ts";
-import { loadData, makeNetwork, quantizationOf } from "./setup.ts";
+import { loadData } from "./setup.ts";
+import { outputCountOfTeacher, teacherOf } from "./teacher.ts";
 import { bestCheckpoint, lastCheckpoint } from "./trainer.ts";
 
 export interface LoadedRun {
@@ -18,6 +22,8 @@ export interface LoadedRun {
   /** A QuantizedNetwork where the run was quantized. */
   readonly network: Network;
   readonly data: DatasetSplits;
+  /** Who the network learned from where the data has no labels. */
+  readonly teacher?: TeacherConfig;
   readonly folder: string;
   /** Steps done when the checkpoint was written. */
   readonly step: number;
@@ -42,12 +48,14 @@ export async function loadRun(path: string, which: "last" | "best" = "last"): Pr
   const source = entry.isDirectory() ? await readConfigFile(paths.config) : { name: file, text: checkpoint.config };
   const config = resolveTrainingConfig(source);
   const data = await loadData(config);
-  const float = makeNetwork(config, data);
+  const teacher = data.train.target.kind === "none" ? await teacherOf(config, data) : undefined;
+  const float = makeNetwork(config, data, teacher && outputCountOfTeacher(teacher));
   const network = config.quantization === null ? float : quantize(float, quantizationOf(config.quantization));
   return {
     config,
     network: { ...network, ...withParameterValues(network, checkpoint.state) },
     data,
+    ...(teacher === undefined ? {} : { teacher }),
     folder: path,
     step: checkpoint.position.step,
   };

@@ -1,4 +1,5 @@
 /** Training aids known to make low bits work, and what of them is at work in an epoch. Epochs count from 0 here. */
+import type { DistillationConfig } from "../compile/distillation.ts";
 import type { ForwardMode } from "../compile/forward.ts";
 import { isQuantized } from "../compile/quantize.ts";
 import type { Network } from "../graph/network.ts";
@@ -9,12 +10,7 @@ export interface EpochRange {
   readonly untilEpoch?: number;
 }
 
-export interface Distillation extends EpochRange {
-  readonly teacher: Network;
-  readonly temperature: number;
-  /** Share of the loss, 0 to 1. */
-  readonly weight: number;
-}
+export type Distillation = EpochRange & DistillationConfig;
 
 export interface Dampening extends EpochRange {
   /** λ at the end of the range; it rises from 0 along a cosine (arXiv 2203.11086, section 5.1). */

@@ -8,7 +8,8 @@ export interface StepProgress {
   readonly stepInEpoch: number;
   readonly stepsPerEpoch: number;
   readonly loss: number;
-  readonly accuracy: number;
+  /** Of classes with labels. */
+  readonly accuracy?: number;
   /** Since the run or its resumption began. */
   readonly imagesPerSecond: number;
 }
@@ -17,7 +18,8 @@ export interface StepProgress {
 export interface EpochProgress {
   readonly epoch: number;
   readonly trainLoss: number;
-  readonly trainAccuracy: number;
+  /** Of classes with labels. */
+  readonly trainAccuracy?: number;
   readonly test: EvaluationResult;
   readonly imagesPerSecond: number;
 }

@@ -7,6 +7,7 @@ import type { Target } from "../ops/operator.ts";
 import type { Engine } from "../runtime/engine.ts";
 import type { NetworkStage } from "./bit-lowering.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import type { MetricName } from "./metrics.ts";
 import type { MetricsLog } from "./metrics-log.ts";
 import type { PhaseOptions } from "./phases.ts";
 import type { EpochProgress, StepProgress } from "./progress.ts";
@@ -34,10 +35,9 @@ export interface TrainingRecipe extends PhaseOptions {
 
 /** Where a run is kept. */
 export interface RunStore {
-  readonly checkpoints: string;
-  readonly metrics: MetricsLog;
-  /** Text of the configuration, kept in each checkpoint. */
-  readonly config: string;
+  /** Keeps a checkpoint under a name. */
+  readonly save: (name: string, checkpoint: Pick<Checkpoint, "state" | "position">) => Promise<void>;
+  readonly metrics: Pick<MetricsLog, "append">;
 }
 
 export interface TrainingRun {
@@ -60,6 +60,8 @@ export interface TrainingRun {
 export interface TrainingResult {
   /** The network with the trained parameters. */
   readonly network: Network;
+  /** What `accuracy` and `bestAccuracy` measure. */
+  readonly metric: MetricName;
   readonly accuracy: number;
   readonly loss: number;
   readonly bestAccuracy: number;

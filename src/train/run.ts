@@ -1,21 +1,24 @@
 /** A run from start to end: configuration, directory, data, network, training, summary; and its resumption. */
 import { join } from "node:path";
 import { trainingBatches } from "../data/batches.ts";
-import type { DatasetSplits } from "../data/dataset.ts";
+import type { DatasetSplits, SkippedSample } from "../data/dataset.ts";
+import { skippedSamples } from "../data/open-dataset.ts";
 import { ConfigError, InterruptedError } from "../errors.ts";
 import type { Target } from "../ops/operator.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import type { Engine } from "../runtime/engine.ts";
-import { nodeEngine } from "../runtime/node.ts";
-import { type Checkpoint, configHash, readCheckpoint } from "./checkpoint.ts";
+import { openEngine } from "../runtime/node-devices.ts";
+import { type Checkpoint, configHash, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { type ConfigSource, configToYaml, resolveTrainingConfig } from "./config.ts";
 import { readConfigFile } from "./config-file.ts";
 import { modelTitle, type TrainingConfig } from "./config-schema.ts";
+import type { MetricName } from "./metrics.ts";
 import { MetricsLog, truncateMetrics } from "./metrics-log.ts";
+import { quantizationOf } from "./quantization.ts";
 import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./recipe.ts";
 import { createRunDirectory, defaultRunName, type RunPaths, runPaths, writeSummary } from "./run-directory.ts";
-import { loadData, type PreparedTraining, prepareTraining, quantizationOf, recipeOf, targetOf } from "./setup.ts";
+import { batchOptionsOf, loadData, type PreparedTraining, prepareTraining, targetOf } from "./setup.ts";
 import { lastCheckpoint, train } from "./trainer.ts";
 import type { TrainingWatcher } from "./watcher.ts";
 
@@ -30,7 +33,13 @@ export interface RunListeners {
   readonly watch?: (run: WatchedTraining & { readonly paths: RunPaths; readonly step: number }) => TrainingWatcher;
 }
 
-export interface NewRun {
+/** What an engine may keep beyond a run. */
+export interface EnginePlace {
+  /** Folder of graphs that the engine has optimised already, for runs of other processes; absent: none. */
+  readonly modelCache?: string;
+}
+
+export interface NewRun extends EnginePlace {
   readonly config: TrainingConfig;
   /** The configuration as it was given, kept beside the resolved one. */
   readonly source?: ConfigSource;
@@ -45,6 +54,8 @@ export interface NewRun {
 export interface RunResult extends TrainingResult {
   readonly paths: RunPaths;
   readonly summary: RunSummary;
+  /** What could not be read and was replaced by other samples, of both parts. */
+  readonly skipped: readonly SkippedSample[];
 }
 
 /** What summary.json holds and `--json` prints. */
@@ -54,6 +65,8 @@ export interface RunSummary {
   readonly model: string;
   readonly quantization: string;
   readonly levels: { readonly weights: number | null; readonly activations: number | null };
+  /** What `accuracy` and `bestAccuracy` measure. */
+  readonly metric: MetricName;
   readonly accuracy: number;
   readonly bestAccuracy: number;
   readonly loss: number;
@@ -62,13 +75,28 @@ export interface RunSummary {
   readonly seconds: number;
   readonly imagesPerSecond: number;
   readonly seed: number;
+  /** Samples that could not be read and were replaced by others. */
+  readonly skipped: number;
 }
 
 /** The engine and target of a configuration. */
-export async function engineOf(config: TrainingConfig): Promise<{ readonly engine: Engine; readonly target: Target }> {
-  const engine = nodeEngine(config.threads === 0 ? {} : { threads: config.threads });
+export async function engineOf(
+  config: TrainingConfig,
+  { modelCache }: EnginePlace = {},
+): Promise<{ readonly engine: Engine; readonly target: Target }> {
+  const { device, threads } = config;
+  const engine = await openEngine({
+    device,
+    ...(threads === 0 ? {} : { threads }),
+    ...(modelCache === undefined ? {} : { modelCache }),
+  });
   const best = await engine.target();
-  return { engine, target: targetOf(config, best.blockSize) ?? best };
+  if (engine.device === "cpu") return { engine, target: targetOf(config, best.blockSize) ?? best };
+  if (config.target !== "cpu") return { engine, target: best };
+  throw new ConfigError(`the lowering for the CPU does not run on ${engine.device}`, {
+    where: "target",
+    remedy: "Leave target out, or set device: cpu.",
+  });
 }
 
 /** Starts a run in a new directory. @throws InterruptedError when the signal stopped it, with how to resume. */
@@ -76,8 +104,8 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
   const { config } = run;
   // Everything that can be wrong with the configuration comes out before a directory is made.
   const data = run.data ?? (await loadData(config));
-  trainingBatches(data.train, recipeOf(config, data.train));
-  const { engine, target } = await engineOf(config);
+  trainingBatches(data.train, batchOptionsOf(config, data.train));
+  const { engine, target } = await engineOf(config, run);
   const prepared = await prepareTraining(config, data, engine, target);
   const paths = await createRunDirectory({
     parent: run.parent,
@@ -94,7 +122,11 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
  *
  * @throws ConfigError when the directory holds no run, or its checkpoint belongs to another configuration.
  */
-export async function resumeRun(folder: string, listeners: RunListeners = {}): Promise<RunResult> {
+export async function resumeRun(
+  folder: string,
+  listeners: RunListeners = {},
+  place: EnginePlace = {},
+): Promise<RunResult> {
   const paths = runPaths(folder);
   const config = resolveTrainingConfig(await readConfigFile(paths.config));
   const file = join(paths.checkpoints, lastCheckpoint);
@@ -109,11 +141,12 @@ export async function resumeRun(folder: string, listeners: RunListeners = {}): P
     });
   }
   const data = await loadData(config);
-  const { engine, target } = await engineOf(config);
+  const { engine, target } = await engineOf(config, place);
   const prepared = await prepareTraining(config, data, engine, target);
   const step = checkpoint?.position.step ?? 0;
   await truncateMetrics(paths.metrics, step);
-  await truncateMetrics(paths.diagnosis, step);
+  // A record is made before the step after its own number: the one at the checkpoint is made again.
+  await truncateMetrics(paths.diagnosis, step - 1);
   const parts = { config, data, prepared, engine, target, paths };
   return execute(checkpoint === undefined ? parts : { ...parts, checkpoint }, listeners);
 }
@@ -148,16 +181,21 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
       data,
       engine,
       target,
-      store: { checkpoints: paths.checkpoints, metrics, config: configToYaml(config) },
+      store: {
+        metrics,
+        save: (name, state) =>
+          writeCheckpoint(join(paths.checkpoints, name), { ...state, config: configToYaml(config) }),
+      },
       ...(checkpoint === undefined ? {} : { resumeFrom: checkpoint }),
       ...(listeners.signal === undefined ? {} : { signal: listeners.signal }),
       ...(listeners.onStep === undefined ? {} : { onStep: listeners.onStep }),
       ...(listeners.onEpoch === undefined ? {} : { onEpoch: listeners.onEpoch }),
       ...(watcher === undefined ? {} : { watcher }),
     });
-    const summary = summarize(config, paths, result);
+    const skipped = skippedSamples(data);
+    const summary = { ...summarize(config, paths, result), skipped: skipped.length };
     await writeSummary(paths, { ...summary });
-    return { ...result, paths, summary };
+    return { ...result, paths, summary, skipped };
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
     throw new InterruptedError(error.message, {
@@ -186,15 +224,19 @@ export function levelsOf(config: TrainingConfig): RunSummary["levels"] {
   };
 }
 
-function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResult): RunSummary {
+function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResult): Omit<RunSummary, "skipped"> {
   const { quantization } = config;
   const bits = quantization === null ? "float" : `W${quantization.weightBits}A${quantization.activationBits}`;
   return {
     schemaVersion: 1,
     folder: paths.folder,
     model: modelTitle(config.model),
-    quantization: quantization === null ? bits : `${quantization.preset} ${bits}`,
+    quantization:
+      quantization === null
+        ? bits
+        : `${quantization.preset} ${bits}${quantization.overrides === undefined ? "" : " with overrides"}`,
     levels: levelsOf(config),
+    metric: result.metric,
     accuracy: result.accuracy,
     bestAccuracy: result.bestAccuracy,
     loss: result.loss,

@@ -4,7 +4,6 @@
  * Everything that a step depends on is a function of the configuration, the seed and the step's number, so a run that is
  * resumed from any checkpoint ends with the same weights, bit for bit, as one that was never interrupted.
  */
-import { join } from "node:path";
 import { optimizerFor } from "../compile/optimizer.ts";
 import { dampeningInput, thresholdInput } from "../compile/oscillation.ts";
 import { buildTrainingStep, learningRateInput, parameterGroups } from "../compile/training-step.ts";
@@ -17,7 +16,7 @@ import { TrainingJob } from "../runtime/job.ts";
 import { StateBuffers } from "../runtime/state.ts";
 import { BatchNormReestimator } from "./batch-norm-statistics.ts";
 import { adaptScales, stageOf } from "./bit-lowering.ts";
-import { type RunPosition, writeCheckpoint } from "./checkpoint.ts";
+import type { RunPosition } from "./checkpoint.ts";
 import { type EvaluationResult, Evaluator, inputOf } from "./evaluate.ts";
 import { classificationMetrics } from "./metrics.ts";
 import { covers, dampeningAt, modeOfEpoch, scaleWarmupAt, thresholdAt } from "./phases.ts";
@@ -89,6 +88,7 @@ class TrainingLoop {
     const values = new Map([...this.#state.snapshot()].filter(([name]) => names.has(name)));
     return {
       network: { ...network, ...withParameterValues(network, values) },
+      metric: test.metric,
       accuracy: test.accuracy,
       loss: test.loss,
       bestAccuracy: this.#position.bestAccuracy ?? test.accuracy,
@@ -119,15 +119,17 @@ class TrainingLoop {
       this.#stopIfAsked();
     }
     const samples = stepsPerEpoch * recipe.batchSize;
+    await this.#state.toHost();
     const { reestimateBatchNormBatches } = recipe;
     if (reestimateBatchNormBatches !== undefined) {
       await stage.reestimator?.run(this.#state, epoch, reestimateBatchNormBatches);
     }
     const test = await stage.evaluator.run(this.#state);
+    const isClasses = data.train.target.kind === "classes";
     const summary = {
       epoch: epoch + 1,
       trainLoss: this.#position.epochLoss / stepsPerEpoch,
-      trainAccuracy: this.#position.epochCorrect / samples,
+      ...(isClasses ? { trainAccuracy: this.#position.epochCorrect / samples } : {}),
     };
     store?.metrics.append({
       step: this.#position.step,
@@ -168,7 +170,7 @@ class TrainingLoop {
     });
     await this.#showWatcher(epoch, stepInEpoch, learningRate, tensors);
     const { loss, prediction } = await job.run(this.#state, tensors, this.#scalars(learningRate));
-    // Of values there is no telling right from wrong; their evaluation says more.
+    // Of values, and without labels, there is no telling right from wrong; the evaluation says more.
     const isClasses = batch.targets instanceof Int32Array;
     const { correct } = isClasses ? classificationMetrics(prediction, batch.targets, recipe.batchSize) : { correct: 0 };
     this.#seconds += (performance.now() - start) / 1000;
@@ -181,15 +183,15 @@ class TrainingLoop {
     };
     const { step } = this.#position;
     this.#run.watcher?.afterStep(step, loss);
-    const accuracy = correct / recipe.batchSize;
-    store?.metrics.append({ step, epoch: epoch + 1, loss, accuracy, learningRate });
+    const accuracy = isClasses ? { accuracy: correct / recipe.batchSize } : {};
+    store?.metrics.append({ step, epoch: epoch + 1, loss, ...accuracy, learningRate });
     onStep?.({
       step,
       epoch: epoch + 1,
       stepInEpoch: stepInEpoch + 1,
       stepsPerEpoch,
       loss,
-      accuracy,
+      ...accuracy,
       imagesPerSecond: this.#speed(),
     });
   }
@@ -241,7 +243,8 @@ class TrainingLoop {
     await this.#stage?.reestimator?.release();
     this.#stage = undefined;
     const target = this.#run.target === undefined ? {} : { target: this.#run.target };
-    const evaluator = await Evaluator.create(network, data.test, engine, target);
+    const judge = recipe.loss.name === "distillation" ? { judge: recipe.loss } : {};
+    const evaluator = await Evaluator.create(network, data.test, engine, { ...target, ...judge });
     const { batchSize, seed } = recipe;
     const reestimator =
       recipe.reestimateBatchNormBatches === undefined
@@ -284,7 +287,8 @@ class TrainingLoop {
         ? { oscillation: { dampen: aids.dampen, freeze: aids.freeze, momentum: oscillationMomentum } }
         : {}),
     });
-    const job = await TrainingJob.create(engine, step, target);
+    const limit = engine.freeMemory === undefined ? {} : { memoryLimit: engine.freeMemory() };
+    const job = await TrainingJob.create(engine, step, target, limit);
     job.prepare(this.#state);
     this.#job = { key, job };
     return job;
@@ -297,8 +301,8 @@ class TrainingLoop {
   async #save(name: string): Promise<void> {
     const { store } = this.#run;
     if (store === undefined) return;
-    const checkpoint = { state: this.#state.snapshot(), position: this.#position, config: store.config };
-    await writeCheckpoint(join(store.checkpoints, name), checkpoint);
+    await this.#state.toHost();
+    await store.save(name, { state: this.#state.snapshot(), position: this.#position });
   }
 
   #speed(): number {
@@ -306,7 +310,8 @@ class TrainingLoop {
   }
 }
 
-function targetTensor(targets: Int32Array | Float32Array, batchSize: number): Tensor {
+/** The targets of a batch as the training step takes them. */
+export function targetTensor(targets: Int32Array | Float32Array, batchSize: number): Tensor {
   if (targets instanceof Int32Array) return makeTensor("int32", [batchSize], targets);
   return makeTensor("float32", [batchSize, targets.length / batchSize], targets);
 }

@@ -13,7 +13,7 @@ describe("help", () => {
     expect((await capture()).stdout).toBe(stdout);
   });
 
-  it.each(["train", "eval", "explain", "demo", "data", "data fetch", "data info", "import", "inspect"])(
+  it.each(["train", "eval", "explain", "demo", "data", "data fetch", "data info", "import", "inspect", "profile"])(
     "of %s",
     async (command) => {
       const { code, stdout } = await capture(...command.split(" "), "--help");

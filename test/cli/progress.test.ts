@@ -81,7 +81,7 @@ describe("the words of progress", () => {
     for (const columns of [0, 10, 40, 60, 80, 100, 200]) {
       expect(formatTerminalLine(state, columns).length).toBeLessThanOrEqual(columns);
     }
-    const epoch = { stage: 0, epoch: 2, epochs: 4, trainLoss: 0.5, testAccuracy: 0.87 };
+    const epoch = { stage: 0, epoch: 2, epochs: 4, trainLoss: 0.5, test: { metric: "accuracy", value: 0.87 } } as const;
     expect(formatEpochLine("float", epoch)).toBe("float epoch 2/4: loss 0.5000, test accuracy 87.0%");
   });
 });

@@ -56,7 +56,13 @@ describe("regression", () => {
     totals.add(float32Tensor([2, 2], prediction.slice(0, 4)), Float32Array.from(targets.slice(0, 4)), 2);
     // The last sample of a batch that is filled up does not count.
     totals.add(float32Tensor([2, 2], [...prediction.slice(4), 9, 9]), Float32Array.of(...targets.slice(4), 0, 0), 1);
-    expect(totals.result()).toEqual({ count: 3, loss: 1, meanAbsoluteError: 4 / 6, accuracy: 1 - 6 / 40 });
+    expect(totals.result()).toEqual({
+      metric: "r2",
+      count: 3,
+      loss: 1,
+      meanAbsoluteError: 4 / 6,
+      accuracy: 1 - 6 / 40,
+    });
   });
 
   it("a network is measured on values, its float inputs normalised in the graph; without labels it is not", async () => {

@@ -1,9 +1,9 @@
 /** What `subbyte diagnose` does. */
-import { join } from "node:path";
-import { writeFileAtomic } from "../../data/atomic-file.ts";
 import type { Ablation } from "../../diagnose/ablation.ts";
 import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
+import { writeFindings } from "../../diagnose/keep-findings.ts";
 import { nodeEngine } from "../../runtime/node.ts";
+import { metricTitle, showMetric } from "../../train/metric-text.ts";
 import { findingsText } from "../findings-text.ts";
 import type { DiagnoseFlags } from "../flags.ts";
 import { formatTable } from "../table.ts";
@@ -21,8 +21,7 @@ export async function diagnose(folder: string, flags: DiagnoseFlags): Promise<vo
       if (!silent) process.stderr.write(`\rablation ${done} of ${total}${done === total ? "\n" : ""}`);
     },
   });
-  const kept = { schemaVersion: 1, findings };
-  await writeFileAtomic(join(folder, "findings.json"), `${JSON.stringify(kept, undefined, 2)}\n`);
+  await writeFindings(folder, findings);
   if (flags.json === true) {
     const document = { schemaVersion: 1, run: folder, step, findings, ablation: ablation ?? null, records };
     process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
@@ -36,7 +35,8 @@ export async function diagnose(folder: string, flags: DiagnoseFlags): Promise<vo
 }
 
 function ablationTable(ablation: Ablation): string {
-  const cells = ({ loss, accuracy }: Ablation["float"]) => [loss.toFixed(4), `${(100 * accuracy).toFixed(2)} %`];
+  const { metric } = ablation;
+  const cells = ({ loss, accuracy }: Ablation["float"]) => [loss.toFixed(4), showMetric(metric, accuracy)];
   const rows = [
     ["no quantizer", ...cells(ablation.float)],
     ["weights only", ...cells(ablation.weightsOnly)],
@@ -47,5 +47,5 @@ function ablationTable(ablation: Ablation): string {
       [`all but ${layer}`, ...cells(without)],
     ]),
   ];
-  return formatTable(["quantizers at work", "test loss", "test accuracy"], rows, process.stdout.columns);
+  return formatTable(["quantizers at work", "test loss", `test ${metricTitle(metric)}`], rows, process.stdout.columns);
 }

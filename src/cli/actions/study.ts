@@ -2,7 +2,8 @@
 import { ConfigError, exitCodes, SubbyteError } from "../../errors.ts";
 import type { AccuracyMap, MapCell } from "../../study/accuracy-map.ts";
 import { bitsName } from "../../study/answer.ts";
-import { gridPlaces, makePlan, trialId } from "../../study/plan.ts";
+import { gridPlaces, trialId } from "../../study/places.ts";
+import { makePlan } from "../../study/plan.ts";
 import { type FinishedStudy, runStudy } from "../../study/run-study.ts";
 import { resolveStudyConfig, studyToYaml } from "../../study/study-config.ts";
 import { type ConfigOverride, parseScalar, parseSetOption } from "../../train/config.ts";
@@ -32,6 +33,7 @@ export interface StudyFlags {
   readonly maxBytes?: string;
   readonly maxBitOperations?: string;
   readonly parallel?: number;
+  readonly device?: string;
   readonly threads?: string;
   readonly out: string;
   readonly resume?: string | true;
@@ -53,6 +55,7 @@ const valueFlags = [
   ["earlyStopping", "--early-stopping", "earlyStopping.rule"],
   ["maxBytes", "--max-bytes", "budget.bytes"],
   ["maxBitOperations", "--max-bit-operations", "budget.bitOperations"],
+  ["device", "--device", "device"],
   ["threads", "--threads", "threads"],
 ] as const;
 

@@ -1,11 +1,15 @@
 /** What `subbyte train` does. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type RunWatch, watchTraining } from "../../diagnose/watch-run.ts";
+import type { SkippedSample } from "../../data/dataset.ts";
+import { watchAndKeep } from "../../diagnose/keep-findings.ts";
+import type { RunWatch } from "../../diagnose/watch-run.ts";
 import { ConfigError } from "../../errors.ts";
 import { configToYaml, resolveTrainingConfig } from "../../train/config.ts";
 import { readConfigFile } from "../../train/config-file.ts";
 import type { TrainingConfig } from "../../train/config-schema.ts";
+import { peakMemory } from "../../train/memory.ts";
+import { metricTitle, showMetric } from "../../train/metric-text.ts";
 import { type RunListeners, type RunResult, resumeRun, startRun } from "../../train/run.ts";
 import { runPaths } from "../../train/run-directory.ts";
 import { loadData } from "../../train/setup.ts";
@@ -13,6 +17,7 @@ import { findingsText } from "../findings-text.ts";
 import type { TrainFlags } from "../flags.ts";
 import { interruptible } from "../interrupt.ts";
 import { Progress } from "../progress.ts";
+import { formatBytes } from "../progress-format.ts";
 import { showRun } from "../show-run.ts";
 import { formatTable } from "../table.ts";
 import { trainOverrides } from "../train-overrides.ts";
@@ -89,10 +94,7 @@ async function watch(
           ? {}
           : {
               watch: (run) => {
-                watched = watchTraining(run, {
-                  file: run.paths.diagnosis,
-                  ...(config.from === undefined ? {} : { from: config.from }),
-                });
+                watched = watchAndKeep(run, config.from === undefined ? {} : { from: config.from });
                 return watched.watcher;
               },
             }),
@@ -103,25 +105,35 @@ async function watch(
   }
 }
 
-function report({ summary }: RunResult, flags: TrainFlags): void {
+function report({ summary, skipped }: RunResult, flags: TrainFlags): void {
+  if (skipped.length > 0 && flags.quiet !== true) process.stderr.write(`${skippedText(skipped)}\n`);
   if (flags.json === true) {
     process.stdout.write(`${JSON.stringify(summary, undefined, 2)}\n`);
     return;
   }
+  const { metric } = summary;
   const rows = [
     ["quantization", summary.quantization],
     [
       "levels of weights / activations",
       `${summary.levels.weights ?? "float"} / ${summary.levels.activations ?? "float"}`,
     ],
-    ["test accuracy", `${(100 * summary.accuracy).toFixed(2)} %`],
-    ["best test accuracy", `${(100 * summary.bestAccuracy).toFixed(2)} %`],
+    [`test ${metricTitle(metric)}`, showMetric(metric, summary.accuracy)],
+    [`best test ${metricTitle(metric)}`, showMetric(metric, summary.bestAccuracy)],
     ["test loss", summary.loss.toFixed(4)],
     ["steps", String(summary.steps)],
     ["images/s", summary.imagesPerSecond.toFixed(0)],
+    ["peak memory", formatBytes(peakMemory())],
     ["run", summary.folder],
   ];
   process.stdout.write(`${formatTable(["", summary.model], rows, process.stdout.columns)}\n`);
+}
+
+/** How many samples could not be read, and why the first of them could not. */
+function skippedText(skipped: readonly SkippedSample[]): string {
+  const shown = skipped.slice(0, 3).map(({ name, reason }) => `\n  ${name}: ${reason}`);
+  const rest = skipped.length > shown.length ? `\n  and ${skipped.length - shown.length} more` : "";
+  return `${skipped.length} ${skipped.length === 1 ? "sample was" : "samples were"} skipped:${shown.join("")}${rest}`;
 }
 
 /** The run that was changed last among those without a summary. @throws ConfigError when there is none. */

@@ -1,6 +1,7 @@
 /** `subbyte eval`: its flags and its help. What it does is in actions/eval.ts. */
 
 import { Option } from "@commander-js/extra-typings";
+import { deviceChoices } from "../../runtime/engine.ts";
 import { type ParentCommand, wholeNumber } from "./common.ts";
 
 const examples = `
@@ -22,7 +23,13 @@ export function addEvalCommand(program: ParentCommand): void {
     )
     .option("--data <name|folder>", "other data than the run's own")
     .option("--batch <n>", "images in a batch", wholeNumber(1))
+    .option("--integer", "in the arithmetic of the converted integers, not in that of the training")
     .option("--limit <n>", "only the first so many test images", wholeNumber(1))
+    .addOption(
+      new Option("--device <name>", "where to compute: cpu, webgpu, cuda, or auto for the fastest there is")
+        .choices(deviceChoices)
+        .default("cpu" as const),
+    )
     .option("--threads <n>", "threads of ONNX Runtime, 0 for one for each core", wholeNumber(0), 0)
     .option("--json", "print the result as one JSON document, and no progress")
     .option("-q, --quiet", "print no progress")

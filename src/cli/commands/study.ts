@@ -45,6 +45,7 @@ export function addStudyCommand(program: ParentCommand): void {
     .option("--max-bytes <n>", "budget: size of the integer model")
     .option("--max-bit-operations <n>", "budget: bit operations for one image")
     .option("--parallel <n>", "trials side by side (default: one for each core)", wholeNumber(1))
+    .option("--device <name>", "where trials compute: cpu, webgpu, cuda, or auto (default: cpu)")
     .option("--threads <n>", "threads of each trial (default: the cores shared among the trials)")
     .option("-o, --out <dir>", "the study's folder", "studies/study")
     .option("--resume [dir]", "go on with the study in this folder (default: that of --out)")

@@ -10,6 +10,7 @@ Examples:
   subbyte train --model resnet20 --epochs 10 --name float
   subbyte train --preset lsq --weight-bits 4 --activation-bits 4 --from runs/float --lr 0.01
   subbyte train --config qat.yaml --set train.schedule.warmupEpochs=1 --seed 3
+  subbyte train --model mine.onnx --data ./pictures --task distillation --preset lsq     no labels needed
   subbyte train --preset thread --dry-run          print the resolved configuration, run nothing
   subbyte train --resume                           go on with the latest run that was stopped
   subbyte train --resume runs/float                go on with this one`;
@@ -27,6 +28,14 @@ export function addTrainCommand(program: ParentCommand): void {
       "--data <name|folder>",
       "fashion-mnist-part (comes with subbyte), fashion-mnist, or a folder such as ./mine",
     )
+    .addOption(
+      new Option("--task <what>", "what is learned from the data (default: what its labels look like)").choices([
+        "classification",
+        "regression",
+        "distillation",
+      ] as const),
+    )
+    .option("--teacher <file|run>", "network to learn from besides the labels, or instead: mine.onnx, or a float run")
     .option("--epochs <n>", "epochs to train")
     .option("--batch <n>", "images in a batch")
     .option("--lr <x>", "learning rate")
@@ -36,6 +45,7 @@ export function addTrainCommand(program: ParentCommand): void {
     .addOption(new Option("--placement <how>", "where quantizers are put").choices(["fused", "everyModule"] as const))
     .option("--from <checkpoint>", "start from the weights of a checkpoint or of a run's directory")
     .option("--seed <n>", "seed of everything random (default: 0)")
+    .option("--device <name>", "where to compute: cpu, webgpu, cuda, or auto for the fastest there is (default: cpu)")
     .option("--threads <n>", "threads of ONNX Runtime, 0 for one for each core (default: 0)")
     .option("-o, --out <dir>", "folder that runs are kept in", "runs")
     .option("--name <name>", "name of the run's directory (default: made of model, bits and time)")

@@ -1,0 +1,150 @@
+/** What `subbyte mix` does. */
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileAtomic } from "../../data/atomic-file.ts";
+import { ConfigError, exitCodes } from "../../errors.ts";
+import { type Mix, type MixOptions, mixBits, uniformName } from "../../study/mixed.ts";
+import { mixStudy, trainedMix } from "../../study/mixed-trial.ts";
+import { runStudy } from "../../study/run-study.ts";
+import { type ConfigOverride, configToYaml, parseScalar, parseSetOption } from "../../train/config.ts";
+import { bitRange } from "../../train/config-schema.ts";
+import { loadRun } from "../../train/load-run.ts";
+import { interruptible } from "../interrupt.ts";
+import { StudyProgress } from "../study-progress.ts";
+import { layerTable, outcomeTable, trainedTable } from "./mix-text.ts";
+
+/** The flags of `subbyte mix`. */
+export interface MixFlags {
+  readonly budget?: string;
+  readonly maxBytes?: string;
+  readonly maxBitOperations?: string;
+  readonly maxAverageBits?: string;
+  readonly weightBits?: string;
+  readonly activationBits?: string;
+  readonly preset?: string;
+  readonly keep?: readonly string[];
+  readonly freeEnds?: true;
+  readonly samples: number;
+  readonly epochs?: string;
+  readonly lr?: string;
+  readonly set?: readonly string[];
+  readonly out?: string;
+  readonly train?: string | true;
+  readonly seeds: number;
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+/** Chooses the bits of a run's layers, writes the configuration, and trains it where that is asked for. */
+export async function mix(folder: string, flags: MixFlags): Promise<void> {
+  const options = mixOptions(flags);
+  const run = await loadRun(folder);
+  const silent = flags.json === true || flags.quiet === true || !process.stderr.isTTY;
+  const onProgress = (done: number, total: number) => {
+    if (!silent) process.stderr.write(`\rmeasuring ${done} of ${total}${done === total ? "\n" : ""}`);
+  };
+  const found = await interruptible((signal) => mixBits(run, { ...options, signal, onProgress }));
+  const file = flags.out ?? ((await stat(folder)).isDirectory() ? join(folder, "mix.yaml") : "mix.yaml");
+  await writeFileAtomic(file, configToYaml(found.config));
+  const { columns } = process.stdout;
+  if (flags.json !== true) {
+    process.stdout.write(`${layerTable(found, columns)}\n${outcomeTable(found, columns)}\n`);
+    process.stdout.write(`configuration: ${file} (subbyte train --config ${file})\n`);
+  }
+  const trained = flags.train === undefined ? null : await trainBoth(found, flags);
+  if (flags.json === true) {
+    const { config: _config, uniformConfig: _uniform, ...numbers } = found;
+    const document = { schemaVersion: 1, run: folder, configuration: file, ...numbers, trained };
+    process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
+  } else if (trained !== null) {
+    const rival = found.rival === null ? "" : uniformName(found.rival);
+    process.stdout.write(`${trainedTable(found, trained, rival, columns)}\n`);
+  }
+}
+
+async function trainBoth(found: Mix, flags: MixFlags) {
+  const progress = new StudyProgress({ silent: flags.json === true || flags.quiet === true });
+  const folder = typeof flags.train === "string" ? flags.train : join("studies", "mix");
+  try {
+    const { result } = await interruptible((signal) =>
+      runStudy(
+        { folder, config: mixStudy(found, flags.seeds) },
+        {
+          signal,
+          onStart: (start) => progress.start(start),
+          onChange: (trial, event) => progress.change(trial, event),
+        },
+      ),
+    );
+    if (result.counts.failed + result.counts.impossible > 0) process.exitCode = exitCodes.failure;
+    return { study: folder, ...trainedMix(result.maps) };
+  } finally {
+    progress.close();
+  }
+}
+
+/** What the flags ask for. @throws ConfigError naming the flag that cannot be meant. */
+export function mixOptions(flags: MixFlags): MixOptions {
+  const weightBits = bitsList("--weight-bits", flags.weightBits);
+  const activationBits = bitsList("--activation-bits", flags.activationBits);
+  const overrides: ConfigOverride[] = (flags.set ?? []).map(parseSetOption);
+  for (const [flag, path, text] of [
+    ["--epochs", "train.epochs", flags.epochs],
+    ["--lr", "train.optimizer.learningRate", flags.lr],
+  ] as const) {
+    if (text !== undefined) overrides.push({ path, value: parseScalar(text), origin: `${flag} ${text}` });
+  }
+  return {
+    budget: budgetOf(flags),
+    candidates: {
+      ...(weightBits === undefined ? {} : { weightBits }),
+      ...(activationBits === undefined ? {} : { activationBits }),
+    },
+    ...(flags.preset === undefined ? {} : { preset: flags.preset }),
+    keep: flags.keep ?? [],
+    freeEnds: flags.freeEnds === true,
+    samples: flags.samples,
+    overrides,
+  };
+}
+
+function budgetOf({ budget, maxBytes, maxBitOperations, maxAverageBits }: MixFlags): MixOptions["budget"] {
+  const limits = {
+    ...limit("bytes", "--max-bytes", maxBytes),
+    ...limit("bitOperations", "--max-bit-operations", maxBitOperations),
+    ...limit("averageWeightBits", "--max-average-bits", maxAverageBits),
+  };
+  const count = Object.keys(limits).length;
+  if (budget === undefined && count > 0) return limits;
+  if (budget === undefined || count > 0) {
+    throw new ConfigError(budget === undefined ? "there is no budget" : "there are two budgets", {
+      where: budget === undefined ? "subbyte mix" : `--budget ${budget}`,
+      remedy: "Give --budget W3A3, or limits: --max-bytes, --max-bit-operations, --max-average-bits.",
+    });
+  }
+  const bits = /^W(\d+)A(\d+)$/i.exec(budget);
+  const [weightBits, activationBits] = [Number(bits?.[1]), Number(bits?.[2])];
+  if (isBits(weightBits) && isBits(activationBits)) return { weightBits, activationBits };
+  throw new ConfigError("expected the bits of weights and of activations, such as W3A3", {
+    where: `--budget ${budget}`,
+  });
+}
+
+function isBits(value: number): boolean {
+  return Number.isInteger(value) && value >= bitRange.minimum && value <= bitRange.maximum;
+}
+
+function limit(key: string, flag: string, text: string | undefined): Record<string, number> {
+  if (text === undefined) return {};
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value > 0) return { [key]: value };
+  throw new ConfigError("expected a number above 0", { where: `${flag} ${text}` });
+}
+
+function bitsList(flag: string, text: string | undefined): number[] | undefined {
+  const list = text?.split(",").map((item) => Number(item.trim() === "" ? Number.NaN : item));
+  if (list === undefined || list.every(isBits)) return list;
+  throw new ConfigError(`expected whole numbers from ${bitRange.minimum} to ${bitRange.maximum}, such as 2,4,8`, {
+    where: `${flag} ${text}`,
+  });
+}

@@ -1,0 +1,37 @@
+/** The images that a command measures a run's network on: the run's own test images, or others that are given. */
+import { type Dataset, firstSamples } from "../data/dataset.ts";
+import { openConfiguredData, parseDataArgument } from "../train/data-folder.ts";
+import type { LoadedRun } from "../train/load-run.ts";
+
+/** What the flags `--data` and `--limit` ask for. */
+export async function testData(
+  run: LoadedRun,
+  flags: { readonly data?: string; readonly limit?: number },
+): Promise<Dataset> {
+  const all = flags.data === undefined ? run.data.test : await otherData(flags.data, run);
+  return flags.limit === undefined ? all : firstSamples(all, Math.min(flags.limit, all.count));
+}
+
+/** Other data as the network of the run has to see it: of the same size, classes and normalization. */
+async function otherData(argument: string, run: LoadedRun): Promise<Dataset> {
+  const { sampleShape, target, normalization } = run.data.test;
+  const [channels, height, width] = sampleShape;
+  const { resize, layout, task, target: column, ignore, memoryBytes } = run.config.data;
+  const opened = await openConfiguredData({
+    ...(resize === undefined ? {} : { resize }),
+    ...(layout === undefined ? {} : { layout }),
+    ...(task === undefined ? {} : { task }),
+    ...(column === undefined ? {} : { target: column }),
+    ...(ignore === undefined ? {} : { ignore }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    crop: 0,
+    flip: false,
+    ...(height === undefined || width === undefined ? {} : { size: [height, width] }),
+    ...(channels === 1 || channels === 3 ? { channels } : {}),
+    ...(target.kind === "classes" ? { classes: [...target.classes] } : {}),
+    normalization: { mean: [...normalization.mean], std: [...normalization.std] },
+    validationSplit: 0,
+    ...parseDataArgument(argument),
+  });
+  return opened.test;
+}

@@ -1,0 +1,208 @@
+/** `subbyte convert`, `compare` and `eval --integer` on a run that a second of training made. */
+import { execFileSync } from "node:child_process";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { withParameterValues } from "../../src/graph/network.ts";
+import { float32Tensor, type Tensor, toNumbers } from "../../src/graph/tensor.ts";
+import { exportOnnx } from "../../src/importer/export.ts";
+import { loadRun } from "../../src/train/load-run.ts";
+import { capture } from "../support/capture.ts";
+
+let folder = "";
+const runOf = (name: string): string => join(folder, name);
+
+async function train(name: string, ...flags: string[]): Promise<void> {
+  const model = ["--model", "resnet8", "--set", "model.width=4"];
+  const data = ["--set", "data.trainLimit=256", "--set", "data.testLimit=60"];
+  const recipe = ["--epochs", "1", "--batch", "32", "--threads", "1", "--no-diagnose", "--quiet"];
+  const { code, stderr } = await capture(
+    "train",
+    ...model,
+    ...data,
+    ...recipe,
+    "--out",
+    folder,
+    "--name",
+    name,
+    ...flags,
+  );
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+}
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), "subbyte-cli-convert-"));
+  await train("float");
+  await train("lsq", "--preset", "lsq", "--weight-bits", "4", "--activation-bits", "3");
+}, 60_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe("convert", () => {
+  it.each([
+    ["int", ["model.int.onnx"]],
+    ["qdq", ["model.qdq.onnx"]],
+    ["qcdq", ["model.qcdq.onnx"]],
+    ["qonnx", ["model.qonnx.onnx"]],
+    ["c", ["network.c", "network.h"]],
+    ["state_dict", ["load_state_dict.py", "quantization.json", "state_dict.safetensors"]],
+  ])("writes %s", async (format, files) => {
+    const out = join(folder, `as-${format}`);
+    const { code, stdout, stderr } = await capture("convert", runOf("lsq"), "--format", format, "--out", out);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(readdirSync(out).sort()).toEqual(files);
+    for (const file of files) expect(stdout).toContain(file);
+    expect(stdout).toMatch(/stored: [\d.]+ kB packed to its bits, [\d.]+ % of float32/);
+  });
+
+  it("says what the C program takes: flash, RAM, and that it compiles", async () => {
+    const out = join(folder, "c");
+    const { stdout } = await capture("convert", runOf("lsq"), "--format", "c", "--out", out);
+    const [, flash, ram] = /C: ([\d.]+ k?B) of constants, ([\d.]+ k?B) of RAM/.exec(stdout) ?? [];
+    expect(flash).toBeDefined();
+    expect(ram).toBeDefined();
+    const flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Os", "-c", "network.c"];
+    execFileSync("gcc", flags, { cwd: out, stdio: "pipe" });
+    expect(existsSync(join(out, "network.o"))).toBe(true);
+  });
+
+  it("proves the files with --verify, and writes verify.json", async () => {
+    const out = join(folder, "verified");
+    const args = ["--format", "int", "--format", "qcdq", "--verify", "--limit", "20", "--interpret", "1", "--json"];
+    const { code, stdout, stderr } = await capture("convert", runOf("lsq"), ...args, "--out", out);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const { verification } = JSON.parse(stdout);
+    const written = JSON.parse(readFileSync(join(out, "verify.json"), "utf8"));
+    expect(written).toEqual({ schemaVersion: 1, ...verification });
+    expect(written).toMatchObject({
+      programs: [
+        { program: "onnx int", samples: 20, mismatches: 0 },
+        { program: "onnx qcdq", samples: 20 },
+        { program: "interpreter", samples: 1, mismatches: 0 },
+      ],
+    });
+  });
+
+  it("verifies on other data", async () => {
+    const data = ["--data", "fashion-mnist-part", "--limit", "70", "--interpret", "0", "--json"];
+    const { stdout } = await capture("convert", runOf("lsq"), "--verify", ...data, "--out", join(folder, "other"));
+    expect(JSON.parse(stdout)).toMatchObject({ verification: { agrees: true, programs: [{ samples: 70 }] } });
+  });
+
+  it("refuses a run that trained in float, and one that is not finished", async () => {
+    const float = await capture("convert", runOf("float"));
+    expect(float.code).toBe(3);
+    expect(float.stderr).toContain("the run trained in float");
+    const stopped = join(folder, "stopped");
+    cpSync(runOf("lsq"), stopped, { recursive: true });
+    rmSync(join(stopped, "summary.json"));
+    const unfinished = await capture("convert", stopped);
+    expect(unfinished.code).toBe(3);
+    expect(unfinished.stderr).toContain("the run is not finished: it has done 8 steps");
+    expect(unfinished.stderr).toContain("train --resume");
+    const checkpoint = join(folder, "last.safetensors");
+    copyFileSync(join(stopped, "checkpoints", "last.safetensors"), checkpoint);
+    expect((await capture("convert", checkpoint, "--out", join(folder, "as-it-is"))).code).toBe(0);
+  });
+
+  it("refuses a format that there is not, and a run that there is not", async () => {
+    const format = await capture("convert", runOf("lsq"), "--format", "tflite");
+    expect(format.code).toBe(2);
+    expect(format.stderr).toContain("int, qdq, qcdq, qonnx, c, state_dict");
+    const run = await capture("convert", runOf("none"));
+    expect(run.code).toBe(1);
+    expect(run.stderr).toContain("there is no such run or checkpoint");
+  });
+});
+
+describe("eval --integer", () => {
+  it("measures the accuracy of the integers", async () => {
+    const { code, stdout, stderr } = await capture("eval", runOf("lsq"), "--integer", "--json");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    const integer = JSON.parse(stdout);
+    expect(integer).toMatchObject({ arithmetic: "integers", count: 60 });
+    const simulated = JSON.parse((await capture("eval", runOf("lsq"), "--json")).stdout);
+    expect(simulated).toMatchObject({ arithmetic: "simulation" });
+    expect(Math.abs(integer.loss - simulated.loss)).toBeLessThan(0.05);
+  });
+
+  it("refuses a run that trained in float", async () => {
+    const { code, stderr } = await capture("eval", runOf("float"), "--integer");
+    expect(code).toBe(3);
+    expect(stderr).toContain("no quantizers");
+  });
+});
+
+describe("compare", () => {
+  const compared = async (...args: string[]): Promise<ReturnType<typeof JSON.parse>> => {
+    const { code, stdout, stderr } = await capture("compare", ...args, "--json");
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    return JSON.parse(stdout);
+  };
+
+  it("says of two runs how far their layers are apart", async () => {
+    const result = await compared(runOf("float"), runOf("lsq"));
+    expect(result).toMatchObject({ samples: 60, output: { layer: "logits" } });
+    expect(result.layers.length).toBeGreaterThan(10);
+    expect(result.layers.map(({ layer }: { layer: string }) => layer)).toContain(result.firstDeparture);
+    const { stdout } = await capture("compare", runOf("float"), runOf("lsq"));
+    expect(stdout).toMatch(/accuracy of A \/ B/);
+    expect(stdout).toMatch(/layers that differ most/);
+  });
+
+  it("finds a run equal to itself", async () => {
+    const result = await compared(runOf("lsq"), runOf("lsq"));
+    expect(result).toMatchObject({ agreement: 1, output: { largest: 0, sqnr: null }, firstDeparture: null });
+  });
+
+  it("compares a run with the integers that were made of it", async () => {
+    const out = join(folder, "for-comparison");
+    await capture("convert", runOf("lsq"), "--out", out, "--batch", "8");
+    const result = await compared(runOf("lsq"), join(out, "model.int.onnx"));
+    expect(result.agreement).toBeGreaterThan(0.9);
+    expect(result.output.sqnr).toBeGreaterThan(15);
+    const files = await compared(
+      join(out, "model.int.onnx"),
+      join(out, "model.int.onnx"),
+      "--data",
+      "fashion-mnist-part",
+      "--limit",
+      "30",
+    );
+    expect(files).toMatchObject({ samples: 30, agreement: 1, output: { largest: 0 } });
+    expect(files.layers.length).toBeGreaterThan(5);
+  });
+
+  it("compares two ONNX files of float networks, layer by layer", async () => {
+    const { network } = await loadRun(runOf("float"));
+    const negated = network.parameters.map(({ name, value }): [string, Tensor] => [
+      name,
+      name === "layer2.0.conv2.weight"
+        ? float32Tensor(
+            value.shape,
+            toNumbers(value).map((x) => -x),
+          )
+        : value,
+    ]);
+    const files = [network, withParameterValues(network, new Map(negated))].map((each, index) => {
+      const file = join(folder, `${index}.onnx`);
+      writeFileSync(file, exportOnnx(each));
+      return file;
+    });
+    const result = await compared(...files, "--data", "fashion-mnist-part", "--limit", "40");
+    expect(result.firstDeparture).toContain("layer2.0.conv2");
+    const without = await capture("compare", ...files);
+    expect(without.code).toBe(2);
+    expect(without.stderr).toContain("--data fashion-mnist-part");
+  });
+});
