@@ -14,9 +14,12 @@ import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { StateBuffers } from "../runtime/state.ts";
 import { type EvaluationResult, Evaluator } from "../train/evaluate.ts";
+import { metricOf } from "../train/metric-text.ts";
+import type { MetricName } from "../train/metrics.ts";
+import type { Judge } from "../train/teacher-outputs.ts";
 import { layerOfSite } from "./layer-names.ts";
 
-/** Loss and accuracy with some quantizers at work. */
+/** Loss and metric with some quantizers at work. */
 export type AblationResult = Pick<EvaluationResult, "accuracy" | "loss">;
 
 export interface LayerAblation {
@@ -28,6 +31,8 @@ export interface LayerAblation {
 }
 
 export interface Ablation {
+  /** What `accuracy` measures. */
+  readonly metric: MetricName;
   readonly float: AblationResult;
   readonly quantized: AblationResult;
   readonly weightsOnly: AblationResult;
@@ -38,6 +43,8 @@ export interface Ablation {
 export interface AblationOptions {
   readonly batchSize?: number;
   readonly target?: Target;
+  /** Who says what is right where the data has no labels. */
+  readonly judge?: Judge;
   /** After each evaluation. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -69,7 +76,8 @@ export function withSwitches(network: QuantizedNetwork): Network {
   return { name: network.name, graph: builder.finish(), parameters: [...network.parameters, ...switches] };
 }
 
-function switchName(site: string): string {
+/** The name of the switch of a quantizer among the parameters of {@link withSwitches}. */
+export function switchName(site: string): string {
   return `switch.${site}`;
 }
 
@@ -84,10 +92,11 @@ export async function ablate(
   const { sites } = network;
   const switched = withSwitches(network);
   const state = new StateBuffers(switched.parameters.map(({ name, value }) => [name, value] as const));
-  const { batchSize, target } = options;
+  const { batchSize, target, judge } = options;
   const evaluator = await Evaluator.create(switched, dataset, engine, {
     ...(batchSize === undefined ? {} : { batchSize }),
     ...(target === undefined ? {} : { target }),
+    ...(judge === undefined ? {} : { judge }),
   });
   const layers = [...new Set(sites.map(layerOfSite))];
   const total = 4 + 2 * layers.length;
@@ -100,6 +109,7 @@ export async function ablate(
   };
   try {
     const summary = {
+      metric: metricOf(dataset.target, judge?.outputs),
       float: await measure(() => false),
       quantized: await measure(() => true),
       weightsOnly: await measure(({ kind }) => kind === "weight"),

@@ -57,7 +57,7 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
   const { from } = run.config;
   const floatRun = options.floatRun ?? from;
   const facts = factsOf(run.network, {
-    recipe: recipeOf(run.config, run.data.train),
+    recipe: recipeOf(run.config, run.data.train, run.teacher),
     ...(from === undefined ? {} : { from }),
     ...(floatRun === undefined ? {} : { floatRun }),
   });
@@ -81,7 +81,7 @@ export async function readRecords(file: string): Promise<ProbeRecord[]> {
 }
 
 /** The lines of a run's metrics that end an epoch. */
-async function readEpochs(file: string): Promise<EpochFacts[]> {
+export async function readEpochs(file: string): Promise<EpochFacts[]> {
   const lines = await readMetrics(file);
   return lines.flatMap(({ epoch, trainLoss, testLoss, testAccuracy }) =>
     testLoss === undefined
@@ -97,10 +97,11 @@ async function readEpochs(file: string): Promise<EpochFacts[]> {
   );
 }
 
-function ablateRun({ network, data }: LoadedRun, options: DiagnoseRunOptions): Promise<Ablation | undefined> {
+function ablateRun({ network, data, teacher }: LoadedRun, options: DiagnoseRunOptions): Promise<Ablation | undefined> {
   const samples = firstSamples(data.test, Math.min(data.test.count, options.ablationSamples ?? 1000));
   const { target, onProgress } = options;
   return ablate(network, samples, options.engine, {
+    ...(teacher === undefined ? {} : { judge: teacher }),
     ...(target === undefined ? {} : { target }),
     ...(onProgress === undefined ? {} : { onProgress }),
   });
@@ -108,11 +109,11 @@ function ablateRun({ network, data }: LoadedRun, options: DiagnoseRunOptions): P
 
 /** Measures the checkpoint on the first training batch. What only steps can tell is taken from the record before. */
 async function probeCheckpoint(
-  { network, data, config, step }: LoadedRun,
+  { network, data, config, step, teacher }: LoadedRun,
   { engine, target }: DiagnoseRunOptions,
   before: ProbeRecord | undefined,
 ): Promise<ProbeRecord> {
-  const recipe = recipeOf(config, data.train);
+  const recipe = recipeOf(config, data.train, teacher);
   const stepsPerEpoch = Math.floor(data.train.count / recipe.batchSize);
   const epoch = step / stepsPerEpoch;
   const mode = modeOfEpoch(recipe, network, Math.max(0, Math.ceil(epoch) - 1));

@@ -56,7 +56,8 @@ export interface NormPlan {
 export interface ProbeStep {
   readonly graph: Graph;
   readonly dataInput: Value;
-  readonly targetInput: Value;
+  /** Undefined where the loss takes nothing but the data. */
+  readonly targetInput: Value | undefined;
   /** Names of the state that the probe reads. */
   readonly state: readonly string[];
   readonly sites: readonly SitePlan[];
@@ -106,11 +107,11 @@ class ProbeBuilder {
     }
     const hasTwin = this.#sites.length > 0;
     const forward = addForward(builder, network, this.#inputs, this.#config.mode);
-    const { loss, prediction, targetInput } = this.#loss(forward, undefined);
+    const { loss, prediction, targetInput } = this.#loss(forward, images, undefined);
     const twin = hasTwin
       ? addForward(builder, network, this.#inputs, { observe: false, fakeQuantize: false, batchNorm: "batch" })
       : undefined;
-    const twinLoss = twin === undefined ? undefined : this.#loss(twin, targetInput);
+    const twinLoss = twin === undefined ? undefined : this.#loss(twin, images, targetInput);
     const nodes = [...builder.nodes];
     const gradients = differentiate(builder, operators, nodes, loss, this.#wanted(forward));
     const twinGradients =
@@ -140,12 +141,14 @@ class ProbeBuilder {
     };
   }
 
-  #loss(forward: ForwardResult, targets: Value | undefined) {
+  #loss(forward: ForwardResult, data: Value, targets: Value | undefined) {
     const [prediction] = forward.outputs.values();
     if (prediction === undefined) {
       throw new GraphError("a probe needs an output", { where: `network "${this.#network.name}"` });
     }
-    return { prediction, ...addLoss(this.#builder, prediction, this.#config.loss, targets) };
+    const { batchSize, loss } = this.#config;
+    const given = { data, batchSize, ...(targets === undefined ? {} : { targets }) };
+    return { prediction, ...addLoss(this.#builder, prediction, loss, given) };
   }
 
   /** Where gradients are looked at: weights, trained quantizer parameters, inputs and outputs of quantizers. */

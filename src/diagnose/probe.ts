@@ -66,10 +66,8 @@ export class Probe {
   async measure(state: StateReader, batch: { readonly data: Tensor; readonly targets: Tensor }): Promise<ProbeResult> {
     const { dataInput, targetInput } = this.#step;
     const targets = firstRows(batch.targets, this.batchSize);
-    const feeds: Record<string, Tensor> = {
-      [dataInput.name]: firstRows(batch.data, this.batchSize),
-      [targetInput.name]: targets,
-    };
+    const feeds: Record<string, Tensor> = { [dataInput.name]: firstRows(batch.data, this.batchSize) };
+    if (targetInput !== undefined) feeds[targetInput.name] = targets;
     for (const name of this.#step.state) feeds[name] = state.get(name);
     await this.#session.run(feeds, this.#outputs);
     const weights = this.#weights(state);

@@ -80,9 +80,16 @@ class Watch implements TrainingWatcher {
 
   async beforeStep(upcoming: UpcomingStep): Promise<void> {
     this.#network = upcoming.network;
+    // A run that is resumed at an epoch's start knows nothing of the steps before: so that it measures the same as one
+    // that was never interrupted, neither takes anything over from the epoch before.
+    if (upcoming.stepInEpoch === 0 && upcoming.stepsPerEpoch >= this.#every) {
+      this.#losses = [];
+      this.#weights?.watch.reset();
+    }
     const weights = this.#weightsOf(upcoming.network);
     const toNext = (this.#every - (upcoming.step % this.#every)) % this.#every;
     if (toNext > windowSteps) return;
+    await upcoming.state.toHost();
     weights.see(upcoming.state);
     if (toNext > 0) return;
     const record = await this.#measure(upcoming, weights);

@@ -14,12 +14,13 @@ export interface Curve {
   readonly stopped?: boolean;
 }
 
-/** Test accuracy over epochs. Curves of one colour are of one group; `groups` are what the legend names. */
+/** Test accuracy, or what `title` names instead, in percent over epochs. Curves of one colour are of one group; `groups` are what the legend names. */
 export function learningCurves(
   curves: readonly Curve[],
   groups: readonly { readonly label: string; readonly color: string }[],
   reference: Reference,
   width: number,
+  title = "accuracy",
 ): string {
   const points = curves.flatMap((curve) => curve.points);
   const lastEpoch = Math.max(1, ...points.map((point) => point.x));
@@ -31,7 +32,7 @@ export function learningCurves(
       marginLeft: 46,
       marginRight: 16,
       marginBottom: 36,
-      ariaLabel: "Test accuracy over epochs",
+      ariaLabel: `Test ${title} over epochs`,
       x: {
         label: "epoch",
         labelAnchor: "center",
@@ -40,7 +41,7 @@ export function learningCurves(
         tickFormat: (epoch: number) => (Number.isInteger(epoch) ? String(epoch) : ""),
       },
       y: {
-        label: "test accuracy, %",
+        label: `test ${title}, %`,
         labelArrow: "none",
         grid: true,
         ticks: 5,
@@ -71,12 +72,13 @@ export function learningCurves(
   );
 }
 
-/** Loss, or any other quantity, over steps; several curves share the axes. */
+/** Loss, or any other quantity, over steps or epochs; several curves share the axes. */
 export function trajectoryChart(
   curves: readonly Curve[],
   label: string,
   width: number,
   type: "linear" | "log" = "linear",
+  along: "step" | "epoch" = "step",
 ): string {
   return draw(
     {
@@ -85,8 +87,8 @@ export function trajectoryChart(
       marginLeft: 54,
       marginRight: 16,
       marginBottom: 36,
-      ariaLabel: `${label} over steps`,
-      x: { label: "step", labelAnchor: "center", labelArrow: "none", ticks: width < 500 ? 4 : 8, nice: false },
+      ariaLabel: `${label} over ${along}s`,
+      x: { label: along, labelAnchor: "center", labelArrow: "none", ticks: width < 500 ? 4 : 8, nice: false },
       y: { type, label, labelArrow: "none", grid: true, ticks: 5 },
       marks: curves.map((curve) =>
         Plot.line(curve.points, { x: "x", y: "y", stroke: curve.color, strokeWidth: 1.6, title: () => curve.label }),

@@ -1,20 +1,26 @@
 /** The report of one run: its curves, its layers, its weights with the levels that they are rounded to. */
 import { basename } from "node:path";
+import { readRecords } from "../diagnose/diagnose-run.ts";
 import { networkCost } from "../study/cost.ts";
+import type { Finding } from "../study/finding.ts";
 import type { EpochPoint } from "../study/record.ts";
 import { readEpochs, readTrialState, trialPaths } from "../study/trial-files.ts";
 import { configToYaml } from "../train/config.ts";
 import { modelTitle } from "../train/config-schema.ts";
 import { type LoadedRun, loadRun } from "../train/load-run.ts";
+import { isShare, metricOf, metricTitle } from "../train/metric-text.ts";
+import type { MetricName } from "../train/metrics.ts";
 import { type MetricsRecord, readMetrics } from "../train/metrics-log.ts";
 import { levelsOf } from "../train/run.ts";
 import { layersChart } from "./chart-cost.ts";
 import { type Curve, codeUsageChart, learningCurves, levelHistogramChart, trajectoryChart } from "./chart-run.ts";
+import { diagnosisFigures } from "./diagnosis-figures.ts";
 import { colors, seriesColor } from "./draw.ts";
 import { findingsHtml } from "./findings.ts";
 import { percentOrDash, siNumber } from "./format.ts";
 import { copyable, type Figure, html, type Section, table } from "./page.ts";
 import type { Report } from "./study-report.ts";
+import { causesOf } from "./study-tables.ts";
 import { type WeightLevels, weightLevels } from "./weight-levels.ts";
 
 /** The report of the run in a directory. */
@@ -28,7 +34,8 @@ export async function runReport(folder: string): Promise<Report> {
   ]);
   const cost = networkCost(run.network);
   const weights = weightLevels(run.network);
-  const curves = [...epochFigures(epochs), ...stepFigures(metrics)];
+  const metric = metricOf(run.data.test.target, run.teacher?.outputs);
+  const curves = [...epochFigures(epochs, metric), ...stepFigures(metrics)];
   const layers: Figure = {
     name: "layers",
     title: "Bit operations of each layer",
@@ -37,20 +44,25 @@ export async function runReport(folder: string): Promise<Report> {
     data: cost,
   };
   const levels = weightFigures(weights);
+  const named = { name: basename(folder), title: basename(folder) };
+  const measured = diagnosisFigures(named, run.network, await readRecords(paths.diagnosis));
   const sections: readonly (Section | undefined)[] = [
     state.findings.length === 0
       ? undefined
       : { id: "findings", title: "What went wrong, and why", body: findingsHtml(state.findings) },
     { id: "curves", title: "Learning curves", body: html`${curves}` },
-    { id: "layers", title: "Layers", body: html`${layersTable(run, weights)}${layers}` },
+    { id: "layers", title: "Layers", body: html`${layersTable(run, weights, state.findings)}${layers}` },
+    measured.length === 0
+      ? undefined
+      : { id: "activations", title: "Activations while training", body: html`${measured}` },
     levels.length === 0 ? undefined : { id: "weights", title: "Weights and their levels", body: html`${levels}` },
     { id: "configuration", title: "The configuration", body: copyable(configToYaml(run.config)) },
   ];
   return {
-    figures: [...curves, layers, ...levels],
+    figures: [...curves, layers, ...measured, ...levels],
     page: {
       title: `Run ${basename(folder)}`,
-      lead: leadOf(run, state.accuracy ?? epochs.at(-1)?.testAccuracy ?? null),
+      lead: leadOf(run, metric, state.accuracy ?? epochs.at(-1)?.testAccuracy ?? null),
       sections: sections.filter((section) => section !== undefined),
       data: { schemaVersion: 1, config: run.config, epochs, cost, weights, findings: state.findings },
       footer: `Made by subbyte from ${folder}.`,
@@ -58,9 +70,10 @@ export async function runReport(folder: string): Promise<Report> {
   };
 }
 
-function leadOf(run: LoadedRun, accuracy: number | null) {
+function leadOf(run: LoadedRun, metric: MetricName, accuracy: number | null) {
   const { quantization, model } = run.config;
   const { weights, activations } = levelsOf(run.config);
+  const shown = isShare(metric) ? `${percentOrDash(accuracy)} %` : (accuracy?.toFixed(4) ?? "–");
   const fact = (name: string, value: string) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
   const asked =
     quantization === null
@@ -68,27 +81,37 @@ function leadOf(run: LoadedRun, accuracy: number | null) {
       : `${quantization.preset} W${quantization.weightBits}A${quantization.activationBits}`;
   return html`<dl class="facts">${fact("model", modelTitle(model))}${fact("asked for", asked)}
 ${fact("levels of weights / activations", `${weights ?? "float"} / ${activations ?? "float"}`)}
-${fact("test accuracy", `${percentOrDash(accuracy)} %`)}${fact("steps", String(run.step))}</dl>`;
+${fact(`test ${metricTitle(metric)}`, shown)}${fact("steps", String(run.step))}</dl>`;
 }
 
-function epochFigures(epochs: readonly EpochPoint[]): Figure[] {
+function epochFigures(epochs: readonly EpochPoint[], metric: MetricName): Figure[] {
   if (epochs.length === 0) return [];
-  const curve = (label: string, color: string, pick: (point: EpochPoint) => number): Curve => ({
+  const title = metricTitle(metric);
+  const curve = (label: string, color: string, pick: (point: EpochPoint) => number | null): Curve => ({
     label,
     color,
-    points: epochs.map((point) => ({ x: point.epoch, y: pick(point) })),
+    points: epochs.flatMap((point) => {
+      const y = pick(point);
+      return y === null ? [] : [{ x: point.epoch, y }];
+    }),
   });
   const curves = [
     curve("test", seriesColor(0), (point) => point.testAccuracy),
     curve("training", seriesColor(1), (point) => point.trainAccuracy),
-  ];
+  ].filter(({ points }) => points.length > 0);
   const reference = { float: null, chance: 0, tolerance: 0 };
   return [
     {
       name: "accuracy",
-      title: "Accuracy at the end of each epoch, %",
-      caption: "On the test images, and on the training images while they were trained on.",
-      draw: (width) => learningCurves(curves, curves, reference, width),
+      title: `${title[0]?.toUpperCase()}${title.slice(1)} at the end of each epoch${isShare(metric) ? ", %" : ""}`,
+      caption:
+        curves.length > 1
+          ? "On the test samples, and on the training samples while they were trained on."
+          : "On the test samples.",
+      draw: (width) =>
+        isShare(metric)
+          ? learningCurves(curves, curves, reference, width, title)
+          : trajectoryChart(curves, `test ${title}`, width, "linear", "epoch"),
       data: epochs,
     },
   ];
@@ -126,7 +149,7 @@ export function thinned(points: Curve["points"], most: number): Curve["points"] 
   return groups.map((group) => ({ x: mean(group.map(({ x }) => x)), y: mean(group.map(({ y }) => y)) }));
 }
 
-function layersTable(run: LoadedRun, weights: readonly WeightLevels[]) {
+function layersTable(run: LoadedRun, weights: readonly WeightLevels[], findings: readonly Finding[]) {
   const byName = new Map(weights.map((item) => [item.name, item]));
   const rows = networkCost(run.network).layers.map((layer) => {
     const own = byName.get(layer.name);
@@ -138,9 +161,19 @@ function layersTable(run: LoadedRun, weights: readonly WeightLevels[]) {
       layer.activation.levels ?? "float",
       siNumber(layer.macs),
       siNumber(layer.bytes),
+      causesOf(layer.name, findings),
     ];
   });
-  const columns = ["layer", "weight levels", "codes used", "clipped, %", "activation levels", "MACs", "bytes"];
+  const columns = [
+    "layer",
+    "weight levels",
+    "codes used",
+    "clipped, %",
+    "activation levels",
+    "MACs",
+    "bytes",
+    "findings",
+  ];
   return table(columns, rows);
 }
 

@@ -136,8 +136,8 @@ export function changeFigures({ result }: LoadedStudy): Figure[] {
 export function cureFigure(cure: Cure, float: number | null): Figure {
   const changes = cure.steps.map(({ title, before, after }): Change => ({ label: title, before, after }));
   return {
-    name: "cure",
-    title: `The cure of ${cure.subject}`,
+    name: `cure-${cure.recipe}`,
+    title: `The cure of ${cure.recipe} ${bitsName(cure)}, remedy by remedy`,
     caption: "Each remedy laid over those kept before it.",
     draw: (width) => changeChart(changes, { before: "without", after: "with" }, float, width),
     data: cure,

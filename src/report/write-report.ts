@@ -4,15 +4,19 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileAtomic } from "../data/atomic-file.ts";
+import { readRecords } from "../diagnose/diagnose-run.ts";
 import { ConfigError, SubbyteError } from "../errors.ts";
-import { readStudy } from "../study/read-study.ts";
+import { bitsName } from "../study/answer.ts";
+import { type LoadedStudy, readStudy } from "../study/read-study.ts";
+import type { TrialRecord } from "../study/record.ts";
 import { isStudy } from "../study/study-folder.ts";
 import { loadRun } from "../train/load-run.ts";
 import { runPaths } from "../train/run-directory.ts";
+import { diagnosisFigures } from "./diagnosis-figures.ts";
 import { figureWidths, standalone } from "./draw.ts";
 import { renderPage } from "./page.ts";
 import { runReport, weightFigures } from "./run-report.ts";
-import { type Report, studyReport } from "./study-report.ts";
+import { type Report, studyReport, type TrialFigures } from "./study-report.ts";
 import { weightLevels } from "./weight-levels.ts";
 
 export interface ReportOptions {
@@ -57,22 +61,38 @@ export async function writeReport(folder: string, options: ReportOptions = {}): 
 async function reportOf(folder: string): Promise<Report> {
   if (isStudy(folder)) {
     const study = await readStudy(folder);
-    return studyReport(study, async (record) => {
-      const run = await loadRun(join(study.paths.trials, record.id)).catch((error: unknown) => {
-        // Whoever removed the checkpoints to save space still gets the rest of the report.
-        if (error instanceof SubbyteError) return undefined;
-        throw error;
-      });
-      if (run === undefined) return [];
-      const few = weightLevels(run.network).filter(({ quantMin, quantMax }) => quantMax - quantMin < 64);
-      return weightFigures(few.slice(0, mostLayers));
-    });
+    return studyReport(study, trialFigures(study));
   }
   if (existsSync(runPaths(folder).config)) return runReport(folder);
   throw new ConfigError("there is neither a study nor a run", {
     where: folder,
     remedy: "Name a study's folder (it holds study.yaml) or a run's directory (it holds config.yaml).",
   });
+}
+
+/** The figures of a study's trials, from their run directories. */
+function trialFigures({ paths }: LoadedStudy): TrialFigures {
+  const load = (record: TrialRecord) =>
+    loadRun(join(paths.trials, record.id)).catch((error: unknown) => {
+      // Whoever removed the checkpoints to save space still gets the rest of the report.
+      if (error instanceof SubbyteError) return undefined;
+      throw error;
+    });
+  return {
+    weights: async (record) => {
+      const run = await load(record);
+      if (run === undefined) return [];
+      const few = weightLevels(run.network).filter(({ quantMin, quantMax }) => quantMax - quantMin < 64);
+      return weightFigures(few.slice(0, mostLayers));
+    },
+    diagnosis: async (record) => {
+      const run = await load(record);
+      if (run === undefined) return [];
+      const title = `${record.recipe} ${bitsName(record)}`;
+      const records = await readRecords(runPaths(run.folder).diagnosis);
+      return diagnosisFigures({ name: record.id, title }, run.network, records);
+    },
+  };
 }
 
 /** A figure as PNG, at twice its size. Its text needs a font of the system. */

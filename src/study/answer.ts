@@ -1,5 +1,6 @@
 /** The study's answer in words: what converged, what did not, which bits matter, and what to take. */
 import type { AccuracyMap, MapCell, Reference } from "./accuracy-map.ts";
+import type { Cure } from "./cure.ts";
 import type { Effects } from "./effects.ts";
 import type { CostPoint } from "./pareto.ts";
 
@@ -11,6 +12,7 @@ export interface AnswerParts {
   readonly cheapest: CostPoint | undefined;
   readonly forBudget: CostPoint | undefined;
   readonly hasBudget: boolean;
+  readonly cures?: readonly Cure[];
 }
 
 /** `86.4 %` */
@@ -23,9 +25,12 @@ export function bitsName(cell: { readonly weightBits: number; readonly activatio
   return `W${cell.weightBits}A${cell.activationBits}`;
 }
 
-/** One sentence for each recipe, and one for the choice. */
+/** One sentence for each recipe, one for each cure, and one for the choice. */
 export function answerSentences(parts: AnswerParts): string[] {
-  const sentences = parts.maps.map((map) => recipeSentence(map, parts));
+  const sentences = parts.maps.flatMap((map) => {
+    const cure = parts.cures?.find(({ recipe }) => recipe === map.recipe);
+    return [recipeSentence(map, parts), ...(cure === undefined ? [] : [cureSentence(cure)])];
+  });
   sentences.push(choiceSentence(parts));
   return sentences;
 }
@@ -44,6 +49,15 @@ function recipeSentence(map: AccuracyMap, { reference, effects }: AnswerParts): 
   const head = reference.float === null ? extremes(results) : phrases.join(", ");
   const share = effects.find(({ recipe }) => recipe === map.recipe)?.variance?.shares;
   return `${map.recipe}: ${head}${share === null || share === undefined ? "" : `; ${decisive(share, results)}`}.`;
+}
+
+/** What a cure came to, in a sentence. */
+export function cureSentence(cure: Cure): string {
+  const kept = cure.steps.filter((step) => step.kept).map(({ title }) => title);
+  const subject = `${cure.recipe} ${bitsName(cure)}`;
+  if (kept.length === 0) return `No remedy that was tried helps ${subject} (${percent(cure.before)}).`;
+  const verdict = cure.after >= cure.goal - 1e-9 ? "What cures" : "What helps";
+  return `${verdict} ${subject}: ${kept.join("; ")}: ${percent(cure.before)} → ${percent(cure.after)}.`;
 }
 
 function points(tolerance: number): string {

@@ -4,12 +4,11 @@ import { writeFileAtomic } from "../data/atomic-file.ts";
 import { ConfigError } from "../errors.ts";
 import { configHash } from "../train/checkpoint.ts";
 import { configToYaml } from "../train/config.ts";
-import { bitsName } from "./answer.ts";
-import { type Cure, cure } from "./cure.ts";
+import { type Cure, type CureStep, cure, encodeCures, readCures } from "./cure.ts";
 import type { Remedy } from "./finding.ts";
 import { type Launch, launchWorker } from "./launch.ts";
-import { gridPlaces, trialId } from "./plan.ts";
-import { readStudy } from "./read-study.ts";
+import { gridPlaces, trialId } from "./places.ts";
+import { type LoadedStudy, readStudy } from "./read-study.ts";
 import { floatCheckpoint, scheduledRun } from "./scheduled-run.ts";
 import { runTrials, type SchedulerOptions } from "./scheduler.ts";
 import { type ConfigChanges, trialConfig } from "./study-config.ts";
@@ -17,8 +16,6 @@ import { lockStudy } from "./study-folder.ts";
 import { readTrialState, trialPaths } from "./trial-files.ts";
 
 export interface CureTrialOptions {
-  /** The study's folder. */
-  readonly folder: string;
   /** The trial to cure, by its name; it must have finished. */
   readonly trial: string;
   /** In the order to try them, the most likely cause's first. */
@@ -32,6 +29,7 @@ export interface CureTrialOptions {
   readonly signal?: AbortSignal;
   readonly launch?: Launch;
   readonly onChange?: SchedulerOptions["onChange"];
+  readonly onStep?: (step: CureStep, left: number) => void;
 }
 
 /** A gain below this is as likely to come from another seed. */
@@ -39,51 +37,78 @@ const defaultMargin = 0.005;
 const cureFolder = "cure";
 
 /**
- * Tries the remedies and writes cure.json, which the report shows. A cure that was interrupted goes on where it was:
- * each set of remedies is a run whose name is made of its configuration.
+ * Tries the remedies and adds the cure to cure.json, which the report shows. A cure that was interrupted goes on where
+ * it was: each set of remedies is a run whose name is made of its configuration.
+ *
+ * @param options.folder The study's folder.
+ * @throws ConfigError when there is no such trial, or it has not finished.
  */
-export async function cureTrial(options: CureTrialOptions): Promise<Cure> {
+export async function cureTrial(options: CureTrialOptions & { readonly folder: string }): Promise<Cure> {
   const study = await readStudy(options.folder);
+  const unlock = lockStudy(study.paths);
+  try {
+    return await cureIn(study, options);
+  } finally {
+    unlock();
+  }
+}
+
+/** The same for a study that this process has locked already. */
+export async function cureIn(study: LoadedStudy, options: CureTrialOptions): Promise<Cure> {
   const { paths, config, plan, result } = study;
   const place = gridPlaces(config).find((candidate) => trialId(candidate) === options.trial);
   const record = study.records.find(({ id }) => id === options.trial);
   if (place === undefined || record === undefined || record.accuracy === null) {
     throw new ConfigError(`there is no finished trial ${options.trial}`, {
-      where: options.folder,
+      where: paths.folder,
       remedy: `Finished trials: ${study.records.flatMap(({ id, accuracy }) => (accuracy === null ? [] : id)).join(", ")}.`,
     });
   }
-  const unlock = lockStudy(paths);
-  try {
-    const measure = async (changes: ConfigChanges): Promise<number | null> => {
-      const training = trialConfig(config, place, floatCheckpoint(config), { ...options.short, ...changes });
-      const name = `${options.trial}_${configHash(configToYaml(training))}`;
-      const run = { name, kind: cureFolder, parent: cureFolder, training, samples: plan.samples };
-      const trial = await scheduledRun(paths, run);
-      await runTrials({
-        folder: paths.folder,
-        trials: [trial],
-        parallel: 1,
-        retries: config.retries,
-        earlyStopping: { ...config.earlyStopping, rule: "none" },
-        launch: options.launch ?? launchWorker,
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
-        ...(options.onChange === undefined ? {} : { onChange: options.onChange }),
-      });
-      return (await readTrialState(trialPaths(join(paths.folder, cureFolder, name)))).accuracy;
-    };
-    const float = result.reference.float;
-    const found = await cure({
-      subject: `${record.recipe} ${bitsName(record)}`,
-      remedies: options.remedies,
-      before: options.short === undefined ? record.accuracy : ((await measure({})) ?? record.accuracy),
-      goal: options.goal ?? (float === null ? 1 : float - config.tolerance),
-      margin: options.margin ?? defaultMargin,
-      measure: (remedies) => measure(Object.fromEntries(remedies.flatMap(({ changes }) => Object.entries(changes)))),
+  const measure = async (changes: ConfigChanges): Promise<number | string> => {
+    const training = trainingOrReason(() =>
+      trialConfig(config, place, floatCheckpoint(config), { ...options.short, ...changes }),
+    );
+    if (typeof training === "string") return training;
+    const name = `${options.trial}_${configHash(configToYaml(training))}`;
+    const { diagnose } = config;
+    const run = { name, kind: cureFolder, parent: cureFolder, training, samples: plan.samples, diagnose };
+    const trial = await scheduledRun(paths, run);
+    await runTrials({
+      folder: paths.folder,
+      trials: [trial],
+      parallel: 1,
+      retries: config.retries,
+      earlyStopping: { ...config.earlyStopping, rule: "none" },
+      launch: options.launch ?? launchWorker,
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...(options.onChange === undefined ? {} : { onChange: options.onChange }),
     });
-    await writeFileAtomic(paths.cure, `${JSON.stringify(found, undefined, 1)}\n`);
-    return found;
-  } finally {
-    unlock();
+    const { accuracy, reason } = await readTrialState(trialPaths(join(paths.folder, cureFolder, name)));
+    return accuracy ?? `the trial failed: ${reason}`;
+  };
+  const float = result.reference.float;
+  const short = options.short === undefined ? record.accuracy : await measure({});
+  const course = await cure({
+    remedies: options.remedies,
+    before: typeof short === "number" ? short : record.accuracy,
+    goal: options.goal ?? (float === null ? 1 : float - config.tolerance),
+    margin: options.margin ?? defaultMargin,
+    measure: (remedies) => measure(Object.fromEntries(remedies.flatMap(({ changes }) => Object.entries(changes)))),
+    ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
+  });
+  const { recipe, weightBits, activationBits, id } = record;
+  const found: Cure = { recipe, weightBits, activationBits, trial: id, ...course };
+  const others = (await readCures(paths.cure)).filter((known) => known.recipe !== recipe);
+  await writeFileAtomic(paths.cure, encodeCures([...others, found]));
+  return found;
+}
+
+/** Remedies may contradict what is there; that is the end of that remedy, not of the cure. */
+function trainingOrReason<Training>(make: () => Training): Training | string {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof ConfigError) return `it cannot be: ${error.message}`;
+    throw error;
   }
 }

@@ -8,6 +8,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { systemErrorCode } from "../data/system-error.ts";
+import { FileFormatError } from "../errors.ts";
 import type { Remedy } from "./finding.ts";
 
 const changes = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]));
@@ -22,36 +23,43 @@ const step = z.object({
   needless: z.boolean(),
   reason: z.string(),
 });
-const cureFile = z.object({
-  schemaVersion: z.literal(1),
-  /** What was cured: `thread W4A4`. */
-  subject: z.string(),
+const cureSchema = z.object({
+  recipe: z.string(),
+  weightBits: z.number(),
+  activationBits: z.number(),
+  /** The trial that was cured. */
+  trial: z.string(),
   before: z.number(),
   after: z.number(),
   /** The accuracy that counts as cured. */
   goal: z.number(),
   steps: z.array(step),
 });
+const cureFile = z.object({ schemaVersion: z.literal(2), cures: z.array(cureSchema) });
 
 export type CureStep = z.output<typeof step>;
-/** What cure.json holds. */
-export type Cure = z.output<typeof cureFile>;
+/** One cure of cure.json. */
+export type Cure = z.output<typeof cureSchema>;
 
 export interface CureOptions {
-  readonly subject: string;
   readonly remedies: readonly Remedy[];
   readonly before: number;
   readonly goal: number;
   /** Smallest gain that counts as help: below it an accuracy differs by chance. */
   readonly margin: number;
-  /** Trains with the changes of these remedies, laid one over the other, and gives the accuracy; null when it failed. */
-  readonly measure: (remedies: readonly Remedy[]) => Promise<number | null>;
+  /** Trains with the changes of these remedies, laid one over the other: the accuracy, or why there is none. */
+  readonly measure: (remedies: readonly Remedy[]) => Promise<number | string>;
+  /** After each remedy; `left`: remedies that may still be tried. */
+  readonly onStep?: (step: CureStep, left: number) => void;
 }
 
+/** What a cure came to. */
+export type CureCourse = Pick<Cure, "before" | "after" | "goal" | "steps">;
+
 /** Tries the remedies in order. Never measures one set twice. */
-export async function cure(options: CureOptions): Promise<Cure> {
-  const { subject, remedies, before, goal, margin } = options;
-  const measured = new Map<string, Promise<number | null>>();
+export async function cure(options: CureOptions): Promise<CureCourse> {
+  const { remedies, before, goal, margin } = options;
+  const measured = new Map<string, Promise<number | string>>();
   const measure = (set: readonly Remedy[]) => {
     const key = JSON.stringify(set.map((remedy) => remedy.changes));
     const known = measured.get(key) ?? options.measure(set);
@@ -61,16 +69,16 @@ export async function cure(options: CureOptions): Promise<Cure> {
   const steps: CureStep[] = [];
   let kept: Remedy[] = [];
   let accuracy = before;
-  for (const remedy of remedies) {
+  for (const [index, remedy] of remedies.entries()) {
     if (accuracy >= goal) break;
-    const after = await measure([...kept, remedy]);
+    const result = await measure([...kept, remedy]);
+    const after = typeof result === "number" ? result : null;
     const helps = after !== null && after >= accuracy + margin;
     const { title } = remedy;
-    const gain =
-      after === null
-        ? "the trial failed"
-        : `${after >= accuracy ? "+" : "−"}${Math.abs(100 * (after - accuracy)).toFixed(1)} points`;
-    steps.push({ title, changes: remedy.changes, before: accuracy, after, kept: helps, needless: false, reason: gain });
+    const reason = typeof result === "number" ? gain(result - accuracy) : result;
+    const step = { title, changes: remedy.changes, before: accuracy, after, kept: helps, needless: false, reason };
+    steps.push(step);
+    options.onStep?.(step, remedies.length - index - 1);
     if (!helps) continue;
     kept = [...kept, remedy];
     accuracy = after;
@@ -80,7 +88,7 @@ export async function cure(options: CureOptions): Promise<Cure> {
   for (const remedy of kept.slice(0, -1)) {
     const rest = kept.filter((other) => other !== remedy);
     const without = await measure(rest);
-    if (without === null || without < enough) continue;
+    if (typeof without === "string" || without < enough) continue;
     kept = rest;
     accuracy = without;
     const at = steps.findIndex((candidate) => candidate.title === remedy.title);
@@ -90,16 +98,32 @@ export async function cure(options: CureOptions): Promise<Cure> {
       steps[at] = { ...found, kept: false, needless: true, reason };
     }
   }
-  return { schemaVersion: 1, subject, before, after: accuracy, goal, steps };
+  return { before, after: accuracy, goal, steps };
 }
 
-/** The cure that a study's folder tells of; undefined when none was tried. */
-export async function readCure(file: string): Promise<Cure | undefined> {
-  try {
-    const content = cureFile.safeParse(JSON.parse(await readFile(file, "utf8")));
-    return content.success ? content.data : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || systemErrorCode(error) === "ENOENT") return undefined;
+/** `+3.1 points` */
+function gain(difference: number): string {
+  return `${difference >= 0 ? "+" : "−"}${Math.abs(100 * difference).toFixed(1)} points`;
+}
+
+/** The text of cure.json. */
+export function encodeCures(cures: readonly Cure[]): string {
+  return `${JSON.stringify({ schemaVersion: 2, cures }, undefined, 1)}\n`;
+}
+
+/** The cures that a study's folder tells of. @throws FileFormatError when the file is damaged or another version's. */
+export async function readCures(file: string): Promise<readonly Cure[]> {
+  const text = await readFile(file, "utf8").catch((error: unknown) => {
+    if (systemErrorCode(error) === "ENOENT") return undefined;
     throw error;
+  });
+  if (text === undefined) return [];
+  const remedy = "Remove it: the cure is tried again.";
+  try {
+    const content = cureFile.safeParse(JSON.parse(text));
+    if (content.success) return content.data.cures;
+  } catch (cause) {
+    throw new FileFormatError("it is not JSON", { where: file, remedy, cause });
   }
+  throw new FileFormatError("it was written by another version of subbyte", { where: file, remedy });
 }

@@ -10,6 +10,8 @@ import { configHash } from "../train/checkpoint.ts";
 import { levelsOf } from "../train/run.ts";
 import { loadData, makeNetwork, quantizationOf } from "../train/setup.ts";
 import { networkCost } from "./cost.ts";
+import { type Cure, readCures } from "./cure.ts";
+import { placeConfig, studyPlaces, trialId } from "./places.ts";
 import type { PlannedTrial } from "./record.ts";
 import { floatConfig, studyToYaml, type TrialPlace, trialConfig } from "./study-config.ts";
 import type { StudyPaths } from "./study-folder.ts";
@@ -54,25 +56,9 @@ export interface StudyPlan extends Omit<z.output<typeof planSchema>, "trials"> {
   readonly trials: readonly PlannedTrial[];
 }
 
-/** The places of the grid in the study's order: a whole map for the first seed comes first, its high bits before its low. */
-export function gridPlaces(config: StudyConfig): TrialPlace[] {
-  return config.seeds.flatMap((seed) =>
-    config.recipes.flatMap((recipe) =>
-      config.weightBits.flatMap((weightBits) =>
-        config.activationBits.map((activationBits) => ({ recipe, weightBits, activationBits, seed })),
-      ),
-    ),
-  );
-}
-
-/** The name of a trial and of its folder. */
-export function trialId({ recipe, weightBits, activationBits, seed }: TrialPlace): string {
-  return `${recipe.name}_${weightBits}W${activationBits}A_seed${seed}`;
-}
-
-/** Plans a study. Loads its data; trains nothing. */
-export async function makePlan(config: StudyConfig): Promise<StudyPlan> {
-  const places = gridPlaces(config);
+/** Plans a study and the maps of what was cured. Loads its data; trains nothing. */
+export async function makePlan(config: StudyConfig, cures: readonly Cure[] = []): Promise<StudyPlan> {
+  const places = studyPlaces(config, cures);
   const example = floatConfig(config) ?? exampleConfig(config, places);
   const data = await loadData(example);
   const network = makeNetwork(example, data);
@@ -88,7 +74,7 @@ export async function makePlan(config: StudyConfig): Promise<StudyPlan> {
   // Parsed as if it were read back, so that the first start and a later one see the same, to the order of keys.
   return planSchema.parse({
     schemaVersion: 1,
-    configHash: configHash(studyToYaml(config)),
+    configHash: planHash(config, cures),
     samples: data.train.count,
     classes: classesOf(data.train).length,
     float: { bitOperations, bytes, macs },
@@ -105,7 +91,7 @@ function planCell(config: StudyConfig, place: TrialPlace, network: Network): Omi
   const { weightBits, activationBits } = place;
   const names = { recipe: place.recipe.name, weightBits, activationBits };
   try {
-    const training = trialConfig(config, place);
+    const training = placeConfig(config, place);
     const quantized =
       training.quantization === null ? network : quantize(network, quantizationOf(training.quantization));
     const { bitOperations, bytes, layers } = networkCost(quantized);
@@ -119,7 +105,11 @@ function planCell(config: StudyConfig, place: TrialPlace, network: Network): Omi
 }
 
 /** The plan that a study's folder holds; undefined when there is none or the configuration was changed since. */
-export async function readPlan(paths: StudyPaths, config: StudyConfig): Promise<StudyPlan | undefined> {
+export async function readPlan(
+  paths: StudyPaths,
+  config: StudyConfig,
+  cures: readonly Cure[],
+): Promise<StudyPlan | undefined> {
   const text = await readFile(paths.plan, "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
   let content: unknown;
@@ -129,14 +119,19 @@ export async function readPlan(paths: StudyPaths, config: StudyConfig): Promise<
     throw new FileFormatError("it is not JSON", { where: paths.plan, remedy: "Remove it: it is made again.", cause });
   }
   const plan = planSchema.safeParse(content);
-  return plan.success && plan.data.configHash === configHash(studyToYaml(config)) ? plan.data : undefined;
+  return plan.success && plan.data.configHash === planHash(config, cures) ? plan.data : undefined;
+}
+
+function planHash(config: StudyConfig, cures: readonly Cure[]): string {
+  return configHash(`${studyToYaml(config)}${JSON.stringify(cures)}`);
 }
 
 /** The plan of a study's folder, made again where it is not there or out of date. */
 export async function planOf(paths: StudyPaths, config: StudyConfig): Promise<StudyPlan> {
-  const before = await readPlan(paths, config);
+  const cures = await readCures(paths.cure);
+  const before = await readPlan(paths, config, cures);
   if (before !== undefined) return before;
-  const plan = await makePlan(config);
+  const plan = await makePlan(config, cures);
   await writeFileAtomic(paths.plan, `${JSON.stringify(plan, undefined, 1)}\n`);
   return plan;
 }

@@ -1,5 +1,6 @@
 /** A study's folder read back: what was planned, what came of it so far, what it says. Runs nothing. */
 import { stat } from "node:fs/promises";
+import { readCures } from "./cure.ts";
 import { planOf, type StudyPlan } from "./plan.ts";
 import type { FloatRecord, TrialRecord } from "./record.ts";
 import { type StudyResult, studyResult } from "./result.ts";
@@ -23,7 +24,9 @@ export async function readStudy(folder: string): Promise<LoadedStudy> {
   const config = await readStudyConfig(folder);
   const plan = await planOf(paths, config);
   const records = await readRecords(paths, plan.trials);
-  return { paths, config, plan, records, result: studyResult(config, plan, await readFloat(paths, config), records) };
+  const cures = await readCures(paths.cure);
+  const result = studyResult(config, plan, await readFloat(paths, config), records, cures);
+  return { paths, config, plan, records, result };
 }
 
 /** The float training that the trials start from; null where there is none, or nothing is known of it. */

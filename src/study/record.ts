@@ -37,7 +37,8 @@ export type TrialStatus = "waiting" | "unfinished" | "finished" | "stopped" | "f
 export interface EpochPoint {
   readonly epoch: number;
   readonly trainLoss: number;
-  readonly trainAccuracy: number;
+  /** null where the training has no classes. */
+  readonly trainAccuracy: number | null;
   readonly testLoss: number;
   readonly testAccuracy: number;
 }

@@ -1,6 +1,7 @@
 /** Everything that a study found, as one document: result.json, what `--json` prints, and what the report shows. */
 import { type AccuracyMap, accuracyMaps, type Reference } from "./accuracy-map.ts";
 import { answerSentences } from "./answer.ts";
+import type { Cure } from "./cure.ts";
 import { type Effects, effectsOf } from "./effects.ts";
 import { bestWithin, type CostPoint, cheapestAbove, costPoints, paretoFront } from "./pareto.ts";
 import type { StudyPlan } from "./plan.ts";
@@ -23,6 +24,8 @@ export interface StudyResult {
   readonly cheapest: CostPoint | null;
   /** The best one within the budget; without a budget the best of all. */
   readonly best: CostPoint | null;
+  /** What was tried against what fell. */
+  readonly cures: readonly Cure[];
   readonly trials: readonly Omit<TrialRecord, "timing" | "layers">[];
 }
 
@@ -34,6 +37,7 @@ export function studyResult(
   plan: StudyPlan,
   float: FloatRecord | null,
   records: readonly TrialRecord[],
+  cures: readonly Cure[] = [],
 ): StudyResult {
   const reference = { float: float?.accuracy ?? null, chance: 1 / plan.classes, tolerance: config.tolerance };
   const maps = accuracyMaps(records, reference);
@@ -49,12 +53,13 @@ export function studyResult(
     float,
     floatCost: plan.float,
     counts: countStatuses(records),
-    answer: answerSentences({ reference, maps, effects, cheapest, forBudget: best, hasBudget }),
+    answer: answerSentences({ reference, maps, effects, cheapest, forBudget: best, hasBudget, cures }),
     maps,
     effects,
     front: { bitOperations: paretoFront(points, "bitOperations"), bytes: paretoFront(points, "bytes") },
     cheapest: cheapest ?? null,
     best: best ?? null,
+    cures,
     trials: records.map(({ timing: _timing, layers: _layers, ...record }) => record),
   };
 }

@@ -5,15 +5,19 @@ import { describeSystemError, systemErrorCode } from "../data/system-error.ts";
 import { ConfigError, InputOutputError, InterruptedError, RuntimeError, SubbyteError } from "../errors.ts";
 import type { ConfigSource } from "../train/config.ts";
 import type { TrainingConfig } from "../train/config-schema.ts";
+import { readCures } from "./cure.ts";
+import { type CureStudyOptions, cureStudy, type ExpectedStage, expectedCure, expectedStages } from "./cure-study.ts";
 import { type Launch, launchWorker } from "./launch.ts";
-import { gridPlaces, planOf, type StudyPlan, trialId } from "./plan.ts";
-import { readFloat } from "./read-study.ts";
+import { placeConfig, studyPlaces, trialId } from "./places.ts";
+import { planOf, type StudyPlan } from "./plan.ts";
+import { readFloat, readStudy } from "./read-study.ts";
 import type { PlannedTrial, TrialRecord } from "./record.ts";
 import { type StudyResult, studyResult } from "./result.ts";
 import { floatCheckpoint, scheduledRun } from "./scheduled-run.ts";
 import { runTrials, type ScheduledTrial, type SchedulerOptions, type TrialProgress } from "./scheduler.ts";
-import { floatConfig, settleStudyConfig, trialConfig } from "./study-config.ts";
+import { floatConfig, settleStudyConfig } from "./study-config.ts";
 import {
+  addCure,
   createStudyFolder,
   floatRunName,
   lockStudy,
@@ -34,6 +38,8 @@ export interface StudyOptions {
   readonly source?: ConfigSource;
   /** Trials side by side in this start; changes no result. */
   readonly parallel?: number;
+  /** Cure a study that was made without a cure. */
+  readonly cure?: boolean;
   readonly launch?: Launch;
 }
 
@@ -46,15 +52,22 @@ export interface StudyStart {
   readonly parallel: number;
   /** The float stage, where one is to be trained, and all trials that can exist. */
   readonly stages: readonly ScheduledTrial[];
+  /** What a cure may take after them. */
+  readonly expected: readonly ExpectedStage[];
 }
 
-export type StudyEvent = WorkerEvent["kind"] | "ended" | "again";
+export type StudyEvent = WorkerEvent["kind"] | "begun" | "ended" | "again";
 
 /** What a caller hears of while a study goes on. */
 export interface StudyListeners {
   readonly signal?: AbortSignal;
   readonly onStart?: (start: StudyStart) => void;
   readonly onChange?: (trial: TrialProgress, event: StudyEvent) => void;
+  /** More trainings have become known, and what may come after them. */
+  readonly onMore?: (stages: readonly ScheduledTrial[], expected: readonly ExpectedStage[]) => void;
+  readonly onPatient?: CureStudyOptions["onPatient"];
+  readonly onStep?: CureStudyOptions["onStep"];
+  readonly onCured?: CureStudyOptions["onCured"];
 }
 
 export interface FinishedStudy {
@@ -92,7 +105,8 @@ export async function runStudy(options: StudyOptions, listeners: StudyListeners 
 async function openFolder(options: StudyOptions): Promise<{ readonly paths: StudyPaths; readonly isNew: boolean }> {
   const { folder, config, source } = options;
   if (config !== undefined) return createStudyFolder(folder, settleStudyConfig(config), source);
-  await readStudyConfig(folder);
+  const before = await readStudyConfig(folder);
+  if (options.cure === true && before.cure === null) await addCure(folder, before);
   return { paths: studyPaths(folder), isNew: false };
 }
 
@@ -125,14 +139,18 @@ class StudyRun {
     const plan = await planOf(paths, config);
     await makeTrialsFolder(paths);
     const float = await this.#floatStage(plan);
-    const trials = await this.#trials(plan);
-    const stages = float === undefined ? trials : [float, ...trials];
-    this.#listeners.onStart?.({ paths, config, plan, isNew: this.#isNew, parallel: this.#parallel, stages });
+    const grid = await this.#trials(plan, (recipe) => config.recipes.some(({ name }) => name === recipe));
+    const stages = float === undefined ? grid : [float, ...grid];
+    const expected = expectedStages(config, stepsOf(grid), this.#parallel, await readCures(paths.cure));
+    this.#listeners.onStart?.({ paths, config, plan, isNew: this.#isNew, parallel: this.#parallel, stages, expected });
     if (float !== undefined) await this.#trainFloat(float);
     const peak = (await readWorkerFile(trialPaths(paths.float)))?.peakMemoryBytes ?? 0;
-    const ends = await this.#schedule(trials, this.#parallel, peak, config.earlyStopping);
-    const records = withEnds(await readRecords(paths, plan.trials), ends);
-    const result = studyResult(config, plan, await readFloat(paths, config), records);
+    const ends = await this.#schedule(grid, this.#parallel, peak, config.earlyStopping);
+    const cured = await this.#cure(stepsOf(grid), peak);
+    // A cure adds trials to the plan.
+    const whole = await planOf(paths, config);
+    const records = withEnds(await readRecords(paths, whole.trials), [...ends, ...cured]);
+    const result = studyResult(config, whole, await readFloat(paths, config), records, await readCures(paths.cure));
     const unwritten = await writeFileAtomic(paths.result, `${JSON.stringify(result, undefined, 1)}\n`).then(
       () => null,
       (error: unknown) => {
@@ -142,6 +160,37 @@ class StudyRun {
       },
     );
     return { paths, config, result, records, unwritten };
+  }
+
+  /** Cures what fell and trains the grid again with what suffices: the ends of those trials. */
+  async #cure(steps: number, peak: number): Promise<readonly TrialProgress[]> {
+    const config = this.#config;
+    const { signal, onChange, onMore, onPatient, onStep, onCured } = this.#listeners;
+    if (config.cure === null) return [];
+    const [, again] = expectedStages(config, steps, this.#parallel, []);
+    const expect = (remedies: number) =>
+      onMore?.([], [expectedCure(remedies, steps), ...(again === undefined ? [] : [again])]);
+    await cureStudy(await readStudy(this.#paths.folder), {
+      cure: config.cure,
+      launch: this.#options.launch ?? launchWorker,
+      ...(signal === undefined ? {} : { signal }),
+      ...(onChange === undefined ? {} : { onChange }),
+      ...(onCured === undefined ? {} : { onCured }),
+      onPatient: (patient, remedies) => {
+        expect(remedies);
+        onPatient?.(patient, remedies);
+      },
+      onStep: (step, left) => {
+        expect(left);
+        onStep?.(step, left);
+      },
+    });
+    const plan = await planOf(this.#paths, config);
+    const trials = config.cure.map
+      ? await this.#trials(plan, (recipe) => !config.recipes.some(({ name }) => name === recipe))
+      : [];
+    onMore?.(trials, []);
+    return this.#schedule(trials, this.#parallel, peak, config.earlyStopping);
   }
 
   #schedule(
@@ -170,22 +219,23 @@ class StudyRun {
     return this.#scheduled(floatRunName, "float", ".", training, plan.samples);
   }
 
-  /** Every trial that can exist, as its files left it. */
-  async #trials(plan: StudyPlan): Promise<ScheduledTrial[]> {
-    const places = new Map(gridPlaces(this.#config).map((place) => [trialId(place), place]));
-    const possible = plan.trials.filter((trial) => trial.impossible === null);
+  /** Every trial of these recipes that can exist, as its files left it. */
+  async #trials(plan: StudyPlan, has: (recipe: string) => boolean): Promise<ScheduledTrial[]> {
+    const cures = await readCures(this.#paths.cure);
+    const places = new Map(studyPlaces(this.#config, cures).map((place) => [trialId(place), place]));
+    const possible = plan.trials.filter((trial) => trial.impossible === null && has(trial.recipe));
     return Promise.all(
       possible.map((planned) => {
         const place = places.get(planned.id);
         if (place === undefined) throw missingPlace(planned, this.#paths);
-        const training = trialConfig(this.#config, place, floatCheckpoint(this.#config));
+        const training = placeConfig(this.#config, place, floatCheckpoint(this.#config));
         return this.#scheduled(planned.id, planned.recipe, "trials", training, plan.samples);
       }),
     );
   }
 
   #scheduled(name: string, kind: string, parent: string, training: TrainingConfig, samples: number) {
-    return scheduledRun(this.#paths, { name, kind, parent, training, samples });
+    return scheduledRun(this.#paths, { name, kind, parent, training, samples, diagnose: this.#config.diagnose });
   }
 
   async #trainFloat(stage: ScheduledTrial): Promise<void> {
@@ -196,6 +246,11 @@ class StudyRun {
       remedy: `Mend it, then go on with: subbyte study --resume ${this.#paths.folder}`,
     });
   }
+}
+
+/** Steps of a trial of the grid. */
+function stepsOf(trials: readonly ScheduledTrial[]): number {
+  return trials[0]?.totalSteps ?? 0;
 }
 
 /** The failures that could not be written down, laid over what the files say. */

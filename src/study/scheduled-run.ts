@@ -20,11 +20,13 @@ export interface RunToBe {
   readonly training: TrainingConfig;
   /** Training images. */
   readonly samples: number;
+  /** Whether it is watched while it trains. */
+  readonly diagnose: boolean;
 }
 
 /** @throws ConfigError when the folder holds a run of another configuration. */
 export async function scheduledRun(study: StudyPaths, run: RunToBe): Promise<ScheduledTrial> {
-  const { name, kind, parent, training, samples } = run;
+  const { name, kind, parent, training, samples, diagnose } = run;
   const paths = trialPaths(join(study.folder, parent, name));
   const config = configToYaml(training);
   const before = await readFile(paths.config, "utf8").catch(() => undefined);
@@ -39,7 +41,7 @@ export async function scheduledRun(study: StudyPaths, run: RunToBe): Promise<Sch
   return {
     id: name,
     kind,
-    job: { kind: "run", parent, name, config },
+    job: { kind: "run", parent, name, config, diagnose },
     paths,
     totalSteps: totalEpochs * Math.floor(samples / batchSize),
     totalEpochs,

@@ -59,7 +59,7 @@ export interface SchedulerOptions {
   /** The most memory that a worker was seen to take, in bytes; 0 where nothing is known. */
   readonly peakMemoryBytes?: number;
   readonly freeMemory?: () => number;
-  readonly onChange?: (trial: TrialProgress, what: WorkerEvent["kind"] | "ended" | "again") => void;
+  readonly onChange?: (trial: TrialProgress, what: WorkerEvent["kind"] | "begun" | "ended" | "again") => void;
 }
 
 /** How long an orphan of an earlier study is waited for; it ends itself as soon as it notices. */
@@ -166,6 +166,7 @@ class Scheduler {
     if (signal?.aborted === true || !slot.isOpen) return;
     slot.status = "unfinished";
     slot.reason = null;
+    this.#options.onChange?.(slot.progress(), "begun");
     slot.worker = launch(folder, slot.trial.job, (event) => this.#hear(slot, event));
     const end = await slot.worker.end;
     slot.worker = undefined;

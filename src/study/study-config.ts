@@ -122,6 +122,8 @@ export interface TrialPlace {
   readonly weightBits: number;
   readonly activationBits: number;
   readonly seed: number;
+  /** Laid over the recipe, for one that was cured. */
+  readonly changes?: ConfigChanges;
 }
 
 function trainWith(config: StudyConfig, change: { readonly epochs?: number; readonly learningRate?: number }): Mapping {
@@ -177,8 +179,8 @@ export function floatConfig(config: StudyConfig): TrainingConfig | undefined {
   });
 }
 
-function sharedParts({ model, data, target, threads }: StudyConfig): Mapping {
-  return { model, data, target, threads };
+function sharedParts({ model, data, device, target, threads }: StudyConfig): Mapping {
+  return { model, data, device, target, threads };
 }
 
 function trainingConfigOf(name: string, value: Mapping): TrainingConfig {

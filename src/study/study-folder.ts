@@ -19,7 +19,7 @@ import { describeSystemError, systemErrorCode } from "../data/system-error.ts";
 import { ConfigError, InputOutputError } from "../errors.ts";
 import type { ConfigSource } from "../train/config.ts";
 import { resolveStudyConfig, studyToYaml } from "./study-config.ts";
-import type { StudyConfig } from "./study-schema.ts";
+import { type StudyConfig, studySchema } from "./study-schema.ts";
 
 /** The paths inside of a study's folder. */
 export interface StudyPaths {
@@ -87,7 +87,10 @@ export async function createStudyFolder(
   if (isStudy(folder)) {
     const before = await readStudyConfig(folder);
     const difference = firstDifference(before, config);
-    if (difference === undefined) return { paths, isNew: false };
+    if (difference === undefined) {
+      if (before.cure === null && config.cure !== null) await addCure(folder, before, config.cure);
+      return { paths, isNew: false };
+    }
     throw new ConfigError(`the folder holds a study with another ${difference}`, {
       where: folder,
       remedy: `Go on with that one: subbyte study --resume ${folder}. Or give another folder to --out.`,
@@ -103,9 +106,15 @@ export async function createStudyFolder(
   return { paths, isNew: true };
 }
 
+/** Has a study that was made without a cure cured from now on. */
+export async function addCure(folder: string, config: StudyConfig, cure?: StudyConfig["cure"]): Promise<void> {
+  const wanted = cure ?? studySchema.shape.cure.parse({});
+  await writeFileAtomic(studyPaths(folder).config, studyToYaml({ ...config, cure: wanted }));
+}
+
 /** The first key that two configurations differ in, leaving out what does not change any result. */
 function firstDifference(before: StudyConfig, after: StudyConfig): string | undefined {
-  const ignored = new Set(["parallel", "retries", "threads"]);
+  const ignored = new Set(["parallel", "retries", "threads", "diagnose", "cure"]);
   const text = (value: unknown) => JSON.stringify(value) ?? "nothing";
   const now = new Map<string, unknown>(Object.entries(after));
   return Object.entries(before).find(([key, value]) => !ignored.has(key) && text(value) !== text(now.get(key)))?.[0];

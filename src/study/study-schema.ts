@@ -5,6 +5,7 @@
  * kept as they were written, so that what a default depends on (milestones on the epochs) is filled in for each trial.
  */
 import { z } from "zod";
+import { deviceChoices } from "../runtime/engine.ts";
 import { bitRange, presetNames, targetNames } from "../train/config-schema.ts";
 
 /** Written into every study folder; another number is another version's folder. */
@@ -80,6 +81,21 @@ const budget = z.strictObject({
   bytes: z.number().positive().exactOptional(),
 });
 
+const cure = z.strictObject({
+  /** The cell to cure; default: of those that fell, the one with the most bits. */
+  at: z.strictObject({ weightBits: bits, activationBits: bits }).exactOptional(),
+  /** How far below float a trial has fallen, in parts of 1. */
+  below: z.number().min(0).max(1).default(0.02),
+  /** Epochs of each trial of the cure; default: those of the recipe. */
+  epochs: count.exactOptional(),
+  /** Smallest gain that counts as help. */
+  margin: z.number().min(0).max(1).default(0.005),
+  /** Remedies that are tried at most. */
+  remedies: count.default(6),
+  /** Whether the whole grid is trained again with what suffices. */
+  map: z.boolean().default(true),
+});
+
 /** The schema of a whole study. */
 export const studySchema = z.strictObject({
   format: z.literal(studyFormat).default(studyFormat),
@@ -104,8 +120,14 @@ export const studySchema = z.strictObject({
   /** How far below float an accuracy still counts as kept. */
   tolerance: z.number().min(0).max(1).default(0.01),
   budget: budget.prefault({}),
+  /** Whether trials are measured while they train, for the findings. */
+  diagnose: z.boolean().default(true),
+  /** For each recipe whose trials fell: try what the findings ask for, and map the grid again with what suffices. */
+  cure: z.preprocess((value) => (value === true ? {} : value === false ? null : value), cure.nullable()).default(null),
   /** Trials side by side; 0: one for each core. Memory may allow fewer. */
   parallel: z.int().min(0).max(1024).default(0),
+  /** Where trials compute. */
+  device: z.enum(deviceChoices).default("cpu"),
   /** Threads of each trial; 0: the cores shared among the trials. Results may depend on it, so it is kept. */
   threads: z.int().min(0).max(1024).default(0),
   /** A trial that a signal ended (for want of memory, say) is begun again so many times before it counts as failed. */

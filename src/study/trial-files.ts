@@ -53,7 +53,7 @@ export type WorkerFile = z.output<typeof workerSchema>;
 const epochSchema = z.object({
   epoch: z.number(),
   trainLoss: z.coerce.number(),
-  trainAccuracy: z.number(),
+  trainAccuracy: z.number().nullable().default(null),
   testLoss: z.coerce.number(),
   testAccuracy: z.number(),
 });

@@ -8,6 +8,8 @@ export const workerJobSchema = z.strictObject({
   name: z.string(),
   /** The resolved training configuration. */
   config: z.string(),
+  /** Whether to measure while it trains, and to write findings.json. */
+  diagnose: z.boolean(),
 });
 export type WorkerJob = z.output<typeof workerJobSchema>;
 

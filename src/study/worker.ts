@@ -7,12 +7,17 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { watchAndKeep } from "../diagnose/keep-findings.ts";
 import { InterruptedError, SubbyteError } from "../errors.ts";
 import { resolveTrainingConfig } from "../train/config.ts";
+import { peakMemory } from "../train/memory.ts";
 import { type RunListeners, resumeRun, startRun } from "../train/run.ts";
 import { runPaths } from "../train/run-directory.ts";
 import { trialPaths, type WorkerFile } from "./trial-files.ts";
 import { stopRequest, type WorkerEvent, type WorkerJob, workerJobSchema } from "./worker-protocol.ts";
+
+/** Folder of a study, beside its trials, for graphs that are optimised once for all of them. */
+const compiledFolder = ".compiled";
 
 /** Between two reports of steps, in milliseconds. */
 const reportInterval = 100;
@@ -32,14 +37,12 @@ function writeWorkerFile(folder: string, peakMemoryBytes: number | null): void {
   writeFileSync(trialPaths(folder).worker, `${JSON.stringify(content)}\n`);
 }
 
-function peakMemory(): number {
-  return process.resourceUsage().maxRSS * 1024;
-}
-
 async function work(job: WorkerJob, signal: AbortSignal): Promise<void> {
   const folder = join(job.parent, job.name);
+  const modelCache = join(job.parent, compiledFolder);
   try {
     writeWorkerFile(folder, null);
+    const config = resolveTrainingConfig({ name: job.name, text: job.config });
     let reportedAt = 0;
     let lastStep = 0;
     const listeners: RunListeners = {
@@ -55,11 +58,13 @@ async function work(job: WorkerJob, signal: AbortSignal): Promise<void> {
         tell({ kind: "step", step, epoch });
       },
       onEpoch: ({ epoch, test }) => tell({ kind: "epoch", epoch, step: lastStep, accuracy: test.accuracy }),
+      ...(job.diagnose
+        ? { watch: (run) => watchAndKeep(run, config.from === undefined ? {} : { from: config.from }).watcher }
+        : {}),
     };
-    const config = resolveTrainingConfig({ name: job.name, text: job.config });
     const { accuracy } = existsSync(runPaths(folder).config)
-      ? await resumeRun(folder, listeners)
-      : await startRun({ config, parent: job.parent, name: job.name, existOk: true }, listeners);
+      ? await resumeRun(folder, listeners, { modelCache })
+      : await startRun({ config, parent: job.parent, name: job.name, existOk: true, modelCache }, listeners);
     writeWorkerFile(folder, peakMemory());
     tell({ kind: "finished", accuracy, peakMemoryBytes: peakMemory() });
   } catch (error) {

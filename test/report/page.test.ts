@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -84,22 +84,19 @@ describe("the report of a study", () => {
     };
     const step = { title: "use the whole range", changes: {}, before: 0.59, after: 0.84, kept: true, needless: false };
     const cure = {
-      schemaVersion: 1,
-      subject: "thread W4A4",
-      before: 0.59,
-      after: 0.84,
-      goal: 0.86,
+      ...{ recipe: "thread", weightBits: 4, activationBits: 4, trial: "thread_4W4A_seed0" },
+      ...{ before: 0.59, after: 0.84, goal: 0.86 },
       steps: [{ ...step, reason: "+25.0 points" }],
     };
-    writeFileSync(join(folder, "cure.json"), JSON.stringify(cure));
-    const [first, ...others] = study.records;
-    if (first === undefined) throw new Error("no record");
-    const report = await studyReport({ ...study, records: [{ ...first, findings: [finding] }, ...others] });
+    const found = study.records.map((record) =>
+      record.id === cure.trial ? { ...record, findings: [finding] } : record,
+    );
+    const report = await studyReport({ ...study, result: { ...study.result, cures: [cure] }, records: found });
     const text = renderPage(report.page);
     expect(text).toContain("Half of the levels are left out by reduce_range.");
     expect(text).toContain("quantization.reduceRange: false");
-    expect(text).toContain("What suffices: use the whole range.");
-    expect(report.figures.some(({ name }) => name === "cure")).toBe(true);
+    expect(text).toContain("What helps thread W4A4: use the whole range: 59.0 % → 84.0 %.");
+    expect(report.figures.some(({ name }) => name === "cure-thread")).toBe(true);
   });
 });
 

@@ -1,6 +1,7 @@
 import { isAbsolute } from "node:path";
 import { describe, expect, it } from "vitest";
-import { gridPlaces, makePlan, trialId } from "../../src/study/plan.ts";
+import { gridPlaces, trialId } from "../../src/study/places.ts";
+import { makePlan } from "../../src/study/plan.ts";
 import {
   floatConfig,
   resolveStudyConfig,

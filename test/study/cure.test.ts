@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { cure, readCure } from "../../src/study/cure.ts";
+import { cure, readCures } from "../../src/study/cure.ts";
 import { cureTrial } from "../../src/study/cure-trial.ts";
 import type { Remedy } from "../../src/study/finding.ts";
 import { type Launch, launchWorker } from "../../src/study/launch.ts";
@@ -10,7 +10,7 @@ import { temporaryFolder, tinyStudy } from "./support.ts";
 const remedy = (title: string): Remedy => ({ title, changes: { [title]: true } });
 
 /** A training whose accuracy depends on which of the remedies are applied. */
-function patient(accuracy: (has: (title: string) => boolean) => number | null) {
+function patient(accuracy: (has: (title: string) => boolean) => number | string) {
   const asked: string[] = [];
   const measure = async (remedies: readonly Remedy[]) => {
     asked.push(remedies.map(({ title }) => title).join("+"));
@@ -19,7 +19,7 @@ function patient(accuracy: (has: (title: string) => boolean) => number | null) {
   return { asked, measure };
 }
 
-const options = { subject: "thread W4A4", before: 0.5, goal: 0.86, margin: 0.01 };
+const options = { before: 0.5, goal: 0.86, margin: 0.01 };
 
 describe("the cure", () => {
   it("keeps what helps, drops what does not, and stops when it is cured", async () => {
@@ -45,7 +45,7 @@ describe("the cure", () => {
   });
 
   it("goes on after a trial that failed", async () => {
-    const { measure } = patient((has) => (has("bad") ? null : 0.9));
+    const { measure } = patient((has) => (has("bad") ? "the trial failed" : 0.9));
     const result = await cure({ ...options, measure, remedies: ["bad", "good"].map(remedy) });
     expect(result.steps.map(({ kept, reason }) => [kept, reason])).toEqual([
       [false, "the trial failed"],
@@ -72,14 +72,14 @@ describe("the cure of a trial", () => {
     const wanted = { folder, trial: "thread_4W4A_seed0", remedies: remedies, margin: -1, goal: 1, launch };
     const first = await cureTrial(wanted);
     expect(first).toMatchObject({
-      subject: "thread W4A4",
+      ...{ recipe: "thread", weightBits: 4, activationBits: 4, trial: "thread_4W4A_seed0" },
       steps: [{ title: "all levels" }, { title: "learned steps" }],
     });
     // The last without the first is asked for, too; as lsq has all levels anyway, that is the run that there is.
     expect(launched).toBe(2);
     expect(await cureTrial(wanted)).toEqual(first);
     expect(launched).toBe(2);
-    expect(await readCure(join(folder, "cure.json"))).toEqual(first);
+    expect(await readCures(join(folder, "cure.json"))).toEqual([first]);
     await expect(cureTrial({ ...wanted, trial: "nothing" })).rejects.toMatchObject({
       code: "CONFIG",
       remedy: "Finished trials: thread_4W4A_seed0.",

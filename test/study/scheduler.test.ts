@@ -20,7 +20,7 @@ function trials(folder: string, names: readonly string[], changes: Partial<Sched
   return names.map((id) => {
     const paths = trialPaths(join(folder, id));
     mkdirSync(paths.folder, { recursive: true });
-    const job = { kind: "run" as const, parent: "trials", name: id, config: "" };
+    const job = { kind: "run" as const, parent: "trials", name: id, config: "", diagnose: false };
     const state = { status: "waiting" as const, reason: null, accuracies: [] };
     return { id, kind: "lsq", job, paths, totalSteps: 8, totalEpochs: 4, ...state, ...changes };
   });

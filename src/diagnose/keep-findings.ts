@@ -1,0 +1,55 @@
+/** Watching a run and keeping what was found in its directory: findings.json, written before the run's summary. */
+import { join } from "node:path";
+import { writeFileAtomic } from "../data/atomic-file.ts";
+import { InputOutputError } from "../errors.ts";
+import type { WatchedTraining } from "../train/recipe.ts";
+import type { RunPaths } from "../train/run-directory.ts";
+import { diagnose } from "./diagnose.ts";
+import { readEpochs, readRecords } from "./diagnose-run.ts";
+import { factsOf } from "./facts.ts";
+import type { Finding } from "./finding.ts";
+import { type RunWatch, type WatchOptions, watchTraining } from "./watch-run.ts";
+
+/** The findings of a run's directory. */
+export function findingsFile(folder: string): string {
+  return join(folder, "findings.json");
+}
+
+/** Writes the findings of a run into its directory. @throws InputOutputError when they cannot be written. */
+export async function writeFindings(folder: string, findings: readonly Finding[]): Promise<void> {
+  await writeFileAtomic(findingsFile(folder), `${JSON.stringify({ schemaVersion: 1, findings }, undefined, 2)}\n`);
+}
+
+/**
+ * A watch that also writes findings.json when the training ends, whichever way. The findings are made of the run's
+ * files, so that those of a run that was killed and resumed tell of the whole run.
+ */
+export function watchAndKeep(
+  run: WatchedTraining & { readonly paths: RunPaths },
+  options: Omit<WatchOptions, "file"> = {},
+): RunWatch {
+  const { paths, network, recipe } = run;
+  const watch = watchTraining(run, { ...options, file: paths.diagnosis });
+  const keep = async () => {
+    await watch.watcher.release();
+    const facts = factsOf(network, { ...options, recipe });
+    const [records, epochs] = await Promise.all([readRecords(paths.diagnosis), readEpochs(paths.metrics)]);
+    try {
+      await writeFindings(paths.folder, diagnose({ facts, records, epochs }));
+    } catch (error) {
+      // On a full disk the run itself says so; findings are extra.
+      if (!(error instanceof InputOutputError)) throw error;
+    }
+  };
+  const { watcher } = watch;
+  return {
+    records: watch.records,
+    findings: () => watch.findings(),
+    watcher: {
+      beforeStep: (step) => watcher.beforeStep(step),
+      afterStep: (step, loss) => watcher.afterStep(step, loss),
+      afterEpoch: (progress) => watcher.afterEpoch(progress),
+      release: keep,
+    },
+  };
+}
