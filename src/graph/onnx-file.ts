@@ -69,13 +69,21 @@ export interface OnnxFileOptions {
   readonly externalData?: ExternalData;
   /** What errors call the file. */
   readonly source?: string;
+  /** The bytes, and those of external data, are nobody else's: large tensors may stay in them. Default false. */
+  readonly inPlace?: boolean;
 }
 
 /** Decodes an ONNX file. @throws FileFormatError, GraphError or UnsupportedError, which say where. */
 export function readOnnxFile(bytes: Uint8Array, options: OnnxFileOptions = {}): OnnxFile {
   const source = options.source ?? "ONNX model";
   const { graph: graphProto, opset, metadata, producer } = openModel(bytes, source);
-  const reader: Reader = { source, opset, externalData: options.externalData && remembering(options.externalData) };
+  const { inPlace = false } = options;
+  const reader: Reader = {
+    source,
+    opset,
+    inPlace,
+    externalData: options.externalData && remembering(options.externalData),
+  };
   const graph = readGraph(graphProto, reader, () => false);
   return { graph, opset, metadata, producer };
 }
@@ -84,6 +92,7 @@ interface Reader {
   readonly source: string;
   readonly opset: ReadonlyMap<string, number>;
   readonly externalData: ExternalData | undefined;
+  readonly inPlace: boolean;
 }
 
 function readGraph(proto: GraphProto, reader: Reader, isOuter: (name: string) => boolean): FileGraph {
@@ -100,7 +109,7 @@ function readGraph(proto: GraphProto, reader: Reader, isOuter: (name: string) =>
   };
   for (const tensor of proto.initializer) {
     const where = `${source}, initializer "${tensor.name}"`;
-    addConstant(tensor.name, readTensor(tensor, where, externalData), where);
+    addConstant(tensor.name, readTensor(tensor, where, externalData, reader.inPlace), where);
   }
   const given = new Set(constants.keys());
   const inputs: FileInput[] = [];

@@ -85,7 +85,8 @@ export function irVersionOf(opset: number): number {
   return opset >= 19 ? 9 : 8;
 }
 
-const littleEndianHost = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+/** Whether this machine keeps numbers as ONNX's raw data does. */
+export const littleEndianHost = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** Bytes of one stored element; 1 for the packed types. */
 function elementSize(data: NumericArray | BigInt64Array | BigUint64Array): number {

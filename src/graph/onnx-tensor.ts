@@ -7,7 +7,7 @@
 import { isFieldSet } from "@bufbuild/protobuf";
 import { TensorProto_DataLocation as DataLocation, type TensorProto, TensorProtoSchema } from "onnx-buf";
 import { FileFormatError, UnsupportedError } from "../errors.ts";
-import { dtypeFromOnnx, fillFromRawBytes } from "./onnx-proto.ts";
+import { dtypeFromOnnx, fillFromRawBytes, littleEndianHost } from "./onnx-proto.ts";
 import { allocate, bitsPerElement, storageLength, type Tensor } from "./tensor.ts";
 import type { DType, Shape } from "./types.ts";
 
@@ -41,8 +41,18 @@ export function readShape(dims: readonly bigint[], where: string): Shape {
   return dims.map(Number);
 }
 
-/** A tensor whose data was checked and copied out of the file. `where` names it in errors. */
-export function readTensor(proto: TensorProto, where: string, externalData?: ExternalData): Tensor {
+/**
+ * A tensor whose data was checked. `where` names it in errors.
+ *
+ * @param inPlace Whether large tensors may stay in the bytes that were decoded, which are moved to where their elements
+ *   are aligned: only for bytes that nobody else reads. Otherwise they are copied.
+ */
+export function readTensor(
+  proto: TensorProto,
+  where: string,
+  externalData?: ExternalData,
+  inPlace: boolean = false,
+): Tensor {
   const dtype = readDtype(proto.dataType, where);
   const shape = readShape(proto.dims, where);
   const count = shape.reduce((product, size) => product * size, 1);
@@ -50,18 +60,45 @@ export function readTensor(proto: TensorProto, where: string, externalData?: Ext
     throw new UnsupportedError("tensors in segments are not supported", { where, remedy: "Store the tensor whole." });
   }
   if (proto.dataLocation === DataLocation.EXTERNAL) {
-    return fromBytes(dtype, shape, count, externalBytes(proto, where, externalData), where);
+    return fromBytes(dtype, shape, count, externalBytes(proto, where, externalData), where, inPlace);
   }
-  if (isFieldSet(proto, TensorProtoSchema.field.rawData)) return fromBytes(dtype, shape, count, proto.rawData, where);
+  if (isFieldSet(proto, TensorProtoSchema.field.rawData)) {
+    return fromBytes(dtype, shape, count, inPlace ? aligned(proto.rawData) : proto.rawData, where, inPlace);
+  }
   return fromTypedFields(dtype, shape, count, proto, where);
 }
 
-function fromBytes(dtype: DType, shape: Shape, count: number, bytes: Uint8Array, where: string): Tensor {
+/** Bytes from which tensors stay in the file's: below them a copy costs nothing. */
+const largeBytes = 1024;
+
+/**
+ * The bytes of a raw_data field, moved down to a multiple of four. What they are moved over, up to three bytes, is the
+ * field's own tag and length, which take that many at least where the length needs two bytes, and were decoded before.
+ */
+function aligned(bytes: Uint8Array): Uint8Array {
+  const shift = bytes.byteOffset % 4;
+  if (shift === 0 || bytes.length < largeBytes) return bytes;
+  const whole = new Uint8Array(bytes.buffer);
+  whole.copyWithin(bytes.byteOffset - shift, bytes.byteOffset, bytes.byteOffset + bytes.length);
+  return whole.subarray(bytes.byteOffset - shift, bytes.byteOffset - shift + bytes.length);
+}
+
+function fromBytes(
+  dtype: DType,
+  shape: Shape,
+  count: number,
+  bytes: Uint8Array,
+  where: string,
+  inPlace = false,
+): Tensor {
   if (dtype === "string") {
     throw new FileFormatError("a string tensor may not have raw data", { where, remedy: damaged });
   }
   const expected = Math.ceil((count * bitsPerElement(dtype)) / 8);
   expectLength(bytes.length, expected, "bytes", dtype, shape, where);
+  if (inPlace && dtype === "float32" && bytes.length >= largeBytes && bytes.byteOffset % 4 === 0 && littleEndianHost) {
+    return { dtype, shape, data: new Float32Array(bytes.buffer, bytes.byteOffset, count) };
+  }
   const data = allocate(dtype, count);
   fillFromRawBytes(data, bytes);
   return { dtype, shape, data };

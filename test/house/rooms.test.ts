@@ -6,9 +6,9 @@
 
 import { builtinModules } from "node:module";
 import { describe, expect, it } from "vitest";
-import { findCycle, parseImports, readSourceFiles, type SourceFile } from "../support/imports.ts";
+import { findCycle, loadedPackages, parseImports, readSourceFiles, type SourceFile } from "../support/imports.ts";
 
-/** A file may import its own room and the rooms before it. `errors` and `index` are the files of that name. */
+/** A file may import its own room and the rooms before it. `errors`, `browser` and `index` are the files of that name. */
 const roomOrder = [
   "errors",
   "graph",
@@ -27,6 +27,7 @@ const roomOrder = [
   "study",
   "report",
   "cli",
+  "browser",
   "index",
 ];
 
@@ -91,6 +92,11 @@ describe("the rooms of src/", () => {
 
   it("leave Node.js to the rooms that never run in a browser", () => {
     expect(packageBreaches(files, mayUseNode, isNodeModule)).toEqual([]);
+  });
+
+  it("leave what a page imports without Node.js and without an engine of their own", () => {
+    const loaded = loadedPackages("browser.ts");
+    expect(loaded.filter((specifier) => isNodeModule(specifier) || isOnnxRuntime(specifier))).toEqual([]);
   });
 
   it("import files by names that exist, with their extension", () => {

@@ -1,0 +1,118 @@
+/**
+ * subbyte's public API in a browser: everything but files, the command line, and the engine of Node.js.
+ *
+ * @module
+ * @example
+ * import * as ort from "onnxruntime-web/webgpu";
+ * const engine = webEngine(ort, { device: "webgpu" });
+ * const network = quantize(makeModel("lenet", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights")), presets.lsq());
+ */
+
+// Compilation: jobs as graphs, to be run step by step.
+export { buildEvaluation, type EvaluationJob } from "./compile/evaluation.ts";
+// Explanation: what a configuration really does.
+export { explain } from "./compile/explain.ts";
+export { type ForwardMode, trainingMode } from "./compile/forward.ts";
+export { prepareQat } from "./compile/prepare-qat.ts";
+export { isQuantized, type QuantizedNetwork, type QuantizerSite, quantize, showSites } from "./compile/quantize.ts";
+export {
+  buildTrainingStep,
+  type LossConfig,
+  learningRateInput,
+  parameterGroups,
+  type TrainingStep,
+  type TrainingStepConfig,
+} from "./compile/training-step.ts";
+// Conversion to integers.
+export { type ConvertOptions, convert } from "./convert/convert.ts";
+export type { IntegerNetwork } from "./convert/integer-network.ts";
+export { verify } from "./convert/verify.ts";
+// Data.
+export { type TrainingBatches, trainingBatches } from "./data/batches.ts";
+export { allocateBatch, type Dataset, type DatasetSplits, firstSamples, inMemoryDataset } from "./data/dataset.ts";
+export { randomStream } from "./data/random.ts";
+// Diagnosis: why a training does not get there.
+export { type Ablation, ablate } from "./diagnose/ablation.ts";
+export { diagnose } from "./diagnose/diagnose.ts";
+export { type Evidence, type Finding as RunFinding, highConfidence, type Remedy } from "./diagnose/finding.ts";
+export type { ProbeRecord } from "./diagnose/measurement.ts";
+// Errors: one family, with a code, a place and a remedy.
+export {
+  ConfigError,
+  exitCodes,
+  FileFormatError,
+  GraphError,
+  InputOutputError,
+  InterruptedError,
+  RuntimeError,
+  SubbyteError,
+  UnsupportedError,
+} from "./errors.ts";
+// Networks: made in code, or read from ONNX.
+export type { Graph, Node, Value } from "./graph/graph.ts";
+export {
+  dataInputs,
+  type Network,
+  type Parameter,
+  type ParameterRole,
+  parameterCount,
+  withParameterValues,
+} from "./graph/network.ts";
+export { type OnnxModel, readOnnx } from "./graph/onnx-read.ts";
+export { writeOnnx } from "./graph/onnx-write.ts";
+export { printGraph } from "./graph/print.ts";
+export { filled, float32Tensor, makeTensor, type Tensor, toNumbers } from "./graph/tensor.ts";
+export type { DType, Shape, TensorType } from "./graph/types.ts";
+export { type ImportedNetwork, type ImportOptions, importOnnx } from "./importer/import.ts";
+export { type ModelOptions, makeModel, modelNames } from "./models/index.ts";
+export { NetworkBuilder } from "./models/network-builder.ts";
+export { observerNamed, observers } from "./observers/index.ts";
+// Quantization: what to quantize and how, in words of subbyte or of torch.
+export type {
+  LayerBits,
+  LayerOverride,
+  LayerRule,
+  Placement,
+  QuantizationConfig,
+  TensorOverride,
+} from "./qconfig/config.ts";
+export { type ExplainOptions, explainQuantized } from "./qconfig/explain.ts";
+export type {
+  Change,
+  ChangeVoice,
+  Explanation,
+  Finding,
+  FindingCode,
+  KindSummary,
+  Observation,
+  Severity,
+  TensorExplanation,
+} from "./qconfig/explain-types.ts";
+export { libraryVoice, torchVoice, trainingVoice } from "./qconfig/explain-voice.ts";
+export { observeTensor } from "./qconfig/observation.ts";
+export { type PresetBits, presetNamed, presets } from "./qconfig/presets.ts";
+export { codeRange, type TensorQuantization } from "./qconfig/tensor-quantization.ts";
+export * from "./qconfig/torch.ts";
+export { type PrepareOptions, quantizationConfigOf, tensorQuantizationOf } from "./qconfig/torch-convert.ts";
+export { calculateQuantLimits, type TorchDtype, type TorchQscheme } from "./qconfig/torch-limits.ts";
+export { parseTorchConfig, type TorchSource, type TorchTextConfig } from "./qconfig/torch-text.ts";
+export { quantizerNamed, quantizers } from "./quantizers/index.ts";
+export type { ObserverSpec, QuantizerDefinition, QuantizerSpec } from "./quantizers/quantizer.ts";
+// Engines, training and evaluation.
+export type { Device, DeviceChoice, Engine, EngineOptions } from "./runtime/engine.ts";
+export { ForwardJob, type StepResult, TrainingJob } from "./runtime/job.ts";
+export { StateBuffers } from "./runtime/state.ts";
+export { type OnnxRuntime, type WebEngineOptions, webEngine } from "./runtime/web.ts";
+// Mixed precision: bits for each layer under a budget.
+export { type Mix, type MixOptions, mixBits, type UniformBits } from "./study/mixed.ts";
+export type { Candidates } from "./study/mixed-measure.ts";
+export type { MixedLayerBits, MixOutcome } from "./study/mixed-outcome.ts";
+export type { MixBudget, MixCost } from "./study/mixed-solve.ts";
+export { mixStudy } from "./study/mixed-trial.ts";
+export { calibrate } from "./train/calibrate.ts";
+export { type ConfigOverride, type ConfigSource, configToYaml, resolveTrainingConfig } from "./train/config.ts";
+export type { TrainingConfig } from "./train/config-schema.ts";
+export { type EvaluationResult, evaluate } from "./train/evaluate.ts";
+export { observeNetwork } from "./train/observe.ts";
+export type { EpochProgress, StepProgress, TrainingRecipe, TrainingResult, TrainingRun } from "./train/recipe.ts";
+export { train } from "./train/trainer.ts";
