@@ -103,12 +103,6 @@ export type { Device, DeviceChoice, Engine, EngineOptions } from "./runtime/engi
 export { ForwardJob, type StepResult, TrainingJob } from "./runtime/job.ts";
 export { StateBuffers } from "./runtime/state.ts";
 export { type OnnxRuntime, type WebEngineOptions, webEngine } from "./runtime/web.ts";
-// Mixed precision: bits for each layer under a budget.
-export { type Mix, type MixOptions, mixBits, type UniformBits } from "./study/mixed.ts";
-export type { Candidates } from "./study/mixed-measure.ts";
-export type { MixedLayerBits, MixOutcome } from "./study/mixed-outcome.ts";
-export type { MixBudget, MixCost } from "./study/mixed-solve.ts";
-export { mixStudy } from "./study/mixed-trial.ts";
 export { calibrate } from "./train/calibrate.ts";
 export { type ConfigOverride, type ConfigSource, configToYaml, resolveTrainingConfig } from "./train/config.ts";
 export type { TrainingConfig } from "./train/config-schema.ts";

@@ -19,6 +19,12 @@ export { type RunWatch, watchTraining } from "./diagnose/watch-run.ts";
 // Engines of Node.js, and runs in directories.
 export { nodeEngine } from "./runtime/node.ts";
 export { type DeviceOptions, openEngine } from "./runtime/node-devices.ts";
+// Mixed precision: bits for each layer under a budget.
+export { type Mix, type MixOptions, mixBits, type UniformBits } from "./study/mixed.ts";
+export type { Candidates } from "./study/mixed-measure.ts";
+export type { MixedLayerBits, MixOutcome } from "./study/mixed-outcome.ts";
+export type { MixBudget, MixCost } from "./study/mixed-solve.ts";
+export { mixStudy } from "./study/mixed-trial.ts";
 export { type LoadedRun, loadRun } from "./train/load-run.ts";
 export { type NewRun, type RunListeners, type RunResult, type RunSummary, resumeRun, startRun } from "./train/run.ts";
 export { makeNetwork, quantizationOf, recipeOf } from "./train/setup.ts";

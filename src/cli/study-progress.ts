@@ -1,10 +1,14 @@
 /** The one progress display of a whole study: what is done, what runs, how long it will take. On stderr, as Progress. */
+import type { ExpectedStage } from "../study/cure-study.ts";
 import type { StudyEvent, StudyStart } from "../study/run-study.ts";
 import type { ScheduledTrial, TrialProgress } from "../study/scheduler.ts";
 import { StudyClock } from "../study/time-left.ts";
 import type { ProgressStream } from "./progress.ts";
 import { formatAccuracy, formatBar, formatDuration } from "./progress-format.ts";
 
+/** A step with quantizers beside a float one, and how much of a further core a training uses; both roughly. */
+const quantizedCost = 1.7;
+const parallelGain = 0.7;
 const terminalInterval = 100;
 const plainInterval = 10_000;
 const clearLine = "\r\u001b[2K";
@@ -21,10 +25,12 @@ export class StudyProgress {
   readonly #silent: boolean;
   readonly #stream: ProgressStream;
   readonly #now: () => number;
-  readonly #clock = new StudyClock();
+  readonly #clock = new StudyClock((kind) => (kind === "float" ? 1 : this.#trialCost));
   readonly #trials = new Map<string, TrialProgress>();
   readonly #startedAt: number;
+  #expected: readonly ExpectedStage[] = [];
   #parallel = 1;
+  #trialCost = 1;
   #shownAt: number;
   #lineIsOpen = false;
 
@@ -37,8 +43,11 @@ export class StudyProgress {
   }
 
   /** Says what the study will do. */
-  start({ plan, paths, isNew, parallel, stages }: StudyStart): void {
+  start({ plan, paths, isNew, parallel, stages, expected }: StudyStart): void {
     this.#parallel = parallel;
+    this.#expected = expected;
+    // The float network has all threads; a trial has its share of them, and quantizers.
+    this.#trialCost = quantizedCost * parallel ** parallelGain;
     for (const trial of stages) this.#trials.set(trial.id, atStart(trial));
     const impossible = plan.trials.filter((trial) => trial.impossible !== null);
     const done = stages.filter(({ status }) => status === "finished" || status === "stopped").length;
@@ -46,6 +55,12 @@ export class StudyProgress {
       `${isNew ? "study" : "going on with the study"} in ${paths.folder}: ${stages.length} trainings, ${done} of them done, ${parallel} side by side`,
     );
     for (const trial of impossible) this.message(`${trial.id} cannot exist: ${trial.impossible}`);
+  }
+
+  /** More trainings have become known, and what may come after them. */
+  more(stages: readonly ScheduledTrial[], expected: readonly ExpectedStage[]): void {
+    for (const trial of stages) this.#trials.set(trial.id, atStart(trial));
+    this.#expected = expected;
   }
 
   /** Notes what happened to a trial. */
@@ -74,10 +89,15 @@ export class StudyProgress {
   }
 
   #endLine(trial: TrialProgress, event: StudyEvent): string {
-    const head = `[${this.#done()}/${this.#trials.size}] ${trial.trial.id}`;
+    const head = `[${this.#done()}/${this.#count()}] ${trial.trial.id}`;
     if (event === "again") return `${head}: ${trial.reason}; it is begun again from its last checkpoint`;
     if (trial.status === "finished") return `${head}: ${formatAccuracy(trial.accuracy ?? undefined)}`;
     return `${head} ${trial.status}: ${trial.reason}`;
+  }
+
+  /** All trainings, those that are only expected included. */
+  #count(): number {
+    return this.#trials.size + this.#expected.reduce((sum, { trainings }) => sum + trainings, 0);
   }
 
   #done(): number {
@@ -90,14 +110,15 @@ export class StudyProgress {
     if (now - this.#shownAt < (isTerminal ? terminalInterval : plainInterval)) return;
     this.#shownAt = now;
     const all = [...this.#trials.values()];
-    const total = all.reduce((sum, { trial }) => sum + trial.totalSteps, 0);
+    const expected = this.#expected.reduce((sum, { steps }) => sum + steps, 0);
+    const total = expected + all.reduce((sum, { trial }) => sum + trial.totalSteps, 0);
     const left = all
       .filter((trial) => !isOver(trial))
       .map(({ trial, step }) => ({ kind: trial.kind, stepsLeft: trial.totalSteps - step }));
-    const fraction = total === 0 ? 1 : 1 - left.reduce((sum, { stepsLeft }) => sum + stepsLeft, 0) / total;
+    const fraction = total === 0 ? 1 : 1 - left.reduce((sum, { stepsLeft }) => sum + stepsLeft, expected) / total;
     const running = all.filter((trial) => trial.isRunning && !isOver(trial));
     const parts = [
-      `${this.#done()}/${all.length} trainings`,
+      `${this.#done()}/${this.#count()} trainings`,
       `left ${formatDuration(this.#secondsLeft())}`,
       `elapsed ${formatDuration((now - this.#startedAt) / 1000)}`,
       ...running.map(({ trial, step }) => `${trial.id} ${Math.floor((100 * step) / trial.totalSteps)}%`),
@@ -129,7 +150,16 @@ export class StudyProgress {
       timed((kind) => kind !== "float"),
       this.#parallel,
     );
-    return float === undefined || trials === undefined ? undefined : float + trials;
+    const expected = this.#expected.map(({ kind, trainings, steps, parallel }) =>
+      this.#clock.secondsLeft(
+        Array.from({ length: trainings }, () => ({ kind, stepsLeft: steps / trainings })),
+        parallel,
+      ),
+    );
+    return [float, trials, ...expected].reduce(
+      (sum, part) => (sum === undefined || part === undefined ? undefined : sum + part),
+      0,
+    );
   }
 
   #clear(): void {

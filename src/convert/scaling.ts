@@ -18,8 +18,10 @@ const tolerableStep = 2 ** -6;
 const biasTolerance = 2 ** -7;
 /** Biases stay below this, so that an accumulator with its bias stays below 2³¹. */
 const biasBound = 2 ** 30;
-/** Multipliers of sums of codes are not cut finer than this, nor coarser than its inverse. */
+/** Multipliers of sums of codes are not cut finer than to multiples of 2^−64. */
 const finestExponent = 64;
+/** Nor coarser than to 2⁶: ONNX Runtime's QLinearAdd takes t to int32 before it limits it, and 2⁶·2²⁴ is below 2³¹. */
+const coarsestExponent = -6;
 /** Machines without VNNI add pairs of products in 16 bits, saturated (ONNX Runtime's kernels for AVX2). */
 const pairBound = 2 ** 15 - 1;
 
@@ -42,7 +44,8 @@ export function floatOffsetSum(affine: Affine, step: number): SumParts {
 /**
  * A sum of two codes or more and nothing else: a residual addition. Its multipliers are rounded to multiples of 2^−e, with the
  * largest e for which float32 holds every product and every sum exactly. Then the order of the operations, and whether a
- * machine fuses them, is of no consequence: any addition of quantized tensors (QLinearAdd) gives the same codes.
+ * machine fuses them, is of no consequence: any addition of quantized tensors (QLinearAdd) gives the same codes. Where the
+ * output's step is so small that t could pass int32, the multipliers are left as they are, and the sum is made step by step.
  *
  * @param forms The forms of the terms' tensors.
  */
@@ -58,8 +61,8 @@ export function exactSum(affine: Affine, forms: readonly TensorForm[], output: T
     units(exponent).reduce((sum, unit, i) => sum + 2 * (widths[i] ?? 0) * Math.abs(unit), 0) +
     storedWidth(output) * 2 ** exponent;
   let exponent = finestExponent;
-  while (reach(exponent) >= floatBound && exponent > -finestExponent) exponent--;
-  if (reach(exponent) >= floatBound) throw notFinite(affine.name, "multiplier");
+  while (reach(exponent) >= floatBound && exponent > coarsestExponent) exponent--;
+  if (reach(exponent) >= floatBound) return { terms: plain };
   const chosen = units(exponent);
   return { terms: plain.map((term, i) => ({ ...term, multiplier: (chosen[i] ?? 0) * 2 ** -exponent })) };
 }

@@ -1,23 +1,17 @@
 /** Watching a run and keeping what was found in its directory: findings.json, written before the run's summary. */
-import { join } from "node:path";
 import { writeFileAtomic } from "../data/atomic-file.ts";
 import { InputOutputError } from "../errors.ts";
 import type { WatchedTraining } from "../train/recipe.ts";
-import type { RunPaths } from "../train/run-directory.ts";
+import { type RunPaths, runPaths } from "../train/run-directory.ts";
 import { diagnose } from "./diagnose.ts";
 import { readEpochs, readRecords } from "./diagnose-run.ts";
 import { factsOf } from "./facts.ts";
 import type { Finding } from "./finding.ts";
 import { type RunWatch, type WatchOptions, watchTraining } from "./watch-run.ts";
 
-/** The findings of a run's directory. */
-export function findingsFile(folder: string): string {
-  return join(folder, "findings.json");
-}
-
 /** Writes the findings of a run into its directory. @throws InputOutputError when they cannot be written. */
 export async function writeFindings(folder: string, findings: readonly Finding[]): Promise<void> {
-  await writeFileAtomic(findingsFile(folder), `${JSON.stringify({ schemaVersion: 1, findings }, undefined, 2)}\n`);
+  await writeFileAtomic(runPaths(folder).findings, `${JSON.stringify({ schemaVersion: 1, findings }, undefined, 2)}\n`);
 }
 
 /**

@@ -8,17 +8,19 @@
  */
 import { type GraphBuilder, intsAttribute, type Value } from "../graph/graph.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
-import { fillsBlocks, withoutFactor } from "./conv-blocked.ts";
+import { fillsBlocks, padAxis, withoutFactor } from "./conv-blocked.ts";
 import { type ConvGeometry, convGeometry, reachedPads } from "./conv-geometry.ts";
 import { multiply } from "./elementwise.ts";
 import {
   blockedConv,
   blockedForm,
   blockedStride,
+  channelsLast,
   fromBlocked,
   matmulTransposed,
   toBlocked,
 } from "./engine-operators.ts";
+import { gemm } from "./matmul.ts";
 import { int64Constant } from "./operands.ts";
 import type { LoweringContext } from "./operator.ts";
 import { maxPool } from "./pool.ts";
@@ -39,7 +41,10 @@ export function lowerBlockedGradWeight(context: LoweringContext): Value | undefi
   return dw === undefined || factor === undefined ? dw : multiply(builder, dw, factor);
 }
 
-/** A kernel of one pixel without padding: Σₙ dY[n]·x[n]ᵀ over the pixels that the stride visits. */
+/**
+ * A kernel of one pixel without padding: Σₙ dY[n]·x[n]ᵀ over the pixels that the stride visits. Where the products of single
+ * images are larger than the images, all pixels become the rows of one product.
+ */
 function pointwise(context: LoweringContext, x: Value, geometry: ConvGeometry): Value | undefined {
   const { builder, node } = context;
   const dy = context.input(0);
@@ -55,6 +60,14 @@ function pointwise(context: LoweringContext, x: Value, geometry: ConvGeometry): 
       ? maxPool(builder, x, { kernel: [1, 1], strides: geometry.strides })
       : fromBlocked(builder, blockedStride(builder, blocked, geometry.strides), inChannels);
   const pixels = outHeight * outWidth;
+  const [dyBlocked, xBlocked] = [blockedForm(builder, dy), blockedForm(builder, strided)];
+  const productsAreLarger = outChannels * inChannels > pixels * (outChannels + inChannels);
+  if (productsAreLarger && dyBlocked !== undefined && xBlocked !== undefined) {
+    const rows = (image: Value, channels: number) =>
+      reshape(builder, channelsLast(builder, image, channels), [batch * pixels, channels]);
+    const dw = gemm(builder, rows(dyBlocked, outChannels), rows(xBlocked, inChannels), undefined, { transA: true });
+    return reshape(builder, dw, shape);
+  }
   const products = matmulTransposed(
     builder,
     reshape(builder, dy, [batch, outChannels, pixels]),
@@ -105,9 +118,7 @@ function zeros(builder: GraphBuilder, shape: Shape): Value {
 
 /** Zero images at the end, up to a whole number of blocks: they add nothing to the sum over the batch. */
 function fillBatch(builder: GraphBuilder, x: Value, block: number): Value {
-  const [batch = 0, ...rest] = x.type.shape;
-  const missing = (block - (batch % block)) % block;
-  return missing === 0 ? x : concat(builder, [x, zeros(builder, [missing, ...rest])], 0);
+  return padAxis(builder, x, 0, Math.ceil((x.type.shape[0] ?? 0) / block) * block);
 }
 
 /**

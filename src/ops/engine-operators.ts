@@ -22,6 +22,7 @@ export function toBlocked(builder: GraphBuilder, x: Value): Value {
 export function blockedForm(builder: GraphBuilder, x: Value): Value | undefined {
   const maker = builder.makerOf(x);
   if (maker?.op !== "ReorderOutput" || maker.domain !== blockedDomain) return undefined;
+  if (maker.attributes.channels_last === 1) return undefined;
   const [blocked] = maker.inputs;
   return blocked !== undefined && sameShape(blocked.type.shape, x.type.shape) ? blocked : undefined;
 }
@@ -61,6 +62,11 @@ export function blockedConv(
   return builder.one("Conv", inputs, { ...attributes, ...fused }, { domain: blockedDomain });
 }
 
+/** A blocked tensor as x[N,H,W,channels]. */
+export function channelsLast(builder: GraphBuilder, x: Value, channels: number): Value {
+  return builder.one("ReorderOutput", [x], { channels, channels_last: 1 }, { domain: blockedDomain });
+}
+
 /** The mean over the pixels of a blocked x[N,C,H,W], as an NCHW tensor [N,C,1,1]. */
 export function blockedGlobalAverage(builder: GraphBuilder, x: Value): Value {
   const average = builder.one("GlobalAveragePool", [x], {}, { domain: blockedDomain });
@@ -80,7 +86,9 @@ export function matmulTransposed(builder: GraphBuilder, x: Value, y: Value): Val
 function inferReorderOutput(call: OperatorCall): TensorType[] {
   const { dtype, shape } = requiredInput(call, 0);
   const channels = intAttribute(call, "channels");
-  return [{ dtype, shape: shape.map((size, axis) => (axis === 1 ? channels : size)) }];
+  const [batch = 1, , ...spatial] = shape;
+  const isLast = intAttribute(call, "channels_last", 0) === 1;
+  return [{ dtype, shape: isLast ? [batch, ...spatial, channels] : [batch, channels, ...spatial] }];
 }
 
 function inferBlockedConv(call: OperatorCall): TensorType[] {

@@ -20,18 +20,17 @@
 import type { GraphBuilder, Value } from "../graph/graph.ts";
 import { add, divide, maximum, multiply, negate, reciprocal } from "../ops/elementwise.ts";
 import { positive } from "../ops/masks.ts";
-import { checkWholeRange, isUnsigned, parameterOf, smallestScale } from "./learned.ts";
+import { checkWholeRange, initializeFromExtremes, isUnsigned, parameterOf, smallestScale } from "./learned.ts";
 import { type LevelTable, lookUpLevel, lookUpScalar, mirrored, sumsOf } from "./levels.ts";
 import { insideRange } from "./masks.ts";
 import {
-  groupTensors,
-  parameterGroups,
+  type GroupParameters,
   parameterShape,
   type QuantizerContext,
   type QuantizerDefinition,
   type QuantizerSpec,
 } from "./quantizer.ts";
-import { encodeWith, scalarOf, statisticsOf, unitOf } from "./scalar.ts";
+import { encodeWith, scalarOf, unitOf } from "./scalar.ts";
 
 const { fround } = Math;
 /** The table has one cell for each half unit; more than this makes it larger than most tensors. */
@@ -115,22 +114,20 @@ function threshold(min: number, max: number): number {
   return Math.max(-min, max, smallestScale);
 }
 
+function alphaFromRange(_spec: QuantizerSpec, min: number, max: number): GroupParameters {
+  return { alpha: threshold(min, max) };
+}
+
 export const apotTorch: QuantizerDefinition = {
   name: "apotTorch",
   options: { k: { from: 1, whole: true }, signedLevels: ["sign", "torch"], alwaysUnsigned: "boolean" },
 
   parameters: (spec, type) => [{ name: "alpha", shape: parameterShape(spec, type), trainable: false }],
 
-  initialize(spec, sample) {
-    const groups = parameterGroups(spec, sample).map((row) => {
-      const { min, max } = statisticsOf(row);
-      return { alpha: threshold(min, max) };
-    });
-    return groupTensors(spec, sample, groups);
-  },
+  initialize: (spec, sample) => initializeFromExtremes(spec, sample, alphaFromRange),
 
   fromRange,
-  initialFromRange: (_spec, min, max) => ({ alpha: threshold(min, max) }),
+  initialFromRange: alphaFromRange,
 
   forward(context) {
     const { builder, spec, x } = context;

@@ -18,12 +18,10 @@ import type { Value } from "../graph/graph.ts";
 import { clip } from "../ops/activations.ts";
 import { cast } from "../ops/cast.ts";
 import { add, multiply, negate, reciprocal, round, subtract } from "../ops/elementwise.ts";
-import { codeInside, gradientFactor, parameterOf, scaled, sumShared } from "./learned.ts";
+import { codeInside, gradientFactor, initializeFromExtremes, parameterOf, scaled, sumShared } from "./learned.ts";
 import { gradientScales } from "./options.ts";
 import {
   type GroupParameters,
-  groupTensors,
-  parameterGroups,
   parameterShape,
   type QuantizerContext,
   type QuantizerDefinition,
@@ -31,7 +29,7 @@ import {
 } from "./quantizer.ts";
 import { roundedWithin } from "./round-codes.ts";
 import { clamp, float32Epsilon, roundHalfEven } from "./rounding.ts";
-import { encodeWith, integersBetween, scalarOf, statisticsOf } from "./scalar.ts";
+import { encodeWith, integersBetween, scalarOf } from "./scalar.ts";
 import { uniformParameters } from "./uniform-parameters.ts";
 
 const { fround } = Math;
@@ -87,13 +85,7 @@ export const learnable: QuantizerDefinition = {
     return isSymmetric(spec) ? [scale] : [scale, { name: "zero_point", shape, trainable: true }];
   },
 
-  initialize(spec, sample) {
-    const groups = parameterGroups(spec, sample).map((row) => {
-      const { min, max } = statisticsOf(row);
-      return numbersFromRange(spec, min, max);
-    });
-    return groupTensors(spec, sample, groups);
-  },
+  initialize: (spec, sample) => initializeFromExtremes(spec, sample, numbersFromRange),
 
   initialFromRange: numbersFromRange,
 

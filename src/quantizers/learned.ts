@@ -1,12 +1,22 @@
 /** What quantizers with trained parameters share: access to them, their gradient scale, and sums over a group. */
 import type { GraphBuilder, Value } from "../graph/graph.ts";
+import type { Tensor } from "../graph/tensor.ts";
 import { elementCount } from "../graph/types.ts";
 import { hardSigmoid } from "../ops/activations.ts";
 import { dot } from "../ops/channel-ops.ts";
 import { absolute, multiply, subtract } from "../ops/elementwise.ts";
 import { notNegative, positive } from "../ops/masks.ts";
 import { reduceSum } from "../ops/reduce.ts";
-import { type Contradiction, type QuantizerContext, type QuantizerSpec, sharedAxes } from "./quantizer.ts";
+import {
+  type Contradiction,
+  type GroupParameters,
+  groupTensors,
+  parameterGroups,
+  type QuantizerContext,
+  type QuantizerSpec,
+  sharedAxes,
+} from "./quantizer.ts";
+import { statisticsOf } from "./scalar.ts";
 
 /** A step, threshold or range never falls to 0 or below it: the gradient would change its sign there. */
 export const smallestScale = 1e-8;
@@ -14,6 +24,19 @@ export const smallestScale = 1e-8;
 /** Where a range ends that holds every value: the largest one, or the largest magnitude of a signed range. */
 export function largestReach(spec: QuantizerSpec, min: number, max: number): number {
   return Math.max(isUnsigned(spec) ? max : Math.max(-min, max), smallestScale);
+}
+
+/** Parameters from the extremes of each group, for quantizers that start by covering the sample. */
+export function initializeFromExtremes(
+  spec: QuantizerSpec,
+  sample: Tensor,
+  fromRange: (spec: QuantizerSpec, min: number, max: number) => GroupParameters,
+): ReadonlyMap<string, Tensor> {
+  const groups = parameterGroups(spec, sample).map((row) => {
+    const { min, max } = statisticsOf(row);
+    return fromRange(spec, min, max);
+  });
+  return groupTensors(spec, sample, groups);
 }
 
 /** A parameter, shaped to broadcast over x. */

@@ -34,14 +34,12 @@ import {
 } from "../ops/elementwise.ts";
 import { notNegative, positive } from "../ops/masks.ts";
 import { reduceMax } from "../ops/reduce.ts";
-import { checkWholeRange, isUnsigned, parameterOf, smallestScale } from "./learned.ts";
+import { checkWholeRange, initializeFromExtremes, isUnsigned, parameterOf, smallestScale } from "./learned.ts";
 import { type LevelTable, lookUpLevel, mirrored, nearestLevel } from "./levels.ts";
 import { insideRange } from "./masks.ts";
 import {
   type GroupParameters,
-  groupTensors,
   type IntegerForm,
-  parameterGroups,
   parameterShape,
   type QuantizerContext,
   type QuantizerDefinition,
@@ -221,11 +219,7 @@ export const minifloat: QuantizerDefinition = {
 
   initialize(spec, sample) {
     if (scaleKind(spec) !== "tensor") return new Map();
-    const groups = parameterGroups(spec, sample).map((row) => {
-      const { min, max } = statisticsOf(row);
-      return numbersFromRange(spec, min, max);
-    });
-    return groupTensors(spec, sample, groups);
+    return initializeFromExtremes(spec, sample, numbersFromRange);
   },
 
   initialFromRange: numbersFromRange,

@@ -14,18 +14,17 @@ import type { Value } from "../graph/graph.ts";
 import { dot } from "../ops/channel-ops.ts";
 import { add, divide, multiply, negate, reciprocal, subtract } from "../ops/elementwise.ts";
 import { atLeast } from "../ops/masks.ts";
-import { isUnsigned, largestReach, parameterOf, smallestScale, sumShared } from "./learned.ts";
+import { initializeFromExtremes, isUnsigned, largestReach, parameterOf, smallestScale, sumShared } from "./learned.ts";
 import { insideRange } from "./masks.ts";
 import {
-  groupTensors,
-  parameterGroups,
+  type GroupParameters,
   parameterShape,
   type QuantizerContext,
   type QuantizerDefinition,
   type QuantizerSpec,
 } from "./quantizer.ts";
 import { roundedWithin } from "./round-codes.ts";
-import { encodeWith, integersBetween, roundedQuotient, scalarOf, statisticsOf, unitOf } from "./scalar.ts";
+import { encodeWith, integersBetween, roundedQuotient, scalarOf, unitOf } from "./scalar.ts";
 
 const { fround } = Math;
 
@@ -43,6 +42,11 @@ function quotient(context: QuantizerContext): Value {
   return multiply(context.builder, context.x, reciprocal(context.builder, stepOf(context)));
 }
 
+/** A range that holds every value. */
+function alphaFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
+  return { alpha: largestReach(spec, min, max) };
+}
+
 export const pact: QuantizerDefinition = {
   name: "pact",
   options: { decay: { from: 0 } },
@@ -51,15 +55,9 @@ export const pact: QuantizerDefinition = {
     { name: "alpha", shape: parameterShape(spec, type), trainable: true, minimum: smallestScale },
   ],
 
-  initialize(spec, sample) {
-    const groups = parameterGroups(spec, sample).map((row) => {
-      const { min, max } = statisticsOf(row);
-      return { alpha: largestReach(spec, min, max) };
-    });
-    return groupTensors(spec, sample, groups);
-  },
+  initialize: (spec, sample) => initializeFromExtremes(spec, sample, alphaFromRange),
 
-  initialFromRange: (spec, min, max) => ({ alpha: largestReach(spec, min, max) }),
+  initialFromRange: alphaFromRange,
 
   forward(context) {
     const { builder, spec, target } = context;

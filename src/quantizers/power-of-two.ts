@@ -10,17 +10,19 @@
  * that add nothing. So 4 bits are 16 levels unsigned and 15 signed, and no width has more than 31: `levels` says so.
  */
 import { divide, multiply, reciprocal } from "../ops/elementwise.ts";
-import { checkWholeRange, isUnsigned, largestReach, parameterOf, smallestScale, sumOfResiduals } from "./learned.ts";
+import {
+  checkWholeRange,
+  initializeFromExtremes,
+  isUnsigned,
+  largestReach,
+  parameterOf,
+  smallestScale,
+  sumOfResiduals,
+} from "./learned.ts";
 import { type LevelTable, lookUpLevel, lookUpScalar, mirrored } from "./levels.ts";
 import { insideRange } from "./masks.ts";
-import {
-  groupTensors,
-  parameterGroups,
-  parameterShape,
-  type QuantizerDefinition,
-  type QuantizerSpec,
-} from "./quantizer.ts";
-import { encodeWith, scalarOf, statisticsOf, unitOf } from "./scalar.ts";
+import { type GroupParameters, parameterShape, type QuantizerDefinition, type QuantizerSpec } from "./quantizer.ts";
+import { encodeWith, scalarOf, unitOf } from "./scalar.ts";
 
 const { fround } = Math;
 const lastExponent = 14;
@@ -47,6 +49,11 @@ function largestLevel(spec: QuantizerSpec): number {
   return 2 ** (powersOf(spec) - 1);
 }
 
+/** A range that holds every value. */
+function alphaFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
+  return { alpha: largestReach(spec, min, max) };
+}
+
 export const powerOfTwo: QuantizerDefinition = {
   name: "powerOfTwo",
   options: {},
@@ -55,15 +62,9 @@ export const powerOfTwo: QuantizerDefinition = {
     { name: "alpha", shape: parameterShape(spec, type), trainable: true, minimum: smallestScale },
   ],
 
-  initialize(spec, sample) {
-    const groups = parameterGroups(spec, sample).map((row) => {
-      const { min, max } = statisticsOf(row);
-      return { alpha: largestReach(spec, min, max) };
-    });
-    return groupTensors(spec, sample, groups);
-  },
+  initialize: (spec, sample) => initializeFromExtremes(spec, sample, alphaFromRange),
 
-  initialFromRange: (spec, min, max) => ({ alpha: largestReach(spec, min, max) }),
+  initialFromRange: alphaFromRange,
 
   forward(context) {
     const { builder, spec, x } = context;

@@ -12,12 +12,11 @@
  */
 import type { Value } from "../graph/graph.ts";
 import { ceil, multiply, power, reciprocal } from "../ops/elementwise.ts";
-import { gradientFactor, isUnsigned, parameterOf, scaled, sumOfResiduals } from "./learned.ts";
+import { gradientFactor, initializeFromExtremes, isUnsigned, parameterOf, scaled, sumOfResiduals } from "./learned.ts";
 import { insideRange } from "./masks.ts";
 import { gradientScales } from "./options.ts";
 import {
-  groupTensors,
-  parameterGroups,
+  type GroupParameters,
   parameterShape,
   type QuantizerContext,
   type QuantizerDefinition,
@@ -25,7 +24,7 @@ import {
 } from "./quantizer.ts";
 import { highestRoundingTo, lowestRoundingTo, roundedWithin } from "./round-codes.ts";
 import { clamp, roundHalfEven } from "./rounding.ts";
-import { encodeWith, integersBetween, scalarOf, statisticsOf, unitOf } from "./scalar.ts";
+import { encodeWith, integersBetween, scalarOf, unitOf } from "./scalar.ts";
 
 const { fround } = Math;
 /** Thresholds from 2⁻⁶⁴ up: s and 1/s stay normal numbers. */
@@ -46,9 +45,9 @@ function quotient(context: QuantizerContext): Value {
   return multiply(context.builder, context.x, reciprocal(context.builder, stepOf(context)));
 }
 
-function logarithmOf(spec: QuantizerSpec, min: number, max: number): number {
+function logarithmFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
   const threshold = isUnsigned(spec) ? max : Math.max(-min, max);
-  return Math.max(threshold > 0 ? Math.log2(threshold) : lowestLogarithm, lowestLogarithm);
+  return { log2_threshold: Math.max(threshold > 0 ? Math.log2(threshold) : lowestLogarithm, lowestLogarithm) };
 }
 
 function stepFor(spec: QuantizerSpec, logarithm: number): number {
@@ -63,15 +62,9 @@ export const tqt: QuantizerDefinition = {
     { name: "log2_threshold", shape: parameterShape(spec, type), trainable: true, minimum: lowestLogarithm },
   ],
 
-  initialize(spec, sample) {
-    const groups = parameterGroups(spec, sample).map((row) => {
-      const { min, max } = statisticsOf(row);
-      return { log2_threshold: logarithmOf(spec, min, max) };
-    });
-    return groupTensors(spec, sample, groups);
-  },
+  initialize: (spec, sample) => initializeFromExtremes(spec, sample, logarithmFromRange),
 
-  initialFromRange: (spec, min, max) => ({ log2_threshold: logarithmOf(spec, min, max) }),
+  initialFromRange: logarithmFromRange,
 
   forward(context) {
     const { builder, spec, target } = context;

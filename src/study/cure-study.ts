@@ -37,7 +37,9 @@ export async function cureStudy(study: LoadedStudy, options: CureStudyOptions): 
     const remedies = remediesOf(patient, cure.remedies);
     onPatient?.(patient, remedies.length);
     const short = cure.epochs === undefined ? {} : { short: { "train.epochs": cure.epochs } };
-    onCured?.(await cureIn(study, { trial: patient.id, remedies, margin: cure.margin, ...short, ...rest }));
+    // Not inside of the optional call: without a listener that would not even be evaluated.
+    const found = await cureIn(study, { trial: patient.id, remedies, margin: cure.margin, ...short, ...rest });
+    onCured?.(found);
   }
   return readCures(paths.cure);
 }

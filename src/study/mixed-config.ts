@@ -3,6 +3,7 @@ import { layerOperators } from "../compile/layers.ts";
 import type { QuantizedNetwork } from "../compile/quantize.ts";
 import { ConfigError } from "../errors.ts";
 import type { Network } from "../graph/network.ts";
+import { observers } from "../observers/index.ts";
 import type { LayerOverride, QuantizationConfig } from "../qconfig/config.ts";
 import { matchesGlob } from "../qconfig/glob.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
@@ -61,18 +62,23 @@ export function withLayerBits<Config extends { readonly overrides?: readonly Lay
 }
 
 /**
- * The same configuration with ranges for a network that is not trained yet: where the quantizer lets a range be chosen,
- * the one of the least squared error, instead of an observer's or the start of a learned one.
+ * The same configuration with ranges for a network that is not trained yet, where the quantizer lets a range be chosen:
+ * that of the least squared error in the place of a learned one, and the full range in the place of one that follows
+ * the smallest and largest value while training.
  */
-export function withOptimalRanges(config: QuantizationConfig): QuantizationConfig {
-  return { ...config, weight: withOptimalRange(config.weight), activation: withOptimalRange(config.activation) };
+export function withFixedRanges(config: QuantizationConfig): QuantizationConfig {
+  return { ...config, weight: withFixedRange(config.weight), activation: withFixedRange(config.activation) };
 }
 
-function withOptimalRange(quantization: QuantizationConfig["weight"]): QuantizationConfig["weight"] {
-  if (quantization === null || quantizerNamed(quantization.quantizer).initialFromRange === undefined)
+function withFixedRange(quantization: QuantizationConfig["weight"]): QuantizationConfig["weight"] {
+  if (quantization === null || quantizerNamed(quantization.quantizer).initialFromRange === undefined) {
     return quantization;
-  const { observer: _moving, ...rest } = quantization;
-  return { ...rest, options: { ...rest.options, initializer: "mse", steps: 32 } };
+  }
+  const { observer, ...rest } = quantization;
+  if (observer === undefined) return { ...rest, options: { ...rest.options, initializer: "mse", steps: 32 } };
+  // The other observers look once and are done with.
+  if (!observers.has(observer.observer)) return quantization;
+  return { ...rest, options: { ...rest.options, initializer: "range" } };
 }
 
 /** The quantizers of a layer's two operands in a quantized network, by the names of their sites. */

@@ -5,7 +5,7 @@ import type { Target } from "../ops/operator.ts";
 import type { QuantizationConfig } from "../qconfig/config.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { type LayerCost, networkCost } from "./cost.ts";
-import { type LayerSites, sitesOfLayer, withLayerBits, withOptimalRanges } from "./mixed-config.ts";
+import { type LayerSites, sitesOfLayer, withFixedRanges, withLayerBits } from "./mixed-config.ts";
 import { type CalibrationData, type FloatSubject, QuantizedSubject, quantizedWeights } from "./mixed-sensitivity.ts";
 import type { BitOption, MixProblem, WeightOption } from "./mixed-solve.ts";
 
@@ -127,7 +127,7 @@ async function withSubject(
 ): Promise<void> {
   const among = (list: readonly number[]) => (list.includes(bits) ? bits : (list[0] ?? bits));
   const own = { weightBits: among(candidates.weightBits), activationBits: among(candidates.activationBits) };
-  const asked = withLayerBits(withOptimalRanges(config), new Map(free.map((layer) => [layer, own])));
+  const asked = withLayerBits(withFixedRanges(config), new Map(free.map((layer) => [layer, own])));
   const subject = await QuantizedSubject.create(float, asked, { data, reference }, engine, target);
   try {
     await job(subject, new Map(free.map((layer) => [layer, sitesOfLayer(subject.network, layer)])));

@@ -1,6 +1,6 @@
 /** What a choice of bits comes to: layer by layer, and as a whole that is measured. */
 import type { Network } from "../graph/network.ts";
-import { type LayerBitsByName, withLayerBits, withOptimalRanges } from "./mixed-config.ts";
+import { type LayerBitsByName, withFixedRanges, withLayerBits } from "./mixed-config.ts";
 import { type MeasuredProblem, type MeasureParts, stopIfAsked } from "./mixed-measure.ts";
 import { QuantizedSubject } from "./mixed-sensitivity.ts";
 import { costOf, type MixAssignment, type MixCost, predictedIncrease } from "./mixed-solve.ts";
@@ -45,7 +45,7 @@ export async function outcome(
     target,
   } = parts;
   stopIfAsked(parts.signal);
-  const asked = withLayerBits(withOptimalRanges(config), bitsByName(problem, assignment));
+  const asked = withLayerBits(withFixedRanges(config), bitsByName(problem, assignment));
   const subject = await QuantizedSubject.create(float, asked, { data, reference }, engine, target);
   try {
     const measured = await subject.measure(() => true);

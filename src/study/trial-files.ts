@@ -17,7 +17,6 @@ export interface TrialPaths extends RunPaths {
   readonly outcome: string;
   /** The process that ran it last. */
   readonly worker: string;
-  readonly findings: string;
 }
 
 export function trialPaths(folder: string): TrialPaths {
@@ -25,7 +24,6 @@ export function trialPaths(folder: string): TrialPaths {
     ...runPaths(folder),
     outcome: join(folder, "outcome.json"),
     worker: join(folder, "worker.json"),
-    findings: join(folder, "findings.json"),
   };
 }
 

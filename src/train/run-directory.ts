@@ -34,6 +34,8 @@ export interface RunPaths {
   readonly metrics: string;
   readonly summary: string;
   readonly diagnosis: string;
+  /** What the measurements say. */
+  readonly findings: string;
   readonly checkpoints: string;
 }
 
@@ -47,6 +49,7 @@ export function runPaths(folder: string): RunPaths {
     metrics: join(folder, "metrics.jsonl"),
     summary: join(folder, "summary.json"),
     diagnosis: join(folder, "diagnosis.jsonl"),
+    findings: join(folder, "findings.json"),
     checkpoints: join(folder, "checkpoints"),
   };
 }

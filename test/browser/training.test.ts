@@ -32,7 +32,7 @@ describe("training in a browser", () => {
     const expected = await lossesOn(nodeEngine({ threads: 1 }), smallStep(smallNetwork("lsq")), steps);
     const { page, errors } = await thePage();
     const call = `trainOn(${JSON.stringify(device)}, "lsq", ${steps})`;
-    const result: Result = await page.evaluate(call).catch((error: unknown) => {
+    const result = await page.evaluate<Result>(call).catch((error: unknown) => {
       throw new Error(`${String(error)}\n${errors.join("\n")}`);
     });
     // WebAssembly has no blocked convolutions: the probe must have found that out.

@@ -74,9 +74,10 @@ describe("the QDQ forms", () => {
         const [program] = result.programs;
         const codes = (program?.compared ?? 0) - 4 * 3;
         expect(codes).toBeGreaterThan(2000);
-        // All twelve logits are floats, summed in another order. In int8 every code is the same.
+        // All twelve logits are floats, summed in another order. With 8-bit types every code is the same, but where the
+        // float sum of an addition lies on the border of two of 256 codes.
         const different = (program?.mismatches ?? 0) - 12;
-        if (types === "clip") expect(different).toBeLessThanOrEqual(0);
+        if (types === "clip" && bits < 8) expect(different).toBeLessThanOrEqual(0);
         else expect(different / codes).toBeLessThan(0.002);
         await runner.release();
       });

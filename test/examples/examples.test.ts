@@ -14,6 +14,8 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+const studies = ["thread-study-resnet18.yaml", "thread-study.yaml"];
+
 describe("examples", () => {
   it("thread-config: asks for 16 levels, gets 8, and trains", async () => {
     const { levels, accuracy } = await import("../../examples/thread-config.ts");
@@ -51,8 +53,22 @@ describe("examples", () => {
     expect(stdout.split("\n")[0]).toBe("The 4 bits of the activations are 3: 8 levels and not 16, codes 0..7.");
   });
 
+  it.each(studies)("%s: is a study that could begin", async (name) => {
+    const { code, stdout } = await capture("study", join(repositoryRoot, "examples", name), "--dry-run");
+    expect(code).toBe(0);
+    expect(stdout).toContain("thread_4W4A_seed0");
+  });
+
+  it("ocr-angle.yaml: is a training that could begin", async () => {
+    const file = join(repositoryRoot, "examples", "ocr-angle.yaml");
+    const { code, stdout } = await capture("train", "--config", file, "--dry-run");
+    expect(code).toBe(0);
+    expect(stdout).toContain("task: none");
+  });
+
   it("are all tried here", () => {
     const files = readdirSync(new URL("examples/", `file://${repositoryRoot}/`)).sort();
-    expect(files).toEqual(["explain.ts", "lsq-cure.ts", "overrides.ts", "thread-config.ts", "thread.py"]);
+    const scripts = ["explain.ts", "lsq-cure.ts", "overrides.ts", "thread-config.ts", "thread.py"];
+    expect(files).toEqual([...scripts, "ocr-angle.yaml", ...studies].sort());
   });
 });

@@ -72,7 +72,6 @@ describe("a quantized model", () => {
 
 describe("a model learns a batch by heart", () => {
   it.each([
-    ["mobilenetv2", "float"],
     ["mobilenetv2", "lsq"],
     ["vgg11", "lsq"],
     ["vit", "float"],

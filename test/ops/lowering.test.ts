@@ -19,16 +19,19 @@ interface Case {
   readonly options: ConvOptions;
   /** Puts another convolution, a scale and an activation before it, so that its x is blocked and has a factor. */
   readonly behind?: boolean;
+  /** Puts a convolution before dY, so that it is blocked. */
+  readonly blockedGradient?: boolean;
 }
 
 /** Outputs: y, dx and dw of one convolution. */
-function convolutionGraph({ x, weight, options, behind = false }: Case): Graph {
+function convolutionGraph({ x, weight, options, behind = false, blockedGradient = false }: Case): Graph {
   const b = newBuilder("convolution");
   const input = b.input("x", { dtype: "float32", shape: x });
   const image = behind ? scaledConvolution(b, input) : input;
   const kernel = b.input("weight", { dtype: "float32", shape: weight });
   const y = conv(b, image, kernel, undefined, options);
-  const dy = b.input("dy", y.type);
+  const gradient = b.input("dy", y.type);
+  const dy = blockedGradient ? mixedChannels(b, gradient) : gradient;
   const geometry = geometryAttributes(
     convGeometry({ op: "Conv", name: "", attributes: { ...options } }, x, weight.slice(2)),
   );
@@ -50,6 +53,12 @@ function scaledConvolution(b: GraphBuilder, x: Value): Value {
   const channels = x.type.shape[1] ?? 0;
   const weight = b.input("first", { dtype: "float32", shape: [channels, channels, 1, 1] });
   return multiply(b, relu(b, conv(b, x, weight, undefined)), b.input("factor", { dtype: "float32", shape: [] }));
+}
+
+/** A convolution of one pixel, of the shape of x. */
+function mixedChannels(b: GraphBuilder, x: Value): Value {
+  const channels = x.type.shape[1] ?? 0;
+  return conv(b, x, b.input("mixing", { dtype: "float32", shape: [channels, channels, 1, 1] }), undefined);
 }
 
 /** How many blocked convolutions the cpu lowering of this case has: y, dx and dw are one each when all are blocked. */
@@ -179,6 +188,21 @@ describe("the cpu lowering of a convolution", () => {
       3,
     ],
   ];
+  it("makes one product of all pixels where those of single images would be larger, and agrees", async () => {
+    const example: Case = {
+      x: [3, 2 * block, 2, 3],
+      weight: [4 * block, 2 * block, 1, 1],
+      options: {},
+      behind: true,
+      blockedGradient: true,
+    };
+    const products = lowerGraph(convolutionGraph(example), operators, cpuTarget).nodes.filter(
+      ({ op }) => op === "Gemm",
+    );
+    if (cpuTarget.blockSize > 1) expect(products).toHaveLength(1);
+    await compare(example);
+  });
+
   for (const [name, example, count] of cases) {
     it(`is blocked and agrees: ${name}`, async () => {
       if (cpuTarget.blockSize > 1) expect(blockedCount(example)).toBe(count);

@@ -1,7 +1,7 @@
 /** What `subbyte study` does. */
+import { join } from "node:path";
 import { ConfigError, exitCodes, SubbyteError } from "../../errors.ts";
-import type { AccuracyMap, MapCell } from "../../study/accuracy-map.ts";
-import { bitsName } from "../../study/answer.ts";
+import { bitsName, percent } from "../../study/answer.ts";
 import { gridPlaces, trialId } from "../../study/places.ts";
 import { makePlan } from "../../study/plan.ts";
 import { type FinishedStudy, runStudy } from "../../study/run-study.ts";
@@ -11,6 +11,7 @@ import { readConfigFile } from "../../train/config-file.ts";
 import { parseDataArgument } from "../../train/data-folder.ts";
 import { interruptible } from "../interrupt.ts";
 import { StudyProgress } from "../study-progress.ts";
+import { stepText, studyText } from "../study-text.ts";
 import { type Cell, formatTable } from "../table.ts";
 
 /** The flags of `subbyte study`. Values stay texts where the study's schema checks them. */
@@ -38,6 +39,8 @@ export interface StudyFlags {
   readonly out: string;
   readonly resume?: string | true;
   readonly report: boolean;
+  readonly cure?: true;
+  readonly diagnose: boolean;
   readonly json?: true;
   readonly quiet?: true;
   readonly dryRun?: true;
@@ -90,6 +93,7 @@ export async function study(file: string | undefined, flags: StudyFlags): Promis
     ...(config === undefined ? {} : { config }),
     ...(source === undefined ? {} : { source }),
     ...(flags.parallel === undefined ? {} : { parallel: flags.parallel }),
+    ...(flags.cure === true ? { cure: true } : {}),
   };
   try {
     const finished = await interruptible((signal) =>
@@ -97,6 +101,12 @@ export async function study(file: string | undefined, flags: StudyFlags): Promis
         signal,
         onStart: (start) => progress.start(start),
         onChange: (trial, event) => progress.change(trial, event),
+        onMore: (stages, expected) => progress.more(stages, expected),
+        onPatient: (patient, remedies) =>
+          progress.message(
+            `${patient.recipe} ${bitsName(patient)} fell to ${percent(patient.accuracy ?? 0)}: ${remedies} remedies to try`,
+          ),
+        onStep: (step) => progress.message(`  ${stepText(step)}`),
       }),
     );
     progress.close();
@@ -144,6 +154,11 @@ export function studyOverrides(flags: StudyFlags): ConfigOverride[] {
   if (flags.from !== undefined) {
     overrides.push({ path: "float", value: { from: flags.from }, origin: `--from ${flags.from}` });
   }
+  // A study that is gone on with is told to cure in another way: it keeps its configuration otherwise.
+  if (flags.cure === true && flags.resume === undefined) {
+    overrides.push({ path: "cure", value: true, origin: "--cure" });
+  }
+  if (!flags.diagnose) overrides.push({ path: "diagnose", value: false, origin: "--no-diagnose" });
   if (flags.seeds !== undefined) overrides.push(seedsOverride(flags.seeds));
   return overrides;
 }
@@ -177,31 +192,32 @@ async function printPlan(config: Parameters<typeof makePlan>[0]): Promise<void> 
   process.stdout.write(`${formatTable(columns, rows, process.stdout.columns)}\n`);
 }
 
-function print({ result, paths }: FinishedStudy, flags: StudyFlags, page: string | undefined): void {
+function print(finished: FinishedStudy, flags: StudyFlags, page: string | undefined): void {
+  const { result, paths } = finished;
   const { failed, impossible } = result.counts;
   if (flags.json === true) {
     printJson({ ...result, folder: paths.folder, report: page ?? null });
   } else {
-    for (const map of result.maps) process.stdout.write(`${mapTable(map)}\n`);
-    for (const sentence of result.answer) process.stdout.write(`${sentence}\n`);
+    for (const line of studyText(finished, process.stdout.columns)) process.stdout.write(`${line}\n`);
     for (const { id, status, reason } of result.trials) {
       if (status === "failed" || status === "impossible") process.stdout.write(`${id} ${status}: ${reason}\n`);
     }
+    const best = bestRun(finished);
+    if (best !== undefined) process.stdout.write(`best model: ${best} (subbyte convert ${best})\n`);
     if (page !== undefined) process.stdout.write(`report: ${page}\n`);
   }
   if (failed + impossible > 0) process.exitCode = exitCodes.failure;
 }
 
-function mapTable(map: AccuracyMap): string {
-  const columns = [map.recipe, ...map.activationBits.map((bits) => ({ title: `A${bits}`, align: "right" as const }))];
-  const rows = map.rows.map((row, index) => [`W${map.weightBits[index]}`, ...row.map(cellText)]);
-  return formatTable(columns, rows, process.stdout.columns);
-}
-
-/** `59.2 (8)`: the accuracy, and the levels that the activations really have. */
-function cellText(cell: MapCell): string {
-  if (cell.mean === null) return cell.missing[0]?.status ?? bitsName(cell);
-  const spread = cell.spread === null ? "" : ` ±${(100 * cell.spread).toFixed(1)}`;
-  const levels = cell.levels.activations === null ? "" : ` (${cell.levels.activations})`;
-  return `${(100 * cell.mean).toFixed(1)}${spread}${levels}`;
+/** The run of the configuration that the answer names; of several seeds the most accurate. */
+function bestRun({ result, records, paths }: FinishedStudy): string | undefined {
+  const chosen = result.cheapest ?? result.best;
+  if (chosen === null) return undefined;
+  const [best] = records
+    .filter(
+      ({ recipe, accuracy, ...record }) =>
+        recipe === chosen.recipe && bitsName(record) === bitsName(chosen) && accuracy !== null,
+    )
+    .sort((a, b) => (b.accuracy ?? 0) - (a.accuracy ?? 0));
+  return best === undefined ? undefined : join(paths.trials, best.id);
 }

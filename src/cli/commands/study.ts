@@ -13,6 +13,7 @@ Examples:
   subbyte study study.yaml --out studies/mine
   subbyte study --weight-bits 8,4,2 --activation-bits 8,6,5,4,3 --recipes thread,lsq --seeds 3
   subbyte study --resume studies/mine             go on with a study that was stopped
+  subbyte study --recipes thread --cure           why few bits fail, what cures it, and the map once cured
   subbyte study --max-bytes 20000                 the best model of at most so many bytes
   subbyte study --set train.schedule.warmupEpochs=1 --set 'earlyStopping={rule: median}'
 
@@ -49,6 +50,8 @@ export function addStudyCommand(program: ParentCommand): void {
     .option("--threads <n>", "threads of each trial (default: the cores shared among the trials)")
     .option("-o, --out <dir>", "the study's folder", "studies/study")
     .option("--resume [dir]", "go on with the study in this folder (default: that of --out)")
+    .option("--cure", "try what the findings ask for where trials fell, and map the grid again with what helps")
+    .option("--no-diagnose", "do not measure the tensors while training: no findings")
     .option("--no-report", "write no HTML report at the end")
     .option("--json", "print the result as one JSON document, and no progress")
     .option("-q, --quiet", "print no progress")

@@ -1,0 +1,147 @@
+/**
+ * Checks ONNX files of others: what ONNX Runtime computes with the file itself beside what it computes with the imported
+ * network, on random inputs, and whether one training step has finite gradients for all that is trainable.
+ *
+ *     npx tsx scripts/check-model.ts [input=1x3x48x192 ...] FILE.onnx ...
+ *
+ * The loss of the step is the mean square of the output. Ends with code 1 where an error is above 1e-4 or a gradient is
+ * missing or not finite.
+ */
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { parseInputShapes } from "../src/cli/actions/import.ts";
+import { formatTable } from "../src/cli/table.ts";
+import { differentiate } from "../src/compile/differentiate.ts";
+import { addForward, evaluationMode, trainingMode } from "../src/compile/forward.ts";
+import { newBuilder, operators } from "../src/compile/registry.ts";
+import { randomStream } from "../src/data/random.ts";
+import { dataInputs, type Network } from "../src/graph/network.ts";
+import { allocate, float32Data, float32Tensor, int64Tensor, makeTensor, type Tensor } from "../src/graph/tensor.ts";
+import { elementCount } from "../src/graph/types.ts";
+import { importOnnxFile } from "../src/importer/node-files.ts";
+import { multiply } from "../src/ops/elementwise.ts";
+import { reduceMean } from "../src/ops/reduce.ts";
+import type { Engine } from "../src/runtime/engine.ts";
+import { emit } from "../src/runtime/job.ts";
+import { nodeEngine } from "../src/runtime/node.ts";
+import { genericTarget } from "../src/runtime/probe.ts";
+
+const limit = 1e-4;
+const engine: Engine = nodeEngine();
+
+type Tensors = Readonly<Record<string, Tensor>>;
+
+/** Random inputs: numbers around 0, whole numbers 0 and 1. */
+function randomInputs(network: Network): Tensors {
+  const random = randomStream(0, "inputs");
+  return Object.fromEntries(
+    dataInputs(network).map(({ name, type: { dtype, shape } }) => {
+      const count = elementCount(shape);
+      if (dtype === "int64") {
+        return [
+          name,
+          int64Tensor(
+            Array.from({ length: count }, () => random.integerBelow(2)),
+            shape,
+          ),
+        ];
+      }
+      if (dtype !== "float32") throw new Error(`input ${name} is ${dtype}`);
+      return [
+        name,
+        float32Tensor(
+          shape,
+          Array.from({ length: count }, () => random.normal()),
+        ),
+      ];
+    }),
+  );
+}
+
+function emptyOutputs(types: readonly { readonly name: string; readonly type: Pick<Tensor, "dtype" | "shape"> }[]) {
+  return Object.fromEntries(
+    types.map(({ name, type: { dtype, shape } }) => [
+      name,
+      makeTensor(dtype, shape, allocate(dtype, elementCount(shape))),
+    ]),
+  );
+}
+
+async function runBytes(bytes: Uint8Array, feeds: Tensors, outputs: Tensors): Promise<void> {
+  const session = await engine.createSession(bytes);
+  const used = Object.fromEntries(session.inputNames.flatMap((name) => (feeds[name] ? [[name, feeds[name]]] : [])));
+  await session.run(used, outputs);
+  await session.release();
+}
+
+/** The outputs, or the gradients of the mean square of the first one. */
+async function runImported(network: Network, data: Tensors, training: boolean): Promise<Tensors> {
+  const builder = newBuilder("check");
+  const inputs = new Map(network.graph.inputs.map((input) => [input.name, builder.input(input.name, input.type)]));
+  const forward = addForward(builder, network, inputs, training ? trainingMode : evaluationMode);
+  if (training) {
+    const [output] = forward.outputs.values();
+    if (output === undefined) throw new Error("the network has no output");
+    const loss = reduceMean(builder, multiply(builder, output, output), undefined, { keepDimensions: false });
+    const wanted = network.parameters.flatMap(({ name, trainable }) => (trainable ? (inputs.get(name) ?? []) : []));
+    for (const [value, gradient] of differentiate(builder, operators, builder.nodes, loss, wanted)) {
+      if (wanted.includes(value)) builder.output(`gradient ${value.name}`, gradient);
+    }
+  } else {
+    for (const [name, value] of forward.outputs) builder.output(name, value);
+  }
+  const graph = builder.finish();
+  const outputs = emptyOutputs(graph.outputs.map(({ name, value }) => ({ name, type: value.type })));
+  const parameters = Object.fromEntries(network.parameters.map(({ name, value }) => [name, value]));
+  await runBytes(emit(graph, genericTarget), { ...parameters, ...data }, outputs);
+  return outputs;
+}
+
+function relativeError(actual: Tensor | undefined, expected: Tensor): number {
+  if (actual === undefined) return Number.POSITIVE_INFINITY;
+  const [a, b] = [float32Data(actual), float32Data(expected)];
+  const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+  return norm(a.map((value, i) => value - (b[i] ?? 0))) / Math.max(norm(b), 1e-30);
+}
+
+async function check(file: string, shapes: readonly string[]): Promise<readonly (string | number)[]> {
+  const imported = importOnnxFile(file, { inputShapes: parseInputShapes(shapes) });
+  const network: Network = imported;
+  const data = randomInputs(network);
+  const own = await runImported(network, data, false);
+  const expected = emptyOutputs(network.graph.outputs.map(({ name, value }) => ({ name, type: value.type })));
+  await runBytes(readFileSync(file), data, expected);
+  const error = Math.max(...Object.entries(expected).map(([name, tensor]) => relativeError(own[name], tensor)));
+  const trainable = network.parameters.filter((parameter) => parameter.trainable).length;
+  const gradients = Object.values(await runImported(network, data, true));
+  const finite = gradients.filter((gradient) => float32Data(gradient).every(Number.isFinite)).length;
+  if (error > limit || finite < trainable) process.exitCode = 1;
+  const { producer, opset } = imported.imported;
+  return [
+    basename(file),
+    producer,
+    opset,
+    network.graph.nodes.length,
+    error.toExponential(1),
+    `${finite} of ${trainable}`,
+  ];
+}
+
+const shapes = process.argv.slice(2).filter((argument) => argument.includes("="));
+const files = process.argv.slice(2).filter((argument) => !argument.includes("="));
+const rows: (readonly (string | number)[])[] = [];
+for (const file of files) {
+  try {
+    rows.push(await check(file, shapes));
+  } catch (error) {
+    process.stderr.write(`${basename(file)}: ${error instanceof Error ? error.message : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+const headings = ["model", "from", "opset", "nodes", "output's error", "finite gradients"];
+process.stdout.write(
+  `${formatTable(
+    headings,
+    rows.map((row) => [...row]),
+  )}\n`,
+);
