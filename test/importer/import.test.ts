@@ -237,6 +237,8 @@ describe("a branch", () => {
   it("that depends on the data is refused by name", () => {
     const read = () => importOnnx(onnxModel(text("computed")));
     expect(read).toThrow(UnsupportedError);
-    expect(read).toThrow('which branch of this If runs depends on the values of the input "x"; its branches hold MatMul');
+    expect(read).toThrow(
+      'which branch of this If runs depends on the values of the input "x"; its branches hold MatMul',
+    );
   });
 });
