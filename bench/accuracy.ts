@@ -69,12 +69,15 @@ function cell(preset: string, weightBits: number, activationBits: number): Cell 
   return { name: `${preset}-W${weightBits}A${activationBits}`, preset, weightBits, activationBits };
 }
 
+/** The same epochs again without quantizers: what the longer training alone gives. */
+const floatAgain: Cell = { name: "float-again", preset: "float", weightBits: 32, activationBits: 32 };
+
 function cells(): Cell[] {
   const chosen = flags.only?.split(",");
   const bits = flags.bits.split(",").map(Number);
   const square = bits.flatMap((width) => trained.map((preset) => cell(preset, width, width)));
   const thread = threadBits.map((width) => cell("thread", 4, width));
-  return [...square, ...thread].filter(({ preset }) => chosen === undefined || chosen.includes(preset));
+  return [floatAgain, ...square, ...thread].filter(({ preset }) => chosen === undefined || chosen.includes(preset));
 }
 
 function folderOf(model: string, name: string): string {
@@ -124,8 +127,10 @@ function common(name: string, epochs: string, learningRate: number): string[] {
 }
 
 async function runCell({ name, preset, weightBits, activationBits }: Cell): Promise<void> {
-  const bits = ["--weight-bits", String(weightBits), "--activation-bits", String(activationBits)];
-  const edges = preset === "thread" ? [] : ["--set", `quantization.overrides=${JSON.stringify(ends)}`];
+  const bits =
+    preset === "float" ? [] : ["--weight-bits", String(weightBits), "--activation-bits", String(activationBits)];
+  const edges =
+    preset === "thread" || preset === "float" ? [] : ["--set", `quantization.overrides=${JSON.stringify(ends)}`];
   const start = ["--from", folderOf(flags.model, "float")];
   await run(name, [...common(name, flags.epochs, rate), "--preset", preset, ...bits, ...edges, ...start]);
 }
@@ -163,7 +168,8 @@ function distinct(values: readonly number[]): string {
 async function section(model: string): Promise<string | undefined> {
   const float = await summaryOf(model, "float");
   if (float === undefined) return undefined;
-  const found: Summary[] = [];
+  const again = await summaryOf(model, floatAgain.name);
+  const found: Summary[] = again === undefined ? [] : [again];
   const look = async (preset: string, weightBits: number, activationBits: number): Promise<Summary | undefined> => {
     const summary = await summaryOf(model, cell(preset, weightBits, activationBits).name);
     if (summary !== undefined) found.push(summary);
@@ -192,7 +198,7 @@ Float ${float.epochs} epochs, each cell ${distinct(found.map(({ epochs }) => epo
     [float, ...found].map(({ seed }) => seed),
   )}; ${Math.round(minutes)} minutes of one core in all.
 
-**float: ${percent(float.accuracy)}**
+**float: ${percent(float.accuracy)}**${again === undefined ? "" : `; trained for the same epochs again, as each cell is: ${mark(again, float)}`}
 
 | quantizer | W4A4 | W3A3 | W2A2 |
 |---|---:|---:|---:|

@@ -2,10 +2,16 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { networkNames } from "../../src/cli/network-names.ts";
+import { modelNames } from "../../src/models/index.ts";
 import { capture } from "../support/capture.ts";
 import { loadedPackages } from "../support/imports.ts";
 
 describe("help", () => {
+  it("names every built-in network", () => {
+    expect(networkNames).toBe(modelNames.join(", "));
+  });
+
   it("of the program, with examples and exit codes", async () => {
     const { code, stdout, stderr } = await capture("--help");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

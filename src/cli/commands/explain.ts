@@ -1,6 +1,7 @@
 /** `subbyte explain`: its flags and its help. What it does is in actions/explain.ts. */
 
 import { Option } from "@commander-js/extra-typings";
+import { networkNames } from "../network-names.ts";
 import { collect, type ParentCommand, wholeNumber, wholeNumberBetween } from "./common.ts";
 
 const examples = `
@@ -27,7 +28,7 @@ export function addExplainCommand(program: ParentCommand): void {
       "Say what a quantization really does: levels asked for and levels there are, ranges, and the lines to change.",
     )
     .argument("<config>", "a preset, a configuration file, a run, Python with a torch QConfig, or -")
-    .argument("[model]", "network: resnet8, resnet20, resnet18, lenet, mlp, or an .onnx file")
+    .argument("[model]", `network: ${networkNames}, or an .onnx file`)
     .option("--weight-bits <n>", "bits of a preset's weights (default: 4)", wholeNumberBetween(1, 16))
     .option("--activation-bits <n>", "bits of a preset's activations (default: 4)", wholeNumberBetween(1, 16))
     .addOption(new Option("--placement <how>", "where quantizers are put").choices(["fused", "everyModule"] as const))

@@ -1,5 +1,6 @@
 /** `subbyte inspect`: its flags and its help. What it does is in actions/inspect.ts. */
 
+import { networkNames } from "../network-names.ts";
 import { collect, type ParentCommand, wholeNumber, wholeNumberBetween } from "./common.ts";
 
 const examples = `
@@ -18,7 +19,7 @@ export function addInspectCommand(program: ParentCommand): void {
     .command("inspect")
     .summary("what a model holds and costs, and what can be quantized and trained")
     .description("Print a model's layers, their cost at given bits, and what can be quantized and trained.")
-    .argument("<model>", "an ONNX file, or the name of a network: resnet8, resnet20, resnet18, lenet, mlp")
+    .argument("<model>", `an ONNX file, or the name of a network: ${networkNames}`)
     .option("--weight-bits <n>", "bits of the weights", wholeNumberBetween(1, 32), 32)
     .option("--activation-bits <n>", "bits of the activations", wholeNumberBetween(1, 32), 32)
     .option("--input-shape <name=shape>", "an input's shape where the file leaves it open (repeatable)", collect)

@@ -1,6 +1,7 @@
 /** `subbyte study`: its flags and its help. What it does is in actions/study.ts. */
 
 import { Option } from "@commander-js/extra-typings";
+import { networkNames } from "../network-names.ts";
 import { collect, type ParentCommand, wholeNumber } from "./common.ts";
 
 const examples = `
@@ -27,7 +28,7 @@ export function addStudyCommand(program: ParentCommand): void {
     .description("Train a grid of weight bits and activation bits, and say what each bit is worth.")
     .argument("[config]", "YAML or JSON file with the study's configuration")
     .option("--set <key=value>", "set one key of it, e.g. train.epochs=3 (repeatable)", collect)
-    .option("-m, --model <name>", "network: resnet8, resnet20, resnet18, lenet, mlp")
+    .option("-m, --model <name>", `network: ${networkNames}`)
     .option("--data <name|folder>", "fashion-mnist-part, fashion-mnist, or a folder such as ./mine")
     .option("--train-limit <n>", "only the first so many training images")
     .option("--test-limit <n>", "only the first so many test images")

@@ -1,6 +1,7 @@
 /** `subbyte train`: its flags and its help. What it does is in actions/train.ts. */
 
 import { Option } from "@commander-js/extra-typings";
+import { networkNames } from "../network-names.ts";
 import { collect, type ParentCommand } from "./common.ts";
 
 const examples = `
@@ -23,7 +24,7 @@ export function addTrainCommand(program: ParentCommand): void {
     .description("Train a network, in float or with the quantizers that simulate fewer bits.")
     .option("-c, --config <file>", "YAML or JSON file with the configuration")
     .option("--set <key=value>", "set one key of it, e.g. train.optimizer.momentum=0.8 (repeatable)", collect)
-    .option("-m, --model <name|file>", "network: resnet8, resnet20, resnet18, lenet, mlp, or a file such as mine.onnx")
+    .option("-m, --model <name|file>", `network: ${networkNames}, or a file such as mine.onnx`)
     .option(
       "--data <name|folder>",
       "fashion-mnist-part (comes with subbyte), fashion-mnist, or a folder such as ./mine",
