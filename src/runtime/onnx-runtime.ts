@@ -57,6 +57,8 @@ export async function openSession(
   const session = await runtime.InferenceSession.create(model, {
     graphOptimizationLevel: "all",
     logSeverityLevel: 3,
+    // The engine's plan of where values lie is a block of its own, besides what the first run took: it doubles the peak.
+    enableMemPattern: false,
     ...options.session,
     ...(kept.length === 0
       ? {}
