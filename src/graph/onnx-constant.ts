@@ -11,11 +11,14 @@ const remedy = "The exporter is at fault: export the model again, with a newer v
  * The tensor that a `Constant` node stands for; `where` names the node in errors.
  *
  * It reads the file's attributes and not the graph's, whose integers are numbers: constants hold the ends of the int64 range.
+ *
+ * @param inPlace As of readTensor.
  */
 export function readConstant(
   attributes: readonly AttributeProto[],
   where: string,
   externalData?: ExternalData,
+  inPlace: boolean = false,
 ): Tensor {
   const [attribute, ...others] = attributes;
   if (attribute === undefined || others.length > 0) {
@@ -23,7 +26,7 @@ export function readConstant(
   }
   const { name, type } = attribute;
   if (name === "value" && type === Kind.TENSOR && attribute.t !== undefined) {
-    return readTensor(attribute.t, where, externalData);
+    return readTensor(attribute.t, where, externalData, inPlace);
   }
   if (name === "value_int" && type === Kind.INT) return makeTensor("int64", [], BigInt64Array.of(attribute.i));
   if (name === "value_ints" && type === Kind.INTS) {

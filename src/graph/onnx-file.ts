@@ -14,6 +14,7 @@ import { readConstant } from "./onnx-constant.ts";
 import { notOnnx, openModel, plainDomain } from "./onnx-decode.ts";
 import { inputPlace } from "./onnx-inputs.ts";
 import { orderNodes, showProto } from "./onnx-order.ts";
+import { relabelPackedFloats } from "./onnx-packed.ts";
 import { remembering } from "./onnx-read.ts";
 import { type ExternalData, readDtype, readShape, readTensor } from "./onnx-tensor.ts";
 import type { Tensor } from "./tensor.ts";
@@ -69,20 +70,26 @@ export interface OnnxFileOptions {
   readonly externalData?: ExternalData;
   /** What errors call the file. */
   readonly source?: string;
-  /** The bytes, and those of external data, are nobody else's: large tensors may stay in them. Default false. */
+  /** The bytes, and those of external data, are nobody else's: large tensors stay in them. Default false: in a copy. */
   readonly inPlace?: boolean;
 }
 
-/** Decodes an ONNX file. @throws FileFormatError, GraphError or UnsupportedError, which say where. */
+/**
+ * Decodes an ONNX file. Large tensors are views of the bytes, or of one copy of them: three times the memory would
+ * otherwise be taken by the file, its decoded form and the tensors.
+ *
+ * @throws FileFormatError, GraphError or UnsupportedError, which say where.
+ */
 export function readOnnxFile(bytes: Uint8Array, options: OnnxFileOptions = {}): OnnxFile {
   const source = options.source ?? "ONNX model";
-  const { graph: graphProto, opset, metadata, producer } = openModel(bytes, source);
   const { inPlace = false } = options;
+  const own = inPlace ? bytes : new Uint8Array(bytes);
+  relabelPackedFloats(own);
+  const { graph: graphProto, opset, metadata, producer } = openModel(own, source);
   const reader: Reader = {
     source,
     opset,
-    inPlace,
-    externalData: options.externalData && remembering(options.externalData),
+    externalData: options.externalData && remembering(inPlace ? options.externalData : copying(options.externalData)),
   };
   const graph = readGraph(graphProto, reader, () => false);
   return { graph, opset, metadata, producer };
@@ -92,7 +99,10 @@ interface Reader {
   readonly source: string;
   readonly opset: ReadonlyMap<string, number>;
   readonly externalData: ExternalData | undefined;
-  readonly inPlace: boolean;
+}
+
+function copying(read: ExternalData): ExternalData {
+  return (location) => new Uint8Array(read(location));
 }
 
 function readGraph(proto: GraphProto, reader: Reader, isOuter: (name: string) => boolean): FileGraph {
@@ -109,7 +119,7 @@ function readGraph(proto: GraphProto, reader: Reader, isOuter: (name: string) =>
   };
   for (const tensor of proto.initializer) {
     const where = `${source}, initializer "${tensor.name}"`;
-    addConstant(tensor.name, readTensor(tensor, where, externalData, reader.inPlace), where);
+    addConstant(tensor.name, readTensor(tensor, where, externalData, true), where);
   }
   const given = new Set(constants.keys());
   const inputs: FileInput[] = [];
@@ -137,7 +147,7 @@ function readGraph(proto: GraphProto, reader: Reader, isOuter: (name: string) =>
       });
     }
     if (node.opType === "Constant" && domain === onnxDomain) {
-      addConstant(node.output[0] ?? "", readConstant(node.attribute, where, externalData), where);
+      addConstant(node.output[0] ?? "", readConstant(node.attribute, where, externalData, true), where);
       continue;
     }
     const attributes = readAttributes(node.attribute, where, (attribute, place) =>

@@ -96,8 +96,11 @@ function fromBytes(
   }
   const expected = Math.ceil((count * bitsPerElement(dtype)) / 8);
   expectLength(bytes.length, expected, "bytes", dtype, shape, where);
-  if (inPlace && dtype === "float32" && bytes.length >= largeBytes && bytes.byteOffset % 4 === 0 && littleEndianHost) {
-    return { dtype, shape, data: new Float32Array(bytes.buffer, bytes.byteOffset, count) };
+  if (inPlace && bytes.length >= largeBytes && bytes.byteOffset % 4 === 0 && littleEndianHost) {
+    if (dtype === "float32") return { dtype, shape, data: new Float32Array(bytes.buffer, bytes.byteOffset, count) };
+    if (dtype === "float16" || dtype === "bfloat16") {
+      return { dtype, shape, data: new Uint16Array(bytes.buffer, bytes.byteOffset, count) };
+    }
   }
   const data = allocate(dtype, count);
   fillFromRawBytes(data, bytes);

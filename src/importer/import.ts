@@ -31,7 +31,7 @@ export interface ImportOptions extends InputShapes {
   readonly externalData?: ExternalData;
   /** What errors call the file. */
   readonly source?: string;
-  /** The bytes are given away: weights may stay in them, which takes half the memory. Default false: they are copied. */
+  /** The bytes are given away: weights stay in them, which takes half the memory. Default false: they are copied. */
   readonly inPlace?: boolean;
 }
 
