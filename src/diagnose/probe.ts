@@ -58,7 +58,8 @@ export class Probe {
   /** @throws RuntimeError when the engine refuses the graph. */
   static async create(engine: Engine, network: Network, options: ProbeOptions, target?: Target): Promise<Probe> {
     const step = buildProbeStep(network, { ...options, samples: options.samples ?? defaultSamples });
-    const session = await engine.createSession(emit(step.graph, target ?? (await engine.target())));
+    const model = emit(step.graph, target ?? (await engine.target()));
+    const session = await engine.createSession(model, { fusesQuantization: false });
     return new Probe(session, step, options.batchSize);
   }
 

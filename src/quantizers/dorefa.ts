@@ -21,7 +21,7 @@ import { isUnsigned, signOf } from "./learned.ts";
 import { insideRange } from "./masks.ts";
 import { forms } from "./options.ts";
 import { type QuantizerContext, type QuantizerDefinition, type QuantizerSpec, sharedAxes } from "./quantizer.ts";
-import { roundedWithin } from "./round-codes.ts";
+import { codeRange, roundedValue } from "./round-codes.ts";
 import { clamp, roundHalfEven } from "./rounding.ts";
 import { encodeWith, integersBetween, statisticsOf, unitOf } from "./scalar.ts";
 
@@ -76,8 +76,8 @@ function forwardWeights(context: QuantizerContext): Value {
 function forwardActivations(context: QuantizerContext): Value {
   const { builder, spec, target, x } = context;
   const n = spec.quantMax;
-  const code = roundedWithin(builder, target, multiply(builder, x, n), { low: lowestActivation(spec), high: n });
-  return multiply(builder, code, 1 / n);
+  const range = { ...codeRange(spec), low: lowestActivation(spec) };
+  return roundedValue(builder, target, multiply(builder, x, n), builder.scalar(1 / n), range);
 }
 
 function encodeWeights(spec: QuantizerSpec, row: Float32Array): Int32Array {

@@ -24,10 +24,10 @@ import {
   type QuantizerContext,
   type QuantizerDefinition,
 } from "./quantizer.ts";
-import { roundedWithin } from "./round-codes.ts";
+import { codeRange, quotientOf, roundedValue } from "./round-codes.ts";
 
 function quotient(context: QuantizerContext): Value {
-  return multiply(context.builder, context.x, reciprocal(context.builder, parameterOf(context, "scale")));
+  return quotientOf(context.builder, context.x, parameterOf(context, "scale"));
 }
 
 export const ewgs: QuantizerDefinition = {
@@ -47,18 +47,13 @@ export const ewgs: QuantizerDefinition = {
 
   forward(context) {
     const { builder, spec, target } = context;
-    const code = roundedWithin(builder, target, quotient(context), { low: spec.quantMin, high: spec.quantMax });
-    return multiply(builder, code, parameterOf(context, "scale"));
+    return roundedValue(builder, target, quotient(context), parameterOf(context, "scale"), codeRange(spec));
   },
 
   gradient(context) {
     const { builder, spec, x, y, dy } = context;
     const scale = parameterOf(context, "scale");
-    const mask = insideRange(builder, quotient(context), {
-      low: spec.quantMin,
-      high: spec.quantMax,
-      nonNegative: spec.nonNegative === true,
-    });
+    const mask = insideRange(builder, quotient(context), codeRange(spec));
     const passed = multiply(builder, dy, mask);
     const sum = divide(builder, sumOfResiduals(context, { dy, y, dx: passed, x }, scale), scale);
     const ds = scaled(builder, sum, gradientFactor(context, scale, "lsq"));

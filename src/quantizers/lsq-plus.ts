@@ -13,7 +13,7 @@
  * Options: `offset` (default true; false for weights), `gradientScale` "lsq" (default) or "none".
  */
 import type { Value } from "../graph/graph.ts";
-import { add, divide, multiply, reciprocal, subtract } from "../ops/elementwise.ts";
+import { add, divide, multiply, subtract } from "../ops/elementwise.ts";
 import { gradientFactor, parameterOf, scaled, smallestScale, sumOfResiduals, sumShared } from "./learned.ts";
 import { stepFromRange } from "./lsq.ts";
 import { insideRange } from "./masks.ts";
@@ -27,7 +27,7 @@ import {
   type QuantizerDefinition,
   type QuantizerSpec,
 } from "./quantizer.ts";
-import { roundedWithin } from "./round-codes.ts";
+import { codeRange, quotientOf, roundedValue } from "./round-codes.ts";
 import { encodeWith, integersBetween, roundedQuotient, scalarOf, statisticsOf } from "./scalar.ts";
 
 const { fround } = Math;
@@ -37,10 +37,16 @@ function hasOffset(spec: QuantizerSpec): boolean {
 }
 
 /** v = (x − β)/s */
+/** What is rounded can be below 0 as soon as an offset is taken off. */
+function rangeOf(spec: QuantizerSpec) {
+  const range = codeRange(spec);
+  return { ...range, nonNegative: range.nonNegative && !hasOffset(spec) };
+}
+
 function quotient(context: QuantizerContext): Value {
   const { builder, spec, x } = context;
   const moved = hasOffset(spec) ? subtract(builder, x, parameterOf(context, "offset")) : x;
-  return multiply(builder, moved, reciprocal(builder, parameterOf(context, "scale")));
+  return quotientOf(builder, moved, parameterOf(context, "scale"));
 }
 
 function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
@@ -73,8 +79,7 @@ export const lsqPlus: QuantizerDefinition = {
 
   forward(context) {
     const { builder, spec, target } = context;
-    const code = roundedWithin(builder, target, quotient(context), { low: spec.quantMin, high: spec.quantMax });
-    const product = multiply(builder, code, parameterOf(context, "scale"));
+    const product = roundedValue(builder, target, quotient(context), parameterOf(context, "scale"), rangeOf(spec));
     return hasOffset(spec) ? add(builder, product, parameterOf(context, "offset")) : product;
   },
 
@@ -84,8 +89,7 @@ export const lsqPlus: QuantizerDefinition = {
   gradient(context) {
     const { builder, spec, x, y, dy } = context;
     const scale = parameterOf(context, "scale");
-    const nonNegative = spec.nonNegative === true && !hasOffset(spec);
-    const mask = insideRange(builder, quotient(context), { low: spec.quantMin, high: spec.quantMax, nonNegative });
+    const mask = insideRange(builder, quotient(context), rangeOf(spec));
     const dx = multiply(builder, dy, mask);
     const factor = gradientFactor(context, scale, "lsq");
     const residuals = sumOfResiduals(context, { dy, y, dx, x }, scale);

@@ -12,7 +12,7 @@ import type { Value } from "../graph/graph.ts";
 import { float32Tensor } from "../graph/tensor.ts";
 import { elementCount } from "../graph/types.ts";
 import { dot } from "../ops/channel-ops.ts";
-import { divide, multiply, reciprocal, subtract } from "../ops/elementwise.ts";
+import { divide, multiply, subtract } from "../ops/elementwise.ts";
 import { reduceSum } from "../ops/reduce.ts";
 import { insideRange } from "./masks.ts";
 import {
@@ -24,7 +24,7 @@ import {
   type QuantizerSpec,
   sharedAxes,
 } from "./quantizer.ts";
-import { roundedWithin } from "./round-codes.ts";
+import { codeRange, quotientOf, roundedValue } from "./round-codes.ts";
 import { encodeWith, integersBetween, roundedQuotient, scalarOf, unitOf } from "./scalar.ts";
 
 /** A step never falls to 0 or below it: the gradient would change its sign there. */
@@ -36,19 +36,10 @@ function stepOf(context: QuantizerContext): Value {
   return step;
 }
 
-/** v = x/s */
-function quotient(context: QuantizerContext): Value {
-  return multiply(context.builder, context.x, reciprocal(context.builder, stepOf(context)));
-}
-
 /** 1 where Qn ≤ v ≤ Qp, as in the paper's own code (a clip whose gradient is 1 at its ends). */
 function insideMask(context: QuantizerContext): Value {
   const { builder, spec } = context;
-  return insideRange(builder, quotient(context), {
-    low: spec.quantMin,
-    high: spec.quantMax,
-    nonNegative: spec.nonNegative === true,
-  });
+  return insideRange(builder, quotientOf(builder, context.x, stepOf(context)), codeRange(spec));
 }
 
 /** g of section 2.2. A range without positive codes counts its lowest one. */
@@ -98,9 +89,9 @@ export const lsq: QuantizerDefinition = {
   initialFromRange: (spec, min, max) => ({ scale: stepFromRange(spec, min, max) }),
 
   forward(context) {
-    const { builder, spec, target } = context;
-    const range = { low: spec.quantMin, high: spec.quantMax };
-    return multiply(builder, roundedWithin(builder, target, quotient(context), range), stepOf(context));
+    const { builder, target, x } = context;
+    const step = stepOf(context);
+    return roundedValue(builder, target, quotientOf(builder, x, step), step, codeRange(context.spec));
   },
 
   /**

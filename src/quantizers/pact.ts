@@ -12,7 +12,7 @@
  */
 import type { Value } from "../graph/graph.ts";
 import { dot } from "../ops/channel-ops.ts";
-import { add, divide, multiply, negate, reciprocal, subtract } from "../ops/elementwise.ts";
+import { add, divide, multiply, negate, subtract } from "../ops/elementwise.ts";
 import { atLeast } from "../ops/masks.ts";
 import { initializeFromExtremes, isUnsigned, largestReach, parameterOf, smallestScale, sumShared } from "./learned.ts";
 import { insideRange } from "./masks.ts";
@@ -23,7 +23,7 @@ import {
   type QuantizerDefinition,
   type QuantizerSpec,
 } from "./quantizer.ts";
-import { roundedWithin } from "./round-codes.ts";
+import { codeRange, quotientOf, roundedValue } from "./round-codes.ts";
 import { encodeWith, integersBetween, roundedQuotient, scalarOf, unitOf } from "./scalar.ts";
 
 const { fround } = Math;
@@ -38,8 +38,12 @@ function stepOf(context: QuantizerContext): Value {
   return divide(context.builder, parameterOf(context, "alpha"), context.spec.quantMax);
 }
 
+function rangeOf(spec: QuantizerSpec) {
+  return { ...codeRange(spec), low: lowestCode(spec) };
+}
+
 function quotient(context: QuantizerContext): Value {
-  return multiply(context.builder, context.x, reciprocal(context.builder, stepOf(context)));
+  return quotientOf(context.builder, context.x, stepOf(context));
 }
 
 /** A range that holds every value. */
@@ -61,19 +65,14 @@ export const pact: QuantizerDefinition = {
 
   forward(context) {
     const { builder, spec, target } = context;
-    const code = roundedWithin(builder, target, quotient(context), { low: lowestCode(spec), high: spec.quantMax });
-    return multiply(builder, code, stepOf(context));
+    return roundedValue(builder, target, quotient(context), stepOf(context), rangeOf(spec));
   },
 
   gradient(context) {
     const { builder, spec, dy } = context;
     const alpha = parameterOf(context, "alpha");
     const v = quotient(context);
-    const mask = insideRange(builder, v, {
-      low: lowestCode(spec),
-      high: spec.quantMax,
-      nonNegative: spec.nonNegative === true,
-    });
+    const mask = insideRange(builder, v, rangeOf(spec));
     const above = atLeast(builder, v, spec.quantMax);
     const ends = isUnsigned(spec)
       ? above

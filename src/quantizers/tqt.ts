@@ -11,7 +11,7 @@
  * Initial value: the largest magnitude (the paper's MAX), or what an `initializer` says ("deviation" is its 3SD).
  */
 import type { Value } from "../graph/graph.ts";
-import { ceil, multiply, power, reciprocal } from "../ops/elementwise.ts";
+import { ceil, multiply, power } from "../ops/elementwise.ts";
 import { gradientFactor, initializeFromExtremes, isUnsigned, parameterOf, scaled, sumOfResiduals } from "./learned.ts";
 import { insideRange } from "./masks.ts";
 import { gradientScales } from "./options.ts";
@@ -22,7 +22,7 @@ import {
   type QuantizerDefinition,
   type QuantizerSpec,
 } from "./quantizer.ts";
-import { highestRoundingTo, lowestRoundingTo, roundedWithin } from "./round-codes.ts";
+import { codeRange, highestRoundingTo, lowestRoundingTo, quotientOf, roundedValue } from "./round-codes.ts";
 import { clamp, roundHalfEven } from "./rounding.ts";
 import { encodeWith, integersBetween, scalarOf, unitOf } from "./scalar.ts";
 
@@ -42,7 +42,7 @@ function stepOf(context: QuantizerContext): Value {
 }
 
 function quotient(context: QuantizerContext): Value {
-  return multiply(context.builder, context.x, reciprocal(context.builder, stepOf(context)));
+  return quotientOf(context.builder, context.x, stepOf(context));
 }
 
 function logarithmFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
@@ -68,8 +68,7 @@ export const tqt: QuantizerDefinition = {
 
   forward(context) {
     const { builder, spec, target } = context;
-    const code = roundedWithin(builder, target, quotient(context), { low: spec.quantMin, high: spec.quantMax });
-    return multiply(builder, code, stepOf(context));
+    return roundedValue(builder, target, quotient(context), stepOf(context), codeRange(spec));
   },
 
   /** With m the mask, Σ dy·(q − m·v)·s = Σ dy·y − Σ dx·x. */

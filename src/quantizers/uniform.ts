@@ -12,11 +12,12 @@
  */
 import type { GraphBuilder, Value } from "../graph/graph.ts";
 import type { Tensor } from "../graph/tensor.ts";
-import { float32Tensor } from "../graph/tensor.ts";
+import { float32Tensor, makeTensor } from "../graph/tensor.ts";
 import type { TensorType } from "../graph/types.ts";
 import { hardSigmoid } from "../ops/activations.ts";
-import { absolute, add, multiply, reciprocal, subtract } from "../ops/elementwise.ts";
+import { absolute, add, multiply, subtract } from "../ops/elementwise.ts";
 import { atMost } from "../ops/masks.ts";
+import { dequantizeLinear } from "../ops/quantize-linear.ts";
 import {
   type Contradiction,
   type IntegerForm,
@@ -27,7 +28,17 @@ import {
   type QuantizerDefinition,
   type QuantizerSpec,
 } from "./quantizer.ts";
-import { type CodeRange, highestRoundingTo, roundedWithin } from "./round-codes.ts";
+import {
+  type CodeRange,
+  codeRange,
+  highestRoundingTo,
+  quotientOf,
+  roundedValue,
+  roundedWithin,
+  type StoredCodes,
+  storedCodes,
+  valueOfCodes,
+} from "./round-codes.ts";
 import { clamp, roundHalfEven } from "./rounding.ts";
 import { encodeWith, integersBetween, scalarOf } from "./scalar.ts";
 import { conventions, parametersFromRange, uniformParameters } from "./uniform-parameters.ts";
@@ -35,9 +46,8 @@ import { conventions, parametersFromRange, uniformParameters } from "./uniform-p
 const { fround } = Math;
 
 /** x/s, before it is rounded. */
-function quotientOf(context: QuantizerContext): Value {
-  const { builder, x, parameters } = context;
-  return multiply(builder, x, reciprocal(builder, scaleOf(parameters)));
+function quotient({ builder, x, parameters }: QuantizerContext): Value {
+  return quotientOf(builder, x, scaleOf(parameters));
 }
 
 function scaleOf(parameters: ParameterValues): Value {
@@ -78,6 +88,14 @@ function quotientRange(context: QuantizerContext): CodeRange {
   };
 }
 
+/** The codes as bytes, where the zero point is known only when the graph runs. */
+function codesOf(context: QuantizerContext): StoredCodes | undefined {
+  const { builder, parameters, spec, target } = context;
+  // Before torch 1.12 the zero point may lie outside the codes.
+  if (knownZeroPoint(spec) !== undefined || spec.options.convention === "pre-1.12") return undefined;
+  return storedCodes(builder, target, quotient(context), zeroPointOf(parameters), codeRange(spec));
+}
+
 /**
  * 1 where the rounded code lies inside the range. A tensor without negative values has only an upper bound, which is one
  * on x/s itself. Otherwise, with r the integer to which x/s rounds, h = (qmax − qmin)/2 and m the middle of the range, r
@@ -85,17 +103,23 @@ function quotientRange(context: QuantizerContext): CodeRange {
  */
 function insideMask(context: QuantizerContext): Value {
   const { builder, spec, target } = context;
-  const quotient = quotientOf(context);
+  const position = quotient(context);
   const range = quotientRange(context);
   if (spec.nonNegative === true && typeof range.low === "number" && typeof range.high === "number" && range.low <= 0) {
-    return atMost(builder, quotient, highestRoundingTo(range.high));
+    return atMost(builder, position, highestRoundingTo(range.high));
+  }
+  const half = (spec.quantMax - spec.quantMin) / 2;
+  const stored = codesOf(context);
+  if (stored !== undefined && stored.margin > 0) {
+    const lowest = builder.constant(makeTensor("uint8", [], Uint8Array.of(stored.margin)));
+    const code = dequantizeLinear(builder, stored.codes, builder.scalar(1), { zeroPoint: lowest });
+    return hardSigmoid(builder, absolute(builder, subtract(builder, code, half)), -1, half + 1);
   }
   // One code further on each side is enough to tell inside from outside.
-  const rounded = roundedWithin(builder, target, quotient, {
+  const rounded = roundedWithin(builder, target, position, {
     low: moved(builder, range.low, -1),
     high: moved(builder, range.high, 1),
   });
-  const half = (spec.quantMax - spec.quantMin) / 2;
   const middle = moved(builder, range.low, half);
   return hardSigmoid(builder, absolute(builder, subtract(builder, rounded, middle)), -1, half + 1);
 }
@@ -190,9 +214,12 @@ export const uniform: QuantizerDefinition = {
   },
 
   forward(context) {
-    const { builder, parameters, target } = context;
-    const code = roundedWithin(builder, target, quotientOf(context), quotientRange(context));
-    return multiply(builder, code, scaleOf(parameters));
+    const { builder, parameters, spec, target } = context;
+    const step = scaleOf(parameters);
+    const stored = codesOf(context);
+    if (stored !== undefined && step.type.shape.length === 0) return valueOfCodes(builder, stored, step);
+    const nonNegative = spec.nonNegative === true;
+    return roundedValue(builder, target, quotient(context), step, { ...quotientRange(context), nonNegative });
   },
 
   gradient(context) {

@@ -58,6 +58,12 @@ export interface EngineSession {
 export interface SessionOptions {
   /** Outputs that stay on the device, for engines that can keep tensors there; default none. */
   readonly kept?: readonly string[];
+  /**
+   * Whether QuantizeLinear and DequantizeLinear around an operator may become an operator on integers; default true. A
+   * simulation says false: its numbers are those of its own operators, and the engine would repeat a DequantizeLinear for
+   * each of its readers.
+   */
+  readonly fusesQuantization?: boolean;
 }
 
 export interface Engine {

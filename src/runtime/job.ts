@@ -87,7 +87,7 @@ export class TrainingJob {
     const lowered = lowerGraph(step.graph, operators, target ?? (await engine.target()));
     requireMemory(step, peakBytes(lowered), memoryLimit);
     const model = writeOnnx(lowered);
-    const session = await engine.createSession(model, { kept: residence.kept.map(nextName) });
+    const session = await engine.createSession(model, { kept: residence.kept.map(nextName), fusesQuantization: false });
     return new TrainingJob(engine, session, step, residence);
   }
 
@@ -184,7 +184,8 @@ export class ForwardJob {
   }
 
   static async create(engine: Engine, job: EvaluationJob, target?: Target): Promise<ForwardJob> {
-    const session = await engine.createSession(emit(job.graph, target ?? (await engine.target())));
+    const model = emit(job.graph, target ?? (await engine.target()));
+    const session = await engine.createSession(model, { fusesQuantization: false });
     return new ForwardJob(engine, session, job);
   }
 

@@ -20,7 +20,10 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
   const known = engines.get(key);
   if (known !== undefined) return known;
   let target: Promise<Target> | undefined;
-  const createSession = async (source: Uint8Array, { kept = [] }: SessionOptions = {}): Promise<EngineSession> => {
+  const createSession = async (
+    source: Uint8Array,
+    { kept = [], fusesQuantization = true }: SessionOptions = {},
+  ): Promise<EngineSession> => {
     const cached =
       modelCache === undefined || device !== "cpu"
         ? undefined
@@ -33,6 +36,7 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
         ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
       },
       kept,
+      fusesQuantization,
       // A run on another device writes copies of the buffers that it is given.
       writesInPlace: device === "cpu",
       read: (tensor) => memory.read(tensor),

@@ -17,6 +17,7 @@ export interface OrtSessionOptions {
   readonly session: InferenceSession.SessionOptions;
   /** Outputs that stay on the device. */
   readonly kept: readonly string[];
+  readonly fusesQuantization: boolean;
   /** Whether a fetch's own buffer is written; else outputs come in buffers of the engine and are copied. */
   readonly writesInPlace: boolean;
   /** Copies a device tensor to the host. */
@@ -59,6 +60,7 @@ export async function openSession(
     logSeverityLevel: 3,
     // The engine's plan of where values lie is a block of its own, besides what the first run took: it doubles the peak.
     enableMemPattern: false,
+    ...(options.fusesQuantization ? {} : { extra: { session: { disable_quant_qdq: "1" } } }),
     ...options.session,
     ...(kept.length === 0
       ? {}

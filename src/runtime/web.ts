@@ -21,10 +21,14 @@ export interface WebEngineOptions {
  * const engine = webEngine(ort, { device: "gpu" in navigator ? "webgpu" : "cpu" });
  */
 export function webEngine(runtime: OnnxRuntime, { device = "cpu" }: WebEngineOptions = {}): Engine {
-  const createSession = (model: Uint8Array, { kept = [] }: SessionOptions = {}): Promise<EngineSession> =>
+  const createSession = (
+    model: Uint8Array,
+    { kept = [], fusesQuantization = true }: SessionOptions = {},
+  ): Promise<EngineSession> =>
     openSession(runtime, model, {
       session: { executionProviders: [device === "cpu" ? "wasm" : device] },
       kept,
+      fusesQuantization,
       writesInPlace: false,
       read: (tensor) => memory.read(tensor),
     });

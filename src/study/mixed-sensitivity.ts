@@ -113,7 +113,8 @@ export async function quantizedWeights(
     fetches[`quantized.${weight.name}`] = makeTensor(dtype, shape, allocate(dtype, elementCount(shape)));
     builder.output(`quantized.${weight.name}`, quantized);
   }
-  const session = await engine.createSession(emit(builder.finish(), target ?? (await engine.target())));
+  const model = emit(builder.finish(), target ?? (await engine.target()));
+  const session = await engine.createSession(model, { fusesQuantization: false });
   try {
     await session.run(feeds, fetches);
   } finally {
