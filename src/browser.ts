@@ -32,7 +32,8 @@ export { type TrainingBatches, trainingBatches } from "./data/batches.ts";
 export { allocateBatch, type Dataset, type DatasetSplits, firstSamples, inMemoryDataset } from "./data/dataset.ts";
 export { randomStream } from "./data/random.ts";
 // Diagnosis: why a training does not get there.
-export { type Ablation, ablate } from "./diagnose/ablation.ts";
+export { ablate } from "./diagnose/ablation.ts";
+export type { Ablation } from "./diagnose/ablation-result.ts";
 export { diagnose } from "./diagnose/diagnose.ts";
 export { type Evidence, type Finding as RunFinding, highConfidence, type Remedy } from "./diagnose/finding.ts";
 export type { ProbeRecord } from "./diagnose/measurement.ts";

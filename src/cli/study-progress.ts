@@ -1,5 +1,6 @@
 /** The one progress display of a whole study: what is done, what runs, how long it will take. On stderr, as Progress. */
 import type { ExpectedStage } from "../study/cure-study.ts";
+import { cureKind } from "../study/cure-trial.ts";
 import type { StudyEvent, StudyStart } from "../study/run-study.ts";
 import type { ScheduledTrial, TrialProgress } from "../study/scheduler.ts";
 import { StudyClock } from "../study/time-left.ts";
@@ -89,7 +90,7 @@ export class StudyProgress {
   }
 
   #endLine(trial: TrialProgress, event: StudyEvent): string {
-    const head = `[${this.#done()}/${this.#count()}] ${trial.trial.id}`;
+    const head = `[${this.#done()}/${this.#count()}] ${labelOf(trial.trial)}`;
     if (event === "again") return `${head}: ${trial.reason}; it is begun again from its last checkpoint`;
     if (trial.status === "finished") return `${head}: ${formatAccuracy(trial.accuracy ?? undefined)}`;
     return `${head} ${trial.status}: ${trial.reason}`;
@@ -115,13 +116,14 @@ export class StudyProgress {
     const left = all
       .filter((trial) => !isOver(trial))
       .map(({ trial, step }) => ({ kind: trial.kind, stepsLeft: trial.totalSteps - step }));
-    const fraction = total === 0 ? 1 : 1 - left.reduce((sum, { stepsLeft }) => sum + stepsLeft, expected) / total;
+    const toDo = left.reduce((sum, { stepsLeft }) => sum + stepsLeft, expected);
+    const fraction = total === 0 ? 1 : (total - toDo) / total;
     const running = all.filter((trial) => trial.isRunning && !isOver(trial));
     const parts = [
       `${this.#done()}/${this.#count()} trainings`,
       `left ${formatDuration(this.#secondsLeft())}`,
       `elapsed ${formatDuration((now - this.#startedAt) / 1000)}`,
-      ...running.map(({ trial, step }) => `${trial.id} ${Math.floor((100 * step) / trial.totalSteps)}%`),
+      ...running.map(({ trial, step }) => `${labelOf(trial)} ${Math.floor((100 * step) / trial.totalSteps)}%`),
     ];
     if (!isTerminal) {
       this.#stream.write(`${Math.floor(100 * fraction)}% ${parts.join(", ")}\n`);
@@ -141,7 +143,7 @@ export class StudyProgress {
     const timed = (kind: (name: string) => boolean) =>
       open
         .filter(({ trial }) => kind(trial.kind))
-        .map(({ trial, step }) => ({ kind: trial.kind, stepsLeft: trial.totalSteps - step }));
+        .map(({ trial, step, isRunning }) => ({ kind: trial.kind, stepsLeft: trial.totalSteps - step, isRunning }));
     const float = this.#clock.secondsLeft(
       timed((kind) => kind === "float"),
       1,
@@ -167,6 +169,11 @@ export class StudyProgress {
     this.#lineIsOpen = false;
     if (this.#stream.isTTY === true) this.#shownAt = Number.NEGATIVE_INFINITY;
   }
+}
+
+/** A trial of a cure is named by a digest of its configuration, which says nothing to anybody. */
+function labelOf({ id, kind }: ScheduledTrial): string {
+  return kind === cureKind ? `cure of ${id.replace(/_[0-9a-f]{16}$/, "")}` : id;
 }
 
 function isOver({ status }: TrialProgress): boolean {

@@ -1,11 +1,13 @@
 /** A finished study as text for the terminal: its maps, what went wrong and why, the cure, the answer. */
+import type { Ablation, AblationResult } from "../diagnose/ablation-result.ts";
 import type { AccuracyMap, MapCell } from "../study/accuracy-map.ts";
 import { bitsName, percent } from "../study/answer.ts";
 import type { Cure, CureStep } from "../study/cure.ts";
 import { patientOf } from "../study/patient.ts";
-import { curedName } from "../study/places.ts";
+import { curedName, sufficientChanges } from "../study/places.ts";
 import type { TrialRecord } from "../study/record.ts";
 import type { FinishedStudy } from "../study/run-study.ts";
+import { showMetric } from "../train/metric-text.ts";
 import { formatTable } from "./table.ts";
 
 /** Findings that are told of a trial; the report and `--json` have all. */
@@ -31,7 +33,7 @@ export function studyText({ config, result, records }: FinishedStudy, columns: n
 
 /** The causes of a trial's fall, the most certain first. */
 export function whyText(patient: TrialRecord): string[] {
-  const { findings, recipe, accuracy } = patient;
+  const { findings, recipe, accuracy, ablation } = patient;
   if (findings.length === 0) return [];
   const shown = findings.slice(0, mostFindings).map(({ title, confidence, layers }, index) => {
     const where =
@@ -40,20 +42,40 @@ export function whyText(patient: TrialRecord): string[] {
         : `, ${layers.slice(0, 2).join(", ")}${layers.length > 2 ? `, … ${layers.length} places` : ""}`;
     return `  ${index + 1}. ${title} (${Math.round(100 * confidence)} % sure${where})`;
   });
-  return [`Why ${recipe} ${bitsName(patient)} has ${accuracy === null ? "no result" : percent(accuracy)}:`, ...shown];
+  const head = `Why ${recipe} ${bitsName(patient)} has ${accuracy === null ? "no result" : percent(accuracy)}:`;
+  return [head, ...shown, ...(ablation === null ? [] : [`  ${ablationText(ablation)}`])];
+}
+
+/** The same weights with one kind of quantizers at work: which of the two it is. */
+function ablationText({ metric, float, weightsOnly, activationsOnly, layers }: Ablation): string {
+  const show = ({ accuracy }: AblationResult) => showMetric(metric, accuracy);
+  const [worst] = [...layers].sort((a, b) => b.without.accuracy - a.without.accuracy);
+  const layer = worst === undefined ? "" : `; with all but ${worst.layer} ${show(worst.without)}`;
+  return `The same weights without quantizers: ${show(float)}; with those of the weights alone ${show(weightsOnly)}, of the activations alone ${show(activationsOnly)}${layer}`;
 }
 
 /** The remedies in the order that they were tried in. */
 export function cureText(cure: Cure): string[] {
   const goal = `goal ${percent(cure.goal)}`;
-  return [`The cure of ${cure.recipe} ${bitsName(cure)}, ${goal}:`, ...cure.steps.map((step) => `  ${stepText(step)}`)];
+  const changes = Object.entries(sufficientChanges(cure)).map(([key, value]) => `${key}=${value}`);
+  return [
+    `The cure of ${cure.recipe} ${bitsName(cure)}, ${goal}:`,
+    ...cure.steps.map((step) => `  ${stepText(step)}`),
+    ...(changes.length === 0 ? [] : [`  The smallest set of changes that suffices: ${changes.join(", ")}`]),
+  ];
 }
 
 /** One remedy, and what it did. */
-export function stepText({ title, before, after, kept, needless, reason }: CureStep): string {
+export function stepText(step: CureStep): string {
+  const { title, before, after, reason } = step;
   if (after === null) return `${title}: ${reason}`;
-  const verdict = kept ? "kept" : needless ? "helps, but is not needed" : "no help";
-  return `${title}: ${percent(before)} → ${percent(after)}, ${verdict}`;
+  return `${title}: ${percent(before)} → ${percent(after)}, ${verdictOf(step)}`;
+}
+
+function verdictOf({ kept, needless, partOf }: CureStep): string {
+  if (kept) return "kept";
+  if (partOf !== null) return `helps, and comes with: ${partOf}`;
+  return needless ? "helps, but is not needed" : "no help";
 }
 
 function mapTable(map: AccuracyMap, width: number | undefined): string {

@@ -13,32 +13,11 @@ import type { Target } from "../ops/operator.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { StateBuffers } from "../runtime/state.ts";
-import { type EvaluationResult, Evaluator } from "../train/evaluate.ts";
+import { Evaluator } from "../train/evaluate.ts";
 import { metricOf } from "../train/metric-text.ts";
-import type { MetricName } from "../train/metrics.ts";
 import type { Judge } from "../train/teacher-outputs.ts";
+import type { Ablation, AblationResult, LayerAblation } from "./ablation-result.ts";
 import { layerOfSite } from "./layer-names.ts";
-
-/** Loss and metric with some quantizers at work. */
-export type AblationResult = Pick<EvaluationResult, "accuracy" | "loss">;
-
-export interface LayerAblation {
-  readonly layer: string;
-  /** Only this layer quantizes. */
-  readonly alone: AblationResult;
-  /** Every layer but this one quantizes. */
-  readonly without: AblationResult;
-}
-
-export interface Ablation {
-  /** What `accuracy` measures. */
-  readonly metric: MetricName;
-  readonly float: AblationResult;
-  readonly quantized: AblationResult;
-  readonly weightsOnly: AblationResult;
-  readonly activationsOnly: AblationResult;
-  readonly layers: readonly LayerAblation[];
-}
 
 export interface AblationOptions {
   readonly batchSize?: number;
@@ -110,6 +89,7 @@ export async function ablate(
   try {
     const summary = {
       metric: metricOf(dataset.target, judge?.outputs),
+      samples: dataset.count,
       float: await measure(() => false),
       quantized: await measure(() => true),
       weightsOnly: await measure(({ kind }) => kind === "weight"),

@@ -16,7 +16,8 @@ import { readMetrics } from "../train/metrics-log.ts";
 import { modeOfEpoch } from "../train/phases.ts";
 import { runPaths } from "../train/run-directory.ts";
 import { recipeOf } from "../train/setup.ts";
-import { type Ablation, ablate } from "./ablation.ts";
+import { ablate } from "./ablation.ts";
+import type { Ablation } from "./ablation-result.ts";
 import { diagnose } from "./diagnose.ts";
 import { factsOf } from "./facts.ts";
 import type { Finding } from "./finding.ts";
@@ -31,6 +32,8 @@ export interface DiagnoseRunOptions {
   readonly checkpoint?: "last" | "best";
   /** A float run that a remedy may start from; default: the one that the run started from. */
   readonly floatRun?: string;
+  /** Whether to measure the checkpoint beside what was measured while the run trained; default: yes. */
+  readonly probe?: boolean;
   /** Whether to run the ablations, and on how many test samples at most (default 1000). */
   readonly ablate?: boolean;
   readonly ablationSamples?: number;
@@ -42,7 +45,7 @@ export interface RunDiagnosis {
   /** Steps done when the checkpoint was written. */
   readonly step: number;
   readonly findings: readonly Finding[];
-  /** What was measured while the run trained, and last its checkpoint. */
+  /** What was measured while the run trained, and last its checkpoint, unless that was not wanted. */
   readonly records: readonly ProbeRecord[];
   readonly ablation?: Ablation;
 }
@@ -52,7 +55,8 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
   const run = await loadRun(folder, options.checkpoint);
   const paths = runPaths(folder);
   const measured = await readRecords(paths.diagnosis);
-  const records = [...measured, await probeCheckpoint(run, options, measured.at(-1))];
+  const records =
+    options.probe === false ? measured : [...measured, await probeCheckpoint(run, options, measured.at(-1))];
   const epochs = await readEpochs(paths.metrics);
   const { from } = run.config;
   const floatRun = options.floatRun ?? from;
@@ -98,8 +102,8 @@ export async function readEpochs(file: string): Promise<EpochFacts[]> {
 }
 
 function ablateRun({ network, data, teacher }: LoadedRun, options: DiagnoseRunOptions): Promise<Ablation | undefined> {
-  const samples = firstSamples(data.test, Math.min(data.test.count, options.ablationSamples ?? 1000));
   const { target, onProgress } = options;
+  const samples = firstSamples(data.test, Math.min(data.test.count, options.ablationSamples ?? 1000));
   return ablate(network, samples, options.engine, {
     ...(teacher === undefined ? {} : { judge: teacher }),
     ...(target === undefined ? {} : { target }),

@@ -1,5 +1,5 @@
 /** What findings are made of. */
-import type { Ablation } from "./ablation.ts";
+import type { Ablation } from "./ablation-result.ts";
 import type { Facts } from "./facts.ts";
 import type { ProbeRecord } from "./measurement.ts";
 

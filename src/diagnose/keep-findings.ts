@@ -3,8 +3,9 @@ import { writeFileAtomic } from "../data/atomic-file.ts";
 import { InputOutputError } from "../errors.ts";
 import type { WatchedTraining } from "../train/recipe.ts";
 import { type RunPaths, runPaths } from "../train/run-directory.ts";
+import type { KeptAblation } from "./ablation-result.ts";
 import { diagnose } from "./diagnose.ts";
-import { readEpochs, readRecords } from "./diagnose-run.ts";
+import { type RunDiagnosis, readEpochs, readRecords } from "./diagnose-run.ts";
 import { factsOf } from "./facts.ts";
 import type { Finding } from "./finding.ts";
 import { type RunWatch, type WatchOptions, watchTraining } from "./watch-run.ts";
@@ -12,6 +13,14 @@ import { type RunWatch, type WatchOptions, watchTraining } from "./watch-run.ts"
 /** Writes the findings of a run into its directory. @throws InputOutputError when they cannot be written. */
 export async function writeFindings(folder: string, findings: readonly Finding[]): Promise<void> {
   await writeFileAtomic(runPaths(folder).findings, `${JSON.stringify({ schemaVersion: 1, findings }, undefined, 2)}\n`);
+}
+
+/** Writes what a diagnosis came to into the run's directory. @throws InputOutputError when that cannot be done. */
+export async function keepDiagnosis({ folder, step, findings, ablation }: RunDiagnosis): Promise<void> {
+  await writeFindings(folder, findings);
+  if (ablation === undefined) return;
+  const kept: KeptAblation = { schemaVersion: 1, step, ...ablation };
+  await writeFileAtomic(runPaths(folder).ablation, `${JSON.stringify(kept, undefined, 2)}\n`);
 }
 
 /**

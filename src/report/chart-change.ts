@@ -1,6 +1,6 @@
 /** The chart of before and after: what another recipe, or a cure, made of each configuration. */
 import * as Plot from "@observablehq/plot";
-import { colors, draw, legend, seriesColor } from "./draw.ts";
+import { colors, draw, legend, rowNames, seriesColor } from "./draw.ts";
 
 /** One configuration, before and after. */
 export interface Change {
@@ -20,11 +20,15 @@ export function changeChart(
     before === null || after === null ? [] : [{ label, before: 100 * before, after: 100 * after }],
   );
   const [first, second] = [seriesColor(1), seriesColor(0)];
+  const { rowHeight, marginLeft, axis, marks } = rowNames(
+    rows.map((row) => row.label),
+    width,
+  );
   return draw(
     {
       width,
-      height: 44 + 20 * rows.length,
-      marginLeft: 58,
+      height: 44 + rowHeight * rows.length,
+      marginLeft,
       marginRight: 16,
       marginBottom: 36,
       ariaLabel: `Accuracy with ${names.before} and with ${names.after}`,
@@ -36,12 +40,13 @@ export function changeChart(
         ticks: width < 500 ? 4 : 8,
         nice: true,
       },
-      y: { type: "band", domain: rows.map((row) => row.label), label: null, tickSize: 0 },
+      y: axis,
       marks: [
         ...(float === null ? [] : [Plot.ruleX([100 * float], { stroke: colors.faint, strokeDasharray: "5 4" })]),
         Plot.ruleY(rows, { y: "label", x1: "before", x2: "after", stroke: colors.line, strokeWidth: 4 }),
         Plot.dot(rows, { x: "before", y: "label", fill: first, r: 4.5 }),
         Plot.dot(rows, { x: "after", y: "label", fill: second, r: 4.5 }),
+        ...marks,
       ],
     },
     legend(

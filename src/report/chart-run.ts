@@ -72,14 +72,34 @@ export function learningCurves(
   );
 }
 
+/** Means of neighbouring points, so that at most so many are left. */
+export function thinned(points: Curve["points"], most: number): Curve["points"] {
+  const size = Math.ceil(points.length / most);
+  if (size <= 1) return points;
+  const groups = Array.from({ length: Math.ceil(points.length / size) }, (_, i) =>
+    points.slice(i * size, (i + 1) * size),
+  );
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
+  return groups.map((group) => ({ x: mean(group.map(({ x }) => x)), y: mean(group.map(({ y }) => y)) }));
+}
+
+export interface TrajectoryOptions {
+  /** A logarithmic axis where the values lie further apart than a factor of ten. */
+  readonly type?: "linear" | "log";
+  readonly along?: "step" | "epoch";
+  /** What the legend names instead of the curves: curves of one colour are of one group. */
+  readonly groups?: readonly { readonly label: string; readonly color: string }[];
+}
+
 /** Loss, or any other quantity, over steps or epochs; several curves share the axes. */
 export function trajectoryChart(
   curves: readonly Curve[],
   label: string,
   width: number,
-  type: "linear" | "log" = "linear",
-  along: "step" | "epoch" = "step",
+  { type: wanted = "linear", along = "step", groups = curves }: TrajectoryOptions = {},
 ): string {
+  const values = curves.flatMap(({ points }) => points.map(({ y }) => y));
+  const type = wanted === "log" && Math.max(...values) > 10 * Math.min(...values) ? "log" : "linear";
   return draw(
     {
       width,
@@ -89,13 +109,18 @@ export function trajectoryChart(
       marginBottom: 36,
       ariaLabel: `${label} over ${along}s`,
       x: { label: along, labelAnchor: "center", labelArrow: "none", ticks: width < 500 ? 4 : 8, nice: false },
-      y: { type, label, labelArrow: "none", grid: true, ticks: 5 },
+      y: { type, label, labelArrow: "none", grid: true, ticks: 5, tickFormat: plainNumber, nice: type === "linear" },
       marks: curves.map((curve) =>
         Plot.line(curve.points, { x: "x", y: "y", stroke: curve.color, strokeWidth: 1.6, title: () => curve.label }),
       ),
     },
-    legend(curves, width),
+    legend(groups, width),
   );
+}
+
+/** `0.28` and not `280m`: a scale is no length. */
+function plainNumber(value: number): string {
+  return String(Number(value.toPrecision(3)));
 }
 
 /** A tensor's values in units of its step size, and how often each code is used. */
@@ -125,7 +150,13 @@ export function levelHistogramChart(histogram: LevelHistogram, width: number): s
     marginBottom: 34,
     marginTop: 8,
     ariaLabel: `Values of ${histogram.name} in steps, with the levels ${quantMin} to ${quantMax}`,
-    x: { label: "value / step size", labelAnchor: "center", labelArrow: "none", domain: [from, to], ticks: 8 },
+    x: {
+      label: "value / step size",
+      labelAnchor: "center",
+      labelArrow: "none",
+      domain: [Math.min(from, quantMin - 0.5), Math.max(to, quantMax + 0.5)],
+      ticks: 8,
+    },
     y: { label: null, ticks: 3, tickFormat: "s", grid: true },
     marks: [
       Plot.rectY(bins, {

@@ -71,7 +71,7 @@ function scaleFigures(
       name: `scales-${run.name}`,
       title: `${run.title}: scales of the activations while training`,
       caption: "Of the activations that lose most to rounding. Before the first batch a scale is what it starts from.",
-      draw: (width) => trajectoryChart(curves, "scale", width, "log"),
+      draw: (width) => trajectoryChart(curves, "scale", width, { type: "log" }),
       data: curves.map(({ label, points }) => ({ tensor: label, points })),
     },
   ];

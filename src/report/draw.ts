@@ -98,6 +98,38 @@ export function legend(series: readonly { readonly label: string; readonly color
   return { svg: `<g class="legend">${texts.join("")}</g>`, height: axisNameHeight + (row + 1) * rowHeight };
 }
 
+/** How the rows of a chart are named: beside them, or above them where the names are too long for that. */
+export interface RowNames {
+  readonly rowHeight: number;
+  readonly marginLeft: number;
+  readonly axis: Plot.ScaleOptions;
+  /** What names the rows where the axis does not. */
+  readonly marks: readonly Plot.Markish[];
+}
+
+/** The share of a figure's width that names may take. */
+const mostForNames = 0.34;
+
+/** The names of a chart's rows, in their order; each stands for one row. */
+export function rowNames(labels: readonly string[], width: number): RowNames {
+  const longest = Math.max(0, ...labels.map((label) => label.length)) * characterWidth;
+  const axis = { type: "band", domain: labels, label: null, tickSize: 0 } as const;
+  if (longest + 16 <= mostForNames * width) {
+    return { rowHeight: 20, marginLeft: Math.max(58, Math.ceil(longest) + 16), axis, marks: [] };
+  }
+  const lines = Math.ceil(longest / (width - 40));
+  const names = Plot.text(labels, {
+    y: (label: string) => label,
+    frameAnchor: "left",
+    textAnchor: "start",
+    text: (label: string) => label,
+    lineAnchor: "bottom",
+    lineWidth: (width - 40) / 12,
+    dy: -8,
+  });
+  return { rowHeight: 26 + 14 * lines, marginLeft: 16, axis: { ...axis, axis: null }, marks: [names] };
+}
+
 /** A figure that stands alone: a light background, and no colour that a page would have to give. */
 export function standalone(svg: string): string {
   const resolved = Object.entries(lightPalette).reduce(

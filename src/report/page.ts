@@ -49,11 +49,18 @@ function figureHtml(figure: Figure): Html {
 /** A cell of a table; a number is set to the right. */
 export type PageCell = string | number | Html;
 
+/** Characters from which on a column's texts are broken into lines. */
+const longText = 28;
+
 /** A table that scrolls sideways where it is too wide for the screen. */
 export function table(columns: readonly string[], rows: readonly (readonly PageCell[])[]): Html {
-  const isNumeric = columns.map((_, i) => rows.every((row) => isNumber(row[i] ?? "")));
+  const classes = columns.map((_, i) => {
+    const cells = rows.map((row) => row[i] ?? "");
+    if (cells.every(isNumber)) return "number";
+    return cells.some((cell) => typeof cell === "string" && cell.length > longText) ? "long" : "";
+  });
   const cell = (name: "th" | "td", content: PageCell, i: number) =>
-    new Html(`<${name}${isNumeric[i] === true ? ' class="number"' : ""}>${render(content)}</${name}>`);
+    new Html(`<${name}${classes[i] === "" ? "" : ` class="${classes[i]}"`}>${render(content)}</${name}>`);
   return html`<div class="scroll"><table><thead><tr>${columns.map((title, i) => cell("th", title, i))}</tr></thead>
 <tbody>${rows.map((row) => html`<tr>${row.map((content, i) => cell("td", content, i))}</tr>\n`)}</tbody></table></div>`;
 }
@@ -105,6 +112,11 @@ export function renderPage(page: Page): string {
 </body>
 </html>
 `.text;
+}
+
+/** Something that is shown when its summary is clicked on. */
+export function folded(summary: string, content: Html): Html {
+  return html`<details><summary>${summary}</summary>${content}</details>`;
 }
 
 /** A text to copy, with a button for it. */
@@ -170,7 +182,9 @@ table { border-collapse: collapse; font-size: 0.82rem; font-variant-numeric: tab
 th, td { padding: 4px 8px; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 th { color: var(--faint); font-weight: 600; white-space: nowrap; }
 td { white-space: nowrap; }
-td.long { white-space: normal; min-width: 220px; }
+td.long { white-space: normal; min-width: 150px; }
+details { margin: 8px 0; }
+summary { cursor: pointer; color: var(--faint); font-size: 0.88rem; }
 .number { text-align: right; }
 .status-failed, .status-impossible { color: var(--bad); }
 .status-stopped, .status-unfinished, .status-waiting { color: var(--faint); }

@@ -13,12 +13,20 @@ import type { MetricName } from "../train/metrics.ts";
 import { type MetricsRecord, readMetrics } from "../train/metrics-log.ts";
 import { levelsOf } from "../train/run.ts";
 import { layersChart } from "./chart-cost.ts";
-import { type Curve, codeUsageChart, learningCurves, levelHistogramChart, trajectoryChart } from "./chart-run.ts";
+import {
+  type Curve,
+  codeUsageChart,
+  learningCurves,
+  levelHistogramChart,
+  thinned,
+  trajectoryChart,
+} from "./chart-run.ts";
 import { diagnosisFigures } from "./diagnosis-figures.ts";
 import { colors, seriesColor } from "./draw.ts";
 import { findingsHtml } from "./findings.ts";
 import { percentOrDash, siNumber } from "./format.ts";
 import { copyable, type Figure, html, type Section, table } from "./page.ts";
+import { ablationFigure } from "./study-figures.ts";
 import type { Report } from "./study-report.ts";
 import { causesOf } from "./study-tables.ts";
 import { type WeightLevels, weightLevels } from "./weight-levels.ts";
@@ -44,12 +52,17 @@ export async function runReport(folder: string): Promise<Report> {
     data: cost,
   };
   const levels = weightFigures(weights);
+  const ablations = state.ablation === null ? [] : [ablationFigure("run", basename(folder), state.ablation)];
   const named = { name: basename(folder), title: basename(folder) };
   const measured = diagnosisFigures(named, run.network, await readRecords(paths.diagnosis));
   const sections: readonly (Section | undefined)[] = [
-    state.findings.length === 0
+    state.findings.length + ablations.length === 0
       ? undefined
-      : { id: "findings", title: "What went wrong, and why", body: findingsHtml(state.findings) },
+      : {
+          id: "findings",
+          title: "What went wrong, and why",
+          body: html`${findingsHtml(state.findings)}${ablations}`,
+        },
     { id: "curves", title: "Learning curves", body: html`${curves}` },
     { id: "layers", title: "Layers", body: html`${layersTable(run, weights, state.findings)}${layers}` },
     measured.length === 0
@@ -59,7 +72,7 @@ export async function runReport(folder: string): Promise<Report> {
     { id: "configuration", title: "The configuration", body: copyable(configToYaml(run.config)) },
   ];
   return {
-    figures: [...curves, layers, ...measured, ...levels],
+    figures: [...ablations, ...curves, layers, ...measured, ...levels],
     page: {
       title: `Run ${basename(folder)}`,
       lead: leadOf(run, metric, state.accuracy ?? epochs.at(-1)?.testAccuracy ?? null),
@@ -111,7 +124,7 @@ function epochFigures(epochs: readonly EpochPoint[], metric: MetricName): Figure
       draw: (width) =>
         isShare(metric)
           ? learningCurves(curves, curves, reference, width, title)
-          : trajectoryChart(curves, `test ${title}`, width, "linear", "epoch"),
+          : trajectoryChart(curves, `test ${title}`, width, { along: "epoch" }),
       data: epochs,
     },
   ];
@@ -136,17 +149,6 @@ function stepFigures(metrics: readonly MetricsRecord[]): Figure[] {
     ...figure("loss", "Training loss", "loss", "loss"),
     ...figure("learning-rate", "Learning rate", "learningRate", "learning rate"),
   ];
-}
-
-/** Means of neighbouring points, so that at most so many are left. */
-export function thinned(points: Curve["points"], most: number): Curve["points"] {
-  const size = Math.ceil(points.length / most);
-  if (size <= 1) return points;
-  const groups = Array.from({ length: Math.ceil(points.length / size) }, (_, i) =>
-    points.slice(i * size, (i + 1) * size),
-  );
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-  return groups.map((group) => ({ x: mean(group.map(({ x }) => x)), y: mean(group.map(({ y }) => y)) }));
 }
 
 function layersTable(run: LoadedRun, weights: readonly WeightLevels[], findings: readonly Finding[]) {

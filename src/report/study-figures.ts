@@ -1,14 +1,16 @@
 /** The figures of a study's report. */
+import type { Ablation } from "../diagnose/ablation-result.ts";
 import type { AccuracyMap } from "../study/accuracy-map.ts";
 import { bitsName } from "../study/answer.ts";
 import type { Cure } from "../study/cure.ts";
 import { costPoints } from "../study/pareto.ts";
 import type { LoadedStudy } from "../study/read-study.ts";
 import type { TrialRecord } from "../study/record.ts";
+import { ablationChart } from "./chart-ablation.ts";
 import { type Change, changeChart } from "./chart-change.ts";
 import { layersChart, paretoChart } from "./chart-cost.ts";
 import { bitWorthChart, interactionChart, mapChart } from "./chart-map.ts";
-import { type Curve, learningCurves } from "./chart-run.ts";
+import { type Curve, learningCurves, thinned, trajectoryChart } from "./chart-run.ts";
 import { colors, seriesColor } from "./draw.ts";
 import type { Figure } from "./page.ts";
 
@@ -87,7 +89,8 @@ export function costFigures({ result }: LoadedStudy): Figure[] {
 export function curveFigures({ result, records }: LoadedStudy): Figure[] {
   return result.maps.flatMap((map) => {
     const trials = records.filter((record) => record.recipe === map.recipe && record.epochs.length > 0);
-    if (trials.length === 0) return [];
+    // Points at a single epoch are no curves: the map has them already.
+    if (trials.every(({ epochs }) => epochs.length < 2)) return [];
     const color = (record: TrialRecord) => seriesColor(map.activationBits.indexOf(record.activationBits));
     const curves = trials.map(
       (record): Curve => ({
@@ -108,6 +111,46 @@ export function curveFigures({ result, records }: LoadedStudy): Figure[] {
       },
     ];
   });
+}
+
+/** A trial's training loss, step by step. */
+export type LossCurve = Curve["points"];
+
+/** Points of one line: with all the others of a recipe's trials there is no room for more. */
+const mostLossPoints = 48;
+
+/** The training loss of each recipe's trials: they may be too short for a curve over epochs. */
+export function lossFigures({ result, records }: LoadedStudy, losses: ReadonlyMap<string, LossCurve>): Figure[] {
+  return result.maps.flatMap((map) => {
+    const curves = records.flatMap((record): Curve[] => {
+      const points = record.recipe === map.recipe ? (losses.get(record.id) ?? []) : [];
+      if (points.length < 2) return [];
+      const color = seriesColor(map.activationBits.indexOf(record.activationBits));
+      return [{ label: record.id, color, points: thinned(points, mostLossPoints) }];
+    });
+    if (curves.length === 0) return [];
+    const groups = map.activationBits.map((bits, index) => ({ label: `A${bits}`, color: seriesColor(index) }));
+    return [
+      {
+        name: `loss-${map.recipe}`,
+        title: `${map.recipe}: training loss`,
+        caption: "One line for each trial, coloured by its activation bits; means over neighbouring steps.",
+        draw: (width: number) => trajectoryChart(curves, "loss", width, { groups }),
+        data: curves.map(({ label, points }) => ({ id: label, points })),
+      },
+    ];
+  });
+}
+
+/** What parts of a trial's quantizers cost by themselves. */
+export function ablationFigure(name: string, title: string, ablation: Ablation): Figure {
+  return {
+    name: `ablation-${name}`,
+    title: `${title}: with parts of its quantizers at work`,
+    caption: `The same weights on ${ablation.samples} test samples. Dashed lines: no quantizer at work, and all of them. What costs most is where both dots say so: far left alone, far right left out.`,
+    draw: (width) => ablationChart(ablation, width),
+    data: ablation,
+  };
 }
 
 /** The first recipe against each later one, cell by cell. */

@@ -12,12 +12,15 @@ import { findingsHtml } from "./findings.ts";
 import { percentOrDash } from "./format.ts";
 import { copyable, type Figure, type Html, html, type Page, type Section } from "./page.ts";
 import {
+  ablationFigure,
   changeFigures,
   costFigures,
   cureFigure,
   curveFigures,
   floatFigure,
+  type LossCurve,
   layersFigure,
+  lossFigures,
   mapFigures,
   worthFigures,
 } from "./study-figures.ts";
@@ -35,9 +38,11 @@ export interface TrialFigures {
   readonly weights: (record: TrialRecord) => Promise<readonly Figure[]>;
   /** What was measured while it trained. */
   readonly diagnosis: (record: TrialRecord) => Promise<readonly Figure[]>;
+  /** Its training loss. */
+  readonly loss: (record: TrialRecord) => Promise<LossCurve>;
 }
 
-const noFigures: TrialFigures = { weights: async () => [], diagnosis: async () => [] };
+const noFigures: TrialFigures = { weights: async () => [], diagnosis: async () => [], loss: async () => [] };
 
 /** The report of a study, finished or not. */
 export async function studyReport(study: LoadedStudy, figuresOf: TrialFigures = noFigures): Promise<Report> {
@@ -50,7 +55,10 @@ export async function studyReport(study: LoadedStudy, figuresOf: TrialFigures = 
   const patients = await patientParts(study, figuresOf);
   const cures = result.cures.map((cure) => cureFigure(cure, result.reference.float));
   const change = [...cures, ...changeFigures(study)];
-  const curves = [...curveFigures(study), ...floatFigure(study)];
+  const losses = new Map(
+    await Promise.all(records.map(async (item) => [item.id, await figuresOf.loss(item)] as const)),
+  );
+  const curves = [...curveFigures(study), ...lossFigures(study, losses), ...floatFigure(study)];
   const layers = trial === undefined ? [] : [layersFigure(trial), ...(await figuresOf.weights(trial))];
   const sections: readonly (Section | undefined)[] = [
     { id: "map", title: "The map", body: html`${maps.flat()}` },
@@ -114,11 +122,13 @@ async function patientParts(
     );
     const before = await figuresOf.diagnosis(patient);
     const after = cured === undefined ? [] : await figuresOf.diagnosis(cured);
-    const head = `${name} ${bitsName(patient)}: ${percentOrDash(patient.accuracy)} %`;
+    const { id, accuracy, ablation, findings } = patient;
+    const title = `${name} ${bitsName(patient)}`;
+    const parted = ablation === null ? [] : [ablationFigure(id, title, ablation)];
     parts.push({
-      before: html`<h3>${head}</h3>${findingsHtml(patient.findings)}${layersTable(patient)}${before}`,
+      before: html`<h3>${title}: ${percentOrDash(accuracy)} %</h3>${findingsHtml(findings)}${parted}${layersTable(patient)}${before}`,
       after: html`${after}`,
-      figures: [...before, ...after],
+      figures: [...parted, ...before, ...after],
     });
   }
   return parts;

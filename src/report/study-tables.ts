@@ -35,7 +35,8 @@ export function frontTable({ result }: LoadedStudy): Html {
 
 /** The steps of a cure, and what suffices. */
 export function cureTable(cure: Cure): Html {
-  const verdict = (step: Cure["steps"][number]) => (step.kept ? "kept" : step.needless ? "not needed" : "no help");
+  const verdict = (step: Cure["steps"][number]) =>
+    step.kept ? "kept" : step.partOf !== null ? "comes along" : step.needless ? "not needed" : "no help";
   const rows = cure.steps.map((step) => [
     step.title,
     percentOrDash(step.before),
@@ -59,28 +60,16 @@ export function layersTable(trial: TrialRecord): Html {
   const rows = trial.layers.map((layer) => [
     layer.name,
     layer.operator,
-    layer.weight.bits,
-    layer.weight.levels ?? "float",
-    layer.activation.bits,
-    layer.activation.levels ?? "float",
+    `${layer.weight.bits} (${layer.weight.levels ?? "float"})`,
+    `${layer.activation.bits} (${layer.activation.levels ?? "float"})`,
     siNumber(layer.macs),
     siNumber(layer.bitOperations),
     siNumber(layer.bytes),
     causesOf(layer.name, trial.findings),
   ]);
-  const columns = [
-    "layer",
-    "operator",
-    "weight bits",
-    "levels",
-    "activation bits",
-    "levels",
-    "MACs",
-    "bit operations",
-    "bytes",
-    "findings",
-  ];
-  return html`<p>Of ${trial.recipe} ${bitsName(trial)}. Bits are those that the codes need.</p>${table(columns, rows)}`;
+  const columns = ["layer", "operator", "weights", "input", "MACs", "bit operations", "bytes", "findings"];
+  const note = "Bits that the codes need, and in brackets the levels that there are.";
+  return html`<h3>Layers of ${trial.recipe} ${bitsName(trial)}</h3>${table(columns, rows)}<p class="note">${note}</p>`;
 }
 
 /** Every trial with its status, its cost and its two most certain causes. */
@@ -94,7 +83,6 @@ export function trialsTable(records: readonly TrialRecord[]): Html {
       String(record.seed),
       html`<span class="status-${record.status}">${record.status}</span>`,
       percentOrDash(record.accuracy),
-      percentOrDash(record.bestAccuracy),
       cost === null ? "–" : siNumber(cost.bitOperations),
       cost === null ? "–" : siNumber(cost.bytes),
       numberOrDash(timing.imagesPerSecond),
@@ -113,7 +101,6 @@ export function trialsTable(records: readonly TrialRecord[]): Html {
     "seed",
     "status",
     "accuracy, %",
-    "best, %",
     "bit operations",
     "bytes",
     "images/s",

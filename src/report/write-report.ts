@@ -11,6 +11,7 @@ import { type LoadedStudy, readStudy } from "../study/read-study.ts";
 import type { TrialRecord } from "../study/record.ts";
 import { isStudy } from "../study/study-folder.ts";
 import { loadRun } from "../train/load-run.ts";
+import { readMetrics } from "../train/metrics-log.ts";
 import { runPaths } from "../train/run-directory.ts";
 import { diagnosisFigures } from "./diagnosis-figures.ts";
 import { figureWidths, standalone } from "./draw.ts";
@@ -72,18 +73,17 @@ async function reportOf(folder: string): Promise<Report> {
 
 /** The figures of a study's trials, from their run directories. */
 function trialFigures({ paths }: LoadedStudy): TrialFigures {
-  const load = (record: TrialRecord) =>
-    loadRun(join(paths.trials, record.id)).catch((error: unknown) => {
-      // Whoever removed the checkpoints to save space still gets the rest of the report.
-      if (error instanceof SubbyteError) return undefined;
-      throw error;
-    });
+  const load = (record: TrialRecord) => loadRun(join(paths.trials, record.id)).catch(withoutIt);
   return {
     weights: async (record) => {
       const run = await load(record);
       if (run === undefined) return [];
       const few = weightLevels(run.network).filter(({ quantMin, quantMax }) => quantMax - quantMin < 64);
       return weightFigures(few.slice(0, mostLayers));
+    },
+    loss: async (record) => {
+      const metrics = await readMetrics(runPaths(join(paths.trials, record.id)).metrics).catch(withoutIt);
+      return (metrics ?? []).flatMap(({ step, loss }) => (typeof loss === "number" ? [{ x: step, y: loss }] : []));
     },
     diagnosis: async (record) => {
       const run = await load(record);
@@ -93,6 +93,12 @@ function trialFigures({ paths }: LoadedStudy): TrialFigures {
       return diagnosisFigures({ name: record.id, title }, run.network, records);
     },
   };
+}
+
+/** Whoever removed checkpoints to save space, or damaged one trial's files, still gets the rest of the report. */
+function withoutIt(error: unknown): undefined {
+  if (error instanceof SubbyteError) return undefined;
+  throw error;
 }
 
 /** A figure as PNG, at twice its size. Its text needs a font of the system. */

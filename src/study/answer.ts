@@ -53,7 +53,12 @@ function recipeSentence(map: AccuracyMap, { reference, effects }: AnswerParts): 
 
 /** What a cure came to, in a sentence. */
 export function cureSentence(cure: Cure): string {
-  const kept = cure.steps.filter((step) => step.kept).map(({ title }) => title);
+  const kept = cure.steps
+    .filter((step) => step.kept)
+    .map(({ title }) => {
+      const along = cure.steps.flatMap((step) => (step.partOf === title ? step.title : []));
+      return along.length === 0 ? title : `${title}, which brings along: ${along.join(", ")}`;
+    });
   const subject = `${cure.recipe} ${bitsName(cure)}`;
   if (kept.length === 0) return `No remedy that was tried helps ${subject} (${percent(cure.before)}).`;
   const verdict = cure.after >= cure.goal - 1e-9 ? "What cures" : "What helps";

@@ -1,7 +1,7 @@
 /** The cure of a study: for each recipe whose trials fell, the remedies that its findings ask for. */
 import type { Cure, CureStep } from "./cure.ts";
 import { readCures } from "./cure.ts";
-import { type CureTrialOptions, cureIn } from "./cure-trial.ts";
+import { type CureTrialOptions, cureIn, cureKind } from "./cure-trial.ts";
 import { patientOf, remediesOf } from "./patient.ts";
 import { curedPlaces } from "./places.ts";
 import type { LoadedStudy } from "./read-study.ts";
@@ -67,7 +67,7 @@ const usualRemedies = 4;
 
 /** So many trials of a cure, one after the other. */
 export function expectedCure(trainings: number, stepsOfTrial: number): ExpectedStage {
-  return { kind: "cure", trainings, steps: trainings * stepsOfTrial, parallel: 1 };
+  return { kind: cureKind, trainings, steps: trainings * stepsOfTrial, parallel: 1 };
 }
 
 /** Whether a cure leaves a grid to be trained again. */

@@ -34,7 +34,8 @@ export interface CureTrialOptions {
 
 /** A gain below this is as likely to come from another seed. */
 const defaultMargin = 0.005;
-const cureFolder = "cure";
+/** The folder of a cure's runs inside of the study's, and what kind of trials they are. */
+export const cureKind = "cure";
 
 /**
  * Tries the remedies and adds the cure to cure.json, which the report shows. A cure that was interrupted goes on where
@@ -64,14 +65,14 @@ export async function cureIn(study: LoadedStudy, options: CureTrialOptions): Pro
       remedy: `Finished trials: ${study.records.flatMap(({ id, accuracy }) => (accuracy === null ? [] : id)).join(", ")}.`,
     });
   }
+  const trainingWith = (changes: ConfigChanges) =>
+    trainingOrReason(() => trialConfig(config, place, floatCheckpoint(config), { ...options.short, ...changes }));
   const measure = async (changes: ConfigChanges): Promise<number | string> => {
-    const training = trainingOrReason(() =>
-      trialConfig(config, place, floatCheckpoint(config), { ...options.short, ...changes }),
-    );
+    const training = trainingWith(changes);
     if (typeof training === "string") return training;
     const name = `${options.trial}_${configHash(configToYaml(training))}`;
     const { diagnose } = config;
-    const run = { name, kind: cureFolder, parent: cureFolder, training, samples: plan.samples, diagnose };
+    const run = { name, kind: cureKind, parent: cureKind, training, samples: plan.samples, diagnose };
     const trial = await scheduledRun(paths, run);
     await runTrials({
       folder: paths.folder,
@@ -83,7 +84,7 @@ export async function cureIn(study: LoadedStudy, options: CureTrialOptions): Pro
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       ...(options.onChange === undefined ? {} : { onChange: options.onChange }),
     });
-    const { accuracy, reason } = await readTrialState(trialPaths(join(paths.folder, cureFolder, name)));
+    const { accuracy, reason } = await readTrialState(trialPaths(join(paths.folder, cureKind, name)));
     return accuracy ?? `the trial failed: ${reason}`;
   };
   const float = result.reference.float;
@@ -93,7 +94,11 @@ export async function cureIn(study: LoadedStudy, options: CureTrialOptions): Pro
     before: typeof short === "number" ? short : record.accuracy,
     goal: options.goal ?? (float === null ? 1 : float - config.tolerance),
     margin: options.margin ?? defaultMargin,
-    measure: (remedies) => measure(Object.fromEntries(remedies.flatMap(({ changes }) => Object.entries(changes)))),
+    measure: (remedies) => measure(laidOver(remedies)),
+    configurationOf: (remedies) => {
+      const training = trainingWith(laidOver(remedies));
+      return typeof training === "string" ? training : configToYaml(training);
+    },
     ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
   });
   const { recipe, weightBits, activationBits, id } = record;
@@ -101,6 +106,11 @@ export async function cureIn(study: LoadedStudy, options: CureTrialOptions): Pro
   const others = (await readCures(paths.cure)).filter((known) => known.recipe !== recipe);
   await writeFileAtomic(paths.cure, encodeCures([...others, found]));
   return found;
+}
+
+/** The changes of all of these remedies, later ones laid over earlier ones. */
+function laidOver(remedies: readonly Remedy[]): ConfigChanges {
+  return Object.fromEntries(remedies.flatMap(({ changes }) => Object.entries(changes)));
 }
 
 /** Remedies may contradict what is there; that is the end of that remedy, not of the cure. */

@@ -21,6 +21,8 @@ const step = z.object({
   kept: z.boolean(),
   /** Whether it was taken back at the end, for the others suffice. */
   needless: z.boolean(),
+  /** The later remedy that brings it along: with that one it changes nothing any more. */
+  partOf: z.string().nullable().default(null),
   reason: z.string(),
 });
 const cureSchema = z.object({
@@ -49,6 +51,8 @@ export interface CureOptions {
   readonly margin: number;
   /** Trains with the changes of these remedies, laid one over the other: the accuracy, or why there is none. */
   readonly measure: (remedies: readonly Remedy[]) => Promise<number | string>;
+  /** Names the configuration that remedies lead to: sets that lead to the same one are the same. Default: the changes. */
+  readonly configurationOf?: (remedies: readonly Remedy[]) => string;
   /** After each remedy; `left`: remedies that may still be tried. */
   readonly onStep?: (step: CureStep, left: number) => void;
 }
@@ -56,12 +60,13 @@ export interface CureOptions {
 /** What a cure came to. */
 export type CureCourse = Pick<Cure, "before" | "after" | "goal" | "steps">;
 
-/** Tries the remedies in order. Never measures one set twice. */
+/** Tries the remedies in order. Never measures one configuration twice. */
 export async function cure(options: CureOptions): Promise<CureCourse> {
   const { remedies, before, goal, margin } = options;
+  const { configurationOf = changesOf } = options;
   const measured = new Map<string, Promise<number | string>>();
   const measure = (set: readonly Remedy[]) => {
-    const key = JSON.stringify(set.map((remedy) => remedy.changes));
+    const key = configurationOf(set);
     const known = measured.get(key) ?? options.measure(set);
     measured.set(key, known);
     return known;
@@ -76,7 +81,8 @@ export async function cure(options: CureOptions): Promise<CureCourse> {
     const helps = after !== null && after >= accuracy + margin;
     const { title } = remedy;
     const reason = typeof result === "number" ? gain(result - accuracy) : result;
-    const step = { title, changes: remedy.changes, before: accuracy, after, kept: helps, needless: false, reason };
+    const verdict = { kept: helps, needless: false, partOf: null, reason };
+    const step = { title, changes: remedy.changes, before: accuracy, after, ...verdict };
     steps.push(step);
     options.onStep?.(step, remedies.length - index - 1);
     if (!helps) continue;
@@ -87,18 +93,22 @@ export async function cure(options: CureOptions): Promise<CureCourse> {
   const enough = Math.min(goal, accuracy - margin);
   for (const remedy of kept.slice(0, -1)) {
     const rest = kept.filter((other) => other !== remedy);
+    const partOf = configurationOf(rest) === configurationOf(kept) ? (rest.at(-1)?.title ?? null) : null;
     const without = await measure(rest);
     if (typeof without === "string" || without < enough) continue;
     kept = rest;
     accuracy = without;
     const at = steps.findIndex((candidate) => candidate.title === remedy.title);
     const found = steps[at];
-    if (found !== undefined) {
-      const reason = `${found.reason}; not needed: ${(100 * without).toFixed(1)} % without it`;
-      steps[at] = { ...found, kept: false, needless: true, reason };
-    }
+    if (found === undefined) continue;
+    const why = partOf === null ? `not needed: ${(100 * without).toFixed(1)} % without it` : `comes with: ${partOf}`;
+    steps[at] = { ...found, kept: false, needless: true, partOf, reason: `${found.reason}; ${why}` };
   }
   return { before, after: accuracy, goal, steps };
+}
+
+function changesOf(remedies: readonly Remedy[]): string {
+  return JSON.stringify(remedies.map(({ changes }) => changes));
 }
 
 /** `+3.1 points` */

@@ -40,7 +40,7 @@ export function studyPlaces(config: StudyConfig, cures: readonly Cure[]): TrialP
   return [...gridPlaces(config), ...curedPlaces(config, cures)];
 }
 
-/** The changes of a cure that are needed, later ones laid over earlier ones. */
+/** The smallest set of changes of a cure that suffices, later ones laid over earlier ones. */
 export function sufficientChanges({ steps }: Cure): ConfigChanges {
   return Object.fromEntries(steps.filter(({ kept }) => kept).flatMap(({ changes }) => Object.entries(changes)));
 }

@@ -1,4 +1,6 @@
 /** What is known about a trial: what was planned, and what its files say happened. */
+
+import type { Ablation } from "../diagnose/ablation-result.ts";
 import type { LayerCost, NetworkCost } from "./cost.ts";
 import type { Finding } from "./finding.ts";
 
@@ -54,6 +56,8 @@ export interface TrialState {
   readonly loss: number | null;
   readonly epochs: readonly EpochPoint[];
   readonly findings: readonly Finding[];
+  /** The accuracy with parts of the quantizers switched off; null where that was not tried. */
+  readonly ablation: Ablation | null;
 }
 
 /** What depends on the machine. */

@@ -5,6 +5,7 @@ import { describeSystemError, systemErrorCode } from "../data/system-error.ts";
 import { ConfigError, InputOutputError, InterruptedError, RuntimeError, SubbyteError } from "../errors.ts";
 import type { ConfigSource } from "../train/config.ts";
 import type { TrainingConfig } from "../train/config-schema.ts";
+import { type AblateStudyOptions, ablatePatients } from "./ablate-study.ts";
 import { readCures } from "./cure.ts";
 import { type CureStudyOptions, cureStudy, type ExpectedStage, expectedCure, expectedStages } from "./cure-study.ts";
 import { type Launch, launchWorker } from "./launch.ts";
@@ -65,6 +66,7 @@ export interface StudyListeners {
   readonly onChange?: (trial: TrialProgress, event: StudyEvent) => void;
   /** More trainings have become known, and what may come after them. */
   readonly onMore?: (stages: readonly ScheduledTrial[], expected: readonly ExpectedStage[]) => void;
+  readonly onAblation?: AblateStudyOptions["onAblation"];
   readonly onPatient?: CureStudyOptions["onPatient"];
   readonly onStep?: CureStudyOptions["onStep"];
   readonly onCured?: CureStudyOptions["onCured"];
@@ -146,6 +148,7 @@ class StudyRun {
     if (float !== undefined) await this.#trainFloat(float);
     const peak = (await readWorkerFile(trialPaths(paths.float)))?.peakMemoryBytes ?? 0;
     const ends = await this.#schedule(grid, this.#parallel, peak, config.earlyStopping);
+    await this.#ablate();
     const cured = await this.#cure(stepsOf(grid), peak);
     // A cure adds trials to the plan.
     const whole = await planOf(paths, config);
@@ -160,6 +163,17 @@ class StudyRun {
       },
     );
     return { paths, config, result, records, unwritten };
+  }
+
+  /** What the diagnosis of a trial asks beside what was measured while it trained. */
+  async #ablate(): Promise<void> {
+    if (!this.#config.diagnose) return;
+    const { signal, onAblation } = this.#listeners;
+    await ablatePatients(await readStudy(this.#paths.folder), {
+      launch: this.#options.launch ?? launchWorker,
+      ...(signal === undefined ? {} : { signal }),
+      ...(onAblation === undefined ? {} : { onAblation }),
+    });
   }
 
   /** Cures what fell and trains the grid again with what suffices: the ends of those trials. */

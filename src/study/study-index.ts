@@ -14,7 +14,7 @@ import type { StudyPaths } from "./study-folder.ts";
 import { readTrialState, trialFingerprint, trialPaths } from "./trial-files.ts";
 
 /** Raise it with every change of the tables. */
-const indexVersion = 1;
+const indexVersion = 2;
 
 const tables = `
 CREATE TABLE trials (

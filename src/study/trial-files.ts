@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomic } from "../data/atomic-file.ts";
 import { describeSystemError, systemErrorCode } from "../data/system-error.ts";
+import { ablationFileSchema } from "../diagnose/ablation-result.ts";
 import { SubbyteError } from "../errors.ts";
 import { readMetrics } from "../train/metrics-log.ts";
 import { type RunPaths, runPaths } from "../train/run-directory.ts";
@@ -84,17 +85,21 @@ export async function readTrialState(paths: TrialPaths): Promise<TrialState & { 
   } catch (error) {
     const reason = error instanceof SubbyteError ? error.describe() : describeSystemError(error).reason;
     const timing = { seconds: null, imagesPerSecond: null, peakMemoryBytes: null };
-    const none = { accuracy: null, bestAccuracy: null, loss: null, epochs: [], findings: [] };
+    const none = { accuracy: null, bestAccuracy: null, loss: null, epochs: [], findings: [], ablation: null };
     return { status: "failed", reason, ...none, timing };
   }
 }
 
 async function readFiles(paths: TrialPaths): Promise<TrialState & { readonly timing: TrialTiming }> {
-  const [summary, outcome, worker, findings, epochs] = await Promise.all([
+  const [summary, outcome, worker, findings, ablation, epochs] = await Promise.all([
     readJson(paths.summary, summarySchema),
     readJson(paths.outcome, outcomeSchema),
     readJson(paths.worker, workerSchema),
     readJson(paths.findings, findingsFileSchema),
+    readJson(
+      paths.ablation,
+      ablationFileSchema.transform(({ schemaVersion: _version, step: _step, ...rest }) => rest),
+    ),
     readEpochs(paths.metrics),
   ]);
   const timing = {
@@ -102,7 +107,7 @@ async function readFiles(paths: TrialPaths): Promise<TrialState & { readonly tim
     imagesPerSecond: summary?.imagesPerSecond ?? null,
     peakMemoryBytes: worker?.peakMemoryBytes ?? null,
   };
-  const shared = { findings: findings?.findings ?? [], timing };
+  const shared = { findings: findings?.findings ?? [], ablation: ablation ?? null, timing };
   const none = { accuracy: null, bestAccuracy: null, loss: null };
   if (outcome !== undefined) {
     const { status, reason, epoch } = outcome;
@@ -139,7 +144,15 @@ export function readWorkerFile(paths: TrialPaths): Promise<WorkerFile | undefine
 
 /** Changes whenever a trial's files do: sizes and times of those that its state is read from. */
 export async function trialFingerprint(paths: TrialPaths): Promise<string> {
-  const files = [paths.config, paths.metrics, paths.summary, paths.outcome, paths.worker, paths.findings];
+  const files = [
+    paths.config,
+    paths.metrics,
+    paths.summary,
+    paths.outcome,
+    paths.worker,
+    paths.findings,
+    paths.ablation,
+  ];
   const parts = await Promise.all(
     files.map((file) =>
       stat(file, { bigint: true }).then(

@@ -1,16 +1,23 @@
 /** What the study and its workers say to each other. Plain JSON; the worker checks what it is told. */
 import { z } from "zod";
 
-/** The one job of a worker: a run, new or gone on with. Paths are inside of the study's folder, where the worker runs. */
-export const workerJobSchema = z.strictObject({
-  kind: z.literal("run"),
-  parent: z.string(),
-  name: z.string(),
-  /** The resolved training configuration. */
-  config: z.string(),
-  /** Whether to measure while it trains, and to write findings.json. */
-  diagnose: z.boolean(),
-});
+/** Where a run's directory is, inside of the study's folder, in which the worker runs. */
+const place = { parent: z.string(), name: z.string() };
+
+export const workerJobSchema = z.discriminatedUnion("kind", [
+  /** A run, new or gone on with. */
+  z.strictObject({
+    kind: z.literal("run"),
+    ...place,
+    /** The resolved training configuration. */
+    config: z.string(),
+    /** Whether to measure while it trains, and to write findings.json. */
+    diagnose: z.boolean(),
+  }),
+  /** The ablations of a finished run: ablation.json, and findings.json with what they say. */
+  z.strictObject({ kind: z.literal("ablate"), ...place }),
+]);
+/** The one job of a worker. */
 export type WorkerJob = z.output<typeof workerJobSchema>;
 
 export const workerEventSchema = z.discriminatedUnion("kind", [

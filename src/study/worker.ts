@@ -7,11 +7,13 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { watchAndKeep } from "../diagnose/keep-findings.ts";
+import { diagnoseRun } from "../diagnose/diagnose-run.ts";
+import { keepDiagnosis, watchAndKeep } from "../diagnose/keep-findings.ts";
 import { InterruptedError, SubbyteError } from "../errors.ts";
 import { resolveTrainingConfig } from "../train/config.ts";
+import { readConfigFile } from "../train/config-file.ts";
 import { peakMemory } from "../train/memory.ts";
-import { type RunListeners, resumeRun, startRun } from "../train/run.ts";
+import { engineOf, type RunListeners, resumeRun, startRun } from "../train/run.ts";
 import { runPaths } from "../train/run-directory.ts";
 import { trialPaths, type WorkerFile } from "./trial-files.ts";
 import { stopRequest, type WorkerEvent, type WorkerJob, workerJobSchema } from "./worker-protocol.ts";
@@ -38,39 +40,67 @@ function writeWorkerFile(folder: string, peakMemoryBytes: number | null): void {
 }
 
 async function work(job: WorkerJob, signal: AbortSignal): Promise<void> {
-  const folder = join(job.parent, job.name);
-  const modelCache = join(job.parent, compiledFolder);
   try {
-    writeWorkerFile(folder, null);
-    const config = resolveTrainingConfig({ name: job.name, text: job.config });
-    let reportedAt = 0;
-    let lastStep = 0;
-    const listeners: RunListeners = {
-      signal,
-      onStart: ({ step, totalSteps }) => {
-        lastStep = step;
-        tell({ kind: "started", step, totalSteps });
-      },
-      onStep: ({ step, epoch }) => {
-        lastStep = step;
-        if (performance.now() - reportedAt < reportInterval) return;
-        reportedAt = performance.now();
-        tell({ kind: "step", step, epoch });
-      },
-      onEpoch: ({ epoch, test }) => tell({ kind: "epoch", epoch, step: lastStep, accuracy: test.accuracy }),
-      ...(job.diagnose
-        ? { watch: (run) => watchAndKeep(run, config.from === undefined ? {} : { from: config.from }).watcher }
-        : {}),
-    };
-    const { accuracy } = existsSync(runPaths(folder).config)
-      ? await resumeRun(folder, listeners, { modelCache })
-      : await startRun({ config, parent: job.parent, name: job.name, existOk: true, modelCache }, listeners);
-    writeWorkerFile(folder, peakMemory());
+    const accuracy = job.kind === "run" ? await trainRun(job, signal) : await ablateRun(job, signal);
     tell({ kind: "finished", accuracy, peakMemoryBytes: peakMemory() });
   } catch (error) {
     if (error instanceof InterruptedError) tell({ kind: "interrupted" });
     else tell({ kind: "failed", reason: reasonOf(error) });
   }
+}
+
+type JobOf<Kind extends WorkerJob["kind"]> = Extract<WorkerJob, { kind: Kind }>;
+
+/** The accuracy at the end. */
+async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number> {
+  const folder = join(job.parent, job.name);
+  const modelCache = join(job.parent, compiledFolder);
+  writeWorkerFile(folder, null);
+  const config = resolveTrainingConfig({ name: job.name, text: job.config });
+  let reportedAt = 0;
+  let lastStep = 0;
+  const listeners: RunListeners = {
+    signal,
+    onStart: ({ step, totalSteps }) => {
+      lastStep = step;
+      tell({ kind: "started", step, totalSteps });
+    },
+    onStep: ({ step, epoch }) => {
+      lastStep = step;
+      if (performance.now() - reportedAt < reportInterval) return;
+      reportedAt = performance.now();
+      tell({ kind: "step", step, epoch });
+    },
+    onEpoch: ({ epoch, test }) => tell({ kind: "epoch", epoch, step: lastStep, accuracy: test.accuracy }),
+    ...(job.diagnose
+      ? { watch: (run) => watchAndKeep(run, config.from === undefined ? {} : { from: config.from }).watcher }
+      : {}),
+  };
+  const { accuracy } = existsSync(runPaths(folder).config)
+    ? await resumeRun(folder, listeners, { modelCache })
+    : await startRun({ config, parent: job.parent, name: job.name, existOk: true, modelCache }, listeners);
+  writeWorkerFile(folder, peakMemory());
+  return accuracy;
+}
+
+/** The accuracy with all quantizers at work. */
+async function ablateRun({ parent, name }: JobOf<"ablate">, signal: AbortSignal): Promise<number> {
+  const folder = join(parent, name);
+  const config = resolveTrainingConfig(await readConfigFile(runPaths(folder).config));
+  const { engine, target } = await engineOf(config, { modelCache: join(parent, compiledFolder) });
+  const diagnosis = await diagnoseRun(folder, {
+    engine,
+    target,
+    // What was measured while it trained stays the ground of its findings, as it is of every other trial's.
+    probe: false,
+    ablate: true,
+    onProgress: (step, totalSteps) => {
+      if (signal.aborted) throw new InterruptedError("the ablations were stopped");
+      tell(step === 1 ? { kind: "started", step, totalSteps } : { kind: "step", step, epoch: 0 });
+    },
+  });
+  await keepDiagnosis(diagnosis);
+  return diagnosis.ablation?.quantized.accuracy ?? Number.NaN;
 }
 
 /** What is not thrown on purpose is a defect, whose place whoever mends it will need. */

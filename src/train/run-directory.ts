@@ -8,6 +8,8 @@
  *       metrics.jsonl       append-only; a resumed run cuts it back to its checkpoint's step
  *       summary.json        the final numbers, what --json prints
  *       diagnosis.jsonl     what was measured of the tensors now and then; cut back as metrics.jsonl is
+ *       findings.json       what the measurements say
+ *       ablation.json       the accuracy with parts of the quantizers switched off, where that was asked for
  *       checkpoints/
  *
  * A new run never writes into the directory of another one, unless it is told to.
@@ -36,6 +38,8 @@ export interface RunPaths {
   readonly diagnosis: string;
   /** What the measurements say. */
   readonly findings: string;
+  /** The network with parts of its quantizers switched off. */
+  readonly ablation: string;
   readonly checkpoints: string;
 }
 
@@ -50,6 +54,7 @@ export function runPaths(folder: string): RunPaths {
     summary: join(folder, "summary.json"),
     diagnosis: join(folder, "diagnosis.jsonl"),
     findings: join(folder, "findings.json"),
+    ablation: join(folder, "ablation.json"),
     checkpoints: join(folder, "checkpoints"),
   };
 }
@@ -122,7 +127,7 @@ export interface RunDirectoryOptions {
   readonly name: string;
   readonly config: TrainingConfig;
   readonly source?: ConfigSource | undefined;
-  /** Use a folder of this name that is already there. Its log and its summary, which tell of another run, are removed. */
+  /** Use a folder of this name that is already there. What it tells of another run is removed. */
   readonly existOk?: boolean;
   readonly versions?: Readonly<Record<string, string>>;
 }
@@ -135,9 +140,8 @@ export async function createRunDirectory(options: RunDirectoryOptions): Promise<
     throw new ConfigError(`${JSON.stringify(name)} is not the name of a run: it must be one folder's name`, { remedy });
   }
   const paths = runPaths(await makeFolder(parent, name, existOk));
-  await rm(paths.metrics, { force: true });
-  await rm(paths.summary, { force: true });
-  await rm(paths.diagnosis, { force: true });
+  const ofAnother = [paths.metrics, paths.summary, paths.diagnosis, paths.findings, paths.ablation];
+  for (const file of ofAnother) await rm(file, { force: true });
   await mkdir(paths.checkpoints, { recursive: true });
   await writeFileAtomic(paths.config, configToYaml(config));
   if (source !== undefined) await writeFileAtomic(paths.configSource, source.text);

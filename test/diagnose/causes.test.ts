@@ -136,6 +136,7 @@ const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
     records: records(),
     ablation: {
       metric: "accuracy",
+      samples: 100,
       float: { loss: 0.4, accuracy: 0.86 },
       quantized: { loss: 1.6, accuracy: 0.5 },
       weightsOnly: { loss: 0.45, accuracy: 0.85 },

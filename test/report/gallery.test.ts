@@ -5,6 +5,8 @@
  * seen makes a difference. A chart that Plot warns about fails.
  */
 import { describe, expect, it, vi } from "vitest";
+import type { Ablation } from "../../src/diagnose/ablation-result.ts";
+import { ablationChart } from "../../src/report/chart-ablation.ts";
 import { changeChart } from "../../src/report/chart-change.ts";
 import { layersChart, paretoChart } from "../../src/report/chart-cost.ts";
 import { bitWorthChart, interactionChart, mapChart } from "../../src/report/chart-map.ts";
@@ -34,6 +36,22 @@ const layer = (name: string, macs: number, bits: number) => ({
     bitOperations: macs * bits * bits,
   },
 });
+
+const at = (accuracy: number) => ({ accuracy, loss: 1 - accuracy });
+const part = (name: string, alone: number, without: number) => ({
+  ...{ layer: name, alone: at(alone), without: at(without) },
+});
+const ablation: Ablation = {
+  ...{ metric: "accuracy", samples: 1000, float: at(0.86), quantized: at(0.45), weightsOnly: at(0.85) },
+  activationsOnly: at(0.46),
+  layers: [part("conv1", 0.7, 0.6), part("layer1.0.conv1", 0.82, 0.47), part("layer2.0.downsample.0", 0.85, 0.45)],
+};
+/** Nearer to each other than a factor of ten, so that the axis is linear. */
+const scales = [0.14, 0.26, 0.3].map((scale, index) => ({
+  label: `layer${index}.input`,
+  color: seriesColor(index),
+  points: [0, 80, 160].map((step) => ({ x: step, y: scale * (1 + step / 1000) })),
+}));
 
 /** Every chart by the name of its file. */
 const charts: Readonly<Record<string, (width: number) => string>> = {
@@ -69,6 +87,19 @@ const charts: Readonly<Record<string, (width: number) => string>> = {
       reference.float,
       width,
     ),
+  "change-long-names": (width) =>
+    changeChart(
+      [
+        { label: "use all codes of the bits asked for", before: 0.448, after: 0.815 },
+        { label: "fuse Conv, BatchNormalization and ReLU", before: 0.815, after: 0.865 },
+        { label: "learn the ranges (preset lsq: fused, first and last layer at 8 bits)", before: 0.865, after: 0.876 },
+      ],
+      { before: "without", after: "with" },
+      reference.float,
+      width,
+    ),
+  ablation: (width) => ablationChart(ablation, width),
+  scales: (width) => trajectoryChart(scales, "scale", width, { type: "log", groups: scales }),
 };
 
 /** What is left of a drawing when nothing that cannot be seen is left. */

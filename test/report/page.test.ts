@@ -82,21 +82,30 @@ describe("the report of a study", () => {
       confidence: 0.97,
       remedy: { title: "use the whole range", changes: { "quantization.reduceRange": false } },
     };
-    const step = { title: "use the whole range", changes: {}, before: 0.59, after: 0.84, kept: true, needless: false };
+    const verdict = { kept: true, needless: false, partOf: null };
+    const step = { title: "use the whole range", changes: {}, before: 0.59, after: 0.84, ...verdict };
     const cure = {
       ...{ recipe: "thread", weightBits: 4, activationBits: 4, trial: "thread_4W4A_seed0" },
       ...{ before: 0.59, after: 0.84, goal: 0.86 },
       steps: [{ ...step, reason: "+25.0 points" }],
     };
+    const at = (accuracy: number) => ({ accuracy, loss: 1 });
+    const layer = { layer: "conv1", alone: at(0.61), without: at(0.84) };
+    const ablation = {
+      ...{ metric: "accuracy" as const, samples: 1000, layers: [layer] },
+      ...{ float: at(0.86), quantized: at(0.59), weightsOnly: at(0.85), activationsOnly: at(0.6) },
+    };
     const found = study.records.map((record) =>
-      record.id === cure.trial ? { ...record, findings: [finding] } : record,
+      record.id === cure.trial ? { ...record, findings: [finding], ablation } : record,
     );
     const report = await studyReport({ ...study, result: { ...study.result, cures: [cure] }, records: found });
     const text = renderPage(report.page);
     expect(text).toContain("Half of the levels are left out by reduce_range.");
     expect(text).toContain("quantization.reduceRange: false");
     expect(text).toContain("What helps thread W4A4: use the whole range: 59.0 % → 84.0 %.");
-    expect(report.figures.some(({ name }) => name === "cure-thread")).toBe(true);
+    const names = report.figures.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(["cure-thread", "ablation-thread_4W4A_seed0"]));
+    expect(text).toContain("<summary>What was measured: 1 for it, 0 against it</summary>");
   });
 });
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { cureSentence } from "../../src/study/answer.ts";
 import { cure, readCures } from "../../src/study/cure.ts";
 import { cureTrial } from "../../src/study/cure-trial.ts";
 import type { Remedy } from "../../src/study/finding.ts";
@@ -42,6 +43,24 @@ describe("the cure", () => {
       ["lsq", true, false],
     ]);
     expect(result.after).toBe(0.88);
+  });
+
+  it("tells what a later remedy brings along from what it made needless", async () => {
+    const { asked, measure } = patient((has) => (has("lsq") ? 0.88 : has("levels") ? 0.7 : 0.5));
+    // Learned step sizes have all levels anyway: with and without the first remedy, it is the same training.
+    const configurationOf = (set: readonly Remedy[]) =>
+      set.some(({ title }) => title === "lsq") ? "lsq" : set.map(({ title }) => title).join("+");
+    const result = await cure({ ...options, measure, configurationOf, remedies: ["levels", "lsq"].map(remedy) });
+    expect(result.steps.map(({ title, kept, partOf }) => [title, kept, partOf])).toEqual([
+      ["levels", false, "lsq"],
+      ["lsq", true, null],
+    ]);
+    expect(result.steps[0]?.reason).toBe("+20.0 points; comes with: lsq");
+    expect(asked).toEqual(["levels", "levels+lsq"]);
+    const cell = { recipe: "thread", weightBits: 4, activationBits: 4, trial: "thread_4W4A_seed0" };
+    expect(cureSentence({ ...cell, ...result })).toBe(
+      "What cures thread W4A4: lsq, which brings along: levels: 50.0 % → 88.0 %.",
+    );
   });
 
   it("goes on after a trial that failed", async () => {

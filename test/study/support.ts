@@ -51,6 +51,7 @@ export function record(changes: Partial<TrialRecord> = {}): TrialRecord {
     loss: 0.5,
     epochs: [],
     findings: [],
+    ablation: null,
     timing: { seconds: 1, imagesPerSecond: 1000, peakMemoryBytes: 1e8 },
     ...changes,
   };

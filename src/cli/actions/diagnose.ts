@@ -1,7 +1,7 @@
 /** What `subbyte diagnose` does. */
-import type { Ablation } from "../../diagnose/ablation.ts";
+import type { Ablation } from "../../diagnose/ablation-result.ts";
 import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
-import { writeFindings } from "../../diagnose/keep-findings.ts";
+import { keepDiagnosis } from "../../diagnose/keep-findings.ts";
 import { nodeEngine } from "../../runtime/node.ts";
 import { metricTitle, showMetric } from "../../train/metric-text.ts";
 import { findingsText } from "../findings-text.ts";
@@ -11,7 +11,7 @@ import { formatTable } from "../table.ts";
 /** Diagnoses a run, prints what was found, and keeps it in the run's directory. */
 export async function diagnose(folder: string, flags: DiagnoseFlags): Promise<void> {
   const silent = flags.json === true || flags.quiet === true || !process.stderr.isTTY;
-  const { findings, records, step, ablation } = await diagnoseRun(folder, {
+  const diagnosis = await diagnoseRun(folder, {
     engine: nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads }),
     checkpoint: flags.checkpoint,
     ablate: flags.ablate === true,
@@ -21,7 +21,8 @@ export async function diagnose(folder: string, flags: DiagnoseFlags): Promise<vo
       if (!silent) process.stderr.write(`\rablation ${done} of ${total}${done === total ? "\n" : ""}`);
     },
   });
-  await writeFindings(folder, findings);
+  await keepDiagnosis(diagnosis);
+  const { findings, records, step, ablation } = diagnosis;
   if (flags.json === true) {
     const document = { schemaVersion: 1, run: folder, step, findings, ablation: ablation ?? null, records };
     process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);

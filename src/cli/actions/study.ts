@@ -102,9 +102,15 @@ export async function study(file: string | undefined, flags: StudyFlags): Promis
         onStart: (start) => progress.start(start),
         onChange: (trial, event) => progress.change(trial, event),
         onMore: (stages, expected) => progress.more(stages, expected),
+        onAblation: (patient, problem) =>
+          progress.message(
+            problem === undefined
+              ? `${patient.recipe} ${bitsName(patient)} has ${percent(patient.accuracy ?? 0)}: once more with parts of its quantizers switched off`
+              : `  that failed: ${problem}`,
+          ),
         onPatient: (patient, remedies) =>
           progress.message(
-            `${patient.recipe} ${bitsName(patient)} fell to ${percent(patient.accuracy ?? 0)}: ${remedies} remedies to try`,
+            `${patient.recipe} ${bitsName(patient)} fell to ${percent(patient.accuracy ?? 0)}: ${remedies} remedies to try at most`,
           ),
         onStep: (step) => progress.message(`  ${stepText(step)}`),
       }),

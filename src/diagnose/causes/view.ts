@@ -59,9 +59,12 @@ export function layersOf(views: readonly { readonly facts: SiteFacts }[]): strin
   return [...new Set(views.map(({ facts }) => facts.layer))];
 }
 
-/** Learned ranges instead of observed ones. The halving of codes goes with observers, so it goes too. */
+/**
+ * Learned ranges instead of observed ones. A preset is a whole: its placement and its bits at the ends come with it, and
+ * the halving of codes goes with the observers.
+ */
 export const learnRanges: Remedy = {
-  title: "learn the ranges (LSQ)",
+  title: "learn the ranges (preset lsq: fused, first and last layer at 8 bits)",
   changes: { "quantization.preset": "lsq", "quantization.reduceRange": false },
 };
 

@@ -1,0 +1,44 @@
+/** What ablations measured, as data. `ablation.json` of a run's directory holds them. */
+import { z } from "zod";
+
+/** Loss and metric with some quantizers at work. JSON has no NaN: a loss that is none is written as null. */
+const result = z.object({
+  accuracy: z.number(),
+  loss: z
+    .number()
+    .nullable()
+    .transform((loss) => loss ?? Number.NaN),
+});
+
+const layer = z.object({
+  layer: z.string(),
+  /** Only this layer quantizes. */
+  alone: result,
+  /** Every layer but this one quantizes. */
+  without: result,
+});
+
+export const ablationSchema = z.object({
+  /** What `accuracy` measures. */
+  metric: z.enum(["accuracy", "r2", "agreement", "teacherR2"]),
+  /** Test samples that were looked at. */
+  samples: z.int().min(1),
+  float: result,
+  quantized: result,
+  weightsOnly: result,
+  activationsOnly: result,
+  layers: z.array(layer),
+});
+
+/** The content of ablation.json. */
+export const ablationFileSchema = ablationSchema.extend({
+  schemaVersion: z.literal(1),
+  /** Steps done when the checkpoint was written. */
+  step: z.int().min(0),
+});
+
+export type AblationResult = z.output<typeof result>;
+export type LayerAblation = z.output<typeof layer>;
+export type Ablation = z.output<typeof ablationSchema>;
+/** Ablations of a checkpoint. */
+export type KeptAblation = z.output<typeof ablationFileSchema>;
