@@ -1,7 +1,7 @@
 /**
- * Draws the README's picture from the runs that `npm start` leaves: test accuracy over the epochs.
+ * Draws the README's picture from the runs that `subbyte demo` leaves: test accuracy over the epochs.
  *
- *     npm start && npx tsx scripts/draw-demo.ts [runs] > docs/demo.svg
+ *     npx subbyte demo && npx tsx scripts/draw-demo.ts [runs] > docs/demo.svg
  */
 import { join } from "node:path";
 import { learningCurves } from "../src/report/chart-run.ts";
@@ -20,7 +20,7 @@ async function accuracies(name: string, firstEpoch: number) {
 
 const float = await accuracies("demo-float", 0);
 const last = float.at(-1);
-if (last === undefined) throw new Error(`${parent} holds no demo-float: run npm start first`);
+if (last === undefined) throw new Error(`${parent} holds no demo-float: run subbyte demo first`);
 const continued = async (name: string) => [last, ...(await accuracies(name, last.x))];
 const series = [
   { label: "float", color: seriesColor(0), points: float },

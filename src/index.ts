@@ -16,6 +16,8 @@ export { openDataset } from "./data/open-dataset.ts";
 // Diagnosis of runs on disk.
 export { diagnoseRun, type RunDiagnosis } from "./diagnose/diagnose-run.ts";
 export { type RunWatch, watchTraining } from "./diagnose/watch-run.ts";
+// Reports of runs and studies.
+export { type ReportOptions, type WrittenReport, writeReport } from "./report/write-report.ts";
 // Engines of Node.js, and runs in directories.
 export { nodeEngine } from "./runtime/node.ts";
 export { type DeviceOptions, openEngine } from "./runtime/node-devices.ts";
@@ -25,6 +27,11 @@ export type { Candidates } from "./study/mixed-measure.ts";
 export type { MixedLayerBits, MixOutcome } from "./study/mixed-outcome.ts";
 export type { MixBudget, MixCost } from "./study/mixed-solve.ts";
 export { mixStudy } from "./study/mixed-trial.ts";
+// Studies: accuracy over weight bits and activation bits.
+export { type LoadedStudy, readStudy } from "./study/read-study.ts";
+export type { StudyResult } from "./study/result.ts";
+export type { FinishedStudy, StudyListeners } from "./study/run-study.ts";
+export { type StudyInput, type StudyPlace, study } from "./study/study.ts";
 export { type LoadedRun, loadRun } from "./train/load-run.ts";
 export { type NewRun, type RunListeners, type RunResult, type RunSummary, resumeRun, startRun } from "./train/run.ts";
 export { makeNetwork, quantizationOf, recipeOf } from "./train/setup.ts";

@@ -26,7 +26,8 @@ import { reportError } from "./report-error.ts";
 
 const epilogue = `
 Examples:
-  subbyte demo                                    the whole story in a few minutes, without a network
+  subbyte demo                                    float, the thread's quantizers, the cure: a minute or two
+  subbyte study examples/thread-study.yaml        weight bits against activation bits: the map, why, the cure
   subbyte train --preset lsq --weight-bits 4 --activation-bits 4 --from runs/float
   subbyte train --help                            every flag, with examples
 

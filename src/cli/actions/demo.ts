@@ -1,5 +1,5 @@
 /**
- * What `subbyte demo`, the main job, does: a float network, then the same network with few bits, once with the forum
+ * What `subbyte demo` does: a float network, then the same network with few bits, once with the forum
  * thread's own configuration and once with learned step sizes, and a table that says what each really had.
  */
 import { join } from "node:path";

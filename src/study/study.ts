@@ -1,0 +1,35 @@
+/** The study as a function: what `subbyte study` does, for programs. */
+import type { z } from "zod";
+import { type FinishedStudy, runStudy, type StudyListeners, type StudyOptions } from "./run-study.ts";
+import { resolveStudyConfig } from "./study-config.ts";
+import type { studySchema } from "./study-schema.ts";
+
+/** A study's configuration as it is written: the keys of a study.yaml. What is left out has its default. */
+export type StudyInput = z.input<typeof studySchema>;
+
+/** Where a study lives, and who hears of it. */
+export interface StudyPlace extends Pick<StudyOptions, "folder" | "parallel">, StudyListeners {}
+
+/**
+ * Trains a grid of weight bits and activation bits, says what converged, what did not and why, and what cures it.
+ *
+ * Every trial is a process of its own. Called again with the same folder and configuration, it goes on where it was.
+ *
+ * @example
+ * const { result } = await study(
+ *   { model: { name: "resnet8" }, weightBits: [8, 4], activationBits: [8, 4, 3], recipes: ["thread"], cure: true },
+ *   { folder: "studies/mine" },
+ * );
+ * console.log(result.answer.join("\n"));
+ * await writeReport("studies/mine");
+ * @throws ConfigError when the configuration is wrong or the folder holds another study; InterruptedError when the
+ * signal stopped it; RuntimeError when the float network could not be trained. A trial that fails does not throw.
+ */
+export async function study(
+  config: StudyInput,
+  { folder, parallel, ...listeners }: StudyPlace,
+): Promise<FinishedStudy> {
+  const source = { name: "study", text: JSON.stringify(config) };
+  const options = { folder, config: resolveStudyConfig(source), ...(parallel === undefined ? {} : { parallel }) };
+  return runStudy(options, listeners);
+}
