@@ -7,14 +7,15 @@
  * Depthwise convolutions go the same way.
  */
 import { type GraphBuilder, intsAttribute, type Value } from "../graph/graph.ts";
-import { blockWeight, padAxis, paddedToBlocks } from "./conv-blocked.ts";
+import { elementCount } from "../graph/types.ts";
+import { blockWeight, padAxis, paddedToBlocks, swapOuter } from "./conv-blocked.ts";
 import { blockDepthwiseWeight, isBlockedDepthwise } from "./conv-depthwise.ts";
 import { type ConvGeometry, convGeometry } from "./conv-geometry.ts";
 import { blockedConv, fromBlocked, toBlocked } from "./engine-operators.ts";
 import { gather } from "./indexing.ts";
 import { at, int64Constant } from "./operands.ts";
 import type { LoweringContext } from "./operator.ts";
-import { concat, reshape, transpose } from "./shape-ops.ts";
+import { concat, reshape } from "./shape-ops.ts";
 
 /** Undefined where the blocked form does not apply. */
 export function lowerBlockedGradInput(context: LoweringContext): Value | undefined {
@@ -35,18 +36,15 @@ export function lowerBlockedGradInput(context: LoweringContext): Value | undefin
 
   const blocked = toBlocked(builder, padAxis(builder, dy, 1, outPadded));
   const turned = depthwise
-    ? weight
-    : padAxis(builder, padAxis(builder, transpose(builder, weight, [1, 0, 2, 3]), 1, outPadded), 0, channels);
-  const order = depthwise ? blockDepthwiseWeight : blockWeight;
-  const phase = (row: Phase, column: Phase): Value => {
-    const taps = takeTaps(builder, turned, row.taps, column.taps);
-    return blockedConv(builder, blocked, order(builder, taps, target.blockSize), {
+    ? blockDepthwiseWeight(builder, weight, target.blockSize)
+    : turnedWeight(builder, padAxis(builder, padAxis(builder, weight, 1, channels), 0, outPadded), target.blockSize);
+  const phase = (row: Phase, column: Phase): Value =>
+    blockedConv(builder, blocked, takeTaps(builder, turned, kernel, row.taps, column.taps, target.blockSize), {
       strides: [1, 1],
       dilations: rows.length * columns.length === 1 ? geometry.dilations : [1, 1],
       pads: [row.before, column.before, row.after, column.after],
       group: geometry.group,
     });
-  };
   const images = rows.map((row) => columns.map((column) => phase(row, column)));
   return fromBlocked(
     builder,
@@ -98,14 +96,38 @@ function axisPhases(
   return phases;
 }
 
-/** weight[C,K,h,w] with some rows and columns of its kernel, in a new order. */
-function takeTaps(builder: GraphBuilder, weight: Value, rows: readonly number[], columns: readonly number[]): Value {
-  const [inChannels = 0, outChannels = 0, height = 0, width = 0] = weight.type.shape;
+/**
+ * weight[K,C,h,w] blocked with its two channel axes exchanged: [C/b, K/b, h, w, b of K, b of C], made of what the forward
+ * convolution reads.
+ */
+function turnedWeight(builder: GraphBuilder, weight: Value, block: number): Value {
+  const [outChannels = 0, inChannels = 0, height = 0, width = 0] = weight.type.shape;
+  const blocked = blockWeight(builder, weight, block);
+  const squares = elementCount(weight.type.shape) / block ** 2;
+  const inside = toBlocked(builder, reshape(builder, blocked, [squares, block, 1, block]));
+  const run = height * width * block ** 2;
+  const outer = swapOuter(builder, inside, outChannels / block, inChannels / block, run);
+  return reshape(builder, outer, [inChannels, outChannels, height, width]);
+}
+
+/** A blocked weight with some rows and columns of its kernel, in a new order. */
+function takeTaps(
+  builder: GraphBuilder,
+  weight: Value,
+  kernel: readonly number[],
+  rows: readonly number[],
+  columns: readonly number[],
+  block: number,
+): Value {
+  const [outer = 0, inner = 0] = weight.type.shape;
+  const [height = 0, width = 0] = kernel;
   const places = rows.flatMap((row) => columns.map((column) => row * width + column));
   if (places.length === height * width && places.every((place, i) => place === i)) return weight;
-  const flat = reshape(builder, weight, [inChannels, outChannels, height * width]);
-  const taken = gather(builder, flat, int64Constant(builder, places), 2);
-  return reshape(builder, taken, [inChannels, outChannels, rows.length, columns.length]);
+  // Depthwise filters have blocks of one axis only.
+  const square = inner === 1 ? block : block ** 2;
+  const flat = reshape(builder, weight, [(outer * inner) / square, height * width, square]);
+  const taken = gather(builder, flat, int64Constant(builder, places), 1);
+  return reshape(builder, taken, [outer, inner, rows.length, columns.length]);
 }
 
 /** Blocked images of phases, [row phase][column phase], as one blocked image. */

@@ -8,7 +8,7 @@
  */
 import { type GraphBuilder, intsAttribute, type Value } from "../graph/graph.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
-import { fillsBlocks, padAxis, withoutFactor } from "./conv-blocked.ts";
+import { fillsBlocks, padAxis, swapOuter, withoutFactor } from "./conv-blocked.ts";
 import { type ConvGeometry, convGeometry, reachedPads } from "./conv-geometry.ts";
 import { multiply } from "./elementwise.ts";
 import {
@@ -25,7 +25,7 @@ import { int64Constant } from "./operands.ts";
 import type { LoweringContext } from "./operator.ts";
 import { maxPool } from "./pool.ts";
 import { reduceSum } from "./reduce.ts";
-import { concat, reshape, slice, transpose } from "./shape-ops.ts";
+import { concat, reshape, slice } from "./shape-ops.ts";
 
 /** Undefined where neither form applies. */
 export function lowerBlockedGradWeight(context: LoweringContext): Value | undefined {
@@ -156,12 +156,6 @@ function kernelsFrom(builder: GraphBuilder, dy: Value, block: number): Value {
   const byChannel = toBlocked(builder, reshape(builder, byImage, [squares, block, 1, block]));
   const ordered = swapOuter(builder, byChannel, batch / block, blocks, height * width * block * block);
   return reshape(builder, ordered, [channels, batch, height, width]);
-}
-
-/** [outer, inner, run] as [inner, outer, run], where that moves anything. */
-function swapOuter(builder: GraphBuilder, x: Value, outer: number, inner: number, run: number): Value {
-  if (outer === 1 || inner === 1) return x;
-  return transpose(builder, reshape(builder, x, [outer, inner, run]), [1, 0, 2]);
 }
 
 /** dW[C/e, K, h, w·e] as [K, C, h, w]. */

@@ -7,7 +7,7 @@
  * block, groups, ranks other than four), and the caller falls back to the standard form.
  */
 import type { GraphBuilder, Value } from "../graph/graph.ts";
-import { elementCount, sameShape } from "../graph/types.ts";
+import { elementCount, type Shape, sameShape } from "../graph/types.ts";
 import { convGeometry } from "./conv-geometry.ts";
 import { multiply } from "./elementwise.ts";
 import { blockedConv, blockedForm, fromBlocked, toBlocked } from "./engine-operators.ts";
@@ -42,18 +42,34 @@ export function padAxis(builder: GraphBuilder, x: Value, axis: number, size: num
   return concat(builder, [x, zeros], axis);
 }
 
-/** weight[K,C,h,w] in the order in which the engine reads it: [K/b, C/b, h, w, b of C, b of K]. */
+/**
+ * weight[K,C,h,w] in the order in which the engine reads it: [K/b, C/b, h, w, b of C, b of K]. A reorder moves an axis
+ * inside in blocks, whatever the axis means: first the channels of each filter, then the filters. That is many times
+ * faster than a transposition, which in the engine takes the elements one by one.
+ */
 export function blockWeight(builder: GraphBuilder, weight: Value, block: number): Value {
   const [outChannels = 0, inChannels = 0, height = 0, width = 0] = weight.type.shape;
-  const split = reshape(builder, weight, [outChannels / block, block, inChannels / block, block, height, width]);
-  return reshape(builder, transpose(builder, split, [0, 2, 4, 5, 3, 1]), weight.type.shape);
+  const filters = (outChannels * inChannels) / block;
+  const channelsInside = toBlocked(builder, reshape(builder, weight, [filters, block, height, width]));
+  return filtersInside(builder, channelsInside, weight.type.shape, block);
 }
 
 /** weight[K,C,h,w] for an input with fewer channels than a block, which stays NCHW: [K/b, C, h, w, b of K]. */
 function blockFirstWeight(builder: GraphBuilder, weight: Value, block: number): Value {
-  const [outChannels = 0, inChannels = 0, height = 0, width = 0] = weight.type.shape;
-  const split = reshape(builder, weight, [outChannels / block, block, inChannels, height, width]);
-  return reshape(builder, transpose(builder, split, [0, 2, 3, 4, 1]), weight.type.shape);
+  return filtersInside(builder, weight, weight.type.shape, block);
+}
+
+/** [K, ...] as [K/b, ..., b of K]. */
+function filtersInside(builder: GraphBuilder, weight: Value, shape: Shape, block: number): Value {
+  const [outChannels = 0, inChannels = 0, height = 0, width = 0] = shape;
+  const rows = reshape(builder, weight, [outChannels / block, block, inChannels, height * width]);
+  return reshape(builder, toBlocked(builder, rows), shape);
+}
+
+/** [outer, inner, run] as [inner, outer, run], where that moves anything. */
+export function swapOuter(builder: GraphBuilder, x: Value, outer: number, inner: number, run: number): Value {
+  if (outer === 1 || inner === 1) return x;
+  return transpose(builder, reshape(builder, x, [outer, inner, run]), [1, 0, 2]);
 }
 
 /**
@@ -89,14 +105,16 @@ export function lowerBlockedConv(context: LoweringContext): Value | undefined {
   const inPadded = inChannels < target.blockSize ? inChannels : paddedToBlocks(context, inChannels);
   if (outPadded === undefined || inPadded === undefined) return undefined;
   const { x, factor } = withoutFactor(builder, context.input(0), elementCount(context.input(1).type.shape));
-  const scaled = factor === undefined ? context.input(1) : multiply(builder, context.input(1), factor);
-  const weight = padAxis(builder, padAxis(builder, scaled, 1, inPadded), 0, outPadded);
+  // Blocked before it is scaled, so that the gradient of the input, which has no such factor, starts from the same tensor.
+  const scaled = (weight: Value) => (factor === undefined ? weight : multiply(builder, weight, factor));
+  const weight = padAxis(builder, padAxis(builder, context.input(1), 1, inPadded), 0, outPadded);
   const bias = context.inputs[2] === undefined ? undefined : padAxis(builder, context.inputs[2], 0, outPadded);
   if (inChannels < target.blockSize) {
-    const y = blockedConv(builder, x, blockFirstWeight(builder, weight, target.blockSize), geometry, { bias });
+    const first = scaled(blockFirstWeight(builder, weight, target.blockSize));
+    const y = blockedConv(builder, x, first, geometry, { bias });
     return fromBlocked(builder, y, outChannels);
   }
   const image = toBlocked(builder, padAxis(builder, x, 1, inPadded));
-  const blocked = blockWeight(builder, weight, target.blockSize);
+  const blocked = scaled(blockWeight(builder, weight, target.blockSize));
   return fromBlocked(builder, blockedConv(builder, image, blocked, geometry, { bias }), outChannels);
 }

@@ -14,7 +14,7 @@ import { blockedConv, fromBlocked, toBlocked } from "./engine-operators.ts";
 import { at } from "./operands.ts";
 import type { LoweringContext } from "./operator.ts";
 import { reduceSum } from "./reduce.ts";
-import { reshape, slice, transpose } from "./shape-ops.ts";
+import { reshape, slice } from "./shape-ops.ts";
 
 /** Whether each channel has one filter, and channels fill whole blocks. `weight` is its shape. */
 export function isBlockedDepthwise(context: LoweringContext, weight: readonly number[], group: number): boolean {
@@ -25,8 +25,8 @@ export function isBlockedDepthwise(context: LoweringContext, weight: readonly nu
 /** weight[C,1,h,w] in the order in which the engine reads it: [C/b, 1, h, w, b]. */
 export function blockDepthwiseWeight(builder: GraphBuilder, weight: Value, block: number): Value {
   const [channels = 0, , height = 0, width = 0] = weight.type.shape;
-  const split = reshape(builder, weight, [channels / block, block, height * width]);
-  return reshape(builder, transpose(builder, split, [0, 2, 1]), weight.type.shape);
+  const rows = reshape(builder, weight, [channels / block, block, height, width]);
+  return reshape(builder, toBlocked(builder, rows), weight.type.shape);
 }
 
 /** y of a depthwise convolution; undefined where the form does not apply. */
