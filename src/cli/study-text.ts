@@ -10,6 +10,9 @@ import type { FinishedStudy } from "../study/run-study.ts";
 import { showMetric } from "../train/metric-text.ts";
 import { formatTable } from "./table.ts";
 
+/** What leaving out one layer's quantizers must gain to be told. */
+const worthTelling = 0.02;
+
 /** Findings that are told of a trial; the report and `--json` have all. */
 const mostFindings = 4;
 
@@ -47,10 +50,11 @@ export function whyText(patient: TrialRecord): string[] {
 }
 
 /** The same weights with one kind of quantizers at work: which of the two it is. */
-function ablationText({ metric, float, weightsOnly, activationsOnly, layers }: Ablation): string {
+function ablationText({ metric, float, quantized, weightsOnly, activationsOnly, layers }: Ablation): string {
   const show = ({ accuracy }: AblationResult) => showMetric(metric, accuracy);
   const [worst] = [...layers].sort((a, b) => b.without.accuracy - a.without.accuracy);
-  const layer = worst === undefined ? "" : `; with all but ${worst.layer} ${show(worst.without)}`;
+  const helps = worst !== undefined && worst.without.accuracy >= quantized.accuracy + worthTelling;
+  const layer = helps ? `; with all but those of ${worst.layer} ${show(worst.without)}` : "";
   return `The same weights without quantizers: ${show(float)}; with those of the weights alone ${show(weightsOnly)}, of the activations alone ${show(activationsOnly)}${layer}`;
 }
 

@@ -15,29 +15,41 @@ export interface CachedModel {
   readonly options: InferenceSession.SessionOptions;
   /** To be called once the session is open: keeps what the engine wrote. */
   readonly keep: () => Promise<void>;
+  /** To be called when it could not be opened: removes what is there of it. */
+  readonly drop: () => Promise<void>;
 }
 
 /**
- * The optimised form of a model, from the folder where it is there already.
+ * The optimised form of a model, from the folder where it is there already; undefined where the folder cannot be used. A
+ * cache that fails costs time, nothing else.
  *
  * Optimised graphs suit the processor that they were made on, and the version of the engine: both are part of the name.
  *
  * @param engine The engine with its version.
  */
-export async function cachedModel(folder: string, model: Uint8Array, engine: string): Promise<CachedModel> {
+export async function cachedModel(folder: string, model: Uint8Array, engine: string): Promise<CachedModel | undefined> {
   const hash = createHash("sha256")
     .update(`${engine} ${arch()} ${cpus()[0]?.model ?? ""}\n`)
     .update(model);
   const file = join(folder, `${hash.digest("hex").slice(0, 32)}.onnx`);
+  const remove = (path: string) => rm(path, { force: true }).catch(() => undefined);
   if (existsSync(file)) {
+    const known = await readFile(file).catch(() => undefined);
+    if (known === undefined) return undefined;
     // A graph that is optimised already would only be looked through again.
-    return { model: await readFile(file), options: { graphOptimizationLevel: "disabled" }, keep: async () => {} };
+    const options = { graphOptimizationLevel: "disabled" } as const;
+    return { model: known, options, keep: async () => {}, drop: () => remove(file) };
   }
-  await mkdir(folder, { recursive: true });
+  const made = await mkdir(folder, { recursive: true }).then(
+    () => true,
+    () => false,
+  );
+  if (!made) return undefined;
   const temporary = `${file}.${randomUUID()}`;
-  const keep = async (): Promise<void> => {
-    // A cache that cannot be written costs time, nothing else.
-    await rename(temporary, file).catch(() => rm(temporary, { force: true }));
+  return {
+    model,
+    options: { optimizedModelFilePath: temporary },
+    keep: () => rename(temporary, file).catch(() => remove(temporary)),
+    drop: () => remove(temporary),
   };
-  return { model, options: { optimizedModelFilePath: temporary }, keep };
 }

@@ -4,7 +4,7 @@ import * as ort from "onnxruntime-node";
 import type { Target } from "../ops/operator.ts";
 import { DeviceMemory } from "./device-memory.ts";
 import type { Engine, EngineOptions, EngineSession, SessionOptions } from "./engine.ts";
-import { cachedModel } from "./node-model-cache.ts";
+import { type CachedModel, cachedModel } from "./node-model-cache.ts";
 import { openSession } from "./onnx-runtime.ts";
 import { genericTarget, probeTarget, probeWebGpuTarget } from "./probe.ts";
 
@@ -28,21 +28,25 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
       modelCache === undefined || device !== "cpu"
         ? undefined
         : await cachedModel(modelCache, source, `onnxruntime-node ${ort.env.versions.node}`);
-    const session = await openSession(ort, cached?.model ?? source, {
-      session: {
-        ...cached?.options,
-        executionProviders: [device],
-        ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
-        ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
-      },
-      kept,
-      fusesQuantization,
-      // A run on another device writes copies of the buffers that it is given.
-      writesInPlace: device === "cpu",
-      read: (tensor) => memory.read(tensor),
-    });
-    await cached?.keep();
-    return session;
+    const open = (model: Uint8Array, optimization: CachedModel["options"]) =>
+      openSession(ort, model, {
+        session: {
+          ...optimization,
+          executionProviders: [device],
+          ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+          ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
+        },
+        kept,
+        fusesQuantization,
+        // A run on another device writes copies of the buffers that it is given.
+        writesInPlace: device === "cpu",
+        read: (tensor) => memory.read(tensor),
+      });
+    if (cached === undefined) return open(source, {});
+    const session = await open(cached.model, cached.options).catch(() => undefined);
+    await (session === undefined ? cached.drop() : cached.keep());
+    // A full disk or a damaged file makes the engine refuse what it would take without them.
+    return session ?? open(source, {});
   };
   const memory = new DeviceMemory(createSession);
   const engine: Engine = {

@@ -1,6 +1,6 @@
 /** A trial's files: reading what happened, and writing down that it was stopped or failed. */
 import { existsSync } from "node:fs";
-import { readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomic } from "../data/atomic-file.ts";
@@ -124,6 +124,8 @@ async function readFiles(paths: TrialPaths): Promise<TrialState & { readonly tim
 
 /** Writes down how a trial ended that is no result. */
 export async function writeOutcome(paths: TrialPaths, outcome: Outcome): Promise<void> {
+  // A worker may die before it has made its folder; what is wrong with the folder is told by the write.
+  await mkdir(paths.folder, { recursive: true }).catch(() => undefined);
   await writeFileAtomic(paths.outcome, `${JSON.stringify({ schemaVersion: 1, ...outcome }, undefined, 2)}\n`);
 }
 

@@ -7,6 +7,7 @@
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { describeSystemError, systemErrorCode } from "../data/system-error.ts";
 import { diagnoseRun } from "../diagnose/diagnose-run.ts";
 import { keepDiagnosis, watchAndKeep } from "../diagnose/keep-findings.ts";
 import { InterruptedError, SubbyteError } from "../errors.ts";
@@ -106,6 +107,8 @@ async function ablateRun({ parent, name }: JobOf<"ablate">, signal: AbortSignal)
 /** What is not thrown on purpose is a defect, whose place whoever mends it will need. */
 function reasonOf(error: unknown): string {
   if (error instanceof SubbyteError) return error.describe();
+  // The system's codes are ENOSPC and the like; those of Node.js itself (ERR_…) tell of a wrong call, which is a defect.
+  if (/^E[A-Z]+$/.test(systemErrorCode(error) ?? "")) return describeSystemError(error).reason;
   const [head, place] = (error instanceof Error ? (error.stack ?? error.message) : String(error)).split("\n");
   return `a defect of subbyte: ${[head, place?.trim()].join(" ").trim()}`;
 }

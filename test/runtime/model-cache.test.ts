@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -64,5 +64,15 @@ describe("the cache of optimised graphs", () => {
     expect(files.every((name) => /^[0-9a-f]{32}\.onnx$/.test(name))).toBe(true);
     expect(await trainedOn(cached)).toEqual(plain);
     expect(await readdir(folder)).toEqual(files);
+  });
+
+  it("costs nothing but time where it is damaged, or cannot be written", async () => {
+    const plain = await trainedOn(nodeEngine({ threads: 1 }));
+    // Half a file is what a full disk leaves.
+    for (const name of await readdir(folder)) await truncate(join(folder, name), 100);
+    expect(await trainedOn(nodeEngine({ threads: 1, modelCache: folder }))).toEqual(plain);
+    const inTheWay = join(folder, "file");
+    await writeFile(inTheWay, "");
+    expect(await trainedOn(nodeEngine({ threads: 1, modelCache: inTheWay }))).toEqual(plain);
   });
 });
