@@ -45,7 +45,15 @@ interface Model {
   readonly ends: readonly string[];
 }
 
-const models: readonly Model[] = [{ name: "resnet20", title: "ResNet-20", settings: [], ends: ["conv1", "fc"] }];
+const models: readonly Model[] = [
+  { name: "resnet20", title: "ResNet-20", settings: [], ends: ["conv1", "fc"] },
+  {
+    name: "mobilenetv2",
+    title: "MobileNetV2, width multiplier ¼",
+    settings: ["--set", "model.width=8"],
+    ends: ["features.0.0", "classifier.1"],
+  },
+];
 
 /** A verification over fewer images does not count. */
 const testImages = 10_000;

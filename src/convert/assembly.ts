@@ -34,6 +34,7 @@ export class Assembly {
   readonly #normalization: InputNormalization;
   readonly #realized = new Map<Symbolic, Map<string, number>>();
   readonly #wide = new Map<Symbolic, Codes>();
+  readonly #offsets = new Map<number, number>();
 
   constructor(normalization: InputNormalization) {
     this.#normalization = normalization;
@@ -101,7 +102,7 @@ export class Assembly {
       });
     }
     const reciprocal = Math.fround(1 / form.scale);
-    const normalization = this.#normalization;
+    const normalization = withoutOffset(this.#normalization, form, channelsOf(shape));
     return this.add(name, shape, form, (output) => ({
       op: "QuantizeInput",
       name,
@@ -119,7 +120,8 @@ export class Assembly {
       return this.add(name, affine.shape, form, (output) => ({ op: "Dequantize", name, output, ...parts }));
     }
     const limits = { low: limitCode(affine.low, form), high: limitCode(affine.high, form) };
-    const parts = this.#parts(affine, form, limits);
+    const { offset = 0 } = form;
+    const parts = this.#parts({ ...affine, offset: affine.offset.map((value) => value - offset) }, form, limits);
     return this.add(name, affine.shape, form, (output) => ({ op: "Requantize", name, output, ...limits, ...parts }));
   }
 
@@ -173,6 +175,7 @@ export class Assembly {
     if (value.kind === "affine" && !isClipped(value)) return value;
     const codes = value.kind === "codes" ? value : this.materialize(value);
     const channels = channelsOf(codes.shape);
+    const { scale, offset = 0 } = this.tensor(codes.tensor).form;
     return {
       kind: "affine",
       name: value.name,
@@ -180,14 +183,31 @@ export class Assembly {
       terms: [
         {
           tensor: codes.tensor,
-          inputScale: this.tensor(codes.tensor).form.scale,
+          inputScale: scale,
           gains: new Float64Array(channels).fill(1),
         },
       ],
-      offset: new Float64Array(channels),
+      offset: new Float64Array(channels).fill(offset),
       low: Number.NEGATIVE_INFINITY,
       high: Number.POSITIVE_INFINITY,
     };
+  }
+
+  /** Codes of the whole input's shape that stand for its offset; undefined where it has none. */
+  offsetCodes(id: number): number | undefined {
+    const { name, shape, form } = this.tensor(id);
+    const known = this.#offsets.get(id);
+    if (form.offset === undefined || known !== undefined) return known;
+    const code = Math.sign(form.offset);
+    const codes: TensorForm = { kind: "codes", low: -1, high: 1, scale: Math.abs(form.offset), zeroPoint: 0 };
+    const made = this.add(`${name}.offset`, shape, codes, (output) => ({
+      op: "ConstantCodes",
+      name: `${name}.offset`,
+      output,
+      code,
+    }));
+    this.#offsets.set(id, made);
+    return made;
   }
 
   /** What commutes with a quantizer: done at once where its inputs are codes of one form, later otherwise. */
@@ -246,16 +266,18 @@ export class Assembly {
       where: value.name,
       message: "no quantizer follows this average: it is rounded to 8 bits over the range of what it averages",
     });
-    const codes: TensorForm = { kind: "codes", low: 0, high: 255, scale, zeroPoint };
+    const { offset } = averaged;
+    const codes: TensorForm = { kind: "codes", low: 0, high: 255, scale, zeroPoint, ...(offset ? { offset } : {}) };
     return this.codes(this.realize(value, codes, `${value.name}.codes`));
   }
 
   /** What a limit leaves of codes, on their own grid. */
   #limitedCodes(value: Symbolic): Codes | undefined {
     const inner = underlying(value);
-    const source = inner.kind === "affine" && isUnchanged(inner) ? inner.terms[0]?.tensor : undefined;
-    if (source === undefined) return undefined;
+    const source = inner.kind === "affine" ? inner.terms[0]?.tensor : undefined;
+    if (inner.kind !== "affine" || source === undefined) return undefined;
     const { form } = this.tensor(source);
+    if (!isUnchanged(inner, form)) return undefined;
     return form.kind === "codes" ? this.codes(this.realize(value, form, `${value.name}.codes`)) : undefined;
   }
 
@@ -289,11 +311,27 @@ function underlying(value: Symbolic): Symbolic {
   return value.kind === "moved" && value.inputs.length === 1 && input !== undefined ? underlying(input) : value;
 }
 
+/** What takes the offset of the data's grid away, before anything is rounded. */
+function withoutOffset(
+  normalization: InputNormalization,
+  { offset }: TensorForm,
+  channels: number,
+): InputNormalization {
+  if (offset === undefined) return normalization;
+  const { factor, offset: own } = normalization ?? {};
+  const one = (values: Float32Array | undefined, channel: number, missing: number): number =>
+    values?.[values.length === 1 ? 0 : channel] ?? missing;
+  return {
+    factor: Float32Array.from({ length: channels }, (_, channel) => one(factor, channel, 1)),
+    offset: Float32Array.from({ length: channels }, (_, channel) => one(own, channel, 0) - offset),
+  };
+}
+
 /** The code of a limit in real numbers, within the form's own. */
-function limitCode(limit: number, { low, high, scale, zeroPoint, levels }: TensorForm): number {
+function limitCode(limit: number, { low, high, scale, zeroPoint, offset = 0, levels }: TensorForm): number {
   if (limit === Number.NEGATIVE_INFINITY) return low;
   if (limit === Number.POSITIVE_INFINITY) return high;
-  const units = Math.fround(Math.fround(limit) * Math.fround(1 / scale));
+  const units = Math.fround(Math.fround(limit - offset) * Math.fround(1 / scale));
   const nearest = levels === undefined ? roundHalfEven(units) : nearestLevel({ levels, ties: "down" }, units);
   return clamp(nearest + zeroPoint, low, high);
 }
@@ -308,15 +346,20 @@ function isPlainSum({ terms, offset }: Affine): boolean {
 }
 
 /** Whether a sum is one term as it stands, limited at most. */
-function isUnchanged({ terms, offset }: Affine): boolean {
-  return (
-    terms.length === 1 && offset.every((value) => value === 0) && (terms[0]?.gains.every((gain) => gain === 1) ?? false)
-  );
+function isUnchanged({ terms, offset }: Affine, form: TensorForm): boolean {
+  const [term] = terms;
+  if (term === undefined || terms.length > 1) return false;
+  return offset.every((value) => value === (form.offset ?? 0)) && term.gains.every((gain) => gain === 1);
 }
 
 function sameForm(a: TensorForm, b: TensorForm): boolean {
   return (
-    a.kind === b.kind && a.scale === b.scale && a.zeroPoint === b.zeroPoint && a.low === b.low && a.high === b.high
+    a.kind === b.kind &&
+    a.scale === b.scale &&
+    a.zeroPoint === b.zeroPoint &&
+    a.offset === b.offset &&
+    a.low === b.low &&
+    a.high === b.high
   );
 }
 

@@ -132,6 +132,7 @@ function renumbered(operation: IntegerOperation, numberOf: (id: number) => numbe
   const output = numberOf(operation.output);
   switch (operation.op) {
     case "QuantizeInput":
+    case "ConstantCodes":
       return { ...operation, output };
     case "Requantize":
     case "Dequantize":

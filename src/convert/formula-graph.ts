@@ -4,7 +4,7 @@
  */
 import { GraphError } from "../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../graph/graph.ts";
-import { float32Tensor, type Tensor } from "../graph/tensor.ts";
+import { filled, float32Tensor, type Tensor } from "../graph/tensor.ts";
 import type { Shape } from "../graph/types.ts";
 import { clip } from "../ops/activations.ts";
 import { cast } from "../ops/cast.ts";
@@ -125,6 +125,8 @@ class FormulaBuilder {
         }
         return this.#round(multiply(builder, x, operation.reciprocal), output, output.form);
       }
+      case "ConstantCodes":
+        return this.#style.parameter(builder, `${operation.name}/codes ${output.id}`, filled(shape, operation.code));
       case "Requantize":
         return this.#round(this.#sum(operation, output), output, operation);
       case "Dequantize":

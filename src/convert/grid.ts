@@ -23,6 +23,7 @@ function refuse(site: QuantizerSite, message: string, remedy: string): Unsupport
  */
 function checkGrid(site: QuantizerSite, grid: IntegerGrid, isMeasured: boolean): void {
   for (const [index, { scale, offset, zeroPoint }] of grid.units.entries()) {
+    const isOffset = site.kind === "weight" && offset !== 0;
     if (isMeasured && scale === 0) continue;
     if (!(scale > 0) || !Number.isFinite(scale) || !Number.isFinite(Math.fround(1 / scale))) {
       throw refuse(
@@ -31,10 +32,17 @@ function checkGrid(site: QuantizerSite, grid: IntegerGrid, isMeasured: boolean):
         "A scale must be positive and finite: train or calibrate the network before converting it.",
       );
     }
-    if (offset !== 0 || !Number.isInteger(zeroPoint)) {
+    if (!Number.isFinite(offset)) {
       throw refuse(
         site,
-        offset !== 0 ? `its grid has the offset ${offset}, so that no code is 0` : `its zero point is ${zeroPoint}`,
+        `its offset ${index} is ${offset}`,
+        "The training has diverged here: nothing sensible can be converted.",
+      );
+    }
+    if (isOffset || !Number.isInteger(zeroPoint)) {
+      throw refuse(
+        site,
+        isOffset ? `its grid has the offset ${offset}, so that no code is 0` : `its zero point is ${zeroPoint}`,
         "What it quantizes would stay in float. Use a quantizer whose levels are multiples of its scale.",
       );
     }
@@ -83,6 +91,7 @@ export function activationForm(site: QuantizerSite, values: ReadonlyMap<string, 
     high,
     scale: unit.scale,
     zeroPoint: unit.zeroPoint,
+    ...(unit.offset === 0 ? {} : { offset: unit.offset }),
     ...(codes.length === high - low + 1 ? {} : { levels: codes }),
   };
 }

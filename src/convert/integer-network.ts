@@ -21,6 +21,8 @@ export interface TensorForm {
   readonly scale: number;
   /** Codes only; 0 otherwise. */
   readonly zeroPoint: number;
+  /** Codes only: what the zero point's code stands for, where that is not 0 (LSQ+). */
+  readonly offset?: number;
   /** The codes that there are, ascending, where they are not all integers of the range (additive powers of two). */
   readonly levels?: readonly number[];
 }
@@ -68,6 +70,12 @@ export interface QuantizeInput extends Operation {
   readonly reciprocal: number;
   /** x = f32(f32(data·factor) + offset), one of each for each channel; absent: x is the data, float32. */
   readonly normalization?: { readonly factor: Float32Array; readonly offset: Float32Array };
+}
+
+/** The same code everywhere: what a layer's weights are multiplied with where its input's codes have an offset. */
+export interface ConstantCodes extends Operation {
+  readonly op: "ConstantCodes";
+  readonly code: number;
 }
 
 /** acc = Σ (q − z)·w over a window; z is the zero point of the input's form. */
@@ -144,6 +152,7 @@ export interface Concat extends Operation {
 
 export type IntegerOperation =
   | QuantizeInput
+  | ConstantCodes
   | IntegerConv
   | IntegerGemm
   | SumPool
@@ -183,6 +192,7 @@ export function tensorOf(network: Pick<IntegerNetwork, "name" | "tensors">, id: 
 export function inputsOf(operation: IntegerOperation): readonly number[] {
   switch (operation.op) {
     case "QuantizeInput":
+    case "ConstantCodes":
       return [];
     case "Requantize":
     case "Dequantize":

@@ -32,27 +32,40 @@ function accumulator(weight: IntegerWeight, input: TensorForm): TensorForm {
   return { kind: "accumulator", low: Math.min(...bounds.low), high: Math.max(...bounds.high), scale: 1, zeroPoint: 0 };
 }
 
-/** The sums in real numbers: acc·s_x·s_w[k] + bias[k]. */
-function layerResult(context: RuleContext, tensor: number, { form, weight }: LayerInputs): Affine {
+/**
+ * The sums in real numbers: acc·s_x·s_w[k] + bias[k]. An offset of the input's codes reaches the sum through every weight
+ * that does not lie on padding: without padding that is one number for each channel; with it, a sum of its own.
+ *
+ * @param offsetSums The layer's sums over codes that stand for its input's offset.
+ */
+function layerResult(
+  context: RuleContext,
+  tensor: number,
+  { form, weight }: LayerInputs,
+  offsetSums?: { readonly tensor: number; readonly scale: number },
+): Affine {
   const { node } = context;
   const shape = outputShape(node);
   const channels = channelsOf(shape);
-  const offset = context.inputs[2] === undefined ? [] : numbersOf(context, 2);
+  const bias = context.inputs[2] === undefined ? [] : numbersOf(context, 2);
+  const gains = Float64Array.from(
+    { length: channels },
+    (_, k) => weight.scales[weight.scales.length === 1 ? 0 : k] ?? 0,
+  );
+  const row = weight.codes.length / channels;
+  const folded = offsetSums === undefined ? (form.offset ?? 0) : 0;
+  const offsets = gains.map((gain, k) =>
+    folded === 0
+      ? 0
+      : folded * gain * weight.codes.subarray(k * row, (k + 1) * row).reduce((sum, code) => sum + code, 0),
+  );
+  const own = { tensor, inputScale: form.scale, gains };
   return {
     kind: "affine",
     name: node.name,
     shape,
-    terms: [
-      {
-        tensor,
-        inputScale: form.scale,
-        gains: Float64Array.from(
-          { length: channels },
-          (_, k) => weight.scales[weight.scales.length === 1 ? 0 : k] ?? 0,
-        ),
-      },
-    ],
-    offset: Float64Array.from({ length: channels }, (_, k) => offset[offset.length === 1 ? 0 : k] ?? 0),
+    terms: offsetSums === undefined ? [own] : [own, { tensor: offsetSums.tensor, inputScale: offsetSums.scale, gains }],
+    offset: offsets.map((offset, k) => offset + (bias[bias.length === 1 ? 0 : k] ?? 0)),
     low: Number.NEGATIVE_INFINITY,
     high: Number.POSITIVE_INFINITY,
   };
@@ -61,21 +74,27 @@ function layerResult(context: RuleContext, tensor: number, { form, weight }: Lay
 export const convRule: Rule = (context) => {
   const { assembly, node } = context;
   const layer = layerInputs(context);
-  const { codes, form, weight } = layer;
+  const { codes, weight } = layer;
   const kernel = weight.shape.slice(2);
   if (kernel.length !== 2) throw unsupported(node, `it has ${kernel.length} spatial axes; two have an integer form`);
   const geometry = convGeometry(node, codes.shape, kernel);
   const { name } = node;
-  const tensor = assembly.add(name, outputShape(node), accumulator(weight, form), (output) => ({
-    op: "IntegerConv",
-    name,
-    input: codes.tensor,
-    output,
-    weight,
-    kernel,
-    ...geometry,
-  }));
-  return layerResult(context, tensor, layer);
+  const sums = (input: number): number =>
+    assembly.add(name, outputShape(node), accumulator(weight, assembly.tensor(input).form), (output) => ({
+      op: "IntegerConv",
+      name,
+      input,
+      output,
+      weight,
+      kernel,
+      ...geometry,
+    }));
+  const tensor = sums(codes.tensor);
+  const isPadded = geometry.pads.some((size) => size > 0);
+  const offset = isPadded ? assembly.offsetCodes(codes.tensor) : undefined;
+  if (offset === undefined) return layerResult(context, tensor, layer);
+  const { scale } = assembly.tensor(offset).form;
+  return layerResult(context, tensor, layer, { tensor: sums(offset), scale });
 };
 
 function fullyConnected(context: RuleContext, layer: LayerInputs): Affine {

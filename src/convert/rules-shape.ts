@@ -78,8 +78,12 @@ function average(context: RuleContext, window: WindowGeometry): Affine {
   const x = quantizable(context, inputOf(context, 0));
   if (x.kind === "data") throw unsupported(node, "its input is not quantized");
   const count = window.kernel.reduce((product, size) => product * size, 1);
+  const isPadded = window.pads.some((size) => size > 0);
   const codes = assembly.readyCodes(x) ?? assembly.materialize(x, count);
   const { form } = assembly.tensor(codes.tensor);
+  if (isPadded && form.offset !== undefined) {
+    throw unsupported(node, "its windows reach over the border, where the offset of its input's codes is not added");
+  }
   const shape = outputShape(node);
   const channels = channelsOf(shape);
   const bounds = sumBounds(1, count, form);
@@ -102,7 +106,7 @@ function average(context: RuleContext, window: WindowGeometry): Affine {
     name,
     shape,
     terms: [{ tensor, inputScale: form.scale, gains: new Float64Array(channels).fill(1 / count) }],
-    offset: new Float64Array(channels),
+    offset: new Float64Array(channels).fill(form.offset ?? 0),
     low: Number.NEGATIVE_INFINITY,
     high: Number.POSITIVE_INFINITY,
   };

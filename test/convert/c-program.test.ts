@@ -97,6 +97,7 @@ describe("the C program", () => {
     for (const [preset, bits] of [
       ["lsq", 8],
       ["lsq", 3],
+      ["lsq+", 4],
       ["minmax", 4],
       ["thread", 2],
       ["apot", 4],

@@ -72,9 +72,9 @@ describe("convert refuses", () => {
     expect(error.message).toMatch("scale");
   });
 
-  it("a grid with an offset, on which 0 is no code", () => {
-    const activation = { quantizer: "lsq+", bits: 4, signed: "auto", granularity: "tensor", options: {} } as const;
-    const source = quantized({ ...lsq, activation });
+  it("weights whose grid has an offset, on which 0 is no code", () => {
+    const weight = { quantizer: "lsq+", bits: 4, signed: true, granularity: "channel", options: {} } as const;
+    const source = quantized({ ...lsq, weight });
     const offset = source.parameters.find(({ name }) => name.endsWith(".offset"))?.name ?? "";
     const error = refusal(() => convert(withScale(source, offset, 0.3), { input }));
     expect(error.where).toBe(`quantizer "${offset.replace(/\.offset$/, "")}"`);

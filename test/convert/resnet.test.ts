@@ -8,7 +8,8 @@ import { buildIntGraph } from "../../src/convert/formats/int.ts";
 import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
 import { verify } from "../../src/convert/verify.ts";
 import { inMemoryDataset } from "../../src/data/dataset.ts";
-import { float32Data } from "../../src/graph/tensor.ts";
+import { withParameterValues } from "../../src/graph/network.ts";
+import { float32Data, float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { ForwardJob } from "../../src/runtime/job.ts";
@@ -28,7 +29,13 @@ async function resnet20(preset: string, bits: number, residualBits: number | nul
   const data = randomTensor(seeded(7), [samples, ...sampleShape], { low: -2, high: 2 });
   const base = presetNamed(preset, { weightBits: bits, activationBits: bits });
   const config = preset === "thread" ? base : { ...base, residualBits };
-  const network = await quantizedWith(withRandomValues(float, random), config, data);
+  const initial = await quantizedWith(withRandomValues(float, random), config, data);
+  // Training moves the offsets of LSQ+; those that start with a ReLU start with 0.
+  const values = initial.parameters.map(({ name, value }): [string, Tensor] => [
+    name,
+    name.endsWith(".offset") ? float32Tensor(value.shape, [(float32Data(value)[0] ?? 0) - 0.2]) : value,
+  ]);
+  const network = { ...withParameterValues(initial, new Map(values)), sites: initial.sites };
   return { network, data, converted: convert(network, { input: { dtype: "float32" } }) };
 }
 
@@ -38,6 +45,8 @@ describe("a converted ResNet-20", () => {
     ["lsq", 4, 8],
     ["lsq", 4, null],
     ["lsq", 2, 8],
+    ["lsq+", 8, 8],
+    ["lsq+", 4, null],
     ["minmax", 4, 8],
     ["thread", 5, null],
   ] as const) {
@@ -84,7 +93,9 @@ describe("a converted ResNet-20", () => {
         power += value ** 2;
       });
       console.log(preset, bits, residualBits, "relative error of the logits", Math.sqrt(error / power));
-      expect(Math.sqrt(error / power)).toBeLessThan(0.2);
+      // Codes on a border fall to the other side and are carried on, above all where steps are coarse. With the offsets of LSQ+
+      // few do here, so that a border without its own sum is seen: it leaves 0.04 and more.
+      expect(Math.sqrt(error / power)).toBeLessThan(preset === "lsq+" ? 0.01 : 0.2);
     });
   }
 });

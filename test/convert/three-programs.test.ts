@@ -52,7 +52,7 @@ async function compare(description: NetworkDescription, config: QuantizationConf
   });
 }
 
-const presetNames = ["lsq", "minmax", "thread", "pact", "dorefa", "apot", "binary"];
+const presetNames = ["lsq", "lsq+", "minmax", "thread", "pact", "dorefa", "apot", "binary"];
 const bits = [8, 4, 3, 2].map((each) => ({ weightBits: each, activationBits: each }));
 
 const plainLayer: LayerDescription = {

@@ -9,7 +9,7 @@
 import { GraphError } from "../../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../../graph/graph.ts";
 import { float32Tensor, int64Tensor, makeTensor } from "../../graph/tensor.ts";
-import type { Shape } from "../../graph/types.ts";
+import { elementCount, type Shape } from "../../graph/types.ts";
 import { clip } from "../../ops/activations.ts";
 import { cast } from "../../ops/cast.ts";
 import { add, multiply, subtract } from "../../ops/elementwise.ts";
@@ -127,6 +127,11 @@ class IntBuilder {
           x = add(builder, x, perChannel(builder, operation.normalization.offset, tensor));
         }
         return rounded(builder, multiply(builder, x, operation.reciprocal), tensor, tensor.form);
+      }
+      case "ConstantCodes": {
+        const shape = this.#shape(tensor);
+        const data = new Uint8Array(elementCount(shape)).fill(operation.code + container.offset);
+        return builder.constant(makeTensor("uint8", shape, data), "codes");
       }
       case "Requantize":
         return this.#fused(operation, tensor) ?? rounded(builder, this.#sum(operation, tensor), tensor, operation);

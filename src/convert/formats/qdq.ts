@@ -10,7 +10,7 @@
  */
 import { GraphError } from "../../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../../graph/graph.ts";
-import { float32Tensor, makeTensor, packBits } from "../../graph/tensor.ts";
+import { filled, float32Tensor, makeTensor, packBits } from "../../graph/tensor.ts";
 import type { Shape } from "../../graph/types.ts";
 import { clip } from "../../ops/activations.ts";
 import { cast } from "../../ops/cast.ts";
@@ -94,6 +94,8 @@ class QdqBuilder {
     switch (operation.op) {
       case "QuantizeInput":
         return this.#quantized(this.#input(operation, data, tensor), tensor, tensor.form);
+      case "ConstantCodes":
+        return builder.constant(filled(this.#shape(tensor), operation.code * tensor.form.scale), operation.name);
       case "Requantize":
         return this.#quantized(this.#sum(operation, tensor), tensor, operation);
       case "Dequantize":

@@ -44,6 +44,8 @@ function run(
   switch (operation.op) {
     case "QuantizeInput":
       return interpretInput(operation, sample, output);
+    case "ConstantCodes":
+      return new Float64Array(output.shape.reduce((product, size) => product * size, 1)).fill(operation.code);
     case "Requantize":
       return (arithmetic === "fixed" ? interpretFixed : interpretRequantize)(
         operation,

@@ -1,8 +1,10 @@
 /** The C functions of single operations. Every loop bound is a literal; sums are made where they are needed, never stored. */
 import { UnsupportedError } from "../../../errors.ts";
+import { elementCount } from "../../../graph/types.ts";
 import { fixedFactors } from "../../fixed-point.ts";
 import {
   type Concat,
+  type ConstantCodes,
   type Dequantize,
   type IntegerConv,
   type IntegerGemm,
@@ -149,6 +151,16 @@ export function concatFunction(network: IntegerNetwork, concat: Concat): string 
   });
   const parameters = concat.inputs.map((_, index) => `const ${type} *x${index}, `).join("");
   return `/* ${concat.name} */\nstatic void run_${concat.output}(${parameters}${type} *y) {\n${copies.join("")}}\n`;
+}
+
+export function constantFunction(network: IntegerNetwork, { name, output, code }: ConstantCodes): string {
+  const tensor = tensorOf(network, output);
+  const type = elementType(tensor);
+  return `/* ${name} */
+static void run_${output}(${type} *y) {
+  for (int n = 0; n < ${elementCount(tensor.shape)}; n++) y[n] = ${code + storedOffset(tensor)};
+}
+`;
 }
 
 /** The data become codes by the formula. */

@@ -7,6 +7,7 @@ import { type IntegerNetwork, type IntegerOperation, inputsOf, tensorOf } from "
 import { type Arena, elementType, planArena, storedOffset } from "./arena.ts";
 import {
   concatFunction,
+  constantFunction,
   dataType,
   inputFunction,
   layerFunction,
@@ -93,6 +94,8 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
   switch (operation.op) {
     case "QuantizeInput":
       return inputFunction(network, operation);
+    case "ConstantCodes":
+      return constantFunction(network, operation);
     case "IntegerConv":
     case "IntegerGemm":
       return layerFunction(network, operation);
@@ -134,6 +137,8 @@ function callOf(
         ]
       : [];
   switch (operation.op) {
+    case "ConstantCodes":
+      return [`run_${output.id}(${place(output.id)});`, ...watch];
     case "QuantizeInput":
       return [`run_${output.id}(data, ${place(output.id)});`, ...watch];
     case "IntegerConv":
