@@ -13,6 +13,7 @@ import type { Target } from "../ops/operator.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { StateBuffers } from "../runtime/state.ts";
+import { BatchNormReestimator } from "../train/batch-norm-statistics.ts";
 import { Evaluator } from "../train/evaluate.ts";
 import { metricOf } from "../train/metric-text.ts";
 import type { Judge } from "../train/teacher-outputs.ts";
@@ -24,6 +25,12 @@ export interface AblationOptions {
   readonly target?: Target;
   /** Who says what is right where the data has no labels. */
   readonly judge?: Judge;
+  /**
+   * Training samples that the running statistics of batch normalization are taken anew from whenever quantizers are
+   * switched off: those that the run has are of values that all quantizers have been at, and without some of them they
+   * are another network's. Absent: they stay.
+   */
+  readonly statistics?: Dataset;
   /** After each evaluation. */
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -60,6 +67,10 @@ export function switchName(site: string): string {
   return `switch.${site}`;
 }
 
+/** Batches that statistics are taken anew from, and samples in each. */
+const statisticsBatches = 4;
+const statisticsBatch = 64;
+
 /** Runs the ablations of a network on a data set; undefined for a network without quantizers. */
 export async function ablate(
   network: Network,
@@ -77,21 +88,33 @@ export async function ablate(
     ...(target === undefined ? {} : { target }),
     ...(judge === undefined ? {} : { judge }),
   });
+  const { statistics } = options;
+  const batch = { batchSize: Math.min(statisticsBatch, statistics?.count ?? 0), seed: 0 };
+  const reestimator =
+    statistics === undefined
+      ? undefined
+      : await BatchNormReestimator.create(switched, statistics, engine, {
+          ...batch,
+          ...(target === undefined ? {} : { target }),
+        });
   const layers = [...new Set(sites.map(layerOfSite))];
   const total = 4 + 2 * layers.length;
   let done = 0;
   const measure = async (isOn: (site: (typeof sites)[number]) => boolean): Promise<AblationResult> => {
     for (const site of sites) state.set(switchName(site.name), float32Scalar(isOn(site) ? 1 : 0));
+    if (!sites.every(isOn)) await reestimator?.run(state, 0, statisticsBatches);
     const { accuracy, loss } = await evaluator.run(state);
     options.onProgress?.(++done, total);
     return { accuracy, loss };
   };
   try {
+    // First of all, as long as the statistics are the run's own.
+    const quantized = await measure(() => true);
     const summary = {
       metric: metricOf(dataset.target, judge?.outputs),
       samples: dataset.count,
       float: await measure(() => false),
-      quantized: await measure(() => true),
+      quantized,
       weightsOnly: await measure(({ kind }) => kind === "weight"),
       activationsOnly: await measure(({ kind }) => kind === "activation"),
     };
@@ -106,5 +129,6 @@ export async function ablate(
     return { ...summary, layers: results };
   } finally {
     await evaluator.release();
+    await reestimator?.release();
   }
 }

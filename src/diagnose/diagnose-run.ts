@@ -105,6 +105,7 @@ function ablateRun({ network, data, teacher }: LoadedRun, options: DiagnoseRunOp
   const { target, onProgress } = options;
   const samples = firstSamples(data.test, Math.min(data.test.count, options.ablationSamples ?? 1000));
   return ablate(network, samples, options.engine, {
+    statistics: data.train,
     ...(teacher === undefined ? {} : { judge: teacher }),
     ...(target === undefined ? {} : { target }),
     ...(onProgress === undefined ? {} : { onProgress }),

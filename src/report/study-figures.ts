@@ -147,7 +147,7 @@ export function ablationFigure(name: string, title: string, ablation: Ablation):
   return {
     name: `ablation-${name}`,
     title: `${title}: with parts of its quantizers at work`,
-    caption: `The same weights on ${ablation.samples} test samples. Dashed lines: no quantizer at work, and all of them. What costs most is where both dots say so: far left alone, far right left out.`,
+    caption: `The same weights on ${ablation.samples} test samples, statistics of batch normalization taken anew. Dashed lines: no quantizer at work, and all of them. What costs most is where both dots say so: far left alone, far right left out.`,
     draw: (width) => ablationChart(ablation, width),
     data: ablation,
   };

@@ -30,7 +30,14 @@ export async function ablatePatients(study: LoadedStudy, options: AblateStudyOpt
     onAblation?.(patient);
     // One that is damaged, or of another version, is made again.
     await rm(trialPaths(join(paths.trials, patient.id)).ablation, { force: true });
-    const worker = launch(paths.folder, { kind: "ablate", parent: "trials", name: patient.id }, () => undefined);
+    // It is alone, so that the threads of all trials are its own.
+    const job = {
+      kind: "ablate",
+      parent: "trials",
+      name: patient.id,
+      threads: config.threads * config.parallel,
+    } as const;
+    const worker = launch(paths.folder, job, () => undefined);
     const stop = () => worker.stop();
     signal?.addEventListener("abort", stop);
     const end = await worker.end.finally(() => signal?.removeEventListener("abort", stop));

@@ -15,7 +15,7 @@ export const workerJobSchema = z.discriminatedUnion("kind", [
     diagnose: z.boolean(),
   }),
   /** The ablations of a finished run: ablation.json, and findings.json with what they say. */
-  z.strictObject({ kind: z.literal("ablate"), ...place }),
+  z.strictObject({ kind: z.literal("ablate"), ...place, threads: z.int().min(1) }),
 ]);
 /** The one job of a worker. */
 export type WorkerJob = z.output<typeof workerJobSchema>;

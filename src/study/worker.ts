@@ -22,6 +22,9 @@ import { stopRequest, type WorkerEvent, type WorkerJob, workerJobSchema } from "
 /** Folder of a study, beside its trials, for graphs that are optimised once for all of them. */
 const compiledFolder = ".compiled";
 
+/** Test samples of an ablation: an unfused network has many parts, and what costs much shows on few samples. */
+const ablationSamples = 500;
+
 /** Between two reports of steps, in milliseconds. */
 const reportInterval = 100;
 
@@ -85,16 +88,17 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
 }
 
 /** The accuracy with all quantizers at work. */
-async function ablateRun({ parent, name }: JobOf<"ablate">, signal: AbortSignal): Promise<number> {
+async function ablateRun({ parent, name, threads }: JobOf<"ablate">, signal: AbortSignal): Promise<number> {
   const folder = join(parent, name);
   const config = resolveTrainingConfig(await readConfigFile(runPaths(folder).config));
-  const { engine, target } = await engineOf(config, { modelCache: join(parent, compiledFolder) });
+  const { engine, target } = await engineOf({ ...config, threads }, { modelCache: join(parent, compiledFolder) });
   const diagnosis = await diagnoseRun(folder, {
     engine,
     target,
     // What was measured while it trained stays the ground of its findings, as it is of every other trial's.
     probe: false,
     ablate: true,
+    ablationSamples,
     onProgress: (step, totalSteps) => {
       if (signal.aborted) throw new InterruptedError("the ablations were stopped");
       tell(step === 1 ? { kind: "started", step, totalSteps } : { kind: "step", step, epoch: 0 });

@@ -17,11 +17,12 @@ import { inputOf } from "./evaluate.ts";
 
 /** A compiled re-estimation that is run after each epoch. */
 export class BatchNormReestimator {
-  readonly #job: ForwardJob;
+  /** undefined: the network has no batch normalization. */
+  readonly #job: ForwardJob | undefined;
   readonly #dataset: Dataset;
   readonly #options: { readonly batchSize: number; readonly seed: number };
 
-  private constructor(job: ForwardJob, dataset: Dataset, options: { batchSize: number; seed: number }) {
+  private constructor(job: ForwardJob | undefined, dataset: Dataset, options: { batchSize: number; seed: number }) {
     this.#job = job;
     this.#dataset = dataset;
     this.#options = options;
@@ -34,12 +35,15 @@ export class BatchNormReestimator {
     options: { readonly batchSize: number; readonly seed: number; readonly target?: Target },
   ): Promise<BatchNormReestimator> {
     const { batchSize, seed } = options;
-    const job = buildBatchNormStatistics(network, { batchSize, input: inputOf(dataset) });
-    return new BatchNormReestimator(await ForwardJob.create(engine, job, options.target), dataset, { batchSize, seed });
+    const statistics = buildBatchNormStatistics(network, { batchSize, input: inputOf(dataset) });
+    const isNone = statistics.graph.outputs.length === 0;
+    const job = isNone ? undefined : await ForwardJob.create(engine, statistics, options.target);
+    return new BatchNormReestimator(job, dataset, { batchSize, seed });
   }
 
   /** Replaces the running statistics in `state` by their mean over `count` batches of an epoch's order, unaugmented. */
   async run(state: StateBuffers, epoch: number, count: number): Promise<void> {
+    if (this.#job === undefined) return;
     const { batchSize, seed } = this.#options;
     const batches = trainingBatches(this.#dataset, { seed, batchSize, cropPadding: 0, horizontalFlip: false });
     const batch = allocateBatch(this.#dataset, batchSize);
@@ -73,7 +77,7 @@ export class BatchNormReestimator {
     }
   }
 
-  release(): Promise<void> {
-    return this.#job.release();
+  async release(): Promise<void> {
+    await this.#job?.release();
   }
 }

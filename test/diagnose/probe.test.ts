@@ -133,6 +133,19 @@ describe("ablations", () => {
     expect(result?.activationsOnly.loss).not.toBeCloseTo(result?.weightsOnly.loss ?? 0, 3);
   });
 
+  it("take the statistics of batch normalization anew where quantizers are off, and leave the run's own where all work", async () => {
+    // Running statistics of values that are nothing like those that come without quantizers.
+    const used = withChanged(quantized, (name, values) =>
+      name.endsWith("running_mean") ? values.map((value) => value + 5) : undefined,
+    );
+    const stale = await ablate(used, data.test, engine);
+    const anew = await ablate(used, data.test, engine, { statistics: data.train });
+    expect(anew?.quantized).toEqual(stale?.quantized);
+    const healthy = await ablate(quantized, data.test, engine, { statistics: data.train });
+    expect(anew?.float.loss).toBeCloseTo(healthy?.float.loss ?? 0, 4);
+    expect(stale?.float.loss).not.toBeCloseTo(anew?.float.loss ?? 0, 2);
+  });
+
   it("are none without quantizers; each quantizer has a switch", async () => {
     expect(await ablate(float, data.test, engine)).toBeUndefined();
     const switches = withSwitches(quantized).parameters.filter(({ name }) => name.startsWith("switch."));
