@@ -93,6 +93,20 @@ describe("convert", () => {
     });
   });
 
+  it("says what a verification does not cover, why QDQ files differ, and what a missing quantizer costs", async () => {
+    const args = ["--format", "qdq", "--format", "c", "--verify", "--limit", "20"];
+    const { stdout } = await capture("convert", runOf("lsq"), ...args, "--out", join(folder, "partly"));
+    expect(stdout).toMatch(/onnx qdq .* 20 /);
+    expect(stdout).toContain("qdq and qcdq leave sums to the runtime's floats");
+    expect(stdout).toContain("not compared here, because ONNX Runtime does not execute it: c\n");
+    expect(stdout).toContain("note: relu: no quantizer stands here");
+    expect(stdout).toContain("hint: with --residual-bits 8");
+    const eight = ["--residual-bits", "8", "--verify", "--limit", "20", "--out", join(folder, "eight")];
+    const added = (await capture("convert", runOf("lsq"), ...eight)).stdout;
+    expect(added).toContain("a quantizer of 8 bits was added after training");
+    expect(added).not.toMatch(/hint|qdq|not compared/);
+  });
+
   it("verifies on other data", async () => {
     const data = ["--data", "fashion-mnist-part", "--limit", "70", "--interpret", "0", "--json"];
     const { stdout } = await capture("convert", runOf("lsq"), "--verify", ...data, "--out", join(folder, "other"));

@@ -43,6 +43,7 @@ export async function compareModelFiles(a: string, b: string, flags: CompareFlag
   process.stdout.write(`${formatTable(["", "A against B"], summary, columns)}\n`);
   if (result.layers.length === 0) {
     process.stdout.write("The two have no layer of the same name and shape: only their outputs were compared.\n");
+    process.stdout.write("(subbyte convert RUN --verify compares every code of a run with the integers made of it.)\n");
     return;
   }
   const worst = [...result.layers].sort((x, y) => (x.sqnr ?? Infinity) - (y.sqnr ?? Infinity)).slice(0, shownLayers);

@@ -6,6 +6,7 @@
 import { type QuantizedNetwork, siteParameter } from "../../compile/quantize.ts";
 import { makeTensor, type Tensor } from "../../graph/tensor.ts";
 import { encodeSafetensors } from "../../train/safetensors.ts";
+import { integerWeight } from "../grid.ts";
 import type { IntegerNetwork } from "../integer-network.ts";
 
 export interface StateDictFiles {
@@ -15,19 +16,25 @@ export interface StateDictFiles {
   readonly loader: string;
 }
 
-/** `NAME.codes` (int8), `NAME.scale` and `NAME.zero_point` beside every quantized weight `NAME`. */
+/**
+ * `NAME.codes` (int8, less their zero point) and `NAME.scale` beside every quantized weight `NAME`: as its quantizer gives
+ * them, also for channels that the conversion made constants, and in the parameter's own layout.
+ */
 export function buildStateDict(network: QuantizedNetwork, converted: IntegerNetwork): StateDictFiles {
   const tensors = new Map<string, Tensor>();
   for (const { name, value } of network.parameters) tensors.set(name, value);
   const weights: Record<string, unknown> = {};
-  for (const operation of converted.operations) {
-    if (operation.op !== "IntegerConv" && operation.op !== "IntegerGemm") continue;
-    const { weight } = operation;
+  const values = new Map(network.parameters.map(({ name, value }) => [name, value]));
+  for (const site of network.sites) {
+    const parameter = values.get(site.name.replace(/\.quantizer$/, ""));
+    if (site.kind !== "weight" || parameter === undefined) continue;
+    const weight = integerWeight(site, parameter, values);
     const fits = weight.low >= -128 && weight.high <= 127;
     const codes = fits ? Int8Array.from(weight.codes) : weight.codes;
     tensors.set(`${weight.name}.codes`, makeTensor(fits ? "int8" : "int32", weight.shape, codes));
     tensors.set(`${weight.name}.scale`, makeTensor("float32", [weight.scales.length], weight.scales));
-    weights[weight.name] = { low: weight.low, high: weight.high, levels: weight.levels.length };
+    const axis = site.spec.channelAxis ?? 0;
+    weights[weight.name] = { low: weight.low, high: weight.high, levels: weight.levels.length, axis };
   }
   const activations = network.sites.flatMap(({ name, kind, layer, spec }) =>
     kind === "weight" ? [] : [{ name, layer, ...spec, scale: siteParameter(name, "scale") }],
@@ -57,15 +64,18 @@ def load(folder):
     state = {name: value for name, value in tensors.items() if not name.endswith((".codes", ".scale"))
              and ".quantizer." not in name}
     quantized = dict(state)
-    for name in config["weights"]:
+    for name, weight in config["weights"].items():
         codes, scale = tensors[name + ".codes"].float(), tensors[name + ".scale"]
-        quantized[name] = codes * scale.reshape(-1, *[1] * (codes.dim() - 1))
+        shape = [1] * codes.dim()
+        shape[weight["axis"]] = -1
+        quantized[name] = codes * scale.reshape(shape)
     return state, quantized, config
 
 
 if __name__ == "__main__":
-    float_state, quantized_state, _ = load(sys.argv[1] if len(sys.argv) > 1 else ".")
+    _, quantized_state, configuration = load(sys.argv[1] if len(sys.argv) > 1 else ".")
     for name, value in quantized_state.items():
-        print(name, tuple(value.shape), "levels:", value.unique().numel())
+        weight = configuration["weights"].get(name)
+        print(name, tuple(value.shape), "float" if weight is None else f"{weight['levels']} levels")
     # model.load_state_dict(quantized_state, strict=False)
 `;
