@@ -13,7 +13,7 @@ export function findingsHtml(findings: readonly Finding[]): Html {
 
 function findingHtml({ title, confidence, layers, evidence, remedy }: Finding): Html {
   const cure = remedy === null ? html`` : html`<p>Remedy: ${remedy.title}</p>${copyable(stringify(remedy.changes))}`;
-  const sure = `${(100 * confidence).toFixed(0)} % sure; ${shortList(layers)}`;
+  const sure = `${(100 * confidence).toFixed(0)}\u00a0% sure; ${shortList(layers)}`;
   return html`<div class="finding"><p><strong>${title}</strong> (${sure})</p>${cure}${evidenceHtml(evidence, layers)}</div>`;
 }
 

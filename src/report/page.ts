@@ -189,7 +189,7 @@ summary { cursor: pointer; color: var(--faint); font-size: 0.88rem; }
 .status-failed, .status-impossible { color: var(--bad); }
 .status-stopped, .status-unfinished, .status-waiting { color: var(--faint); }
 .copy { position: relative; }
-pre { overflow-x: auto; background: var(--empty); padding: 12px 14px; border-radius: 6px; font-size: 0.82rem; line-height: 1.45; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; background: var(--empty); padding: 12px 74px 12px 14px; border-radius: 6px; font-size: 0.82rem; line-height: 1.45; }
 button { position: absolute; top: 8px; right: 8px; font: inherit; font-size: 0.8rem; padding: 2px 10px; cursor: pointer;
   color: var(--ink); background: var(--paper); border: 1px solid var(--line); border-radius: 5px; }
 .finding { border: 1px solid var(--line); border-radius: 6px; padding: 10px 14px; margin: 10px 0; }
