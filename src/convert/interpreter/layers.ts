@@ -3,7 +3,7 @@
  * but for gathering a window once for all channels, so that the judge can be asked about a whole test set.
  */
 import type { IntegerConv, IntegerGemm, IntegerTensor } from "../integer-network.ts";
-import { centred, checkReach, dotProduct } from "./numbers.ts";
+import { centred, checkReach, dotProduct, fourDotProducts } from "./numbers.ts";
 
 /** acc[k, i, j] = Σ (q − z)·w over the window; padding adds nothing. */
 export function interpretConv(
@@ -38,9 +38,17 @@ export function interpretConv(
             }
           }
         }
-        for (let k = group * perGroup; k < (group + 1) * perGroup; k++) {
-          sums[(k * outHeight + i) * outWidth + j] = dotProduct(window, conv.weight.codes, k * window.length);
+        const end = (group + 1) * perGroup;
+        const put = (k: number, sum: number): void => {
+          sums[(k * outHeight + i) * outWidth + j] = sum;
+        };
+        let k = group * perGroup;
+        for (; k + 4 <= end; k += 4) {
+          fourDotProducts(window, conv.weight.codes, k * window.length).forEach((sum, n) => {
+            put(k + n, sum);
+          });
         }
+        for (; k < end; k++) put(k, dotProduct(window, conv.weight.codes, k * window.length));
       }
     }
   }

@@ -37,22 +37,24 @@ export function interpretSum(
   const count = output.shape.reduce((product, size) => product * size, 1);
   const perChannel = count / channels;
   const result = new Float64Array(count);
-  for (let i = 0; i < count; i++) {
-    const k = Math.floor(i / perChannel);
-    let t = 0;
-    operation.terms.forEach((term, index) => {
-      const source = inputs[index];
-      if (source === undefined) throw new RangeError(`${operation.name}: term ${index} has no input`);
-      const centred = (source.data[i] ?? 0) - source.tensor.form.zeroPoint;
-      const v = int32(centred * 2 ** term.shift + (term.bias?.[k] ?? 0), operation.name);
+  operation.terms.forEach((term, index) => {
+    const source = inputs[index];
+    if (source === undefined) throw new RangeError(`${operation.name}: term ${index} has no input`);
+    const { zeroPoint } = source.tensor.form;
+    for (let k = 0; k < channels; k++) {
       const gain = term.gains[term.gains.length === 1 ? 0 : k] ?? 0;
       const m = term.multiplier ?? f32(f32(term.inputScale * gain) / output.form.scale);
-      const product = f32(f32(v) * m);
-      t = index === 0 ? product : f32(t + product);
-    });
-    result[i] = operation.offset === undefined ? t : f32(t + (operation.offset[k] ?? 0));
-  }
-  return result;
+      const bias = term.bias?.[k] ?? 0;
+      for (let i = k * perChannel; i < (k + 1) * perChannel; i++) {
+        const v = int32(((source.data[i] ?? 0) - zeroPoint) * 2 ** term.shift + bias, operation.name);
+        const product = f32(f32(v) * m);
+        result[i] = index === 0 ? product : f32((result[i] ?? 0) + product);
+      }
+    }
+  });
+  const { offset } = operation;
+  if (offset === undefined) return result;
+  return result.map((t, i) => f32(t + (offset[Math.floor(i / perChannel)] ?? 0)));
 }
 
 export function interpretRequantize(
