@@ -16,6 +16,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { withParameterValues } from "../../src/graph/network.ts";
 import { float32Tensor, type Tensor, toNumbers } from "../../src/graph/tensor.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
+import { importOnnxFile } from "../../src/importer/node-files.ts";
+import { nodeEngine } from "../../src/runtime/node.ts";
 import { loadRun } from "../../src/train/load-run.ts";
 import { capture } from "../support/capture.ts";
 
@@ -64,6 +66,28 @@ describe("convert", () => {
     for (const file of files) expect(stdout).toContain(file);
     expect(stdout).toMatch(/stored: [\d.]+ kB packed to its bits, [\d.]+ % of float32/);
   });
+
+  it.each(["float", "lsq"])(
+    "writes the float model of the %s run, which ONNX Runtime opens for any batch",
+    async (name) => {
+      const out = join(folder, `float-of-${name}`);
+      const { code, stdout, stderr } = await capture("convert", runOf(name), "--format", "float", "--out", out);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toMatch(/model\.float\.onnx\nnote: it takes inputs as \(x - mean\) \/ std/);
+      expect(stdout.includes("before rounding")).toBe(name === "lsq");
+      const path = join(out, "model.float.onnx");
+      const trained = (await loadRun(runOf(name))).network.parameters.find((each) => each.name === "conv1.weight");
+      expect(importOnnxFile(path).parameters.find((each) => each.name === "conv1.weight")?.value).toEqual(
+        trained?.value,
+      );
+      const session = await nodeEngine({ threads: 1 }).createSession(readFileSync(path));
+      const [input = ""] = session.inputNames;
+      const outputs = { logits: float32Tensor([3, 10], new Float32Array(30)) };
+      await session.run({ [input]: float32Tensor([3, 1, 28, 28], new Float32Array(3 * 28 * 28).fill(0.5)) }, outputs);
+      await session.release();
+      expect(toNumbers(outputs.logits).every((value) => Number.isFinite(value) && value !== 0)).toBe(true);
+    },
+  );
 
   it("says what the C program takes: flash, RAM, and that it compiles", async () => {
     const out = join(folder, "c");

@@ -21,6 +21,7 @@ import type { ConvertFlags } from "../flags.ts";
 import { formatBytes } from "../progress-format.ts";
 import { testData } from "../run-data.ts";
 import { formatTable } from "../table.ts";
+import { floatFormat, floatModel } from "./convert-float.ts";
 
 /** Training images that the ranges of added quantizers are taken from. */
 const calibrationImages = 128;
@@ -37,13 +38,17 @@ interface WrittenFile extends Pick<ConvertedFile, "memory"> {
 
 /** Converts a run's network, writes the files, and with --verify proves that they are the simulation. */
 export async function convertRun(path: string, flags: ConvertFlags): Promise<void> {
-  const wanted = [...new Set((flags.format ?? ["int"]).map(formatNamed))];
+  const asked = [...new Set(flags.format ?? ["int"])];
+  const wanted = asked.filter((name) => name !== floatFormat).map(formatNamed);
   const run = await loadRun(path, flags.checkpoint);
+  if (asked.includes(floatFormat)) await writeFloatModel(path, run, flags);
+  if (wanted.length === 0) return;
   const { network: trained } = run;
   if (!isQuantized(trained)) {
     throw new UnsupportedError("the run trained in float: there are no integers to convert to", {
       where: path,
-      remedy: "Train with a preset first, for example: subbyte train --preset lsq --from RUN.",
+      remedy:
+        "Train with a preset first, for example: subbyte train --preset lsq --from RUN. For the float model: --format float.",
     });
   }
   await requireFinished(path, run);
@@ -78,6 +83,23 @@ export async function convertRun(path: string, flags: ConvertFlags): Promise<voi
     if (proof !== undefined) printProof(proof, wanted);
   }
   if (proof !== undefined) requireAgreement(proof);
+}
+
+async function writeFloatModel(path: string, run: LoadedRun, flags: ConvertFlags): Promise<void> {
+  await requireFinished(path, run);
+  const { file, notes } = floatModel(run);
+  const folder = flags.out ?? join(run.folder, "convert");
+  await makeWritableFolder(folder);
+  const place = join(folder, file.name);
+  await writeFileAtomic(place, file.parts);
+  if (flags.json === true && flags.format?.length === 1) {
+    const files = [{ file: place, bytes: file.parts.reduce((sum, part) => sum + part.length, 0) }];
+    process.stdout.write(
+      `${JSON.stringify({ schemaVersion: 1, run: path, step: run.step, files, notes }, undefined, 2)}\n`,
+    );
+  }
+  if (flags.json === true) return;
+  process.stdout.write(`${place}\n${notes.map((note) => `note: ${note}\n`).join("")}`);
 }
 
 /** The run's network, with the quantizers that --residual-bits adds. */
