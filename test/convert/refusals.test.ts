@@ -2,14 +2,21 @@
 import { describe, expect, it } from "vitest";
 import { type QuantizedNetwork, quantize } from "../../src/compile/quantize.ts";
 import { convert } from "../../src/convert/convert.ts";
+import { containerOf } from "../../src/convert/formats/containers.ts";
 import { buildIntGraph } from "../../src/convert/formats/int.ts";
+import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
+import type { IntegerTensor } from "../../src/convert/integer-network.ts";
+import { interpret } from "../../src/convert/interpreter/interpret.ts";
+import { verify } from "../../src/convert/verify.ts";
+import { inMemoryDataset } from "../../src/data/dataset.ts";
 import { UnsupportedError } from "../../src/errors.ts";
 import type { Network } from "../../src/graph/network.ts";
-import { float32Tensor } from "../../src/graph/tensor.ts";
+import { float32Data, float32Tensor } from "../../src/graph/tensor.ts";
 import { NetworkBuilder } from "../../src/models/network-builder.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
-import { seeded } from "../support/random.ts";
+import { nodeEngine } from "../../src/runtime/node.ts";
+import { randomTensor, seeded } from "../support/random.ts";
 
 const input = { dtype: "float32" } as const;
 const lsq = presetNamed("lsq", { weightBits: 4, activationBits: 4 });
@@ -87,6 +94,49 @@ describe("convert refuses", () => {
     const error = refusal(() => convert(withScale(source, "conv.weight.quantizer.scale", 1e-6), { input }));
     expect(error.message).toMatch("int32");
     expect(error.where).toMatch(/conv|between/);
+  });
+
+  it("no accumulator that passes 2^24: the simulation is widened, says so, and stays exact", async () => {
+    const random = seeded(2);
+    const builder = new NetworkBuilder("large", { uniform: random, normal: () => random() + 0.5 });
+    const x = builder.conv("conv", builder.input("images", [3, 16, 16]), 16, { kernel: 1 });
+    const flat = builder.builder.one("Flatten", [builder.builder.one("Relu", [x])], { axis: 1 });
+    const config = presetNamed("lsq", { weightBits: 8, activationBits: 8 });
+    const values = [
+      ["conv.weight", 0.5],
+      ["conv.input.quantizer.scale", 0.01],
+      ["fc.input.quantizer.scale", 0.01],
+      ["fc.weight", 0.127],
+      ["fc.weight.quantizer.scale", 1e-3],
+    ] as const;
+    const source = values.reduce(
+      (network, [name, value]) => withScale(network, name, value),
+      quantize(builder.finish(builder.linear("fc", flat, 2)), config),
+    );
+    const converted = convert(source, { input });
+    expect(converted.notes).toMatchObject([{ kind: "widened simulation", where: "fc" }]);
+    expect(converted.notes[0]?.message).toMatch("above 2^24");
+    const dataset = inMemoryDataset({
+      name: "random",
+      samples: float32Data(randomTensor(seeded(3), [40, 3, 16, 16], { low: 0, high: 2 })),
+      sampleShape: [3, 16, 16],
+      targets: new Int32Array(40),
+      target: { kind: "classes", classes: ["a"] },
+    });
+    const engine = nodeEngine({ threads: 1 });
+    const graph = buildIntGraph(converted, { batchSize: 40, codes: true });
+    const offsetOf = ({ form, name }: IntegerTensor) => containerOf(form, name).offset;
+    const runner = await onnxRunner("int", converted, graph, engine, offsetOf);
+    const { programs } = await verify(converted, dataset, engine, { batchSize: 40, runners: [runner] });
+    await runner.release();
+    expect(programs.map(({ first }) => first)).toEqual([undefined, undefined]);
+    const sums = converted.operations.findIndex(({ op }) => op === "IntegerGemm");
+    const results = interpret(
+      converted,
+      float32Data(randomTensor(seeded(3), [40, 3, 16, 16], { low: 0, high: 2 })).subarray(0, 768),
+    );
+    const odd = results[sums]?.some((sum) => Math.abs(sum) > 2 ** 24 && sum % 2 !== 0);
+    expect(odd, "no sum that float32 would round").toBe(true);
   });
 
   it("activations above eight bits in the int format", () => {
