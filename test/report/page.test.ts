@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -18,6 +18,7 @@ import { type StudyResult, studyResult } from "../../src/study/result.ts";
 import { studyPaths } from "../../src/study/study-folder.ts";
 import { resolveTrainingConfig } from "../../src/train/config.ts";
 import { startRun } from "../../src/train/run.ts";
+import { runPaths } from "../../src/train/run-directory.ts";
 import { temporaryFolder, tinyStudy } from "../study/support.ts";
 import { records } from "./samples.ts";
 
@@ -194,6 +195,17 @@ describe("the files of a report", () => {
     const png = readFileSync(join(run, "report", "figures", "layers.png"));
     expect(png.subarray(1, 4).toString()).toBe("PNG");
     expect(files.every((file) => existsSync(file))).toBe(true);
+  });
+
+  it("tell the ablations that the run's directory holds", async () => {
+    const at = (accuracy: number) => ({ accuracy, loss: 1 });
+    const parts = { float: at(0.8), quantized: at(0.5), weightsOnly: at(0.7), activationsOnly: at(0.6), layers: [] };
+    const file = runPaths(run).ablation;
+    writeFileSync(file, JSON.stringify({ schemaVersion: 1, metric: "accuracy", samples: 64, step: 8, ...parts }));
+    const { page, files } = await writeReport(run);
+    expect(files).toContain(join(run, "report", "figures", "ablation-run.svg"));
+    expect(readFileSync(page, "utf8")).toContain("with parts of its quantizers at work");
+    rmSync(file);
   });
 
   it("are refused where there is neither a study nor a run", async () => {

@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
+import { z } from "zod";
 import { capture } from "../support/capture.ts";
 import { temporaryFolder } from "./support.ts";
 
@@ -34,6 +35,19 @@ describe("subbyte study", () => {
     const { code, stdout, stderr } = await capture(...args);
     expect(stderr).toContain(words);
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
+  });
+
+  it("is what npm start runs: a configuration that can begin, with a cure", async () => {
+    const { scripts } = z
+      .object({ scripts: z.object({ start: z.string() }) })
+      .parse(JSON.parse(readFileSync("package.json", "utf8")));
+    const [node, main, ...args] = scripts.start.split(" ");
+    expect([node, main, args[0]]).toEqual(["node", "dist/cli/main.js", "study"]);
+    const { code, stdout } = await capture(...args, "--dry-run", "--json");
+    expect(code).toBe(0);
+    const document: unknown = JSON.parse(stdout);
+    expect(document).toMatchObject({ config: { cure: { at: { weightBits: 4, activationBits: 4 } } } });
+    expect(document).toHaveProperty("trials.14", "thread_2W3A_seed0");
   });
 
   it("prints the trials, with levels and costs, and stops", async () => {
