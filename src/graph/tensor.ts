@@ -113,7 +113,9 @@ export function int64Tensor(values: readonly number[], shape: Shape = [values.le
 
 /** A float32 tensor of one repeated value. */
 export function filled(shape: Shape, value: number): Tensor {
-  return float32Tensor(shape, new Float32Array(elementCount(shape)).fill(value));
+  const data = new Float32Array(elementCount(shape));
+  // Zeros as they are allocated take no memory until somebody writes.
+  return float32Tensor(shape, Object.is(value, 0) ? data : data.fill(value));
 }
 
 /** The float32 data of a tensor. @throws GraphError when it has another element type. */

@@ -19,7 +19,7 @@ import {
 import type { LoweringContext } from "./operator.ts";
 
 const pointwise = new Set(
-  "Add Sub Mul Div Pow Min Max Sum Mean Neg Abs Sqrt Reciprocal Exp Log Erf Round Floor Ceil Sign Relu Clip Sigmoid Tanh HardSigmoid HardSwish Gelu LeakyRelu Elu Softplus Softsign Mish Identity".split(
+  "Add Sub Mul Div Pow Min Max Sum Mean Neg Abs Sqrt Reciprocal Exp Log Erf Round Floor Ceil Sign Relu Clip Sigmoid Tanh HardSigmoid HardSwish Gelu LeakyRelu Elu Softplus Softsign Mish Identity QuantizeLinear DequantizeLinear Cast".split(
     " ",
   ),
 );
@@ -41,7 +41,7 @@ export function arrangeBlocked(context: LoweringContext): readonly Value[] | und
 function onBlocked(context: LoweringContext): Value | undefined {
   const { builder, node, inputs, target } = context;
   const type = node.outputs[0]?.type;
-  if (type === undefined) return undefined;
+  if (type === undefined || !["float32", "uint8"].includes(type.dtype)) return undefined;
   const isFull = (value: Value | undefined) => value !== undefined && sameShape(value.type.shape, type.shape);
   const isScalar = (value: Value | undefined) => value === undefined || elementCount(value.type.shape) === 1;
   const full = inputs.find(isFull);

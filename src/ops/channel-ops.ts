@@ -46,10 +46,11 @@ export function dot(builder: GraphBuilder, x: Value, y: Value): Value {
   return builder.one("Dot", [x, y], {}, { domain: subbyteDomain });
 }
 
-/** Whether this tensor is blocked, or can be: four axes and channels in whole blocks. */
+/** Whether this tensor is blocked, or can be: floats or bytes, four axes and channels in whole blocks. */
 export function canBeBlocked(x: Value, block: number): boolean {
   const { dtype, shape } = x.type;
-  return block > 1 && dtype === "float32" && shape.length === 4 && (shape[1] ?? 0) % block === 0;
+  const isKept = dtype === "float32" || dtype === "uint8";
+  return block > 1 && isKept && shape.length === 4 && (shape[1] ?? 0) % block === 0;
 }
 
 /** A blocked x·scale + offset + sum with an activation: a depthwise convolution of one pixel. */

@@ -7,6 +7,7 @@
 import type { GraphBuilder, OperatorCall, Value } from "../graph/graph.ts";
 import { intAttribute, intsAttribute } from "../graph/graph.ts";
 import { sameShape, type TensorType } from "../graph/types.ts";
+import { cast } from "./cast.ts";
 import { type ConvGeometry, convGeometry, convOutputSizes, geometryAttributes } from "./conv-geometry.ts";
 import { type OperatorDefinition, requiredInput, typeError } from "./operator.ts";
 
@@ -15,20 +16,38 @@ export const engineDomain = "com.microsoft";
 
 /** x[N,C,H,W] in blocks of channels. */
 export function toBlocked(builder: GraphBuilder, x: Value): Value {
-  return blockedForm(builder, x) ?? builder.one("ReorderInput", [x], {}, { domain: blockedDomain });
+  const known = blockedForm(builder, x);
+  if (known !== undefined) return known;
+  const { dtype } = x.type;
+  if (dtype !== "float32") return cast(builder, toBlocked(builder, cast(builder, x, "float32")), dtype);
+  return builder.one("ReorderInput", [x], {}, { domain: blockedDomain });
 }
 
 /** The blocked tensor that x was made from, where it was: a reorder there and back is nothing. */
 export function blockedForm(builder: GraphBuilder, x: Value): Value | undefined {
   const maker = builder.makerOf(x);
+  if (maker?.op === "Cast" && x.type.dtype === "uint8") return castBlockedForm(builder, maker.inputs[0]);
   if (maker?.op !== "ReorderOutput" || maker.domain !== blockedDomain) return undefined;
   if (maker.attributes.channels_last === 1) return undefined;
   const [blocked] = maker.inputs;
   return blocked !== undefined && sameShape(blocked.type.shape, x.type.shape) ? blocked : undefined;
 }
 
-/** A blocked tensor as x[N,channels,H,W]. */
+/** The blocked bytes behind what {@link fromBlocked} made of them. */
+function castBlockedForm(builder: GraphBuilder, floats: Value | undefined): Value | undefined {
+  const blocked = floats === undefined ? undefined : blockedForm(builder, floats);
+  const maker = blocked === undefined ? undefined : builder.makerOf(blocked);
+  const [bytes] = maker?.op === "Cast" ? maker.inputs : [];
+  return bytes?.type.dtype === "uint8" ? bytes : undefined;
+}
+
+/**
+ * A blocked tensor as x[N,channels,H,W]. The engine reorders floats only: bytes take a way round, which is there for what
+ * reads them as they were, and is dropped where everything reads them blocked.
+ */
 export function fromBlocked(builder: GraphBuilder, x: Value, channels: number): Value {
+  const { dtype } = x.type;
+  if (dtype !== "float32") return cast(builder, fromBlocked(builder, cast(builder, x, "float32"), channels), dtype);
   return builder.one("ReorderOutput", [x], { channels }, { domain: blockedDomain });
 }
 
