@@ -3,8 +3,8 @@
 
 For each network FOLDER/<name>.onnx holds the model and FOLDER/<name>.safetensors holds: input, labels, output (evaluation
 mode), loss and gradients of one training step (training mode, cross-entropy, no dropout), `grad.<parameter>` for each
-trained parameter by torch's name, and `rounding.<parameter>`: by how much torch's own gradient in float32 differs from the
-one in float64, relatively. scripts/check-torchvision.ts compares subbyte with them.
+trained parameter by torch's name, and `exact.<parameter>`: the same gradient as torch computes it in float64, rounded.
+scripts/check-torchvision.ts compares subbyte with them.
 
 Needs Debian's python3-torch and python3-torchvision: /usr/bin/python3 scripts/export-torchvision.py FOLDER [name ...]
 """
@@ -34,9 +34,6 @@ NETWORKS = {
     "densenet121": (64, 4, "kept"),
     "vit_b_16": (64, 2, "train-mode"),
 }
-
-# Gradients below this share of the largest one's norm are zero but for rounding (the same number as in the check).
-ZERO_SHARE = 1e-4
 
 
 def build(name, side):
@@ -121,12 +118,10 @@ def export(name, folder):
     loss, gradients = step(model, x, labels)
     model.load_state_dict(state)
     _, exact = step(model.double(), x.double(), labels)
-    smallest = ZERO_SHARE * max(gradient.norm() for gradient in exact.values())
     tensors = {"input": x, "labels": labels, "output": output, "loss": loss}
     for key, gradient in gradients.items():
         tensors[f"grad.{key}"] = gradient
-        error = (gradient.double() - exact[key]).norm() / max(exact[key].norm(), smallest)
-        tensors[f"rounding.{key}"] = error.float()
+        tensors[f"exact.{key}"] = exact[key].float()
     write_safetensors(folder / f"{name}.safetensors", tensors)
     print(f"{name}: loss {loss.item():.6f}", flush=True)
 
