@@ -5,9 +5,9 @@
  *     npx tsx scripts/check-torchvision.ts FOLDER [name ...]
  *
  * Errors are relative: the norm of the difference by the norm of what torch has. Gradients are compared with torch's in
- * float32 and with its in float64, from which torch's own float32 is as far in deep networks with random weights: there a
- * ReLU near 0 is on in one rounding and off in the other. Ends with code 1 where the outputs or the loss differ by too much,
- * where a gradient is missing, or where a network's worst gradient is over the limit and farther from float64 than torch's.
+ * float32 and with its in float64, from which torch's own float32 is as far in some deep networks with random weights. Ends
+ * with code 1 where the outputs or the loss differ by too much, where a gradient is missing, or where a network's worst
+ * gradient is over the limit and farther from float64 than torch's worst.
  */
 
 import { readdirSync, readFileSync } from "node:fs";
