@@ -16,6 +16,8 @@ export { openDataset } from "./data/open-dataset.ts";
 // Diagnosis of runs on disk.
 export { diagnoseRun, type RunDiagnosis } from "./diagnose/diagnose-run.ts";
 export { type RunWatch, watchTraining } from "./diagnose/watch-run.ts";
+// Models in files, with the data files beside them.
+export { importOnnxFile } from "./importer/node-files.ts";
 // Reports of runs and studies.
 export { type ReportOptions, type WrittenReport, writeReport } from "./report/write-report.ts";
 // Engines of Node.js, and runs in directories.
