@@ -14,7 +14,7 @@ import { SubbyteError } from "../../src/errors.ts";
 import { bytes, cifar, floats, labels, npz, picture, put } from "./files.ts";
 import { temporaryFolder } from "./support.ts";
 
-const variantsOfEach = 45;
+const variantsOfEach = 60;
 
 function damage(file: Uint8Array, stream: RandomStream): Uint8Array {
   const damaged = Buffer.from(file);
