@@ -71,6 +71,29 @@ const texts: readonly FileText[] = [
       k: ints(1),
     },
   },
+  {
+    inputs: { x: ["N", 3, 4] },
+    outputs: ["y"],
+    nodes: [
+      ["Constant", [], ["w"], { value: ramp(1, 8, 4) }],
+      ["Transpose", ["x"], ["t"], { perm: [1, 0, 2] }],
+      ["LSTM", ["t", "w", "r"], ["", "h"], { hidden_size: 2 }],
+      ["Squeeze", ["h", "zero"], ["s"]],
+      ["Shape", ["x"], ["shape"]],
+      ["Size", ["shape"], ["rank"]],
+      ["Equal", ["rank", "three"], ["known"]],
+      [
+        "If",
+        ["known"],
+        ["y"],
+        {
+          then_branch: { graph: { outputs: ["a"], nodes: [["MatMul", ["s", "v"], ["a"]]] } },
+          else_branch: { graph: { outputs: ["b"], nodes: [["Relu", ["s"], ["b"]]] } },
+        },
+      ],
+    ],
+    initializers: { r: ramp(1, 8, 2), v: ramp(2, 3), zero: ints(0), three: ints(3) },
+  },
 ];
 
 const files = texts.map((text) => onnxModel(text));
