@@ -3,6 +3,7 @@
  *
  *     npx tsx bench/train-step.ts [--peer "python3 FOLDER/torch_step.py"] [--rounds 7] [--modes float,minmax,lsq]
  *                                 [--model resnet20|resnet18|mobilenetv2] [--batch N] [--steps 10] [--threads 2]
+ *                                 [--recompute never|always]
  *
  * Each measurement is a process of its own (A B A B …), so that the two never share a cache, a heap or a thread pool; its
  * figure is the median of its steps, and the table shows the medians over the rounds with the ratio of each round. Peak
@@ -34,6 +35,7 @@ const { values: flags } = parseArgs({
     batch: { type: "string" },
     steps: { type: "string", default: "10" },
     threads: { type: "string", default: "2" },
+    recompute: { type: "string", default: "never" },
     /** Set by this script for the processes that it starts. */
     child: { type: "string" },
   },
@@ -61,7 +63,9 @@ async function measureHere(mode: string): Promise<Measurement> {
     weightDecay: { weights: 1e-4, normalization: 1e-4, quantizers: 0 },
     mode: trainingMode,
   });
-  const job = await TrainingJob.create(nodeEngine({ threads: Number(flags.threads) }), step);
+  const job = await TrainingJob.create(nodeEngine({ threads: Number(flags.threads) }), step, undefined, {
+    recompute: flags.recompute === "always" ? "always" : "never",
+  });
   const state = new StateBuffers([]);
   job.prepare(state);
   const rates = Object.fromEntries(parameterGroups.map((group) => [learningRateInput(group), 0.01]));

@@ -7,6 +7,9 @@ import { type GraphBuilder, type Node, showNode, type Value } from "../graph/gra
 import { sameShape, showType } from "../graph/types.ts";
 import { definitionOf, type GradientContext, type OperatorRegistry } from "../ops/operator.ts";
 
+/** What the names of the nodes of a backward pass begin with. */
+export const gradientPrefix = "gradient/";
+
 /**
  * Adds to `builder` the nodes that compute d loss / d value for each value in `wanted`.
  *
@@ -31,7 +34,7 @@ export function differentiate(
   for (let i = forward.length - 1; i >= 0; i--) {
     const node = forward[i];
     if (node === undefined || !node.outputs.some((value) => gradients.has(value) && carries.has(value))) continue;
-    const contributions = builder.scope(`gradient/${node.name}`, () =>
+    const contributions = builder.scope(`${gradientPrefix}${node.name}`, () =>
       applyRule(builder, registry, node, gradients, carries),
     );
     node.inputs.forEach((input, index) => {

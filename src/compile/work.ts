@@ -4,6 +4,7 @@
  */
 import { type Graph, intAttribute, type Node, type Value } from "../graph/graph.ts";
 import { elementCount } from "../graph/types.ts";
+import { gradientPrefix } from "./differentiate.ts";
 import { layerOperators } from "./layers.ts";
 
 /** The kinds of work of a training step, in the order in which they are shown. */
@@ -57,7 +58,6 @@ const kindOfOperator: Readonly<Record<string, WorkKind>> = {
   FakeQuantizeGrad: "quantizers",
 };
 
-const gradientPrefix = "gradient/";
 /** What the names of the optimizer's nodes begin with. */
 export const optimizerScope = "optimizer";
 

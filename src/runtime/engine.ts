@@ -61,7 +61,7 @@ export interface SessionOptions {
   /**
    * Whether QuantizeLinear and DequantizeLinear around an operator may become an operator on integers; default true. A
    * simulation says false: its numbers are those of its own operators, and the engine would repeat a DequantizeLinear for
-   * each of its readers.
+   * each of its readers. Nor are equal nodes merged then: what is computed twice is so on purpose (compile/recompute.ts).
    */
   readonly fusesQuantization?: boolean;
 }

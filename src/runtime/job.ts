@@ -3,6 +3,7 @@
 import type { EvaluationJob } from "../compile/evaluation.ts";
 import { lowerGraph } from "../compile/lower.ts";
 import { bytesOf, peakBytes } from "../compile/memory.ts";
+import { recomputeCheap } from "../compile/recompute.ts";
 import { operators } from "../compile/registry.ts";
 import { nextName, type StateTensor, type TrainingStep } from "../compile/training-step.ts";
 import { ConfigError } from "../errors.ts";
@@ -44,6 +45,16 @@ function requireMemory({ dataInput, state }: TrainingStep, needed: number, limit
   );
 }
 
+export interface TrainingJobOptions {
+  /** Bytes that the step's values may take at once; absent: any number. */
+  readonly memoryLimit?: number;
+  /**
+   * Whether cheap values of the forward pass are computed again in the backward pass in place of being held, on the CPU:
+   * about a third less memory for about 5 % more time, and the same numbers. Default: where the step would not fit.
+   */
+  readonly recompute?: "always" | "whenNeeded" | "never";
+}
+
 /** A training step ready to run. Where the engine can, its state stays on the device from one step to the next. */
 export class TrainingJob {
   readonly #engine: Engine;
@@ -74,17 +85,22 @@ export class TrainingJob {
   }
 
   /**
-   * @param memoryLimit Bytes that the step's values may take at once; absent: any number.
-   * @throws ConfigError when they would take more, before anything of that size is allocated.
+   * @throws ConfigError when the values would take more than the limit, before anything of that size is allocated.
    */
   static async create(
     engine: Engine,
     step: TrainingStep,
     target?: Target,
-    { memoryLimit = Number.POSITIVE_INFINITY }: { readonly memoryLimit?: number } = {},
+    { memoryLimit = Number.POSITIVE_INFINITY, recompute = "whenNeeded" }: TrainingJobOptions = {},
   ): Promise<TrainingJob> {
     const residence = residenceOf(step, engine);
-    const lowered = lowerGraph(step.graph, operators, target ?? (await engine.target()));
+    const chosen = target ?? (await engine.target());
+    const plain = lowerGraph(step.graph, operators, chosen);
+    // Other engines than the one for the CPU may merge equal nodes again.
+    const repeats =
+      chosen.name === "cpu" &&
+      (recompute === "always" || (recompute === "whenNeeded" && peakBytes(plain) > memoryLimit));
+    const lowered = repeats ? recomputeCheap(plain) : plain;
     requireMemory(step, peakBytes(lowered), memoryLimit);
     const model = writeOnnx(lowered);
     const session = await engine.createSession(model, { kept: residence.kept.map(nextName), fusesQuantization: false });

@@ -48,6 +48,12 @@ export class HeldTensor implements DeviceTensor {
   }
 }
 
+/** No fusing of quantization and no merging of equal nodes. */
+const asWritten = {
+  session: { disable_quant_qdq: "1" },
+  optimization: { disable_specified_optimizers: "CommonSubexpressionElimination" },
+};
+
 /** @throws RuntimeError when ONNX Runtime refuses the model. */
 export async function openSession(
   runtime: OnnxRuntime,
@@ -60,7 +66,7 @@ export async function openSession(
     logSeverityLevel: 3,
     // The engine's plan of where values lie is a block of its own, besides what the first run took: it doubles the peak.
     enableMemPattern: false,
-    ...(options.fusesQuantization ? {} : { extra: { session: { disable_quant_qdq: "1" } } }),
+    ...(options.fusesQuantization ? {} : { extra: asWritten }),
     ...options.session,
     ...(kept.length === 0
       ? {}
