@@ -1,4 +1,4 @@
-/** A whole ResNet-20: the converted network agrees with itself in every code, and with the training simulation. */
+/** Whole networks: what was converted agrees with itself in every code; a ResNet-20 also with the training simulation. */
 import { describe, expect, it } from "vitest";
 import { buildEvaluation } from "../../src/compile/evaluation.ts";
 import { convert } from "../../src/convert/convert.ts";
@@ -6,6 +6,7 @@ import { buildIntegerExactEvaluation } from "../../src/convert/exact-evaluation.
 import { containerOf } from "../../src/convert/formats/containers.ts";
 import { buildIntGraph } from "../../src/convert/formats/int.ts";
 import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
+import type { IntegerNetwork } from "../../src/convert/integer-network.ts";
 import { verify } from "../../src/convert/verify.ts";
 import { inMemoryDataset } from "../../src/data/dataset.ts";
 import { withParameterValues } from "../../src/graph/network.ts";
@@ -22,13 +23,15 @@ const engine = nodeEngine({ threads: 1 });
 const sampleShape = [3, 16, 16];
 const samples = 4;
 
-async function resnet20(preset: string, bits: number, residualBits: number | null) {
+async function trained(model: string, preset: string, bits: number, residualBits: number | null) {
   const random = seeded(bits);
   const normal = () => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  const float = makeModel("resnet20", { sampleShape, classes: 10, width: 8 }, { uniform: random, normal });
+  const float = makeModel(model, { sampleShape, classes: 10, width: 8 }, { uniform: random, normal });
   const data = randomTensor(seeded(7), [samples, ...sampleShape], { low: -2, high: 2 });
   const base = presetNamed(preset, { weightBits: bits, activationBits: bits });
-  const config = preset === "thread" ? base : { ...base, residualBits };
+  // The papers' first and last layers in float would have no integers.
+  const ends = base.firstLayer === "float" ? ({ firstLayer: "same", lastLayer: "same" } as const) : {};
+  const config = preset === "thread" ? base : { ...base, ...ends, residualBits };
   const initial = await quantizedWith(withRandomValues(float, random), config, data);
   // Training moves the offsets of LSQ+; those that start with a ReLU start with 0.
   const values = initial.parameters.map(({ name, value }): [string, Tensor] => [
@@ -37,6 +40,34 @@ async function resnet20(preset: string, bits: number, residualBits: number | nul
   ]);
   const network = { ...withParameterValues(initial, new Map(values)), sites: initial.sites };
   return { network, data, converted: convert(network, { input: { dtype: "float32" } }) };
+}
+
+/** Every code of the simulation, of ONNX Runtime and, for one sample, of the interpreter. */
+async function expectAgreement(converted: IntegerNetwork, data: Tensor): Promise<void> {
+  const dataset = inMemoryDataset({
+    name: "random",
+    samples: float32Data(data),
+    sampleShape,
+    targets: new Int32Array(samples),
+    target: { kind: "classes", classes: ["a"] },
+  });
+  const runner = await onnxRunner(
+    "onnx int",
+    converted,
+    buildIntGraph(converted, { batchSize: samples, codes: true }),
+    engine,
+    (tensor) => containerOf(tensor.form, tensor.name).offset,
+  );
+  const result = await verify(converted, dataset, engine, {
+    batchSize: samples,
+    interpretedSamples: 1,
+    runners: [runner],
+  });
+  expect(result.programs.map(({ mismatches, first }) => [mismatches, first])).toEqual([
+    [0, undefined],
+    [0, undefined],
+  ]);
+  expect(result.programs[0]?.layers).toBeGreaterThan(20);
 }
 
 describe("a converted ResNet-20", () => {
@@ -51,31 +82,8 @@ describe("a converted ResNet-20", () => {
     ["thread", 5, null],
   ] as const) {
     it(`agrees in every code, and with the simulation: ${preset} W${bits}A${bits}, residual ${residualBits}`, async () => {
-      const { network, data, converted } = await resnet20(preset, bits, residualBits);
-      const dataset = inMemoryDataset({
-        name: "random",
-        samples: float32Data(data),
-        sampleShape,
-        targets: new Int32Array(samples),
-        target: { kind: "classes", classes: ["a"] },
-      });
-      const runner = await onnxRunner(
-        "onnx int",
-        converted,
-        buildIntGraph(converted, { batchSize: samples, codes: true }),
-        engine,
-        (tensor) => containerOf(tensor.form, tensor.name).offset,
-      );
-      const result = await verify(converted, dataset, engine, {
-        batchSize: samples,
-        interpretedSamples: 1,
-        runners: [runner],
-      });
-      expect(result.programs.map(({ mismatches, first }) => [mismatches, first])).toEqual([
-        [0, undefined],
-        [0, undefined],
-      ]);
-      expect(result.programs[0]?.layers).toBeGreaterThan(20);
+      const { network, data, converted } = await trained("resnet20", preset, bits, residualBits);
+      await expectAgreement(converted, data);
 
       const evaluation = buildEvaluation(network, { batchSize: samples, input: { dtype: "float32" } });
       const exact = buildIntegerExactEvaluation(converted, { batchSize: samples });
@@ -98,4 +106,21 @@ describe("a converted ResNet-20", () => {
       expect(Math.sqrt(error / power)).toBeLessThan(preset === "lsq+" ? 0.01 : 0.2);
     });
   }
+});
+
+describe("a converted MobileNetV2", () => {
+  it.each([
+    ["lsq", 8, 8],
+    ["lsq", 4, 8],
+    ["lsq+", 4, 8],
+    ["thread", 4, null],
+    ["pact", 3, null],
+    ["dorefa", 4, 8],
+    // Sums that end in ties: codes from -127 on, and zero points of a whole byte that are odd.
+    ["apot", 2, 8],
+    ["minmax", 8, 8],
+  ] as const)("agrees in every code: %s, %i bits, residual %s", async (preset, bits, residualBits) => {
+    const { data, converted } = await trained("mobilenetv2", preset, bits, residualBits);
+    await expectAgreement(converted, data);
+  });
 });

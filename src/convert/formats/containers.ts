@@ -13,11 +13,19 @@ export interface Container {
   readonly offset: number;
 }
 
-/** uint8 for codes, moved up where they can be negative; int32 for wide codes. @throws UnsupportedError above 8 bits. */
+/**
+ * uint8 for codes, moved up where they can be negative, and by one more where that makes the stored zero point even;
+ * int32 for wide codes. ONNX Runtime's QLinearAdd adds the zero point before it rounds, which turns ties of t into ties
+ * of t + z: they go to the same code only where z is even.
+ *
+ * @throws UnsupportedError above 8 bits.
+ */
 export function containerOf(form: TensorForm, name: string): Container {
   if (form.kind === "float") return { dtype: "float32", offset: 0 };
   if (form.kind !== "codes") return { dtype: "int32", offset: 0 };
   const offset = form.low < 0 ? -form.low : 0;
+  const even = offset + ((form.zeroPoint + offset) & 1);
+  if (form.high + even <= 255) return { dtype: "uint8", offset: even };
   if (form.high + offset <= 255) return { dtype: "uint8", offset };
   throw new UnsupportedError(`codes ${form.low}..${form.high} do not fit eight bits`, {
     where: `"${name}"`,

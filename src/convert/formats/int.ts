@@ -281,7 +281,7 @@ class IntBuilder {
   /** f32(f32(v0)·m0) + f32(f32(v1)·m1) + … + offset, in this order. */
   #sum(operation: Requantize | Dequantize, output: IntegerTensor): Value {
     const builder = this.#builder;
-    const codes = this.#codesToAdd(operation);
+    const codes = this.#codesToAdd(operation, output);
     if (codes !== undefined) return sumOfCodes(builder, codes);
     const parts = operation.terms.map((term) => {
       const factors = multipliers(term, output.form.scale);
@@ -291,8 +291,12 @@ class IntBuilder {
     return operation.offset === undefined ? t : add(builder, t, perChannel(builder, operation.offset, output));
   }
 
-  /** The terms of a sum of bytes whose multipliers round nothing; undefined for every other sum. */
-  #codesToAdd({ terms }: Requantize | Dequantize): Parameters<typeof sumOfCodes>[1] | undefined {
+  /** The terms of a sum of bytes whose multipliers round nothing; undefined for every other sum, and where z is odd. */
+  #codesToAdd(
+    { terms }: Requantize | Dequantize,
+    { id, form }: IntegerTensor,
+  ): Parameters<typeof sumOfCodes>[1] | undefined {
+    if ((form.zeroPoint + this.#tensor(id).container.offset) % 2 !== 0) return undefined;
     const parts = terms.flatMap(({ input, multiplier }) => {
       const { tensor, container } = this.#tensor(input);
       if (multiplier === undefined || container.dtype !== "uint8") return [];
