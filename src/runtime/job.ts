@@ -50,7 +50,8 @@ export interface TrainingJobOptions {
   readonly memoryLimit?: number;
   /**
    * Whether cheap values of the forward pass are computed again in the backward pass in place of being held, on the CPU:
-   * about a third less memory for about 5 % more time, and the same numbers. Default: where the step would not fit.
+   * a fifth less memory for 1 to 9 % more processor time (docs/performance.md), and the same numbers. Default: where the
+   * step would not fit.
    */
   readonly recompute?: "always" | "whenNeeded" | "never";
 }
