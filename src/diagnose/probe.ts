@@ -59,7 +59,7 @@ export class Probe {
   static async create(engine: Engine, network: Network, options: ProbeOptions, target?: Target): Promise<Probe> {
     const step = buildProbeStep(network, { ...options, samples: options.samples ?? defaultSamples });
     const model = emit(step.graph, target ?? (await engine.target()));
-    const session = await engine.createSession(model, { fusesQuantization: false });
+    const session = await engine.createSession(model, { asWritten: true });
     return new Probe(session, step, options.batchSize);
   }
 

@@ -36,13 +36,13 @@ function hasOffset(spec: QuantizerSpec): boolean {
   return spec.options.offset !== false;
 }
 
-/** v = (x − β)/s */
 /** What is rounded can be below 0 as soon as an offset is taken off. */
 function rangeOf(spec: QuantizerSpec) {
   const range = codeRange(spec);
   return { ...range, nonNegative: range.nonNegative && !hasOffset(spec) };
 }
 
+/** v = (x − β)/s */
 function quotient(context: QuantizerContext): Value {
   const { builder, spec, x } = context;
   const moved = hasOffset(spec) ? subtract(builder, x, parameterOf(context, "offset")) : x;

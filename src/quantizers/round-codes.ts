@@ -58,7 +58,7 @@ export function roundedValue(
   range: CodeRange & { readonly nonNegative: boolean },
 ): Value {
   const { low, high, nonNegative } = range;
-  const fits = typeof low === "number" && typeof high === "number" && low <= high && high >= 0 && high - low <= 255;
+  const fits = typeof low === "number" && typeof high === "number" && high >= 0 && high - low <= 255;
   if (target.name !== "cpu" || !fits || v.type.dtype !== "float32" || step.type.shape.length > 0) {
     return multiply(builder, roundedWithin(builder, target, v, range), step);
   }

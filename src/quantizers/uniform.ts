@@ -217,7 +217,7 @@ export const uniform: QuantizerDefinition = {
     const { builder, parameters, spec, target } = context;
     const step = scaleOf(parameters);
     const stored = codesOf(context);
-    if (stored !== undefined && step.type.shape.length === 0) return valueOfCodes(builder, stored, step);
+    if (stored !== undefined) return valueOfCodes(builder, stored, step);
     const nonNegative = spec.nonNegative === true;
     return roundedValue(builder, target, quotient(context), step, { ...quotientRange(context), nonNegative });
   },

@@ -2,7 +2,7 @@
 import * as Plot from "@observablehq/plot";
 import type { Ablation } from "../diagnose/ablation-result.ts";
 import { isShare, metricTitle } from "../train/metric-text.ts";
-import { colors, draw, legend, rowNames, seriesColor } from "./draw.ts";
+import { colors, draw, legend, rowNames, seriesColor, valueAxis } from "./draw.ts";
 
 /** A row for the weights, one for the activations, one for each layer; lines at no quantizer and at all of them. */
 export function ablationChart(ablation: Ablation, width: number): string {
@@ -35,14 +35,7 @@ export function ablationChart(ablation: Ablation, width: number): string {
       marginRight: 24,
       marginBottom: 36,
       ariaLabel: `Test ${metricTitle(metric)} with parts of the quantizers at work`,
-      x: {
-        label: `test ${metricTitle(metric)}${isShare(metric) ? ", %" : ""}`,
-        labelAnchor: "center",
-        labelArrow: "none",
-        grid: true,
-        ticks: width < 500 ? 4 : 8,
-        nice: true,
-      },
+      x: valueAxis(`test ${metricTitle(metric)}${isShare(metric) ? ", %" : ""}`, width),
       y: axis,
       marks: [
         Plot.ruleX(lines, { x: "at", stroke: colors.faint, strokeDasharray: "5 4" }),

@@ -1,6 +1,6 @@
 /** The chart of before and after: what another recipe, or a cure, made of each configuration. */
 import * as Plot from "@observablehq/plot";
-import { colors, draw, legend, rowNames, seriesColor } from "./draw.ts";
+import { colors, draw, legend, rowNames, seriesColor, valueAxis } from "./draw.ts";
 
 /** One configuration, before and after. */
 export interface Change {
@@ -32,14 +32,7 @@ export function changeChart(
       marginRight: 16,
       marginBottom: 36,
       ariaLabel: `Accuracy with ${names.before} and with ${names.after}`,
-      x: {
-        label: "test accuracy, %",
-        labelAnchor: "center",
-        labelArrow: "none",
-        grid: true,
-        ticks: width < 500 ? 4 : 8,
-        nice: true,
-      },
+      x: valueAxis("test accuracy, %", width),
       y: axis,
       marks: [
         ...(float === null ? [] : [Plot.ruleX([100 * float], { stroke: colors.faint, strokeDasharray: "5 4" })]),

@@ -1,9 +1,14 @@
-/** The figures of a run's diagnosis: where the scales went, and what became of the activations that suffer most. */
+/**
+ * The figures of a run's diagnosis: where the scales went, what became of the activations that suffer most, and which part
+ * of the quantizers costs what.
+ */
 
 import { isQuantized } from "../compile/quantize.ts";
+import type { Ablation } from "../diagnose/ablation-result.ts";
 import { tensorOfSite } from "../diagnose/layer-names.ts";
 import type { ProbeRecord, SiteMeasurement } from "../diagnose/measurement.ts";
 import type { Network } from "../graph/network.ts";
+import { ablationChart } from "./chart-ablation.ts";
 import { type Curve, codeUsageChart, type LevelHistogram, levelHistogramChart, trajectoryChart } from "./chart-run.ts";
 import { seriesColor } from "./draw.ts";
 import type { Figure } from "./page.ts";
@@ -109,4 +114,15 @@ function activationHistogram({ tensor, quantMin, quantMax, seen }: ProbedTensor)
   const zero = Number.isFinite(seen.zeroPoint) ? seen.zeroPoint : 0;
   const inCodes = (value: number) => value / seen.scale + zero;
   return { name: tensor, quantMin, quantMax, from: inCodes(seen.min), to: inCodes(seen.max), counts: seen.histogram };
+}
+
+/** What parts of a run's quantizers cost by themselves. */
+export function ablationFigure(name: string, title: string, ablation: Ablation): Figure {
+  return {
+    name: `ablation-${name}`,
+    title: `${title}: with parts of its quantizers at work`,
+    caption: `The same weights on ${ablation.samples} test samples, statistics of batch normalization taken anew. Dashed lines: no quantizer at work, and all of them. What costs most is where both dots say so: far left alone, far right left out.`,
+    draw: (width) => ablationChart(ablation, width),
+    data: ablation,
+  };
 }

@@ -98,6 +98,12 @@ export function legend(series: readonly { readonly label: string; readonly color
   return { svg: `<g class="legend">${texts.join("")}</g>`, height: axisNameHeight + (row + 1) * rowHeight };
 }
 
+/** The axis of the values of rows, named below its middle. */
+export function valueAxis(label: string, width: number): Plot.ScaleOptions {
+  const ticks = width < 500 ? 4 : 8;
+  return { label, labelAnchor: "center", labelArrow: "none", grid: true, ticks, nice: true };
+}
+
 /** How the rows of a chart are named: beside them, or above them where the names are too long for that. */
 export interface RowNames {
   readonly rowHeight: number;

@@ -21,12 +21,11 @@ import {
   thinned,
   trajectoryChart,
 } from "./chart-run.ts";
-import { diagnosisFigures } from "./diagnosis-figures.ts";
+import { ablationFigure, diagnosisFigures } from "./diagnosis-figures.ts";
 import { colors, seriesColor } from "./draw.ts";
 import { findingsHtml } from "./findings.ts";
 import { percentOrDash, siNumber } from "./format.ts";
 import { copyable, type Figure, html, type Section, table } from "./page.ts";
-import { ablationFigure } from "./study-figures.ts";
 import type { Report } from "./study-report.ts";
 import { causesOf } from "./study-tables.ts";
 import { type WeightLevels, weightLevels } from "./weight-levels.ts";

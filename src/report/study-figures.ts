@@ -1,12 +1,10 @@
 /** The figures of a study's report. */
-import type { Ablation } from "../diagnose/ablation-result.ts";
 import type { AccuracyMap } from "../study/accuracy-map.ts";
 import { bitsName } from "../study/answer.ts";
 import type { Cure } from "../study/cure.ts";
 import { costPoints } from "../study/pareto.ts";
 import type { LoadedStudy } from "../study/read-study.ts";
 import type { TrialRecord } from "../study/record.ts";
-import { ablationChart } from "./chart-ablation.ts";
 import { type Change, changeChart } from "./chart-change.ts";
 import { layersChart, paretoChart } from "./chart-cost.ts";
 import { bitWorthChart, interactionChart, mapChart } from "./chart-map.ts";
@@ -140,17 +138,6 @@ export function lossFigures({ result, records }: LoadedStudy, losses: ReadonlyMa
       },
     ];
   });
-}
-
-/** What parts of a trial's quantizers cost by themselves. */
-export function ablationFigure(name: string, title: string, ablation: Ablation): Figure {
-  return {
-    name: `ablation-${name}`,
-    title: `${title}: with parts of its quantizers at work`,
-    caption: `The same weights on ${ablation.samples} test samples, statistics of batch normalization taken anew. Dashed lines: no quantizer at work, and all of them. What costs most is where both dots say so: far left alone, far right left out.`,
-    draw: (width) => ablationChart(ablation, width),
-    data: ablation,
-  };
 }
 
 /** The first recipe against each later one, cell by cell. */

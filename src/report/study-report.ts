@@ -8,11 +8,11 @@ import type { LoadedStudy } from "../study/read-study.ts";
 import type { TrialRecord } from "../study/record.ts";
 import { configToYaml } from "../train/config.ts";
 import { lastCheckpoint } from "../train/trainer.ts";
+import { ablationFigure } from "./diagnosis-figures.ts";
 import { findingsHtml } from "./findings.ts";
 import { percentOrDash } from "./format.ts";
 import { copyable, type Figure, type Html, html, type Page, type Section } from "./page.ts";
 import {
-  ablationFigure,
   changeFigures,
   costFigures,
   cureFigure,

@@ -59,11 +59,11 @@ export interface SessionOptions {
   /** Outputs that stay on the device, for engines that can keep tensors there; default none. */
   readonly kept?: readonly string[];
   /**
-   * Whether QuantizeLinear and DequantizeLinear around an operator may become an operator on integers; default true. A
-   * simulation says false: its numbers are those of its own operators, and the engine would repeat a DequantizeLinear for
-   * each of its readers. Nor are equal nodes merged then: what is computed twice is so on purpose (compile/recompute.ts).
+   * Whether the graph's own operators must be what is executed; default false. A simulation says true: otherwise the engine
+   * may make integer operators of what lies between QuantizeLinear and DequantizeLinear, repeats a DequantizeLinear for each
+   * of its readers, and merges equal nodes, of which some are computed twice on purpose (compile/recompute.ts).
    */
-  readonly fusesQuantization?: boolean;
+  readonly asWritten?: boolean;
 }
 
 export interface Engine {

@@ -97,14 +97,14 @@ export class TrainingJob {
     const residence = residenceOf(step, engine);
     const chosen = target ?? (await engine.target());
     const plain = lowerGraph(step.graph, operators, chosen);
+    const planned = peakBytes(plain);
     // Other engines than the one for the CPU may merge equal nodes again.
     const repeats =
-      chosen.name === "cpu" &&
-      (recompute === "always" || (recompute === "whenNeeded" && peakBytes(plain) > memoryLimit));
+      chosen.name === "cpu" && (recompute === "always" || (recompute === "whenNeeded" && planned > memoryLimit));
     const lowered = repeats ? recomputeCheap(plain) : plain;
-    requireMemory(step, peakBytes(lowered), memoryLimit);
+    requireMemory(step, repeats ? peakBytes(lowered) : planned, memoryLimit);
     const model = writeOnnx(lowered);
-    const session = await engine.createSession(model, { kept: residence.kept.map(nextName), fusesQuantization: false });
+    const session = await engine.createSession(model, { kept: residence.kept.map(nextName), asWritten: true });
     return new TrainingJob(engine, session, step, residence);
   }
 
@@ -202,7 +202,7 @@ export class ForwardJob {
 
   static async create(engine: Engine, job: EvaluationJob, target?: Target): Promise<ForwardJob> {
     const model = emit(job.graph, target ?? (await engine.target()));
-    const session = await engine.createSession(model, { fusesQuantization: false });
+    const session = await engine.createSession(model, { asWritten: true });
     return new ForwardJob(engine, session, job);
   }
 

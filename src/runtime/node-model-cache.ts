@@ -25,7 +25,7 @@ export interface CachedModel {
  *
  * Optimised graphs suit the processor that they were made on, and the version of the engine: both are part of the name.
  *
- * @param engine The engine with its version.
+ * @param engine The engine with its version, and how it was told to optimise.
  */
 export async function cachedModel(folder: string, model: Uint8Array, engine: string): Promise<CachedModel | undefined> {
   const hash = createHash("sha256")

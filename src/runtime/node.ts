@@ -22,12 +22,16 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
   let target: Promise<Target> | undefined;
   const createSession = async (
     source: Uint8Array,
-    { kept = [], fusesQuantization = true }: SessionOptions = {},
+    { kept = [], asWritten = false }: SessionOptions = {},
   ): Promise<EngineSession> => {
     const cached =
       modelCache === undefined || device !== "cpu"
         ? undefined
-        : await cachedModel(modelCache, source, `onnxruntime-node ${ort.env.versions.node}`);
+        : await cachedModel(
+            modelCache,
+            source,
+            `onnxruntime-node ${ort.env.versions.node}${asWritten ? " as written" : ""}`,
+          );
     const open = (model: Uint8Array, optimization: CachedModel["options"]) =>
       openSession(ort, model, {
         session: {
@@ -37,7 +41,7 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
           ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
         },
         kept,
-        fusesQuantization,
+        asWritten,
         // A run on another device writes copies of the buffers that it is given.
         writesInPlace: device === "cpu",
         read: (tensor) => memory.read(tensor),

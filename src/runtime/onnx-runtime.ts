@@ -17,7 +17,7 @@ export interface OrtSessionOptions {
   readonly session: InferenceSession.SessionOptions;
   /** Outputs that stay on the device. */
   readonly kept: readonly string[];
-  readonly fusesQuantization: boolean;
+  readonly asWritten: boolean;
   /** Whether a fetch's own buffer is written; else outputs come in buffers of the engine and are copied. */
   readonly writesInPlace: boolean;
   /** Copies a device tensor to the host. */
@@ -49,7 +49,7 @@ export class HeldTensor implements DeviceTensor {
 }
 
 /** No fusing of quantization and no merging of equal nodes. */
-const asWritten = {
+const withoutRewriting = {
   session: { disable_quant_qdq: "1" },
   optimization: { disable_specified_optimizers: "CommonSubexpressionElimination" },
 };
@@ -66,7 +66,7 @@ export async function openSession(
     logSeverityLevel: 3,
     // The engine's plan of where values lie is a block of its own, besides what the first run took: it doubles the peak.
     enableMemPattern: false,
-    ...(options.fusesQuantization ? {} : { extra: asWritten }),
+    ...(options.asWritten ? { extra: withoutRewriting } : {}),
     ...options.session,
     ...(kept.length === 0
       ? {}

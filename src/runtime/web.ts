@@ -23,12 +23,12 @@ export interface WebEngineOptions {
 export function webEngine(runtime: OnnxRuntime, { device = "cpu" }: WebEngineOptions = {}): Engine {
   const createSession = (
     model: Uint8Array,
-    { kept = [], fusesQuantization = true }: SessionOptions = {},
+    { kept = [], asWritten = false }: SessionOptions = {},
   ): Promise<EngineSession> =>
     openSession(runtime, model, {
       session: { executionProviders: [device === "cpu" ? "wasm" : device] },
       kept,
-      fusesQuantization,
+      asWritten,
       writesInPlace: false,
       read: (tensor) => memory.read(tensor),
     });

@@ -114,7 +114,7 @@ export async function quantizedWeights(
     builder.output(`quantized.${weight.name}`, quantized);
   }
   const model = emit(builder.finish(), target ?? (await engine.target()));
-  const session = await engine.createSession(model, { fusesQuantization: false });
+  const session = await engine.createSession(model, { asWritten: true });
   try {
     await session.run(feeds, fetches);
   } finally {

@@ -1,11 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { trainingMode } from "../../src/compile/forward.ts";
 import { lowerGraph } from "../../src/compile/lower.ts";
 import { peakBytes } from "../../src/compile/memory.ts";
 import { quantize } from "../../src/compile/quantize.ts";
 import { recomputeCheap } from "../../src/compile/recompute.ts";
 import { inferTypes, newBuilder, operators } from "../../src/compile/registry.ts";
-import { buildTrainingStep } from "../../src/compile/training-step.ts";
 import { randomStream } from "../../src/data/random.ts";
 import type { Value } from "../../src/graph/graph.ts";
 import { makeTensor } from "../../src/graph/tensor.ts";
@@ -16,19 +14,17 @@ import { TrainingJob, type TrainingJobOptions } from "../../src/runtime/job.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { profiled } from "../../src/runtime/node-profile.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
+import { plainStep } from "../support/plain-step.ts";
 
 const batchSize = 32;
 const sampleShape = [1, 28, 28];
 
 function stepOf(preset: string) {
   const float = makeModel("resnet8", { sampleShape, classes: 10 }, randomStream(0, "weights"));
-  return buildTrainingStep(quantize(float, presetNamed(preset, { weightBits: 4, activationBits: 4 })), {
-    batchSize,
-    input: { dtype: "uint8", mean: [0.5], deviation: [0.25] },
-    loss: { name: "crossEntropy", labelSmoothing: 0 },
-    optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
-    weightDecay: { weights: 1e-4, normalization: 0, quantizers: 0 },
-    mode: trainingMode,
+  return plainStep(quantize(float, presetNamed(preset, { weightBits: 4, activationBits: 4 })), batchSize, {
+    dtype: "uint8",
+    mean: [0.5],
+    deviation: [0.25],
   });
 }
 

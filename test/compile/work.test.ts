@@ -1,25 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { trainingMode } from "../../src/compile/forward.ts";
 import { lowerGraph } from "../../src/compile/lower.ts";
 import { quantize } from "../../src/compile/quantize.ts";
 import { operators } from "../../src/compile/registry.ts";
-import { buildTrainingStep } from "../../src/compile/training-step.ts";
 import { floatOperations, workOf } from "../../src/compile/work.ts";
 import { randomStream } from "../../src/data/random.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
+import { plainStep } from "../support/plain-step.ts";
 
 const batchSize = 4;
 const float = makeModel("resnet8", { sampleShape: [3, 32, 32], classes: 10 }, randomStream(0, "weights"));
 const network = quantize(float, presetNamed("lsq", { weightBits: 4, activationBits: 4 }));
-const { graph } = buildTrainingStep(network, {
-  batchSize,
-  input: { dtype: "float32" },
-  loss: { name: "crossEntropy", labelSmoothing: 0 },
-  optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
-  weightDecay: { weights: 1e-4, normalization: 0, quantizers: 0 },
-  mode: trainingMode,
-});
+const { graph } = plainStep(network, batchSize);
 
 describe.each([{ name: "generic", blockSize: 1 } as const, { name: "cpu", blockSize: 16 } as const])(
   "workOf, lowered for $name",

@@ -3,12 +3,7 @@ import { describe, expect, it } from "vitest";
 import { buildEvaluation } from "../../src/compile/evaluation.ts";
 import { convert } from "../../src/convert/convert.ts";
 import { buildIntegerExactEvaluation } from "../../src/convert/exact-evaluation.ts";
-import { containerOf } from "../../src/convert/formats/containers.ts";
-import { buildIntGraph } from "../../src/convert/formats/int.ts";
-import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
 import type { IntegerNetwork } from "../../src/convert/integer-network.ts";
-import { verify } from "../../src/convert/verify.ts";
-import { inMemoryDataset } from "../../src/data/dataset.ts";
 import { withParameterValues } from "../../src/graph/network.ts";
 import { float32Data, float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
@@ -17,6 +12,7 @@ import { ForwardJob } from "../../src/runtime/job.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
 import { randomTensor, seeded } from "../support/random.ts";
+import { provenOn } from "./agreement.ts";
 import { quantizedWith, withRandomValues } from "./random-network.ts";
 
 const engine = nodeEngine({ threads: 1 });
@@ -44,25 +40,7 @@ async function trained(model: string, preset: string, bits: number, residualBits
 
 /** Every code of the simulation, of ONNX Runtime and, for one sample, of the interpreter. */
 async function expectAgreement(converted: IntegerNetwork, data: Tensor): Promise<void> {
-  const dataset = inMemoryDataset({
-    name: "random",
-    samples: float32Data(data),
-    sampleShape,
-    targets: new Int32Array(samples),
-    target: { kind: "classes", classes: ["a"] },
-  });
-  const runner = await onnxRunner(
-    "onnx int",
-    converted,
-    buildIntGraph(converted, { batchSize: samples, codes: true }),
-    engine,
-    (tensor) => containerOf(tensor.form, tensor.name).offset,
-  );
-  const result = await verify(converted, dataset, engine, {
-    batchSize: samples,
-    interpretedSamples: 1,
-    runners: [runner],
-  });
+  const result = await provenOn(converted, data, engine, 1);
   expect(result.programs.map(({ mismatches, first }) => [mismatches, first])).toEqual([
     [0, undefined],
     [0, undefined],

@@ -2,16 +2,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { convert } from "../../src/convert/convert.ts";
-import { containerOf } from "../../src/convert/formats/containers.ts";
-import { buildIntGraph } from "../../src/convert/formats/int.ts";
-import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
-import { showMismatch, verify } from "../../src/convert/verify.ts";
-import { inMemoryDataset } from "../../src/data/dataset.ts";
-import { float32Data } from "../../src/graph/tensor.ts";
+import { showMismatch } from "../../src/convert/verify.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { type PresetBits, presetNamed } from "../../src/qconfig/presets.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { randomTensor, seeded } from "../support/random.ts";
+import { provenOn } from "./agreement.ts";
 import {
   type LayerDescription,
   type NetworkDescription,
@@ -30,22 +26,7 @@ async function compare(description: NetworkDescription, config: QuantizationConf
   const data = randomTensor(seeded(description.seed + 1), [samples, channels, height, width], { low: -2, high: 2 });
   const quantized = await quantizedWith(network, config, data);
   const converted = convert(quantized, { input: { dtype: "float32" } });
-  const dataset = inMemoryDataset({
-    name: "random",
-    samples: float32Data(data),
-    sampleShape: [channels, height, width],
-    targets: new Int32Array(samples),
-    target: { kind: "classes", classes: ["a", "b", "c"] },
-  });
-  const runner = await onnxRunner(
-    "onnx int",
-    converted,
-    buildIntGraph(converted, { batchSize: samples, codes: true }),
-    engine,
-    (tensor) => containerOf(tensor.form, tensor.name).offset,
-  );
-  const result = await verify(converted, dataset, engine, { batchSize: samples, runners: [runner] });
-  await runner.release();
+  const result = await provenOn(converted, data, engine);
   return result.programs.flatMap(({ first, compared, layers }) => {
     if (layers < 3 || compared === 0) return ["nothing was compared"];
     return first === undefined ? [] : [showMismatch(first)];

@@ -1,22 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { trainingMode } from "../../src/compile/forward.ts";
-import { buildTrainingStep } from "../../src/compile/training-step.ts";
 import { randomStream } from "../../src/data/random.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { TrainingJob } from "../../src/runtime/job.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
+import { plainStep } from "../support/plain-step.ts";
 
 const network = makeModel("resnet8", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights"));
 
 function jobWith(batchSize: number, memoryLimit: number): Promise<TrainingJob> {
-  const step = buildTrainingStep(network, {
-    batchSize,
-    input: { dtype: "float32" },
-    loss: { name: "crossEntropy", labelSmoothing: 0 },
-    optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
-    weightDecay: { weights: 1e-4, normalization: 0, quantizers: 0 },
-    mode: trainingMode,
-  });
+  const step = plainStep(network, batchSize);
   return TrainingJob.create(nodeEngine({ threads: 1 }), step, undefined, { memoryLimit });
 }
 

@@ -1,15 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { trainingMode } from "../../src/compile/forward.ts";
 import { lowerGraph } from "../../src/compile/lower.ts";
 import { peakBytes } from "../../src/compile/memory.ts";
 import { operators } from "../../src/compile/registry.ts";
-import { buildTrainingStep } from "../../src/compile/training-step.ts";
 import { randomStream } from "../../src/data/random.ts";
 import { filled, makeTensor } from "../../src/graph/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { TrainingJob } from "../../src/runtime/job.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
+import { plainStep } from "../support/plain-step.ts";
 
 const batchSize = 512;
 const sampleShape = [1, 28, 28];
@@ -17,14 +16,7 @@ const sampleShape = [1, 28, 28];
 describe("the memory of a session", () => {
   it("does not grow after the first step", async () => {
     const network = makeModel("resnet8", { sampleShape, classes: 10 }, randomStream(0, "weights"));
-    const step = buildTrainingStep(network, {
-      batchSize,
-      input: { dtype: "float32" },
-      loss: { name: "crossEntropy", labelSmoothing: 0 },
-      optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
-      weightDecay: { weights: 1e-4, normalization: 0, quantizers: 0 },
-      mode: trainingMode,
-    });
+    const step = plainStep(network, batchSize);
     const engine = nodeEngine({ threads: 2 });
     const planned = peakBytes(lowerGraph(step.graph, operators, await engine.target()));
     const job = await TrainingJob.create(engine, step);

@@ -155,8 +155,12 @@ async function prove(
 }
 
 /** The QDQ forms sum floats in the runtime's own order, so only the integer ones must agree in every code. */
+function sumsFloats({ program }: VerificationResult["programs"][number]): boolean {
+  return program.includes("q");
+}
+
 function requireAgreement(proof: VerificationResult): void {
-  const wrong = proof.programs.find(({ program, mismatches }) => mismatches > 0 && !program.includes("q"));
+  const wrong = proof.programs.find((program) => program.mismatches > 0 && !sumsFloats(program));
   if (wrong?.first === undefined) return;
   throw new RuntimeError(`${wrong.mismatches} of ${wrong.compared} codes differ`, {
     where: showMismatch(wrong.first),
@@ -208,7 +212,7 @@ function printProof(proof: VerificationResult, wanted: readonly Format[]): void 
       mismatches,
     ]),
   );
-  if (proof.programs.some(({ program, mismatches }) => mismatches > 0 && program.includes("q"))) {
+  if (proof.programs.some((program) => program.mismatches > 0 && sumsFloats(program))) {
     process.stdout.write(
       "qdq and qcdq leave sums to the runtime's floats: values on the border of two codes may fall to the other side, and\n" +
         "what reads them differs in turn; so do the last digits of the logits, which count here. The int file agrees in all.\n",

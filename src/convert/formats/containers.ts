@@ -23,9 +23,9 @@ export interface Container {
 export function containerOf(form: TensorForm, name: string): Container {
   if (form.kind === "float") return { dtype: "float32", offset: 0 };
   if (form.kind !== "codes") return { dtype: "int32", offset: 0 };
-  const offset = form.low < 0 ? -form.low : 0;
-  const even = offset + ((form.zeroPoint + offset) & 1);
-  if (form.high + even <= 255) return { dtype: "uint8", offset: even };
+  const least = form.low < 0 ? -form.low : 0;
+  const even = least + ((form.zeroPoint + least) & 1);
+  const offset = form.high + even <= 255 ? even : least;
   if (form.high + offset <= 255) return { dtype: "uint8", offset };
   throw new UnsupportedError(`codes ${form.low}..${form.high} do not fit eight bits`, {
     where: `"${name}"`,
