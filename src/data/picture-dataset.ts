@@ -1,14 +1,14 @@
 /** Folders of pictures as data sets: which size, which channels, decoded when needed or once into a cache. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
-import { ConfigError, FileFormatError } from "../errors.ts";
+import { ConfigError } from "../errors.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
 import type { Target } from "./dataset.ts";
 import { decodedCache } from "./decoded-cache.ts";
 import type { LoadedData } from "./loaded-data.ts";
 import { noNormalization } from "./normalization.ts";
 import { PictureDecoder } from "./picture-decoder.ts";
-import { findPictures, type PictureList, shortList } from "./picture-files.ts";
+import { findPictures, noneReadable, type PictureList, shortList } from "./picture-files.ts";
 import { randomStream } from "./random.ts";
 import { Limiter, type SampleSource } from "./sample-store.ts";
 import { streamedDataset } from "./streamed-dataset.ts";
@@ -128,13 +128,7 @@ async function inspect(list: PictureList, decoder: PictureDecoder, options: Pict
       }),
     ),
   );
-  if (sizes.length === 0) {
-    const [first, reason] = [...skipped][0] ?? [0, "unknown"];
-    throw new FileFormatError(`none of ${chosen.length} pictures can be read; the first: ${reason}`, {
-      where: join(folder, files[first] ?? ""),
-      remedy: "Check that the files are what their names say.",
-    });
-  }
+  if (sizes.length === 0) throw noneReadable(list, chosen.length, skipped);
   const extreme = (pick: (...values: number[]) => number): readonly [number, number] => [
     sizes.reduce((best, [height]) => pick(best, height), sizes[0]?.[0] ?? 0),
     sizes.reduce((best, [, width]) => pick(best, width), sizes[0]?.[1] ?? 0),
@@ -254,13 +248,7 @@ async function cached(
     ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
   });
   const { skipped } = cache;
-  if (cache.count === 0) {
-    const [first, reason] = [...skipped][0] ?? [0, "unknown"];
-    throw new FileFormatError(`none of ${list.files.length} pictures can be read; the first: ${reason}`, {
-      where: join(list.folder, list.files[first] ?? ""),
-      remedy: "Check that the files are what their names say.",
-    });
-  }
+  if (cache.count === 0) throw noneReadable(list, list.files.length, skipped);
   return {
     source: {
       count: cache.count,

@@ -177,3 +177,22 @@ export function shortList(names: readonly string[], most = 8): string {
   const shown = names.slice(0, most).join(", ");
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
+
+/**
+ * What is told where no picture can be read. The first is that of the folder: pictures are decoded side by side, and which of
+ * them fails first is chance.
+ *
+ * @param skipped Places in the list → why that picture cannot be read.
+ */
+export function noneReadable(
+  { folder, files }: PictureList,
+  count: number,
+  skipped: ReadonlyMap<number, string>,
+): FileFormatError {
+  const [place = 0, ...others] = skipped.keys();
+  const first = others.reduce((least, other) => Math.min(least, other), place);
+  return new FileFormatError(`none of ${count} pictures can be read; the first: ${skipped.get(first) ?? "unknown"}`, {
+    where: join(folder, files[first] ?? ""),
+    remedy: "Check that the files are what their names say.",
+  });
+}

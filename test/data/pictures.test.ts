@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { evaluationBatches, trainingBatches } from "../../src/data/batches.ts";
 import { allocateBatch, type Dataset } from "../../src/data/dataset.ts";
 import { openDataset, skippedSamples } from "../../src/data/open-dataset.ts";
+import { noneReadable } from "../../src/data/picture-files.ts";
 import { SampleStore } from "../../src/data/sample-store.ts";
 import { InterruptedError } from "../../src/errors.ts";
 import { picture, put } from "./files.ts";
@@ -188,6 +189,16 @@ describe("pictures that do not decode", () => {
     await put(folder, { "b/2.png": redPng });
     expect((await open()).train.count).toBe(3);
     expect((await readdir(cache)).length).toBe(2);
+  });
+
+  test("the first of them is named, whichever failed first", () => {
+    const list = { folder: "f", files: ["a.png", "b.png", "c.png"], labels: new Int32Array(3), otherFiles: 0 };
+    const failed = new Map([
+      [2, "late in the folder"],
+      [0, "early in the folder"],
+    ]);
+    const text = noneReadable(list, 3, failed).describe();
+    expect(text).toContain("f/a.png: none of 3 pictures can be read; the first: early in the folder");
   });
 
   test("only when none decodes is it an error", async () => {
