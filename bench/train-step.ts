@@ -7,10 +7,11 @@
  *
  * Each measurement is a process of its own (A B A B …), so that the two never share a cache, a heap or a thread pool; its
  * figure is the median of its steps, and the table shows the medians over the rounds with the ratio of each round. Peak
- * memory is the largest resident set of the process. The peer is called as `PEER float|qat BATCH` and prints a line with
- * `median s/step 0.123`. For resnet20 (batch 128) it is ../shared/peers/torch_step.py, for resnet18 (batch 32) and
- * mobilenetv2 (batch 64) bench/peers/torch_step_models.py; `qat` is torch.ao's FakeQuantize with EMA min-max observers,
- * W4A4, as subbyte's preset minmax. With `--peer none` subbyte is measured alone; any preset is a mode.
+ * memory is the largest resident set of the process. The peer is called as `PYTHON SCRIPT float|qat BATCH MORE` and prints a
+ * line with `median s/step 0.123`; MORE is what else --peer says, by default nothing for resnet20 and `MODEL STEPS` for
+ * others. For resnet20 (batch 128) it is ../shared/peers/torch_step.py, for resnet18 (batch 32) and mobilenetv2 (batch 64)
+ * bench/peers/torch_step_models.py; `qat` is torch.ao's FakeQuantize with EMA min-max observers, W4A4, as subbyte's preset
+ * minmax. With `--peer none` subbyte is measured alone; any preset is a mode.
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -186,12 +187,13 @@ async function findPeer(): Promise<Peer | undefined> {
   }
   const own = flags.model === "resnet20" ? "../../shared/peers/torch_step.py" : "peers/torch_step_models.py";
   const standard = new URL(own, import.meta.url).pathname;
-  const [first = "python3", script = standard] = flags.peer?.split(" ") ?? [];
+  const [first = "python3", script = standard, ...given] = flags.peer?.split(/ +/) ?? [];
   if (!existsSync(script)) {
     console.log(`no peer: there is no ${script}; name one with --peer "python3 FOLDER/torch_step.py"`);
     return undefined;
   }
-  const more = flags.peer === undefined && flags.model !== "resnet20" ? [flags.model, flags.steps] : [];
+  const usual = flags.model === "resnet20" ? [] : [flags.model, flags.steps];
+  const more = given.length > 0 ? given : usual;
   for (const python of [first, "/usr/bin/python3"]) {
     const found = await output(python, ["-c", "import torch"]).then(
       () => true,
