@@ -8,7 +8,7 @@
  * missing or not finite.
  */
 import { readFileSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, dirname } from "node:path";
 import { parseInputShapes } from "../src/cli/actions/import.ts";
 import { formatTable } from "../src/cli/table.ts";
 import { differentiate } from "../src/compile/differentiate.ts";
@@ -74,6 +74,17 @@ async function runBytes(bytes: Uint8Array, feeds: Tensors, outputs: Tensors): Pr
   await session.release();
 }
 
+/** Runs a file as it is. Its external data are looked for in the working directory, since the engine is given bytes. */
+async function runFile(file: string, feeds: Tensors, outputs: Tensors): Promise<void> {
+  const [bytes, before] = [readFileSync(file), process.cwd()];
+  process.chdir(dirname(file));
+  try {
+    await runBytes(bytes, feeds, outputs);
+  } finally {
+    process.chdir(before);
+  }
+}
+
 /** The outputs, or the gradients of the mean square of the first one. */
 async function runImported(network: Network, data: Tensors, training: boolean): Promise<Tensors> {
   const builder = newBuilder("check");
@@ -110,7 +121,7 @@ async function check(file: string, shapes: readonly string[]): Promise<readonly 
   const data = randomInputs(network);
   const own = await runImported(network, data, false);
   const expected = emptyOutputs(network.graph.outputs.map(({ name, value }) => ({ name, type: value.type })));
-  await runBytes(readFileSync(file), data, expected);
+  await runFile(file, data, expected);
   const error = Math.max(...Object.entries(expected).map(([name, tensor]) => relativeError(own[name], tensor)));
   const trainable = network.parameters.filter((parameter) => parameter.trainable).length;
   const gradients = Object.values(await runImported(network, data, true));

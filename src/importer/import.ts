@@ -13,6 +13,7 @@ import { type OnnxFile, readOnnxFile } from "../graph/onnx-file.ts";
 import type { ExternalData } from "../graph/onnx-tensor.ts";
 import { isBatch, unusualBatch } from "./batch.ts";
 import { refuseDataControlFlow } from "./control-flow.ts";
+import { dropoutNote, withoutDropout } from "./dropout.ts";
 import { Emitter } from "./emitter.ts";
 import { finishNetwork } from "./finish.ts";
 import { type InputShapes, inputTypes, type StatedBatch, statedBatch } from "./input-types.ts";
@@ -132,7 +133,9 @@ function build(
     const type = types[i];
     if (type !== undefined) inputs.set(name, emitter.input(name, type));
   });
-  const outputs = walkGraph(emitter, file.graph, inputs, file.opset);
+  const { graph, count } = withoutDropout(file.graph);
+  if (count > 0) emitter.note(dropoutNote);
+  const outputs = walkGraph(emitter, graph, inputs, file.opset);
   file.graph.outputs.forEach((name, i) => {
     const slot = outputs[i];
     if (slot !== undefined) emitter.builder.output(name, emitter.outputValue(slot));

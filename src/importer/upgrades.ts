@@ -9,6 +9,7 @@ import { dtypeToOnnx } from "../graph/onnx-proto.ts";
 import { float32Scalar, float32Tensor, toNumbers } from "../graph/tensor.ts";
 import { type DType, elementCount } from "../graph/types.ts";
 import { int64Slot, reshapeTo } from "./batch-forms.ts";
+import { dropoutNote } from "./dropout.ts";
 import type { Emitter } from "./emitter.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
 
@@ -83,7 +84,7 @@ const topK: Upgrade = (e, node) => ({
 const dropout: Upgrade = (e, node) => {
   const [x] = node.inputs;
   const ratio = floatOf(node.attributes.ratio) ?? toNumbersOr(tensorOf(node.inputs[1]), 0.5);
-  if (ratio > 0) e.note("Dropout is left out: training goes without it.");
+  if (ratio > 0) e.note(dropoutNote);
   if (x === undefined) return node;
   const mask = () => e.one("Equal", [x, x]);
   return node.outputCount > 1 ? [x, mask()] : [x];

@@ -112,6 +112,51 @@ const trained = (text: FileText) =>
     .parameters.filter(({ trainable }) => trainable)
     .map(({ name, role }) => `${name}: ${role}`);
 
+/**
+ * Dropout of channels and of branches, as the dynamo exporter takes it apart in training mode (torch 2.15), with the
+ * share's type given by the random number as it is without the exporter's optimizer.
+ */
+const dropout = (change: { readonly compared?: readonly string[]; readonly divisor?: number } = {}): FileText => ({
+  opset: 20,
+  inputs: { x: ["s0", 3, 8, 8] },
+  outputs: ["y"],
+  nodes: [
+    ["Conv", ["x", "conv.weight"], ["conv2d"]],
+    ["Shape", ["conv2d"], ["size"], { start: 0, end: 1 }],
+    ["Concat", ["size", "val_1"], ["val_2"], { axis: 0 }],
+    ["Expand", ["val_3", "val_2"], ["empty"]],
+    ["RandomUniformLike", ["empty"], ["rands"], { high: { float: 1 }, low: { float: 0 } }],
+    ["CastLike", ["p", "rands"], ["p_cast"]],
+    ["Less", change.compared ?? ["rands", "p_cast"], ["sampled"]],
+    ["Cast", ["sampled"], ["bernoulli"], { to: 1 }],
+    ["Div", ["bernoulli", "val_4"], ["div"]],
+    ["Mul", ["conv2d", "div"], ["y"]],
+  ],
+  initializers: {
+    "conv.weight": ramp(4, 3, 1, 1),
+    val_1: ints(4, 1, 1),
+    val_3: floats([], [0]),
+    p: floats([], [0.8]),
+    val_4: floats([], [change.divisor ?? 0.8]),
+  },
+});
+
+describe("a dropout that was taken apart", () => {
+  it("is left out, and said so", () => {
+    const network = importOnnx(onnxModel(dropout()));
+    expect(network.graph.nodes.map(({ op }) => op)).toEqual(["Conv"]);
+    expect(network.imported.batch).toBe("any");
+    expect(network.imported.notes).toContain("Dropout is left out: training goes without it.");
+  });
+
+  it.each([
+    ["the random number is compared otherwise", { compared: ["p_cast", "rands"] }],
+    ["what is kept is scaled otherwise", { divisor: 0.7 }],
+  ])("is refused where %s", (_, change) => {
+    expect(() => importOnnx(onnxModel(dropout(change)))).toThrow(/RandomUniformLike/);
+  });
+});
+
 describe("a model as it is written by", () => {
   it.each([
     ["torch's dynamo exporter", dynamo, [3, 3, 8, 8]],
