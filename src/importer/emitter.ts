@@ -173,7 +173,9 @@ export class Emitter {
     const isStored = first?.kind === "constant" && first.stored;
     if ((op === "Expand" || op === "Tile") && isStored && elementCount(first.tensor.shape) > 64) return undefined;
     const results = foldNode({ op, name: this.#nodeName, attributes, inputs: tensors, types });
-    const stored = inputs.some((slot) => slot?.kind === "constant" && slot.stored);
+    // One number spread over a shape is a default that an exporter filled in; it had no elements to be trained.
+    const isFilled = op === "Expand" && first?.kind === "constant" && first.tensor.shape.length === 0;
+    const stored = !isFilled && inputs.some((slot) => slot?.kind === "constant" && slot.stored);
     return results?.map((tensor) => this.constant(tensor, isLayout(op) && isStored ? first.name : "", stored));
   }
 

@@ -157,6 +157,26 @@ describe("a dropout that was taken apart", () => {
   });
 });
 
+describe("a bias that torch's dynamo exporter made up", () => {
+  it("of one number for all channels is no parameter", () => {
+    const network = importOnnx(
+      onnxModel({
+        opset: 20,
+        inputs: { x: ["s0", 3, 8, 8] },
+        outputs: ["y"],
+        nodes: [
+          ["CastLike", ["zero", "x"], ["zero_cast"]],
+          ["Shape", ["conv.weight"], ["channels"], { start: 0, end: 1 }],
+          ["Expand", ["zero_cast", "channels"], ["bias"]],
+          ["Conv", ["x", "conv.weight", "bias"], ["y"]],
+        ],
+        initializers: { "conv.weight": ramp(4, 3, 1, 1), zero: floats([], [0]) },
+      }),
+    );
+    expect(network.parameters.map(({ name }) => name)).toEqual(["conv.weight"]);
+  });
+});
+
 describe("a model as it is written by", () => {
   it.each([
     ["torch's dynamo exporter", dynamo, [3, 3, 8, 8]],
