@@ -137,9 +137,17 @@ export function byNumber(
     const { data } = result;
     if (data instanceof BigInt64Array || data instanceof BigUint64Array || !ArrayBuffer.isView(data)) continue;
     const offset = offsetOf(tensor);
-    found.set(tensor.id, offset === 0 ? data : Int32Array.from(data, (value) => value - offset));
+    found.set(tensor.id, offset === 0 ? data : lessOffset(data, offset));
   }
   return found;
+}
+
+/** Codes without their container's offset. */
+function lessOffset(data: ArrayLike<number>, offset: number): Float32Array {
+  const codes = new Float32Array(data.length);
+  codes.set(data);
+  for (let i = 0; i < codes.length; i++) codes[i] = (codes[i] ?? 0) - offset;
+  return codes;
 }
 
 /** Counts what was compared and keeps the first disagreement. */
