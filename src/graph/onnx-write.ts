@@ -21,6 +21,7 @@ import {
   TensorProtoSchema,
   TensorShapeProto_DimensionSchema,
   TensorShapeProtoSchema,
+  TypeProto_SequenceSchema,
   TypeProto_TensorSchema,
   TypeProtoSchema,
   type ValueInfoProto,
@@ -75,6 +76,24 @@ export function writeOnnx(graph: Graph, options: OnnxWriteOptions = {}): Uint8Ar
     metadataProps: [...(options.metadata ?? [])].map(([key, value]) => ({ key, value })),
   });
   return toBinary(ModelProtoSchema, model);
+}
+
+/**
+ * The beginning of a model whose first output is an empty sequence of float32 tensors. Protobuf reads two messages one
+ * after the other as one, so a model's own bytes may follow.
+ */
+export function emptySequenceOutput(name: string): Uint8Array<ArrayBuffer> {
+  const elemType = create(TypeProtoSchema, {
+    value: { case: "tensorType", value: create(TypeProto_TensorSchema, { elemType: dtypeToOnnx("float32") }) },
+  });
+  const type = create(TypeProtoSchema, {
+    value: { case: "sequenceType", value: create(TypeProto_SequenceSchema, { elemType }) },
+  });
+  const graph = create(GraphProtoSchema, {
+    node: [create(NodeProtoSchema, { name, opType: "SequenceEmpty", output: [name] })],
+    output: [create(ValueInfoProtoSchema, { name, type })],
+  });
+  return toBinary(ModelProtoSchema, create(ModelProtoSchema, { graph }));
 }
 
 /** What the nodes seen so far need from the file's header. */

@@ -43,8 +43,8 @@ export interface EngineSession {
    * Runs the graph once.
    *
    * @param feeds Every input, from the host or on the device.
-   * @param fetches The outputs wanted on the host; each is written into the tensor given for it, whose buffer must not
-   * be one of the feeds'.
+   * @param fetches The outputs wanted on the host; each is written into the tensor given for it. Its buffer may be that of
+   * a feed only where the graph has read that input before it makes the output (compile/in-place.ts).
    * @returns The outputs that the session keeps on the device, by name: the caller's, to be released.
    * @throws RuntimeError when the engine fails.
    */
@@ -64,6 +64,11 @@ export interface SessionOptions {
    * of its readers, and merges equal nodes, of which some are computed twice on purpose (compile/recompute.ts).
    */
   readonly asWritten?: boolean;
+  /**
+   * Whether every output is large and wanted in the tensor given for it and nowhere else; default false. Says that the
+   * engine may leave out handing them over, which costs a copy of each where an engine can do nothing else.
+   */
+  readonly unreturned?: boolean;
 }
 
 export interface Engine {

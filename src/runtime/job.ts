@@ -104,7 +104,11 @@ export class TrainingJob {
     const lowered = repeats ? recomputeCheap(plain) : plain;
     requireMemory(step, repeats ? peakBytes(lowered) : planned, memoryLimit);
     const model = writeOnnx(lowered);
-    const session = await engine.createSession(model, { kept: residence.kept.map(nextName), asWritten: true });
+    const session = await engine.createSession(model, {
+      kept: residence.kept.map(nextName),
+      asWritten: true,
+      unreturned: true,
+    });
     return new TrainingJob(engine, session, step, residence);
   }
 

@@ -7,6 +7,7 @@ import type { Engine, EngineOptions, EngineSession, SessionOptions } from "./eng
 import { type CachedModel, cachedModel } from "./node-model-cache.ts";
 import { openSession } from "./onnx-runtime.ts";
 import { genericTarget, probeTarget, probeWebGpuTarget } from "./probe.ts";
+import { endOfRun, stopsAtSequences, withEndOfRun } from "./unreturned-outputs.ts";
 
 const engines = new Map<string, Engine>();
 
@@ -21,9 +22,11 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
   if (known !== undefined) return known;
   let target: Promise<Target> | undefined;
   const createSession = async (
-    source: Uint8Array,
-    { kept = [], asWritten = false }: SessionOptions = {},
+    given: Uint8Array,
+    { kept = [], asWritten = false, unreturned: mayStay = false }: SessionOptions = {},
   ): Promise<EngineSession> => {
+    const unreturned = mayStay && device === "cpu" && (await stopsAtSequences(ort));
+    const source = unreturned ? withEndOfRun(given) : given;
     const cached =
       modelCache === undefined || device !== "cpu"
         ? undefined
@@ -42,6 +45,7 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
         },
         kept,
         asWritten,
+        ...(unreturned ? { end: endOfRun } : {}),
         // A run on another device writes copies of the buffers that it is given.
         writesInPlace: device === "cpu",
         read: (tensor) => memory.read(tensor),

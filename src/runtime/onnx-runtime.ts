@@ -13,11 +13,19 @@ export interface OnnxRuntime {
   readonly Tensor: TensorConstructor;
 }
 
+/** An output that is asked for and never comes: the error that says so is the end of a run that went well. */
+export interface RunEnd {
+  readonly output: string;
+  readonly isReached: (cause: unknown) => boolean;
+}
+
 export interface OrtSessionOptions {
   readonly session: InferenceSession.SessionOptions;
   /** Outputs that stay on the device. */
   readonly kept: readonly string[];
   readonly asWritten: boolean;
+  /** Absent: the engine hands every output over. */
+  readonly end?: RunEnd;
   /** Whether a fetch's own buffer is written; else outputs come in buffers of the engine and are copied. */
   readonly writesInPlace: boolean;
   /** Copies a device tensor to the host. */
@@ -60,7 +68,7 @@ export async function openSession(
   model: Uint8Array,
   options: OrtSessionOptions,
 ): Promise<EngineSession> {
-  const { kept, writesInPlace, read } = options;
+  const { kept, end, writesInPlace, read } = options;
   const session = await runtime.InferenceSession.create(model, {
     graphOptimizationLevel: "all",
     logSeverityLevel: 3,
@@ -78,14 +86,16 @@ export async function openSession(
   const keepsAny = kept.length > 0;
   return {
     inputNames: session.inputNames,
-    outputNames: session.outputNames,
+    outputNames: session.outputNames.filter((name) => name !== end?.output),
     async run(feeds, fetches) {
       const inputs: Record<string, OrtTensor> = {};
       for (const [name, feed] of Object.entries(feeds)) inputs[name] = wrap(feed);
       const outputs: Record<string, OrtTensor | null> = {};
       for (const [name, fetch] of Object.entries(fetches)) outputs[name] = writesInPlace ? wrap(fetch) : null;
       for (const name of kept) outputs[name] = null;
-      const results = await session.run(inputs, outputs).catch((cause: unknown) => {
+      if (end !== undefined) outputs[end.output] = null;
+      const results = await session.run(inputs, outputs).catch((cause: unknown): InferenceSession.ReturnType => {
+        if (end?.isReached(cause) === true) return {};
         throw new RuntimeError(`ONNX Runtime failed: ${messageOf(cause)}`, { cause });
       });
       if (!writesInPlace) for (const [name, fetch] of Object.entries(fetches)) copyInto(fetch, name, results[name]);
