@@ -1,8 +1,8 @@
 /**
  * Activation functions.
  *
- * Kinks follow torch: Relu and LeakyRelu have their left gradient at zero, Clip passes the gradient in the closed range,
- * HardSigmoid in the open one, HardSwish in the closed one.
+ * Kinks follow torch: Relu and LeakyRelu have their left gradient at zero, Clip passes the gradient in the closed range, as
+ * torch.clamp does, but in the open one from 0 to 6, as ReLU6, HardSigmoid in the open one, HardSwish in the closed one.
  */
 
 import { floatAttribute, type GraphBuilder, stringAttribute, subbyteDomain, type Value } from "../graph/graph.ts";
@@ -98,6 +98,8 @@ function knownBound(context: GradientContext, input: number, attribute: string):
   return tensor === undefined ? undefined : toNumbers(tensor)[0];
 }
 
+const floatBelowSix = 6 - 2 ** -21;
+
 function clipGradient(context: GradientContext): (Value | undefined)[] {
   const { builder: b, node, input, output, outputGradient, needed } = context;
   const dy = outputGradient(0);
@@ -106,6 +108,10 @@ function clipGradient(context: GradientContext): (Value | undefined)[] {
     if (!needed[0]) return [];
     const low = knownBound(context, 1, "min");
     const high = knownBound(context, 2, "max");
+    // Codes lie on the bounds themselves: gradients that pass there explode where many batch normalizations follow.
+    if (low === 0 && high === 6) {
+      return [multiply(b, multiply(b, dy, positive(b, input(0))), atMost(b, input(0), floatBelowSix))];
+    }
     let gradient = dy;
     if (low !== undefined && low > -3.4e38) gradient = multiply(b, gradient, atLeast(b, input(0), low));
     if (high !== undefined && high < 3.4e38) gradient = multiply(b, gradient, atMost(b, input(0), high));
