@@ -73,7 +73,8 @@ describe("convert", () => {
       const out = join(folder, `float-of-${name}`);
       const { code, stdout, stderr } = await capture("convert", runOf(name), "--format", "float", "--out", out);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-      expect(stdout).toMatch(/model\.float\.onnx\nnote: it takes inputs as \(x - mean\) \/ std/);
+      expect(stdout).toMatch(/model\.float\.onnx .*kB/);
+      expect(stdout).toMatch(/note: model\.float\.onnx: it takes inputs as \(x - mean\) \/ std/);
       expect(stdout.includes("before rounding")).toBe(name === "lsq");
       const path = join(out, "model.float.onnx");
       const trained = (await loadRun(runOf(name))).network.parameters.find((each) => each.name === "conv1.weight");
@@ -88,6 +89,27 @@ describe("convert", () => {
       expect(toNumbers(outputs.logits).every((value) => Number.isFinite(value) && value !== 0)).toBe(true);
     },
   );
+
+  it("names the float model's file and notes in the one document of --json", async () => {
+    const out = join(folder, "float-and-int");
+    const both = await capture("convert", runOf("lsq"), "-f", "float", "-f", "int", "--json", "--out", out);
+    expect({ code: both.code, stderr: both.stderr }).toEqual({ code: 0, stderr: "" });
+    const document = JSON.parse(both.stdout);
+    const names = ["model.float.onnx", "model.int.onnx"];
+    expect(document.files.map(({ file }: { file: string }) => file)).toEqual(names.map((name) => join(out, name)));
+    for (const { file, bytes } of document.files) expect(readFileSync(file).length).toBe(bytes);
+    const kinds: string[] = document.notes.map(({ kind }: { kind: string }) => kind);
+    expect(new Set(kinds)).toEqual(new Set(["float model", "wide codes"]));
+    const alone = await capture("convert", runOf("float"), "-f", "float", "--json", "--out", out);
+    expect(JSON.parse(alone.stdout)).toMatchObject({ files: [document.files[0]], notes: [{ kind: "float model" }] });
+  });
+
+  it("writes nothing where a part of what is asked for cannot be made", async () => {
+    const out = join(folder, "refused");
+    const { code } = await capture("convert", runOf("float"), "-f", "float", "-f", "int", "--out", out);
+    expect(code).toBe(3);
+    expect(existsSync(out)).toBe(false);
+  });
 
   it("says what the C program takes: flash, RAM, and that it compiles", async () => {
     const out = join(folder, "c");
@@ -124,7 +146,8 @@ describe("convert", () => {
     expect(stdout).toContain("qdq and qcdq leave sums to the runtime's floats");
     expect(stdout).toContain("not compared here, because ONNX Runtime does not execute it: c\n");
     expect(stdout).toContain("note: relu: no quantizer stands here");
-    expect(stdout).toContain("hint: with --residual-bits 8");
+    // The first block's skip, 28x28x4 values, and what the average pool reads, 7x7x16.
+    expect(stdout).toMatch(/hint: tensors without codes: 2, 4 bytes a value, 15.7 kB an image; with .* 8: 3.9 kB,/);
     const eight = ["--residual-bits", "8", "--verify", "--limit", "20", "--out", join(folder, "eight")];
     const added = (await capture("convert", runOf("lsq"), ...eight)).stdout;
     expect(added).toContain("a quantizer of 8 bits was added after training");

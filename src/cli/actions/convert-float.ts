@@ -13,8 +13,8 @@ export const floatFormat = "float";
 
 export interface FloatModel {
   readonly file: ConvertedFile;
-  /** What whoever runs the file has to know, in sentences. */
-  readonly notes: readonly string[];
+  /** What whoever runs the file has to know, in the form of the notes of a conversion. */
+  readonly notes: readonly { readonly kind: "float model"; readonly where: string; readonly message: string }[];
 }
 
 /** The network without quantizers, with the weights that were trained: of a quantized run those before they are rounded. */
@@ -24,9 +24,9 @@ export function floatModel({ config, data, teacher, network }: LoadedRun): Float
   const file = { name: "model.float.onnx", parts: [exportOnnx(withParameterValues(float, trained))] };
   const { mean, std } = data.train.normalization;
   const show = (values: readonly number[]) => values.map((value) => Number(value.toPrecision(6))).join(", ");
-  const notes = [
+  const messages = [
     ...(mean.length > 4 ? [] : [`it takes inputs as (x - mean) / std: mean ${show(mean)}, std ${show(std)}`]),
     ...(isQuantized(network) ? ["its weights are those before rounding, and nothing in it is quantized"] : []),
   ];
-  return { file, notes };
+  return { file, notes: messages.map((message) => ({ kind: "float model", where: file.name, message })) };
 }
