@@ -27,20 +27,29 @@ export function bytesOf({ dtype, shape }: TensorType): number {
   return Math.ceil((elementCount(shape) * (bitsOf[dtype] ?? 32)) / 8);
 }
 
+/** The value whose memory each view shows. */
+export function ownersOf(graph: Graph): ReadonlyMap<Value, Value> {
+  const owners = new Map<Value, Value>();
+  for (const { op, inputs, outputs } of graph.nodes) {
+    const [input] = inputs;
+    const [output] = outputs;
+    if (views.has(op) && input !== undefined && output !== undefined) owners.set(output, owners.get(input) ?? input);
+  }
+  return owners;
+}
+
 /**
  * The most bytes that the values of a lowered graph take at once, when each is given back after its last reader. Inputs,
  * outputs and constants are held all the time. What an operator needs for itself, and what is lost between the pieces of
  * the engine's arena, comes on top.
+ *
+ * @param inPlace Outputs that take the memory of an input.
  */
-export function peakBytes(graph: Graph): number {
-  const owners = new Map<Value, Value>();
+export function peakBytes(graph: Graph, inPlace: ReadonlySet<Value> = new Set()): number {
+  const owners = ownersOf(graph);
   const ownerOf = (value: Value): Value => owners.get(value) ?? value;
-  for (const { op, inputs, outputs } of graph.nodes) {
-    const [input] = inputs;
-    const [output] = outputs;
-    if (views.has(op) && input !== undefined && output !== undefined) owners.set(output, ownerOf(input));
-  }
   const held = new Set<Value>([...graph.inputs, ...graph.outputs.map(({ value }) => ownerOf(value))]);
+  for (const value of inPlace) held.delete(value);
   for (const value of graph.constants.keys()) held.add(value);
   const lastReader = new Map<Value, number>();
   graph.nodes.forEach(({ inputs, outputs }, index) => {
@@ -48,12 +57,13 @@ export function peakBytes(graph: Graph): number {
   });
   const dying = new Map<number, Value[]>();
   for (const [value, index] of lastReader) dying.set(index, [...(dying.get(index) ?? []), value]);
+  const isCounted = (value: Value) => ownerOf(value) === value && !held.has(value) && !inPlace.has(value);
   let live = [...held].reduce((sum, { type }) => sum + bytesOf(type), 0);
   let peak = live;
   graph.nodes.forEach(({ outputs }, index) => {
-    for (const value of outputs) if (ownerOf(value) === value && !held.has(value)) live += bytesOf(value.type);
+    for (const value of outputs) if (isCounted(value)) live += bytesOf(value.type);
     peak = Math.max(peak, live);
-    for (const value of dying.get(index) ?? []) if (!held.has(value)) live -= bytesOf(value.type);
+    for (const value of dying.get(index) ?? []) if (isCounted(value)) live -= bytesOf(value.type);
   });
   return peak;
 }

@@ -1,8 +1,10 @@
 /** Jobs on an engine: a compiled graph with its session, run against a set of state buffers. */
 
 import type { EvaluationJob } from "../compile/evaluation.ts";
+import { type Update, updatesInPlace } from "../compile/in-place.ts";
 import { lowerGraph } from "../compile/lower.ts";
 import { bytesOf, peakBytes } from "../compile/memory.ts";
+import { orderUpdates } from "../compile/order-updates.ts";
 import { recomputeCheap } from "../compile/recompute.ts";
 import { operators } from "../compile/registry.ts";
 import { nextName, type StateTensor, type TrainingStep } from "../compile/training-step.ts";
@@ -10,7 +12,7 @@ import { ConfigError } from "../errors.ts";
 import type { Graph } from "../graph/graph.ts";
 import { writeOnnx } from "../graph/onnx-write.ts";
 import { allocate, filled, float32Data, float32Scalar, makeTensor, type Tensor } from "../graph/tensor.ts";
-import { elementCount } from "../graph/types.ts";
+import { elementCount, type TensorType } from "../graph/types.ts";
 import type { Target } from "../ops/operator.ts";
 import type { DeviceTensor, Engine, EngineSession } from "./engine.ts";
 import type { StateBuffers } from "./state.ts";
@@ -26,12 +28,30 @@ export interface StepResult {
   readonly prediction: Tensor;
 }
 
+/** A graph that is ready for the engine, and what it needs. */
+interface PlannedGraph {
+  readonly graph: Graph;
+  /** State that is written over what it was. */
+  readonly inPlace: readonly Update[];
+  readonly bytes: number;
+}
+
+function planned(graph: Graph, mayOverwrite: boolean): PlannedGraph {
+  const inPlace = mayOverwrite ? updatesInPlace(graph) : [];
+  return { graph, inPlace, bytes: peakBytes(graph, new Set(inPlace.map(({ next }) => next))) };
+}
+
 /** @throws ConfigError with the batch that fits, when the values need more than the limit. */
-function requireMemory({ dataInput, state }: TrainingStep, needed: number, limit: number): void {
+function requireMemory(
+  { dataInput, state }: TrainingStep,
+  { bytes: needed, inPlace }: PlannedGraph,
+  limit: number,
+): void {
   if (needed <= limit) return;
   const [batch = 1] = dataInput.type.shape;
-  // State is read from one buffer and written to another; all the rest grows with the batch.
-  const fixed = 2 * state.reduce((sum, { initial }) => sum + bytesOf(initial), 0);
+  const total = (types: readonly TensorType[]) => types.reduce((sum, type) => sum + bytesOf(type), 0);
+  // State that is not updated in place has a second buffer; all the rest grows with the batch.
+  const fixed = 2 * total(state.map(({ initial }) => initial)) - total(inPlace.map(({ present }) => present.type));
   const fitting = Math.floor((batch * (limit - fixed)) / Math.max(1, needed - fixed));
   const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`;
   throw new ConfigError(
@@ -54,6 +74,8 @@ export interface TrainingJobOptions {
    * step would not fit.
    */
   readonly recompute?: "always" | "whenNeeded" | "never";
+  /** Whether state is written over what it was, where it has been read by then; default true. */
+  readonly inPlace?: boolean;
 }
 
 /** A training step ready to run. Where the engine can, its state stays on the device from one step to the next. */
@@ -61,8 +83,11 @@ export class TrainingJob {
   readonly #engine: Engine;
   readonly #session: EngineSession;
   readonly #step: TrainingStep;
-  /** State that a step changes and that goes back to the host each time. */
-  readonly #changed: readonly string[];
+  /** The values of a step alive at once, as planned. */
+  readonly plannedBytes: number;
+  /** State that a step changes and that goes back to the host each time: into its own buffer, or into another. */
+  readonly #overwritten: readonly string[];
+  readonly #swapped: readonly string[];
   /** State that stays on the device: what a step changes, and what it only reads. */
   readonly #kept: readonly string[];
   readonly #constant: readonly string[];
@@ -73,11 +98,20 @@ export class TrainingJob {
   /** The state whose newest values this job holds on the device. */
   #resident: StateBuffers | undefined;
 
-  private constructor(engine: Engine, session: EngineSession, step: TrainingStep, residence: Residence) {
+  private constructor(
+    engine: Engine,
+    session: EngineSession,
+    step: TrainingStep,
+    residence: Residence,
+    { inPlace, bytes }: PlannedGraph,
+  ) {
     this.#engine = engine;
     this.#session = session;
     this.#step = step;
-    this.#changed = residence.changed;
+    const overwritten = new Set(inPlace.map(({ present }) => present.name));
+    this.#overwritten = residence.changed.filter((name) => overwritten.has(name));
+    this.#swapped = residence.changed.filter((name) => !overwritten.has(name));
+    this.plannedBytes = bytes;
     this.#kept = residence.kept;
     this.#constant = residence.constant;
     this.#scalars = new Map(step.scalars.map((name) => [name, float32Scalar(0)]));
@@ -92,24 +126,25 @@ export class TrainingJob {
     engine: Engine,
     step: TrainingStep,
     target?: Target,
-    { memoryLimit = Number.POSITIVE_INFINITY, recompute = "whenNeeded" }: TrainingJobOptions = {},
+    { memoryLimit = Number.POSITIVE_INFINITY, recompute = "whenNeeded", inPlace = true }: TrainingJobOptions = {},
   ): Promise<TrainingJob> {
     const residence = residenceOf(step, engine);
     const chosen = target ?? (await engine.target());
-    const plain = lowerGraph(step.graph, operators, chosen);
-    const planned = peakBytes(plain);
-    // Other engines than the one for the CPU may merge equal nodes again.
-    const repeats =
-      chosen.name === "cpu" && (recompute === "always" || (recompute === "whenNeeded" && planned > memoryLimit));
-    const lowered = repeats ? recomputeCheap(plain) : plain;
-    requireMemory(step, repeats ? peakBytes(lowered) : planned, memoryLimit);
-    const model = writeOnnx(lowered);
+    const lowered = lowerGraph(step.graph, operators, chosen);
+    // Other engines than the one for the CPU keep the state for themselves, and may merge equal nodes again.
+    const isOnCpu = chosen.name === "cpu";
+    const plan = (graph: Graph) => planned(isOnCpu && inPlace ? orderUpdates(graph) : graph, inPlace);
+    const plain = plan(lowered);
+    const repeats = isOnCpu && (recompute === "always" || (recompute === "whenNeeded" && plain.bytes > memoryLimit));
+    const last = repeats ? plan(recomputeCheap(lowered)) : plain;
+    requireMemory(step, last, memoryLimit);
+    const model = writeOnnx(last.graph);
     const session = await engine.createSession(model, {
       kept: residence.kept.map(nextName),
       asWritten: true,
       unreturned: true,
     });
-    return new TrainingJob(engine, session, step, residence);
+    return new TrainingJob(engine, session, step, residence, last);
   }
 
   /** Adds the step's state to the buffers, where they have none of that name yet. */
@@ -137,9 +172,10 @@ export class TrainingJob {
     await this.#settle(state);
     for (const { name } of this.#step.state) feeds[name] = state.feed(name);
     const fetches: Record<string, Tensor> = { loss: this.#loss, prediction: this.#prediction };
-    for (const name of this.#changed) fetches[nextName(name)] = state.spare(name);
+    for (const name of this.#overwritten) fetches[nextName(name)] = state.get(name);
+    for (const name of this.#swapped) fetches[nextName(name)] = state.spare(name);
     const held = await this.#session.run(feeds, fetches);
-    state.swap(this.#changed);
+    state.swap(this.#swapped);
     for (const name of this.#kept) {
       const tensor = held[nextName(name)];
       if (tensor !== undefined) state.hold(name, tensor, true);

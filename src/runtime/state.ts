@@ -1,8 +1,9 @@
 /**
  * State that lives between runs.
  *
- * On the host each tensor has two buffers: a step reads one and writes the other, then they change places. (Writing into
- * the buffer that is being read would be wrong: the engine may update a weight before the backward pass has read it.)
+ * On the host a tensor has two buffers where a step may write its next value before the present one has been read: the
+ * step reads one and writes the other, then they change places. Where the graph rules that out (compile/in-place.ts), it
+ * has one, which the step reads and overwrites.
  *
  * Where an engine keeps tensors on a device, the newest values lie there while a job runs, and `toHost` brings them back
  * before they are read here.
@@ -54,7 +55,7 @@ export class StateBuffers {
     return this.#onDevice.has(name);
   }
 
-  /** Where the next value is written; it counts only after {@link swap}. */
+  /** A second buffer, where the next value is written; it counts only after {@link swap}. */
   spare(name: string): Tensor {
     const known = this.#spare.get(name);
     if (known !== undefined) return known;

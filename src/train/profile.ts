@@ -1,7 +1,7 @@
 /** Where the time and the bytes of a training step go, beside the least that they could be on this machine. */
 
 import { lowerGraph } from "../compile/lower.ts";
-import { peakBytes, views } from "../compile/memory.ts";
+import { views } from "../compile/memory.ts";
 import { operators } from "../compile/registry.ts";
 import { buildTrainingStep, type TrainingStep } from "../compile/training-step.ts";
 import { floatOperations, type Work, type WorkKind, workKinds, workOf } from "../compile/work.ts";
@@ -77,10 +77,12 @@ export async function profileStep(config: TrainingConfig, steps: number): Promis
     data: makeTensor(data.train.sampleType, [recipe.batchSize, ...data.train.sampleShape], batch.samples),
     targets: targetTensor(batch.targets, recipe.batchSize),
   };
+  let plannedBytes = 0;
   const runs = await profiled(
     { device: engine.device, ...(config.threads === 0 ? {} : { threads: config.threads }) },
     async (profiling) => {
       const job = await TrainingJob.create(profiling, step, target);
+      plannedBytes = job.plannedBytes;
       const state = new StateBuffers(network.parameters.map(({ name, value }) => [name, value] as const));
       job.prepare(state);
       // Learning rates of zero: what is measured is the same step each time.
@@ -97,7 +99,7 @@ export async function profileStep(config: TrainingConfig, steps: number): Promis
     batchSize: recipe.batchSize,
     stepSeconds: median.seconds,
     speed,
-    plannedBytes: peakBytes(lowered),
+    plannedBytes,
   };
 }
 
