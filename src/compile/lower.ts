@@ -11,11 +11,12 @@ import { showType } from "../graph/types.ts";
 import { arrangeBlocked } from "../ops/blocked-standard.ts";
 import { builderFor, definitionOf, type LoweringContext, type OperatorRegistry, type Target } from "../ops/operator.ts";
 import { copyNodes, mapped, type ValueMap } from "./copy.ts";
+import { shortenDots } from "./dot-products.ts";
 
 /** @throws GraphError when a lowering changes the type of a value. */
 export function lowerGraph(graph: Graph, registry: OperatorRegistry, target: Target): Graph {
   const meant = rewrite(graph, registry, target, (context) => definitionOf(registry, context.node).lower?.(context));
-  return rewrite(meant, registry, target, (context) => {
+  return rewrite(shortenDots(meant), registry, target, (context) => {
     const { arrange } = definitionOf(registry, context.node);
     return arrange === undefined ? arrangeBlocked(context) : arrange(context);
   });

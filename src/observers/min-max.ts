@@ -19,20 +19,36 @@ function stateOf(values: ObserverValues, name: "min" | "max"): Value {
   return value;
 }
 
-/** Extremes of the batch, one pair or one for each channel. */
-function batchRange({ builder, spec, x }: ObserverContext): { readonly min: Value; readonly max: Value } {
+type Extreme = "min" | "max";
+
+/** An extreme of the batch, a number or one for each channel. */
+function batchExtreme({ builder, spec, x }: ObserverContext, which: Extreme): Value {
   const axes = sharedAxes(spec, x.type.shape.length);
+  return (which === "min" ? reduceMin : reduceMax)(builder, x, axes, { keepDimensions: false });
+}
+
+/**
+ * The state after a batch. Of a tensor that cannot be negative the minimum is not looked for and stands as 0, its lower
+ * bound: every convention widens a range until it holds 0, so scale and zero point are those of torch.
+ */
+function updated(context: ObserverContext, next: (old: Value, which: Extreme) => Value): ObserverValues {
+  const { builder, spec, state } = context;
+  const oldMin = stateOf(state, "min");
+  const zero = () => builder.constant(filled(oldMin.type.shape, 0));
   return {
-    min: reduceMin(builder, x, axes, { keepDimensions: false }),
-    max: reduceMax(builder, x, axes, { keepDimensions: false }),
+    min: spec.nonNegative === true ? zero() : next(oldMin, "min"),
+    max: next(stateOf(state, "max"), "max"),
   };
 }
+
+/** The state before the first batch. */
+const unobserved = { min: Number.POSITIVE_INFINITY, max: Number.NEGATIVE_INFINITY } as const;
 
 function initialState(spec: QuantizerSpec, shape: readonly number[]) {
   const size = parameterShape(spec, { dtype: "float32", shape });
   return [
-    { name: "min", initial: filled(size, Number.POSITIVE_INFINITY) },
-    { name: "max", initial: filled(size, Number.NEGATIVE_INFINITY) },
+    { name: "min", initial: filled(size, unobserved.min) },
+    { name: "max", initial: filled(size, unobserved.max) },
   ];
 }
 
@@ -48,14 +64,10 @@ export const minMax: ObserverDefinition = {
   name: "minMax",
   options: {},
   ...shared,
-  update(context) {
-    const { builder, state } = context;
-    const batch = batchRange(context);
-    return {
-      min: minimum(builder, stateOf(state, "min"), batch.min),
-      max: maximum(builder, stateOf(state, "max"), batch.max),
-    };
-  },
+  update: (context) =>
+    updated(context, (old, which) =>
+      (which === "min" ? minimum : maximum)(context.builder, old, batchExtreme(context, which)),
+    ),
 };
 
 export const movingAverageMinMax: ObserverDefinition = {
@@ -63,14 +75,12 @@ export const movingAverageMinMax: ObserverDefinition = {
   options: { averagingConstant: { from: 0, to: 1 } },
   ...shared,
   update(context) {
-    const { builder, spec, state } = context;
-    const batch = batchRange(context);
+    const { builder, spec } = context;
     const constant = spec.observer?.options.averagingConstant;
     const share = typeof constant === "number" ? constant : 0.01;
-    return {
-      min: towards(builder, stateOf(state, "min"), batch.min, share, Number.POSITIVE_INFINITY),
-      max: towards(builder, stateOf(state, "max"), batch.max, share, Number.NEGATIVE_INFINITY),
-    };
+    return updated(context, (old, which) =>
+      towards(builder, old, batchExtreme(context, which), share, unobserved[which]),
+    );
   },
 };
 

@@ -17,6 +17,8 @@ import {
   toBlocked,
 } from "./engine-operators.ts";
 import type { LoweringContext } from "./operator.ts";
+import { reduceMax, reduceMin } from "./reduce.ts";
+import { reshape } from "./shape-ops.ts";
 
 const pointwise = new Set(
   "Add Sub Mul Div Pow Min Max Sum Mean Neg Abs Sqrt Reciprocal Exp Log Erf Round Floor Ceil Sign Relu Clip Sigmoid Tanh HardSigmoid HardSwish Gelu LeakyRelu Elu Softplus Softsign Mish Identity QuantizeLinear DequantizeLinear Cast".split(
@@ -99,12 +101,20 @@ function activationOf({ builder, node, inputs }: LoweringContext): BlockedActiva
   return bounds.length === 2 ? { name: "Clip", parameters: bounds } : undefined;
 }
 
-/** A reduction of everything to a scalar. */
+/**
+ * A reduction of everything to a scalar. Extremes are taken in rows first, which the threads share: the engine reduces a
+ * whole tensor in one thread. Sums are not, since their last bits depend on the order.
+ */
 function reduceAll(context: LoweringContext): Value | undefined {
   const { builder, node, inputs } = context;
   const [x, ...rest] = inputs;
   const blocked = x === undefined ? undefined : blockedForm(builder, x);
   const type = node.outputs[0]?.type;
   if (blocked === undefined || type === undefined || elementCount(type.shape) !== 1) return undefined;
-  return builder.one(node.op, [blocked, ...rest], node.attributes);
+  const [batch = 1] = blocked.type.shape;
+  const extreme = node.op === "ReduceMax" ? reduceMax : node.op === "ReduceMin" ? reduceMin : undefined;
+  if (extreme === undefined || batch === 1) return builder.one(node.op, [blocked, ...rest], node.attributes);
+  const rows = reshape(builder, blocked, [batch, elementCount(blocked.type.shape) / batch]);
+  const extremes = extreme(builder, rows, [1], { keepDimensions: false });
+  return reshape(builder, extreme(builder, extremes, [0], { keepDimensions: false }), type.shape);
 }

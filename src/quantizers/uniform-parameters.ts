@@ -106,18 +106,21 @@ export function parametersFromRange(
 ): ParameterValues {
   if (spec.options.convention === "fused") return fusedFromRange(builder, spec, range);
   const codes = observedCodes(spec);
-  const low = minimum(builder, range.min, 0);
-  const high = maximum(builder, range.max, 0);
   const span = codes.max - codes.min;
+  const high = maximum(builder, range.max, 0);
+  const low = spec.nonNegative === true ? undefined : minimum(builder, range.min, 0);
+  const known = (scale: Value, zeroPoint: number) => ({
+    scale,
+    zero_point: builder.constant(filled(scale.type.shape, zeroPoint), "zero_point"),
+  });
   if (spec.options.scheme === "symmetric") {
-    const scale = maximum(
-      builder,
-      divide(builder, maximum(builder, negate(builder, low), high), span / 2),
-      float32Epsilon,
-    );
-    return { scale, zero_point: builder.constant(filled(scale.type.shape, symmetricZeroPoint(spec)), "zero_point") };
+    const reach = low === undefined ? high : maximum(builder, negate(builder, low), high);
+    const scale = maximum(builder, divide(builder, reach, span / 2), float32Epsilon);
+    return known(scale, symmetricZeroPoint(spec));
   }
-  const scale = maximum(builder, divide(builder, subtract(builder, high, low), span), float32Epsilon);
+  const length = low === undefined ? high : subtract(builder, high, low);
+  const scale = maximum(builder, divide(builder, length, span), float32Epsilon);
+  if (low === undefined) return known(scale, codes.min);
   const zeroPoint = subtract(builder, codes.min, round(builder, divide(builder, low, scale)));
   return { scale, zero_point: clip(builder, zeroPoint, codes.min, codes.max) };
 }

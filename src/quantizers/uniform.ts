@@ -16,8 +16,8 @@ import { float32Tensor, makeTensor } from "../graph/tensor.ts";
 import type { TensorType } from "../graph/types.ts";
 import { hardSigmoid } from "../ops/activations.ts";
 import { absolute, add, multiply, subtract } from "../ops/elementwise.ts";
-import { atMost } from "../ops/masks.ts";
 import { dequantizeLinear } from "../ops/quantize-linear.ts";
+import { insideRange } from "./masks.ts";
 import {
   type Contradiction,
   type IntegerForm,
@@ -32,6 +32,7 @@ import {
   type CodeRange,
   codeRange,
   highestRoundingTo,
+  lowestRoundingTo,
   quotientOf,
   roundedValue,
   roundedWithin,
@@ -97,16 +98,17 @@ function codesOf(context: QuantizerContext): StoredCodes | undefined {
 }
 
 /**
- * 1 where the rounded code lies inside the range. A tensor without negative values has only an upper bound, which is one
- * on x/s itself. Otherwise, with r the integer to which x/s rounds, h = (qmax − qmin)/2 and m the middle of the range, r
- * lies inside exactly when h + 1 − |r − m| ≥ 1, and outside that is at most 0.
+ * 1 where the rounded code lies inside the range. Where its ends are known before the graph runs, they are ends of x/s
+ * itself. Otherwise, with r the integer to which x/s rounds, h = (qmax − qmin)/2 and m the middle of the range, r lies
+ * inside exactly when h + 1 − |r − m| ≥ 1, and outside that is at most 0.
  */
 function insideMask(context: QuantizerContext): Value {
   const { builder, spec, target } = context;
   const position = quotient(context);
-  const range = quotientRange(context);
-  if (spec.nonNegative === true && typeof range.low === "number" && typeof range.high === "number" && range.low <= 0) {
-    return atMost(builder, position, highestRoundingTo(range.high));
+  const { low, high } = quotientRange(context);
+  if (typeof low === "number" && typeof high === "number" && low <= 0 && high >= 0) {
+    const ends = { low: lowestRoundingTo(low), high: highestRoundingTo(high) };
+    return insideRange(builder, position, { ...ends, nonNegative: spec.nonNegative === true });
   }
   const half = (spec.quantMax - spec.quantMin) / 2;
   const stored = codesOf(context);
@@ -117,10 +119,10 @@ function insideMask(context: QuantizerContext): Value {
   }
   // One code further on each side is enough to tell inside from outside.
   const rounded = roundedWithin(builder, target, position, {
-    low: moved(builder, range.low, -1),
-    high: moved(builder, range.high, 1),
+    low: moved(builder, low, -1),
+    high: moved(builder, high, 1),
   });
-  const middle = moved(builder, range.low, half);
+  const middle = moved(builder, low, half);
   return hardSigmoid(builder, absolute(builder, subtract(builder, rounded, middle)), -1, half + 1);
 }
 
