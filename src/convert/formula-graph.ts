@@ -78,13 +78,7 @@ class FormulaBuilder {
       this.#values[operation.output] = this.#make(operation, dataInput);
     }
     for (const { name, tensor } of this.#network.outputs) this.#builder.output(name, this.#value(tensor));
-    if (this.#config.codes === true) {
-      const outputs = new Set(this.#network.outputs.map((output) => output.tensor));
-      for (const { id, name, form } of this.#network.tensors) {
-        const isCodes = form.kind === "codes" || form.kind === "wide";
-        if (isCodes && !outputs.has(id)) this.#builder.output(codeOutput(id, name), this.#value(id));
-      }
-    }
+    if (this.#config.codes === true) addCodeOutputs(this.#builder, this.#network, (id) => this.#value(id));
     return { graph: this.#builder.finish(), dataInput };
   }
 
@@ -216,4 +210,13 @@ class FormulaBuilder {
 /** The name under which a tensor of codes leaves a graph; numbers keep equal names apart. */
 export function codeOutput(id: number, name: string): string {
   return `${name} #${id}`;
+}
+
+/** Adds every tensor of codes as an output, but those that are outputs already. */
+export function addCodeOutputs(builder: GraphBuilder, network: IntegerNetwork, value: (id: number) => Value): void {
+  const outputs = new Set(network.outputs.map((output) => output.tensor));
+  for (const { id, name, form } of network.tensors) {
+    const isCodes = form.kind === "codes" || form.kind === "wide";
+    if (isCodes && !outputs.has(id)) builder.output(codeOutput(id, name), value(id));
+  }
 }

@@ -4,13 +4,16 @@ import { convert } from "../../src/convert/convert.ts";
 import { buildQdqGraph } from "../../src/convert/formats/qdq.ts";
 import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
 import type { IntegerOperation } from "../../src/convert/integer-network.ts";
-import { verify } from "../../src/convert/verify.ts";
+import { exactRunner, verify } from "../../src/convert/verify.ts";
 import { inMemoryDataset } from "../../src/data/dataset.ts";
 import { float32Data } from "../../src/graph/tensor.ts";
+import { NetworkBuilder } from "../../src/models/network-builder.ts";
+import { globalAveragePool } from "../../src/ops/pool.ts";
+import { flatten } from "../../src/ops/shape-ops.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { randomTensor, seeded } from "../support/random.ts";
-import { type NetworkDescription, quantizedWith, randomNetwork } from "./random-network.ts";
+import { type NetworkDescription, quantizedWith, randomNetwork, withRandomValues } from "./random-network.ts";
 
 const engine = nodeEngine({ threads: 1 });
 const description: NetworkDescription = {
@@ -44,9 +47,38 @@ const description: NetworkDescription = {
   ],
 };
 
+function largestDifference(a: ArrayLike<number> = [], b: ArrayLike<number> = []): number {
+  return Math.max(...Array.from(a, (value, i) => Math.abs(value - (b[i] ?? Number.NaN))));
+}
+
 const isSum = (operation: IntegerOperation): boolean => operation.op === "Requantize" && operation.terms.length > 1;
 
 describe("the QDQ forms", () => {
+  it("multiply the skip of an addition by the factors of a batch normalization on it", async () => {
+    const random = seeded(3);
+    const network = new NetworkBuilder("scaled skip", { uniform: random, normal: () => 2 * random() - 1 });
+    const images = network.input("images", [3, 8, 7]);
+    const x = network.builder.one("Relu", [network.conv("first", images, 4, { kernel: 3, padding: 1 })]);
+    const branch = network.conv("branch", x, 4, { kernel: 3, padding: 1 });
+    const sum = network.add("add", branch, network.batchNorm("skip", x));
+    const output = network.linear("fc", flatten(network.builder, globalAveragePool(network.builder, sum)), 3);
+    const float = withRandomValues(network.finish(output), random);
+    const data = randomTensor(seeded(1), [4, 3, 8, 7]);
+    const config = presetNamed("lsq", { weightBits: 4, activationBits: 4 });
+    const converted = convert(await quantizedWith(float, config, data), { input: { dtype: "float32" } });
+    const isScaled = ({ op, ...rest }: IntegerOperation) =>
+      op === "Requantize" && "terms" in rest && rest.terms.some(({ gains }) => new Set(gains).size > 1);
+    expect(converted.operations.filter(isScaled).length).toBeGreaterThan(1);
+    const graph = buildQdqGraph(converted, { batchSize: 4, types: "clip" });
+    const runner = await onnxRunner("qdq", converted, graph, engine, () => 0);
+    const simulation = await exactRunner(converted, engine, 4);
+    const logits = converted.outputs[0]?.tensor ?? Number.NaN;
+    const [got, expected] = [await runner.run(data), await simulation.run(data)].map((each) => each.get(logits) ?? []);
+    await Promise.all([runner.release(), simulation.release()]);
+    expect(expected).toHaveLength(12);
+    expect(largestDifference(got, expected)).toBeLessThan(1e-4);
+  });
+
   for (const types of ["native", "clip"] as const) {
     for (const [preset, bits] of [
       ["lsq", 4],

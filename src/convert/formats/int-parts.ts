@@ -15,6 +15,11 @@ export interface IntGraphOptions {
   readonly accumulators?: "float32" | "int32";
 }
 
+/** Whether weights lie in the smallest types that hold them. */
+export function isPacked({ packed = true }: IntGraphOptions): boolean {
+  return packed;
+}
+
 /** Codes of nine bits in two parts of eight: w = 2·⌊w/2⌋ + (w mod 2). */
 export function halved(weight: IntegerWeight): { readonly halves: IntegerWeight; readonly rest: IntegerWeight } {
   const half = { low: Math.floor(weight.low / 2), high: Math.floor(weight.high / 2), levels: [] };

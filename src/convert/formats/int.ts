@@ -8,40 +8,35 @@
  */
 import { GraphError } from "../../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../../graph/graph.ts";
-import { float32Tensor, int64Tensor, makeTensor } from "../../graph/tensor.ts";
+import { makeTensor } from "../../graph/tensor.ts";
 import { elementCount, type Shape } from "../../graph/types.ts";
-import { clip } from "../../ops/activations.ts";
 import { cast } from "../../ops/cast.ts";
 import { add, multiply, subtract } from "../../ops/elementwise.ts";
 import { builderFor } from "../../ops/operator.ts";
 import { concat, reshape } from "../../ops/shape-ops.ts";
-import { codeOutput } from "../formula-graph.ts";
+import { addCodeOutputs } from "../formula-graph.ts";
 import {
   type Dequantize,
-  type IntegerConv,
-  type IntegerGemm,
   type IntegerNetwork,
   type IntegerOperation,
   type IntegerTensor,
   type IntegerWeight,
   multipliers,
   type Requantize,
-  type SumPool,
   type Term,
   tensorOf,
 } from "../integer-network.ts";
-import { floatBound } from "../ranges.ts";
 import { type Container, containerOf, weightValue } from "./containers.ts";
 import { byte, limited, perChannel, rounded, scales, sumOfCodes, withWholeGroups } from "./int-codes.ts";
 import {
   convAttributes,
   convolutionOfOnes,
-  coversImage,
   fitsByte,
-  halved,
   type IntGraphOptions,
+  isPacked,
   windowAttributes,
 } from "./int-parts.ts";
+import { type IntContext, type Layer, type Summing, sumOfProducts, sumOfWindows } from "./int-sums.ts";
 import { integerOperators } from "./integer-operators.ts";
 
 /** The network as a graph of ONNX's integer operators. @throws UnsupportedError for codes above 8 bits. */
@@ -49,58 +44,48 @@ export function buildIntGraph(network: IntegerNetwork, options: IntGraphOptions)
   return new IntBuilder(network, options).build();
 }
 
-type Layer = IntegerConv | IntegerGemm;
-/** What adds up codes into an accumulator. */
-type Summing = Layer | SumPool;
-
-class IntBuilder {
-  readonly #network: IntegerNetwork;
-  readonly #options: IntGraphOptions;
-  readonly #builder: GraphBuilder;
+class IntBuilder implements IntContext {
+  readonly network: IntegerNetwork;
+  readonly options: IntGraphOptions;
+  readonly builder: GraphBuilder;
   readonly #values: Value[] = [];
 
   constructor(network: IntegerNetwork, options: IntGraphOptions) {
-    this.#network = network;
-    this.#options = options;
-    this.#builder = builderFor(integerOperators, `${network.name} int`);
+    this.network = network;
+    this.options = options;
+    this.builder = builderFor(integerOperators, `${network.name} int`);
   }
 
   build(): Graph {
-    const { name, sampleShape, dtype } = this.#network.input;
-    const data = this.#builder.input(name, { dtype, shape: [this.#options.batchSize, ...sampleShape] });
-    for (const operation of this.#network.operations) {
-      const value = this.#builder.scope(operation.name, () => this.#make(operation, data));
+    const { name, sampleShape, dtype } = this.network.input;
+    const data = this.builder.input(name, { dtype, shape: [this.options.batchSize, ...sampleShape] });
+    for (const operation of this.network.operations) {
+      const value = this.builder.scope(operation.name, () => this.#make(operation, data));
       if (value !== undefined) this.#values[operation.output] = value;
     }
-    for (const { name, tensor } of this.#network.outputs) this.#builder.output(name, this.#value(tensor));
-    if (this.#options.codes === true) {
-      const outputs = new Set(this.#network.outputs.map((output) => output.tensor));
-      for (const { id, name, form } of this.#network.tensors) {
-        const isCodes = form.kind === "codes" || form.kind === "wide";
-        if (isCodes && !outputs.has(id)) this.#builder.output(codeOutput(id, name), this.#value(id));
-      }
-    }
-    return this.#builder.finish();
+    for (const { name, tensor } of this.network.outputs) this.builder.output(name, this.value(tensor));
+    if (this.options.codes === true) addCodeOutputs(this.builder, this.network, (id) => this.value(id));
+    return this.builder.finish();
   }
 
   /** The value of a tensor; sums are made only when something other than a fused requantization reads them. */
-  #value(id: number): Value {
+  value(id: number): Value {
     const known = this.#values[id];
     if (known !== undefined) return known;
     const maker = this.#summing(id);
     if (maker === undefined) throw new GraphError(`tensor ${id} is read before it is made`);
-    const made = maker.op === "SumPool" ? this.#sumPool(maker) : this.#sumOfProducts(maker);
+    const made = maker.op === "SumPool" ? sumOfWindows(this, maker) : sumOfProducts(this, maker);
     this.#values[id] = made;
     return made;
   }
 
-  #tensor(id: number): { readonly tensor: IntegerTensor; readonly container: Container } {
-    const tensor = tensorOf(this.#network, id);
+  stored(id: number): { readonly tensor: IntegerTensor; readonly container: Container } {
+    const tensor = tensorOf(this.network, id);
     return { tensor, container: containerOf(tensor.form, tensor.name) };
   }
 
   #makerOf(id: number): IntegerOperation | undefined {
-    return this.#network.operations.find((operation) => operation.output === id);
+    return this.network.operations.find((operation) => operation.output === id);
   }
 
   #summing(id: number): Summing | undefined {
@@ -108,17 +93,13 @@ class IntBuilder {
     return maker?.op === "IntegerConv" || maker?.op === "IntegerGemm" || maker?.op === "SumPool" ? maker : undefined;
   }
 
-  get #isPacked(): boolean {
-    return this.#options.packed ?? true;
-  }
-
   #shape(tensor: IntegerTensor): Shape {
-    return [this.#options.batchSize, ...tensor.shape.slice(1)];
+    return [this.options.batchSize, ...tensor.shape.slice(1)];
   }
 
   #make(operation: IntegerOperation, data: Value): Value | undefined {
-    const builder = this.#builder;
-    const { tensor, container } = this.#tensor(operation.output);
+    const builder = this.builder;
+    const { tensor, container } = this.stored(operation.output);
     switch (operation.op) {
       case "QuantizeInput": {
         let x = cast(builder, data, "float32");
@@ -143,16 +124,16 @@ class IntBuilder {
         return undefined;
       case "MaxPool": {
         const attributes = windowAttributes(operation);
-        const x = this.#value(operation.input);
+        const x = this.value(operation.input);
         if (container.dtype === "uint8") return builder.one("MaxPool", [x], attributes);
         return cast(builder, builder.one("MaxPool", [cast(builder, x, "float32")], attributes), container.dtype);
       }
       case "Reshape":
-        return reshape(builder, this.#value(operation.input), this.#shape(tensor));
+        return reshape(builder, this.value(operation.input), this.#shape(tensor));
       case "Concat":
         return concat(
           builder,
-          operation.inputs.map((id) => this.#value(id)),
+          operation.inputs.map((id) => this.value(id)),
           operation.axis,
         );
     }
@@ -162,18 +143,18 @@ class IntBuilder {
   #fused(operation: Requantize, output: IntegerTensor): Value | undefined {
     const [term] = operation.terms;
     const source = term === undefined ? undefined : this.#summing(term.input);
-    const { container } = this.#tensor(operation.output);
+    const { container } = this.stored(operation.output);
     if (term === undefined || source === undefined || container.dtype !== "uint8") return undefined;
     if (operation.terms.length > 1 || operation.offset !== undefined || output.form.levels !== undefined)
       return undefined;
     const layer = source.op === "SumPool" ? convolutionOfOnes(source, output.shape) : source;
-    const input = this.#tensor(layer.input);
+    const input = this.stored(layer.input);
     if (!fitsByte(layer.weight) || input.container.dtype !== "uint8") return undefined;
-    const builder = this.#builder;
+    const builder = this.builder;
     const zeroPoint = input.tensor.form.zeroPoint + input.container.offset;
     const { image, weight } = this.#operands(layer, zeroPoint);
     const [channels = 0] = weight.shape;
-    const packed = source.op !== "SumPool" && this.#isPacked;
+    const packed = source.op !== "SumPool" && isPacked(this.options);
     const weights = weightValue(builder, weight, { packed, shift: term.shift });
     const inputs: (Value | undefined)[] = [
       image,
@@ -192,8 +173,8 @@ class IntBuilder {
 
   /** A layer's input and weights as a convolution reads them. */
   #operands(layer: Layer, zeroPoint: number): { readonly image: Value; readonly weight: IntegerWeight } {
-    const builder = this.#builder;
-    const x = this.#value(layer.input);
+    const builder = this.builder;
+    const x = this.value(layer.input);
     const { weight } = layer;
     if (layer.op === "IntegerGemm") {
       return {
@@ -205,82 +186,9 @@ class IntBuilder {
     return isFirst ? withWholeGroups(builder, x, weight, zeroPoint) : { image: x, weight };
   }
 
-  /** Sums of products in int32. Codes of nine bits (odd integers to ±255) are cut in two: 2·Σ x·⌊w/2⌋ + Σ x·(w mod 2). */
-  #sumOfProducts(layer: Layer): Value {
-    const { weight } = layer;
-    const exact = this.#exactProducts(layer);
-    if (exact !== undefined) return exact;
-    if (fitsByte(weight)) return this.#products(layer, weight);
-    const builder = this.#builder;
-    const { halves, rest } = halved(weight);
-    const doubled = multiply(builder, this.#products(layer, halves), 2);
-    return add(builder, doubled, this.#products(layer, rest));
-  }
-
-  /**
-   * The sums by a float convolution of codes, which is exact below 2²⁴ and several times as fast as ConvInteger on ONNX
-   * Runtime; undefined where it is not wanted or not exact. The Clip never limits: it keeps the engine from multiplying the
-   * factors that follow into the weights, and costs nothing, being fused into the convolution.
-   */
-  #exactProducts(layer: Layer): Value | undefined {
-    const sums = tensorOf(this.#network, layer.output).form;
-    const isExact = Math.max(-sums.low, sums.high) < floatBound && fitsByte(layer.weight);
-    if (this.#options.accumulators === "int32" || layer.op !== "IntegerConv" || !isExact) return undefined;
-    const builder = this.#builder;
-    const weight = weightValue(builder, layer.weight, { packed: this.#isPacked, shift: 0 });
-    const x = this.#centred(layer.input);
-    const y = builder.one("Conv", [x, cast(builder, weight, "float32")], convAttributes(layer), { name: layer.name });
-    return clip(builder, y, -floatBound, floatBound);
-  }
-
-  /** Centred codes as float32. */
-  #centred(id: number): Value {
-    const builder = this.#builder;
-    const { tensor, container } = this.#tensor(id);
-    const zeroPoint = tensor.form.zeroPoint + container.offset;
-    const codes = cast(builder, this.#value(id), "float32");
-    return zeroPoint === 0 ? codes : subtract(builder, codes, zeroPoint);
-  }
-
-  #products(layer: Layer, codes: IntegerWeight, packed = this.#isPacked): Value {
-    const builder = this.#builder;
-    const { tensor, container } = this.#tensor(layer.input);
-    const zeroPoint = byte(builder, tensor.form.zeroPoint + container.offset);
-    const x = this.#value(layer.input);
-    const weight = weightValue(builder, codes, { packed, shift: 0 });
-    if (layer.op === "IntegerConv") {
-      return builder.one("ConvInteger", [x, weight, zeroPoint], convAttributes(layer), { name: layer.name });
-    }
-    const transposed = builder.one("Transpose", [weight], { perm: [1, 0] });
-    return builder.one("MatMulInteger", [x, transposed, zeroPoint], {}, { name: layer.name });
-  }
-
-  #sumPool(operation: SumPool): Value {
-    const builder = this.#builder;
-    const { tensor, container } = this.#tensor(operation.input);
-    const isWhole = coversImage(operation, tensor.shape);
-    if (container.dtype === "uint8" && !isWhole) {
-      const layer = convolutionOfOnes(operation, tensor.shape);
-      return this.#products(layer, layer.weight, false);
-    }
-    const x = this.#value(operation.input);
-    const zeroPoint = tensor.form.zeroPoint + container.offset;
-    const [, channels = 1] = tensor.shape;
-    const count = operation.kernel.reduce((product, size) => product * size, 1);
-    if (isWhole) {
-      const axes = builder.constant(int64Tensor([2, 3]));
-      const sum = builder.one("ReduceSum", [cast(builder, x, "int32"), axes], { keepdims: 1 });
-      return zeroPoint === 0 ? sum : subtract(builder, sum, count * zeroPoint);
-    }
-    const attributes = { ...windowAttributes(operation), dilations: operation.dilations, group: channels };
-    const kernel = [channels, 1, ...operation.kernel];
-    const ones = builder.constant(float32Tensor(kernel, new Float32Array(channels * count).fill(1)), "ones");
-    return cast(builder, builder.one("Conv", [cast(builder, x, "float32"), ones], attributes), "int32");
-  }
-
   /** f32(f32(v0)·m0) + f32(f32(v1)·m1) + … + offset, in this order. */
   #sum(operation: Requantize | Dequantize, output: IntegerTensor): Value {
-    const builder = this.#builder;
+    const builder = this.builder;
     const codes = this.#codesToAdd(operation, output);
     if (codes !== undefined) return sumOfCodes(builder, codes);
     const parts = operation.terms.map((term) => {
@@ -296,22 +204,22 @@ class IntBuilder {
     { terms }: Requantize | Dequantize,
     { id, form }: IntegerTensor,
   ): Parameters<typeof sumOfCodes>[1] | undefined {
-    if ((form.zeroPoint + this.#tensor(id).container.offset) % 2 !== 0) return undefined;
+    if ((form.zeroPoint + this.stored(id).container.offset) % 2 !== 0) return undefined;
     const parts = terms.flatMap(({ input, multiplier }) => {
-      const { tensor, container } = this.#tensor(input);
+      const { tensor, container } = this.stored(input);
       if (multiplier === undefined || container.dtype !== "uint8") return [];
       const zeroPoint = tensor.form.zeroPoint + container.offset;
-      return [{ codes: this.#value(input), zeroPoint, multiplier }];
+      return [{ codes: this.value(input), zeroPoint, multiplier }];
     });
     return parts.length === terms.length ? parts : undefined;
   }
 
   /** f32(((tensor − z) << shift) + bias[k]). */
   #summand(term: Term, output: IntegerTensor): Value {
-    const builder = this.#builder;
-    const { tensor, container } = this.#tensor(term.input);
+    const builder = this.builder;
+    const { tensor, container } = this.stored(term.input);
     const zeroPoint = tensor.form.zeroPoint + container.offset;
-    let v = this.#value(term.input);
+    let v = this.value(term.input);
     if (term.shift > 0 || term.bias !== undefined) v = cast(builder, v, "int32");
     if (term.shift > 0) v = multiply(builder, v, 2 ** term.shift);
     if (term.bias !== undefined) v = add(builder, v, perChannel(builder, term.bias, output));

@@ -10,7 +10,7 @@
  */
 import { GraphError } from "../../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../../graph/graph.ts";
-import { filled, float32Tensor, makeTensor, packBits } from "../../graph/tensor.ts";
+import { filled, makeTensor, packBits } from "../../graph/tensor.ts";
 import type { Shape } from "../../graph/types.ts";
 import { clip } from "../../ops/activations.ts";
 import { cast } from "../../ops/cast.ts";
@@ -33,6 +33,8 @@ import {
   tensorOf,
 } from "../integer-network.ts";
 import { containerOf, storedType } from "./containers.ts";
+import { byte, limited, perChannel, scales } from "./int-codes.ts";
+import { windowAttributes } from "./int-parts.ts";
 import { integerOperators } from "./integer-operators.ts";
 
 export interface QdqOptions {
@@ -100,15 +102,8 @@ class QdqBuilder {
         return this.#quantized(this.#sum(operation, tensor), tensor, operation);
       case "Dequantize":
         return this.#sum(operation, tensor);
-      case "MaxPool": {
-        const { kernel, strides, pads, dilations } = operation;
-        return builder.one("MaxPool", [this.#value(operation.input)], {
-          kernel_shape: kernel,
-          strides,
-          pads,
-          dilations,
-        });
-      }
+      case "MaxPool":
+        return builder.one("MaxPool", [this.#value(operation.input)], windowAttributes(operation));
       case "Reshape":
         return reshape(builder, this.#value(operation.input), this.#shape(tensor));
       case "Concat":
@@ -127,7 +122,7 @@ class QdqBuilder {
     const x = cast(builder, data, "float32");
     if (operation.normalization === undefined) return x;
     const { factor, offset } = operation.normalization;
-    return add(builder, multiply(builder, x, this.#channels(factor, tensor)), this.#channels(offset, tensor));
+    return add(builder, multiply(builder, x, perChannel(builder, factor, tensor)), perChannel(builder, offset, tensor));
   }
 
   /** QuantizeLinear, a Clip where the type holds more codes, DequantizeLinear. Codes without such a type are only limited. */
@@ -141,22 +136,16 @@ class QdqBuilder {
       const real = (code: number): number => (code - form.zeroPoint) * form.scale;
       return clip(builder, x, real(limits.low), real(limits.high));
     }
-    const { offset } = containerOf(form, name);
+    const container = containerOf(form, name);
+    const { offset } = container;
     const scale = builder.scalar(form.scale);
-    const zeroPoint = this.#byte(form.zeroPoint + offset);
-    const codes = quantizeLinear(builder, x, scale, { zeroPoint });
-    const [low, high] = [limits.low + offset, limits.high + offset];
-    const isWhole = low <= 0 && high >= 255;
-    const limited = isWhole ? codes : clip(builder, codes, this.#byte(low), this.#byte(high));
+    const zeroPoint = byte(builder, form.zeroPoint + offset);
+    const codes = limited(builder, quantizeLinear(builder, x, scale, { zeroPoint }), container, limits);
     if (this.#options.codes === true) {
-      const numbers = cast(builder, limited, "float32");
+      const numbers = cast(builder, codes, "float32");
       this.#codes.set(id, offset === 0 ? numbers : add(builder, numbers, -offset));
     }
-    return dequantizeLinear(builder, limited, scale, { zeroPoint });
-  }
-
-  #byte(value: number): Value {
-    return this.#builder.constant(makeTensor("uint8", [], Uint8Array.of(value)), `b${value}`);
+    return dequantizeLinear(builder, codes, scale, { zeroPoint });
   }
 
   #sum(operation: Requantize | Dequantize, output: IntegerTensor): Value {
@@ -165,7 +154,7 @@ class QdqBuilder {
     const sum = parts.reduce((a, b) => add(builder, a, b));
     if (operation.offset === undefined) return sum;
     const offset = operation.offset.map((value) => value * output.form.scale);
-    return add(builder, sum, this.#channels(offset, output));
+    return add(builder, sum, perChannel(builder, offset, output));
   }
 
   /** A term in real numbers. */
@@ -176,9 +165,9 @@ class QdqBuilder {
       // Native weights have no room for the shift: their bias is added in float, behind the layer.
       const isNative = this.#options.types === "native";
       const shift = isNative ? 0 : term.shift;
-      const scales = term.gains.map((gain) => gain * 2 ** (term.shift - shift));
+      const steps = term.gains.map((gain) => gain * 2 ** (term.shift - shift));
       const x = this.#value(maker.input);
-      const weight = this.#weight(maker.weight, scales, shift);
+      const weight = this.#weight(maker.weight, steps, shift);
       const { bias } = term;
       const units = term.gains.map((gain) => gain * term.inputScale);
       const stored = bias === undefined || isNative ? undefined : this.#bias(bias, units);
@@ -189,7 +178,7 @@ class QdqBuilder {
           : builder.one("Gemm", inputs, { transA: 0, transB: 1 }, { name: maker.name });
       if (bias === undefined || !isNative) return y;
       const reals = Float32Array.from(bias, (value, k) => value * (units[units.length === 1 ? 0 : k] ?? 0));
-      return add(builder, y, this.#channels(reals, output));
+      return add(builder, y, perChannel(builder, reals, output));
     }
     if (maker?.op === "SumPool") {
       const { kernel, strides, pads } = maker;
@@ -206,32 +195,23 @@ class QdqBuilder {
 
   #scaled(x: Value, gains: Float32Array, output: IntegerTensor): Value {
     const isOne = gains.every((gain) => Math.abs(gain - 1) < 1e-6);
-    return isOne ? x : multiply(this.#builder, x, this.#channels(gains, output));
+    return isOne ? x : multiply(this.#builder, x, perChannel(this.#builder, gains, output));
   }
 
   /** Stored codes, and their DequantizeLinear. */
-  #weight(weight: IntegerWeight, scales: Float32Array, shift: number): Value {
+  #weight(weight: IntegerWeight, steps: Float32Array, shift: number): Value {
     const builder = this.#builder;
     const dtype = this.#options.types === "native" ? directType(weight) : "int8";
     const data =
       dtype === "int8" ? Int8Array.from(weight.codes, (code) => code * 2 ** shift) : packBits(weight.codes, dtype);
     const stored = builder.constant(makeTensor(dtype, weight.shape, data), weight.name);
-    return dequantizeLinear(builder, stored, this.#scales(scales), { axis: 0 });
+    return dequantizeLinear(builder, stored, scales(builder, steps), { axis: 0 });
   }
 
   /** An int32 bias in units of the accumulator. */
   #bias(bias: Int32Array, units: Float32Array): Value {
     const stored = this.#builder.constant(makeTensor("int32", [bias.length], bias), "bias");
-    return dequantizeLinear(this.#builder, stored, this.#scales(units), { axis: 0 });
-  }
-
-  #scales(scales: Float32Array): Value {
-    return this.#builder.constant(float32Tensor(scales.length === 1 ? [] : [scales.length], scales), "scale");
-  }
-
-  #channels(data: Float32Array, { shape }: IntegerTensor): Value {
-    const size = data.length === 1 ? [] : [data.length, ...shape.slice(2).map(() => 1)];
-    return this.#builder.constant(float32Tensor(size, data));
+    return dequantizeLinear(this.#builder, stored, scales(this.#builder, units), { axis: 0 });
   }
 }
 
