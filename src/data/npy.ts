@@ -6,6 +6,7 @@
  * programs.
  */
 import { FileFormatError } from "../errors.ts";
+import { halfToNumber } from "../graph/half.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
 import type { SampleArray } from "./dataset.ts";
 
@@ -179,14 +180,4 @@ function elementReader(bytes: Uint8Array, { kind, bytes: size, isBigEndian }: Np
     default:
       return (i) => view.getUint8(i);
   }
-}
-
-/** IEEE 754 binary16. */
-function halfToNumber(half: number): number {
-  const sign = half & 0x8000 ? -1 : 1;
-  const exponent = (half >> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0x1f) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }

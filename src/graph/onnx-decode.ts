@@ -28,7 +28,7 @@ function decodeModel(bytes: Uint8Array, source: string): ModelProto {
     return fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false });
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new FileFormatError(`the ${bytes.length} bytes are not a whole ONNX model (${reason})`, {
+    throw new FileFormatError(`it is not a whole ONNX model (${reason})`, {
       where: source,
       remedy: notOnnx,
       cause,

@@ -102,7 +102,10 @@ interface Reader {
 }
 
 function copying(read: ExternalData): ExternalData {
-  return (location) => new Uint8Array(read(location));
+  return (location) => {
+    const file = read(location);
+    return { length: file.length, subarray: (begin, end) => new Uint8Array(file.subarray(begin, end)) };
+  };
 }
 
 function readGraph(proto: GraphProto, reader: Reader, isOuter: (name: string) => boolean): FileGraph {

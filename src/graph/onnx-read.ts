@@ -7,6 +7,7 @@
 
 import type { GraphProto, NodeProto } from "onnx-buf";
 import { FileFormatError, GraphError, UnsupportedError } from "../errors.ts";
+import type { DataBytes } from "./data-bytes.ts";
 import {
   type Attribute,
   type Graph,
@@ -67,7 +68,7 @@ export function readOnnx(bytes: Uint8Array, infer: InferTypes, options: OnnxRead
 
 /** A model's tensors mostly share one data file. */
 export function remembering(read: ExternalData): ExternalData {
-  const known = new Map<string, Uint8Array>();
+  const known = new Map<string, DataBytes>();
   return (location) => {
     const bytes = known.get(location) ?? read(location);
     known.set(location, bytes);

@@ -7,12 +7,15 @@
 import { isFieldSet } from "@bufbuild/protobuf";
 import { TensorProto_DataLocation as DataLocation, type TensorProto, TensorProtoSchema } from "onnx-buf";
 import { FileFormatError, UnsupportedError } from "../errors.ts";
+import { type DataBytes, rangeOf } from "./data-bytes.ts";
+import { isHalf, widenBytes } from "./half.ts";
+import { ownFile } from "./onnx-outline.ts";
 import { dtypeFromOnnx, fillFromRawBytes, littleEndianHost } from "./onnx-proto.ts";
 import { allocate, bitsPerElement, storageLength, type Tensor } from "./tensor.ts";
 import type { DType, Shape } from "./types.ts";
 
 /** Gives the bytes of a file that lies beside the model, by its path relative to the model. */
-export type ExternalData = (location: string) => Uint8Array;
+export type ExternalData = (location: string) => DataBytes;
 
 const damaged = "The file is damaged or its exporter is at fault: export the model again.";
 
@@ -45,7 +48,8 @@ export function readShape(dims: readonly bigint[], where: string): Shape {
  * A tensor whose data was checked. `where` names it in errors.
  *
  * @param inPlace Whether large tensors may stay in the bytes that were decoded, which are moved to where their elements
- *   are aligned: only for bytes that nobody else reads. Otherwise they are copied.
+ *   are aligned: only for bytes that nobody else reads. Otherwise they are copied. Halves of external data become float32,
+ *   since both together are not to be in memory.
  */
 export function readTensor(
   proto: TensorProto,
@@ -60,7 +64,12 @@ export function readTensor(
     throw new UnsupportedError("tensors in segments are not supported", { where, remedy: "Store the tensor whole." });
   }
   if (proto.dataLocation === DataLocation.EXTERNAL) {
-    return fromBytes(dtype, shape, count, externalBytes(proto, where, externalData), where, inPlace);
+    const bytes = externalBytes(proto, where, externalData);
+    if (inPlace && isHalf(dtype)) {
+      expectLength(bytes.length, 2 * count, "bytes", dtype, shape, where);
+      return { dtype: "float32", shape, data: widenBytes(dtype, bytes) };
+    }
+    return fromBytes(dtype, shape, count, bytes.subarray(0, bytes.length), where, inPlace);
   }
   if (isFieldSet(proto, TensorProtoSchema.field.rawData)) {
     return fromBytes(dtype, shape, count, inPlace ? aligned(proto.rawData) : proto.rawData, where, inPlace);
@@ -151,14 +160,14 @@ function expectLength(got: number, expected: number, unit: string, dtype: DType,
   });
 }
 
-function externalBytes(proto: TensorProto, where: string, externalData: ExternalData | undefined): Uint8Array {
+function externalBytes(proto: TensorProto, where: string, externalData: ExternalData | undefined): DataBytes {
   const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
   const location = entries.get("location");
   if (location === undefined || location === "") {
     throw new FileFormatError("the tensor lies in another file, but which one is not said", { where, remedy: damaged });
   }
   // A model from elsewhere must not be able to name any file of this machine.
-  if (/^[/\\]|^[a-z]:|(^|[/\\])\.\.([/\\]|$)|\0/i.test(location)) {
+  if (location !== ownFile && /^[/\\]|^[a-z]:|(^|[/\\])\.\.([/\\]|$)|\0/i.test(location)) {
     throw new FileFormatError(`the tensor lies in "${location}", which is not beside the model`, {
       where,
       remedy: "Save the model with its data in the same folder.",
@@ -179,7 +188,7 @@ function externalBytes(proto: TensorProto, where: string, externalData: External
       { where, remedy: "The data file is cut off or belongs to another model: copy both files again." },
     );
   }
-  return file.subarray(offset, offset + length);
+  return rangeOf(file, offset, length);
 }
 
 function byteCount(text: string, what: string, where: string): number {

@@ -1,20 +1,27 @@
 /** Models as files, in Node.js: the model and the data files that lie beside it. */
 
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, resolve, sep } from "node:path";
 import { FileFormatError, InputOutputError } from "../errors.ts";
+import type { DataBytes } from "../graph/data-bytes.ts";
+import { outlineModel, ownFile } from "../graph/onnx-outline.ts";
 import type { ExternalData } from "../graph/onnx-tensor.ts";
 import { type ImportedNetwork, type ImportOptions, importOnnx } from "./import.ts";
 
 /**
- * Reads a model from a file; its external data may lie in the file's own folder and below, and nowhere else.
+ * Reads a model from a file, its large tensors one at a time. Its external data may lie in the file's own folder and below,
+ * and nowhere else.
  *
  * @throws InputOutputError when the file cannot be read, FileFormatError when it names data outside of its folder, and
  *   whatever importOnnx throws.
  */
 export function importOnnxFile(path: string, options: ImportOptions = {}): ImportedNetwork {
   const source = options.source ?? basename(path);
-  return importOnnx(readModel(path), { ...options, source, inPlace: true, externalData: dataBeside(path, source) });
+  const file = openModelFile(path);
+  const beside = dataBeside(path, source);
+  const externalData: ExternalData = (location) => (location === ownFile ? file : beside(location));
+  const bytes = outlineModel(file) ?? file.subarray(0, file.length);
+  return importOnnx(bytes, { ...options, source, inPlace: true, externalData });
 }
 
 /** The bytes of a model's file, and what gives the data that lie beside it. @throws InputOutputError */
@@ -26,11 +33,57 @@ function readModel(path: string): Uint8Array {
   try {
     return readFileSync(path);
   } catch (cause) {
-    throw new InputOutputError(`the model "${path}" cannot be read`, {
-      where: path,
-      remedy: existsSync(path) ? "Check its permissions." : "Check the path: there is no such file.",
-      cause,
-    });
+    throw unreadable(path, cause);
+  }
+}
+
+/** The model's bytes where it is a file; what comes through a pipe is read at once. */
+function openModelFile(path: string): DataBytes {
+  try {
+    const stats = statSync(path);
+    if (!stats.isFile()) return readFileSync(path);
+    return new FileBytes(path, stats.size, (cause) => unreadable(path, cause));
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): InputOutputError {
+  return new InputOutputError(`the model "${path}" cannot be read`, {
+    where: path,
+    remedy: existsSync(path) ? "Check its permissions." : "Check the path: there is no such file.",
+    cause,
+  });
+}
+
+/** The bytes of a file, read when they are asked for. */
+class FileBytes implements DataBytes {
+  readonly length: number;
+  readonly #path: string;
+  readonly #failure: (cause: unknown) => Error;
+
+  constructor(path: string, length: number, failure: (cause: unknown) => Error) {
+    this.#path = path;
+    this.length = length;
+    this.#failure = failure;
+  }
+
+  subarray(begin: number, end: number): Uint8Array {
+    const bytes = new Uint8Array(Math.max(0, Math.min(end, this.length) - begin));
+    let filled = 0;
+    try {
+      const file = openSync(this.#path, "r");
+      try {
+        for (let read = -1; read !== 0 && filled < bytes.length; filled += read) {
+          read = readSync(file, bytes, filled, bytes.length - filled, begin + filled);
+        }
+      } finally {
+        closeSync(file);
+      }
+    } catch (cause) {
+      throw this.#failure(cause);
+    }
+    return bytes.subarray(0, filled);
   }
 }
 
@@ -52,11 +105,11 @@ export function dataBeside(path: string, source: string): ExternalData {
       });
     }
     if (!real.startsWith(folder + sep)) throw outside(where);
-    try {
-      return readFileSync(real);
-    } catch (cause) {
-      throw new InputOutputError("the file with the tensor's data cannot be read", { where, cause });
-    }
+    const failure = (cause: unknown) =>
+      new InputOutputError("the file with the tensor's data cannot be read", { where, cause });
+    const stats = statSync(real);
+    if (!stats.isFile()) throw failure(undefined);
+    return new FileBytes(real, stats.size, failure);
   };
 }
 

@@ -5,6 +5,7 @@
 
 import { GraphError, UnsupportedError } from "../errors.ts";
 import type { Attribute } from "../graph/graph.ts";
+import { becomesFloat32, inFloat32 } from "../graph/half.ts";
 import type { FileAttribute, FileGraph, FileNode } from "../graph/onnx-file.ts";
 import { dtypeFromOnnx, dtypeToOnnx } from "../graph/onnx-proto.ts";
 import { int64Tensor, toNumbers } from "../graph/tensor.ts";
@@ -12,7 +13,6 @@ import { elementCount } from "../graph/types.ts";
 import { batchForm } from "./batch-forms.ts";
 import { decompose } from "./decompositions.ts";
 import type { Emitter } from "./emitter.ts";
-import { becomesFloat32, inFloat32 } from "./float16.ts";
 import { foldNonZero } from "./fold-layout.ts";
 import { isQuantization, readQuantization } from "./quantization-nodes.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";

@@ -9,9 +9,9 @@ import {
   TensorProtoSchema,
 } from "onnx-buf";
 import { describe, expect, test } from "vitest";
+import { halfToNumber, inFloat32 } from "../../src/graph/half.ts";
 import { readOnnxFile } from "../../src/graph/onnx-file.ts";
 import { relabelPackedFloats } from "../../src/graph/onnx-packed.ts";
-import { halfToNumber, inFloat32 } from "../../src/importer/float16.ts";
 
 const numbers = Array.from({ length: 1000 }, (_, i) => Math.fround(i / 7 - 50));
 
