@@ -17,7 +17,7 @@ import { interpret } from "./interpreter/interpret.ts";
 /** A converted network that can be run: its tensors of codes and its outputs, by their numbers in the network. */
 export interface ConvertedRunner {
   readonly name: string;
-  /** Elements of a whole batch for each tensor that it can show; codes without their container's offset. */
+  /** Elements of a whole batch for each tensor that it can show, valid until the next run; codes without their container's offset. */
   run(batch: Tensor): Promise<ReadonlyMap<number, ArrayLike<number>>>;
   release(): Promise<void>;
 }
@@ -114,40 +114,54 @@ export async function exactRunner(
   const evaluation = buildIntegerExactEvaluation(network, { batchSize, codes: true });
   const job = await ForwardJob.create(engine, evaluation);
   const state = new StateBuffers(evaluation.state.map(({ name, initial }) => [name, initial] as const));
+  const codes = new CodeReader(network, () => 0);
   return {
     name: "simulation",
     async run(batch) {
-      return byNumber(network, await job.run(state, batch), () => 0);
+      return codes.read(await job.run(state, batch));
     },
     release: () => job.release(),
   };
 }
 
-/** Results by tensor number, each less its container's offset. */
-export function byNumber(
-  network: IntegerNetwork,
-  results: Readonly<Record<string, Tensor>>,
-  offsetOf: (tensor: IntegerTensor) => number,
-): Map<number, ArrayLike<number>> {
-  const outputs = new Map(network.outputs.map(({ name, tensor }) => [tensor, name]));
-  const found = new Map<number, ArrayLike<number>>();
-  for (const tensor of comparedTensors(network)) {
-    const result = results[outputs.get(tensor.id) ?? codeOutput(tensor.id, tensor.name)];
-    if (result === undefined) continue;
-    const { data } = result;
-    if (data instanceof BigInt64Array || data instanceof BigUint64Array || !ArrayBuffer.isView(data)) continue;
-    const offset = offsetOf(tensor);
-    found.set(tensor.id, offset === 0 ? data : lessOffset(data, offset));
-  }
-  return found;
-}
+/** Reads codes out of the results of a graph, as float32, which holds them exactly. */
+export class CodeReader {
+  readonly #network: IntegerNetwork;
+  readonly #offsetOf: (tensor: IntegerTensor) => number;
+  /** Kept, because making so much memory anew for every batch takes longer than filling it. */
+  readonly #codes = new Map<number, Float32Array>();
 
-/** Codes without their container's offset. */
-function lessOffset(data: ArrayLike<number>, offset: number): Float32Array {
-  const codes = new Float32Array(data.length);
-  codes.set(data);
-  for (let i = 0; i < codes.length; i++) codes[i] = (codes[i] ?? 0) - offset;
-  return codes;
+  /** @param offsetOf What a tensor's container has added to its codes. */
+  constructor(network: IntegerNetwork, offsetOf: (tensor: IntegerTensor) => number) {
+    this.#network = network;
+    this.#offsetOf = offsetOf;
+  }
+
+  /** Codes by tensor number, without their containers' offsets; they are valid until the next batch is read. */
+  read(results: Readonly<Record<string, Tensor>>): Map<number, ArrayLike<number>> {
+    const outputs = new Map(this.#network.outputs.map(({ name, tensor }) => [tensor, name]));
+    const found = new Map<number, ArrayLike<number>>();
+    for (const tensor of comparedTensors(this.#network)) {
+      const result = results[outputs.get(tensor.id) ?? codeOutput(tensor.id, tensor.name)];
+      if (result === undefined) continue;
+      const { data } = result;
+      if (data instanceof BigInt64Array || data instanceof BigUint64Array || !ArrayBuffer.isView(data)) continue;
+      const offset = this.#offsetOf(tensor);
+      found.set(
+        tensor.id,
+        data instanceof Float32Array && offset === 0 ? data : this.#lessOffset(tensor.id, data, offset),
+      );
+    }
+    return found;
+  }
+
+  #lessOffset(id: number, data: ArrayLike<number>, offset: number): Float32Array {
+    const codes = this.#codes.get(id) ?? new Float32Array(data.length);
+    this.#codes.set(id, codes);
+    codes.set(data);
+    if (offset !== 0) for (let i = 0; i < codes.length; i++) codes[i] = (codes[i] ?? 0) - offset;
+    return codes;
+  }
 }
 
 /** Counts what was compared and keeps the first disagreement. */

@@ -5,7 +5,7 @@ import { allocate, makeTensor, type Tensor } from "../../graph/tensor.ts";
 import { elementCount } from "../../graph/types.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type { IntegerNetwork, IntegerTensor } from "../integer-network.ts";
-import { byNumber, type ConvertedRunner } from "../verify.ts";
+import { CodeReader, type ConvertedRunner } from "../verify.ts";
 
 /** A graph whose outputs are named as the network's, tensors of codes by codeOutput. */
 export async function onnxRunner(
@@ -22,11 +22,12 @@ export async function onnxRunner(
     results[output] = makeTensor(dtype, shape, allocate(dtype, elementCount(shape)));
   }
   const [input] = graph.inputs;
+  const codes = new CodeReader(network, offsetOf);
   return {
     name,
     async run(batch) {
       await session.run({ [input?.name ?? ""]: batch }, results);
-      return byNumber(network, results, offsetOf);
+      return codes.read(results);
     },
     release: () => session.release(),
   };
