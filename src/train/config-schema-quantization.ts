@@ -40,7 +40,7 @@ const tensorOverride = z.union([z.literal("float"), tensorChange]);
 /** Layers that are treated differently; a later override goes over an earlier one. */
 const layerOverride = z
   .strictObject({
-    /** A layer's name, or a glob: `*` within a part of the name, `**` across dots. */
+    /** A layer's name, or a glob: `*` within a part of the name, `**` across dots, `{3,4}` either. */
     layer: z.string().min(1).exactOptional(),
     /** `Conv`, `Gemm`, … */
     operator: z.string().min(1).exactOptional(),

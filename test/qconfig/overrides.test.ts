@@ -40,6 +40,15 @@ describe("globs", () => {
     ["/net/*", "/net/conv/Conv", false],
     ["layer1.0", "layer1x0", false],
     ["conv(1)", "conv(1)", true],
+    ["layer{3,4}.**", "layer3.0.conv1", true],
+    ["layer{3,4}.**", "layer4.1.conv2", true],
+    ["layer{3,4}.**", "layer2.0.conv1", false],
+    ["layer{3,4}", "layer3,4", false],
+    ["{stem,**.conv?}", "layer1.0.conv2", true],
+    ["{stem,**.conv?}", "stem", true],
+    ["layer{3}", "layer{3}", true],
+    ["layer{3}", "layer3", false],
+    ["split{a,b}", "split{a,b}", true],
   ])("%s and %s: %s", (glob, name, expected) => {
     expect(matchesGlob(glob, name)).toBe(expected);
   });
