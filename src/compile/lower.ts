@@ -10,6 +10,7 @@ import { consumers, type Graph, type Node, showNode, type Value } from "../graph
 import { showType } from "../graph/types.ts";
 import { arrangeBlocked } from "../ops/blocked-standard.ts";
 import { builderFor, definitionOf, type LoweringContext, type OperatorRegistry, type Target } from "../ops/operator.ts";
+import { arrangeScalarOperand } from "../ops/scalar-operands.ts";
 import { copyNodes, mapped, type ValueMap } from "./copy.ts";
 import { shortenDots } from "./dot-products.ts";
 
@@ -18,7 +19,7 @@ export function lowerGraph(graph: Graph, registry: OperatorRegistry, target: Tar
   const meant = rewrite(graph, registry, target, (context) => definitionOf(registry, context.node).lower?.(context));
   return rewrite(shortenDots(meant), registry, target, (context) => {
     const { arrange } = definitionOf(registry, context.node);
-    return arrange === undefined ? arrangeBlocked(context) : arrange(context);
+    return arrange === undefined ? (arrangeBlocked(context) ?? arrangeScalarOperand(context)) : arrange(context);
   });
 }
 

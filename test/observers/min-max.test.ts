@@ -74,7 +74,7 @@ describe("extremes of a blocked tensor", () => {
     const b = newBuilder("extremes");
     const x = b.input("x", { dtype: "float32", shape: [3, block, 4, 5] });
     const weight = b.input("w", { dtype: "float32", shape: [block, block, 1, 1] });
-    const z = conv(b, x, weight);
+    const z = conv(b, x, weight, undefined);
     b.output("max", reduceMax(b, z, undefined, { keepDimensions: false }));
     b.output("min", reduceMin(b, z));
     const graph = b.finish();
