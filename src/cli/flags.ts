@@ -21,6 +21,7 @@ export interface TrainFlags {
   readonly seed?: string;
   readonly device?: string;
   readonly threads?: string;
+  readonly recompute?: "auto" | "always" | "never";
   readonly out: string;
   readonly name?: string;
   readonly existOk?: true;

@@ -25,6 +25,7 @@ const textFlags = [
   ["placement", "--placement", "quantization.placement"],
   ["from", "--from", "from"],
   ["device", "--device", "device"],
+  ["recompute", "--recompute", "train.recompute"],
   ["teacher", "--teacher", "train.distillation.teacher"],
 ] as const;
 

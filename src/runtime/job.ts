@@ -65,15 +65,18 @@ function requireMemory(
   );
 }
 
+/** `auto`: where the step would not fit otherwise. */
+export const recomputeChoices = ["auto", "always", "never"] as const;
+export type RecomputeChoice = (typeof recomputeChoices)[number];
+
 export interface TrainingJobOptions {
   /** Bytes that the step's values may take at once; absent: any number. */
   readonly memoryLimit?: number;
   /**
    * Whether cheap values of the forward pass are computed again in the backward pass in place of being held, on the CPU:
-   * a fifth less memory for 1 to 9 % more processor time (docs/performance.md), and the same numbers. Default: where the
-   * step would not fit.
+   * less memory for more processor time (docs/performance.md says how much), and the same numbers. Default `auto`.
    */
-  readonly recompute?: "always" | "whenNeeded" | "never";
+  readonly recompute?: RecomputeChoice;
   /** Whether state is written over what it was, where it has been read by then; default true. */
   readonly inPlace?: boolean;
 }
@@ -126,7 +129,7 @@ export class TrainingJob {
     engine: Engine,
     step: TrainingStep,
     target?: Target,
-    { memoryLimit = Number.POSITIVE_INFINITY, recompute = "whenNeeded", inPlace = true }: TrainingJobOptions = {},
+    { memoryLimit = Number.POSITIVE_INFINITY, recompute = "auto", inPlace = true }: TrainingJobOptions = {},
   ): Promise<TrainingJob> {
     const residence = residenceOf(step, engine);
     const chosen = target ?? (await engine.target());
@@ -135,7 +138,7 @@ export class TrainingJob {
     const isOnCpu = chosen.name === "cpu";
     const plan = (graph: Graph) => planned(isOnCpu && inPlace ? orderUpdates(graph) : graph, inPlace);
     const plain = plan(lowered);
-    const repeats = isOnCpu && (recompute === "always" || (recompute === "whenNeeded" && plain.bytes > memoryLimit));
+    const repeats = isOnCpu && (recompute === "always" || (recompute === "auto" && plain.bytes > memoryLimit));
     const last = repeats ? plan(recomputeCheap(lowered)) : plain;
     requireMemory(step, last, memoryLimit);
     const model = writeOnnx(last.graph);

@@ -10,6 +10,7 @@
 import { z } from "zod";
 import { modelNames } from "../models/index.ts";
 import { deviceChoices } from "../runtime/engine.ts";
+import { recomputeChoices } from "../runtime/job.ts";
 import { count, epochRange, fraction } from "./config-schema-common.ts";
 import { data } from "./config-schema-data.ts";
 import { quantization } from "./config-schema-quantization.ts";
@@ -116,6 +117,8 @@ const train = z
     reestimateBatchNormBatches: count.exactOptional(),
     /** Save a checkpoint every so many steps as well as after each epoch. */
     checkpointEverySteps: count.exactOptional(),
+    /** Compute cheap values again for the backward pass instead of holding them. Default: auto, where a step would not fit. */
+    recompute: z.enum(recomputeChoices).exactOptional(),
   })
   .transform((value) => {
     const { milestones, gamma, finalLearningRate, ...rest } = value.schedule;

@@ -81,7 +81,9 @@ export async function profileStep(config: TrainingConfig, steps: number): Promis
   const runs = await profiled(
     { device: engine.device, ...(config.threads === 0 ? {} : { threads: config.threads }) },
     async (profiling) => {
-      const job = await TrainingJob.create(profiling, step, target);
+      const job = await TrainingJob.create(profiling, step, target, {
+        ...(recipe.recompute === undefined ? {} : { recompute: recipe.recompute }),
+      });
       plannedBytes = job.plannedBytes;
       const state = new StateBuffers(network.parameters.map(({ name, value }) => [name, value] as const));
       job.prepare(state);

@@ -5,6 +5,7 @@ import type { DatasetSplits } from "../data/dataset.ts";
 import type { Network } from "../graph/network.ts";
 import type { Target } from "../ops/operator.ts";
 import type { Engine } from "../runtime/engine.ts";
+import type { RecomputeChoice } from "../runtime/job.ts";
 import type { NetworkStage } from "./bit-lowering.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { MetricName } from "./metrics.ts";
@@ -31,6 +32,8 @@ export interface TrainingRecipe extends PhaseOptions {
   readonly horizontalFlip: boolean;
   readonly seed: number;
   readonly checkpointEverySteps?: number;
+  /** Default `auto`. */
+  readonly recompute?: RecomputeChoice;
 }
 
 /** Where a run is kept. */

@@ -154,6 +154,7 @@ export function recipeOf(config: TrainingConfig, dataset: Dataset, teacher?: Tea
       quantizers: groups.quantizer.weightDecay,
     },
     schedule: train.schedule,
+    ...(train.recompute === undefined ? {} : { recompute: train.recompute }),
     ...(train.checkpointEverySteps === undefined ? {} : { checkpointEverySteps: train.checkpointEverySteps }),
     ...(reestimateBatchNormBatches === undefined ? {} : { reestimateBatchNormBatches }),
     ...phases,

@@ -287,8 +287,10 @@ class TrainingLoop {
         ? { oscillation: { dampen: aids.dampen, freeze: aids.freeze, momentum: oscillationMomentum } }
         : {}),
     });
-    const limit = engine.freeMemory === undefined ? {} : { memoryLimit: engine.freeMemory() };
-    const job = await TrainingJob.create(engine, step, target, limit);
+    const job = await TrainingJob.create(engine, step, target, {
+      ...(engine.freeMemory === undefined ? {} : { memoryLimit: engine.freeMemory() }),
+      ...(recipe.recompute === undefined ? {} : { recompute: recipe.recompute }),
+    });
     job.prepare(this.#state);
     this.#job = { key, job };
     return job;

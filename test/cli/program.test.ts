@@ -53,6 +53,8 @@ describe("usage errors", () => {
     [["demo", "--weight-bits", "17"], "Expected a whole number from 1 to 16."],
     [["data", "fetch", "mnist"], "Allowed choices are fashion-mnist."],
     [["train", "--dry-run", "--epochs", "many"], '--epochs many: train.epochs: expected a number, got "many"'],
+    [["train", "--dry-run", "--recompute", "sometimes"], "Allowed choices are auto, always, never"],
+    [["train", "--dry-run", "--set", "train.recompute=maybe"], "train.recompute"],
     [["train", "--dry-run", "--activation-bits", "0"], "expected a bit-width from 1 to 16, got 0"],
     [["train", "--dry-run", "--model", "resnet21"], "Did you mean resnet"],
     [["train", "--dry-run", "--data", "fashion-mnst"], "Did you mean fashion-mnist?"],
@@ -101,12 +103,12 @@ describe("train --dry-run", () => {
 
   it("reads every flag that is a key", async () => {
     const quantized = "--preset minmax --weight-bits 2 --activation-bits 3 --placement everyModule --from runs/x";
-    const others = "--model resnet8 --data fashion-mnist --batch 32 --lr 1e-2 --seed 7 --threads 2";
+    const others = "--model resnet8 --data fashion-mnist --batch 32 --lr 1e-2 --seed 7 --threads 2 --recompute always";
     expect(await resolved(...quantized.split(" "), ...others.split(" "))).toMatchObject({
       config: {
         model: { name: "resnet8" },
         data: { name: "fashion-mnist" },
-        train: { batchSize: 32, optimizer: { learningRate: 0.01 } },
+        train: { batchSize: 32, optimizer: { learningRate: 0.01 }, recompute: "always" },
         quantization: { preset: "minmax", weightBits: 2, activationBits: 3, placement: "everyModule" },
         seed: 7,
         threads: 2,

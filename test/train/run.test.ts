@@ -1,7 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { InterruptedError, SubbyteError } from "../../src/errors.ts";
+import { TrainingJob } from "../../src/runtime/job.ts";
 import { readMetrics } from "../../src/train/metrics-log.ts";
 import { resumeRun, startRun } from "../../src/train/run.ts";
 import { temporaryFolder, tensorBytes, tinyConfig } from "../support/tiny-run.ts";
@@ -102,6 +103,23 @@ describe("a run", () => {
     expect(changed.some((name) => name.endsWith("conv1.weight"))).toBe(true);
     expect(changed.filter((name) => name.includes(".observer."))).toEqual([]);
     expect(changed.some((name) => name.endsWith("running_mean"))).toBe(true);
+  });
+});
+
+describe("a run that computes values again", () => {
+  it("asks its jobs to, and gives the same metrics", async () => {
+    const parent = await temporaryFolder();
+    const create = vi.spyOn(TrainingJob, "create");
+    onTestFinished(() => create.mockRestore());
+    const quantization = { preset: "lsq", weightBits: 4, activationBits: 4 };
+    const texts: string[] = [];
+    for (const recompute of ["never", "always"]) {
+      const config = tinyConfig({ quantization, train: { epochs: 1, batchSize: 32, recompute } });
+      const { paths } = await startRun({ config, parent, name: recompute });
+      expect(create.mock.lastCall?.[3]).toMatchObject({ recompute });
+      texts.push(await readFile(paths.metrics, "utf8"));
+    }
+    expect(texts[1]).toBe(texts[0]);
   });
 });
 

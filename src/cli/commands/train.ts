@@ -48,6 +48,12 @@ export function addTrainCommand(program: ParentCommand): void {
     .option("--seed <n>", "seed of everything random (default: 0)")
     .option("--device <name>", "where to compute: cpu, webgpu, cuda, or auto for the fastest there is (default: cpu)")
     .option("--threads <n>", "threads of ONNX Runtime, 0 for one for each core (default: 0)")
+    .addOption(
+      new Option(
+        "--recompute <when>",
+        "when to compute cheap values again instead of holding them; auto: where a step would not fit (default: auto)",
+      ).choices(["auto", "always", "never"] as const),
+    )
     .option("-o, --out <dir>", "folder that runs are kept in", "runs")
     .option("--name <name>", "name of the run's directory (default: made of model, bits and time)")
     .option("--exist-ok", "use a directory that is already there instead of NAME-2")
