@@ -23,11 +23,12 @@ export interface DeviceOptions extends Pick<EngineOptions, "threads" | "modelCac
 export async function openEngine({ device = "cpu", ...options }: DeviceOptions = {}): Promise<Engine> {
   const on = (choice: Device): Engine => nodeEngine({ ...options, device: choice });
   if (device !== "auto") {
+    // Looking for its library first keeps ONNX Runtime's own complaint from the terminal.
+    if (device === "cuda" && !hasCudaProvider()) throw missing(device, "onnxruntime-node came without its CUDA parts");
     const engine = on(device);
     if (device !== "cpu") await check(engine);
     return engine;
   }
-  // Looking for its library first keeps ONNX Runtime's own complaint from the terminal.
   if (hasCudaProvider() && (await trial(on("cuda"))) !== undefined) return on("cuda");
   const [gpu, cpu] = [await trial(on("webgpu")), await trial(on("cpu"))];
   return gpu !== undefined && cpu !== undefined && gpu < cpu ? on("webgpu") : on("cpu");
@@ -36,11 +37,15 @@ export async function openEngine({ device = "cpu", ...options }: DeviceOptions =
 async function check(engine: Engine): Promise<void> {
   await measure(engine).catch((cause: unknown) => {
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new RuntimeError(`there is no ${engine.device} device that works here: ${firstSentence(message)}`, {
-      where: `--device ${engine.device}`,
-      remedy: remedies[engine.device],
-      cause,
-    });
+    throw missing(engine.device, firstSentence(message), cause);
+  });
+}
+
+function missing(device: Device, reason: string, cause?: unknown): RuntimeError {
+  return new RuntimeError(`there is no ${device} device that works here: ${reason}`, {
+    where: `--device ${device}`,
+    remedy: remedies[device],
+    ...(cause === undefined ? {} : { cause }),
   });
 }
 

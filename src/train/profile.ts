@@ -9,6 +9,7 @@ import { trainingBatches } from "../data/batches.ts";
 import { allocateBatch } from "../data/dataset.ts";
 import type { Graph } from "../graph/graph.ts";
 import { makeTensor } from "../graph/tensor.ts";
+import type { Device } from "../runtime/engine.ts";
 import { TrainingJob } from "../runtime/job.ts";
 import { type MachineSpeed, measureMachineSpeed } from "../runtime/machine-speed.ts";
 import { type ProfiledNode, profiled } from "../runtime/node-profile.ts";
@@ -38,6 +39,7 @@ export interface KindShare extends Share {
 }
 
 export interface StepProfile {
+  readonly device: Device;
   readonly batchSize: number;
   /** Median of the runs, as the engine measures them with its profiler on. */
   readonly stepSeconds: number;
@@ -98,6 +100,7 @@ export async function profileStep(config: TrainingConfig, steps: number): Promis
   const lowered = lowerGraph(step.graph, operators, target);
   return {
     ...summarize(step, lowered, median.nodes, speed),
+    device: engine.device,
     batchSize: recipe.batchSize,
     stepSeconds: median.seconds,
     speed,

@@ -7,7 +7,7 @@ import { ConfigError, InterruptedError } from "../errors.ts";
 import type { Target } from "../ops/operator.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
-import type { Engine } from "../runtime/engine.ts";
+import type { Device, Engine } from "../runtime/engine.ts";
 import { openEngine } from "../runtime/node-devices.ts";
 import { type Checkpoint, configHash, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
 import { type ConfigSource, configToYaml, resolveTrainingConfig } from "./config.ts";
@@ -22,11 +22,19 @@ import { batchOptionsOf, loadData, type PreparedTraining, prepareTraining, targe
 import { lastCheckpoint, train } from "./trainer.ts";
 import type { TrainingWatcher } from "./watcher.ts";
 
+/** Where a run is kept, how many steps are done and to do, and where they are executed. */
+export interface RunStart {
+  readonly paths: RunPaths;
+  readonly step: number;
+  readonly totalSteps: number;
+  readonly device: Device;
+}
+
 /** What a caller hears of while a run goes on. */
 export interface RunListeners {
   readonly signal?: AbortSignal;
-  /** Once, before the first step: where the run is kept, and how many steps are done and to do. */
-  readonly onStart?: (start: { readonly paths: RunPaths; readonly step: number; readonly totalSteps: number }) => void;
+  /** Once, before the first step. */
+  readonly onStart?: (start: RunStart) => void;
   readonly onStep?: (progress: StepProgress) => void;
   readonly onEpoch?: (progress: EpochProgress) => void;
   /** Makes the watcher of the run, before its first step. `step`: the one that it goes on from. */
@@ -172,7 +180,7 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
   const { recipe } = prepared;
   const totalSteps = recipe.epochs * Math.floor(data.train.count / recipe.batchSize);
   const metrics = new MetricsLog(paths.metrics);
-  listeners.onStart?.({ paths, step: checkpoint?.position.step ?? 0, totalSteps });
+  listeners.onStart?.({ paths, step: checkpoint?.position.step ?? 0, totalSteps, device: engine.device });
   const step = checkpoint?.position.step ?? 0;
   try {
     const watcher = listeners.watch?.({ ...prepared, data, engine, target, paths, step });

@@ -27,7 +27,7 @@ function milliseconds(seconds: number): string {
 }
 
 function profileText(config: TrainingConfig, result: StepProfile, layerCount: number): string {
-  const { stepSeconds, kinds, layers, operators, speed, batchSize } = result;
+  const { stepSeconds, kinds, layers, operators, speed, batchSize, device } = result;
   const percent = (seconds: number) => `${((100 * seconds) / stepSeconds).toFixed(1)} %`;
   const measures = ({ seconds, bytes, nodes }: StepProfile["operators"][number] | StepProfile["kinds"][number]) => [
     milliseconds(seconds),
@@ -74,7 +74,7 @@ function profileText(config: TrainingConfig, result: StepProfile, layerCount: nu
       ? "float"
       : `${quantization.preset} W${quantization.weightBits}A${quantization.activationBits}`;
   return [
-    `One training step of ${modelTitle(config.model)}, ${bits}, batch ${batchSize}: ${milliseconds(stepSeconds)} ms, ` +
+    `One training step of ${modelTitle(config.model)}, ${bits}, batch ${batchSize}, on ${device}: ${milliseconds(stepSeconds)} ms, ` +
       `${(batchSize / stepSeconds).toFixed(0)} images/s (with the profiler on)`,
     `This machine: matrix products at ${(speed.operationsPerSecond / 1e9).toFixed(0)} GFLOP/s, memory at ` +
       `${(speed.bytesPerSecond / 1e9).toFixed(1)} GB/s`,

@@ -76,10 +76,12 @@ async function watch(
     return await interruptible((signal) =>
       job({
         signal,
-        onStart: ({ paths, step, totalSteps }) => {
+        onStart: ({ paths, step, totalSteps, device }) => {
           progress = new Progress({ stages: [{ name, totalSteps }], silent });
+          // Of the CPU, which is the default, nobody needs to be told.
+          const place = config.device === "cpu" ? "" : `, on ${device}`;
           progress.message(
-            `${step > 0 ? `resuming at step ${step} of ${totalSteps}` : `${totalSteps} steps`}, seed ${config.seed}, run in ${paths.folder}`,
+            `${step > 0 ? `resuming at step ${step} of ${totalSteps}` : `${totalSteps} steps`}${place}, seed ${config.seed}, run in ${paths.folder}`,
           );
         },
         onStep: (step) => progress !== undefined && showRun(progress, 0, config.train.epochs).onStep(step),
