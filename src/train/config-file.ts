@@ -13,7 +13,7 @@ export async function readConfigFile(file: string): Promise<ConfigSource> {
     const message = `cannot read the configuration: ${describeSystemError(cause).reason}`;
     throw new InputOutputError(message, {
       where: file,
-      remedy: "Give an existing YAML or JSON file to --config, or leave it out for the defaults.",
+      remedy: "Give an existing YAML or JSON file, or leave it out for the defaults.",
       cause,
     });
   }
