@@ -29,7 +29,7 @@ const { values: flags } = parseArgs({
     batch: { type: "string", default: "8" },
     /** Images that the interpreter runs in every cell, and the cells in which it runs all. */
     interpret: { type: "string", default: "100" },
-    whole: { type: "string", default: "lsq-W4A4,lsq-W4A4-residual8" },
+    whole: { type: "string", default: "lsq-W4A4" },
     parallel: { type: "string", default: "1" },
     table: { type: "boolean", default: false },
   },
@@ -94,7 +94,7 @@ async function runCell(cell: Cell): Promise<void> {
   if (await isDone(cell)) return;
   const begin = performance.now();
   const quantization = ["--preset", preset, "--weight-bits", String(bits), "--activation-bits", String(bits)];
-  const start = ["--from", join(flags.out, `${model.name}-float`), "--lr", "0.01"];
+  const start = ["--from", join(flags.out, `${model.name}-float`), "--lr", String(cell.learningRate)];
   await trained(model, run, [...quantization, ...edges(cell), ...residualFlags(cell, "training"), ...start]);
   const proof = ["--verify", ...data, "--interpret", String(cell.interpreted), "--threads", "1", "--quiet"];
   const place = ["--out", folder, ...residualFlags(cell, "conversion")];

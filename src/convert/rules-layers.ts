@@ -20,7 +20,11 @@ function layerInputs(context: RuleContext): LayerInputs {
     throw unsupported(node, "its weights are not quantized", "This layer would stay in float: quantize its weights.");
   }
   if (x === undefined) {
-    throw unsupported(node, "its input is not quantized", "This layer would stay in float: quantize its activations.");
+    throw unsupported(
+      node,
+      "its input is not quantized",
+      "This layer would stay in float: quantize its activations, or, where only weights are quantized, write --format weights.",
+    );
   }
   const { form } = assembly.tensor(x.tensor);
   if (form.kind !== "codes") throw unsupported(node, "its input has no quantizer of its own");

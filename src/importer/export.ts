@@ -7,7 +7,7 @@ import { bindBatch } from "../compile/bind-batch.ts";
 import { copyNodes, mapped, type ValueMap } from "../compile/copy.ts";
 import { lowerGraph } from "../compile/lower.ts";
 import { newBuilder, operators } from "../compile/registry.ts";
-import { type Graph, makeValue, type Node, type Value } from "../graph/graph.ts";
+import { type Graph, type GraphBuilder, makeValue, type Node, type Value } from "../graph/graph.ts";
 import type { Network } from "../graph/network.ts";
 import { type OnnxWriteOptions, writeOnnx } from "../graph/onnx-write.ts";
 import { int64Tensor, type Tensor } from "../graph/tensor.ts";
@@ -20,6 +20,8 @@ const generic: Target = { name: "generic", blockSize: 1 };
 export interface ExportOptions extends OnnxWriteOptions {
   /** The symbol of the batch in the file, or false to keep the network's own size. Default "batch". */
   readonly batch?: string | false;
+  /** How parameters of these names are stored, where not as they are: the nodes that make their values when the file is loaded. */
+  readonly stored?: ReadonlyMap<string, (builder: GraphBuilder) => Value>;
 }
 
 /**
@@ -28,16 +30,16 @@ export interface ExportOptions extends OnnxWriteOptions {
  * @example await writeFile("tuned.onnx", exportOnnx(network));
  */
 export function exportOnnx(network: Network, options: ExportOptions = {}): Uint8Array<ArrayBuffer> {
-  const { batch = "batch", ...rest } = options;
-  const open = batch === false ? undefined : openGraph(network);
-  if (open === undefined || batch === false) return writeOnnx(withConstants(network), rest);
+  const { batch = "batch", stored = new Map(), ...rest } = options;
+  const open = batch === false ? undefined : openGraph(network, stored);
+  if (open === undefined || batch === false) return writeOnnx(withConstants(network, stored), rest);
   return writeOnnx(open, { ...rest, symbols: new Map([[unusualBatch, batch]]) });
 }
 
 /** The graph for a batch that occurs nowhere else, or undefined where it cannot be without one. */
-function openGraph(network: Network): Graph | undefined {
+function openGraph(network: Network, stored: StoredParameters): Graph | undefined {
   try {
-    const graph = withConstants(bindBatch(network, unusualBatch));
+    const graph = withConstants(bindBatch(network, unusualBatch), stored);
     for (const tensor of graph.constants.values()) {
       if (dependsOnBatch(tensor, { size: unusualBatch })) return undefined;
     }
@@ -48,14 +50,19 @@ function openGraph(network: Network): Graph | undefined {
   }
 }
 
-function withConstants(network: Network): Graph {
+type StoredParameters = NonNullable<ExportOptions["stored"]>;
+
+function withConstants(network: Network, stored: StoredParameters): Graph {
   const values = new Map(network.parameters.map(({ name, value }) => [name, value]));
   const builder = newBuilder(network.graph.name);
   const map: ValueMap = new Map();
   for (const input of network.graph.inputs) {
     const tensor = values.get(input.name);
+    const make = stored.get(input.name);
     // Small equal constants are one value, which is right here: nothing trains them any more.
-    map.set(input, tensor === undefined ? builder.input(input.name, input.type) : builder.constant(tensor, input.name));
+    if (make !== undefined) map.set(input, make(builder));
+    else if (tensor !== undefined) map.set(input, builder.constant(tensor, input.name));
+    else map.set(input, builder.input(input.name, input.type));
   }
   copyNodes(network.graph, builder, map);
   for (const output of network.graph.outputs) builder.output(output.name, mapped(map, output.value));

@@ -99,9 +99,31 @@ describe("convert", () => {
     expect(document.files.map(({ file }: { file: string }) => file)).toEqual(names.map((name) => join(out, name)));
     for (const { file, bytes } of document.files) expect(readFileSync(file).length).toBe(bytes);
     const kinds: string[] = document.notes.map(({ kind }: { kind: string }) => kind);
-    expect(new Set(kinds)).toEqual(new Set(["float model", "wide codes"]));
+    expect(new Set(kinds)).toEqual(new Set(["computes in float", "wide codes"]));
     const alone = await capture("convert", runOf("float"), "-f", "float", "--json", "--out", out);
-    expect(JSON.parse(alone.stdout)).toMatchObject({ files: [document.files[0]], notes: [{ kind: "float model" }] });
+    expect(JSON.parse(alone.stdout)).toMatchObject({
+      files: [document.files[0]],
+      notes: [{ kind: "computes in float" }],
+    });
+  });
+
+  it("stores the weights of a run that quantizes nothing else, computes in float, and says so", async () => {
+    const weight = { quantizer: "minifloat", bits: 4, signed: true, granularity: "channel" };
+    const overrides = JSON.stringify([{ layer: "**", weight, activation: "float" }]);
+    await train("weights-only", "--preset", "lsq", "--set", `quantization.overrides=${overrides}`);
+    const integers = await capture("convert", runOf("weights-only"));
+    expect(integers.code).toBe(3);
+    expect(integers.stderr).toContain("where only weights are quantized, write --format weights");
+    const out = join(folder, "low-bit");
+    const { stdout, stderr } = await capture("convert", runOf("weights-only"), "-f", "weights", "--out", out);
+    expect(stderr).toBe("");
+    expect(stdout).toContain("weights are stored in 4 bits (15 levels); everything is computed in float32");
+    const file = join(out, "model.weights.onnx");
+    const compared = await capture("compare", runOf("weights-only"), file, "--json");
+    expect(JSON.parse(compared.stdout)).toMatchObject({ samples: 60, agreement: 1, firstDeparture: null });
+    const refused = await capture("convert", runOf("lsq"), "-f", "weights", "--out", out);
+    expect({ code: refused.code, stderr: refused.stderr }).toMatchObject({ code: 3 });
+    expect(refused.stderr).toContain("an activation is quantized");
   });
 
   it("writes nothing where a part of what is asked for cannot be made", async () => {

@@ -1,32 +1,72 @@
-/** The float model of a run as ONNX, for the tools that the user's own model came from. */
+/** A run's model computing in float, as ONNX: the trained weights as they are, or in the bits of their quantizers. */
 
 import { isQuantized } from "../../compile/quantize.ts";
 import type { ConvertedFile } from "../../convert/formats/files.ts";
-import { withParameterValues } from "../../graph/network.ts";
+import { buildLowBitWeights } from "../../convert/formats/low-bit-weights.ts";
+import { UnsupportedError } from "../../errors.ts";
+import { type Network, withParameterValues } from "../../graph/network.ts";
 import { exportOnnx } from "../../importer/export.ts";
 import type { LoadedRun } from "../../train/load-run.ts";
 import { makeNetwork } from "../../train/network.ts";
 import { outputCountOfTeacher } from "../../train/teacher.ts";
 
-/** What `--format` calls it, beside the formats of integers. */
-export const floatFormat = "float";
+/** What `--format` calls them, beside the formats of integers. */
+export const floatFormats = ["float", "weights"] as const;
+export type FloatFormat = (typeof floatFormats)[number];
+
+export function isFloatFormat(name: string): name is FloatFormat {
+  return floatFormats.some((known) => known === name);
+}
 
 export interface FloatModel {
   readonly file: ConvertedFile;
   /** What whoever runs the file has to know, in the form of the notes of a conversion. */
-  readonly notes: readonly { readonly kind: "float model"; readonly where: string; readonly message: string }[];
+  readonly notes: readonly { readonly kind: "computes in float"; readonly where: string; readonly message: string }[];
+}
+
+/** @throws UnsupportedError where weights cannot be stored in their bits, or what else is quantized would be left out. */
+export function floatModelOf(format: FloatFormat, path: string, run: LoadedRun): FloatModel {
+  const model = format === "float" ? trainedModel(run) : lowBitModel(path, run);
+  const { mean, std } = run.data.train.normalization;
+  const show = (values: readonly number[]) => values.map((value) => Number(value.toPrecision(6))).join(", ");
+  const isShort = mean.length <= 4;
+  const range = isShort ? [`it takes inputs as (x - mean) / std: mean ${show(mean)}, std ${show(std)}`] : [];
+  const messages = [...range, ...model.messages];
+  const file = { name: `model.${format}.onnx`, parts: [model.bytes] };
+  return {
+    file,
+    notes: messages.map((message) => ({ kind: "computes in float", where: file.name, message })),
+  };
+}
+
+interface Made {
+  readonly bytes: Uint8Array;
+  readonly messages: readonly string[];
 }
 
 /** The network without quantizers, with the weights that were trained: of a quantized run those before they are rounded. */
-export function floatModel({ config, data, teacher, network }: LoadedRun): FloatModel {
+function trainedModel(run: LoadedRun): Made {
+  const messages = isQuantized(run.network)
+    ? ["its weights are those before rounding, and nothing in it is quantized"]
+    : [];
+  return { bytes: exportOnnx(floatNetwork(run)), messages };
+}
+
+function lowBitModel(path: string, run: LoadedRun): Made {
+  const { network } = run;
+  if (!isQuantized(network)) {
+    throw new UnsupportedError("the run trained in float: there are no bits to store its weights in", {
+      where: path,
+      remedy: "Write the float model with --format float.",
+    });
+  }
+  const { bytes, weights } = buildLowBitWeights(network, floatNetwork(run));
+  const kinds = [...new Set(weights.map(({ bits, levels }) => `${bits} bits (${levels} levels)`))];
+  const stored = `${weights.length} weights are stored in ${kinds.join(", ")}; everything is computed in float32`;
+  return { bytes, messages: [stored] };
+}
+
+function floatNetwork({ config, data, teacher, network }: LoadedRun): Network {
   const float = makeNetwork(config, data, teacher && outputCountOfTeacher(teacher));
-  const trained = new Map(network.parameters.map(({ name, value }) => [name, value]));
-  const file = { name: "model.float.onnx", parts: [exportOnnx(withParameterValues(float, trained))] };
-  const { mean, std } = data.train.normalization;
-  const show = (values: readonly number[]) => values.map((value) => Number(value.toPrecision(6))).join(", ");
-  const messages = [
-    ...(mean.length > 4 ? [] : [`it takes inputs as (x - mean) / std: mean ${show(mean)}, std ${show(std)}`]),
-    ...(isQuantized(network) ? ["its weights are those before rounding, and nothing in it is quantized"] : []),
-  ];
-  return { file, notes: messages.map((message) => ({ kind: "float model", where: file.name, message })) };
+  return withParameterValues(float, new Map(network.parameters.map(({ name, value }) => [name, value])));
 }

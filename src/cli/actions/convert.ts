@@ -19,7 +19,7 @@ import { type LoadedRun, loadRun } from "../../train/load-run.ts";
 import { runPaths } from "../../train/run-directory.ts";
 import type { ConvertFlags } from "../flags.ts";
 import { testData } from "../run-data.ts";
-import { floatFormat, floatModel } from "./convert-float.ts";
+import { floatModelOf, isFloatFormat } from "./convert-float.ts";
 import { printFiles, printHint, printProof, printSize, sumsFloats, type WrittenFile } from "./convert-text.ts";
 
 /** Training images that the ranges of added quantizers are taken from. */
@@ -30,14 +30,14 @@ const verifyBatch = 64;
 /** Converts a run's network, writes the files, and with --verify proves that they are the simulation. */
 export async function convertRun(path: string, flags: ConvertFlags): Promise<void> {
   const asked = [...new Set(flags.format ?? ["int"])];
-  const wanted = asked.filter((name) => name !== floatFormat).map(formatNamed);
+  const wanted = asked.filter((name) => !isFloatFormat(name)).map(formatNamed);
   const run = await loadRun(path, flags.checkpoint);
   await requireFinished(path, run);
   const converted = wanted.length === 0 ? undefined : await integersOf(path, run, flags);
+  const floats = asked.filter(isFloatFormat).map((name) => floatModelOf(name, path, run));
   const folder = flags.out ?? join(run.folder, "convert");
   await makeWritableFolder(folder);
-  const float = asked.includes(floatFormat) ? floatModel(run) : undefined;
-  const files = [...(float === undefined ? [] : [float.file])];
+  const files = floats.map(({ file }) => file);
   const options = { batchSize: flags.batch, arithmetic: flags.arithmetic, packed: flags.pack };
   if (converted !== undefined) {
     for (const format of wanted) files.push(...filesOf(format, converted.source, converted.network, options));
@@ -45,7 +45,7 @@ export async function convertRun(path: string, flags: ConvertFlags): Promise<voi
   const written: WrittenFile[] = [];
   for (const file of files) written.push(await write(folder, file));
   const size = converted && storedSize(converted.network, floatElements(converted.source));
-  const notes = [...(float?.notes ?? []), ...(converted?.network.notes ?? [])];
+  const notes = [...floats.flatMap((float) => float.notes), ...(converted?.network.notes ?? [])];
   const proof =
     converted !== undefined && flags.verify === true
       ? await prove(converted.network, wanted, await testData(run, flags), flags)

@@ -11,6 +11,7 @@ FORMAT is one of
   c           one C99 file without allocation, weights packed to their bits
   state_dict  safetensors, JSON and a Python loader for torch
   float       the float model as ONNX for any batch size, without quantizers; of a float run too
+  weights     ONNX computing in float, weights stored in their bits: for runs that quantize only weights
 
 Examples:
   subbyte convert runs/lsq4 --verify
@@ -30,7 +31,11 @@ export function addConvertCommand(program: ParentCommand): void {
         .choices(["last", "best"] as const)
         .default("last" as const),
     )
-    .option("-f, --format <name>", "int, qdq, qcdq, qonnx, c, state_dict or float (repeatable; default: int)", collect)
+    .option(
+      "-f, --format <name>",
+      "int (default), qdq, qcdq, qonnx, c, state_dict, float or weights (repeatable)",
+      collect,
+    )
     .option("-o, --out <dir>", "folder to write to (default: the run's, under convert/)")
     .option("--batch <n>", "images in a batch of the ONNX files", wholeNumber(1), 1)
     .addOption(

@@ -35,7 +35,9 @@ export interface FileOptions {
 export function formatNamed(name: string): Format {
   const format = formats.find((known) => known === name);
   if (format === undefined) {
-    throw new ConfigError(`there is no format "${name}"`, { remedy: `Use one of: ${formats.join(", ")}.` });
+    throw new ConfigError(`there is no format "${name}"`, {
+      remedy: `Use one of: ${formats.join(", ")}, float, weights.`,
+    });
   }
   return format;
 }

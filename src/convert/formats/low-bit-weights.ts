@@ -1,0 +1,118 @@
+/**
+ * Weights stored in the bits of their quantizers, everything computed in float: the form of networks whose layers have no
+ * integer arithmetic, because their activations are in float, or their weights in groups or in small floats.
+ *
+ * A weight is the places of its codes in the table of all codes, packed, and the factors of its channels or groups. The
+ * nodes that put it together, (code − z)·s + β in float32 as in the simulation, read constants alone: an engine runs them once,
+ * when it loads the file.
+ */
+import type { QuantizedNetwork, QuantizerSite } from "../../compile/quantize.ts";
+import { GraphError, UnsupportedError } from "../../errors.ts";
+import type { GraphBuilder, Value } from "../../graph/graph.ts";
+import type { Network } from "../../graph/network.ts";
+import { float32Tensor, makeTensor, packBits, type Tensor } from "../../graph/tensor.ts";
+import { exportOnnx } from "../../importer/export.ts";
+import { cast } from "../../ops/cast.ts";
+import { add, multiply, subtract } from "../../ops/elementwise.ts";
+import { reshape } from "../../ops/shape-ops.ts";
+import { type CodedTensor, toCodes } from "../../quantizers/integers.ts";
+
+export interface LowBitWeights {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Each weight with the bits that one of its elements takes in the file, and how many codes it can have. */
+  readonly weights: readonly { readonly name: string; readonly bits: number; readonly levels: number }[];
+}
+
+/**
+ * The float network as ONNX with the weights of a quantized one.
+ *
+ * @param float The same network without quantizers, with the trained parameters.
+ * @throws UnsupportedError where an activation is quantized, which this form would leave out, and where a quantizer's levels
+ * have no codes.
+ */
+export function buildLowBitWeights(source: QuantizedNetwork, float: Network): LowBitWeights {
+  const values = new Map(source.parameters.map(({ name, value }) => [name, value]));
+  const stored = new Map<string, (builder: GraphBuilder) => Value>();
+  const weights: LowBitWeights["weights"][number][] = [];
+  for (const site of source.sites) {
+    const name = site.name.replace(/\.quantizer$/, "");
+    const value = values.get(name);
+    if (site.kind !== "weight") {
+      throw new UnsupportedError("an activation is quantized, which a file that computes in float would leave out", {
+        where: `quantizer "${site.name}"`,
+        remedy: "Convert to integers (--format int), or train with activations in float.",
+      });
+    }
+    if (value === undefined) throw new GraphError("no parameter has this name", { where: `weight "${name}"` });
+    const coded = codesOf(site, value, values);
+    const type = placeType(site, coded);
+    weights.push({ name, bits: type.bits, levels: coded.grid.codes.length });
+    stored.set(name, (builder) => weightOf(builder, name, site, coded, type.dtype));
+  }
+  return { bytes: exportOnnx(float, { stored }), weights };
+}
+
+function codesOf(site: QuantizerSite, value: Tensor, values: ReadonlyMap<string, Tensor>): CodedTensor {
+  const { spec, name } = site;
+  const prefix = `${name}.`;
+  const own = [...values].filter(([key]) => key.startsWith(prefix) && !key.startsWith(`${prefix}observer.`));
+  try {
+    return toCodes(spec, value, new Map(own.map(([key, tensor]) => [key.slice(prefix.length), tensor])));
+  } catch (error) {
+    if (error instanceof GraphError) throw withoutCodes(site);
+    throw error;
+  }
+}
+
+function withoutCodes({ name, spec }: QuantizerSite): UnsupportedError {
+  return new UnsupportedError(`the levels of the quantizer "${spec.quantizer}" have no codes of at most 8 bits`, {
+    where: `quantizer "${name}"`,
+    remedy: "Write the float model with --format float, or use fewer bits.",
+  });
+}
+
+/** The smallest element type for the place of a code among all. */
+function placeType(site: QuantizerSite, { grid }: CodedTensor): { dtype: "uint2" | "uint4" | "uint8"; bits: number } {
+  const count = grid.codes.length;
+  if (count <= 4) return { dtype: "uint2", bits: 2 };
+  if (count <= 16) return { dtype: "uint4", bits: 4 };
+  if (count <= 256) return { dtype: "uint8", bits: 8 };
+  throw withoutCodes(site);
+}
+
+function weightOf(
+  builder: GraphBuilder,
+  name: string,
+  { spec }: QuantizerSite,
+  { grid, shape, codes }: CodedTensor,
+  dtype: "uint2" | "uint4" | "uint8",
+): Value {
+  const places = new Map(grid.codes.map((code, place) => [code, place]));
+  const indices = Uint8Array.from(codes, (code) => places.get(code) ?? 0);
+  const data = dtype === "uint8" ? indices : packBits(indices, dtype);
+  const stored = builder.constant(makeTensor(dtype, shape, data), name);
+  const table = builder.constant(float32Tensor([grid.codes.length], grid.codes), `${name}/codes`);
+  const gathered = builder.one("Gather", [table, cast(builder, stored, "int32")], { axis: 0 });
+  // Groups are runs of elements in the tensor's order, as in the simulation.
+  const isGrouped = spec.groupSize !== undefined;
+  const rows = isGrouped ? [grid.units.length, codes.length / grid.units.length] : shape;
+  const units = isGrouped ? [grid.units.length, 1] : shape.map((size, axis) => (axis === spec.channelAxis ? size : 1));
+  const perUnit = (what: string, values: readonly number[]): Value =>
+    builder.constant(float32Tensor(values.length === 1 ? [] : units, values), `${name}/${what}`);
+  let value = isGrouped ? reshape(builder, gathered, rows) : gathered;
+  const zeroPoints = grid.units.map(({ zeroPoint }) => zeroPoint);
+  if (zeroPoints.some((zeroPoint) => zeroPoint !== 0)) {
+    value = subtract(builder, value, perUnit("zero_point", zeroPoints));
+  }
+  value = multiply(
+    builder,
+    value,
+    perUnit(
+      "scale",
+      grid.units.map(({ scale }) => scale),
+    ),
+  );
+  const offsets = grid.units.map(({ offset }) => offset);
+  if (offsets.some((offset) => offset !== 0)) value = add(builder, value, perUnit("offset", offsets));
+  return isGrouped ? reshape(builder, value, shape) : value;
+}
