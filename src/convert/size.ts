@@ -3,7 +3,8 @@
 import type { Network } from "../graph/network.ts";
 import { bitsPerElement } from "../graph/tensor.ts";
 import { storedType } from "./formats/containers.ts";
-import type { IntegerNetwork, IntegerOperation, Term } from "./integer-network.ts";
+import { fitsByte, halved } from "./formats/int-parts.ts";
+import type { IntegerNetwork, IntegerOperation, IntegerWeight, Term } from "./integer-network.ts";
 
 export interface LayerSize {
   readonly name: string;
@@ -48,11 +49,17 @@ function layerSize(operation: IntegerOperation): LayerSize[] {
   const { weight, name } = operation;
   const bits = Math.ceil(Math.log2(weight.levels.length));
   const weights = weight.codes.length;
-  const stored = bitsPerElement(storedType(weight));
+  return [{ name, weights, bits, containerBits: containerBits(weight), packedBytes: Math.ceil((weights * bits) / 8) }];
+}
+
+/** Bits of a weight in the ONNX file: of its code, or of its place in the table of codes; of two parts where codes have nine bits. */
+function containerBits(weight: IntegerWeight): number {
+  if (!fitsByte(weight)) {
+    const { halves, rest } = halved(weight);
+    return fitsByte(halves) ? bitsPerElement(storedType(halves)) + bitsPerElement(storedType(rest)) : 32;
+  }
   const table = weight.levels.length <= 4 ? 2 : weight.levels.length <= 16 ? 4 : 8;
-  return [
-    { name, weights, bits, containerBits: Math.min(stored, table), packedBytes: Math.ceil((weights * bits) / 8) },
-  ];
+  return Math.min(bitsPerElement(storedType(weight)), table);
 }
 
 /** Bytes of what a requantization keeps: factors, biases, offsets. */

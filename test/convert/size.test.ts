@@ -1,0 +1,57 @@
+/** How many bytes a converted network is said to take, and how many its file really does. */
+import { describe, expect, it } from "vitest";
+import { convert } from "../../src/convert/convert.ts";
+import { buildIntGraph } from "../../src/convert/formats/int.ts";
+import { floatElements, storedSize } from "../../src/convert/size.ts";
+import { writeOnnx } from "../../src/graph/onnx-write.ts";
+import { randomTensor, seeded } from "../support/random.ts";
+import { convertibleConfig } from "./agreement.ts";
+import { type NetworkDescription, quantizedWith, randomNetwork } from "./random-network.ts";
+
+const description: NetworkDescription = {
+  channels: 3,
+  height: 8,
+  width: 8,
+  seed: 5,
+  head: "globalAverage",
+  layers: [
+    { kind: "conv", channels: 64, kernel: 3, stride: 1, grouping: "none", bias: false, norm: true, activation: "relu" },
+    {
+      kind: "residual",
+      channels: 64,
+      kernel: 3,
+      stride: 1,
+      grouping: "none",
+      bias: true,
+      norm: true,
+      activation: "relu",
+    },
+  ],
+};
+
+describe("the stored size", () => {
+  it.each([
+    ["lsq", 2, 2],
+    ["lsq", 3, 4],
+    ["lsq", 4, 4],
+    ["apot", 4, 4],
+    // Odd integers to ±255 take nine bits as integers: the file has them in two parts, of eight bits and of two.
+    ["dorefa", 8, 10],
+    ["pact", 8, 10],
+  ] as const)(
+    "counts bits of weights as asked for, and as the file has them: %s, %i and %i",
+    async (preset, bits, inFile) => {
+      const config = convertibleConfig(preset, { weightBits: bits, activationBits: bits }, 8);
+      const data = randomTensor(seeded(1), [4, 3, 8, 8]);
+      const quantized = await quantizedWith(randomNetwork(description), { ...config, firstLayer: "same" }, data);
+      const network = convert(quantized, { input: { dtype: "float32" } });
+      const size = storedSize(network, floatElements(quantized));
+      const inner = size.layers.filter(({ name }) => name.startsWith("layer1"));
+      expect(inner.map((layer) => [layer.bits, layer.containerBits])).toEqual(inner.map(() => [bits, inFile]));
+      const written = writeOnnx(buildIntGraph(network, { batchSize: 1 })).length;
+      // Names, scales for channels and attributes take the rest.
+      expect(written).toBeGreaterThan(size.containerBytes);
+      expect(written).toBeLessThan(size.containerBytes * 1.25 + 8000);
+    },
+  );
+});
