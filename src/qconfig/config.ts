@@ -28,7 +28,7 @@ export type TensorOverride = Partial<TensorQuantization> | "float";
  * one of the two is given. See overrides.ts for the order in which overrides go over each other.
  */
 export interface LayerOverride {
-  /** A layer's name (`layer1.0.conv1`), or a glob: `*` for any part of a name without dots, `**` for any, `{3,4}` for either. */
+  /** A layer's name (`layer1.0.conv1`), or a glob: `*` within a part of the name, `**` across dots, `{3,4}` either. */
   readonly layer?: string;
   /** An operator: `Conv`, `Gemm`, `MatMul`; with the placement `everyModule` also `Relu`, `BatchNormalization`, `Add`. */
   readonly operator?: string;

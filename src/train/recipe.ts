@@ -71,6 +71,8 @@ export interface TrainingResult {
   readonly steps: number;
   readonly seconds: number;
   readonly imagesPerSecond: number;
+  /** Of `seconds`, those in which a step waited for its batch: reading, decoding and augmenting that was not done yet. */
+  readonly dataSeconds: number;
 }
 
 /** What a run is asked for, before its watcher is made. */

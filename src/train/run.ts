@@ -82,6 +82,8 @@ export interface RunSummary {
   readonly steps: number;
   readonly seconds: number;
   readonly imagesPerSecond: number;
+  /** Of `seconds`, those in which training waited for data. */
+  readonly dataSeconds: number;
   readonly seed: number;
   /** Samples that could not be read and were replaced by others. */
   readonly skipped: number;
@@ -252,6 +254,7 @@ function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResu
     steps: result.steps,
     seconds: result.seconds,
     imagesPerSecond: result.imagesPerSecond,
+    dataSeconds: result.dataSeconds,
     seed: config.seed,
   };
 }

@@ -56,6 +56,7 @@ class TrainingLoop {
   #job: { readonly key: string; readonly job: TrainingJob } | undefined;
   #seconds = 0;
   #images = 0;
+  #dataSeconds = 0;
 
   constructor(run: TrainingRun) {
     const { recipe, data, resumeFrom } = run;
@@ -95,6 +96,7 @@ class TrainingLoop {
       steps: this.#position.step,
       seconds: this.#seconds,
       imagesPerSecond: this.#speed(),
+      dataSeconds: this.#dataSeconds,
     };
   }
 
@@ -164,6 +166,7 @@ class TrainingLoop {
     const start = performance.now();
     await this.#batches.prefetch(epoch, stepInEpoch);
     this.#batches.read(epoch, stepInEpoch, batch);
+    this.#dataSeconds += (performance.now() - start) / 1000;
     const learningRate = learningRateAt(recipe.schedule, recipe.learningRate, this.#position.step, {
       epochs: recipe.epochs,
       stepsPerEpoch,

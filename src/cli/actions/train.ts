@@ -10,7 +10,7 @@ import { readConfigFile } from "../../train/config-file.ts";
 import type { TrainingConfig } from "../../train/config-schema.ts";
 import { peakMemory } from "../../train/memory.ts";
 import { metricTitle, showMetric } from "../../train/metric-text.ts";
-import { type RunListeners, type RunResult, resumeRun, startRun } from "../../train/run.ts";
+import { type RunListeners, type RunResult, type RunSummary, resumeRun, startRun } from "../../train/run.ts";
 import { runPaths } from "../../train/run-directory.ts";
 import { loadData } from "../../train/setup.ts";
 import { findingsText } from "../findings-text.ts";
@@ -125,10 +125,16 @@ function report({ summary, skipped }: RunResult, flags: TrainFlags): void {
     ["test loss", summary.loss.toFixed(4)],
     ["steps", String(summary.steps)],
     ["images/s", summary.imagesPerSecond.toFixed(0)],
+    ["waiting for data", waitingShare(summary)],
     ["peak memory", formatBytes(peakMemory())],
     ["run", summary.folder],
   ];
   process.stdout.write(`${formatTable(["", summary.model], rows, process.stdout.columns)}\n`);
+}
+
+/** The share of the training's time in which its next batch was not ready. */
+function waitingShare({ seconds, dataSeconds }: RunSummary): string {
+  return seconds === 0 ? "-" : `${((100 * dataSeconds) / seconds).toFixed(1)} %`;
 }
 
 /** How many samples could not be read, and why the first of them could not. */
