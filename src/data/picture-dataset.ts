@@ -5,6 +5,7 @@ import { ConfigError } from "../errors.ts";
 import { elementCount, type Shape } from "../graph/types.ts";
 import type { Target } from "./dataset.ts";
 import { decodedCache } from "./decoded-cache.ts";
+import { decodeBeside } from "./decoding-thread.ts";
 import type { LoadedData } from "./loaded-data.ts";
 import { noNormalization } from "./normalization.ts";
 import { PictureDecoder } from "./picture-decoder.ts";
@@ -38,6 +39,8 @@ export const defaultSize = 64;
 const largestOwnSize = 128;
 /** Heads of files that are read before training, so that most broken pictures are known; more only by chance. */
 const mostHeaders = 20_000;
+/** Pictures that the decoding thread is told of at once: the batches ahead, so that it has them all before a step begins. */
+const mostAsked = 4096;
 const sampledHeaders = 1000;
 
 /** Opens a folder of pictures. @throws FileFormatError, ConfigError, UnsupportedError (without sharp). */
@@ -190,8 +193,8 @@ async function openPart(
   decoder: PictureDecoder,
   options: PictureOptions,
 ): Promise<LabelledDataset> {
-  const readable = options.cache === undefined ? decodedWhenNeeded(list, survey, stored, decoder) : undefined;
-  const { source, labels, skipped } = readable ?? (await cached(list, stored, decoder, options));
+  const readable = options.cache === undefined ? decodedWhenNeeded(list, survey, stored) : undefined;
+  const { source, labels, skipped, concurrency } = readable ?? (await cached(list, stored, decoder, options));
   const dataset = streamedDataset({
     name,
     source,
@@ -202,6 +205,7 @@ async function openPart(
     target,
     normalization: noNormalization(sample, "uint8"),
     ...(options.memoryBytes === undefined ? {} : { memoryBytes: options.memoryBytes }),
+    ...(concurrency === undefined ? {} : { concurrency }),
   });
   const listed = Array.from(skipped, ([index, reason]) => ({
     name: join(list.folder, list.files[index] ?? ""),
@@ -213,13 +217,15 @@ async function openPart(
 
 interface ReadableSource {
   readonly source: SampleSource;
+  /** Samples asked for at the same time; absent: as many as are read at the same time. */
+  readonly concurrency?: number;
   readonly labels: Int32Array;
   /** By number in the list: what is not in the source. */
   readonly skipped: ReadonlyMap<number, string>;
 }
 
 /** The pictures whose heads are not broken. */
-function decodedWhenNeeded(list: PictureList, survey: Survey, stored: Shape, decoder: PictureDecoder): ReadableSource {
+function decodedWhenNeeded(list: PictureList, survey: Survey, stored: Shape): ReadableSource {
   const { skipped } = survey;
   const kept = Int32Array.from(list.files.keys()).filter((index) => !skipped.has(index));
   const path = (index: number) => join(list.folder, list.files[kept[index] ?? 0] ?? "");
@@ -228,8 +234,9 @@ function decodedWhenNeeded(list: PictureList, survey: Survey, stored: Shape, dec
       count: kept.length,
       sampleBytes: elementCount(stored),
       name: path,
-      load: (index) => decoder.decode(path(index), stored),
+      load: (index) => decodeBeside(path(index), stored),
     },
+    concurrency: mostAsked,
     labels: kept.map((index) => list.labels[index] ?? 0),
     skipped,
   };
