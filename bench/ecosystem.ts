@@ -11,7 +11,8 @@
  * medians, the first steps left out. That all compute the same is checked by their losses, step by step: they must agree to
  * a thousandth. A trainer that cannot train is named with its own error.
  *
- * None of them has a thread pool in Node.js, so subbyte is measured with one thread besides the default of two.
+ * None of them has a thread pool in Node.js, so subbyte is measured with one thread besides the default of two. The
+ * processor's time tells more than the clock's where the machine is not quiet.
  */
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
@@ -74,7 +75,11 @@ const trainers: readonly Trainer[] = [
   { name: "jax-js-wasm", steps: warmUp + 10, command: peer("jax-js-step.mjs", "wasm") },
 ];
 
-const resultSchema = z.object({ seconds: z.array(z.number()), losses: z.array(z.number()) });
+const resultSchema = z.object({
+  seconds: z.array(z.number()),
+  processor: z.array(z.number()),
+  losses: z.array(z.number()),
+});
 type Result = z.infer<typeof resultSchema>;
 
 function network(): Network {
@@ -134,16 +139,20 @@ async function measureHere(threads: number, steps: number): Promise<Result> {
     targets: makeTensor("int32", [batchSize], labels),
   }));
   const seconds: number[] = [];
+  const processor: number[] = [];
   const losses: number[] = [];
   for (let i = 0; i < steps; i++) {
     const batch = pool[i % pool.length];
     if (batch === undefined) continue;
     const start = performance.now();
+    const before = process.cpuUsage();
     const { loss } = await job.run(state, batch, rates);
+    const { user, system } = process.cpuUsage(before);
     seconds.push((performance.now() - start) / 1000);
+    processor.push((user + system) / 1e6);
     losses.push(loss);
   }
-  return { seconds, losses };
+  return { seconds, processor, losses };
 }
 
 async function compare(): Promise<void> {
@@ -185,7 +194,7 @@ async function measure(command: readonly string[]): Promise<Result | string> {
 }
 
 function print(results: ReadonlyMap<string, readonly Result[]>, failures: ReadonlyMap<string, string>): void {
-  const reference = results.get("subbyte")?.map(millisecondsOf) ?? [];
+  const reference = results.get("subbyte")?.map(({ seconds }) => milliseconds(seconds)) ?? [];
   const expected = results.get("subbyte")?.[0]?.losses ?? [];
   console.log(`3 convolutions and a classifier, 32x32x3, batch ${batchSize}, float, plain SGD, ${flags.rounds} rounds`);
   for (const [name, runs] of results) {
@@ -194,11 +203,12 @@ function print(results: ReadonlyMap<string, readonly Result[]>, failures: Readon
       console.log(`  ${name.padEnd(17)} cannot train: ${failure}`);
       continue;
     }
-    const times = runs.map(millisecondsOf);
+    const times = runs.map(({ seconds }) => milliseconds(seconds));
+    const processor = median(runs.map((run) => milliseconds(run.processor)));
     const ratios = times.map((time, i) => time / (reference[i] ?? Number.NaN));
     const apart = Math.max(...runs.flatMap(({ losses }) => losses.map((loss, i) => departure(loss, expected[i]))));
     console.log(
-      `  ${name.padEnd(17)} ${median(times).toFixed(2).padStart(9)} ms a step, ${median(ratios).toFixed(2)} times subbyte's ` +
+      `  ${name.padEnd(17)} ${median(times).toFixed(2).padStart(9)} ms a step (${processor.toFixed(2)} of the processor), ${median(ratios).toFixed(2)} times subbyte's ` +
         `(each round: ${ratios.map((ratio) => ratio.toFixed(2)).join(" ")}); losses within ${apart.toExponential(1)}`,
     );
     if (!(apart <= tolerance)) throw new Error(`${name} does not compute the same: its losses are ${runs[0]?.losses}`);
@@ -209,7 +219,7 @@ function departure(loss: number, expected: number | undefined): number {
   return expected === undefined ? 0 : Math.abs(loss - expected) / Math.abs(expected);
 }
 
-function millisecondsOf({ seconds }: Result): number {
+function milliseconds(seconds: readonly number[]): number {
   return 1000 * median(seconds.slice(warmUp));
 }
 
