@@ -68,7 +68,7 @@ function section(model: Model, found: readonly Found[]): string {
   const grid = found.filter(({ cell }) => cell.residual === undefined);
   const done = grid.filter(({ result }) => result !== undefined);
   if (done.length === 0) return `## ${model.title}\n\nNot run yet: ${grid.length} cells.\n`;
-  const widths = [...new Set(grid.map(({ cell }) => cell.bits))];
+  const widths = [...new Set(grid.map(({ cell }) => cell.bits))].sort((a, b) => b - a);
   const presets = [...new Set(grid.map(({ cell }) => cell.preset))];
   const rows = presets.map((preset) => {
     const marks = widths.map((bits) => {
