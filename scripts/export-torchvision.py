@@ -1,23 +1,19 @@
 #!/usr/bin/python3
-"""Exports torchvision networks with random weights as ONNX, together with what torch itself computes with them.
+"""Exports torchvision networks as ONNX, together with what torch itself computes with them.
 
-For each network FOLDER/<name>.onnx holds the model and FOLDER/<name>.safetensors holds: input, labels, output (evaluation
-mode), loss and gradients of one training step (training mode, cross-entropy, no dropout), `grad.<parameter>` for each
-trained parameter by torch's name, and `exact.<parameter>`: the same gradient as torch computes it in float64, rounded.
-scripts/check-torchvision.ts compares subbyte with them.
+For each network FOLDER/<name>.onnx holds the model and FOLDER/<name>.safetensors what torch_reference.py says. The weights
+are random. scripts/check-torch.ts compares subbyte with them.
 
 Needs Debian's python3-torch and python3-torchvision: /usr/bin/python3 scripts/export-torchvision.py FOLDER [name ...]
 """
 
-import json
-import struct
 import sys
 from pathlib import Path
 
-import numpy
 import torch
 import torchvision
 from torch.onnx import TrainingMode
+from torch_reference import CLASSES, Pictures, accurate_step, conditioned, fused, without_randomness, write_reference
 
 # Side of the square image, batch, and how the model is exported: "kept" leaves BatchNormalization where it is.
 NETWORKS = {
@@ -28,7 +24,8 @@ NETWORKS = {
     "mobilenet_v2": (64, 4, "kept"),
     "mobilenet_v3_small": (64, 4, "kept"),
     "shufflenet_v2_x1_0": (64, 4, "kept"),
-    "vgg11_bn": (224, 2, "kept"),
+    "vgg11_bn": (224, 1, "kept"),
+    "vgg11_bn-smooth": (224, 1, "kept"),
     "efficientnet_b0": (64, 4, "kept"),
     "squeezenet1_1": (64, 4, "kept"),
     "densenet121": (64, 4, "kept"),
@@ -38,65 +35,46 @@ NETWORKS = {
 
 def build(name, side):
     torch.manual_seed(0)
-    options = {"num_classes": 10}
+    options = {"num_classes": CLASSES}
     architecture = name.split("-")[0]
     if architecture == "vit_b_16":
         options["image_size"] = side
-    model = getattr(torchvision.models, architecture)(weights=None, **options)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = 0.0
-        if type(module).__name__ == "StochasticDepth":
-            module.p = 0.0
-        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
-            # Statistics and scales that are not their initial values, so that a mix-up shows.
-            module.running_mean.uniform_(-0.2, 0.2)
-            module.running_var.uniform_(0.8, 1.3)
-            module.weight.data.uniform_(0.7, 1.3)
-            module.bias.data.uniform_(-0.2, 0.2)
+    model = without_randomness(getattr(torchvision.models, architecture)(weights=None, **options))
     if architecture == "vit_b_16":
         torch.nn.init.normal_(model.heads.head.weight, std=0.05)
+    conditioned(model)
+    if architecture == "densenet121":
+        # Only other normalizations read its output, which undo its scale and its shift where no ReLU does anything.
+        torch.nn.init.uniform_(model.features.norm0.weight, 0.7, 1.3)
+        torch.nn.init.uniform_(model.features.norm0.bias, -0.2, 0.2)
+    if name.endswith("-smooth"):
+        smooth(model)
     return model
 
 
-def write_safetensors(path, tensors):
-    header, offset, chunks = {}, 0, []
-    for name, tensor in tensors.items():
-        array = numpy.ascontiguousarray(tensor.detach().numpy())
-        kind = {"float32": "F32", "int64": "I64"}[str(array.dtype)]
-        header[name] = {"dtype": kind, "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
-        offset += array.nbytes
-        chunks.append(array.tobytes())
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with open(path, "wb") as file:
-        file.write(struct.pack("<Q", len(text)))
-        file.write(text)
-        for chunk in chunks:
-            file.write(chunk)
-
-
-def step(model, x, labels):
-    """The loss and the gradients of one training step, by the names of the parameters."""
-    model.zero_grad()
-    loss = torch.nn.functional.cross_entropy(model(x), labels)
-    loss.backward()
-    return loss, {key: p.grad.clone() for key, p in model.named_parameters() if p.grad is not None}
+def smooth(model):
+    """Exchanges what jumps: the same network where no rounding can decide on which side of a ReLU or a maximum it is."""
+    for name, module in model.named_children():
+        if isinstance(module, torch.nn.ReLU):
+            setattr(model, name, torch.nn.SiLU())
+        elif isinstance(module, torch.nn.MaxPool2d):
+            setattr(model, name, torch.nn.AvgPool2d(module.kernel_size, module.stride, module.padding))
+        else:
+            smooth(module)
 
 
 def export(name, folder):
     side, batch, how = NETWORKS[name]
     model = build(name, side)
-    generator = torch.Generator().manual_seed(1)
-    x = torch.randn(batch, 3, side, side, generator=generator)
-    labels = torch.randint(0, 10, (batch,), generator=generator)
+    data = Pictures(side)
+    trained_on = fused(model) if how == "folded" else model.train()
+    found, tries = accurate_step(trained_on, data, batch)
+    error, x, _, loss, _, _ = found
     model.eval()
     with torch.no_grad():
         output = model(x)
     training = {"kept": TrainingMode.PRESERVE, "folded": TrainingMode.EVAL}.get(how, TrainingMode.TRAINING)
     model.train(how in ("training", "train-mode"))
-    # Exporting in training mode runs the model, which moves the running statistics.
-    state = {key: value.clone() for key, value in model.state_dict().items()}
     torch.onnx.export(
         model,
         x,
@@ -109,21 +87,13 @@ def export(name, folder):
         dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
     )
     if how == "training":
-        # The file holds the statistics as the export left them.
+        # Exporting in training mode runs the model: the file holds the statistics as the export left them.
         model.eval()
         with torch.no_grad():
             output = model(x)
-    model.load_state_dict(state)
-    model.train()
-    loss, gradients = step(model, x, labels)
-    model.load_state_dict(state)
-    _, exact = step(model.double(), x.double(), labels)
-    tensors = {"input": x, "labels": labels, "output": output, "loss": loss}
-    for key, gradient in gradients.items():
-        tensors[f"grad.{key}"] = gradient
-        tensors[f"exact.{key}"] = exact[key].float()
-    write_safetensors(folder / f"{name}.safetensors", tensors)
-    print(f"{name}: loss {loss.item():.6f}", flush=True)
+    values = trained_on.named_parameters() if how == "folded" else ()
+    write_reference(folder / f"{name}.safetensors", output, found, values)
+    print(f"{name}: loss {loss.item():.6f}, batch {tries}, off by {error:.1e}", flush=True)
 
 
 def main():
