@@ -78,7 +78,9 @@ describe("the scheduler", () => {
       ...trials(folder, ["e"], { status: "stopped", reason: "hopeless" }),
     ];
     const ends = await runTrials(options(folder, launch, { trials: all }));
-    expect(started).toEqual(["b", "c", "d"]);
+    // Of two that begin together, either may have its folder ready first.
+    expect(started.slice(0, 2).sort()).toEqual(["b", "c"]);
+    expect(started.slice(2)).toEqual(["d"]);
     expect(most).toBe(2);
     expect(ends.map(({ status }) => status)).toEqual(["finished", "finished", "finished", "finished", "stopped"]);
   });
