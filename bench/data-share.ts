@@ -23,6 +23,7 @@ import { MetricsLog } from "../src/train/metrics-log.ts";
 import { engineOf } from "../src/train/run.ts";
 import { loadData, prepareTraining } from "../src/train/setup.ts";
 import { train } from "../src/train/trainer.ts";
+import { median } from "./median.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -118,11 +119,6 @@ async function measure(name: string, data: Readonly<Record<string, unknown>>, mo
       `${(100 * Math.max(...shares)).toFixed(1)} %) outside the engine, ${time.toFixed(1)} ms a step, ` +
       `${((1000 * batchSize) / time).toFixed(0)} images/s`,
   );
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
 const jobs = flags.jobs.split(",").map((job) => {

@@ -31,6 +31,7 @@ import { flatten } from "../src/ops/shape-ops.ts";
 import { TrainingJob } from "../src/runtime/job.ts";
 import { nodeEngine } from "../src/runtime/node.ts";
 import { StateBuffers } from "../src/runtime/state.ts";
+import { median } from "./median.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -221,11 +222,6 @@ function departure(loss: number, expected: number | undefined): number {
 
 function milliseconds(seconds: readonly number[]): number {
   return 1000 * median(seconds.slice(warmUp));
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
 if (flags.job === undefined) await compare();

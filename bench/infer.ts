@@ -72,6 +72,8 @@ quantize_static(source + ".folded", result, Reader(), quant_format=QuantFormat.Q
 print("onnxruntime", ort.__version__)
 `;
 
+import { median } from "./median.ts";
+
 interface Measurement {
   readonly milliseconds: number;
   readonly peakMegabytes: number;
@@ -96,11 +98,6 @@ async function measureHere(file: string): Promise<Measurement> {
     times.push(performance.now() - start);
   }
   return { milliseconds: median(times.slice(10)), peakMegabytes: memory() };
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
 /** The network with its parameters as constants, as a float ONNX file has them. */

@@ -12,6 +12,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { median } from "../src/study/early-stopping.ts";
 import { launchWorker } from "../src/study/launch.ts";
 import { configToYaml, resolveTrainingConfig } from "../src/train/config.ts";
 
@@ -76,12 +77,6 @@ async function measure(folder: string, count: number, round: number): Promise<nu
   if (!(stop > start)) throw new Error("the trials did not run at the same time; give more --steps");
   const steps = trials.reduce((sum, reports) => sum + stepAt(reports, stop) - stepAt(reports, start), 0);
   return (1000 * steps * batchSize) / (stop - start);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle) - 1] ?? Number.NaN)) / 2;
 }
 
 const folder = mkdtempSync(join(tmpdir(), "subbyte-throughput-"));

@@ -26,6 +26,7 @@ import { presetNamed } from "../src/qconfig/presets.ts";
 import { TrainingJob } from "../src/runtime/job.ts";
 import { nodeEngine } from "../src/runtime/node.ts";
 import { StateBuffers } from "../src/runtime/state.ts";
+import { median } from "./median.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -142,11 +143,6 @@ function describe(name: string, runs: readonly Measurement[]): string {
   const rate = (batchSize / seconds).toFixed(0).padStart(6);
   const time = `${(1000 * seconds).toFixed(1)} ms a step (fastest ${(1000 * fastest).toFixed(1)})`;
   return `  ${name.padEnd(16)} ${rate} images/s  ${time}  peak ${memory.toFixed(0)} MB`;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1] ?? Number.NaN;
 }
 
 async function measureChild(mode: string): Promise<Measurement> {
