@@ -16,23 +16,19 @@ import { addForward, evaluationMode, trainingMode } from "../src/compile/forward
 import { newBuilder, operators } from "../src/compile/registry.ts";
 import { randomStream } from "../src/data/random.ts";
 import { dataInputs, type Network } from "../src/graph/network.ts";
-import { allocate, float32Data, float32Tensor, int64Tensor, makeTensor, type Tensor } from "../src/graph/tensor.ts";
+import { float32Data, float32Tensor, int64Tensor } from "../src/graph/tensor.ts";
 import { elementCount } from "../src/graph/types.ts";
 import { importOnnxFile } from "../src/importer/node-files.ts";
 import { multiply } from "../src/ops/elementwise.ts";
 import { reduceMean } from "../src/ops/reduce.ts";
-import type { Engine } from "../src/runtime/engine.ts";
 import { emit } from "../src/runtime/job.ts";
-import { nodeEngine } from "../src/runtime/node.ts";
 import { genericTarget } from "../src/runtime/probe.ts";
+import { emptyOutputs, type NamedTensors, relativeError, runBytes } from "./tensor-runs.ts";
 
 const limit = 1e-4;
-const engine: Engine = nodeEngine();
-
-type Tensors = Readonly<Record<string, Tensor>>;
 
 /** Random inputs: numbers around 0, whole numbers 0 and 1. */
-function randomInputs(network: Network): Tensors {
+function randomInputs(network: Network): NamedTensors {
   const random = randomStream(0, "inputs");
   return Object.fromEntries(
     dataInputs(network).map(({ name, type: { dtype, shape } }) => {
@@ -58,24 +54,8 @@ function randomInputs(network: Network): Tensors {
   );
 }
 
-function emptyOutputs(types: readonly { readonly name: string; readonly type: Pick<Tensor, "dtype" | "shape"> }[]) {
-  return Object.fromEntries(
-    types.map(({ name, type: { dtype, shape } }) => [
-      name,
-      makeTensor(dtype, shape, allocate(dtype, elementCount(shape))),
-    ]),
-  );
-}
-
-async function runBytes(bytes: Uint8Array, feeds: Tensors, outputs: Tensors): Promise<void> {
-  const session = await engine.createSession(bytes);
-  const used = Object.fromEntries(session.inputNames.flatMap((name) => (feeds[name] ? [[name, feeds[name]]] : [])));
-  await session.run(used, outputs);
-  await session.release();
-}
-
 /** Runs a file as it is. Its external data are looked for in the working directory, since the engine is given bytes. */
-async function runFile(file: string, feeds: Tensors, outputs: Tensors): Promise<void> {
+async function runFile(file: string, feeds: NamedTensors, outputs: NamedTensors): Promise<void> {
   const [bytes, before] = [readFileSync(file), process.cwd()];
   process.chdir(dirname(file));
   try {
@@ -86,7 +66,7 @@ async function runFile(file: string, feeds: Tensors, outputs: Tensors): Promise<
 }
 
 /** The outputs, or the gradients of the mean square of the first one. */
-async function runImported(network: Network, data: Tensors, training: boolean): Promise<Tensors> {
+async function runImported(network: Network, data: NamedTensors, training: boolean): Promise<NamedTensors> {
   const builder = newBuilder("check");
   const inputs = new Map(network.graph.inputs.map((input) => [input.name, builder.input(input.name, input.type)]));
   const forward = addForward(builder, network, inputs, training ? trainingMode : evaluationMode);
@@ -106,13 +86,6 @@ async function runImported(network: Network, data: Tensors, training: boolean): 
   const parameters = Object.fromEntries(network.parameters.map(({ name, value }) => [name, value]));
   await runBytes(emit(graph, genericTarget), { ...parameters, ...data }, outputs);
   return outputs;
-}
-
-function relativeError(actual: Tensor | undefined, expected: Tensor): number {
-  if (actual === undefined) return Number.POSITIVE_INFINITY;
-  const [a, b] = [float32Data(actual), float32Data(expected)];
-  const norm = (values: Float32Array) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
-  return norm(a.map((value, i) => value - (b[i] ?? 0))) / Math.max(norm(b), 1e-30);
 }
 
 async function check(file: string, shapes: readonly string[]): Promise<readonly (string | number)[]> {

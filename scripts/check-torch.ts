@@ -19,14 +19,13 @@ import { addForward, evaluationMode, trainingMode } from "../src/compile/forward
 import { newBuilder, operators } from "../src/compile/registry.ts";
 import type { Value } from "../src/graph/graph.ts";
 import { dataInputs, type Network } from "../src/graph/network.ts";
-import { allocate, float32Data, float32Scalar, makeTensor, type Tensor } from "../src/graph/tensor.ts";
-import { elementCount } from "../src/graph/types.ts";
+import { float32Data, float32Scalar, makeTensor, type Tensor } from "../src/graph/tensor.ts";
 import { importOnnxFile } from "../src/importer/node-files.ts";
 import { crossEntropy } from "../src/ops/loss.ts";
 import { emit } from "../src/runtime/job.ts";
-import { nodeEngine } from "../src/runtime/node.ts";
 import { genericTarget } from "../src/runtime/probe.ts";
 import { decodeSafetensors } from "../src/train/safetensors.ts";
+import { emptyOutputs, normOf, relativeError, runBytes } from "./tensor-runs.ts";
 
 const outputLimit = 1e-4;
 const lossLimit = 1e-3;
@@ -63,32 +62,8 @@ function job(source: Network, batch: number, training: boolean): Job {
   }
   for (const [name, value] of results) builder.output(name, value);
   const graph = builder.finish();
-  const outputs = Object.fromEntries(
-    graph.outputs.map(({ name, value: { type } }) => [
-      name,
-      makeTensor(type.dtype, type.shape, allocate(type.dtype, elementCount(type.shape))),
-    ]),
-  );
+  const outputs = emptyOutputs(graph.outputs.map(({ name, value }) => ({ name, type: value.type })));
   return { bytes: emit(graph, genericTarget), outputs };
-}
-
-async function run({ bytes, outputs }: Job, feeds: Readonly<Record<string, Tensor>>): Promise<void> {
-  const session = await nodeEngine().createSession(bytes);
-  const used = Object.fromEntries(session.inputNames.flatMap((name) => (feeds[name] ? [[name, feeds[name]]] : [])));
-  await session.run(used, outputs);
-  await session.release();
-}
-
-function normOf(values: Float32Array): number {
-  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
-}
-
-/** The norm of the difference by the norm of what is expected, or by another scale. */
-function relativeError(actual: Tensor | undefined, expected: Tensor, scale?: number): number {
-  if (actual === undefined) return Number.POSITIVE_INFINITY;
-  const [a, b] = [float32Data(actual), float32Data(expected)];
-  if (a.length !== b.length) return Number.POSITIVE_INFINITY;
-  return normOf(a.map((value, i) => value - (b[i] ?? 0))) / (scale ?? Math.max(normOf(b), 1e-30));
 }
 
 interface Row {
@@ -140,10 +115,10 @@ async function check(folder: string, name: string): Promise<Row> {
   for (const { name: parameter, value } of network.parameters) feeds[parameter] = value;
   feeds[dataInputs(network)[0]?.name ?? ""] = tensor("input");
   const evaluation = job(network, batch, false);
-  await run(evaluation, feeds);
+  await runBytes(evaluation.bytes, feeds, evaluation.outputs);
   const output = relativeError(evaluation.outputs.output, tensor("output"));
   const training = job(network, batch, true);
-  await run(training, feeds);
+  await runBytes(training.bytes, feeds, training.outputs);
   const loss = relativeError(training.outputs.loss, tensor("loss"));
   const gradients = compareGradients(tensors, training.outputs, ownNames(tensors, network));
   return { name, seconds, nodes: network.graph.nodes.length, output, loss, gradients };
