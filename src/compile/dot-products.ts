@@ -8,30 +8,29 @@
  * Learned step sizes need Σ dy·y of what they quantized. The weights are a hundredth of it or less, and their gradient is
  * computed anyway. The sum differs in its last bits, as by any other order of adding.
  */
-import type { Graph, Node, Value } from "../graph/graph.ts";
-import { subbyteDomain } from "../graph/graph.ts";
+import { type Graph, type Node, subbyteDomain, type Value } from "../graph/graph.ts";
 import { elementCount } from "../graph/types.ts";
-import { dot } from "../ops/channel-ops.ts";
-import { copyNodes, mapped, type ValueMap } from "./copy.ts";
-import { newBuilder } from "./registry.ts";
 
 /** The graph with each `Dot` of a convolution's input and its gradient in the shorter form, where there is one. */
 export function shortenDots(graph: Graph): Graph {
-  const isOwn = (node: Node, op: string) => node.domain === subbyteDomain && node.op === op;
-  if (!graph.nodes.some((node) => isOwn(node, "Dot"))) return graph;
   const inputGradients = new Map<Value, Node>();
   const weightGradients = new Map<Value, Node[]>();
-  for (const node of graph.nodes) {
-    const [dz] = node.inputs;
+  const nodes = graph.nodes.map((node) => {
+    if (node.domain !== subbyteDomain) return node;
+    const [first, second] = node.inputs;
     const [output] = node.outputs;
-    if (isOwn(node, "ConvGradInput") && output !== undefined) inputGradients.set(output, node);
-    if (isOwn(node, "ConvGradWeight") && dz !== undefined) {
-      weightGradients.set(dz, [...(weightGradients.get(dz) ?? []), node]);
+    if (node.op === "ConvGradInput" && output !== undefined) inputGradients.set(output, node);
+    if (node.op === "ConvGradWeight" && first !== undefined) {
+      weightGradients.set(first, [...(weightGradients.get(first) ?? []), node]);
     }
-  }
+    // A gradient of the weight that comes later in the graph could not be read here.
+    const inputs = node.op === "Dot" ? shorter(first, second) : undefined;
+    return inputs === undefined ? node : { ...node, inputs };
+  });
+  return { ...graph, nodes };
 
-  /** The weight and its gradient in the convolution that dy comes from, if y is what went into it. */
-  const shorter = (dy: Value | undefined, y: Value | undefined): readonly [Value, Value] | undefined => {
+  /** The weight's gradient and the weight, in the convolution that dy comes from, if y is what went into it. */
+  function shorter(dy: Value | undefined, y: Value | undefined): readonly Value[] | undefined {
     const gradient = dy === undefined ? undefined : inputGradients.get(dy);
     const [dz, weight] = gradient?.inputs ?? [];
     if (gradient === undefined || dz === undefined || weight === undefined || y === undefined) return undefined;
@@ -39,20 +38,7 @@ export function shortenDots(graph: Graph): Graph {
     const sibling = weightGradients.get(dz)?.find((node) => node.inputs[1] === y && sameGeometry(node, gradient));
     const [dw] = sibling?.outputs ?? [];
     return dw === undefined ? undefined : [dw, weight];
-  };
-
-  const builder = newBuilder(graph.name);
-  const map: ValueMap = new Map(graph.inputs.map((input) => [input, builder.input(input.name, input.type)]));
-  copyNodes(graph, builder, map, (node) => {
-    const pair = isOwn(node, "Dot") ? shorter(node.inputs[0], node.inputs[1]) : undefined;
-    // The gradient of the weight may come later in the graph.
-    const [dw, weight] = (pair ?? []).map((value) => map.get(value));
-    return dw === undefined || weight === undefined
-      ? undefined
-      : builder.scope(node.name, () => [dot(builder, dw, weight)]);
-  });
-  for (const { name, value } of graph.outputs) builder.output(name, mapped(map, value));
-  return builder.finish();
+  }
 }
 
 /** Whether two gradients are of convolutions with equal strides, padding, dilations and groups. */

@@ -8,7 +8,7 @@ import { makeTensor, type Tensor } from "../graph/tensor.ts";
 import { elementCount } from "../graph/types.ts";
 import { DataFlow, largeUpdates, type Update } from "./in-place.ts";
 import { bytesOf } from "./memory.ts";
-import { optimizerScope } from "./work.ts";
+import { movements, optimizerScope } from "./work.ts";
 
 /** Smaller tensors are not worth the nodes. */
 const leastBytes = 1 << 18;
@@ -16,23 +16,10 @@ const leastBytes = 1 << 18;
 /** Readers that an update waits for at most. */
 const mostReaders = 3;
 
-/** Operators that only bring values into another order: engines move them around, and what they make says little. */
-const movements: ReadonlySet<string> = new Set([
-  "Cast",
-  "Concat",
-  "Expand",
-  "Gather",
-  "Identity",
-  "Pad",
-  "ReorderInput",
-  "ReorderOutput",
-  "Reshape",
-  "Slice",
-  "Split",
-  "Squeeze",
-  "Transpose",
-  "Unsqueeze",
-]);
+/** Whether a node only brings values into another order or type: engines move it around, and what it makes says little. */
+function isMovement({ op }: Node): boolean {
+  return movements.has(op) || op === "Cast";
+}
 
 /** A node with a single number among its inputs, on which an update depends and nothing else. */
 interface Gate {
@@ -96,7 +83,7 @@ function signsOf(flow: DataFlow, readers: readonly Node[]): Value[] | undefined 
     if (seen.has(node)) continue;
     seen.add(node);
     const [output] = node.outputs;
-    if (movements.has(node.op)) {
+    if (isMovement(node)) {
       const next = node.outputs.flatMap((value) => flow.readersOf(value));
       if (next.length === 0) return undefined;
       open.push(...next);

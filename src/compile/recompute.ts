@@ -7,7 +7,7 @@
 import { type Graph, intAttribute, intsAttribute, makeValue, type Node, type Value } from "../graph/graph.ts";
 import { blockedDomain } from "../ops/engine-operators.ts";
 import { gradientPrefix } from "./differentiate.ts";
-import { bytesOf, views } from "./memory.ts";
+import { bytesOf, ownersOf } from "./memory.ts";
 
 /** Smaller tensors are not worth a node. */
 const leastBytes = 1 << 16;
@@ -35,19 +35,13 @@ function isBackward(node: Node): boolean {
 /** What decides whether a value is at hand in the backward pass. */
 class Holding {
   readonly #makers = new Map<Value, Node>();
-  readonly #owners = new Map<Value, Value>();
+  readonly #owners: ReadonlyMap<Value, Value>;
   /** Values that stay for the backward pass whatever happens here, views resolved. */
   readonly #stays = new Set<Value>();
 
   constructor(graph: Graph) {
-    for (const node of graph.nodes) {
-      for (const output of node.outputs) this.#makers.set(output, node);
-      const [input] = node.inputs;
-      const [output] = node.outputs;
-      if (views.has(node.op) && input !== undefined && output !== undefined) {
-        this.#owners.set(output, this.ownerOf(input));
-      }
-    }
+    this.#owners = ownersOf(graph);
+    for (const node of graph.nodes) for (const output of node.outputs) this.#makers.set(output, node);
     for (const value of [...graph.inputs, ...graph.constants.keys()]) this.#stays.add(value);
     for (const node of graph.nodes) {
       if (!isBackward(node)) continue;

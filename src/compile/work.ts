@@ -27,7 +27,7 @@ export interface Work {
 }
 
 /** Operators of the engine that compute nothing: they copy, reorder or repeat. */
-const movements = new Set([
+export const movements: ReadonlySet<string> = new Set([
   "Concat",
   "Expand",
   "Flatten",
