@@ -7,7 +7,7 @@ import { type CodedTensor, gridOf, type IntegerGrid, toCodes } from "../quantize
 import type { IntegerWeight, TensorForm } from "./integer-network.ts";
 
 /** The parameters of a site's quantizer by their own names. */
-function parametersOf(site: QuantizerSite, values: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+export function parametersOf(site: QuantizerSite, values: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
   const prefix = `${site.name}.`;
   const own = [...values].filter(([name]) => name.startsWith(prefix) && !name.startsWith(`${prefix}observer.`));
   return new Map(own.map(([name, tensor]) => [name.slice(prefix.length), tensor]));

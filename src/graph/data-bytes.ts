@@ -1,4 +1,4 @@
-/** Bytes of a file that need not be in memory. */
+/** Bytes of files, which need not be in memory, and bytes put together. */
 
 /** A file's bytes, in memory or read when they are asked for. A Uint8Array is one. */
 export interface DataBytes {
@@ -25,4 +25,15 @@ export function byteReader(file: DataBytes): (position: number) => number {
     }
     return block[position - first] ?? 0;
   };
+}
+
+/** The parts one after the other. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let position = 0;
+  for (const part of parts) {
+    whole.set(part, position);
+    position += part.length;
+  }
+  return whole;
 }

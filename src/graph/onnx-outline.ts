@@ -4,8 +4,9 @@
  */
 
 import { create, toBinary } from "@bufbuild/protobuf";
+import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { TensorProto_DataLocation as DataLocation, TensorProtoSchema } from "onnx-buf";
-import { byteReader, type DataBytes } from "./data-bytes.ts";
+import { byteReader, type DataBytes, joined } from "./data-bytes.ts";
 import { elementBytes, fields, heldBy, type Kind } from "./onnx-wire.ts";
 
 /** The location that stands for the model's own file. No file has a name with this character. */
@@ -54,7 +55,8 @@ function outlineMessage(
       const content = outlineMessage(source, held, field.start, field.end, depth + 1);
       if (content === undefined) return undefined;
       copyTo(field.tagAt);
-      parts.push(varint(field.tag), varint(lengthOf(content)), ...content);
+      const length = content.reduce((sum, part) => sum + part.length, 0);
+      parts.push(new BinaryWriter().uint64(field.tag).uint64(length).finish(), ...content);
       copied = field.end;
     } else if (field.start === data?.start) {
       copyTo(field.tagAt);
@@ -71,25 +73,4 @@ function reference(offset: number, length: number): Uint8Array {
   const entry = (key: string, value: string) => ({ $typeName: "onnx.StringStringEntryProto" as const, key, value });
   const externalData = [entry("location", ownFile), entry("offset", String(offset)), entry("length", String(length))];
   return toBinary(TensorProtoSchema, create(TensorProtoSchema, { externalData, dataLocation: DataLocation.EXTERNAL }));
-}
-
-function varint(value: number): Uint8Array {
-  const bytes: number[] = [];
-  let rest = value;
-  for (; rest > 0x7f; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 0x80);
-  return Uint8Array.from([...bytes, rest]);
-}
-
-function lengthOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, { length }) => sum + length, 0);
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(lengthOf(parts));
-  let position = 0;
-  for (const part of parts) {
-    whole.set(part, position);
-    position += part.length;
-  }
-  return whole;
 }

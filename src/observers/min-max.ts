@@ -85,7 +85,7 @@ export const movingAverageMinMax: ObserverDefinition = {
 };
 
 /** old + share·(batch − old), or the batch's value while nothing was observed. */
-function towards(builder: GraphBuilder, old: Value, batch: Value, share: number, unobserved: number): Value {
+function towards(builder: GraphBuilder, old: Value, batch: Value, share: number, initial: number): Value {
   const moved = add(builder, old, multiply(builder, subtract(builder, batch, old), share));
-  return where(builder, equal(builder, old, builder.scalar(unobserved)), batch, moved);
+  return where(builder, equal(builder, old, builder.scalar(initial)), batch, moved);
 }

@@ -9,6 +9,7 @@
  * it does not, outputs are copied as ever.
  */
 import { newBuilder } from "../compile/registry.ts";
+import { joined } from "../graph/data-bytes.ts";
 import { emptySequenceOutput, writeOnnx } from "../graph/onnx-write.ts";
 import { filled, float32Data } from "../graph/tensor.ts";
 import { add } from "../ops/elementwise.ts";
@@ -25,11 +26,7 @@ export const endOfRun: RunEnd = {
 
 /** A model with that output before its own. Its standard operators must be of version 11 or later. */
 export function withEndOfRun(model: Uint8Array): Uint8Array {
-  const beginning = emptySequenceOutput(output);
-  const whole = new Uint8Array(beginning.length + model.length);
-  whole.set(beginning);
-  whole.set(model, beginning.length);
-  return whole;
+  return joined([emptySequenceOutput(output), model]);
 }
 
 let known: Promise<boolean> | undefined;

@@ -16,6 +16,7 @@ import { cast } from "../../ops/cast.ts";
 import { add, multiply, subtract } from "../../ops/elementwise.ts";
 import { reshape } from "../../ops/shape-ops.ts";
 import { type CodedTensor, toCodes } from "../../quantizers/integers.ts";
+import { parametersOf } from "../grid.ts";
 
 export interface LowBitWeights {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -53,11 +54,8 @@ export function buildLowBitWeights(source: QuantizedNetwork, float: Network): Lo
 }
 
 function codesOf(site: QuantizerSite, value: Tensor, values: ReadonlyMap<string, Tensor>): CodedTensor {
-  const { spec, name } = site;
-  const prefix = `${name}.`;
-  const own = [...values].filter(([key]) => key.startsWith(prefix) && !key.startsWith(`${prefix}observer.`));
   try {
-    return toCodes(spec, value, new Map(own.map(([key, tensor]) => [key.slice(prefix.length), tensor])));
+    return toCodes(site.spec, value, parametersOf(site, values));
   } catch (error) {
     if (error instanceof GraphError) throw withoutCodes(site);
     throw error;
