@@ -49,11 +49,12 @@ function openModelFile(path: string): DataBytes {
 }
 
 function unreadable(path: string, cause: unknown): InputOutputError {
-  return new InputOutputError(`the model "${path}" cannot be read`, {
-    where: path,
-    remedy: existsSync(path) ? "Check its permissions." : "Check the path: there is no such file.",
-    cause,
-  });
+  return new InputOutputError(`the model "${path}" cannot be read`, { where: path, remedy: remedyFor(path), cause });
+}
+
+function remedyFor(path: string): string {
+  if (!existsSync(path)) return "Check the path: there is no such file.";
+  return statSync(path).isDirectory() ? "It is a folder: name the model's file in it." : "Check its permissions.";
 }
 
 /** The bytes of a file, read when they are asked for. */

@@ -68,6 +68,13 @@ describe("external data", () => {
   });
 });
 
+describe("a folder in place of a model", () => {
+  it("is called one, whatever its permissions are", () => {
+    const remedy = "It is a folder: name the model's file in it.";
+    expect(() => importOnnxFile(folder)).toThrow(expect.objectContaining({ remedy }));
+  });
+});
+
 /** What is wrong with a model, and the words that say so. */
 const wrong: readonly (readonly [string, () => unknown, RegExp])[] = [
   ["a file that is not there", () => importOnnxFile(join(folder, "no.onnx")), /cannot be read/],
