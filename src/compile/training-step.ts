@@ -7,9 +7,11 @@ import { GraphError } from "../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../graph/graph.ts";
 import { dataInputs, type Network, type Parameter, type ParameterRole } from "../graph/network.ts";
 import type { Tensor } from "../graph/tensor.ts";
+import { elementCount, type Shape, sameShape } from "../graph/types.ts";
 import { cast } from "../ops/cast.ts";
 import { add, maximum } from "../ops/elementwise.ts";
 import { crossEntropy, meanSquaredError } from "../ops/loss.ts";
+import { reshape } from "../ops/shape-ops.ts";
 import { bindBatch } from "./bind-batch.ts";
 import { differentiate } from "./differentiate.ts";
 import { type DistillationConfig, distilledLoss, type TeacherConfig, teacherLoss } from "./distillation.ts";
@@ -265,8 +267,11 @@ export function addLoss(
     return { loss: teacherLoss(builder, student, data, batchSize, config), targetInput: undefined };
   }
   if (config.name === "meanSquaredError") {
-    const targetInput = given ?? builder.input("targets", prediction.type);
-    return { loss: meanSquaredError(builder, prediction, targetInput), targetInput };
+    const { shape } = prediction.type;
+    const rows: Shape = [batchSize, elementCount(shape) / batchSize];
+    const targetInput = given ?? builder.input("targets", { dtype: "float32", shape: rows });
+    const targets = sameShape(shape, rows) ? targetInput : reshape(builder, targetInput, shape);
+    return { loss: meanSquaredError(builder, prediction, targets), targetInput };
   }
   const targetInput = given ?? builder.input("targets", { dtype: "int32", shape: [batchSize] });
   const labels = cast(builder, targetInput, "int64");

@@ -3,13 +3,15 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { type DatasetSplits, outputCountOf } from "../data/dataset.ts";
 import { randomStream } from "../data/random.ts";
-import { ConfigError } from "../errors.ts";
-import { dataInputs, type Network, withParameterValues } from "../graph/network.ts";
+import { ConfigError, FileFormatError } from "../errors.ts";
+import { type Network, withParameterValues } from "../graph/network.ts";
+import { float32Data, type Tensor } from "../graph/tensor.ts";
 import { type Shape, sameShape } from "../graph/types.ts";
 import { importOnnxFile } from "../importer/node-files.ts";
 import { makeModel } from "../models/index.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import type { TrainingConfig } from "./config-schema.ts";
+import { sampleInput } from "./network-fit.ts";
 import { runPaths } from "./run-directory.ts";
 import { lastCheckpoint } from "./trainer.ts";
 
@@ -36,19 +38,54 @@ export function makeNetwork(config: TrainingConfig, data: DatasetSplits, outputs
   );
 }
 
-/** The network of an ONNX file, for the samples of the data. @throws ConfigError when it does not take them. */
+/**
+ * The network of an ONNX file, for the samples of the data.
+ *
+ * @throws ConfigError when it does not take them, UnsupportedError when it takes more than samples, and FileFormatError
+ *   when a weight of it is NaN.
+ */
 export function importedNetwork(file: string, data: DatasetSplits): Network {
   const { sampleShape, name } = data.train;
   const network = importOnnxFile(file, { sampleShape });
-  const [input, ...others] = dataInputs(network);
-  if (input === undefined || others.length > 0 || !sameShape(input.type.shape.slice(1), sampleShape)) {
-    const shapes = dataInputs(network).map((value) => `${value.name}[N,${value.type.shape.slice(1)}]`);
-    throw new ConfigError(`the model takes ${shapes.join(" and ")}, the data gives [N,${sampleShape}]`, {
+  const { shape } = sampleInput(network, file);
+  const wanted = shape.slice(1);
+  if (!sameShape(wanted, sampleShape)) {
+    throw new ConfigError(`the model takes [${["N", ...wanted]}], the data gives [${["N", ...sampleShape]}]`, {
       where: file,
-      remedy: `Give the data the model's size (--set data.size=…, data.channels=…), or other data than ${name}.`,
+      remedy: remedyForSize(wanted, sampleShape, name),
     });
   }
+  checkNumbers(network, file);
   return network;
+}
+
+function remedyForSize(wanted: Shape, given: Shape, name: string): string {
+  const [channels = 1, height = 1, width = 1] = wanted;
+  if (wanted.length === 3 && given.length === 3) {
+    const size = height === width ? `${height}` : `[${height},${width}]`;
+    return `Pictures are made to fit by --set data.size=${size} --set data.channels=${channels}; other data than ${name} has to have that shape.`;
+  }
+  if (wanted.length === 1 && given.length === 1) {
+    return `Leave columns of ${name} out with --set data.ignore=[…], name the predicted one with data.target, or give other data.`;
+  }
+  return `Give data whose samples have the model's shape, or a model for those of ${name}.`;
+}
+
+/** @throws FileFormatError for a parameter that is not all numbers: everything after it would be NaN. */
+function checkNumbers(network: Network, where: string): void {
+  const wrong = network.parameters.find(({ value }) => value.dtype === "float32" && !holdsNumbers(value));
+  if (wrong === undefined) return;
+  throw new FileFormatError(`the parameter ${wrong.name} holds numbers that are infinite or none (NaN)`, {
+    where,
+    remedy: "Its training diverged, or the file is damaged: export an earlier state.",
+  });
+}
+
+function holdsNumbers(tensor: Tensor): boolean {
+  const values = float32Data(tensor);
+  // A loop, not every: this looks at all weights of a model.
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+  return true;
 }
 
 /** The checkpoint of that path, or the last one of a run's directory. */

@@ -28,6 +28,8 @@ export interface RunStart {
   readonly step: number;
   readonly totalSteps: number;
   readonly device: Device;
+  /** What is odd about the network beside the data, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** What a caller hears of while a run goes on. */
@@ -182,8 +184,8 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
   const { recipe } = prepared;
   const totalSteps = recipe.epochs * Math.floor(data.train.count / recipe.batchSize);
   const metrics = new MetricsLog(paths.metrics);
-  listeners.onStart?.({ paths, step: checkpoint?.position.step ?? 0, totalSteps, device: engine.device });
   const step = checkpoint?.position.step ?? 0;
+  listeners.onStart?.({ paths, step, totalSteps, device: engine.device, notes: prepared.notes });
   try {
     const watcher = listeners.watch?.({ ...prepared, data, engine, target, paths, step });
     const result = await train({

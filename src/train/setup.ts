@@ -12,9 +12,10 @@ import type { Engine } from "../runtime/engine.ts";
 import { genericTarget } from "../runtime/probe.ts";
 import type { NetworkStage } from "./bit-lowering.ts";
 import { calibrate } from "./calibrate.ts";
-import type { TrainingConfig, QuantizationConfig as TrainingQuantization } from "./config-schema.ts";
+import { modelTitle, type TrainingConfig, type QuantizationConfig as TrainingQuantization } from "./config-schema.ts";
 import { openConfiguredData } from "./data-folder.ts";
 import { makeNetwork, withCheckpoint } from "./network.ts";
+import { checkFit, type WantedFit } from "./network-fit.ts";
 import type { PhaseOptions } from "./phases.ts";
 import { quantizationOf } from "./quantization.ts";
 import type { TrainingRecipe } from "./recipe.ts";
@@ -40,6 +41,7 @@ export async function prepareNetwork(
   teacher?: TeacherConfig,
 ): Promise<Network> {
   const fresh = makeNetwork(config, data, teacher && outputCountOfTeacher(teacher));
+  checkFit(fresh, fitOf(config, data, teacher));
   const float = config.from === undefined ? fresh : await withCheckpoint(fresh, config.from);
   if (config.quantization === null) return float;
   const quantized = quantize(float, quantizationOf(config.quantization));
@@ -53,11 +55,22 @@ export async function prepareNetwork(
   return calibrate(quantized, data.train, batches.indices(0, 0), engine, target);
 }
 
+/** What the network has to fit, and what messages call the parts. */
+function fitOf(config: TrainingConfig, data: DatasetSplits, teacher: TeacherConfig | undefined): WantedFit {
+  const { model, train, from } = config;
+  const where = ("file" in model ? model.file : undefined) ?? modelTitle(model);
+  const target = data.train.target;
+  if (teacher === undefined) return { where, target };
+  return { where, target, teacher: { network: teacher.teacher, where: train.distillation?.teacher ?? from ?? where } };
+}
+
 /** What a run trains: its network, and the networks of its parts where bits are lowered on the way. */
 export interface PreparedTraining {
   readonly network: Network;
   readonly stages?: readonly NetworkStage[];
   readonly recipe: TrainingRecipe;
+  /** What is odd about the network beside the data, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** Everything that a configuration says about a training, with networks and the teacher in hand. */
@@ -71,7 +84,8 @@ export async function prepareTraining(
   const recipe = recipeOf(config, data.train, teacher);
   const { quantization } = config;
   if (quantization?.stages === undefined) {
-    return { network: await prepareNetwork(config, data, engine, target, teacher), recipe };
+    const network = await prepareNetwork(config, data, engine, target, teacher);
+    return { network, recipe, notes: checkFit(network, fitOf(config, data, teacher)) };
   }
   const bits = [...quantization.stages].sort((a, b) => a.fromEpoch - b.fromEpoch);
   if (bits[0]?.fromEpoch !== 0 || bits.some((stage) => stage.fromEpoch >= config.train.epochs)) {
@@ -93,7 +107,7 @@ export async function prepareTraining(
     );
   }
   const network = stages.at(-1)?.network ?? (await prepareNetwork(config, data, engine, target, teacher));
-  return { network, stages, recipe };
+  return { network, stages, recipe, notes: checkFit(network, fitOf(config, data, teacher)) };
 }
 
 /** How a configuration makes batches of a data set; crops and flips are for images alone. */

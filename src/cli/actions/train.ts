@@ -76,8 +76,9 @@ async function watch(
     return await interruptible((signal) =>
       job({
         signal,
-        onStart: ({ paths, step, totalSteps, device }) => {
+        onStart: ({ paths, step, totalSteps, device, notes }) => {
           progress = new Progress({ stages: [{ name, totalSteps }], silent });
+          for (const note of notes) progress.message(`note: ${note}`);
           // Of the CPU, which is the default, nobody needs to be told.
           const place = config.device === "cpu" ? "" : `, on ${device}`;
           progress.message(

@@ -1,0 +1,127 @@
+/** Whether a network gives what the data asks for, told before anything is trained. */
+import type { Target } from "../data/dataset.ts";
+import { shortList } from "../data/picture-files.ts";
+import { ConfigError, UnsupportedError } from "../errors.ts";
+import { dataInputs, type Network } from "../graph/network.ts";
+import { elementCount, type Shape, sameShape, type TensorType } from "../graph/types.ts";
+
+/** Classes that a message names. */
+const namedClasses = 6;
+
+/** As `[N,3,32,32]`: the batch may have any size. */
+function showBatchOf(each: Shape): string {
+  return `[${["N", ...each].join(",")}]`;
+}
+
+/**
+ * The one input that samples are fed to.
+ *
+ * @throws UnsupportedError for a network with several inputs, or one of whole numbers.
+ */
+export function sampleInput(network: Network, where: string): TensorType {
+  const inputs = dataInputs(network);
+  const [input] = inputs;
+  if (input === undefined || inputs.length > 1) {
+    const found = inputs.map(({ name, type }) => `${name}${showBatchOf(type.shape.slice(1))}`);
+    throw new UnsupportedError(
+      `the model takes ${found.length === 0 ? "no inputs" : found.join(" and ")}, samples are one input`,
+      { where, remedy: "Export a model with one input: in PyTorch a module that fills in the others." },
+    );
+  }
+  if (input.type.dtype === "float32") return input.type;
+  throw new UnsupportedError(
+    `the input ${input.name} holds ${input.type.dtype}, samples are given as normalized float32`,
+    { where, remedy: "Export the model with a float32 input, without what converts it." },
+  );
+}
+
+/** The shape of what a network gives for one sample. @throws UnsupportedError unless it is one output of float32. */
+export function outputShape(network: Network, where: string): Shape {
+  const { outputs } = network.graph;
+  const [output] = outputs;
+  if (output === undefined || outputs.length > 1) {
+    const names = shortList(outputs.map(({ name }) => name));
+    throw new UnsupportedError(`the model has ${outputs.length} outputs (${names}), training needs one`, {
+      where,
+      remedy: "Export it with the one that is to be learned: in PyTorch by a module that returns only that.",
+    });
+  }
+  const { dtype, shape } = output.value.type;
+  if (dtype === "float32") return shape.slice(1);
+  throw new UnsupportedError(`the output ${output.name} holds ${dtype}, which has no gradient`, {
+    where,
+    remedy: "Export the model up to its scores, without what chooses among them (ArgMax, TopK).",
+  });
+}
+
+/** What a network has to fit. */
+export interface WantedFit {
+  /** What messages call the network. */
+  readonly where: string;
+  readonly target: Target;
+  readonly teacher?: { readonly network: Network; readonly where: string };
+}
+
+/**
+ * Checks that a network's output fits the labels of the data, and its teacher's.
+ *
+ * @returns What is odd about it but possible, in sentences.
+ * @throws ConfigError when the sizes differ; UnsupportedError for a network that cannot be trained on anything.
+ */
+export function checkFit(network: Network, { where, target, teacher }: WantedFit): string[] {
+  const shape = outputShape(network, where);
+  if (!network.parameters.some(({ trainable }) => trainable)) {
+    throw new UnsupportedError("nothing in the model can be trained", {
+      where,
+      remedy: "Its weights may be whole numbers, or lie before an operator without a gradient: see subbyte inspect.",
+    });
+  }
+  if (teacher !== undefined) {
+    const given = outputShape(teacher.network, teacher.where);
+    if (!sameShape(given, shape)) {
+      throw new ConfigError(`the teacher gives ${showBatchOf(given)}, the model ${showBatchOf(shape)}`, {
+        where: teacher.where,
+        remedy: "Name a teacher with the same output.",
+      });
+    }
+  }
+  if (target.kind === "classes") return checkClasses(shape, target.classes, where);
+  if (target.kind === "values") checkValues(shape, target.shape, where);
+  return [];
+}
+
+function checkClasses(shape: Shape, classes: readonly string[], where: string): string[] {
+  const [outputs = 1] = shape;
+  if (shape.length !== 1) {
+    throw new UnsupportedError(`the model gives ${showBatchOf(shape)}, classes need [N,classes]`, {
+      where,
+      remedy: "Export it with a Flatten (or the pooling before it) at its end; or choose another task.",
+    });
+  }
+  if (outputs < classes.length) {
+    throw new ConfigError(
+      `the model has ${outputs} ${outputs === 1 ? "output" : "outputs"}, the data ${classes.length} classes: ${shortList(classes, namedClasses)}`,
+      {
+        where,
+        remedy: `Give it a last layer of ${classes.length} outputs before the export, or data with its own classes.`,
+      },
+    );
+  }
+  if (outputs === classes.length) return [];
+  return [
+    `the model has ${outputs} outputs, the data ${classes.length} classes: they are taken for its first ones; ` +
+      "data.classes names all of the model's, in its order",
+  ];
+}
+
+function checkValues(shape: Shape, wanted: Shape, where: string): void {
+  if (elementCount(shape) === elementCount(wanted)) return;
+  const values = elementCount(wanted);
+  throw new ConfigError(
+    `the model gives ${elementCount(shape)} values for each sample, the data has ${values} to predict`,
+    {
+      where,
+      remedy: `Give it a last layer of ${values} outputs before the export; for classes: --task classification.`,
+    },
+  );
+}

@@ -1,0 +1,185 @@
+import { access, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { SubbyteError } from "../../src/errors.ts";
+import type { TrainingConfig } from "../../src/train/config-schema.ts";
+import { startRun } from "../../src/train/run.ts";
+import { floats, ints, onnxModel, ramp } from "../support/onnx-model.ts";
+import { temporaryFolder, tinyConfig } from "../support/tiny-run.ts";
+
+type Nodes = Parameters<typeof onnxModel>[0]["nodes"];
+
+interface Model {
+  readonly nodes: Nodes;
+  readonly outputs: readonly string[];
+  readonly initializers?: Parameters<typeof onnxModel>[0]["initializers"];
+}
+
+/** One layer for tables of two features, and what comes after it. */
+function scores(count: number, model: Model = { nodes: [], outputs: ["scores"] }): Promise<string> {
+  const { nodes, outputs, initializers } = model;
+  return modelFile(
+    onnxModel({
+      inputs: { x: ["N", 2] },
+      outputs: [...outputs],
+      nodes: [["Gemm", ["x", "weight", "bias"], ["scores"]], ...nodes],
+      initializers: {
+        weight: ramp(2, count),
+        bias: floats([count], new Array<number>(count).fill(0)),
+        ...initializers,
+      },
+    }),
+  );
+}
+
+async function modelFile(bytes: Uint8Array): Promise<string> {
+  const file = join(await temporaryFolder(), "mine.onnx");
+  await writeFile(file, bytes);
+  return file;
+}
+
+/** A table of 40 rows: two features and what is to be predicted. */
+async function table(predicted: (row: number) => string): Promise<string> {
+  const file = join(await temporaryFolder(), "mine.csv");
+  const rows = Array.from({ length: 40 }, (_, row) => `${row % 7},${(row % 5) / 10},${predicted(row)}`);
+  await writeFile(file, `a,b,y\n${rows.join("\n")}\n`);
+  return file;
+}
+
+function configOf(model: string, folder: string, more: { data?: object; train?: object } = {}): TrainingConfig {
+  return tinyConfig({
+    model: { file: model },
+    data: { folder, ...more.data },
+    train: { epochs: 1, batchSize: 8, optimizer: { learningRate: 0.001 }, ...more.train },
+  });
+}
+
+/** What a run is refused with; no directory is made for it. */
+async function refusal(config: TrainingConfig): Promise<SubbyteError> {
+  const parent = join(await temporaryFolder(), "runs");
+  const error: unknown = await startRun({ config, parent, name: "run" }).catch((cause: unknown) => cause);
+  await expect(access(join(parent, "run"))).rejects.toThrow(/ENOENT/);
+  if (error instanceof SubbyteError) return error;
+  throw error ?? new Error("the run was not refused");
+}
+
+const classes = (count: number) => table((row) => `class${row % count}`);
+const values = () => table((row) => `${row / 3}`);
+
+describe("a model and data that do not belong together", () => {
+  it("are refused where the data has more classes than the model has outputs", async () => {
+    const error = await refusal(configOf(await scores(3), await classes(4)));
+    expect(error.message).toBe("the model has 3 outputs, the data 4 classes: class0, class1, class2, class3");
+    expect(error.exitCode).toBe(2);
+    expect(error.remedy).toMatch(/4 outputs/);
+  });
+
+  it("are told of where the model has more outputs than the data has classes", async () => {
+    const notes: string[] = [];
+    const run = { config: configOf(await scores(7), await classes(4)), parent: await temporaryFolder() };
+    await startRun(run, { onStart: (start) => notes.push(...start.notes) });
+    expect(notes).toEqual([expect.stringMatching(/^the model has 7 outputs, the data 4 classes: .*data\.classes/)]);
+  });
+
+  it("are refused where the values to predict are not as many as the outputs", async () => {
+    const error = await refusal(configOf(await scores(2), await values()));
+    expect(error.message).toBe("the model gives 2 values for each sample, the data has 1 to predict");
+    expect(error.exitCode).toBe(2);
+  });
+
+  it("are refused where the teacher has other outputs, by the teacher's name", async () => {
+    const teacher = await scores(5);
+    const train = { distillation: { teacher } };
+    for (const data of [{ task: "none", ignore: ["y"] }, {}]) {
+      const error = await refusal(configOf(await scores(3), await classes(3), { data, train }));
+      expect(error.message).toBe("the teacher gives [N,5], the model [N,3]");
+      expect(error).toMatchObject({ where: teacher, exitCode: 2 });
+    }
+  });
+
+  it("are refused with both shapes and what makes them fit", async () => {
+    const error = await refusal(configOf(await scores(3), await classes(3), { data: { task: "none" } }));
+    // "y" holds words: that it is the label must be said.
+    expect(error.message).toMatch(/column "y" holds "class/);
+    const numbers = await table((row) => `${row % 3}`);
+    const other = await refusal(configOf(await scores(3), numbers, { data: { target: "a", ignore: ["b"] } }));
+    expect(other.message).toBe("the model takes [N,2], the data gives [N,1]");
+    expect(other.remedy).toMatch(/data\.ignore/);
+  });
+});
+
+describe("a model that nothing can be trained with", () => {
+  it("has one input, of float32", async () => {
+    const two = onnxModel({
+      inputs: { x: ["N", 2], z: ["N", 2] },
+      outputs: ["y"],
+      nodes: [
+        ["Add", ["x", "z"], ["sum"]],
+        ["MatMul", ["sum", "weight"], ["y"]],
+      ],
+      initializers: { weight: ramp(2, 3) },
+    });
+    const error = await refusal(configOf(await modelFile(two), await classes(3)));
+    expect(error).toMatchObject({ message: "the model takes x[N,2] and z[N,2], samples are one input", exitCode: 3 });
+    const whole = onnxModel({
+      inputs: { x: ["N", 2] },
+      inputType: "int64",
+      outputs: ["y"],
+      nodes: [
+        ["Cast", ["x"], ["floats"], { to: 1 }],
+        ["MatMul", ["floats", "weight"], ["y"]],
+      ],
+      initializers: { weight: ramp(2, 3) },
+    });
+    const other = await refusal(configOf(await modelFile(whole), await classes(3)));
+    expect(other).toMatchObject({ message: expect.stringMatching(/input x holds int64/), exitCode: 3 });
+  });
+
+  it("has one output, of float32", async () => {
+    const two = await scores(3, { nodes: [["Relu", ["scores"], ["y"]]], outputs: ["scores", "y"] });
+    const error = await refusal(configOf(two, await classes(3)));
+    expect(error).toMatchObject({ message: "the model has 2 outputs (scores, y), training needs one", exitCode: 3 });
+    const best = await scores(3, { nodes: [["ArgMax", ["scores"], ["y"], { axis: 1 }]], outputs: ["y"] });
+    const other = await refusal(configOf(best, await classes(3)));
+    expect(other).toMatchObject({ message: "the output y holds int64, which has no gradient", exitCode: 3 });
+  });
+
+  it("scores classes with one row for each sample", async () => {
+    const nodes: Nodes = [["Unsqueeze", ["scores", "axes"], ["y"]]];
+    const file = await scores(3, { nodes, outputs: ["y"], initializers: { axes: ints(2) } });
+    const error = await refusal(configOf(file, await classes(3)));
+    expect(error).toMatchObject({ message: "the model gives [N,3,1], classes need [N,classes]", exitCode: 3 });
+    expect(error.remedy).toMatch(/Flatten/);
+  });
+
+  it("has parameters", async () => {
+    const bare = onnxModel({ inputs: { x: ["N", 2] }, outputs: ["y"], nodes: [["Relu", ["x"], ["y"]]] });
+    const error = await refusal(configOf(await modelFile(bare), await classes(2)));
+    expect(error).toMatchObject({ message: "nothing in the model can be trained", exitCode: 3 });
+  });
+
+  it("has parameters that are numbers", async () => {
+    const broken = onnxModel({
+      inputs: { x: ["N", 2] },
+      outputs: ["y"],
+      nodes: [["MatMul", ["x", "weight"], ["y"]]],
+      initializers: { weight: floats([2, 3], [1, 2, Number.NaN, 4, 5, 6]) },
+    });
+    const error = await refusal(configOf(await modelFile(broken), await classes(3)));
+    expect(error.message).toMatch(/the parameter weight holds .*NaN/);
+  });
+});
+
+describe("regression", () => {
+  it("takes a model that gives a number without an axis of its own", async () => {
+    const nodes: Nodes = [["Squeeze", ["scores", "axes"], ["y"]]];
+    const flat = await scores(1, { nodes, outputs: ["y"], initializers: { axes: ints(1) } });
+    const parent = await temporaryFolder();
+    const train = { epochs: 3, optimizer: { learningRate: 0.01 } };
+    const trained = async (model: string) => {
+      const { summary } = await startRun({ config: configOf(model, await values(), { train }), parent });
+      return [summary.metric, summary.accuracy, summary.loss];
+    };
+    expect(await trained(flat)).toEqual(await trained(await scores(1)));
+  });
+});
