@@ -1,7 +1,10 @@
 /** The flags of `subbyte train` as overrides of the configuration. Each keeps its own words, so that errors can name it. */
 
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { ConfigError } from "../errors.ts";
+import { modelNames } from "../models/index.ts";
+import { nearestWord } from "../qconfig/nearest-word.ts";
 import { type ConfigOverride, parseScalar, parseSetOption } from "../train/config.ts";
 import { parseDataArgument } from "../train/data-folder.ts";
 import type { TrainFlags } from "./flags.ts";
@@ -67,13 +70,24 @@ function dataOverrides(flags: ConfigFlags): ConfigOverride[] {
 function modelOverrides(flags: ConfigFlags): ConfigOverride[] {
   if (flags.model === undefined) return [];
   const origin = `--model ${flags.model}`;
-  const isFile = flags.model.endsWith(".onnx");
+  const isFile = isModelFile(flags.model);
   // As with data: what the file says in the other way is taken back. The path is kept whole, so that a run can be
   // resumed from another folder.
   return [
     { path: "model.name", value: isFile ? null : flags.model, origin },
     { path: "model.file", value: isFile ? resolve(flags.model) : null, origin },
   ];
+}
+
+/** Whether a `--model` argument is a file. @throws ConfigError when it is neither that nor the name of a network. */
+function isModelFile(argument: string): boolean {
+  if (modelNames.includes(argument)) return false;
+  if (/\.onnx$/i.test(argument) || /[/\\]/.test(argument) || existsSync(argument)) return true;
+  const nearest = nearestWord(argument, modelNames);
+  throw new ConfigError(`there is no network or file ${JSON.stringify(argument)}`, {
+    where: "--model",
+    remedy: `${nearest === undefined ? "" : `Did you mean ${nearest}? `}Give an ONNX file, or one of ${modelNames.join(", ")}.`,
+  });
 }
 
 /** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */

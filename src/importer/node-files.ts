@@ -4,6 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync, 
 import { basename, dirname, resolve, sep } from "node:path";
 import { FileFormatError, InputOutputError } from "../errors.ts";
 import type { DataBytes } from "../graph/data-bytes.ts";
+import { type FileInput, readOnnxFile } from "../graph/onnx-file.ts";
 import { outlineModel, ownFile } from "../graph/onnx-outline.ts";
 import type { ExternalData } from "../graph/onnx-tensor.ts";
 import { type ImportedNetwork, type ImportOptions, importOnnx } from "./import.ts";
@@ -17,11 +18,23 @@ import { type ImportedNetwork, type ImportOptions, importOnnx } from "./import.t
  */
 export function importOnnxFile(path: string, options: ImportOptions = {}): ImportedNetwork {
   const source = options.source ?? basename(path);
+  const { bytes, externalData } = openOutline(path, source);
+  return importOnnx(bytes, { ...options, source, inPlace: true, externalData });
+}
+
+/** The inputs that a model's file states, before anything of it is understood. @throws as importOnnxFile does. */
+export function statedInputs(path: string): readonly FileInput[] {
+  const source = basename(path);
+  const { bytes, externalData } = openOutline(path, source);
+  return readOnnxFile(bytes, { source, inPlace: true, externalData }).graph.inputs;
+}
+
+/** The model's bytes without its large tensors, and what gives those and the data beside it. */
+function openOutline(path: string, source: string): ReturnType<typeof readModelFile> {
   const file = openModelFile(path);
   const beside = dataBeside(path, source);
   const externalData: ExternalData = (location) => (location === ownFile ? file : beside(location));
-  const bytes = outlineModel(file) ?? file.subarray(0, file.length);
-  return importOnnx(bytes, { ...options, source, inPlace: true, externalData });
+  return { bytes: outlineModel(file) ?? file.subarray(0, file.length), externalData };
 }
 
 /** The bytes of a model's file, and what gives the data that lie beside it. @throws InputOutputError */
@@ -49,7 +62,7 @@ function openModelFile(path: string): DataBytes {
 }
 
 function unreadable(path: string, cause: unknown): InputOutputError {
-  return new InputOutputError(`the model "${path}" cannot be read`, { where: path, remedy: remedyFor(path), cause });
+  return new InputOutputError("the model cannot be read", { where: path, remedy: remedyFor(path), cause });
 }
 
 function remedyFor(path: string): string {

@@ -1,5 +1,6 @@
 /** Where data sets that were fetched are kept, and the data that a configuration or an argument names. */
 
+import { existsSync } from "node:fs";
 import { type OpenedData, openDataset } from "../data/open-dataset.ts";
 import { ConfigError } from "../errors.ts";
 import { nearestWord } from "../qconfig/nearest-word.ts";
@@ -16,17 +17,17 @@ export function openConfiguredData(data: TrainingConfig["data"], signal?: AbortS
 const fileEndings = /\.(csv|tsv|npy|npz)$/i;
 
 /**
- * Reads a `--data` argument: the name of a data set, or a folder, which is told from a name by a slash or a leading dot,
- * so that a mistyped name is not taken for a folder; a file, by its ending.
+ * Reads a `--data` argument: the name of a data set, or a folder or file that is there. A path is told from a mistyped name
+ * by a slash, a leading dot or a file's ending.
  */
 export function parseDataArgument(argument: string): { name: (typeof dataNames)[number] } | { folder: string } {
   const name = dataNames.find((known) => known === argument);
   if (name !== undefined) return { name };
   if (/[/\\]/.test(argument) || /^[.~]/.test(argument) || fileEndings.test(argument)) return { folder: argument };
+  if (existsSync(argument)) return { folder: argument };
   const nearest = nearestWord(argument, dataNames);
-  const folder = `A folder is written with a slash: ./${argument}.`;
-  throw new ConfigError(`no data set is called ${JSON.stringify(argument)}; there are ${dataNames.join(", ")}`, {
+  throw new ConfigError(`there is no folder, file or data set ${JSON.stringify(argument)}`, {
     where: "--data",
-    remedy: nearest === undefined ? folder : `Did you mean ${nearest}? ${folder}`,
+    remedy: `${nearest === undefined ? "" : `Did you mean ${nearest}? `}Check the path; the data sets are ${dataNames.join(", ")}.`,
   });
 }

@@ -13,7 +13,7 @@ import { genericTarget } from "../runtime/probe.ts";
 import type { NetworkStage } from "./bit-lowering.ts";
 import { calibrate } from "./calibrate.ts";
 import { modelTitle, type TrainingConfig, type QuantizationConfig as TrainingQuantization } from "./config-schema.ts";
-import { openConfiguredData } from "./data-folder.ts";
+import { openDataFor } from "./model-data.ts";
 import { makeNetwork, withCheckpoint } from "./network.ts";
 import { checkFit, type WantedFit } from "./network-fit.ts";
 import type { PhaseOptions } from "./phases.ts";
@@ -26,7 +26,7 @@ export { quantizationOf } from "./quantization.ts";
 
 /** The data that a configuration names. */
 export function loadData(config: TrainingConfig): Promise<OpenedData> {
-  return openConfiguredData(config.data);
+  return openDataFor(config);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -57,7 +57,9 @@ describe("usage errors", () => {
     [["train", "--dry-run", "--set", "train.recompute=maybe"], "train.recompute"],
     [["train", "--dry-run", "--activation-bits", "0"], "expected a bit-width from 1 to 16, got 0"],
     [["train", "--dry-run", "--model", "resnet21"], "Did you mean resnet"],
+    [["train", "--dry-run", "--model", "mine"], 'there is no network or file "mine"\n  Give an ONNX file, or one of'],
     [["train", "--dry-run", "--data", "fashion-mnst"], "Did you mean fashion-mnist?"],
+    [["train", "--dry-run", "--data", "mine"], 'there is no folder, file or data set "mine"\n  Check the path'],
     [["train", "--dry-run", "--preset", "float", "--weight-bits", "3"], "a float training has no --weight-bits"],
     [["train", "--dry-run", "--set", "train.epoch=3"], "Did you mean train.epochs?"],
   ])("%j", async (args, words) => {
@@ -82,6 +84,22 @@ describe("train --dry-run", () => {
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     return JSON.parse(stdout);
   }
+
+  it("takes folders and models that are there by their plain names", async () => {
+    await mkdir(join(folder, "pictures"));
+    await writeFile(join(folder, "network.ONNX"), "");
+    const before = process.cwd();
+    process.chdir(folder);
+    try {
+      const flags = ["--data", "pictures", "--model", "network.ONNX"];
+      const path = join(process.cwd(), "network.ONNX");
+      expect(await resolved(...flags)).toMatchObject({
+        config: { data: { folder: "pictures" }, model: { file: path } },
+      });
+    } finally {
+      process.chdir(before);
+    }
+  });
 
   it("lays flags over --set over the file over the defaults", async () => {
     const file = join(folder, "qat.yaml");

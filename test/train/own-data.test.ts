@@ -4,6 +4,8 @@ import { describe, expect, it } from "vitest";
 import { SubbyteError } from "../../src/errors.ts";
 import type { TrainingConfig } from "../../src/train/config-schema.ts";
 import { startRun } from "../../src/train/run.ts";
+import { loadData } from "../../src/train/setup.ts";
+import { picture, put } from "../data/files.ts";
 import { floats, ints, onnxModel, ramp } from "../support/onnx-model.ts";
 import { temporaryFolder, tinyConfig } from "../support/tiny-run.ts";
 
@@ -181,5 +183,72 @@ describe("regression", () => {
       return [summary.metric, summary.accuracy, summary.loss];
     };
     expect(await trained(flat)).toEqual(await trained(await scores(1)));
+  });
+});
+
+/** Two classes of five grey pictures of 20x20, of which a fifth is set apart. */
+async function pictureFolder(folder: string): Promise<string> {
+  const files: Record<string, Uint8Array> = {};
+  for (let i = 0; i < 5; i++) {
+    files[`dark/${i}.png`] = await picture(20, 20, 20 + i);
+    files[`light/${i}.png`] = await picture(20, 20, 200 + i);
+  }
+  return put(folder, files);
+}
+
+describe("pictures", () => {
+  it("get the size and channels that the model's file states, and others where the configuration says so", async () => {
+    const folder = await pictureFolder(await temporaryFolder());
+    const file = await modelFile(
+      onnxModel({
+        inputs: { x: ["N", 1, 12, 16] },
+        outputs: ["y"],
+        nodes: [
+          ["Flatten", ["x"], ["flat"]],
+          ["MatMul", ["flat", "weight"], ["y"]],
+        ],
+        initializers: { weight: ramp(192, 2) },
+      }),
+    );
+    const { train, notes } = await loadData(tinyConfig({ model: { file }, data: { folder } }));
+    expect(train.sampleShape).toEqual([1, 12, 16]);
+    expect(notes.filter((note) => /12x16 that .*mine\.onnx takes/.test(note))).toHaveLength(1);
+    expect(notes.filter((note) => /data\.normalization=imagenet/.test(note))).toHaveLength(1);
+    const told = tinyConfig({ model: { file }, data: { folder, size: 8, channels: 3, normalization: "none" } });
+    const other = await loadData(told);
+    expect(other.train.sampleShape).toEqual([3, 8, 8]);
+    expect(other.notes.filter((note) => /takes|normaliz/.test(note))).toEqual([]);
+    const { summary } = await startRun({
+      config: configOf(file, folder, { train: { batchSize: 4 } }),
+      parent: await temporaryFolder(),
+    });
+    expect(summary.steps).toBe(2);
+  });
+
+  it("keep their own size where the file leaves it open, and take the teacher's", async () => {
+    const folder = await pictureFolder(await temporaryFolder());
+    const pooled = (size: readonly (number | string)[]) =>
+      onnxModel({
+        inputs: { x: ["N", 3, ...size] },
+        outputs: ["y"],
+        nodes: [
+          ["GlobalAveragePool", ["x"], ["pooled"]],
+          ["Flatten", ["pooled"], ["flat"]],
+          ["MatMul", ["flat", "weight"], ["y"]],
+        ],
+        initializers: { weight: ramp(3, 2) },
+      });
+    const open = await modelFile(pooled(["H", "W"]));
+    const { train } = await loadData(tinyConfig({ model: { file: open }, data: { folder } }));
+    expect(train.sampleShape).toEqual([3, 20, 20]);
+    const teacher = await modelFile(pooled([10, 10]));
+    const taught = tinyConfig({ data: { folder }, train: { distillation: { teacher } } });
+    expect((await loadData(taught)).train.sampleShape).toEqual([3, 10, 10]);
+  });
+
+  it("are not looked at before the model is there", async () => {
+    const missing = join(await temporaryFolder(), "none.onnx");
+    const error = await refusal(configOf(missing, join(missing, "pictures")));
+    expect(error.describe()).toBe(`${missing}: the model cannot be read\n  Check the path: there is no such file.`);
   });
 });
