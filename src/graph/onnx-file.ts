@@ -24,7 +24,7 @@ import type { DType } from "./types.ts";
 export type FileAttribute = PlainAttribute | FileSubgraph;
 
 export interface FileSubgraph {
-  readonly subgraph: FileGraph;
+  readonly subgraph: FileBody;
 }
 
 export interface FileNode {
@@ -47,15 +47,21 @@ export interface FileInput {
   readonly dimensions: readonly (number | string | undefined)[] | undefined;
 }
 
-export interface FileGraph {
+/** A graph without the types of its inputs, which a subgraph need not state. */
+export interface FileBody {
   readonly name: string;
   /** Without those that an initializer gives a value. */
-  readonly inputs: readonly FileInput[];
+  readonly inputNames: readonly string[];
   readonly outputs: readonly string[];
   /** In an order in which values are made before they are used; without Constant nodes. */
   readonly nodes: readonly FileNode[];
   /** Initializers and Constant nodes. */
   readonly constants: ReadonlyMap<string, Tensor>;
+}
+
+export interface FileGraph extends FileBody {
+  /** Those of `inputNames`. */
+  readonly inputs: readonly FileInput[];
 }
 
 export interface OnnxFile {
@@ -91,8 +97,11 @@ export function readOnnxFile(bytes: Uint8Array, options: OnnxFileOptions = {}): 
     opset,
     externalData: options.externalData && remembering(inPlace ? options.externalData : copying(options.externalData)),
   };
-  const graph = readGraph(graphProto, reader, () => false);
-  return { graph, opset, metadata, producer };
+  const body = readBody(graphProto, reader, () => false);
+  const given = new Set(body.inputNames);
+  const infos = graphProto.input.filter(({ name }) => given.has(name));
+  const inputs = infos.map((info) => readInput(info, `${source}, ${inputPlace(info)}`));
+  return { graph: { ...body, inputs }, opset, metadata, producer };
 }
 
 interface Reader {
@@ -108,7 +117,7 @@ function copying(read: ExternalData): ExternalData {
   };
 }
 
-function readGraph(proto: GraphProto, reader: Reader, isOuter: (name: string) => boolean): FileGraph {
+function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => boolean): FileBody {
   const { source, externalData } = reader;
   if (proto.sparseInitializer.length > 0) {
     throw new UnsupportedError("sparse initializers are not supported", { where: source, remedy: "Store them dense." });
@@ -125,16 +134,16 @@ function readGraph(proto: GraphProto, reader: Reader, isOuter: (name: string) =>
     addConstant(tensor.name, readTensor(tensor, where, externalData, true), where);
   }
   const given = new Set(constants.keys());
-  const inputs: FileInput[] = [];
+  const inputNames: string[] = [];
   for (const info of proto.input) {
     const where = `${source}, ${inputPlace(info)}`;
-    if (info.name === "" || inputs.some(({ name }) => name === info.name)) {
+    if (info.name === "" || inputNames.includes(info.name)) {
       throw new GraphError(info.name === "" ? "it has no name" : "it is there twice", { where, remedy: notOnnx });
     }
     // Old files list their initializers among the inputs, as defaults; nothing else would ever feed them.
-    if (!given.has(info.name)) inputs.push(readInput(info, where));
+    if (!given.has(info.name)) inputNames.push(info.name);
   }
-  for (const { name } of inputs) given.add(name);
+  for (const name of inputNames) given.add(name);
   const ordered = orderNodes(proto.node, given, isOuter, source);
   const made = new Set([...given, ...proto.node.flatMap((node) => node.output)]);
   const isKnown = (name: string) => made.has(name) || isOuter(name);
@@ -167,7 +176,7 @@ function readGraph(proto: GraphProto, reader: Reader, isOuter: (name: string) =>
     }
     return name;
   });
-  return { name: proto.name, inputs, outputs, nodes, constants };
+  return { name: proto.name, inputNames, outputs, nodes, constants };
 }
 
 function readFileAttribute(
@@ -177,7 +186,7 @@ function readFileAttribute(
   isOuter: (name: string) => boolean,
 ): FileAttribute {
   return readAttribute<FileSubgraph>(proto, where, reader.externalData, (graph) => ({
-    subgraph: readGraph(graph, reader, isOuter),
+    subgraph: readBody(graph, reader, isOuter),
   }));
 }
 

@@ -33,12 +33,15 @@ export class Emitter {
   readonly batch: BatchBinding | undefined;
   readonly #parameters: Parameter[] = [];
   readonly #made = new Map<ConstantSlot, Value>();
+  /** Parameters that belong to one node of the file each, by that node: a loop reads it many times. */
+  readonly #ownMade = new Map<ConstantSlot, Map<object, Value>>();
   readonly #names = new Set<string>();
   readonly #afterParameter = new Set<Value>();
   readonly #notes = new Set<string>();
   readonly #sites: QuantizerSite[] = [];
   #reference: Value | undefined;
   #nodeName = "";
+  #node: object = {};
 
   constructor(name: string, batch: BatchBinding | undefined) {
     this.builder = new GraphBuilder(name, inferTypes);
@@ -68,8 +71,9 @@ export class Emitter {
   }
 
   /** Nodes emitted from here on belong to this node of the file. */
-  enter(name: string): void {
-    this.#nodeName = name;
+  enter(node: { readonly name: string }): void {
+    this.#nodeName = node.name;
+    this.#node = node;
   }
 
   /** An input of the network. */
@@ -130,6 +134,15 @@ export class Emitter {
     return this.#value(slot, 0, { op: "Identity", name: this.#nodeName }, false);
   }
 
+  /** The same numbers, as what nodes compute with and not as what is computed while the file is read. */
+  fixed(slot: Slot): Slot {
+    if (slot.kind === "value") return slot;
+    return {
+      kind: "value",
+      value: this.#value({ ...slot, stored: false }, 0, { op: "Loop", name: this.#nodeName }, false),
+    };
+  }
+
   /** A parameter of the network; its name is made unique. */
   parameter(parameter: Parameter): Value {
     const name = this.unusedName(parameter.name);
@@ -181,9 +194,11 @@ export class Emitter {
 
   #value(slot: Slot, index: number, node: { op: string; name: string }, afterParameter: boolean): Value {
     if (slot.kind === "value") return slot.value;
-    const known = this.#made.get(slot);
     const role = roleOf({ op: node.op, index, afterParameter, ...slot });
-    if (known !== undefined && (role === undefined || !isOwnRole(role))) return known;
+    const isOwn = role !== undefined && isOwnRole(role);
+    const known = this.#made.get(slot);
+    const same = isOwn ? this.#ownMade.get(slot)?.get(this.#node) : known;
+    if (same !== undefined) return same;
     if (this.batch !== undefined && dependsOnBatch(slot.tensor, this.batch)) {
       throw new BatchDependence(`input ${index}, ${showType(slot.tensor)}, holds the size of the batch`, {
         where: showNode(node),
@@ -200,6 +215,7 @@ export class Emitter {
             value: slot.tensor,
           });
     this.#made.set(slot, value);
+    if (isOwn) this.#ownMade.set(slot, (this.#ownMade.get(slot) ?? new Map<object, Value>()).set(this.#node, value));
     return value;
   }
 

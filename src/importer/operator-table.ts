@@ -52,7 +52,8 @@ export function importedOperators(): OperatorRow[] {
     if (!rows.has(key)) rows.set(key, { key, import: "rewritten", gradient: "parts", ...other });
   }
   rows.set("GlobalMaxPool", { key: "GlobalMaxPool", import: "rewritten", gradient: "parts", ...other });
-  for (const key of decomposedOperators) rows.set(key, { key, import: "as others", gradient: "parts", ...other });
+  for (const key of [...decomposedOperators, "Loop"])
+    rows.set(key, { key, import: "as others", gradient: "parts", ...other });
   for (const key of computed) rows.set(key, { key, import: "computed", gradient: "flat", ...other });
   for (const key of quantizers) rows.set(key, { key, import: "quantizer", gradient: "yes", ...other });
   return [...rows.values()].sort((a, b) => (a.key < b.key ? -1 : 1));

@@ -6,7 +6,7 @@
 import { GraphError, UnsupportedError } from "../errors.ts";
 import type { Attribute } from "../graph/graph.ts";
 import { becomesFloat32, inFloat32 } from "../graph/half.ts";
-import type { FileAttribute, FileGraph, FileNode } from "../graph/onnx-file.ts";
+import type { FileAttribute, FileBody, FileNode } from "../graph/onnx-file.ts";
 import { dtypeFromOnnx, dtypeToOnnx } from "../graph/onnx-proto.ts";
 import { int64Tensor, toNumbers } from "../graph/tensor.ts";
 import { elementCount } from "../graph/types.ts";
@@ -14,6 +14,7 @@ import { batchForm } from "./batch-forms.ts";
 import { decompose } from "./decompositions.ts";
 import type { Emitter } from "./emitter.ts";
 import { foldNonZero } from "./fold-layout.ts";
+import { mostLoopNodes, unrollLoop } from "./loop.ts";
 import { isQuantization, readQuantization } from "./quantization-nodes.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
 import { upgrade } from "./upgrades.ts";
@@ -44,7 +45,7 @@ class Names {
  */
 export function walkGraph(
   e: Emitter,
-  graph: FileGraph,
+  graph: FileBody,
   inputs: ReadonlyMap<string, Slot>,
   opset: ReadonlyMap<string, number>,
 ): Slot[] {
@@ -56,13 +57,14 @@ export function walkGraph(
 class Walk {
   readonly #e: Emitter;
   readonly #opset: ReadonlyMap<string, number>;
+  readonly #budget = { left: mostLoopNodes };
 
   constructor(e: Emitter, opset: ReadonlyMap<string, number>) {
     this.#e = e;
     this.#opset = opset;
   }
 
-  graph(graph: FileGraph, names: Names): Slot[] {
+  graph(graph: FileBody, names: Names): Slot[] {
     for (const [name, tensor] of graph.constants) names.set(name, this.#e.constant(tensor, name, true));
     for (const node of graph.nodes) {
       const outputs = this.#node(node, names);
@@ -84,10 +86,11 @@ class Walk {
 
   #node(file: FileNode, names: Names): readonly (Slot | undefined)[] {
     const e = this.#e;
-    e.enter(file.name);
+    e.enter(file);
     const inputs = file.inputs.map((name) => (name === "" ? undefined : this.#input(file, name, names)));
     while (inputs.length > 0 && inputs.at(-1) === undefined) inputs.pop();
     if (file.op === "If" && file.domain === "") return this.#branch(file, inputs[0], names);
+    if (file.op === "Loop" && file.domain === "") return this.#loop(file, inputs, new Names(names));
     const source: SourceNode = {
       op: file.op,
       domain: file.domain,
@@ -143,6 +146,19 @@ class Walk {
     }
     return this.graph(attribute.subgraph, new Names(names));
   }
+
+  #loop(file: FileNode, inputs: readonly (Slot | undefined)[], names: Names): Slot[] {
+    return unrollLoop(this.#e, file, inputs, {
+      budget: this.#budget,
+      define: (name, slot) => names.set(name, slot),
+      read: (graph) => this.graph(graph, names),
+      readOnce: (graph, given) => {
+        const own = new Names(names);
+        for (const [name, slot] of given) own.set(name, slot);
+        return this.graph(graph, own);
+      },
+    });
+  }
 }
 
 function plainAttributes(file: FileNode): Record<string, Attribute> {
@@ -159,7 +175,7 @@ function plainAttributes(file: FileNode): Record<string, Attribute> {
   return plain;
 }
 
-function isSubgraph(attribute: FileAttribute): attribute is Extract<FileAttribute, { readonly subgraph: FileGraph }> {
+function isSubgraph(attribute: FileAttribute): attribute is Extract<FileAttribute, { readonly subgraph: FileBody }> {
   return typeof attribute === "object" && "subgraph" in attribute;
 }
 

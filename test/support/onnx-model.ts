@@ -38,6 +38,8 @@ export interface GraphText {
   /** Name → sizes; a text is a symbol. */
   readonly inputs?: Readonly<Record<string, readonly (number | string)[]>>;
   readonly inputType?: DType;
+  /** Those of inputs that are of another type. */
+  readonly inputTypes?: Readonly<Record<string, DType>>;
   readonly outputs: readonly string[];
   readonly nodes: readonly NodeText[];
   readonly initializers?: Readonly<Record<string, Tensor>>;
@@ -65,10 +67,10 @@ export function onnxModel({ opset = 17, ...text }: FileText): Uint8Array {
 }
 
 function graphProto(text: GraphText): GraphProto {
-  const { inputs = {}, inputType = "float32", initializers = {}, external = {} } = text;
+  const { inputs = {}, inputType = "float32", inputTypes = {}, initializers = {}, external = {} } = text;
   return create(GraphProtoSchema, {
     name: "model",
-    input: Object.entries(inputs).map(([name, shape]) => valueInfo(name, inputType, shape)),
+    input: Object.entries(inputs).map(([name, shape]) => valueInfo(name, inputTypes[name] ?? inputType, shape)),
     output: text.outputs.map((name) => create(ValueInfoProtoSchema, { name })),
     initializer: Object.entries(initializers).map(([name, tensor]) => tensorProto(name, tensor, external[name])),
     node: text.nodes.map(([opType, input, output, attributes = {}, domain = ""], i) =>
