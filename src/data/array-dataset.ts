@@ -120,7 +120,7 @@ async function fromArrays(
     kind,
     train: trainPart,
     ...(testPart === undefined ? {} : { test: testPart }),
-    notes: [`arrays ${described.join(", ")}`, ...notes],
+    notes: [`arrays ${described.join(", ")}`, ...notes, ...targetNotes(train.targets, decided.target, raw[0])],
   };
 }
 
@@ -136,6 +136,35 @@ async function readTargets(samples: ArrayFile, targets: ArrayFile): Promise<Numb
   const array = toRowMajor(await targets.read());
   const shape = rest.length === 1 && rest[0] === 1 ? [] : rest;
   return { where: targets.where, values: decodeNumbers(array), shape, isInteger: array.type.kind !== "f" };
+}
+
+/** What the targets were taken for. */
+function targetNotes(file: ArrayFile | undefined, target: Target, raw: NumberTargets | undefined): string[] {
+  if (file === undefined || raw === undefined || target.kind === "none") return [];
+  if (target.kind === "classes") return [`${file.name} is the class of each sample, 0 to ${target.classes.length - 1}`];
+  const count = elementCount(target.shape);
+  const note = `${file.name} is ${count} ${count === 1 ? "value" : "values"} to predict for each sample`;
+  if (!isOneHot(raw.values, count)) return [note];
+  return [`${note}; its rows look like one-hot classes: save their numbers, y.argmax(1), to classify`];
+}
+
+function isOneHot(values: Float64Array, length: number): boolean {
+  if (length < 2) return false;
+  return values.every((value, i) => {
+    if (value !== 0 && value !== 1) return false;
+    return i % length !== 0 || values.subarray(i, i + length).reduce((sum, each) => sum + each, 0) === 1;
+  });
+}
+
+/** @throws FileFormatError naming the first sample with an element that is NaN or infinite. */
+function checkFinite(elements: SampleArray, length: number, where: string): void {
+  if (elements instanceof Uint8Array) return;
+  const wrong = elements.findIndex((value) => !Number.isFinite(value));
+  if (wrong < 0) return;
+  throw new FileFormatError(`sample ${Math.floor(wrong / length)} holds ${elements[wrong]}`, {
+    where,
+    remedy: "Remove such samples, or fill in what is missing.",
+  });
 }
 
 async function samplesOf(
@@ -162,6 +191,7 @@ async function samplesOf(
   if (inMemory <= limit || path === undefined || header.isFortranOrder) {
     const array = toRowMajor(await samples.read());
     const elements = decodeSamples(array.bytes, array.type);
+    checkFinite(elements, length, samples.where);
     if (channelsLast) {
       for (let start = 0; start < elements.length; start += length) {
         elements.set(channelsFirst(elements.subarray(start, start + length), shape), start);
@@ -182,6 +212,8 @@ async function samplesOf(
       async load(index) {
         const range = await readRange(path, header.dataOffset + index * length * bytes, length * bytes);
         const elements = decodeSamples(range, header.type);
+        const wrong = elements.find((value) => !Number.isFinite(value));
+        if (wrong !== undefined) return { reason: `it holds ${wrong}` };
         return { samples: channelsLast ? channelsFirst(elements, shape) : elements };
       },
     },

@@ -20,7 +20,7 @@ export async function openCsv(folder: string, files: readonly string[], options:
   const { train, test } = chooseFiles(folder, files);
   const csv: CsvOptions = {
     ...options,
-    ...(options.task === "none" && options.target === undefined ? { target: null } : {}),
+    ...(options.task === "none" ? { onlyNamedTarget: true } : {}),
   };
   const paths = [train, ...(test === undefined ? [] : [test])].map((file) => join(folder, file));
   const tables: { readonly where: string; readonly table: CsvTable }[] = [];
@@ -38,7 +38,7 @@ export async function openCsv(folder: string, files: readonly string[], options:
     targetName === undefined || options.task === "none"
       ? undefined
       : decideWordTargets(
-          tables.map(({ where, table }) => ({ where, words: table.targets })),
+          tables.map(({ where, table }) => ({ where, words: table.targets, firstRow: table.headRows + 1 })),
           targetName,
           options.task ?? "auto",
           options.classes,
@@ -55,8 +55,12 @@ export async function openCsv(folder: string, files: readonly string[], options:
     kind: "csv",
     train: trainPart,
     ...(testPart === undefined ? {} : { test: testPart }),
-    notes: [size, decided?.note ?? "no column is predicted"],
+    notes: [size, decided?.note ?? leftOut(targetName)],
   };
+}
+
+function leftOut(name: string | undefined): string {
+  return name === undefined ? "no column is predicted" : `column "${name}" is left out: no labels are learned from`;
 }
 
 function tableDataset(name: string, table: CsvTable, target: Target, targets?: TargetArray): LabelledDataset {

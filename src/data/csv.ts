@@ -12,6 +12,8 @@ import { describeSystemError } from "./system-error.ts";
 export interface CsvOptions {
   /** Name or number (from 0; negative from the end) of the column to predict; null: none. */
   readonly target?: string | number | null;
+  /** Where nothing is said: only a column that is called as labels are, and not the last one. Default false. */
+  readonly onlyNamedTarget?: boolean;
   /** Names or numbers of columns that are left out. */
   readonly ignore?: readonly (string | number)[];
   /** Whether the first row is the names of the columns; looked at when not given. */
@@ -26,12 +28,17 @@ export interface CsvTable {
   readonly features: Float32Array;
   /** Name of the column to predict, absent without one. */
   readonly targetName?: string;
+  /** Rows of cells before the first of the data: 1 where the columns have names. */
+  readonly headRows: number;
   /** As they are written, trimmed. */
   readonly targets: readonly string[];
 }
 
 /** Names of columns that are taken to be predicted when nothing is said; else it is the last column. */
 const targetNames: readonly string[] = ["label", "labels", "class", "target", "y"];
+
+/** What stands where bytes are not UTF-8, and characters that no text has besides spaces. */
+const notText = /[\uFFFD\p{Cc}]/u;
 
 /** Reads a table. @throws FileFormatError naming the row and column of what is wrong. */
 export async function readCsv(path: string, options: CsvOptions = {}): Promise<CsvTable> {
@@ -127,6 +134,7 @@ class TableReader {
       rows: this.#rows,
       featureNames: this.#features.map((column) => names[column] ?? `${column}`),
       features: this.#values.slice(0, this.#length),
+      headRows: this.#seen - this.#rows,
       ...(targetName === undefined ? {} : { targetName }),
       targets: this.#targets,
     };
@@ -134,7 +142,7 @@ class TableReader {
 
   /** Takes the first row; true when it is names. */
   #begin(cells: readonly string[]): boolean {
-    const trimmed = cells.map((cell) => cell.trim());
+    const trimmed = cells.map((cell) => this.#text(cell));
     const isHeader = this.#options.header ?? !trimmed.some(isNumber);
     const names = isHeader ? trimmed : trimmed.map((_, column) => `${column}`);
     this.#names = names;
@@ -155,7 +163,8 @@ class TableReader {
     if (target === null) return undefined;
     if (target !== undefined) return this.#column(target, names);
     const named = names.findIndex((name) => targetNames.includes(name.toLowerCase()));
-    return named >= 0 ? named : names.length - 1;
+    if (named >= 0) return named;
+    return this.#options.onlyNamedTarget === true ? undefined : names.length - 1;
   }
 
   #column(wanted: string | number, names: readonly string[]): number {
@@ -168,6 +177,7 @@ class TableReader {
     const value = Number(cell);
     if (Number.isFinite(value) && cell.trim() !== "") return value;
     const name = this.#names?.[column] ?? `${column}`;
+    this.#text(cell);
     throw this.#fail(
       `column "${name}" holds ${cell.trim() === "" ? "nothing" : JSON.stringify(cell)}, which is no number`,
       "Fill in missing values and turn words into numbers, or leave the column out (data.ignore).",
@@ -177,8 +187,14 @@ class TableReader {
   #word(text: string): string {
     const known = this.#words.get(text);
     if (known !== undefined) return known;
-    this.#words.set(text, text);
+    this.#words.set(text, this.#text(text));
     return text;
+  }
+
+  /** The cell, trimmed. @throws FileFormatError for what was no text, which would make a terminal do things if printed. */
+  #text(cell: string): string {
+    if (!notText.test(cell.replace(/\s/g, ""))) return cell.trim();
+    throw this.#fail("it is not text in UTF-8", "Save the table as CSV in UTF-8.");
   }
 
   #grow(): void {

@@ -5,7 +5,8 @@
  * const { train, test, notes } = await openDataset("./flowers", { size: 64, validationSplit: 0.1 });
  */
 import { join } from "node:path";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, FileFormatError } from "../errors.ts";
+import { sameShape } from "../graph/types.ts";
 import { type ArrayOptions, openNpy, openNpz } from "./array-dataset.ts";
 import { loadCifar } from "./cifar.ts";
 import { openCsv, type TableOptions } from "./csv-dataset.ts";
@@ -66,6 +67,12 @@ export async function openDataset(pathOrName: string, options: OpenOptions = {})
   if (isMeasured && parts.train.prefetch !== undefined && parts.train.count > measuredSamples) {
     notes.push(`normalization measured from ${measuredSamples} of ${parts.train.count} training samples`);
   }
+  const { target } = parts.train;
+  if (target.kind === "classes" && target.classes.length === 1 && options.task !== "none") {
+    notes.push(
+      `there is one class only, "${target.classes[0]}": labels teach nothing; without them: --task distillation`,
+    );
+  }
   const [train, test] = [finish(parts.train, normalization, options), finish(parts.test, normalization, options)];
   const skipped = skippedSamples({ train, test });
   const [first] = skipped;
@@ -113,7 +120,10 @@ interface LabelledSplits {
 
 function split(loaded: LoadedData, options: OpenOptions, notes: string[]): LabelledSplits {
   const { train, test } = loaded;
-  if (test !== undefined) return { train, test };
+  if (test !== undefined) {
+    checkSamples(train.dataset, test.dataset);
+    return { train, test };
+  }
   const fraction = options.validationSplit ?? 0.2;
   if (fraction === 0) {
     notes.push("there is one part only: it is judged on the samples that it is trained on");
@@ -124,6 +134,16 @@ function split(loaded: LoadedData, options: OpenOptions, notes: string[]): Label
     `there is one part only: ${parts.test.dataset.count} of ${train.dataset.count} samples are set apart for validation`,
   );
   return parts;
+}
+
+/** @throws FileFormatError when the two parts have samples of other shapes or types. */
+function checkSamples(train: Dataset, test: Dataset): void {
+  if (sameShape(train.sampleShape, test.sampleShape) && train.sampleType === test.sampleType) return;
+  const show = ({ sampleType, sampleShape }: Dataset) => `${sampleType} [${sampleShape.join(", ")}]`;
+  throw new FileFormatError(`the samples to judge on are ${show(test)}, those to train on ${show(train)}`, {
+    where: `data set "${test.name}"`,
+    remedy: "Make both parts in the same way.",
+  });
 }
 
 function limit(parts: LabelledSplits, kind: DatasetKind, options: OpenOptions): DatasetSplits {
@@ -147,6 +167,8 @@ function finish(dataset: Dataset, normalization: Dataset["normalization"], optio
   throw new ConfigError(`the task is ${task}, but the data has ${found}`, {
     where: `data set "${dataset.name}"`,
     remedy:
-      kind === "none" ? "Add labels, or learn from a teacher: --task distillation." : "Choose another task, or none.",
+      kind === "none"
+        ? "Add labels, or learn from a teacher: --task distillation."
+        : `Leave the task out, or take --task ${kind === "classes" ? "classification" : "regression"} or distillation.`,
   });
 }

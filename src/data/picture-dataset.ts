@@ -72,10 +72,16 @@ export async function openPictures(folder: string, options: PictureOptions): Pro
 function describeParts(folder: string, partFolders: readonly string[], list: PictureList, notes: string[]): void {
   const { files, classes, otherFiles } = list;
   const what =
-    classes === undefined ? "without class folders, so without labels" : `in ${classes.length} class folders`;
+    classes === undefined
+      ? "without class folders, so without labels"
+      : `in ${classes.length} class ${classes.length === 1 ? "folder" : "folders"}`;
   const where = partFolders.length > 0 ? ` in ${partFolders.join("/ and ")}/` : "";
-  notes.unshift(`pictures${where}: ${files.length} to train on, ${what}`);
-  if (otherFiles > 0) notes.push(`${otherFiles} files in ${folder} are not pictures of a class and were left out`);
+  // Of a part without another one some will be set apart.
+  const purpose = partFolders.length > 1 ? " to train on" : "";
+  notes.unshift(`pictures${where}: ${files.length}${purpose}, ${what}`);
+  if (otherFiles > 0) {
+    notes.push(`${otherFiles} ${otherFiles === 1 ? "file" : "files"} in ${folder} left out: no pictures of a class`);
+  }
 }
 
 function targetOf(list: PictureList, options: PictureOptions): Target {

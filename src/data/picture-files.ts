@@ -82,7 +82,7 @@ export function isPicture(name: string): boolean {
 /**
  * Finds the pictures of a folder.
  *
- * @throws FileFormatError when there is none, or when a class folder of the training part has none.
+ * @throws FileFormatError when there is none, or when a class folder has none.
  */
 export async function findPictures(folder: string): Promise<PictureParts> {
   const { folders } = await listFolder(folder);
@@ -99,7 +99,7 @@ export async function findPictures(folder: string): Promise<PictureParts> {
 /**
  * The pictures of one part.
  *
- * @param known The classes of the training part: others are refused, and none need be there. null: it has none.
+ * @param known The classes of the training part: others are refused, and not each need be there. null: it has none.
  */
 async function listPictures(folder: string, known?: readonly string[] | null): Promise<PictureList> {
   const contents = await listFolder(folder);
@@ -127,7 +127,7 @@ async function listPictures(folder: string, known?: readonly string[] | null): P
   for (const [label, name] of classes.entries()) {
     if (!contents.folders.includes(name)) continue;
     const found = await collect(join(folder, name), name, 0, new Set());
-    if (found.files.length === 0 && known === undefined) {
+    if (found.files.length === 0) {
       throw new FileFormatError("the class folder has no pictures", {
         where: join(folder, name),
         remedy: `Put pictures in it (${pictureEndings.join(" ")}) or take the folder away: each folder is a class.`,

@@ -95,6 +95,8 @@ function labelsOf({ values, where }: NumberTargets, classCount: number | undefin
 export interface WordTargets {
   readonly where: string;
   readonly words: readonly string[];
+  /** Number of the row that the first word stands in. */
+  readonly firstRow: number;
 }
 
 /** As {@link DecidedTargets}, with what was found, for the user. */
@@ -142,27 +144,27 @@ export function decideWordTargets(
   };
 }
 
-function numbersOf({ words, where }: WordTargets, column: string): Float32Array {
+function numbersOf({ words, where, firstRow }: WordTargets, column: string): Float32Array {
   const wrong = words.findIndex((word) => word === "" || !Number.isFinite(Number(word)));
   if (wrong < 0) return Float32Array.from(words, Number);
   throw new FileFormatError(
-    `sample ${wrong} has ${JSON.stringify(words[wrong])} in column "${column}", which is no number`,
+    `column "${column}" holds ${words[wrong] === "" ? "nothing" : JSON.stringify(words[wrong])}, which is no number`,
     {
-      where,
+      where: `${where}, row ${firstRow + wrong}`,
       remedy: "Mend or remove that row, or choose the task classification.",
     },
   );
 }
 
-function classNumbersOf({ words, where }: WordTargets, column: string, names: readonly string[]): Int32Array {
+function classNumbersOf({ words, where, firstRow }: WordTargets, column: string, names: readonly string[]): Int32Array {
   const numbers = new Map(names.map((name, number) => [name, number]));
   return Int32Array.from(words, (word, sample) => {
     const number = numbers.get(word);
     if (number !== undefined && word !== "") return number;
     const what =
-      word === "" ? "no class" : `the class ${JSON.stringify(word)}, which is not one of ${shortList(names)},`;
-    throw new FileFormatError(`sample ${sample} has ${what} in column "${column}"`, {
-      where,
+      word === "" ? "no class" : `the class ${JSON.stringify(word)}, which is not one of ${shortList(names)}`;
+    throw new FileFormatError(`column "${column}" holds ${what}`, {
+      where: `${where}, row ${firstRow + sample}`,
       remedy: "Mend or remove that row; the classes are those of the training part.",
     });
   });

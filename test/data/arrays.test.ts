@@ -182,6 +182,42 @@ describe("data sets of arrays", () => {
     ).toMatch(/argmax/);
   });
 
+  test("samples that hold no numbers are named, in memory and when streamed", async () => {
+    const holed = (i: number) => (i === 7 ? Number.NaN : i);
+    const folder = await put(await temporaryFolder(), { "x.npy": floats([6, 3], holed) });
+    // Nothing is measured, so nothing else would see it.
+    const error = await errorOf(() => openDataset(folder, { normalization: "none" }));
+    expect(error.describe()).toMatch(/x\.npy: sample 2 holds NaN\n {2}Remove/);
+    const options = { normalization: "none", memoryBytes: 24, validationSplit: 0 } as const;
+    const { train } = await openDataset(folder, options);
+    await train.prefetch?.(Int32Array.of(0, 2));
+    expect(train.skipped?.()).toEqual([{ name: join(folder, "x.npy, sample 2"), reason: "it holds NaN" }]);
+  });
+
+  test("two parts have samples of one shape and one type", async () => {
+    const open = async (test: Uint8Array) => {
+      const files = { "x_train.npy": floats([4, 3], (i) => i), "x_test.npy": test };
+      return (await errorOf(async () => openDataset(await put(await temporaryFolder(), files)))).message;
+    };
+    expect(await open(floats([4, 2], (i) => i))).toBe(
+      "the samples to judge on are float32 [2], those to train on float32 [3]",
+    );
+    expect(await open(bytes([4, 3], (i) => i))).toBe(
+      "the samples to judge on are uint8 [3], those to train on float32 [3]",
+    );
+  });
+
+  test("what the targets are taken for is said, and that one-hot rows are none", async () => {
+    const notes = async (y: Uint8Array) => {
+      const folder = await put(await temporaryFolder(), { "x.npy": floats([6, 3], (i) => i), "y.npy": y });
+      return (await openDataset(folder)).notes;
+    };
+    expect(await notes(labels(6, (i) => i % 2))).toContain("y.npy is the class of each sample, 0 to 1");
+    expect(await notes(floats([6, 2], (i) => i))).toContain("y.npy is 2 values to predict for each sample");
+    const oneHot = floats([6, 3], (i) => (i % 3 === Math.floor(i / 3) % 3 ? 1 : 0));
+    expect(await notes(oneHot)).toContainEqual(expect.stringMatching(/^y\.npy is 3 values .*one-hot.*argmax/));
+  });
+
   test("contradicting names are explained", async () => {
     const x = floats([3, 2], (i) => i);
     const open = async (files: Record<string, Uint8Array>) =>

@@ -181,9 +181,7 @@ describe("the normalization", () => {
     expect((await errorOf(() => of("imagenet"))).message).toMatch(/3 means and 3 stds, the samples have 2 channels/);
     expect((await errorOf(() => of({ mean: [1, 2], std: [0, 4] }))).message).toMatch(/stds numbers above 0/);
     await put(folder, { "x_train.npy": floats([4, 2], (i) => (i === 5 ? Number.NaN : i)) });
-    expect((await errorOf(() => of())).describe()).toMatch(
-      /x?.* train", samples 0 to 3: a sample holds a value that is not/,
-    );
+    expect((await errorOf(() => of())).describe()).toMatch(/x_train\.npy: sample 2 holds NaN/);
   });
 });
 

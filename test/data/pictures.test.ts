@@ -1,5 +1,5 @@
 /** Folders of pictures: layouts, sizes, crops, pictures that do not decode, the cache, bounded memory. */
-import { readdir, truncate } from "node:fs/promises";
+import { readdir, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -55,7 +55,9 @@ describe("layouts", () => {
     expect(first?.map((value, i) => (i < 3 ? Math.round(value / 50) : value))).toEqual([0, 0, 5, 0]);
     expect(second).toEqual([250, 0, 0, 1]);
     expect((await looks(test)).map((sample) => sample[3])).toEqual([1]);
-    expect(notes.join("\n")).toMatch(/in 2 class folders\n1 files .* left out/);
+    expect(notes.join("\n")).toMatch(
+      /^pictures in train\/ and val\/: 2 to train on, in 2 class folders\n1 file in .* left out/,
+    );
     expect(train.normalization.mean).toEqual([0.485, 0.456, 0.406]);
   });
 
@@ -73,12 +75,28 @@ describe("layouts", () => {
     expect((await open()).describe()).toMatch(/train\/b: the class folder has no pictures\n.*each folder is a class/);
     await put(folder, { "train/b/1.png": redPng, "val/c/1.png": redPng });
     expect((await open()).message).toBe("the class folder c has no counterpart in the training part");
+    const judged = await put(await temporaryFolder(), {
+      "train/a/1.png": redPng,
+      "train/b/1.png": redPng,
+      "val/a/1.png": redPng,
+      "val/b/readme.md": "",
+    });
+    const inVal = await errorOf(() => openDataset(judged));
+    expect(inVal.describe()).toMatch(/val\/b: the class folder has no pictures/);
+    await rm(join(judged, "val", "b"), { recursive: true });
+    expect((await openDataset(judged)).test.count).toBe(1);
     const empty = await temporaryFolder();
     expect((await errorOf(() => openDataset(empty))).describe()).toMatch(
       /the folder is empty\n {2}Expected a folder of/,
     );
     await put(empty, { "1.png": redPng });
     expect((await errorOf(() => openDataset(empty))).message).toMatch(/1 samples are too few to set 0.2 of them apart/);
+  });
+
+  test("one class alone is told of: its labels teach nothing", async () => {
+    const folder = await put(await temporaryFolder(), { "all/1.png": redPng, "all/2.png": bluePng });
+    const { notes } = await openDataset(folder);
+    expect(notes).toContain('there is one class only, "all": labels teach nothing; without them: --task distillation');
   });
 
   test("classes that are given fix the numbers", async () => {
@@ -162,6 +180,8 @@ describe("pictures that do not decode", () => {
     ]);
     const skipped = skippedSamples(opened);
     expect(skipped.map(({ name }) => name.slice(folder.length + 1))).toEqual(["a/2.png", "a/3.jpg"]);
+    // What libvips says of an error is lost where several threads decode.
+    expect(skipped[1]?.reason).toMatch(/premature end|damaged or cut off/);
     expect(opened.notes.join("\n")).toMatch(
       /1 could not be read and are skipped, the first: .*2.png: Input file contains/,
     );

@@ -70,7 +70,32 @@ describe("data sets of tables", () => {
       ),
     ).toEqual({ kind: "none" });
     const error = await errorOf(() => targetOf(rows((i) => (i === 7 ? "" : "a"))));
-    expect(error.message).toBe('sample 7 has no class in column "target"');
+    expect(error.message).toBe('column "target" holds no class');
+    expect(error.where).toMatch(/t\.csv, row 9$/);
+  });
+
+  test("without a task for its labels, a column that is named as them is no feature", async () => {
+    const open = async (header: string) => {
+      const { train, notes } = await openDataset(await table(`${header}\n1,2,3\n4,5,6\n`), { task: "none" });
+      return { features: train.sampleShape, target: train.target.kind, note: notes[1] };
+    };
+    const note = 'column "class" is left out: no labels are learned from';
+    expect(await open("a,class,b")).toEqual({ features: [2], target: "none", note });
+    expect(await open("a,b,c")).toEqual({ features: [3], target: "none", note: "no column is predicted" });
+  });
+
+  test("bytes that are no text are refused, and not printed", async () => {
+    const words = "a,b,y\n1,2,u\n3,4,v\n";
+    const files = {
+      "utf16.csv": Buffer.from(words, "utf16le"),
+      "latin1.csv": Buffer.from(`${words}5,6,\xe9\n`, "latin1"),
+      "noise.csv": Uint8Array.from({ length: 300 }, (_, i) => (i * 97) % 256),
+    };
+    const folder = await put(await temporaryFolder(), files);
+    for (const file of Object.keys(files)) {
+      const error = await errorOf(() => openDataset(join(folder, file)));
+      expect(error.describe()).toMatch(/row \d: it is not text in UTF-8\n {2}Save the table as CSV in UTF-8/);
+    }
   });
 
   test("train.csv and test.csv share classes and columns", async () => {
