@@ -19,6 +19,7 @@ import { finishNetwork } from "./finish.ts";
 import { type InputShapes, inputTypes, type StatedBatch, statedBatch } from "./input-types.ts";
 import { restoreBatchNorms } from "./restore-batch-norm.ts";
 import type { Slot } from "./slots.ts";
+import { unreadNote, withoutUnreadInputs } from "./unread.ts";
 import { walkGraph } from "./walk.ts";
 
 export interface ImportOptions extends InputShapes {
@@ -64,14 +65,18 @@ export interface ImportedNetwork extends Network {
  */
 export function importOnnx(bytes: Uint8Array, options: ImportOptions = {}): ImportedNetwork {
   const source = options.source ?? "ONNX model";
-  const file = readOnnxFile(bytes, {
-    source,
-    inPlace: options.inPlace === true,
-    ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
-  });
+  const { file, unread } = withoutUnreadInputs(
+    readOnnxFile(bytes, {
+      source,
+      inPlace: options.inPlace === true,
+      ...(options.externalData === undefined ? {} : { externalData: options.externalData }),
+    }),
+  );
   refuseDataControlFlow(file, source);
   const stated = statedBatch(file);
-  const network = readForAnyBatch(file, stated, options, source) ?? readFor(file, stated, options, source);
+  const read = readForAnyBatch(file, stated, options, source) ?? readFor(file, stated, options, source);
+  const notes = unread.length === 0 ? read.imported.notes : [...read.imported.notes, unreadNote(unread)];
+  const network = { ...read, imported: { ...read.imported, notes } };
   return options.restoreBatchNorm === true ? restoreBatchNorms(network) : network;
 }
 

@@ -27,6 +27,36 @@ const flattenByShape: FileText = {
   },
 };
 
+describe("an input", () => {
+  // As tf2onnx leaves the constants of a Normalization behind, which it has computed into others.
+  const behind = { ...flattenByShape, inputs: { k: [1, 1, 3], ...flattenByShape.inputs, m: [] } };
+
+  it("that nothing reads is left out, and the batch is found without it", async () => {
+    const network = importOnnx(onnxModel(behind));
+    expect(network.imported.batch).toBe("any");
+    expect(network.imported.notes).toEqual(['The inputs "k", "m" are left out: nothing reads them.']);
+    const expected = await fileOutputs(onnxModel(flattenByShape), { x: [4, 3, 4] });
+    expect(distance((await outputsOf(network, 4)).y, expected.y)).toBeLessThan(1e-5);
+  });
+
+  it("that only a branch reads stays", () => {
+    const branch = (name: string) => ({ graph: { outputs: ["out"], nodes: [["Identity", [name], ["out"]] as const] } });
+    const network = importOnnx(
+      onnxModel({
+        inputs: { x: ["N", 2], k: ["N", 2], l: ["N", 2], m: ["N", 2] },
+        outputs: ["y", "l"],
+        nodes: [
+          ["If", ["yes"], ["chosen"], { then_branch: branch("k"), else_branch: branch("x") }],
+          ["Relu", ["chosen"], ["y"]],
+        ],
+        initializers: { yes: makeTensor("bool", [], Uint8Array.of(1)) },
+      }),
+    );
+    expect(network.graph.inputs.map(({ name }) => name)).toEqual(["x", "k", "l"]);
+    expect(network.imported.notes).toEqual(['The input "m" is left out: nothing reads it.']);
+  });
+});
+
 describe("a shape that is computed", () => {
   it("leaves a network for any batch", async () => {
     const network = importOnnx(onnxModel(flattenByShape));
