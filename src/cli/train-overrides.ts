@@ -26,9 +26,13 @@ const numberFlags = [
 /** Flags that are texts, taken as they are: a model that is called `1` would be no number. */
 const textFlags = [
   ["placement", "--placement", "quantization.placement"],
-  ["from", "--from", "from"],
   ["device", "--device", "device"],
   ["recompute", "--recompute", "train.recompute"],
+] as const;
+
+/** Flags that are files or folders. */
+const pathFlags = [
+  ["from", "--from", "from"],
   ["teacher", "--teacher", "train.distillation.teacher"],
 ] as const;
 
@@ -60,10 +64,11 @@ function dataOverrides(flags: ConfigFlags): ConfigOverride[] {
   if (flags.data === undefined) return [];
   const origin = `--data ${flags.data}`;
   const data = parseDataArgument(flags.data);
-  // The file may name the data in the other way, which would contradict: that one is taken back.
+  // The file may name the data in the other way, which would contradict: that one is taken back. The path is kept whole, so
+  // that a run can be resumed from another folder.
   return [
     { path: "data.name", value: "name" in data ? data.name : null, origin },
-    { path: "data.folder", value: "folder" in data ? data.folder : null, origin },
+    { path: "data.folder", value: "folder" in data ? resolve(data.folder) : null, origin },
   ];
 }
 
@@ -71,8 +76,7 @@ function modelOverrides(flags: ConfigFlags): ConfigOverride[] {
   if (flags.model === undefined) return [];
   const origin = `--model ${flags.model}`;
   const isFile = isModelFile(flags.model);
-  // As with data: what the file says in the other way is taken back. The path is kept whole, so that a run can be
-  // resumed from another folder.
+  // As with data: what the file says in the other way is taken back, and the path is kept whole.
   return [
     { path: "model.name", value: isFile ? null : flags.model, origin },
     { path: "model.file", value: isFile ? resolve(flags.model) : null, origin },
@@ -101,6 +105,10 @@ export function trainOverrides(flags: ConfigFlags): ConfigOverride[] {
   for (const [flag, written, path] of textFlags) {
     const text = flags[flag];
     if (text !== undefined) overrides.push({ path, value: text, origin: `${written} ${text}` });
+  }
+  for (const [flag, written, path] of pathFlags) {
+    const text = flags[flag];
+    if (text !== undefined) overrides.push({ path, value: resolve(text), origin: `${written} ${text}` });
   }
   return overrides;
 }

@@ -1,4 +1,5 @@
 /** The data that a configuration names, as the model of the user's own takes it. */
+import { basename } from "node:path";
 import type { OpenedData } from "../data/open-dataset.ts";
 import { statedInputs } from "../importer/node-files.ts";
 import type { TrainingConfig } from "./config-schema.ts";
@@ -25,7 +26,7 @@ export async function openDataFor({ model, data, train }: TrainingConfig): Promi
   const notes = [...opened.notes];
   const { size } = stated;
   if (opened.kind === "pictures" && Array.isArray(size) && data.size === undefined) {
-    notes.push(`pictures are resized and cropped to the ${size.join("x")} that ${file} takes`);
+    notes.push(`pictures are resized and cropped to the ${size.join("x")} that ${basename(file)} takes`);
   }
   if (own !== undefined && data.normalization === undefined && opened.kind !== "fashion-mnist") {
     notes.push(

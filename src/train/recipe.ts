@@ -66,6 +66,8 @@ export interface TrainingResult {
   /** What `accuracy` and `bestAccuracy` measure. */
   readonly metric: MetricName;
   readonly accuracy: number;
+  /** Of six classes and more. */
+  readonly top5Accuracy?: number;
   readonly loss: number;
   readonly bestAccuracy: number;
   readonly steps: number;

@@ -79,6 +79,8 @@ export interface RunSummary {
   readonly metric: MetricName;
   readonly accuracy: number;
   readonly bestAccuracy: number;
+  /** Share of the test samples whose class is among the five largest outputs; of six classes and more. */
+  readonly top5Accuracy?: number;
   readonly loss: number;
   readonly epochs: number;
   readonly steps: number;
@@ -251,6 +253,7 @@ function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResu
     metric: result.metric,
     accuracy: result.accuracy,
     bestAccuracy: result.bestAccuracy,
+    ...(result.top5Accuracy === undefined ? {} : { top5Accuracy: result.top5Accuracy }),
     loss: result.loss,
     epochs: config.train.epochs,
     steps: result.steps,

@@ -91,6 +91,7 @@ class TrainingLoop {
       network: { ...network, ...withParameterValues(network, values) },
       metric: test.metric,
       accuracy: test.accuracy,
+      ...(test.top5Accuracy === undefined ? {} : { top5Accuracy: test.top5Accuracy }),
       loss: test.loss,
       bestAccuracy: this.#position.bestAccuracy ?? test.accuracy,
       steps: this.#position.step,
@@ -138,6 +139,7 @@ class TrainingLoop {
       ...summary,
       testLoss: test.loss,
       testAccuracy: test.accuracy,
+      ...(test.top5Accuracy === undefined ? {} : { testTop5Accuracy: test.top5Accuracy }),
     });
     const isBest = test.accuracy > (this.#position.bestAccuracy ?? Number.NEGATIVE_INFINITY);
     this.#position = {

@@ -1,6 +1,6 @@
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { networkNames } from "../../src/cli/network-names.ts";
 import { modelNames } from "../../src/models/index.ts";
@@ -94,7 +94,7 @@ describe("train --dry-run", () => {
       const flags = ["--data", "pictures", "--model", "network.ONNX"];
       const path = join(process.cwd(), "network.ONNX");
       expect(await resolved(...flags)).toMatchObject({
-        config: { data: { folder: "pictures" }, model: { file: path } },
+        config: { data: { folder: join(process.cwd(), "pictures") }, model: { file: path } },
       });
     } finally {
       process.chdir(before);
@@ -112,7 +112,7 @@ describe("train --dry-run", () => {
       schemaVersion: 1,
       config: {
         seed: 1,
-        data: { folder: "./mine" },
+        data: { folder: resolve("mine") },
         train: { epochs: 3, batchSize: 2, labelSmoothing: 0.1 },
         quantization: null,
       },
@@ -130,7 +130,7 @@ describe("train --dry-run", () => {
         quantization: { preset: "minmax", weightBits: 2, activationBits: 3, placement: "everyModule" },
         seed: 7,
         threads: 2,
-        from: "runs/x",
+        from: resolve("runs/x"),
       },
     });
   });

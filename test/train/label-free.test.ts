@@ -145,9 +145,7 @@ describe("training without labels", () => {
     const teacher = await linearFile("Softmax");
     const model = { file: await resnetFile() };
     const train = { epochs: 1, batchSize: 32 };
-    await expect(start({ model, train: { ...train, distillation: { teacher } } })).rejects.toThrow(
-      /\[N,3\].*\[N,10\]/,
-    );
+    await expect(start({ model, train: { ...train, distillation: { teacher } } })).rejects.toThrow(/\[N,3\].*\[N,10\]/);
     await expect(start({ model, train: { ...train, distillation: { untilEpoch: 1 } } })).rejects.toThrow(/every epoch/);
   });
 });

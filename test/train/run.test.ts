@@ -23,6 +23,11 @@ describe("a run", () => {
     });
     const epochs = (await readMetrics(paths.metrics)).filter((record) => "testAccuracy" in record);
     expect(epochs).toHaveLength(3);
+    // Of ten classes: a right answer may be among the five largest outputs.
+    for (const { testAccuracy, testTop5Accuracy } of epochs) {
+      expect(Number(testTop5Accuracy)).toBeGreaterThan(Number(testAccuracy));
+    }
+    expect(summary.top5Accuracy).toBe(epochs[2]?.testTop5Accuracy);
     expect(Number(epochs[2]?.trainLoss)).toBeLessThan(0.9 * Number(epochs[0]?.trainLoss));
     expect(summary.steps).toBe(96);
     expect(JSON.parse(await readFile(paths.summary, "utf8"))).toMatchObject({ quantization: "float", steps: 96 });

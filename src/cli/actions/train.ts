@@ -123,6 +123,7 @@ function report({ summary, skipped }: RunResult, flags: TrainFlags): void {
     ],
     [`test ${metricTitle(metric)}`, showMetric(metric, summary.accuracy)],
     [`best test ${metricTitle(metric)}`, showMetric(metric, summary.bestAccuracy)],
+    ...(summary.top5Accuracy === undefined ? [] : [["test top-5 accuracy", showMetric(metric, summary.top5Accuracy)]]),
     ["test loss", summary.loss.toFixed(4)],
     ["steps", String(summary.steps)],
     ["images/s", summary.imagesPerSecond.toFixed(0)],
