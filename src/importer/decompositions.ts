@@ -5,9 +5,10 @@
 
 import { UnsupportedError } from "../errors.ts";
 import { floatAttribute, intAttribute, intsAttribute } from "../graph/graph.ts";
-import { float32Scalar, float32Tensor } from "../graph/tensor.ts";
+import { float32Scalar } from "../graph/tensor.ts";
 import { elementCount } from "../graph/types.ts";
-import { int64Slot, reshapeTo } from "./batch-forms.ts";
+import { attention } from "./attention.ts";
+import { int64Slot } from "./batch-forms.ts";
 import type { Emitter } from "./emitter.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
 
@@ -61,58 +62,6 @@ const meanVarianceNormalization: Decomposition = (e, node) => {
   const centred = e.one("Sub", [x, e.one("ReduceMean", [x, axes], { keepdims: 1 })]);
   const variance = e.one("ReduceMean", [e.one("Mul", [centred, centred]), axes], { keepdims: 1 });
   return [e.one("Div", [centred, e.one("Add", [e.one("Sqrt", [variance]), number(e, 1e-9)])])];
-};
-
-/** [batch, length, heads·size] as [batch, heads, length, size]; four axes stay as they are. */
-function inHeads(e: Emitter, x: Slot, heads: number, node: SourceNode): Slot {
-  const { shape } = typeOf(x);
-  if (shape.length === 4) return x;
-  const [batch = 1, length = 1, width = 1] = shape;
-  if (shape.length !== 3 || heads < 1 || width % heads !== 0) {
-    throw new UnsupportedError(`Attention over [${shape}] with ${heads} heads is not supported`, {
-      where: node.where,
-      remedy: "Export the model with an older opset, in which attention is written out.",
-    });
-  }
-  return e.one("Transpose", [reshapeTo(e, x, [batch, length, heads, width / heads])], { perm: [0, 2, 1, 3] });
-}
-
-/** softmax(Q·Kᵀ·scale + mask)·V of opset 23, without caches, softcap or grouped heads. */
-const attention: Decomposition = (e, node) => {
-  const refuse = (what: string) => {
-    throw new UnsupportedError(`Attention with ${what} is not supported`, {
-      where: node.where,
-      remedy: "Export the model for training, or with an older opset, in which attention is written out.",
-    });
-  };
-  if (node.inputs[4] !== undefined || node.inputs[5] !== undefined || node.outputCount > 1) refuse("a cache");
-  if (floatAttribute(node, "softcap", 0) !== 0) refuse("a soft cap");
-  const heads = intAttribute(node, "q_num_heads", 0);
-  const shared = intAttribute(node, "kv_num_heads", heads);
-  const [q, k, v] = [input(node, 0), input(node, 1), input(node, 2)];
-  const [query, key, value] = [inHeads(e, q, heads, node), inHeads(e, k, shared, node), inHeads(e, v, shared, node)];
-  const [queryShape, keyShape] = [typeOf(query).shape, typeOf(key).shape];
-  if (queryShape[1] !== keyShape[1]) refuse("heads that share keys");
-  const scale = floatAttribute(node, "scale", 1 / Math.sqrt(queryShape[3] ?? 1));
-  const scaled = e.one("Mul", [query, number(e, scale)]);
-  let scores = e.one("MatMul", [scaled, e.one("Transpose", [key], { perm: [0, 1, 3, 2] })]);
-  const mask = node.inputs[3];
-  if (mask !== undefined) {
-    const added = typeOf(mask).dtype === "bool" ? e.one("Where", [mask, number(e, 0), number(e, -3e38)]) : mask;
-    scores = e.one("Add", [scores, added]);
-  }
-  if (intAttribute(node, "is_causal", 0) === 1) {
-    const [rows, columns] = [queryShape[2] ?? 1, keyShape[2] ?? 1];
-    const later = Float32Array.from({ length: rows * columns }, (_, i) =>
-      i % columns > Math.floor(i / columns) ? -3e38 : 0,
-    );
-    scores = e.one("Add", [scores, e.constant(float32Tensor([rows, columns], later), "causal_mask")]);
-  }
-  const result = e.one("MatMul", [e.one("Softmax", [scores], { axis: -1 }), value]);
-  if (typeOf(q).shape.length === 4) return [result];
-  const [batch = 1, count = 1, length = 1, size = 1] = typeOf(result).shape;
-  const rows = e.one("Transpose", [result], { perm: [0, 2, 1, 3] });
-  return [reshapeTo(e, rows, [batch, length, count * size])];
 };
 
 /** Per-axis scale and offset of ONNX Runtime's fused MatMul. */
