@@ -11,21 +11,15 @@ import { type DType, elementCount } from "../graph/types.ts";
 import { int64Slot, reshapeTo } from "./batch-forms.ts";
 import { dropoutNote } from "./dropout.ts";
 import type { Emitter } from "./emitter.ts";
+import { modulo, spaceToDepth } from "./newer-forms.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
-
-/** Another node in place of one, or the slots that stand for its outputs. */
-export type Upgrade = (e: Emitter, node: SourceNode) => SourceNode | readonly (Slot | undefined)[];
+import { type Upgrade, without } from "./upgrade.ts";
 
 interface Entry {
   readonly op: string;
   /** Nodes of versions before this one are rewritten; undefined: nodes of every version. */
   readonly before?: number;
   readonly rewrite: Upgrade;
-}
-
-/** The node without some attributes. */
-export function without(attributes: Attributes, ...names: readonly string[]): Attributes {
-  return Object.fromEntries(Object.entries(attributes).filter(([name]) => !names.includes(name)));
 }
 
 /** Inputs filled up with gaps to the index at which another one is put. */
@@ -254,6 +248,8 @@ const entries: readonly Entry[] = [
   { op: "CastLike", rewrite: castLike },
   { op: "GlobalMaxPool", rewrite: globalMaxPool },
   { op: "Pow", rewrite: power },
+  { op: "SpaceToDepth", rewrite: spaceToDepth },
+  { op: "Mod", rewrite: modulo },
   ...["LSTM", "GRU", "RNN"].map((op) => ({ op, rewrite: recurrent })),
 ];
 

@@ -52,14 +52,31 @@ function planOf(
   if (given2 === undefined || given2.length !== axes.length) {
     throw fail("scales or sizes should hold a number for each axis");
   }
-  if (stringAttribute(source, "keep_aspect_ratio_policy", "stretch") !== "stretch") {
-    throw fail("only the policy to stretch is supported");
-  }
+  const common =
+    scales === undefined
+      ? commonScale(
+          source,
+          given2.map((size, i) => size / (shape[axes[i] ?? 0] ?? 1)),
+        )
+      : undefined;
   return axes.map((axis, i) => {
     const from = shape[axis] ?? 1;
+    if (common !== undefined) return { axis, from, to: Math.floor(from * common + 0.5), scale: common };
     const to = scales === undefined ? (sizes?.[i] ?? 1) : Math.floor(from * Math.fround(scales[i] ?? 1));
     return { axis, from, to, scale: scales?.[i] ?? to / from };
   });
+}
+
+/** The scale of all axes where the ratio of the sides is kept; undefined where each axis has its own. */
+function commonScale(source: AttributeSource, scales: readonly number[]): number | undefined {
+  switch (stringAttribute(source, "keep_aspect_ratio_policy", "stretch")) {
+    case "not_larger":
+      return Math.fround(Math.min(...scales));
+    case "not_smaller":
+      return Math.fround(Math.max(...scales));
+    default:
+      return undefined;
+  }
 }
 
 function resizeType(call: OperatorCall): readonly TensorType[] {

@@ -2,9 +2,9 @@
 
 import { describe, expect, it } from "vitest";
 import { UnsupportedError } from "../../src/errors.ts";
-import { makeTensor } from "../../src/graph/tensor.ts";
+import { makeTensor, toNumbers } from "../../src/graph/tensor.ts";
 import { importOnnx } from "../../src/importer/import.ts";
-import { distance, fileOutputs, outputsOf } from "../support/imported.ts";
+import { distance, fileOutputs, outputsOf, sample } from "../support/imported.ts";
 import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx-model.ts";
 
 const flattenByShape: FileText = {
@@ -137,11 +137,18 @@ const old: readonly (readonly [string, FileText])[] = [
   ["Swish 24", one(24, ["Swish", ["x"], ["y"], { alpha: { float: 1.5 } }])],
   ["RMSNormalization 23", { ...one(23, ["RMSNormalization", ["x", "s"], ["y"]]), initializers: { s: ramp(4) } }],
   ["GroupNormalization 21", groups(21, 6)],
+  ["Resize 18, as large as fits", resized("not_larger")],
+  ["Resize 18, as small as covers", resized("not_smaller")],
   ["LSTM, last state alone", recurrent()],
 ];
 
 function one(opset: number, ...nodes: FileText["nodes"]): FileText {
   return { opset, inputs: { x: ["N", 3, 4] }, outputs: ["y"], nodes };
+}
+
+function resized(policy: string): FileText {
+  const attributes = { axes: [1, 2], keep_aspect_ratio_policy: policy, mode: "linear" };
+  return { ...one(18, ["Resize", ["x", "", "", "sizes"], ["y"], attributes]), initializers: { sizes: ints(7, 8) } };
 }
 
 function groups(opset: number, count: number): FileText {
@@ -174,6 +181,42 @@ describe("operators of older and newer versions", () => {
     const shape = text.inputs?.x?.map((size) => (size === "N" ? 2 : Number(size))) ?? [];
     const expected = await fileOutputs(bytes, { x: shape });
     expect(distance((await outputsOf(network, 2)).y, expected.y)).toBeLessThan(1e-5);
+  });
+
+  it.each([
+    ["DCR", [0, 2, 4, 6, 1, 3, 5, 7]],
+    ["CRD", [0, 1, 2, 3, 4, 5, 6, 7]],
+  ] as const)("SpaceToDepth 28 in the order %s undoes DepthToSpace", async (mode, order) => {
+    const bytes = onnxModel({
+      opset: 28,
+      inputs: { x: ["N", 8, 1, 2] },
+      outputs: ["y", "z"],
+      nodes: [
+        ["DepthToSpace", ["x"], ["wide"], { blocksize: 2, mode }],
+        ["SpaceToDepth", ["wide"], ["y"], { blocksize: 2, mode }],
+        ["SpaceToDepth", ["wide"], ["z"], { blocksize: 2, mode: "CRD" }],
+      ],
+    });
+    const { y, z } = await outputsOf(importOnnx(bytes), 2);
+    const x = toNumbers(sample([2, 8, 1, 2]));
+    expect(distance(y, x)).toBe(0);
+    const channel = (sample: number, c: number) => x.slice((sample * 8 + c) * 2, (sample * 8 + c) * 2 + 2);
+    expect(
+      distance(
+        z,
+        [0, 1].flatMap((n) => order.flatMap((c) => channel(n, c))),
+      ),
+    ).toBe(0);
+  });
+
+  it("Mod 28 of floats has the sign of the divisor, as in Python", async () => {
+    const divisor = [0.5, -0.5, 0.7, -0.7];
+    const text = { ...one(28, ["Mod", ["x", "d"], ["y"]]), initializers: { d: floats([4], divisor) } };
+    const expected = toNumbers(sample([1, 3, 4])).map((value, i) => {
+      const by = Math.fround(divisor[i % 4] ?? 1);
+      return value - by * Math.floor(value / by);
+    });
+    expect(distance((await outputsOf(importOnnx(onnxModel(text)), 1)).y, expected)).toBeLessThan(1e-6);
   });
 
   it("expand the scales of groups, as opset 18 had them", () => {

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { describe, it } from "vitest";
-import { float32Tensor } from "../../src/graph/tensor.ts";
+import { float32Tensor, int64Tensor } from "../../src/graph/tensor.ts";
 import { expandBatch } from "../../src/ops/expand-batch.ts";
 import { checkGradient } from "../support/gradient-check.ts";
 import { gradientProperty, itemAt } from "../support/gradient-property.ts";
@@ -24,6 +24,15 @@ describe("gradients of interpolation", () => {
     },
     inputs: [randomTensor(random, [1, 2, 4, 6])],
   }));
+});
+
+it.each(["not_larger", "not_smaller"])("gradient of a Resize that keeps the ratio of sides (%s)", async (policy) => {
+  const build: Parameters<typeof checkGradient>[0] = (b, inputs) => {
+    const sizes = b.constant(int64Tensor([7, 8]), "sizes");
+    const attributes = { axes: [2, 3], keep_aspect_ratio_policy: policy, mode: "linear" };
+    return b.one("Resize", [itemAt(inputs, 0), undefined, undefined, sizes], attributes);
+  };
+  await checkGradient(build, [randomTensor(seeded(5), [1, 2, 4, 6])], { step: 2 ** -4 });
 });
 
 describe("gradients of functions of one tensor", () => {
