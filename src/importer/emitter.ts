@@ -33,8 +33,8 @@ export class Emitter {
   readonly batch: BatchBinding | undefined;
   readonly #parameters: Parameter[] = [];
   readonly #made = new Map<ConstantSlot, Value>();
-  /** Parameters that belong to one node of the file each, by that node: a loop reads it many times. */
-  readonly #ownMade = new Map<ConstantSlot, Map<object, Value>>();
+  /** Parameters that belong to one place of one node of the file each, by those: a loop reads the node many times. */
+  readonly #ownMade = new Map<ConstantSlot, Map<object, Map<number, Value>>>();
   readonly #names = new Set<string>();
   readonly #afterParameter = new Set<Value>();
   readonly #notes = new Set<string>();
@@ -197,7 +197,7 @@ export class Emitter {
     const role = roleOf({ op: node.op, index, afterParameter, ...slot });
     const isOwn = role !== undefined && isOwnRole(role);
     const known = this.#made.get(slot);
-    const same = isOwn ? this.#ownMade.get(slot)?.get(this.#node) : known;
+    const same = isOwn ? this.#ownMade.get(slot)?.get(this.#node)?.get(index) : known;
     if (same !== undefined) return same;
     if (this.batch !== undefined && dependsOnBatch(slot.tensor, this.batch)) {
       throw new BatchDependence(`input ${index}, ${showType(slot.tensor)}, holds the size of the batch`, {
@@ -215,8 +215,14 @@ export class Emitter {
             value: slot.tensor,
           });
     this.#made.set(slot, value);
-    if (isOwn) this.#ownMade.set(slot, (this.#ownMade.get(slot) ?? new Map<object, Value>()).set(this.#node, value));
+    if (isOwn) this.#keepOwn(slot, index, value);
     return value;
+  }
+
+  #keepOwn(slot: ConstantSlot, index: number, value: Value): void {
+    const nodes = this.#ownMade.get(slot) ?? new Map<object, Map<number, Value>>();
+    this.#ownMade.set(slot, nodes);
+    nodes.set(this.#node, (nodes.get(this.#node) ?? new Map<number, Value>()).set(index, value));
   }
 
   /** A name that no node and no input has, like the wanted one. */

@@ -1,6 +1,6 @@
 /** An imported network is trained in float, quantized and trained again, and written: the way of a user's own model. */
 
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { trainingMode } from "../../src/compile/forward.ts";
 import { quantize } from "../../src/compile/quantize.ts";
 import { buildTrainingStep, learningRateInput } from "../../src/compile/training-step.ts";
@@ -81,4 +81,19 @@ it("trains in float, then with four bits, and is read again", async () => {
   expect(again.parameters.find(({ name }) => name === "fc.weight")?.value.data).toEqual(
     float.state.get("fc.weight")?.data,
   );
+});
+
+describe("one initializer in several places", () => {
+  it("is a parameter for each place, even of one node: a fresh normalization stores its ones once", () => {
+    const network = importOnnx(
+      onnxModel({
+        inputs: { x: ["N", 2, 3, 3] },
+        outputs: ["y"],
+        nodes: [["BatchNormalization", ["x", "ones", "zeros", "zeros", "ones"], ["y"]]],
+        initializers: { ones: floats([2], [1, 1]), zeros: floats([2], [0, 0]) },
+      }),
+    );
+    const roles = ["normalization-scale", "normalization-bias", "running-mean", "running-variance"];
+    expect(network.parameters.map(({ role }) => role).sort()).toEqual(roles.sort());
+  });
 });
