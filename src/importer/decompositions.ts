@@ -64,6 +64,9 @@ const meanVarianceNormalization: Decomposition = (e, node) => {
   return [e.one("Div", [centred, e.one("Add", [e.one("Sqrt", [variance]), number(e, 1e-9)])])];
 };
 
+/** TensorFlow's own, which tf2onnx leaves as it is: 1 - erf(x), inside of every exact GELU of Keras. */
+const complementaryError: Decomposition = (e, node) => [e.one("Sub", [number(e, 1), e.one("Erf", [input(node, 0)])])];
+
 /** Per-axis scale and offset of ONNX Runtime's fused MatMul. */
 const fusedMatMul: Decomposition = (e, node) => {
   const turned = (slot: Slot, flag: string) => {
@@ -82,6 +85,7 @@ const decompositions: ReadonlyMap<string, Decomposition> = new Map([
   ["RMSNormalization", rmsNormalization],
   ["MeanVarianceNormalization", meanVarianceNormalization],
   ["Attention", attention],
+  ["Erfc", complementaryError],
   ["com.microsoft:Gelu", gelu],
   ["com.microsoft:BiasGelu", geluAfterBias("none")],
   ["com.microsoft:FastGelu", geluAfterBias("tanh")],

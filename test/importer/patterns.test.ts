@@ -55,6 +55,18 @@ const cases: readonly (readonly [string, string, FileText])[] = [
     ]),
   ],
   [
+    "Gelu with what is left of erf",
+    "Gelu",
+    text([
+      ["Neg", ["h"], ["a"]],
+      ["Div", ["a", "root"], ["b"]],
+      ["Erf", ["b"], ["c"]],
+      ["Sub", ["one", "c"], ["d"]],
+      ["Mul", ["h", "half"], ["e"]],
+      ["Mul", ["e", "d"], ["y"]],
+    ]),
+  ],
+  [
     "Gelu with tanh",
     "Gelu",
     text([
@@ -129,6 +141,18 @@ describe("recognises", () => {
     expect(distance((await outputsOf(network, 2)).y, expected.y)).toBeLessThan(1e-5);
   });
 
+  it("Gelu with the Erfc of TensorFlow, which is no operator of ONNX", () => {
+    const erfc: FileText["nodes"] = [
+      ["Neg", ["h"], ["a"]],
+      ["Mul", ["a", "inverse"], ["b"]],
+      ["Erfc", ["b"], ["c"]],
+      ["Mul", ["h", "half"], ["d"]],
+      ["Mul", ["d", "c"], ["y"]],
+    ];
+    const network = importOnnx(onnxModel(text(erfc, { inverse: floats([], [Math.SQRT1_2]) })));
+    expect(network.graph.nodes.map(({ op }) => op)).toEqual(["Conv", "Gelu"]);
+  });
+
   it("the scale and the offset of a normalization as its parameters, and drops what is not read any more", () => {
     const roles = (file: FileText) => importOnnx(onnxModel(file)).parameters.map(({ name, role }) => [name, role]);
     expect(roles(text(layerNorm, { "ln.weight": ramp(4), "ln.bias": ramp(4) }))).toEqual([
@@ -136,7 +160,7 @@ describe("recognises", () => {
       ["ln.weight", "normalization-scale"],
       ["ln.bias", "normalization-bias"],
     ]);
-    expect(roles(cases[6]?.[2] ?? text([])).map(([name]) => name)).toEqual(["w", "gn.weight", "gn.bias"]);
+    expect(roles(cases[7]?.[2] ?? text([])).map(([name]) => name)).toEqual(["w", "gn.weight", "gn.bias"]);
   });
 
   it("nothing where a constant is another one", () => {

@@ -70,8 +70,27 @@ const hardSwish: Pattern = (graph, node) => {
   return undefined;
 };
 
+interface GeluGate {
+  readonly x: Value;
+  readonly approximate: "none" | "tanh";
+}
+
+/** 1 − erf(−x/√2), as TensorFlow has it. */
+function complementGate(graph: Matcher, value: Value): GeluGate | undefined {
+  const [one, error] = graph.maker(value, "Sub")?.inputs ?? [];
+  const inner = graph.maker(error, "Erf")?.inputs[0];
+  if (inner === undefined || !isClose(graph.number(one), 1)) return undefined;
+  const { values, number } = graph.factors(inner);
+  const negated = values.length === 1 ? graph.maker(values[0], "Neg") : undefined;
+  const x = negated?.inputs[0] ?? values[0];
+  if (x === undefined || values.length !== 1) return undefined;
+  return isClose(negated === undefined ? number : -number, -Math.SQRT1_2) ? { x, approximate: "none" } : undefined;
+}
+
 /** The gate of a Gelu, 1 + f(x), and x: f is erf(x/√2), or the tanh that approximates it. */
-function geluGate(graph: Matcher, value: Value): { x: Value; approximate: "none" | "tanh" } | undefined {
+function geluGate(graph: Matcher, value: Value): GeluGate | undefined {
+  const complement = complementGate(graph, value);
+  if (complement !== undefined) return complement;
   const sum = graph.withNumber(value, "Add");
   if (sum === undefined || !isClose(sum.number, 1)) return undefined;
   const erf = graph.withNumber(graph.maker(sum.x, "Erf")?.inputs[0], "Mul");
