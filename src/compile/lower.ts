@@ -13,11 +13,12 @@ import { builderFor, definitionOf, type LoweringContext, type OperatorRegistry, 
 import { arrangeScalarOperand } from "../ops/scalar-operands.ts";
 import { copyNodes, mapped, type ValueMap } from "./copy.ts";
 import { shortenDots } from "./dot-products.ts";
+import { joinMasks } from "./join-masks.ts";
 
 /** @throws GraphError when a lowering changes the type of a value. */
 export function lowerGraph(graph: Graph, registry: OperatorRegistry, target: Target): Graph {
   const meant = rewrite(graph, registry, target, (context) => definitionOf(registry, context.node).lower?.(context));
-  return rewrite(shortenDots(meant), registry, target, (context) => {
+  return rewrite(joinMasks(shortenDots(meant)), registry, target, (context) => {
     const { arrange } = definitionOf(registry, context.node);
     return arrange === undefined ? (arrangeBlocked(context) ?? arrangeScalarOperand(context)) : arrange(context);
   });

@@ -12,6 +12,7 @@ import { broadcastShapes, sumTo } from "./broadcast.ts";
 import { cast } from "./cast.ts";
 import { equal } from "./comparison.ts";
 import { absolute, add, divide, erf, exponential, minimum, multiply, square, subtract } from "./elementwise.ts";
+import { insideLimits } from "./inside-limits.ts";
 import { atLeast, atMost, positive } from "./masks.ts";
 import { commonDtype, type Operand, present, sameAsInput, scalarOf } from "./operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "./operator.ts";
@@ -19,6 +20,11 @@ import { type GradientContext, type OperatorDefinition, requiredInput, typeError
 /** max(x, 0) */
 export function relu(b: GraphBuilder, x: Value): Value {
   return b.one("Relu", [x]);
+}
+
+/** 1 where y > 0, else 0, in the form that joins with other limits of y. */
+function isPositive(b: GraphBuilder, y: Value): Value {
+  return y.type.dtype === "float32" ? insideLimits(b, y, { positive: true }) : positive(b, y);
 }
 
 /** dy where y > 0, else 0: the backward pass of Relu from its output y. */
@@ -100,6 +106,12 @@ function knownBound(context: GradientContext, input: number, attribute: string):
 
 const floatBelowSix = 6 - 2 ** -21;
 
+/** 1 where 0 < y < 6, else 0, of the output, so that the input need not be kept. */
+function insideRelu6(b: GraphBuilder, x: Value, y: Value): Value {
+  if (y.type.dtype === "float32") return insideLimits(b, y, { positive: true, upper: floatBelowSix });
+  return multiply(b, positive(b, x), atMost(b, x, floatBelowSix));
+}
+
 function clipGradient(context: GradientContext): (Value | undefined)[] {
   const { builder: b, node, input, output, outputGradient, needed } = context;
   const dy = outputGradient(0);
@@ -109,9 +121,7 @@ function clipGradient(context: GradientContext): (Value | undefined)[] {
     const low = knownBound(context, 1, "min");
     const high = knownBound(context, 2, "max");
     // Codes lie on the bounds themselves: gradients that pass there explode where many batch normalizations follow.
-    if (low === 0 && high === 6) {
-      return [multiply(b, multiply(b, dy, positive(b, input(0))), atMost(b, input(0), floatBelowSix))];
-    }
+    if (low === 0 && high === 6) return [multiply(b, dy, insideRelu6(b, input(0), output(0)))];
     let gradient = dy;
     if (low !== undefined && low > -3.4e38) gradient = multiply(b, gradient, atLeast(b, input(0), low));
     if (high !== undefined && high < 3.4e38) gradient = multiply(b, gradient, atMost(b, input(0), high));
@@ -182,7 +192,7 @@ export const activationOperators: readonly OperatorDefinition[] = [
     gradient: ({ builder, input, outputGradient, needed }) => [
       needed[0] ? reluGrad(builder, outputGradient(0), input(1)) : undefined,
     ],
-    lower: ({ builder, input }) => [multiply(builder, input(0), positive(builder, input(1)))],
+    lower: ({ builder, input }) => [multiply(builder, input(0), isPositive(builder, input(1)))],
   },
   {
     op: "Clip",

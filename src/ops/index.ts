@@ -9,6 +9,7 @@ import { elementwiseOperators } from "./elementwise.ts";
 import { expandBatchOperators } from "./expand-batch.ts";
 import { functionOperators } from "./functions.ts";
 import { indexingOperators } from "./indexing.ts";
+import { insideLimitsOperators } from "./inside-limits.ts";
 import { layerNormOperators } from "./layer-norm.ts";
 import { matmulOperators } from "./matmul.ts";
 import { withMissingForm } from "./missing-operators.ts";
@@ -38,6 +39,7 @@ export const standardOperators: OperatorRegistry = makeRegistry(
     poolingOperators,
     normalizationOperators,
     channelOperators,
+    insideLimitsOperators,
     quantizeLinearOperators,
     layerNormOperators,
     resizeOperators,

@@ -14,7 +14,7 @@ import { elementCount } from "../graph/types.ts";
 import { dot } from "../ops/channel-ops.ts";
 import { divide, multiply, subtract } from "../ops/elementwise.ts";
 import { reduceSum } from "../ops/reduce.ts";
-import { insideRange } from "./masks.ts";
+import { insideQuotient } from "./masks.ts";
 import {
   type IntegerForm,
   parameterGroups,
@@ -38,8 +38,7 @@ function stepOf(context: QuantizerContext): Value {
 
 /** 1 where Qn ≤ v ≤ Qp, as in the paper's own code (a clip whose gradient is 1 at its ends). */
 function insideMask(context: QuantizerContext): Value {
-  const { builder, spec } = context;
-  return insideRange(builder, quotientOf(builder, context.x, stepOf(context)), codeRange(spec));
+  return insideQuotient(context, stepOf(context), codeRange(context.spec));
 }
 
 /** g of section 2.2. A range without positive codes counts its lowest one. */

@@ -13,7 +13,7 @@
 import type { Value } from "../graph/graph.ts";
 import { ceil, multiply, power } from "../ops/elementwise.ts";
 import { gradientFactor, initializeFromExtremes, isUnsigned, parameterOf, scaled, sumOfResiduals } from "./learned.ts";
-import { insideRange } from "./masks.ts";
+import { insideQuotient } from "./masks.ts";
 import { gradientScales } from "./options.ts";
 import {
   type GroupParameters,
@@ -75,7 +75,7 @@ export const tqt: QuantizerDefinition = {
   gradient(context) {
     const { builder, spec, x, y, dy } = context;
     const parameter = parameterOf(context, "log2_threshold");
-    const mask = insideRange(builder, quotient(context), {
+    const mask = insideQuotient(context, stepOf(context), {
       low: lowestRoundingTo(spec.quantMin),
       high: highestRoundingTo(spec.quantMax),
       nonNegative: spec.nonNegative === true,

@@ -17,7 +17,7 @@ import type { TensorType } from "../graph/types.ts";
 import { hardSigmoid } from "../ops/activations.ts";
 import { absolute, add, multiply, subtract } from "../ops/elementwise.ts";
 import { dequantizeLinear } from "../ops/quantize-linear.ts";
-import { insideRange } from "./masks.ts";
+import { insideQuotient } from "./masks.ts";
 import {
   type Contradiction,
   type IntegerForm,
@@ -104,11 +104,10 @@ function codesOf(context: QuantizerContext): StoredCodes | undefined {
  */
 function insideMask(context: QuantizerContext): Value {
   const { builder, spec, target } = context;
-  const position = quotient(context);
   const { low, high } = quotientRange(context);
   if (typeof low === "number" && typeof high === "number" && low <= 0 && high >= 0) {
     const ends = { low: lowestRoundingTo(low), high: highestRoundingTo(high) };
-    return insideRange(builder, position, { ...ends, nonNegative: spec.nonNegative === true });
+    return insideQuotient(context, scaleOf(context.parameters), { ...ends, nonNegative: spec.nonNegative === true });
   }
   const half = (spec.quantMax - spec.quantMin) / 2;
   const stored = codesOf(context);
@@ -118,7 +117,7 @@ function insideMask(context: QuantizerContext): Value {
     return hardSigmoid(builder, absolute(builder, subtract(builder, code, half)), -1, half + 1);
   }
   // One code further on each side is enough to tell inside from outside.
-  const rounded = roundedWithin(builder, target, position, {
+  const rounded = roundedWithin(builder, target, quotient(context), {
     low: moved(builder, low, -1),
     high: moved(builder, high, 1),
   });

@@ -3,24 +3,16 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { newBuilder } from "../../src/compile/registry.ts";
-import { type GraphBuilder, subbyteDomain, type Value } from "../../src/graph/graph.ts";
+import { subbyteDomain } from "../../src/graph/graph.ts";
 import { float32Data, float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
 import type { Shape } from "../../src/graph/types.ts";
 import { relu } from "../../src/ops/activations.ts";
-import { conv } from "../../src/ops/conv.ts";
 import { batchNormTrain } from "../../src/ops/normalization.ts";
 import { fakeQuantize } from "../../src/quantizers/fake-quantize.ts";
 import type { QuantizerSpec } from "../../src/quantizers/quantizer.ts";
+import { blockedCopy } from "../support/blocked.ts";
 import { block, expectAgreement, runBoth } from "../support/lowering.ts";
 import { randomTensor, seeded } from "../support/random.ts";
-
-/** x as a convolution with the identity leaves it: the same numbers, blocked. */
-function blockedCopy(b: GraphBuilder, x: Value, feeds: Record<string, Tensor>): Value {
-  const channels = x.type.shape[1] ?? 0;
-  const identity = Array.from({ length: channels ** 2 }, (_, i) => (i % (channels + 1) === 0 ? 1 : 0));
-  feeds.identity = float32Tensor([channels, channels, 1, 1], identity);
-  return conv(b, x, b.input("identity", feeds.identity), undefined);
-}
 
 const shapes = fc.record({
   batch: fc.integer({ min: 2, max: 5 }),
