@@ -6,7 +6,12 @@
  * checked as strictly as there: nothing in the file is trusted.
  */
 
-import type { AttributeProto, GraphProto, ValueInfoProto } from "onnx-buf";
+import {
+  AttributeProto_AttributeType as AttributeKind,
+  type AttributeProto,
+  type GraphProto,
+  type ValueInfoProto,
+} from "onnx-buf";
 import { FileFormatError, GraphError, UnsupportedError } from "../errors.ts";
 import { onnxDomain } from "./graph.ts";
 import { type PlainAttribute, readAttribute, readAttributes } from "./onnx-attribute.ts";
@@ -179,12 +184,16 @@ function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => 
   return { name: proto.name, inputNames, outputs, nodes, constants };
 }
 
+const lenient = new TextDecoder();
+
 function readFileAttribute(
   proto: AttributeProto,
   where: string,
   reader: Reader,
   isOuter: (name: string) => boolean,
 ): FileAttribute {
+  // Converters leave operators of their own with texts that are bytes: the operator is what should be refused.
+  if (proto.type === AttributeKind.STRING) return lenient.decode(proto.s);
   return readAttribute<FileSubgraph>(proto, where, reader.externalData, (graph) => ({
     subgraph: readBody(graph, reader, isOuter),
   }));

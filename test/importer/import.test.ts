@@ -280,6 +280,12 @@ describe("parameters", () => {
   });
 });
 
+it("an operator that a converter left, with bytes where texts should be, is refused by its name", () => {
+  const bytes = onnxModel(one(17, ["StatefulPartitionedCall", ["x"], ["y"], { config_proto: "@@@@" }]));
+  const damaged = bytes.map((byte) => (byte === 0x40 ? 0xff : byte));
+  expect(() => importOnnx(damaged)).toThrow(/does not know the operator StatefulPartitionedCall/);
+});
+
 describe("a branch", () => {
   const branch = (weight: string) => ({
     graph: { outputs: [`${weight}y`], nodes: [["MatMul", ["x", weight], [`${weight}y`]]] as FileText["nodes"] },
