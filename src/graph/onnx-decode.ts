@@ -19,6 +19,7 @@ const mistaken: readonly (readonly [start: string, what: string])[] = [
 
 /** The decoded message. @throws FileFormatError when the bytes are something else or not all there. */
 function decodeModel(bytes: Uint8Array, source: string): ModelProto {
+  if (bytes.length === 0) throw new FileFormatError("the file is empty", { where: source, remedy: notOnnx });
   const start = String.fromCharCode(...bytes.subarray(0, 32));
   const other = mistaken.find(([prefix]) => start.startsWith(prefix));
   if (other !== undefined) {

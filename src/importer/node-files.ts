@@ -118,9 +118,19 @@ export function dataBeside(path: string, source: string): ExternalData {
         cause,
       });
     }
-    if (!real.startsWith(folder + sep)) throw outside(where);
+    if (!real.startsWith(folder + sep)) {
+      throw new FileFormatError("it is a link to what lies outside of the model's folder, which is not read", {
+        where,
+        remedy: `Put the file itself in its place, and not a link to it: cp -L copies it.`,
+      });
+    }
     const failure = (cause: unknown) =>
-      new InputOutputError("the file with the tensor's data cannot be read", { where, cause });
+      new InputOutputError("the file with the tensor's data cannot be read", {
+        where,
+        remedy:
+          cause === undefined ? "It is no plain file: copy the data that belongs there." : "Check its permissions.",
+        ...(cause === undefined ? {} : { cause }),
+      });
     const stats = statSync(real);
     if (!stats.isFile()) throw failure(undefined);
     return new FileBytes(real, stats.size, failure);

@@ -7,7 +7,7 @@ import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { writeFileAtomic } from "../data/atomic-file.ts";
 import { describeSystemError } from "../data/system-error.ts";
-import { FileFormatError, InputOutputError } from "../errors.ts";
+import { ConfigError, FileFormatError, InputOutputError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 
@@ -41,8 +41,17 @@ export async function writeCheckpoint(file: string, { state, position, config }:
   await writeFileAtomic(file, encodeSafetensors({ tensors: state, metadata }));
 }
 
-/** @throws InputOutputError when the file cannot be read, FileFormatError when it is no checkpoint or is damaged. */
+/**
+ * @throws InputOutputError when the file cannot be read, FileFormatError when it is no checkpoint or is damaged, ConfigError
+ *   when its name is that of a model.
+ */
 export async function readCheckpoint(file: string): Promise<Checkpoint> {
+  if (/\.onnx$/i.test(file)) {
+    throw new ConfigError("it is an ONNX model, and not a run or a checkpoint", {
+      where: file,
+      remedy: "train takes it with --model or --teacher, inspect describes it, and compare judges it beside another.",
+    });
+  }
   const bytes = await readFile(file).catch((cause: unknown) => {
     throw new InputOutputError(`cannot read the checkpoint: ${describeSystemError(cause).reason}`, {
       where: file,

@@ -1,6 +1,6 @@
 /** Models as files, and models that are wrong: every refusal says what and where. */
 
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -54,7 +54,19 @@ describe("external data", () => {
 
   it("behind a link that leads out of the folder is not read", () => {
     symlinkSync("/etc/hostname", join(folder, "link.bin"));
-    expect(() => importOnnxFile(write("link.bin"))).toThrow("lies outside of the model's folder");
+    expect(() => importOnnxFile(write("link.bin"))).toThrow("is a link to what lies outside of the model's folder");
+  });
+
+  it("that is no plain file is not waited for", () => {
+    mkdirSync(join(folder, "weights"));
+    const remedy = "It is no plain file: copy the data that belongs there.";
+    expect(() => importOnnxFile(write("weights"))).toThrow(expect.objectContaining({ remedy }));
+  });
+
+  it("does not make an empty file a model", () => {
+    const path = join(folder, "empty.onnx");
+    writeFileSync(path, "");
+    expect(() => importOnnxFile(path)).toThrow("the file is empty");
   });
 
   it("that is missing or too short is named", () => {

@@ -34,6 +34,14 @@ describe("a model of the user's own", () => {
     expect(again.accuracy).toBe(summary.accuracy);
   });
 
+  it("is no checkpoint, and called what it is", async () => {
+    const file = await modelFile([1, 28, 28]);
+    const expected = expect.objectContaining({ message: expect.stringMatching(/it is an ONNX model/), exitCode: 2 });
+    await expect(loadRun(file)).rejects.toThrow(expected);
+    const config = tinyConfig({ from: file });
+    await expect(startRun({ config, parent: await temporaryFolder() })).rejects.toThrow(expected);
+  });
+
   it("is refused where the data does not fit it, with both shapes", async () => {
     const file = await modelFile([3, 32, 32]);
     const parent = await temporaryFolder();
