@@ -36,12 +36,13 @@ export interface SiteFacts {
 export type RecipeFacts = Pick<
   TrainingRecipe,
   "epochs" | "learningRate" | "freezeObserversAfterEpoch" | "freezeBatchNormAfterEpoch" | "reestimateBatchNormBatches"
->;
+> &
+  Partial<Pick<TrainingRecipe, "loss">>;
 
 export interface Facts {
   readonly sites: readonly SiteFacts[];
-  /** Classes of a classification: chance is a loss of ln(classes). */
-  readonly classes: number;
+  /** Classes of a classification: chance is a loss of ln(classes). Undefined where values are learned. */
+  readonly classes: number | undefined;
   readonly recipe: RecipeFacts | undefined;
   /** The float run or checkpoint that the run began with; undefined: random weights, or not known. */
   readonly from: string | undefined;
@@ -59,6 +60,8 @@ export interface FactsOptions {
 export function factsOf(network: Network, options: FactsOptions = {}): Facts {
   const sites = isQuantized(network) ? network.sites : [];
   const layers = sites.filter(({ kind }) => kind === "weight").map(({ layer }) => layer);
+  const { loss } = options.recipe ?? {};
+  const isValues = loss?.name === "meanSquaredError" || (loss?.name === "distillation" && loss.outputs === "values");
   const edges = edgeLayers(network);
   const intermediate = intermediateSites(network);
   return {
@@ -85,7 +88,7 @@ export function factsOf(network: Network, options: FactsOptions = {}): Facts {
         intermediate: intermediate.has(name),
       };
     }),
-    classes: network.graph.outputs[0]?.value.type.shape.at(-1) ?? 1,
+    classes: isValues ? undefined : (network.graph.outputs[0]?.value.type.shape.at(-1) ?? 1),
     recipe: options.recipe,
     from: options.from,
     floatRun: options.floatRun ?? options.from,

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { randomStream } from "../../src/data/random.ts";
 import { diagnose } from "../../src/diagnose/diagnose.ts";
+import { factsOf } from "../../src/diagnose/facts.ts";
 import {
   type CauseName,
   causes,
@@ -11,6 +13,7 @@ import {
 } from "../../src/diagnose/finding.ts";
 import type { DiagnosisInput } from "../../src/diagnose/input.ts";
 import type { ProbeRecord } from "../../src/diagnose/measurement.ts";
+import { makeModel } from "../../src/models/index.ts";
 import { findingsFileSchema } from "../../src/study/finding.ts";
 import { resolveTrainingConfig } from "../../src/train/config.ts";
 import { facts, layer, record, records, siteFacts, siteMeasurement, weightMeasurement } from "./synthetic.ts";
@@ -224,6 +227,14 @@ describe("confidence", () => {
   it("is that of a bystander for quantizers that have no mask by design", () => {
     const input = { facts: facts([siteFacts({ quantizer: "dorefa" })]), records: symptoms["mask-missing"].records };
     expect(found(input, "mask-missing")?.confidence).toBeLessThan(highConfidence);
+  });
+
+  it("is none of a random start where values are learned, whose loss has no chance to compare with", () => {
+    const network = makeModel("mlp", { sampleShape: [4], classes: 1 }, randomStream(0, "weights"));
+    const recipe = { epochs: 10, learningRate: 0.05, loss: { name: "meanSquaredError" } } as const;
+    const { classes } = factsOf(network, { recipe });
+    const input = { ...symptoms["random-start"], facts: facts([siteFacts()], { classes }) };
+    expect(diagnose(input)).toEqual([]);
   });
 
   it("does not call a random start's large steps a learning rate too high", () => {

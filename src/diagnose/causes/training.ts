@@ -33,7 +33,8 @@ function learningRate(input: DiagnosisInput): Finding[] {
   const after = records.filter(({ step }) => step > 0);
   const last = after.at(-1);
   if (start === undefined || last === undefined) return [];
-  const chance = Math.log(facts.classes);
+  // Of values nobody knows what a guess would lose: the loss of the start takes its place.
+  const chance = facts.classes === undefined ? Math.max(start.loss, start.floatLoss) : Math.log(facts.classes);
   const judged = after.map((record) => judge(record, start, chance));
   const worstOne = judged.reduce((a, b) => (b.score > a.score ? b : a));
   const { update, distance } = worstOne;
@@ -47,7 +48,12 @@ function learningRate(input: DiagnosisInput): Finding[] {
     evidence("‖Δw‖ / ‖w‖ a step", update, 0.02, "above"),
     evidence("‖w − w₀‖ / ‖w₀‖", distance, 0.4, "above"),
     evidence("training loss / loss at the start", worstOne.record.recent.mean / start.loss, 1.2, "above"),
-    evidence("highest loss / chance", worstOne.record.recent.max / chance, 1.5, "above"),
+    evidence(
+      facts.classes === undefined ? "highest loss / loss at the start" : "highest loss / chance",
+      worstOne.record.recent.max / chance,
+      1.5,
+      "above",
+    ),
     evidence("losses that are not finite", notFinite, 1, "above"),
     ...(Number.isNaN(flips) ? [] : [evidence("codes that change a step", flips, 0.05, "above")]),
   ];
@@ -90,6 +96,8 @@ function randomStart({ records, facts }: DiagnosisInput): Finding[] {
   const [first] = records;
   const last = records.at(-1);
   if (first === undefined || last === undefined || first.step > 0 || facts.sites.length === 0) return [];
+  // Only of classes is it known what a network loses that has learned nothing.
+  if (facts.classes === undefined) return [];
   const chance = Math.log(facts.classes);
   const distance = median(last.weights.map((weight) => weight.distance));
   const bits = Math.min(...facts.sites.map((site) => site.bits));
