@@ -57,7 +57,7 @@ export interface ImportedNetwork extends Network {
 }
 
 /**
- * Reads an ONNX model, opset 7 to 25.
+ * Reads an ONNX model, opset 7 to 28.
  *
  * @throws FileFormatError for bytes that are not ONNX, GraphError for a graph that contradicts itself,
  *   UnsupportedError for what subbyte cannot hold, ConfigError for options that do not fit the model.

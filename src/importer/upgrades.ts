@@ -257,7 +257,7 @@ const entries: readonly Entry[] = [
 export const upgradedOperators: ReadonlySet<string> = new Set(entries.map(({ op }) => op));
 
 /** The newest version that the rules were read against. */
-export const newestOpset = 25;
+export const newestOpset = 28;
 
 /** Before opset 7 broadcasting was an attribute, with rules of its own. */
 const oldestBroadcast = 7;

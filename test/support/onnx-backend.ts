@@ -29,11 +29,11 @@ export interface BackendCase {
   readonly folder: string;
 }
 
-/** Every case that is installed; none where the package is not. */
-export function backendCases(): BackendCase[] {
-  if (!existsSync(backendFolder)) return [];
-  return readdirSync(backendFolder).map((name) => {
-    const folder = join(backendFolder, name);
+/** Every case of a folder, of what is installed by default; none where there is none. */
+export function backendCases(root = backendFolder): BackendCase[] {
+  if (!existsSync(root)) return [];
+  return readdirSync(root).map((name) => {
+    const folder = join(root, name);
     const { graph } = readModel(folder);
     const operators = (graph?.node ?? []).map(({ domain, opType }) => (domain === "" ? opType : `${domain}:${opType}`));
     return { name, operators: [...new Set(operators)], folder };
