@@ -3,7 +3,7 @@
 import { importedOperators, type OperatorRow } from "../../src/importer/operator-table.ts";
 import { newestOpset } from "../../src/importer/upgrades.ts";
 
-/** Cases of ONNX's node tests that pass, of two versions; test/conformance/onnx-backend.test.ts runs and counts them. */
+/** Cases of two versions of ONNX's node tests that pass; test/conformance/onnx-backend.test.ts runs and counts them. */
 const passing = { debian: 707, newest: 1295 };
 
 const head = `# Operators
@@ -11,8 +11,9 @@ const head = `# Operators
 Written by \`npx tsx scripts/write-ops-table.ts\`; a test holds that it is up to date.
 
 subbyte reads ONNX models of opset 7 to ${newestOpset}. Of ONNX's node tests
-${passing.debian} cases of onnx 1.12 and ${passing.newest} of onnx 1.23.2 (opsets up to 28) pass, which are all cases of the operators below
-but those named, with the reason, in test/conformance/onnx-backend.test.ts. float16, bfloat16 and float64 are read as float32.
+${passing.debian} cases of onnx 1.12 and ${passing.newest} of onnx 1.23.2 (opsets up to 28) pass,
+which are all cases of the operators below but those named, with the reason, in test/conformance/onnx-backend.test.ts.
+float16, bfloat16 and float64 are read as float32.
 
 - **import**: how a node of a file is read. "rewritten": old versions get their present form; "as others": it is taken
   apart; "computed": it is worked out while the file is read; "quantizer": it goes on as a quantizer.
@@ -21,8 +22,8 @@ but those named, with the reason, in test/conformance/onnx-backend.test.ts. floa
 - **quantizable**: quantizers are put at its weight and its input.
 - **cpu**, **generic**: whether the target has a form of its own, or the engine runs the operator as it is.
 
-If is read where its condition is known, and a Loop where it is known how often it runs: it is written out. Scan, sequences,
-optional values and texts are refused.
+If is read where its condition is known, and a Loop where it is known how often it runs: it is written out. Scan,
+sequences, optional values and texts are refused.
 
 `;
 
