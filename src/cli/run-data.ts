@@ -1,7 +1,12 @@
 /** The images that a command measures a run's network on: the run's own test images, or others that are given. */
 import { type Dataset, firstSamples } from "../data/dataset.ts";
-import { openConfiguredData, parseDataArgument } from "../train/data-folder.ts";
+import { ConfigError } from "../errors.ts";
+import { sameShape } from "../graph/types.ts";
+import type { TrainingConfig } from "../train/config-schema.ts";
+import { parseDataArgument } from "../train/data-folder.ts";
 import type { LoadedRun } from "../train/load-run.ts";
+import { openDataFor } from "../train/model-data.ts";
+import { checkFit } from "../train/network-fit.ts";
 
 /** What the flags `--data` and `--limit` ask for. */
 export async function testData(
@@ -12,12 +17,16 @@ export async function testData(
   return flags.limit === undefined ? all : firstSamples(all, Math.min(flags.limit, all.count));
 }
 
-/** Other data as the network of the run has to see it: of the same size, classes and normalization. */
+/**
+ * Other data as the network of the run has to see it: of the same size, classes and normalization.
+ *
+ * @throws ConfigError when its samples or labels do not fit the network.
+ */
 async function otherData(argument: string, run: LoadedRun): Promise<Dataset> {
   const { sampleShape, target, normalization } = run.data.test;
   const [channels, height, width] = sampleShape;
   const { resize, layout, task, target: column, ignore, memoryBytes } = run.config.data;
-  const opened = await openConfiguredData({
+  const data: TrainingConfig["data"] = {
     ...(resize === undefined ? {} : { resize }),
     ...(layout === undefined ? {} : { layout }),
     ...(task === undefined ? {} : { task }),
@@ -29,9 +38,18 @@ async function otherData(argument: string, run: LoadedRun): Promise<Dataset> {
     ...(height === undefined || width === undefined ? {} : { size: [height, width] }),
     ...(channels === 1 || channels === 3 ? { channels } : {}),
     ...(target.kind === "classes" ? { classes: [...target.classes] } : {}),
-    normalization: { mean: [...normalization.mean], std: [...normalization.std] },
+    // Of samples of another shape the run's would be refused, and not the shape.
+    normalization: "none",
     validationSplit: 0,
     ...parseDataArgument(argument),
-  });
-  return opened.test;
+  };
+  const { test } = await openDataFor({ ...run.config, data });
+  if (!sameShape(test.sampleShape, sampleShape)) {
+    throw new ConfigError(`the network takes samples of [${sampleShape}], the data gives [${test.sampleShape}]`, {
+      where: argument,
+      remedy: "Give data of the same shape as the run's own.",
+    });
+  }
+  checkFit(run.network, { where: run.folder, target: test.target });
+  return { ...test, normalization: { ...test.normalization, mean: normalization.mean, std: normalization.std } };
 }

@@ -8,11 +8,11 @@ import { openConfiguredData } from "./data-folder.ts";
 /** Pictures of more pixels a side are not made. */
 const largestSide = 4096;
 
-type PictureShape = Pick<TrainingConfig["data"], "size" | "channels">;
+type StatedShape = Pick<TrainingConfig["data"], "size" | "channels" | "layout">;
 
 /**
  * Opens the data of a configuration. Pictures get the size and the channels that the model's file states, or the
- * teacher's, where the configuration says nothing of them.
+ * teacher's, and arrays are taken as they are by a model that takes no pictures, where the configuration says nothing of it.
  *
  * @throws as openDataset does, and InputOutputError or FileFormatError for a model that cannot be read.
  */
@@ -21,7 +21,7 @@ export async function openDataFor({ model, data, train }: TrainingConfig): Promi
   const teacher = train.distillation?.teacher;
   const file = own ?? (teacher?.endsWith(".onnx") === true ? teacher : undefined);
   if (file === undefined) return openConfiguredData(data);
-  const stated = statedPictures(file);
+  const stated = statedShape(file);
   const opened = await openConfiguredData({ ...stated, ...data });
   const notes = [...opened.notes];
   const { size } = stated;
@@ -37,15 +37,25 @@ export async function openDataFor({ model, data, train }: TrainingConfig): Promi
   return { ...opened, notes };
 }
 
-/** What the only input of a model's file says of pictures; open sizes are left out. */
-function statedPictures(file: string): PictureShape {
+/** What the only input of a model's file says of samples; open sizes are left out. */
+function statedShape(file: string): StatedShape {
   const [input, ...others] = statedInputs(file);
-  const dimensions = input?.dimensions ?? [];
-  if (others.length > 0 || dimensions.length !== 4) return {};
-  const [, channels, height, width] = dimensions;
-  const isSide = (size: unknown): size is number => typeof size === "number" && size >= 1 && size <= largestSide;
+  const [, first, second, third, ...more] = input?.dimensions ?? [];
+  if (others.length > 0 || first === undefined || second === undefined || more.length > 0) return {};
+  // Sequences, and pictures with their channels last: an array of them has no axes to be moved.
+  if (third === undefined || (isChannels(third) && !isChannels(first))) return { layout: "asIs" };
   return {
-    ...(channels === 1 || channels === 3 ? { channels } : {}),
-    ...(isSide(height) && isSide(width) ? { size: [height, width] } : {}),
+    ...(first === 1 || first === 3 ? { channels: first } : {}),
+    ...(isSide(second) && isSide(third) ? { size: [second, third] } : {}),
   };
+}
+
+type Dimension = number | string | undefined;
+
+function isChannels(size: Dimension): boolean {
+  return size === 1 || size === 3 || size === 4;
+}
+
+function isSide(size: Dimension): size is number {
+  return typeof size === "number" && size >= 1 && size <= largestSide;
 }

@@ -2,11 +2,14 @@
 import type { Target } from "../data/dataset.ts";
 import { shortList } from "../data/picture-files.ts";
 import { ConfigError, UnsupportedError } from "../errors.ts";
-import { dataInputs, type Network } from "../graph/network.ts";
+import { dataInputs, type Network, type ParameterRole } from "../graph/network.ts";
 import { elementCount, type Shape, sameShape, type TensorType } from "../graph/types.ts";
 
 /** Classes that a message names. */
 const namedClasses = 6;
+
+/** What an optimizer would move if an operator without a gradient did not stand after it. */
+const learnedRoles: readonly ParameterRole[] = ["weight", "bias", "normalization-scale", "normalization-bias"];
 
 /** As `[N,3,32,32]`: the batch may have any size. */
 function showBatchOf(each: Shape): string {
@@ -85,9 +88,12 @@ export function checkFit(network: Network, { where, target, teacher }: WantedFit
       });
     }
   }
-  if (target.kind === "classes") return checkClasses(shape, target.classes, where);
+  const notes = target.kind === "classes" ? checkClasses(shape, target.classes, where) : [];
   if (target.kind === "values") checkValues(shape, target.shape, where);
-  return [];
+  const held = network.parameters.filter(({ trainable, role }) => !trainable && learnedRoles.includes(role)).length;
+  if (held > 0)
+    notes.push(`${held} parameter ${held === 1 ? "tensor is" : "tensors are"} not trained; inspect says why`);
+  return notes;
 }
 
 function checkClasses(shape: Shape, classes: readonly string[], where: string): string[] {

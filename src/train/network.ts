@@ -1,12 +1,14 @@
 /** The float network that a configuration names, and networks with the values of a checkpoint. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { bindBatch } from "../compile/bind-batch.ts";
 import { type DatasetSplits, outputCountOf } from "../data/dataset.ts";
 import { randomStream } from "../data/random.ts";
-import { ConfigError, FileFormatError } from "../errors.ts";
+import { ConfigError, FileFormatError, UnsupportedError } from "../errors.ts";
 import { type Network, withParameterValues } from "../graph/network.ts";
 import { float32Data, type Tensor } from "../graph/tensor.ts";
 import { type Shape, sameShape } from "../graph/types.ts";
+import type { ImportedNetwork } from "../importer/import.ts";
 import { importOnnxFile } from "../importer/node-files.ts";
 import { makeModel } from "../models/index.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
@@ -55,12 +57,34 @@ export function importedNetwork(file: string, data: DatasetSplits): Network {
       remedy: remedyForSize(wanted, sampleShape, name),
     });
   }
+  checkBatch(network, file);
   checkNumbers(network, file);
   return network;
 }
 
+/** @throws UnsupportedError for a network with the size of its batch in its shapes: training and evaluation take others. */
+function checkBatch(network: ImportedNetwork, where: string): void {
+  const { batch } = network.imported;
+  if (batch === "any") return;
+  try {
+    bindBatch(network, batch + 1);
+  } catch (cause) {
+    throw new UnsupportedError(`the model holds for batches of ${batch} only: its shapes have the batch size in them`, {
+      where,
+      remedy: "Export it for any size: dynamic_axes of torch.onnx.export, or dynamic_shapes with dynamo.",
+      cause,
+    });
+  }
+}
+
 function remedyForSize(wanted: Shape, given: Shape, name: string): string {
   const [channels = 1, height = 1, width = 1] = wanted;
+  if (wanted.length === 3 && given.length === 3 && (width === 1 || width === 3) && channels > 4) {
+    return (
+      "The model takes channels last: export it with channels first (tf2onnx --inputs-as-nchw), " +
+      "or give arrays that have them last too."
+    );
+  }
   if (wanted.length === 3 && given.length === 3) {
     const size = height === width ? `${height}` : `[${height},${width}]`;
     return `Pictures are made to fit by --set data.size=${size} --set data.channels=${channels}; other data than ${name} has to have that shape.`;

@@ -5,7 +5,7 @@ import { SubbyteError } from "../../src/errors.ts";
 import type { TrainingConfig } from "../../src/train/config-schema.ts";
 import { startRun } from "../../src/train/run.ts";
 import { loadData } from "../../src/train/setup.ts";
-import { picture, put } from "../data/files.ts";
+import { floats as arrayOfFloats, labels, picture, put } from "../data/files.ts";
 import { floats, ints, onnxModel, ramp } from "../support/onnx-model.ts";
 import { temporaryFolder, tinyConfig } from "../support/tiny-run.ts";
 
@@ -151,6 +151,21 @@ describe("a model that nothing can be trained with", () => {
     expect(error.remedy).toMatch(/Flatten/);
   });
 
+  it("holds for batches of any size", async () => {
+    const fixed = onnxModel({
+      inputs: { x: [4, 2] },
+      outputs: ["y"],
+      nodes: [
+        ["MatMul", ["x", "weight"], ["scores"]],
+        ["Add", ["scores", "rows"], ["y"]],
+      ],
+      initializers: { weight: ramp(2, 3), rows: ramp(4, 3) },
+    });
+    const error = await refusal(configOf(await modelFile(fixed), await classes(3), { train: { batchSize: 4 } }));
+    expect(error.message).toBe("the model holds for batches of 4 only: its shapes have the batch size in them");
+    expect(error).toMatchObject({ exitCode: 3, remedy: expect.stringMatching(/dynamic_axes/) });
+  });
+
   it("has parameters", async () => {
     const bare = onnxModel({ inputs: { x: ["N", 2] }, outputs: ["y"], nodes: [["Relu", ["x"], ["y"]]] });
     const error = await refusal(configOf(await modelFile(bare), await classes(2)));
@@ -174,6 +189,71 @@ describe("distillation", () => {
     const config = configOf(await scores(3), await classes(3), { data: { task: "none" } });
     const { summary } = await startRun({ config, parent: await temporaryFolder() });
     expect(summary).toMatchObject({ metric: "agreement", accuracy: 1 });
+  });
+});
+
+describe("arrays", () => {
+  /** Rows of the input that are summed up, so that any rank is taken. */
+  const summed = (each: readonly number[]) =>
+    modelFile(
+      onnxModel({
+        inputs: { x: ["N", ...each] },
+        outputs: ["y"],
+        nodes: [
+          ["Flatten", ["x"], ["flat"]],
+          ["MatMul", ["flat", "weight"], ["y"]],
+        ],
+        initializers: {
+          weight: ramp(
+            each.reduce((a, b) => a * b),
+            2,
+          ),
+        },
+      }),
+    );
+  const arrays = async (each: readonly number[]) =>
+    put(await temporaryFolder(), {
+      "x.npy": arrayOfFloats([20, ...each], (i) => i % 13),
+      "y.npy": labels(20, (i) => i % 2),
+    });
+
+  it("are sequences or have their channels last where the model says so", async () => {
+    for (const each of [
+      [5, 4],
+      [6, 5, 3],
+    ]) {
+      const folder = await arrays(each);
+      const { train } = await loadData(tinyConfig({ model: { file: await summed(each) }, data: { folder } }));
+      expect(train.sampleShape).toEqual(each);
+    }
+  });
+
+  it("are trained on behind what has no gradient, which is told of", async () => {
+    const file = await modelFile(
+      onnxModel({
+        inputs: { x: ["N", 5, 4] },
+        outputs: ["y"],
+        nodes: [
+          ["Transpose", ["x"], ["steps"], { perm: [1, 0, 2] }],
+          ["LSTM", ["steps", "w", "r"], ["", "h"], { hidden_size: 2 }],
+          ["Squeeze", ["h", "axes"], ["state"]],
+          ["MatMul", ["state", "weight"], ["y"]],
+        ],
+        initializers: { w: ramp(1, 8, 4), r: ramp(1, 8, 2), axes: ints(0), weight: ramp(2, 2) },
+      }),
+    );
+    const notes: string[] = [];
+    const config = configOf(file, await arrays([5, 4]), { train: { batchSize: 4 } });
+    const run = { config, parent: await temporaryFolder() };
+    await startRun(run, { onStart: (start) => notes.push(...start.notes) });
+    expect(notes).toEqual(["2 parameter tensors are not trained; inspect says why"]);
+  });
+
+  it("with channels first are told apart from a model that takes them last", async () => {
+    const data = { layout: "hwc" };
+    const error = await refusal(configOf(await summed([6, 5, 3]), await arrays([6, 5, 3]), { data }));
+    expect(error.message).toBe("the model takes [N,6,5,3], the data gives [N,3,6,5]");
+    expect(error.remedy).toMatch(/channels last/);
   });
 });
 
