@@ -97,7 +97,7 @@ async function check(file: string, shapes: readonly string[]): Promise<readonly 
   await runFile(file, data, expected);
   const error = Math.max(...Object.entries(expected).map(([name, tensor]) => relativeError(own[name], tensor)));
   const trainable = network.parameters.filter((parameter) => parameter.trainable).length;
-  const gradients = Object.values(await runImported(network, data, true));
+  const gradients = trainable === 0 ? [] : Object.values(await runImported(network, data, true));
   const finite = gradients.filter((gradient) => float32Data(gradient).every(Number.isFinite)).length;
   if (error > limit || finite < trainable) process.exitCode = 1;
   const { producer, opset } = imported.imported;

@@ -18,6 +18,15 @@ import { type ConstantSlot, type Slot, type SourceNode, tensorOf, typeOf } from 
 
 const qonnxDomains = new Set(["qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"]);
 
+/** ONNX Runtime's quantizer writes these in a domain of its own where the file's opset is too old for their types. */
+const engineQuantization = new Set(["QuantizeLinear", "DequantizeLinear"]);
+
+/** The node in the standard domain, where it is one of ONNX Runtime's that means the same. */
+export function standardQuantization(node: SourceNode): SourceNode {
+  const isEngines = node.domain === "com.microsoft" && engineQuantization.has(node.op);
+  return isEngines ? { ...node, domain: "", opset: 21 } : node;
+}
+
 /** Whether a node is one that is read as a quantizer, or as a part of one. */
 export function isQuantization({ op, domain }: SourceNode): boolean {
   if (domain === "") return op === "DequantizeLinear";

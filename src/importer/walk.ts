@@ -15,7 +15,7 @@ import { decompose } from "./decompositions.ts";
 import type { Emitter } from "./emitter.ts";
 import { foldNonZero } from "./fold-layout.ts";
 import { mostLoopNodes, unrollLoop } from "./loop.ts";
-import { isQuantization, readQuantization } from "./quantization-nodes.ts";
+import { isQuantization, readQuantization, standardQuantization } from "./quantization-nodes.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
 import { upgrade } from "./upgrades.ts";
 
@@ -113,8 +113,9 @@ class Walk {
     });
   }
 
-  #translate(source: SourceNode, outputNames: readonly string[]): readonly (Slot | undefined)[] {
+  #translate(given: SourceNode, outputNames: readonly string[]): readonly (Slot | undefined)[] {
     const e = this.#e;
+    const source = standardQuantization(given);
     if (isQuantization(source)) return readQuantization(e, source);
     const parts = decompose(e, source);
     if (parts !== undefined) return parts;

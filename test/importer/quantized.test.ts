@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { isQuantized } from "../../src/compile/quantize.ts";
-import { makeTensor, type Tensor } from "../../src/graph/tensor.ts";
+import { makeTensor, packBits, type Tensor } from "../../src/graph/tensor.ts";
 import { importOnnx } from "../../src/importer/import.ts";
 import { distance, fileOutputs, outputsOf } from "../support/imported.ts";
 import { type FileText, floats, onnxModel, ramp } from "../support/onnx-model.ts";
@@ -78,6 +78,29 @@ describe("QuantizeLinear and DequantizeLinear", () => {
     expect(roles).toContainEqual(["conv.weight", "weight", true]);
     expect(roles).toContainEqual(["conv.bias", "bias", true]);
     const expected = await fileOutputs(onnxModel(qdq(clipped)), { x: [2, 3, 4] });
+    expect(distance((await outputsOf(network, 2)).y, expected.y)).toBeLessThan(1e-5);
+  });
+});
+
+describe("QuantizeLinear and DequantizeLinear in ONNX Runtime's domain", () => {
+  it("are those of the standard, as its quantizer writes 4-bit weights for old opsets", async () => {
+    const domain = "com.microsoft";
+    const int4 = makeTensor("int4", [2, 3, 1], packBits([-7, 3, 5, -8, 7, 1], "int4"));
+    const { initializers, ...file } = qdq(false);
+    const nodes: FileText["nodes"] = file.nodes.map(([op, inputs, outputs, attributes]) => [
+      op,
+      inputs[0] === "conv.weight" ? inputs.slice(0, 2) : inputs,
+      outputs,
+      attributes,
+      op === "Conv" ? "" : domain,
+    ]);
+    const bytes = onnxModel({ ...file, nodes, initializers: { ...initializers, "conv.weight": int4 } });
+    const network = importOnnx(bytes);
+    expect(network.sites?.map(({ kind, spec }) => [kind, spec.bits])).toEqual([
+      ["activation", 8],
+      ["weight", 4],
+    ]);
+    const expected = await fileOutputs(bytes, { x: [2, 3, 4] });
     expect(distance((await outputsOf(network, 2)).y, expected.y)).toBeLessThan(1e-5);
   });
 });
