@@ -96,7 +96,7 @@ export async function openSession(
       if (end !== undefined) outputs[end.output] = null;
       const results = await session.run(inputs, outputs).catch((cause: unknown): InferenceSession.ReturnType => {
         if (end?.isReached(cause) === true) return {};
-        throw new RuntimeError(`ONNX Runtime failed: ${messageOf(cause)}`, { cause });
+        throw failureOf(cause);
       });
       if (!writesInPlace) for (const [name, fetch] of Object.entries(fetches)) copyInto(fetch, name, results[name]);
       return keepsAny ? heldOf(results, kept, read) : {};
@@ -138,6 +138,18 @@ function wrapper({ Tensor: Constructor }: OnnxRuntime): (tensor: Tensor | Device
     wrapped.set(tensor, made);
     return made;
   };
+}
+
+/** Of a run that ended early. Our own look-ups are out of range only where NaN, made an integer, is the index. */
+function failureOf(cause: unknown): RuntimeError {
+  const message = messageOf(cause);
+  const place = /Name:'([^']*\b(?:LookUp|SumByIndex)_[^']*)'/.exec(message)?.[1];
+  if (place === undefined) return new RuntimeError(`ONNX Runtime failed: ${message}`, { cause });
+  return new RuntimeError("a value that is not a number was to be quantized: the training has diverged", {
+    where: `node "${place}"`,
+    remedy: "Lower the learning rate, warm it up, or use more bits; a checkpoint from before holds sound values.",
+    cause,
+  });
 }
 
 /** @throws RuntimeError when the output is of another type than the tensor made for it. */
