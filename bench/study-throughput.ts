@@ -12,9 +12,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { median } from "../src/study/early-stopping.ts";
 import { launchWorker } from "../src/study/launch.ts";
 import { configToYaml, resolveTrainingConfig } from "../src/train/config.ts";
+import { median } from "./median.ts";
 
 const { values: flags } = parseArgs({
   options: {

@@ -11,6 +11,7 @@
  * - `asha` (Li et al., "Massively parallel hyperparameter tuning", 2018, stopping variant): rungs at
  *   grace·reduction^k epochs; stop at a rung when not among the best 1/reduction of the trials that came to it so far.
  */
+import { mean, median } from "../diagnose/statistics.ts";
 import type { EarlyStopping } from "./study-schema.ts";
 
 /** The accuracies of a trial after its epochs, first epoch first. */
@@ -94,17 +95,6 @@ function isRung({ graceEpochs, reduction }: EarlyStopping, epoch: number): boole
   let rung = graceEpochs;
   while (rung < epoch) rung *= reduction;
   return rung === epoch;
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-/** The middle value, or the mean of the two middle ones. */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length / 2;
-  return mean([sorted[Math.ceil(middle) - 1] ?? Number.NaN, sorted[Math.floor(middle)] ?? Number.NaN]);
 }
 
 function percent(accuracy: number): string {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { judgeTrials, median, type TrialHistory } from "../../src/study/early-stopping.ts";
+import { judgeTrials, type TrialHistory } from "../../src/study/early-stopping.ts";
 import type { EarlyStopping } from "../../src/study/study-schema.ts";
 
 const rule = (changes: Partial<EarlyStopping>): EarlyStopping => ({
@@ -94,12 +94,5 @@ describe("both rules", () => {
         expect(verdicts).toEqual(new Map([...expected].map(([id, { epoch }]) => [id, epoch])));
       }),
     );
-  });
-});
-
-describe("the median", () => {
-  it("is the middle value, or the mean of the two", () => {
-    expect(median([3, 1, 2])).toBe(2);
-    expect(median([4, 1, 2, 3])).toBe(2.5);
   });
 });
