@@ -43,6 +43,8 @@ export interface NetworkReport {
   readonly totals: {
     readonly parameters: number;
     readonly trainable: number;
+    /** Means and variances of batch normalization, which move without gradients. */
+    readonly statistics: number;
     readonly multiplications: number;
     readonly bitOperations: number;
     readonly bytes: number;
@@ -109,6 +111,10 @@ export function inspectNetwork(network: Network, bits: Bits = { weightBits: 32, 
     totals: {
       parameters: all,
       trainable: network.parameters.reduce((sum, { trainable, value }) => sum + (trainable ? value.data.length : 0), 0),
+      statistics: network.parameters.reduce(
+        (sum, { role, value }) => sum + (role.startsWith("running") ? value.data.length : 0),
+        0,
+      ),
       multiplications: total((layer) => layer.multiplications),
       bitOperations: total((layer) => layer.bitOperations),
       bytes: total((layer) => layer.bytes) + 4 * (all - total((layer) => layer.parameters)),

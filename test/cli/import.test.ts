@@ -1,12 +1,12 @@
 /** `subbyte import` and `subbyte inspect`, on small files. */
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { importOnnxFile } from "../../src/importer/node-files.ts";
 import { capture } from "../support/capture.ts";
-import { onnxModel, ramp } from "../support/onnx-model.ts";
+import { floats, onnxModel, ramp } from "../support/onnx-model.ts";
 
 let folder = "";
 let model = "";
@@ -49,6 +49,14 @@ describe("import", () => {
       "
     `);
     expect(importOnnxFile(out).graph.nodes.map(({ op }) => op)).toEqual(["Conv", "LRN", "Conv"]);
+  });
+
+  it("leaves nothing half-written where the model cannot be written", async () => {
+    const before = readdirSync(folder);
+    const { code, stdout, stderr } = await capture("import", model, ...shape, "--out", folder);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+    expect(stderr).toContain("it is a folder, not a file (EISDIR); nothing half-written was left behind");
+    expect(readdirSync(folder)).toEqual(before);
   });
 
   it("as JSON", async () => {
@@ -99,6 +107,20 @@ describe("inspect", () => {
     const { stdout } = await capture("inspect", "resnet8", "--sample-shape", "3x32x32", "--weight-bits", "2", "--json");
     const report: unknown = JSON.parse(stdout);
     expect(report).toMatchObject({ bits: { weightBits: 2, activationBits: 32 }, obstacles: [], held: {} });
+  });
+
+  it("says what is no trainable parameter, and where there is nothing to quantize", async () => {
+    const file = join(folder, "normalization.onnx");
+    const text = onnxModel({
+      inputs: { x: ["N", 2, 3, 3] },
+      outputs: ["y"],
+      nodes: [["BatchNormalization", ["x", "scale", "bias", "mean", "variance"], ["y"]]],
+      initializers: { scale: ramp(2), bias: ramp(2), mean: ramp(2), variance: floats([2], [1, 2]) },
+    });
+    writeFileSync(file, text);
+    const { stdout } = await capture("inspect", file);
+    expect(stdout).toMatch(/^model: 8 parameters, 4 of them trainable, 4 statistics of BatchNormalization\n/);
+    expect(stdout).toContain("\nno layers that multiply, so nothing to quantize\n");
   });
 
   it("refuses the shape of an image that is none", async () => {

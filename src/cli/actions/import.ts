@@ -1,7 +1,7 @@
 /** What `subbyte import` does. */
 
-import { writeFileSync } from "node:fs";
-import { ConfigError, InputOutputError } from "../../errors.ts";
+import { writeFileAtomic } from "../../data/atomic-file.ts";
+import { ConfigError } from "../../errors.ts";
 import { dataInputs, parameterCount } from "../../graph/network.ts";
 import { exportOnnx } from "../../importer/export.ts";
 import type { ImportedNetwork } from "../../importer/import.ts";
@@ -32,7 +32,7 @@ export async function importModel(path: string, flags: ImportFlags): Promise<voi
     ...(flags.keepBatch === undefined ? {} : { keepBatch: flags.keepBatch }),
     ...(flags.restoreBatchNorm === undefined ? {} : { restoreBatchNorm: flags.restoreBatchNorm }),
   });
-  if (flags.out !== undefined) write(flags.out, network);
+  if (flags.out !== undefined) await writeFileAtomic(flags.out, exportOnnx(network));
   const summary = describe(network);
   if (flags.json === true) {
     const document = { schemaVersion: 1, model: path, out: flags.out ?? null, ...summary };
@@ -51,19 +51,6 @@ export async function importModel(path: string, flags: ImportFlags): Promise<voi
     ...(flags.out === undefined ? [] : [`written to ${flags.out}`]),
   ];
   process.stdout.write(`${lines.join("\n")}\n`);
-}
-
-function write(path: string, network: ImportedNetwork): void {
-  const bytes = exportOnnx(network);
-  try {
-    writeFileSync(path, bytes);
-  } catch (cause) {
-    throw new InputOutputError(`the model cannot be written to "${path}"`, {
-      where: path,
-      remedy: "Check that the folder is there and may be written to.",
-      cause,
-    });
-  }
 }
 
 function describe(network: ImportedNetwork) {

@@ -67,12 +67,16 @@ function show(report: NetworkReport): string {
     .map(([op, count]) => `${op} ${count}`)
     .join(", ");
   const quantized = layers.filter(({ quantizable }) => quantizable).length;
+  const width = process.stdout.columns ?? Number.POSITIVE_INFINITY;
+  const statistics = totals.statistics === 0 ? "" : `, ${totals.statistics} statistics of BatchNormalization`;
   return [
-    formatTable([...columns, "quantizable"], rows, process.stdout.columns ?? Number.POSITIVE_INFINITY),
-    `${report.name}: ${totals.parameters} parameters, ${totals.trainable} of them trainable`,
+    ...(rows.length === 0 ? [] : [formatTable([...columns, "quantizable"], rows, width)]),
+    `${report.name}: ${totals.parameters} parameters, ${totals.trainable} of them trainable${statistics}`,
     `at ${bits.weightBits} bits for weights and ${bits.activationBits} for activations: ${amount(totals.multiplications)} MACs, ` +
       `${amount(totals.bitOperations)} bit operations, ${formatBytes(totals.bytes)} (float: ${formatBytes(totals.floatBytes)})`,
-    `${quantized} of ${layers.length} layers can be quantized`,
+    layers.length === 0
+      ? "no layers that multiply, so nothing to quantize"
+      : `${quantized} of ${layers.length} layers can be quantized`,
     `operators: ${others}`,
     ...report.obstacles.map(({ node, op, reason }) => `no gradient: ${op} "${node}": ${reason}`),
     ...heldLines(report.held),
