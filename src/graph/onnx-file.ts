@@ -71,6 +71,8 @@ export interface FileGraph extends FileBody {
 
 export interface OnnxFile {
   readonly graph: FileGraph;
+  /** The shapes that the file states of its outputs; undefined for a size that is open. */
+  readonly outputShapes: ReadonlyMap<string, readonly (number | undefined)[]>;
   /** The operator versions that the file was written with, by domain; "" is the standard one. */
   readonly opset: ReadonlyMap<string, number>;
   readonly metadata: ReadonlyMap<string, string>;
@@ -106,7 +108,22 @@ export function readOnnxFile(bytes: Uint8Array, options: OnnxFileOptions = {}): 
   const given = new Set(body.inputNames);
   const infos = graphProto.input.filter(({ name }) => given.has(name));
   const inputs = infos.map((info) => readInput(info, `${source}, ${inputPlace(info)}`));
-  return { graph: { ...body, inputs }, opset, metadata, producer };
+  const outputShapes = new Map(
+    graphProto.output.flatMap((info) => {
+      const shape = statedShape(info);
+      return shape === undefined ? [] : [[info.name, shape] as const];
+    }),
+  );
+  return { graph: { ...body, inputs }, outputShapes, opset, metadata, producer };
+}
+
+function statedShape({ type }: ValueInfoProto): readonly (number | undefined)[] | undefined {
+  const value = type?.value;
+  if (value?.case !== "tensorType" || value.value.shape === undefined) return undefined;
+  // Sizes below 1 are how some exporters write that one is open.
+  return value.value.shape.dim.map(({ value: size }) =>
+    size.case === "dimValue" && size.value > 0n ? Number(size.value) : undefined,
+  );
 }
 
 interface Reader {

@@ -75,9 +75,27 @@ export function importOnnx(bytes: Uint8Array, options: ImportOptions = {}): Impo
   refuseDataControlFlow(file, source);
   const stated = statedBatch(file);
   const read = readForAnyBatch(file, stated, options, source) ?? readFor(file, stated, options, source);
-  const notes = unread.length === 0 ? read.imported.notes : [...read.imported.notes, unreadNote(unread)];
+  const notes = [
+    ...read.imported.notes,
+    ...(unread.length === 0 ? [] : [unreadNote(unread)]),
+    ...contradictions(file, read),
+  ];
   const network = { ...read, imported: { ...read.imported, notes } };
   return options.restoreBatchNorm === true ? restoreBatchNorms(network) : network;
+}
+
+/** Outputs whose shapes the file states otherwise than its nodes make them; the batch is left aside. */
+function contradictions({ outputShapes }: OnnxFile, { graph }: Network): string[] {
+  return graph.outputs.flatMap(({ name, value }) => {
+    const stated = outputShapes.get(name);
+    const { shape } = value.type;
+    const differs =
+      stated !== undefined &&
+      (stated.length !== shape.length || stated.some((size, i) => i > 0 && size !== undefined && size !== shape[i]));
+    if (!differs) return [];
+    const show = (sizes: readonly (number | undefined)[]) => `[${sizes.map((size) => size ?? "?").join(",")}]`;
+    return [`The file says that "${name}" is ${show(stated)}, its nodes make ${show(shape)} of it.`];
+  });
 }
 
 /** Undefined where the network holds for one batch size only. */

@@ -11,6 +11,7 @@ import { exportOnnx } from "../../src/importer/export.ts";
 import { importOnnx } from "../../src/importer/import.ts";
 import { inspectNetwork } from "../../src/importer/inspect.ts";
 import { importOnnxFile } from "../../src/importer/node-files.ts";
+import { info, modelBytes } from "../support/graph-onnx.ts";
 import { distance, fileOutputs, outputsOf } from "../support/imported.ts";
 import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx-model.ts";
 
@@ -258,4 +259,31 @@ it("reads weights in the form of Constant nodes", () => {
     ["w", "weight"],
     ["b", "bias"],
   ]);
+});
+
+describe("an output whose shape the file states", () => {
+  const notesFor = (stated: Parameters<typeof info>[1]) =>
+    importOnnx(
+      modelBytes({
+        input: [info("x", ["N", 4])],
+        output: [info("y", stated)],
+        node: [{ opType: "MatMul", input: ["x", "w"], output: ["y"] }],
+        initializer: [{ name: "w", dims: [4n, 3n], dataType: 1, rawData: rawBytes(ramp(4, 3)) }],
+      }),
+    ).imported.notes;
+
+  it("is told of where its nodes make another", () => {
+    expect(notesFor(["N", 7])).toEqual(['The file says that "y" is [?,7], its nodes make [1,3] of it.']);
+    expect(notesFor([3])).toEqual(['The file says that "y" is [3], its nodes make [1,3] of it.']);
+  });
+
+  it("may leave sizes open, and state another batch", () => {
+    for (const stated of [
+      ["N", 3],
+      [8, 3],
+      [undefined, undefined],
+      ["N", -1],
+    ])
+      expect(notesFor(stated)).toEqual([]);
+  });
 });

@@ -87,7 +87,7 @@ describe("QuantizeLinear and DequantizeLinear in ONNX Runtime's domain", () => {
     const domain = "com.microsoft";
     const int4 = makeTensor("int4", [2, 3, 1], packBits([-7, 3, 5, -8, 7, 1], "int4"));
     const { initializers, ...file } = qdq(false);
-    const nodes: FileText["nodes"] = file.nodes.map(([op, inputs, outputs, attributes]) => [
+    const nodes: FileText["nodes"] = file.nodes.map(([op, inputs, outputs, attributes = {}]) => [
       op,
       inputs[0] === "conv.weight" ? inputs.slice(0, 2) : inputs,
       outputs,
