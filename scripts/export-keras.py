@@ -28,7 +28,7 @@ from safetensors.numpy import save_file
 CLASSES = 10
 BATCH = 4
 BATCHES = 12
-# How far the float32 gradients may be from the float64 ones at the batch that is compared, as they are and with how many
+# How far the float32 gradients may be from the float64 ones at the batch that is compared, and with how many
 # disturbances.
 ACCURATE = 3e-4
 DISTURBANCES = 2
