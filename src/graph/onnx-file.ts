@@ -174,7 +174,8 @@ function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => 
     const where = `${source}, ${showProto(node)}`;
     const domain = plainDomain(node.domain);
     if (node.opType === "") throw new FileFormatError("the node has no operator", { where, remedy: notOnnx });
-    if (!reader.opset.has(domain)) {
+    // The qonnx package leaves out the version of its own domain.
+    if (domain === onnxDomain && !reader.opset.has(domain)) {
       throw new FileFormatError(`the file does not say which version of the operator domain "${domain}" it uses`, {
         where,
         remedy: notOnnx,

@@ -1,5 +1,7 @@
 /** Files that carry quantizers are quantized networks, which compute what the file computes. */
 
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import { ModelProtoSchema } from "onnx-buf";
 import { describe, expect, it } from "vitest";
 import { isQuantized } from "../../src/compile/quantize.ts";
 import { makeTensor, packBits, type Tensor } from "../../src/graph/tensor.ts";
@@ -118,6 +120,14 @@ describe("Quant of QONNX", () => {
     const { y } = await outputsOf(network, 1);
     // Activations are quarters and weights twentieths, so every output is a whole number of 1/80.
     for (const value of y ?? []) expect(Math.abs(value * 80 - Math.round(value * 80))).toBeLessThan(1e-3);
+  });
+
+  it("is read without a version of its domain, as the qonnx package writes it", async () => {
+    const bytes = onnxModel(quant(1, 4));
+    const model = fromBinary(ModelProtoSchema, bytes);
+    const opsetImport = model.opsetImport.filter(({ domain }) => domain === "");
+    const network = importOnnx(toBinary(ModelProtoSchema, { ...model, opsetImport }));
+    expect(await outputsOf(network, 1)).toEqual(await outputsOf(importOnnx(bytes), 1));
   });
 
   it("with computed bits is refused by name", () => {
