@@ -11,6 +11,7 @@ import { bitsPerElement, float32Tensor, type Tensor, toNumbers } from "../graph/
 import { type DType, elementCount, type Shape } from "../graph/types.ts";
 import { fakeQuantize } from "../quantizers/fake-quantize.ts";
 import type { QuantizerSpec } from "../quantizers/quantizer.ts";
+import { roundHalfEven } from "../quantizers/rounding.ts";
 import type { Emitter } from "./emitter.ts";
 import { broadcastIndex } from "./fold-data.ts";
 import { parameterName } from "./parameters.ts";
@@ -164,11 +165,16 @@ function readQuant(e: Emitter, node: SourceNode): Slot {
   const rounding = stringAttribute(node, "rounding_mode", "ROUND").toUpperCase();
   if (rounding !== "ROUND" && rounding !== "HALF_EVEN") throw refuse(`a Quant node rounds by ${rounding}`);
   const bits = toNumbers(bitTensor)[0] ?? 0;
-  if (!Number.isInteger(bits) || bits < 1 || bits > 16) throw refuse(`a Quant node has ${bits} bits`);
+  const mostBits = x.kind === "constant" ? 32 : 16;
+  if (!Number.isInteger(bits) || bits < 1 || bits > mostBits) throw refuse(`a Quant node has ${bits} bits`);
   const signed = intAttribute(node, "signed", 1) === 1;
   const narrow = intAttribute(node, "narrow", 0) === 1;
   const low = signed ? -(2 ** (bits - 1)) + (narrow ? 1 : 0) : 0;
   const high = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1 - (narrow ? 1 : 0);
+  if (x.kind === "constant" && bits > 16) {
+    e.note("Quantizers of more than 16 bits, which biases have, are left out: training keeps them as float32.");
+    return e.constant(rounded(x.tensor, { low, high, scale, zeroPoint: zero }), x.name, true);
+  }
   const rank = typeOf(x).shape.length;
   const wide = scale.shape.findIndex((size) => size !== 1);
   const axis = wide < 0 ? undefined : wide + rank - scale.shape.length;
@@ -180,6 +186,17 @@ function readQuant(e: Emitter, node: SourceNode): Slot {
       ? insertWeight(e, { ...x, stored: true }, node, statement)
       : insert(e, x.value, "activation", node.name, statement);
   return { kind: "value", value };
+}
+
+/** A tensor with its elements at the steps of a quantizer. */
+function rounded(x: Tensor, { low, high, scale, zeroPoint }: Omit<Statement, "axis">): Tensor {
+  const [steps, offsets] = [toNumbers(scale), toNumbers(zeroPoint ?? float32Tensor([], [0]))];
+  const [stepOf, offsetOf] = [scale, zeroPoint].map((tensor) => broadcastIndex(tensor?.shape ?? [], x.shape));
+  const values = toNumbers(x).map((value, i) => {
+    const [step, offset] = [steps[stepOf?.(i) ?? 0] ?? 1, offsets[offsetOf?.(i) ?? 0] ?? 0];
+    return (Math.min(high, Math.max(low, roundHalfEven(value / step) + offset)) - offset) * step;
+  });
+  return float32Tensor(x.shape, values);
 }
 
 /** scale·sign(x): the binary quantizer without a scale of its own, times the file's. */

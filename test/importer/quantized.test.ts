@@ -4,7 +4,7 @@ import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ModelProtoSchema } from "onnx-buf";
 import { describe, expect, it } from "vitest";
 import { isQuantized } from "../../src/compile/quantize.ts";
-import { makeTensor, packBits, type Tensor } from "../../src/graph/tensor.ts";
+import { makeTensor, packBits, type Tensor, toNumbers } from "../../src/graph/tensor.ts";
 import { importOnnx } from "../../src/importer/import.ts";
 import { distance, fileOutputs, outputsOf } from "../support/imported.ts";
 import { type FileText, floats, onnxModel, ramp } from "../support/onnx-model.ts";
@@ -128,6 +128,27 @@ describe("Quant of QONNX", () => {
     const opsetImport = model.opsetImport.filter(({ domain }) => domain === "");
     const network = importOnnx(toBinary(ModelProtoSchema, { ...model, opsetImport }));
     expect(await outputsOf(network, 1)).toEqual(await outputsOf(importOnnx(bytes), 1));
+  });
+
+  it("of 32 bits, as biases have it, leaves a bias at the steps that it had", () => {
+    const text = quant(1, 4);
+    const nodes: FileText["nodes"] = [
+      ...text.nodes.slice(0, 2),
+      ["Quant", ["bias", "bias.step", "z", "bias.bits"], ["b"], { signed: 1, narrow: 0 }, "qonnx.custom_op.general"],
+      ["Conv", ["q", "w", "b"], ["y"], { kernel_shape: [1] }],
+    ];
+    const initializers = {
+      ...text.initializers,
+      bias: floats([2], [0.26, -0.37]),
+      "bias.step": floats([2], [0.25, 0.125]),
+      "bias.bits": floats([], [32]),
+    };
+    const network = importOnnx(onnxModel({ ...text, nodes, initializers }));
+    const bias = network.parameters.find(({ name }) => name === "bias");
+    expect([bias?.role, bias?.trainable]).toEqual(["bias", true]);
+    expect(bias === undefined ? [] : toNumbers(bias.value)).toEqual([0.25, -0.375]);
+    expect(network.sites).toHaveLength(2);
+    expect(network.imported.notes.join()).toContain("more than 16 bits");
   });
 
   it("with computed bits is refused by name", () => {
