@@ -266,7 +266,7 @@ describe("bad files", () => {
     ["<!DOCTYPE html>", /web page/],
     ['{"a": 1}', /JSON/],
     ["\x89HDF\r\n", /HDF5/],
-    ["", /no graph/],
+    ["", /the file is empty/],
     ["hello world, this is text", /not a whole ONNX model/],
   ])("%s", (text, message) => {
     const error = failure(() => readOnnx(bytes(text), tinyInfer, { source: "dir/net.onnx" }));
