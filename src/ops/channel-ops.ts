@@ -119,7 +119,7 @@ const arrangeMean: Lowering = (context) => {
   const [batch = 1, channels = 1, ...spatial] = x.type.shape;
   const blocked = blockedForm(builder, x);
   if (blocked !== undefined) {
-    const rows = reshape(builder, blockedGlobalAverage(builder, blocked), [batch, channels]);
+    const rows = reshape(builder, meanOfPixels(builder, blocked), [batch, channels]);
     return [reduceMean(builder, rows, [0], { keepDimensions: false })];
   }
   const rows = reduceMean(builder, reshape(builder, x, [batch, channels, elementCount(spatial)]), [2], {
@@ -127,6 +127,31 @@ const arrangeMean: Lowering = (context) => {
   });
   return [reduceMean(builder, rows, [0], { keepDimensions: false })];
 };
+
+/**
+ * More pixels than these are averaged in two steps. The engine adds a channel up in one float32 after the other, and loses
+ * digits with their number: of 112·112 pixels, with a mean of nine deviations, a variance was 1e-4 off.
+ */
+const mostPixels = 2500;
+
+/** The mean over the pixels of a blocked x, as an NCHW tensor [N,C,1,1]. */
+function meanOfPixels(builder: GraphBuilder, x: Value): Value {
+  const [batch = 1, channels = 1, ...spatial] = x.type.shape;
+  const pixels = elementCount(spatial);
+  const rows = pixels > mostPixels ? divisorNearRoot(pixels) : 1;
+  if (rows === 1) return blockedGlobalAverage(builder, x);
+  // Rows of pixels stand one after another, like blocks of channels: each is averaged as if it were one.
+  const apart = reshape(builder, x, [batch, channels * rows, pixels / rows, 1]);
+  const means = builder.one("GlobalAveragePool", [apart], {}, { domain: blockedDomain });
+  return blockedGlobalAverage(builder, reshape(builder, means, [batch, channels, rows, 1]));
+}
+
+/** The greatest divisor of `count` that is at most its square root. */
+function divisorNearRoot(count: number): number {
+  let divisor = Math.floor(Math.sqrt(count));
+  while (count % divisor !== 0) divisor--;
+  return divisor;
+}
 
 /**
  * In rows, so that the threads share them, then over the rows. The order of the elements does not matter as long as
