@@ -6,8 +6,9 @@
  *
  * Errors are relative: the norm of the difference by the norm of what torch has, for each parameter tensor by itself. The
  * gradient of a bias before a batch normalization is zero, so what each program has there is rounding: it is measured by
- * the gradient of the weight beside it. Ends with code 1 where an output, the loss or a gradient is over its limit, from
- * torch's float32 and from its float64, or where a gradient is missing.
+ * the gradient of the weight beside it. Every network runs twice, with the operators that every engine has (generic) and with
+ * those that the CPU is given (cpu); each figure is the larger of the two. Ends with code 1 where an output, the loss or a
+ * gradient is over its limit, from torch's float32 and from its float64, or where a gradient is missing.
  */
 
 import { readdirSync, readFileSync } from "node:fs";
@@ -22,7 +23,9 @@ import { dataInputs, type Network } from "../src/graph/network.ts";
 import { float32Data, float32Scalar, makeTensor, type Tensor } from "../src/graph/tensor.ts";
 import { importOnnxFile } from "../src/importer/node-files.ts";
 import { crossEntropy } from "../src/ops/loss.ts";
+import type { Target } from "../src/ops/operator.ts";
 import { emit } from "../src/runtime/job.ts";
+import { nodeEngine } from "../src/runtime/node.ts";
 import { genericTarget } from "../src/runtime/probe.ts";
 import { decodeSafetensors } from "../src/train/safetensors.ts";
 import { emptyOutputs, normOf, relativeError, runBytes } from "./tensor-runs.ts";
@@ -39,7 +42,7 @@ interface Job {
 }
 
 /** The network's outputs, or with labels the loss and the gradients, as one graph for the engine. */
-function job(source: Network, batch: number, training: boolean): Job {
+function job(source: Network, batch: number, training: boolean, target: Target): Job {
   const network = bindBatch(source, batch);
   const builder = newBuilder("check");
   const inputs = new Map(network.graph.inputs.map((input) => [input.name, builder.input(input.name, input.type)]));
@@ -63,13 +66,17 @@ function job(source: Network, batch: number, training: boolean): Job {
   for (const [name, value] of results) builder.output(name, value);
   const graph = builder.finish();
   const outputs = emptyOutputs(graph.outputs.map(({ name, value }) => ({ name, type: value.type })));
-  return { bytes: emit(graph, genericTarget), outputs };
+  return { bytes: emit(graph, target), outputs };
 }
 
-interface Row {
+interface Row extends Comparison {
   readonly name: string;
   readonly seconds: number;
   readonly nodes: number;
+}
+
+/** With torch, of the network with one set of operators. */
+interface Comparison {
   readonly output: number;
   readonly loss: number;
   readonly gradients: GradientErrors;
@@ -105,6 +112,14 @@ async function check(folder: string, name: string): Promise<Row> {
   const start = performance.now();
   const network = importOnnxFile(join(folder, `${name}.onnx`));
   const seconds = (performance.now() - start) / 1000;
+  const [generic, cpu] = [
+    await compare(network, name, tensors, genericTarget),
+    await compare(network, name, tensors, await nodeEngine().target()),
+  ];
+  return { name, seconds, nodes: network.graph.nodes.length, ...worse(generic, cpu) };
+}
+
+async function compare(network: Network, name: string, tensors: Tensors, target: Target): Promise<Comparison> {
   const tensor = (key: string): Tensor => {
     const found = tensors.get(key);
     if (found === undefined) throw new Error(`${name}.safetensors has no "${key}"`);
@@ -114,14 +129,34 @@ async function check(folder: string, name: string): Promise<Row> {
   const feeds: Record<string, Tensor> = { labels: tensor("labels") };
   for (const { name: parameter, value } of network.parameters) feeds[parameter] = value;
   feeds[dataInputs(network)[0]?.name ?? ""] = tensor("input");
-  const evaluation = job(network, batch, false);
+  const evaluation = job(network, batch, false, target);
   await runBytes(evaluation.bytes, feeds, evaluation.outputs);
-  const output = relativeError(evaluation.outputs.output, tensor("output"));
-  const training = job(network, batch, true);
+  const training = job(network, batch, true, target);
   await runBytes(training.bytes, feeds, training.outputs);
-  const loss = relativeError(training.outputs.loss, tensor("loss"));
-  const gradients = compareGradients(tensors, training.outputs, ownNames(tensors, network));
-  return { name, seconds, nodes: network.graph.nodes.length, output, loss, gradients };
+  return {
+    output: relativeError(evaluation.outputs.output, tensor("output")),
+    loss: relativeError(training.outputs.loss, tensor("loss")),
+    gradients: compareGradients(tensors, training.outputs, ownNames(tensors, network)),
+  };
+}
+
+/** The larger of each error. */
+function worse(one: Comparison, other: Comparison): Comparison {
+  const errors = (of: (gradients: GradientErrors) => Errors): Errors => {
+    const [a, b] = [of(one.gradients), of(other.gradients)];
+    return { worst: Math.max(a.worst, b.worst), over: [...new Set([...a.over, ...b.over])] };
+  };
+  return {
+    output: Math.max(one.output, other.output),
+    loss: Math.max(one.loss, other.loss),
+    gradients: {
+      compared: Math.min(one.gradients.compared, other.gradients.compared),
+      missing: [...new Set([...one.gradients.missing, ...other.gradients.missing])],
+      fromTorch: errors(({ fromTorch }) => fromTorch),
+      fromExact: errors(({ fromExact }) => fromExact),
+      torchFromExact: one.gradients.torchFromExact,
+    },
+  };
 }
 
 /** The names that parameters have here, by torch's: exporters that compute with a weight give it a name of their own. */

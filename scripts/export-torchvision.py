@@ -13,7 +13,16 @@ from pathlib import Path
 import torch
 import torchvision
 from torch.onnx import TrainingMode
-from torch_reference import CLASSES, Pictures, accurate_step, conditioned, fused, without_randomness, write_reference
+from torch_reference import (
+    CLASSES,
+    Pictures,
+    accurate_step,
+    conditioned,
+    fused,
+    settled,
+    without_randomness,
+    write_reference,
+)
 
 # Side of the square image, batch, and how the model is exported: "kept" leaves BatchNormalization where it is.
 NETWORKS = {
@@ -65,8 +74,8 @@ def smooth(model):
 
 def export(name, folder):
     side, batch, how = NETWORKS[name]
-    model = build(name, side)
     data = Pictures(side)
+    model = settled(build(name, side), data, batch)
     trained_on = fused(model) if how == "folded" else model.train()
     found, tries = accurate_step(trained_on, data, batch)
     error, x, _, loss, _, _ = found
