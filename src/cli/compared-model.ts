@@ -4,9 +4,11 @@ import { type Comparand, graphComparand, networkComparand } from "../convert/com
 import { integerOperators } from "../convert/formats/integer-operators.ts";
 import { type OnnxFile, readOnnxFile } from "../graph/onnx-file.ts";
 import { readOnnx } from "../graph/onnx-read.ts";
+import type { Shape } from "../graph/types.ts";
 import { importOnnxFile, readModelFile } from "../importer/node-files.ts";
 import { inferWith } from "../ops/operator.ts";
 import { type LoadedRun, loadRun } from "../train/load-run.ts";
+import { statesChannelsLast, takesChannelsLast } from "../train/picture-layout.ts";
 
 export interface ComparedModel {
   readonly comparand: Comparand;
@@ -17,16 +19,32 @@ export interface ComparedModel {
 /** Operators that only the files of `convert` have: these are run as they stand, and not imported. */
 const integerOnly = new Set(["QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"]);
 
-/** Reads one side of a comparison. @throws what loadRun and importOnnxFile throw. */
-export async function readComparedModel(path: string): Promise<ComparedModel> {
-  if (!/\.onnx$/i.test(path)) {
-    const run = await loadRun(path);
-    return { comparand: networkComparand(run.network), run };
-  }
+/** Reads both sides of a comparison. @throws what loadRun and importOnnxFile throw. */
+export async function readComparedModels(a: string, b: string): Promise<readonly [ComparedModel, ComparedModel]> {
+  const [left, right] = await Promise.all([a, b].map((path) => (isOnnx(path) ? undefined : readRun(path))));
+  const samples = (left ?? right)?.run?.data.test.sampleShape;
+  return [left ?? readFile(a, samples), right ?? readFile(b, samples)];
+}
+
+function isOnnx(path: string): boolean {
+  return /\.onnx$/i.test(path);
+}
+
+async function readRun(path: string): Promise<ComparedModel> {
+  const run = await loadRun(path);
+  return { comparand: networkComparand(run.network), run };
+}
+
+/** @param samples The shape of the samples that are compared on, where it is known. */
+function readFile(path: string, samples: Shape | undefined): ComparedModel {
   const { bytes, externalData } = readModelFile(path);
   const source = basename(path);
   const file = readOnnxFile(bytes, { source, externalData });
-  if (!isConverted(file)) return { comparand: networkComparand(importOnnxFile(path)) };
+  if (!isConverted(file)) {
+    const { inputs } = file.graph;
+    const isLast = samples === undefined ? statesChannelsLast(inputs) : takesChannelsLast(inputs, samples);
+    return { comparand: networkComparand(importOnnxFile(path, { channelsFirst: isLast })) };
+  }
   const { graph } = readOnnx(bytes, inferWith(integerOperators), { source, externalData });
   return { comparand: graphComparand(graph, source) };
 }

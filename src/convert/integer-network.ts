@@ -164,7 +164,7 @@ export type IntegerOperation =
 
 /** Something that the conversion decided and that a reader of the report should know. */
 export interface ConversionNote {
-  readonly kind: "added quantizer" | "wide codes" | "widened simulation" | "constant channels";
+  readonly kind: "added quantizer" | "channels first" | "wide codes" | "widened simulation" | "constant channels";
   readonly where: string;
   readonly message: string;
 }

@@ -11,7 +11,9 @@ import { SubbyteError } from "../errors.ts";
 import type { Network, Parameter } from "../graph/network.ts";
 import { type OnnxFile, readOnnxFile } from "../graph/onnx-file.ts";
 import type { ExternalData } from "../graph/onnx-tensor.ts";
+import type { TensorType } from "../graph/types.ts";
 import { isBatch, unusualBatch } from "./batch.ts";
+import { channelsFirstInput } from "./channels-first.ts";
 import { refuseDataControlFlow } from "./control-flow.ts";
 import { dropoutNote, withoutDropout } from "./dropout.ts";
 import { Emitter } from "./emitter.ts";
@@ -108,12 +110,13 @@ function readForAnyBatch(
   if (stated === undefined || (stated.kind === "fixed" && (options.keepBatch === true || stated.size < 1)))
     return undefined;
   const types = inputTypes(file, options, source, unusualBatch, true);
+  const place = options.channelsFirst === true ? channelsFirstInput : plainInput;
   try {
     const emitter = new Emitter(file.graph.name, {
       size: unusualBatch,
       ...(stated.kind === "fixed" ? { stated: stated.size } : {}),
     });
-    const network = build(file, emitter, types, "any");
+    const network = build(file, emitter, { types, place }, "any");
     const isFree = network.graph.outputs.some(({ value }) =>
       value.type.shape.some((size) => isBatch(size, { size: unusualBatch })),
     );
@@ -136,7 +139,8 @@ function readFor(
 ): ImportedNetwork {
   const size = stated?.kind === "fixed" ? stated.size : (options.batch ?? 1);
   const types = inputTypes(file, options, source, size, false);
-  const network = build(file, new Emitter(file.graph.name, undefined), types, size);
+  const place = options.channelsFirst === true ? channelsFirstInput : plainInput;
+  const network = build(file, new Emitter(file.graph.name, undefined), { types, place }, size);
   const { graph, parameters, held } = finishNetwork(network);
   const notes = [...network.imported.notes];
   if (stated !== undefined && options.keepBatch !== true) {
@@ -145,16 +149,21 @@ function readFor(
   return { ...network, graph, parameters, imported: { ...network.imported, held, notes } };
 }
 
+/** Makes an input of the network; what the file's nodes read in its place. */
+type PlaceInput = (emitter: Emitter, name: string, type: TensorType) => Slot;
+
+const plainInput: PlaceInput = (emitter, name, type) => emitter.input(name, type);
+
 function build(
   file: OnnxFile,
   emitter: Emitter,
-  types: ReturnType<typeof inputTypes>,
+  { types, place }: { readonly types: readonly TensorType[]; readonly place: PlaceInput },
   batch: "any" | number,
 ): ImportedNetwork {
   const inputs = new Map<string, Slot>();
   file.graph.inputs.forEach(({ name }, i) => {
     const type = types[i];
-    if (type !== undefined) inputs.set(name, emitter.input(name, type));
+    if (type !== undefined) inputs.set(name, place(emitter, name, type));
   });
   const { graph, count } = withoutDropout(file.graph);
   if (count > 0) emitter.note(dropoutNote);

@@ -10,6 +10,8 @@ export interface InputShapes {
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
   /** Shape of one sample, for what the only input leaves open. Sizes that the file states stay. */
   readonly sampleShape?: readonly number[];
+  /** The only input, which the file has as [N, H, W, C], becomes [N, C, H, W]; `sampleShape` stays as the file has it. */
+  readonly channelsFirst?: boolean;
 }
 
 /** How the file states the size of the batch. */

@@ -11,6 +11,7 @@ import { dtypeFromOnnx, dtypeToOnnx } from "../graph/onnx-proto.ts";
 import { int64Tensor, toNumbers } from "../graph/tensor.ts";
 import { elementCount } from "../graph/types.ts";
 import { batchForm } from "./batch-forms.ts";
+import { undoneTranspose } from "./channels-first.ts";
 import { decompose } from "./decompositions.ts";
 import type { Emitter } from "./emitter.ts";
 import { foldNonZero } from "./fold-layout.ts";
@@ -122,6 +123,8 @@ class Walk {
     const result = upgrade(e, source);
     if (!("op" in result)) return result;
     const node = withFloat32(result);
+    const undone = undoneTranspose(e, node);
+    if (undone !== undefined) return [undone];
     const known = knownResult(e, node) ?? batchForm(e, node);
     if (known !== undefined) return known;
     const { op, inputs, attributes, domain, outputCount } = node;

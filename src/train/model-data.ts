@@ -1,9 +1,11 @@
 /** The data that a configuration names, as the model of the user's own takes it. */
 import { basename } from "node:path";
 import type { OpenedData } from "../data/open-dataset.ts";
+import type { FileInput } from "../graph/onnx-file.ts";
 import { statedInputs } from "../importer/node-files.ts";
 import type { TrainingConfig } from "./config-schema.ts";
 import { openConfiguredData } from "./data-folder.ts";
+import { canOnlyBeLast, sampleSizes, takesChannelsLast } from "./picture-layout.ts";
 
 /** Pictures of more pixels a side are not made. */
 const largestSide = 4096;
@@ -21,12 +23,16 @@ export async function openDataFor({ model, data, train }: TrainingConfig): Promi
   const teacher = train.distillation?.teacher;
   const file = own ?? (teacher?.endsWith(".onnx") === true ? teacher : undefined);
   if (file === undefined) return openConfiguredData(data);
-  const stated = statedShape(file);
+  const inputs = statedInputs(file);
+  const stated = statedShape(inputs);
   const opened = await openConfiguredData({ ...stated, ...data });
   const notes = [...opened.notes];
   const { size } = stated;
   if (opened.kind === "pictures" && Array.isArray(size) && data.size === undefined) {
     notes.push(`pictures are resized and cropped to the ${size.join("x")} that ${basename(file)} takes`);
+  }
+  if (takesChannelsLast(inputs, opened.train.sampleShape)) {
+    notes.push(`${basename(file)} takes channels last: samples are turned from [C,H,W] to [H,W,C] in the graph`);
   }
   if (own !== undefined && data.normalization === undefined && opened.kind !== "fashion-mnist") {
     notes.push(
@@ -38,24 +44,20 @@ export async function openDataFor({ model, data, train }: TrainingConfig): Promi
 }
 
 /** What the only input of a model's file says of samples; open sizes are left out. */
-function statedShape(file: string): StatedShape {
-  const [input, ...others] = statedInputs(file);
-  const [, first, second, third, ...more] = input?.dimensions ?? [];
-  if (others.length > 0 || first === undefined || second === undefined || more.length > 0) return {};
-  // Sequences, and pictures with their channels last: an array of them has no axes to be moved.
-  if (third === undefined || (isChannels(third) && !isChannels(first))) return { layout: "asIs" };
+function statedShape(inputs: readonly FileInput[]): StatedShape {
+  const sizes = sampleSizes(inputs);
+  // Sequences: an array of them has no axes to be moved.
+  if (sizes?.length === 2) return { layout: "asIs" };
+  if (sizes?.length !== 3) return {};
+  const [first, second, third] = sizes;
+  const isLast = canOnlyBeLast(sizes);
+  const [channels, height, width] = isLast ? [third, first, second] : [first, second, third];
   return {
-    ...(first === 1 || first === 3 ? { channels: first } : {}),
-    ...(isSide(second) && isSide(third) ? { size: [second, third] } : {}),
+    ...(channels === 1 || channels === 3 ? { channels } : {}),
+    ...(isSide(height) && isSide(width) ? { size: [height, width] } : {}),
   };
 }
 
-type Dimension = number | string | undefined;
-
-function isChannels(size: Dimension): boolean {
-  return size === 1 || size === 3 || size === 4;
-}
-
-function isSide(size: Dimension): size is number {
+function isSide(size: number | string | undefined): size is number {
   return typeof size === "number" && size >= 1 && size <= largestSide;
 }

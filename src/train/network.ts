@@ -9,11 +9,12 @@ import { type Network, withParameterValues } from "../graph/network.ts";
 import { float32Data, type Tensor } from "../graph/tensor.ts";
 import { type Shape, sameShape } from "../graph/types.ts";
 import type { ImportedNetwork } from "../importer/import.ts";
-import { importOnnxFile } from "../importer/node-files.ts";
+import { importOnnxFile, statedInputs } from "../importer/node-files.ts";
 import { makeModel } from "../models/index.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import type { TrainingConfig } from "./config-schema.ts";
 import { sampleInput } from "./network-fit.ts";
+import { canOnlyBeLast, channelsLast, takesChannelsLast } from "./picture-layout.ts";
 import { runPaths } from "./run-directory.ts";
 import { lastCheckpoint } from "./trainer.ts";
 
@@ -41,14 +42,19 @@ export function makeNetwork(config: TrainingConfig, data: DatasetSplits, outputs
 }
 
 /**
- * The network of an ONNX file, for the samples of the data.
+ * The network of an ONNX file, for the samples of the data. One that has its channels last is read as one that takes the
+ * [C, H, W] of the samples.
  *
  * @throws ConfigError when it does not take them, UnsupportedError when it takes more than samples, and FileFormatError
  *   when a weight of it is NaN.
  */
 export function importedNetwork(file: string, data: DatasetSplits): Network {
   const { sampleShape, name } = data.train;
-  const network = importOnnxFile(file, { sampleShape });
+  const isLast = takesChannelsLast(statedInputs(file), sampleShape);
+  const network = importOnnxFile(
+    file,
+    isLast ? { sampleShape: channelsLast(sampleShape), channelsFirst: true } : { sampleShape },
+  );
   const { shape } = sampleInput(network, file);
   const wanted = shape.slice(1);
   if (!sameShape(wanted, sampleShape)) {
@@ -60,6 +66,11 @@ export function importedNetwork(file: string, data: DatasetSplits): Network {
   checkBatch(network, file);
   checkNumbers(network, file);
   return network;
+}
+
+/** Whether a configuration's model is a file that takes channels last, which the data has first. */
+export function modelTakesChannelsLast({ model }: TrainingConfig, { train }: DatasetSplits): boolean {
+  return "file" in model && model.file !== undefined && takesChannelsLast(statedInputs(model.file), train.sampleShape);
 }
 
 /** @throws UnsupportedError for a network with the size of its batch in its shapes: training and evaluation take others. */
@@ -78,16 +89,12 @@ function checkBatch(network: ImportedNetwork, where: string): void {
 }
 
 function remedyForSize(wanted: Shape, given: Shape, name: string): string {
-  const [channels = 1, height = 1, width = 1] = wanted;
-  if (wanted.length === 3 && given.length === 3 && (width === 1 || width === 3) && channels > 4) {
-    return (
-      "The model takes channels last: export it with channels first (tf2onnx --inputs-as-nchw), " +
-      "or give arrays that have them last too."
-    );
-  }
+  const isLast = wanted.length === 3 && canOnlyBeLast(wanted);
+  const [channels = 1, height = 1, width = 1] = isLast ? [wanted[2], wanted[0], wanted[1]] : wanted;
   if (wanted.length === 3 && given.length === 3) {
     const size = height === width ? `${height}` : `[${height},${width}]`;
-    return `Pictures are made to fit by --set data.size=${size} --set data.channels=${channels}; other data than ${name} has to have that shape.`;
+    const fits = `Pictures are made to fit by --set data.size=${size} --set data.channels=${channels}`;
+    return `${fits}; other data than ${name} has to have that shape${isLast ? ", or the same with its channels first" : ""}.`;
   }
   if (wanted.length === 1 && given.length === 1) {
     return `Leave columns of ${name} out with --set data.ignore=[…], name the predicted one with data.target, or give other data.`;

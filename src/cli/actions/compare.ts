@@ -7,7 +7,7 @@ import { ConfigError } from "../../errors.ts";
 import { nodeEngine } from "../../runtime/node.ts";
 import type { TrainingConfig } from "../../train/config-schema.ts";
 import { openConfiguredData, parseDataArgument } from "../../train/data-folder.ts";
-import { type ComparedModel, readComparedModel } from "../compared-model.ts";
+import { type ComparedModel, readComparedModels } from "../compared-model.ts";
 import type { CompareFlags } from "../flags.ts";
 import { testData } from "../run-data.ts";
 import { formatTable } from "../table.ts";
@@ -17,7 +17,7 @@ const shownLayers = 8;
 
 /** Runs two models on the same test images and prints how far they are apart. */
 export async function compareModelFiles(a: string, b: string, flags: CompareFlags): Promise<void> {
-  const [left, right] = await Promise.all([readComparedModel(a), readComparedModel(b)]);
+  const [left, right] = await readComparedModels(a, b);
   const data = await sharedData([left, right], flags);
   const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
   const result = await compareModels(left.comparand, right.comparand, data, engine, { departure: flags.departure });

@@ -5,9 +5,10 @@ import type { ConvertedFile } from "../../convert/formats/files.ts";
 import { buildLowBitWeights } from "../../convert/formats/low-bit-weights.ts";
 import { UnsupportedError } from "../../errors.ts";
 import { type Network, withParameterValues } from "../../graph/network.ts";
+import { withChannelsLast } from "../../importer/channels-first.ts";
 import { exportOnnx } from "../../importer/export.ts";
 import type { LoadedRun } from "../../train/load-run.ts";
-import { makeNetwork } from "../../train/network.ts";
+import { makeNetwork, modelTakesChannelsLast } from "../../train/network.ts";
 import { outputCountOfTeacher } from "../../train/teacher.ts";
 
 /** What `--format` calls them, beside the formats of integers. */
@@ -49,7 +50,7 @@ function trainedModel(run: LoadedRun): Made {
   const messages = isQuantized(run.network)
     ? ["its weights are those before rounding, and nothing in it is quantized"]
     : [];
-  return { bytes: exportOnnx(floatNetwork(run)), messages };
+  return { bytes: exportOnnx(inOwnLayout(run, floatNetwork(run))), messages };
 }
 
 function lowBitModel(path: string, run: LoadedRun): Made {
@@ -64,6 +65,11 @@ function lowBitModel(path: string, run: LoadedRun): Made {
   const kinds = [...new Set(weights.map(({ bits, levels }) => `${bits} bits (${levels} levels)`))];
   const stored = `${weights.length} weights are stored in ${kinds.join(", ")}; everything is computed in float32`;
   return { bytes, messages: [stored] };
+}
+
+/** The input of a file that takes channels last stays as the user's own tools give it. */
+function inOwnLayout({ config, data }: LoadedRun, network: Network): Network {
+  return modelTakesChannelsLast(config, data) ? withChannelsLast(network) : network;
 }
 
 function floatNetwork({ config, data, teacher, network }: LoadedRun): Network {

@@ -16,6 +16,7 @@ import { nodeEngine } from "../../runtime/node.ts";
 import { evenIndices, withStoredQuantizers } from "../../train/calibrate.ts";
 import { inputOf } from "../../train/evaluate.ts";
 import { type LoadedRun, loadRun } from "../../train/load-run.ts";
+import { modelTakesChannelsLast } from "../../train/network.ts";
 import { runPaths } from "../../train/run-directory.ts";
 import type { ConvertFlags } from "../flags.ts";
 import { testData } from "../run-data.ts";
@@ -84,7 +85,7 @@ async function integersOf(
   }
   const source = await withResidualBits(trained, run.data.train, flags);
   const network = convert(source, { input: inputOf(run.data.test) });
-  return { source, network: withAddedNotes(network, trained, source) };
+  return { source, network: withLayoutNote(withAddedNotes(network, trained, source), run) };
 }
 
 async function write(folder: string, { name, parts, memory }: ConvertedFile): Promise<WrittenFile> {
@@ -114,6 +115,14 @@ function withAddedNotes(network: IntegerNetwork, trained: QuantizedNetwork, sour
     message: `a quantizer of ${spec.bits} bits was added after training: the simulation that is compared has it too`,
   }));
   return { ...network, notes: [...notes, ...network.notes] };
+}
+
+/** A model that takes channels last was trained as one that has them first, and its integers are of that one. */
+function withLayoutNote(network: IntegerNetwork, { config, data }: LoadedRun): IntegerNetwork {
+  if (!modelTakesChannelsLast(config, data)) return network;
+  const { name, sampleShape } = network.input;
+  const message = `it takes [${["N", ...sampleShape]}], channels first; the model's own file takes them last`;
+  return { ...network, notes: [{ kind: "channels first", where: name, message }, ...network.notes] };
 }
 
 /** Refuses the directory of a training that still runs or was stopped; a checkpoint file is taken as it is. */
