@@ -13,6 +13,7 @@ import { type Node, showNode, type Value } from "../graph/graph.ts";
 import { dataInputs, type Network } from "../graph/network.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { Assembly, floatForm, type InputNormalization } from "./assembly.ts";
+import { withFlattensInOrder } from "./flatten-order.ts";
 import { activationForm, integerWeight } from "./grid.ts";
 import { type IntegerNetwork, type IntegerOperation, type IntegerTensor, inputsOf } from "./integer-network.ts";
 import { accumulatorBound, floatBound, largest } from "./ranges.ts";
@@ -35,7 +36,7 @@ export function convert(network: Network, options: ConvertOptions): IntegerNetwo
       remedy: "Train it with a quantization preset first, for example: subbyte train --preset lsq.",
     });
   }
-  const source: QuantizedNetwork = { ...bindBatch(network, 1), sites: network.sites };
+  const source = withFlattensInOrder({ ...bindBatch(network, 1), sites: network.sites });
   const inputs = dataInputs(source);
   const [data] = inputs;
   if (data === undefined || inputs.length !== 1) {

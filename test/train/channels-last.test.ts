@@ -17,7 +17,22 @@ import { temporaryFolder, tinyConfig } from "../support/tiny-run.ts";
 const engine = nodeEngine({ threads: 1 });
 const side = 16;
 
+/** From pictures with their channels first to scores; `flatten` keeps all pixels, in the order of channels last. */
+const pooling: readonly NodeText[] = [
+  ["GlobalAveragePool", ["r2"], ["pooled"]],
+  ["Flatten", ["pooled"], ["flat"]],
+  ["Gemm", ["flat", "fc.weight", "fc.bias"], ["y"]],
+];
+const flatten: readonly NodeText[] = [
+  ["MaxPool", ["r2"], ["pooled"], { kernel_shape: [4, 2], strides: [4, 2] }],
+  ["Transpose", ["pooled"], ["last"], { perm: [0, 2, 3, 1] }],
+  ["Reshape", ["last", "row"], ["flat"]],
+  ["MatMul", ["flat", "dense"], ["product"]],
+  ["Add", ["product", "fc.bias"], ["y"]],
+];
+
 interface Kind {
+  readonly tail?: readonly NodeText[];
   readonly channels?: number;
   /** What stands before the first convolution. */
   readonly head: readonly NodeText[];
@@ -38,7 +53,10 @@ const greyFirst: Kind = { ...first, channels: 1 };
 const greyLast: Kind = { channels: 1, head: [["Reshape", ["x", "grey"], ["turned"]]] };
 
 /** Two convolutions, the second after a BatchNormalization, and a layer of four classes. */
-async function modelFile({ channels = 3, head, size = [side, side] }: Kind, layout: "first" | "last"): Promise<string> {
+async function modelFile(
+  { channels = 3, head, tail = pooling, size = [side, side] }: Kind,
+  layout: "first" | "last",
+): Promise<string> {
   const file = join(await temporaryFolder(), `channels-${layout}.onnx`);
   const each = layout === "first" ? [channels, ...size] : [...size, channels];
   const bytes = onnxModel({
@@ -51,9 +69,7 @@ async function modelFile({ channels = 3, head, size = [side, side] }: Kind, layo
       ["Relu", ["n1"], ["r1"]],
       ["Conv", ["r1", "conv2.weight"], ["c2"], { pads: [1, 1, 1, 1] }],
       ["Relu", ["c2"], ["r2"]],
-      ["GlobalAveragePool", ["r2"], ["pooled"]],
-      ["Flatten", ["pooled"], ["flat"]],
-      ["Gemm", ["flat", "fc.weight", "fc.bias"], ["y"]],
+      ...tail,
     ],
     initializers: {
       "conv1.weight": ramp(8, channels, 3, 3),
@@ -64,6 +80,8 @@ async function modelFile({ channels = 3, head, size = [side, side] }: Kind, layo
       "conv2.weight": ramp(8, 8, 3, 3),
       "fc.weight": ramp(8, 4),
       "fc.bias": ramp(4),
+      dense: ramp(64, 4),
+      row: ints(-1, 64),
       factor: floats([], [0.5]),
       shift: floats([], [0.25]),
       grey: ints(-1, 1, side, side),
@@ -185,18 +203,28 @@ describe("a model with its channels last", () => {
 });
 
 describe("a run of a model with its channels last", () => {
-  it("is converted to integers without a code that differs, and says that they take channels first", async () => {
-    const { folder } = await trained(await modelFile(last, "last"), await pictureFolder());
-    const { code, stdout, stderr } = await capture("convert", folder, "--format", "int", "--verify", "--json");
-    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    const { verification, notes } = JSON.parse(stdout);
-    expect(verification.agrees).toBe(true);
-    expect(verification.programs.every(({ compared }: { compared: number }) => compared > 0)).toBe(true);
-    const said = notes.filter(({ message }: { message: string }) =>
-      /takes \[N,3,16,16\].* channels first/.test(message),
-    );
-    expect(said).toHaveLength(1);
-  });
+  it.each([
+    ["after a pooling", pooling],
+    ["after a Flatten of channels last", flatten],
+  ])(
+    "is converted to integers without a code that differs %s, and says that they take channels first",
+    async (_, tail) => {
+      const { folder, summary } = await trained(await modelFile({ ...last, tail }, "last"), await pictureFolder());
+      const { code, stdout, stderr } = await capture("convert", folder, "--format", "int", "--verify", "--json");
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      const { verification, notes } = JSON.parse(stdout);
+      expect(verification.agrees).toBe(true);
+      expect(verification.programs.every(({ compared }: { compared: number }) => compared > 0)).toBe(true);
+      const integers = await capture("eval", folder, "--integer", "--json");
+      const measured = JSON.parse(integers.stdout);
+      expect(measured.accuracy).toBe(summary.accuracy);
+      expect(measured.loss).toBeCloseTo(summary.loss, 3);
+      const said = notes.filter(({ message }: { message: string }) =>
+        /takes \[N,3,16,16\].* channels first/.test(message),
+      );
+      expect(said).toHaveLength(1);
+    },
+  );
 
   it("is written back as a float model that takes what the user's own takes", async () => {
     const file = await modelFile(last, "last");

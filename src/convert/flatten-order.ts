@@ -1,0 +1,150 @@
+/**
+ * Networks with their channels last bring them there before they flatten a picture for a dense layer. Integers keep their
+ * order instead, and the rows of the layer's weights are put into it: the same products, in sums of another order.
+ */
+import { copyNodes, mapped, type ValueMap } from "../compile/copy.ts";
+import type { QuantizedNetwork } from "../compile/quantize.ts";
+import { newBuilder } from "../compile/registry.ts";
+import { consumers, intAttribute, intsAttribute, type Node, type Value } from "../graph/graph.ts";
+import { float32Data, float32Tensor, type Tensor } from "../graph/tensor.ts";
+import { elementCount, rowMajorStrides, type Shape } from "../graph/types.ts";
+import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
+
+/** A layer's weights and the axis of them that the flattened elements are summed over. */
+interface SummedWeight {
+  readonly value: Value;
+  readonly axis: number;
+}
+
+/** What treats every element alike, wherever it stands. */
+const elementwise = new Set(["Relu", "Clip", "Identity", "Dropout"]);
+
+/** The network without the Transposes that only dense layers see, by way of a Reshape or Flatten; others stay. */
+export function withFlattensInOrder(network: QuantizedNetwork): QuantizedNetwork {
+  const { graph } = network;
+  const search = new WeightSearch(network);
+  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const tensors = new Map(network.parameters.map(({ name, value }) => [name, value]));
+  const sources = new Map<Node, Value>();
+  for (const node of graph.nodes) {
+    const [read] = node.inputs;
+    const [flat] = node.outputs;
+    const turn = read === undefined ? undefined : makers.get(read);
+    const source = turn?.op === "Transpose" ? turn.inputs[0] : undefined;
+    if (turn === undefined || source === undefined || flat === undefined || !isFlatten(node)) continue;
+    const { shape } = source.type;
+    const perm = intsAttribute(turn, "perm", shape.map((_, axis) => axis).reverse());
+    const weights = perm[0] === 0 ? search.behind(flat) : undefined;
+    if (weights === undefined) continue;
+    const places = placesOf(
+      shape.slice(1),
+      perm.slice(1).map((axis) => axis - 1),
+    );
+    for (const { value, axis } of weights) {
+      const tensor = tensors.get(value.name);
+      if (tensor !== undefined) tensors.set(value.name, reordered(tensor, axis, places));
+    }
+    sources.set(node, source);
+  }
+  if (sources.size === 0) return network;
+  const builder = newBuilder(graph.name);
+  const map: ValueMap = new Map(graph.inputs.map((input) => [input, builder.input(input.name, input.type)]));
+  copyNodes(graph, builder, map, (node, inputs) => {
+    const source = sources.get(node);
+    if (source === undefined) return undefined;
+    const { op, name, attributes } = node;
+    return builder.node(op, [mapped(map, source, node), ...inputs.slice(1)], attributes, { name });
+  });
+  for (const { name, value } of graph.outputs) builder.output(name, mapped(map, value));
+  const parameters = network.parameters.map((each) => ({ ...each, value: tensors.get(each.name) ?? each.value }));
+  return { ...network, graph: builder.finish(), parameters };
+}
+
+/** Whether a node makes one row of every sample. */
+function isFlatten({ op, inputs: [x], outputs: [y] }: Node): boolean {
+  if ((op !== "Reshape" && op !== "Flatten") || x === undefined || y === undefined) return false;
+  return y.type.shape.length === 2 && y.type.shape[0] === x.type.shape[0];
+}
+
+class WeightSearch {
+  readonly #readers: ReadonlyMap<Value, readonly Node[]>;
+  readonly #outputs: ReadonlySet<Value>;
+  readonly #parameters: ReadonlySet<string>;
+  readonly #channelAxes: ReadonlyMap<string, number | undefined>;
+
+  constructor({ graph, parameters, sites }: QuantizedNetwork) {
+    this.#readers = consumers(graph);
+    this.#outputs = new Set(graph.outputs.map(({ value }) => value));
+    this.#parameters = new Set(parameters.map(({ name }) => name));
+    this.#channelAxes = new Map(sites.map(({ name, spec }) => [name, spec.channelAxis]));
+  }
+
+  /** The weights that alone decide what the order of a row's elements means; undefined where something else does too. */
+  behind(row: Value): readonly SummedWeight[] | undefined {
+    if (this.#outputs.has(row)) return undefined;
+    const found: SummedWeight[] = [];
+    for (const node of this.#readers.get(row) ?? []) {
+      const weights = this.#through(node, row);
+      if (weights === undefined) return undefined;
+      found.push(...weights);
+    }
+    return found;
+  }
+
+  #through(node: Node, row: Value): readonly SummedWeight[] | undefined {
+    const [x, weight] = node.inputs;
+    const [output] = node.outputs;
+    if (x !== row || output === undefined) return undefined;
+    const isWhole = isFakeQuantize(node) && this.#channelAxes.get(node.name) === undefined;
+    if (isWhole || (node.domain === "" && elementwise.has(node.op))) return this.behind(output);
+    const isLayer = node.op === "MatMul" || (node.op === "Gemm" && intAttribute(node, "transA", 0) === 0);
+    if (!isLayer || weight === undefined || weight.type.shape.length !== 2) return undefined;
+    const axis = intAttribute(node, "transB", 0) === 1 ? 1 : 0;
+    const value = this.#parameterOf(weight, axis);
+    return value === undefined ? undefined : [{ value, axis }];
+  }
+
+  /** The parameter behind a layer's weights where nothing else reads it and its quantizer does not tell rows apart. */
+  #parameterOf(weight: Value, axis: number): Value | undefined {
+    const readers = this.#readers.get(weight) ?? [];
+    if (readers.length !== 1) return undefined;
+    if (this.#parameters.has(weight.name)) return weight;
+    for (const [input, nodes] of this.#readers) {
+      const [node, ...others] = nodes;
+      if (node?.outputs[0] !== weight || node.inputs[0] !== input) continue;
+      const isOwn = isFakeQuantize(node) && others.length === 0 && this.#parameters.has(input.name);
+      return isOwn && this.#channelAxes.get(node.name) !== axis ? input : undefined;
+    }
+    return undefined;
+  }
+}
+
+/** For each element of a transposed tensor, in its order, the place where it lay before. */
+function placesOf(shape: Shape, perm: readonly number[]): Int32Array {
+  const strides = rowMajorStrides(shape);
+  const turned = perm.map((axis) => shape[axis] ?? 1);
+  const places = new Int32Array(elementCount(shape));
+  for (let i = 0; i < places.length; i++) {
+    let rest = i;
+    for (let axis = turned.length - 1; axis >= 0; axis--) {
+      const size = turned[axis] ?? 1;
+      places[i] = (places[i] ?? 0) + (rest % size) * (strides[perm[axis] ?? 0] ?? 0);
+      rest = Math.floor(rest / size);
+    }
+  }
+  return places;
+}
+
+/** A matrix with index i of an axis moved to `places[i]`. */
+function reordered(tensor: Tensor, axis: number, places: Int32Array): Tensor {
+  const [rows = 0, columns = 0] = tensor.shape;
+  const from = float32Data(tensor);
+  const values = new Float32Array(from.length);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      const to = axis === 0 ? (places[row] ?? 0) * columns + column : row * columns + (places[column] ?? 0);
+      values[to] = from[row * columns + column] ?? 0;
+    }
+  }
+  return float32Tensor(tensor.shape, values);
+}
