@@ -242,6 +242,20 @@ describe("a run of a model with its channels last", () => {
     expect((await readFile(path)).equals(await readFile(file))).toBe(false);
   });
 
+  it("is explained as the same one with them first", async () => {
+    const folder = await pictureFolder();
+    const [ours, theirs] = [await modelFile(first, "first"), await modelFile(last, "last")];
+    const explained = async (file: string) => {
+      const { code, stdout, stderr } = await capture("explain", "lsq", file, "--data", folder, "--json");
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      const { tensors }: { tensors: unknown } = JSON.parse(stdout);
+      return tensors;
+    };
+    const found = await explained(theirs);
+    expect(found).toEqual(await explained(ours));
+    expect(found).toHaveProperty("length");
+  });
+
   it("is compared with the file that it began with, and two such files with each other", async () => {
     const pictures = await pictureFolder();
     const [ours, theirs] = [await modelFile(first, "first"), await modelFile(last, "last")];

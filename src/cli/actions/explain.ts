@@ -112,12 +112,18 @@ async function onnxSubject(file: string, source: ExplainSource, flags: ExplainFl
       cause,
     });
   });
-  const float: Network = importOnnx(bytes, { source: file });
+  const config = flags.data === undefined ? undefined : withModel(withData(source.training, flags.data), file);
+  const data = config === undefined ? undefined : await loadData(config);
+  const float: Network =
+    config === undefined || data === undefined ? importOnnx(bytes, { source: file }) : makeNetwork(config, data);
   if (isQuantized(float)) {
     throw new ConfigError("the model carries quantizers already", { where: file, remedy: "Give the float model." });
   }
   const network = quantize(float, source.config);
-  if (flags.data === undefined) return { network };
-  const data = await loadData(withData(source.training, flags.data));
+  if (data === undefined) return { network };
   return { network, data, observedOn: `64 images of ${data.train.name}, the weights of ${file}` };
+}
+
+function withModel(config: TrainingConfig, file: string): TrainingConfig {
+  return { ...config, model: { file } };
 }
