@@ -1,11 +1,9 @@
 /** What `subbyte explain` does. */
-import { readFile } from "node:fs/promises";
 import { isQuantized, type QuantizedNetwork, quantize } from "../../compile/quantize.ts";
 import type { DatasetSplits } from "../../data/dataset.ts";
-import { describeSystemError } from "../../data/system-error.ts";
-import { ConfigError, InputOutputError } from "../../errors.ts";
+import { ConfigError } from "../../errors.ts";
 import type { Network } from "../../graph/network.ts";
-import { importOnnx } from "../../importer/import.ts";
+import { importOnnxFile } from "../../importer/node-files.ts";
 import { explainQuantized } from "../../qconfig/explain.ts";
 import { nodeEngine } from "../../runtime/node.ts";
 import { resolveTrainingConfig } from "../../train/config.ts";
@@ -104,18 +102,10 @@ async function onnxSubject(file: string, source: ExplainSource, flags: ExplainFl
       remedy: "Leave it out.",
     });
   }
-  const bytes = await readFile(file).catch((cause: unknown) => {
-    const { reason, remedy } = describeSystemError(cause);
-    throw new InputOutputError(`cannot read it: ${reason}`, {
-      where: file,
-      ...(remedy === undefined ? {} : { remedy }),
-      cause,
-    });
-  });
   const config = flags.data === undefined ? undefined : withModel(withData(source.training, flags.data), file);
   const data = config === undefined ? undefined : await loadData(config);
   const float: Network =
-    config === undefined || data === undefined ? importOnnx(bytes, { source: file }) : makeNetwork(config, data);
+    config === undefined || data === undefined ? importOnnxFile(file, { source: file }) : makeNetwork(config, data);
   if (isQuantized(float)) {
     throw new ConfigError("the model carries quantizers already", { where: file, remedy: "Give the float model." });
   }
