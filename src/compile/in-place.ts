@@ -5,7 +5,7 @@
  * other reader is among those that this node depends on, directly or not, and where the node itself, if it reads the
  * tensor, goes through it element by element.
  */
-import { capturedValues, type Graph, type Node, type Value } from "../graph/graph.ts";
+import { capturedValues, type Graph, makers, type Node, type Value } from "../graph/graph.ts";
 import { sameShape } from "../graph/types.ts";
 import { bytesOf, ownersOf } from "./memory.ts";
 import { nextName } from "./training-step.ts";
@@ -25,14 +25,14 @@ export interface Update {
 /** What depends on what in a graph. Views count as the value that they show. */
 export class DataFlow {
   readonly #owners: ReadonlyMap<Value, Value>;
-  readonly #makers = new Map<Value, Node>();
+  readonly #makers: ReadonlyMap<Value, Node>;
   readonly #readers = new Map<Value, Node[]>();
   readonly #ancestors = new Map<Node, ReadonlySet<Node>>();
 
   constructor(graph: Graph) {
     this.#owners = ownersOf(graph);
+    this.#makers = makers(graph);
     for (const node of graph.nodes) {
-      for (const output of node.outputs) this.#makers.set(output, node);
       for (const input of valuesReadBy(node)) {
         const owner = this.ownerOf(input);
         const known = this.#readers.get(owner);

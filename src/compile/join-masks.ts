@@ -11,6 +11,7 @@ import {
   consumers,
   type Graph,
   intAttribute,
+  makers,
   type Node,
   onnxDomain,
   subbyteDomain,
@@ -18,10 +19,10 @@ import {
 } from "../graph/graph.ts";
 import { toNumbers } from "../graph/tensor.ts";
 import { dot } from "../ops/channel-ops.ts";
-import { where } from "../ops/comparison.ts";
+import { greaterOrEqual, where } from "../ops/comparison.ts";
 import { minimum, multiply } from "../ops/elementwise.ts";
 import { insideLimits, insideLimitsOperator } from "../ops/inside-limits.ts";
-import { scalarOf } from "../ops/operands.ts";
+import { floatBefore } from "../ops/masks.ts";
 import { copyNodes, mapped, type ValueMap } from "./copy.ts";
 import { newBuilder } from "./registry.ts";
 
@@ -67,10 +68,7 @@ export function joinMasks(graph: Graph): Graph {
     const [product, x] = inputs;
     if (highest === undefined || first.upper === undefined || product === undefined || x === undefined)
       return undefined;
-    const masksNothing = builder.one("GreaterOrEqual", [
-      mapped(map, first.upper),
-      scalarOf(builder, highest, "float32"),
-    ]);
+    const masksNothing = greaterOrEqual(builder, mapped(map, first.upper), highest);
     return [where(builder, masksNothing, dot(builder, mapped(map, first.gradient), x), dot(builder, product, x))];
   }
 }
@@ -97,7 +95,7 @@ function findPairs(graph: Graph): Pairs {
   );
   const products = new Map(graph.nodes.flatMap((node) => maskedOf(node, masks)).map((each) => [each.product, each]));
   const readers = consumers(graph);
-  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const madeBy = makers(graph);
   const outputs = new Set(graph.outputs.map(({ value }) => value));
   const joined = new Map<Value, Pair>();
   const seconds = new Map<Value, Value>();
@@ -107,7 +105,7 @@ function findPairs(graph: Graph): Pairs {
       continue;
     // A limit that is computed may be made after the first product.
     if (second.upper !== undefined && !graph.constants.has(second.upper)) continue;
-    const highest = highestOf(graph, makers.get(first.of));
+    const highest = highestOf(graph, madeBy.get(first.of));
     const isSum = (node: Node) =>
       node.op === "Dot" &&
       node.domain === subbyteDomain &&
@@ -128,7 +126,7 @@ function endsAt(graph: Graph, upper: Value | undefined, highest: number | undefi
   const limit = upper === undefined ? undefined : graph.constants.get(upper);
   if (limit === undefined || highest === undefined) return highest === Number.POSITIVE_INFINITY;
   const [number = 0] = toNumbers(limit);
-  return number < highest && Math.fround(number * (1 + 2 ** -23)) >= highest;
+  return number === floatBefore(highest);
 }
 
 /** The highest value that a ReLU can give, infinity where there is none; undefined: what made it is no ReLU. */

@@ -4,7 +4,7 @@
  * last reader there, instead of being held until the gradients come to it (Chen et al., "Training Deep Nets with
  * Sublinear Memory Cost", arXiv 1604.06174, for the cheapest of operators only).
  */
-import { type Graph, intAttribute, intsAttribute, makeValue, type Node, type Value } from "../graph/graph.ts";
+import { type Graph, intAttribute, intsAttribute, makers, makeValue, type Node, type Value } from "../graph/graph.ts";
 import { blockedDomain } from "../ops/engine-operators.ts";
 import { gradientPrefix } from "./differentiate.ts";
 import { bytesOf, ownersOf } from "./memory.ts";
@@ -34,14 +34,14 @@ function isBackward(node: Node): boolean {
 
 /** What decides whether a value is at hand in the backward pass. */
 class Holding {
-  readonly #makers = new Map<Value, Node>();
+  readonly #makers: ReadonlyMap<Value, Node>;
   readonly #owners: ReadonlyMap<Value, Value>;
   /** Values that stay for the backward pass whatever happens here, views resolved. */
   readonly #stays = new Set<Value>();
 
   constructor(graph: Graph) {
     this.#owners = ownersOf(graph);
-    for (const node of graph.nodes) for (const output of node.outputs) this.#makers.set(output, node);
+    this.#makers = makers(graph);
     for (const value of [...graph.inputs, ...graph.constants.keys()]) this.#stays.add(value);
     for (const node of graph.nodes) {
       if (!isBackward(node)) continue;

@@ -3,7 +3,7 @@
  * residual additions, and what average pools read. The network that results is a simulation like any other.
  */
 import { ConfigError } from "../errors.ts";
-import type { Node, Value } from "../graph/graph.ts";
+import { makers, type Node, type Value } from "../graph/graph.ts";
 import type { Parameter } from "../graph/network.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
@@ -56,16 +56,16 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
     return added.quantized;
   };
 
-  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const madeBy = makers(graph);
   const isFree = (value: Value | undefined): value is Value => {
-    const maker = value === undefined ? undefined : makers.get(value);
+    const maker = value === undefined ? undefined : madeBy.get(value);
     return maker !== undefined && !isFakeQuantize(maker);
   };
   const placeOf = (node: Node, index: number): string =>
     node.op !== "Add" ? "input" : index === skipBranch(graph, node) ? "skip" : "branch";
   copyNodes(graph, builder, map, (node, inputs) => {
     const isSum =
-      node.op === "Add" && node.inputs.length === 2 && node.inputs.every((value) => value && makers.has(value));
+      node.op === "Add" && node.inputs.length === 2 && node.inputs.every((value) => value && madeBy.has(value));
     if (!isSum && !averageOperators.has(node.op)) return undefined;
     const read = node.inputs.map((old, index) =>
       isFree(old) ? stored(old, `${node.name}.${placeOf(node, index)}`) : inputs[index],

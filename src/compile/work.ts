@@ -2,7 +2,7 @@
  * What each node of a training step is there for. Every node of the lowered graph carries the name of the node of the
  * high-level graph that it came from, followed by a slash: that is how time measured in the engine finds its way back.
  */
-import { type Graph, intAttribute, type Node, type Value } from "../graph/graph.ts";
+import { type Graph, intAttribute, makers, type Node, type Value } from "../graph/graph.ts";
 import { elementCount } from "../graph/types.ts";
 import { gradientPrefix } from "./differentiate.ts";
 import { layerOperators } from "./layers.ts";
@@ -86,11 +86,11 @@ export function workOf(graph: Graph, lowered: Graph): WorkOf {
 
 /** The layer whose output a module of some kind reads, by that module's name. */
 function layersBefore(graph: Graph, kind: WorkKind): Map<string, string> {
-  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
+  const madeBy = makers(graph);
   const layers = new Map<string, string>();
   for (const node of graph.nodes) {
     const [input] = node.inputs;
-    const maker = input === undefined ? undefined : makers.get(input);
+    const maker = input === undefined ? undefined : madeBy.get(input);
     if (maker === undefined || !layerOperators.has(maker.op) || originOf(node).kind !== kind) continue;
     layers.set(originOf(node).layer, originOf(maker).layer);
   }

@@ -5,9 +5,10 @@
 import { copyNodes, mapped, type ValueMap } from "../compile/copy.ts";
 import type { QuantizedNetwork } from "../compile/quantize.ts";
 import { newBuilder } from "../compile/registry.ts";
-import { consumers, intAttribute, intsAttribute, type Node, type Value } from "../graph/graph.ts";
+import { consumers, intAttribute, makers, type Node, type Value } from "../graph/graph.ts";
 import { float32Data, float32Tensor, type Tensor } from "../graph/tensor.ts";
-import { elementCount, rowMajorStrides, type Shape } from "../graph/types.ts";
+import { elementCount, transposedIndex } from "../graph/types.ts";
+import { permutationOf } from "../ops/reshaping.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 
 /** A layer's weights and the axis of them that the flattened elements are summed over. */
@@ -22,24 +23,25 @@ const elementwise = new Set(["Relu", "Clip", "Identity", "Dropout"]);
 /** The network without the Transposes that only dense layers see, by way of a Reshape or Flatten; others stay. */
 export function withFlattensInOrder(network: QuantizedNetwork): QuantizedNetwork {
   const { graph } = network;
-  const search = new WeightSearch(network);
-  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const madeBy = makers(graph);
+  const search = new WeightSearch(network, madeBy);
   const tensors = new Map(network.parameters.map(({ name, value }) => [name, value]));
   const sources = new Map<Node, Value>();
   for (const node of graph.nodes) {
     const [read] = node.inputs;
     const [flat] = node.outputs;
-    const turn = read === undefined ? undefined : makers.get(read);
+    const turn = read === undefined ? undefined : madeBy.get(read);
     const source = turn?.op === "Transpose" ? turn.inputs[0] : undefined;
     if (turn === undefined || source === undefined || flat === undefined || !isFlatten(node)) continue;
     const { shape } = source.type;
-    const perm = intsAttribute(turn, "perm", shape.map((_, axis) => axis).reverse());
+    const perm = permutationOf(turn, shape.length);
     const weights = perm[0] === 0 ? search.behind(flat) : undefined;
     if (weights === undefined) continue;
-    const places = placesOf(
+    const placeOf = transposedIndex(
       shape.slice(1),
       perm.slice(1).map((axis) => axis - 1),
     );
+    const places = Int32Array.from({ length: elementCount(shape.slice(1)) }, (_, i) => placeOf(i));
     for (const { value, axis } of weights) {
       const tensor = tensors.get(value.name);
       if (tensor !== undefined) tensors.set(value.name, reordered(tensor, axis, places));
@@ -67,12 +69,14 @@ function isFlatten({ op, inputs: [x], outputs: [y] }: Node): boolean {
 }
 
 class WeightSearch {
+  readonly #madeBy: ReadonlyMap<Value, Node>;
   readonly #readers: ReadonlyMap<Value, readonly Node[]>;
   readonly #outputs: ReadonlySet<Value>;
   readonly #parameters: ReadonlySet<string>;
   readonly #channelAxes: ReadonlyMap<string, number | undefined>;
 
-  constructor({ graph, parameters, sites }: QuantizedNetwork) {
+  constructor({ graph, parameters, sites }: QuantizedNetwork, madeBy: ReadonlyMap<Value, Node>) {
+    this.#madeBy = madeBy;
     this.#readers = consumers(graph);
     this.#outputs = new Set(graph.outputs.map(({ value }) => value));
     this.#parameters = new Set(parameters.map(({ name }) => name));
@@ -109,30 +113,12 @@ class WeightSearch {
     const readers = this.#readers.get(weight) ?? [];
     if (readers.length !== 1) return undefined;
     if (this.#parameters.has(weight.name)) return weight;
-    for (const [input, nodes] of this.#readers) {
-      const [node, ...others] = nodes;
-      if (node?.outputs[0] !== weight || node.inputs[0] !== input) continue;
-      const isOwn = isFakeQuantize(node) && others.length === 0 && this.#parameters.has(input.name);
-      return isOwn && this.#channelAxes.get(node.name) !== axis ? input : undefined;
-    }
-    return undefined;
+    const quantizer = this.#madeBy.get(weight);
+    const [input] = quantizer?.inputs ?? [];
+    if (quantizer === undefined || input === undefined || !isFakeQuantize(quantizer)) return undefined;
+    const isOwn = this.#readers.get(input)?.length === 1 && this.#parameters.has(input.name);
+    return isOwn && this.#channelAxes.get(quantizer.name) !== axis ? input : undefined;
   }
-}
-
-/** For each element of a transposed tensor, in its order, the place where it lay before. */
-function placesOf(shape: Shape, perm: readonly number[]): Int32Array {
-  const strides = rowMajorStrides(shape);
-  const turned = perm.map((axis) => shape[axis] ?? 1);
-  const places = new Int32Array(elementCount(shape));
-  for (let i = 0; i < places.length; i++) {
-    let rest = i;
-    for (let axis = turned.length - 1; axis >= 0; axis--) {
-      const size = turned[axis] ?? 1;
-      places[i] = (places[i] ?? 0) + (rest % size) * (strides[perm[axis] ?? 0] ?? 0);
-      rest = Math.floor(rest / size);
-    }
-  }
-  return places;
 }
 
 /** A matrix with index i of an axis moved to `places[i]`. */

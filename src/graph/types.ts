@@ -51,6 +51,23 @@ export function rowMajorStrides(shape: Shape): number[] {
   return strides;
 }
 
+/** For each flat index of a tensor whose axes were put into another order, that of the same element before. */
+export function transposedIndex(shape: Shape, permutation: readonly number[]): (index: number) => number {
+  const strides = rowMajorStrides(shape);
+  const sizes = permutation.map((axis) => shape[axis] ?? 1);
+  const steps = permutation.map((axis) => strides[axis] ?? 0);
+  return (index) => {
+    let rest = index;
+    let source = 0;
+    for (let axis = sizes.length - 1; axis >= 0; axis--) {
+      const size = sizes[axis] ?? 1;
+      source += (rest % size) * (steps[axis] ?? 0);
+      rest = Math.floor(rest / size);
+    }
+    return source;
+  };
+}
+
 /** `float32[8,3,32,32]`, as prints and errors show it. */
 export function showType(type: TensorType): string {
   return `${type.dtype}[${type.shape.join(",")}]`;

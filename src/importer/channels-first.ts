@@ -5,10 +5,11 @@
 import { copyNodes, mapped, type ValueMap } from "../compile/copy.ts";
 import { newBuilder } from "../compile/registry.ts";
 import { UnsupportedError } from "../errors.ts";
-import { intsAttribute, type Node, type Value } from "../graph/graph.ts";
+import type { Node, Value } from "../graph/graph.ts";
 import { dataInputs, type Network } from "../graph/network.ts";
 import { toNumbers } from "../graph/tensor.ts";
 import { sameShape, type TensorType } from "../graph/types.ts";
+import { permutationOf } from "../ops/reshaping.ts";
 import { resolveReshape } from "./batch-forms.ts";
 import type { Emitter } from "./emitter.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
@@ -69,9 +70,9 @@ export function undoneTranspose(e: Emitter, node: SourceNode): Slot | undefined 
 }
 
 function turnsBack(node: SourceNode, maker: Node): boolean {
-  const reversed = (maker.outputs[0]?.type.shape ?? []).map((_, axis) => axis).reverse();
-  const first = intsAttribute(maker, "perm", reversed);
-  return intsAttribute(node, "perm", reversed).every((axis, i) => first[axis] === i);
+  const rank = maker.outputs[0]?.type.shape.length ?? 0;
+  const first = permutationOf(maker, rank);
+  return permutationOf(node, rank).every((axis, i) => first[axis] === i);
 }
 
 /** A Transpose that moves an axis of size 1 alone, as that of a grey picture, keeps the elements in their order. */
@@ -80,8 +81,7 @@ function shapesBack(e: Emitter, node: SourceNode, maker: Node): boolean {
   const tensor = tensorOf(wanted);
   const from = maker.inputs[0]?.type.shape;
   if (x === undefined || tensor === undefined || from === undefined) return false;
-  const perm = intsAttribute(maker, "perm", from.map((_, axis) => axis).reverse());
-  const moved = perm.filter((axis) => from[axis] !== 1);
+  const moved = permutationOf(maker, from.length).filter((axis) => from[axis] !== 1);
   const isInOrder = moved.every((axis, i) => i === 0 || axis > (moved[i - 1] ?? -1));
   return isInOrder && sameShape(resolveReshape(e, node, typeOf(x).shape, toNumbers(tensor)), from);
 }

@@ -1,8 +1,9 @@
 /** Evaluation of operators that arrange, pick and repeat elements, and of those that make tensors out of shapes. */
 
-import { intAttribute, intsAttribute, stringAttribute } from "../graph/graph.ts";
+import { intAttribute, stringAttribute } from "../graph/graph.ts";
 import { allocate, makeTensor, type Tensor } from "../graph/tensor.ts";
-import { elementCount, rowMajorStrides, type Shape } from "../graph/types.ts";
+import { elementCount, type Shape, transposedIndex } from "../graph/types.ts";
+import { permutationOf } from "../ops/reshaping.ts";
 import {
   broadcastIndex,
   type Fold,
@@ -22,24 +23,11 @@ const transpose: Fold = (call) => {
   const [input] = call.inputs;
   const [type] = call.types;
   if (input === undefined || type === undefined) return undefined;
-  const permutation = intsAttribute(call, "perm", input.shape.map((_, axis) => axis).reverse());
+  const permutation = permutationOf(call, input.shape.length);
   if (permutation.join() === "1,0" && input.data instanceof Float32Array) {
     return [makeTensor("float32", type.shape, turned(input.data, input.shape))];
   }
-  const strides = rowMajorStrides(input.shape);
-  const steps = permutation.map((axis) => strides[axis] ?? 0);
-  return [
-    moved(input, type.shape, (index) => {
-      let rest = index;
-      let source = 0;
-      for (let axis = type.shape.length - 1; axis >= 0; axis--) {
-        const size = type.shape[axis] ?? 1;
-        source += (rest % size) * (steps[axis] ?? 0);
-        rest = Math.floor(rest / size);
-      }
-      return source;
-    }),
-  ];
+  return [moved(input, type.shape, transposedIndex(input.shape, permutation))];
 };
 
 /** A transposed matrix: weights are large, so it goes by blocks that stay in the cache. */

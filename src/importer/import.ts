@@ -110,13 +110,12 @@ function readForAnyBatch(
   if (stated === undefined || (stated.kind === "fixed" && (options.keepBatch === true || stated.size < 1)))
     return undefined;
   const types = inputTypes(file, options, source, unusualBatch, true);
-  const place = options.channelsFirst === true ? channelsFirstInput : plainInput;
   try {
     const emitter = new Emitter(file.graph.name, {
       size: unusualBatch,
       ...(stated.kind === "fixed" ? { stated: stated.size } : {}),
     });
-    const network = build(file, emitter, { types, place }, "any");
+    const network = build(file, emitter, { types, place: placeOf(options) }, "any");
     const isFree = network.graph.outputs.some(({ value }) =>
       value.type.shape.some((size) => isBatch(size, { size: unusualBatch })),
     );
@@ -139,8 +138,7 @@ function readFor(
 ): ImportedNetwork {
   const size = stated?.kind === "fixed" ? stated.size : (options.batch ?? 1);
   const types = inputTypes(file, options, source, size, false);
-  const place = options.channelsFirst === true ? channelsFirstInput : plainInput;
-  const network = build(file, new Emitter(file.graph.name, undefined), { types, place }, size);
+  const network = build(file, new Emitter(file.graph.name, undefined), { types, place: placeOf(options) }, size);
   const { graph, parameters, held } = finishNetwork(network);
   const notes = [...network.imported.notes];
   if (stated !== undefined && options.keepBatch !== true) {
@@ -152,7 +150,9 @@ function readFor(
 /** Makes an input of the network; what the file's nodes read in its place. */
 type PlaceInput = (emitter: Emitter, name: string, type: TensorType) => Slot;
 
-const plainInput: PlaceInput = (emitter, name, type) => emitter.input(name, type);
+function placeOf({ channelsFirst }: ImportOptions): PlaceInput {
+  return channelsFirst === true ? channelsFirstInput : (emitter, name, type) => emitter.input(name, type);
+}
 
 function build(
   file: OnnxFile,

@@ -13,7 +13,7 @@ import { cast } from "./cast.ts";
 import { equal } from "./comparison.ts";
 import { absolute, add, divide, erf, exponential, minimum, multiply, square, subtract } from "./elementwise.ts";
 import { insideLimits } from "./inside-limits.ts";
-import { atLeast, atMost, positive } from "./masks.ts";
+import { atLeast, atMost, floatBefore, positive } from "./masks.ts";
 import { commonDtype, type Operand, present, sameAsInput, scalarOf } from "./operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "./operator.ts";
 
@@ -104,7 +104,7 @@ function knownBound(context: GradientContext, input: number, attribute: string):
   return tensor === undefined ? undefined : toNumbers(tensor)[0];
 }
 
-const floatBelowSix = 6 - 2 ** -21;
+const floatBelowSix = floatBefore(6);
 
 /** 1 where 0 < y < 6, else 0, of the output, so that the input need not be kept. */
 function insideRelu6(b: GraphBuilder, x: Value, y: Value): Value {

@@ -40,24 +40,23 @@ const beyond = 2 ** 26;
 const arrange: Lowering = (context) => {
   const { builder, node, inputs } = context;
   const x = context.input(0);
+  const upper = inputs[1];
   const isPositive = intAttribute(node, "positive") === 1;
-  const blocked = blockedForm(builder, x);
-  if (blocked === undefined || !canBeBlocked(x, context.target.blockSize)) {
-    return [maskOf(builder, x, inputs[1], isPositive)];
-  }
-  return [fromBlocked(builder, blockedMask(builder, blocked, inputs[1], isPositive), x.type.shape[1] ?? 0)];
+  const blocked = canBeBlocked(x, context.target.blockSize) ? blockedForm(builder, x) : undefined;
+  const maskFor = blocked === undefined ? plainMask : blockedMask;
+  const form = blocked ?? x;
+  const mask = upper === undefined ? positive(builder, form) : maskFor(builder, form, upper, isPositive);
+  return [blocked === undefined ? mask : fromBlocked(builder, mask, x.type.shape[1] ?? 0)];
 };
 
-function maskOf(builder: GraphBuilder, x: Value, upper: Value | undefined, isPositive: boolean): Value {
-  if (upper === undefined) return positive(builder, x);
+function plainMask(builder: GraphBuilder, x: Value, upper: Value, isPositive: boolean): Value {
   const known = builder.constantOf(upper);
   const [bound] = known === undefined ? [] : toNumbers(known);
   const below = bound === undefined ? notNegative(builder, subtract(builder, upper, x)) : atMost(builder, x, bound);
   return isPositive ? multiply(builder, below, positive(builder, x)) : below;
 }
 
-function blockedMask(builder: GraphBuilder, x: Value, upper: Value | undefined, isPositive: boolean): Value {
-  if (upper === undefined) return positive(builder, x);
+function blockedMask(builder: GraphBuilder, x: Value, upper: Value, isPositive: boolean): Value {
   const channels = x.type.shape[1] ?? 0;
   const perChannel = (value: Value) => expand(builder, reshape(builder, value, [1]), [channels]);
   const minusOne = builder.scalar(-1);

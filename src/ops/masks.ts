@@ -67,7 +67,7 @@ function stepAt(bound: number): { alpha: number; beta: number } | undefined {
 }
 
 /** The greatest float32 below a finite one that is not zero. */
-function floatBefore(value: number): number {
+export function floatBefore(value: number): number {
   const float = Float32Array.of(value);
   const bits = new Int32Array(float.buffer);
   bits[0] = (bits[0] ?? 0) + (value > 0 ? -1 : 1);

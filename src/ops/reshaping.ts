@@ -121,7 +121,8 @@ function flattenType(call: OperatorCall): readonly TensorType[] {
   return [{ dtype, shape: [product(shape.slice(0, place)), product(shape.slice(place))] }];
 }
 
-function permutationOf(source: Parameters<typeof intsAttribute>[0], rank: number): readonly number[] {
+/** The order of the axes that a Transpose of so many axes makes; without the attribute it reverses them. */
+export function permutationOf(source: Parameters<typeof intsAttribute>[0], rank: number): readonly number[] {
   return intsAttribute(source, "perm", indices(rank).reverse());
 }
 

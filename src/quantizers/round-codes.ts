@@ -4,6 +4,7 @@ import { makeTensor } from "../graph/tensor.ts";
 import { clip } from "../ops/activations.ts";
 import { cast } from "../ops/cast.ts";
 import { add, maximum, minimum, multiply, reciprocal, round, subtract } from "../ops/elementwise.ts";
+import { floatBefore } from "../ops/masks.ts";
 import { lacks } from "../ops/missing-operators.ts";
 import type { Target } from "../ops/operator.ts";
 import { dequantizeLinear, quantizeLinear } from "../ops/quantize-linear.ts";
@@ -127,11 +128,4 @@ export function highestRoundingTo(code: number): number {
 /** The least float32 that rounds to at least a `code` of 0 or below. */
 export function lowestRoundingTo(code: number): number {
   return -highestRoundingTo(-code);
-}
-
-/** The greatest float32 below a positive one. */
-function floatBefore(value: number): number {
-  const bits = new Int32Array(Float32Array.of(value).buffer);
-  bits[0] = (bits[0] ?? 0) - 1;
-  return new Float32Array(bits.buffer)[0] ?? value;
 }

@@ -12,7 +12,7 @@ const namedClasses = 6;
 const learnedRoles: readonly ParameterRole[] = ["weight", "bias", "normalization-scale", "normalization-bias"];
 
 /** As `[N,3,32,32]`: the batch may have any size. */
-function showBatchOf(each: Shape): string {
+export function showBatchOf(each: Shape): string {
   return `[${["N", ...each].join(",")}]`;
 }
 

@@ -13,7 +13,7 @@ import { importOnnxFile, statedInputs } from "../importer/node-files.ts";
 import { makeModel } from "../models/index.ts";
 import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
 import type { TrainingConfig } from "./config-schema.ts";
-import { sampleInput } from "./network-fit.ts";
+import { sampleInput, showBatchOf } from "./network-fit.ts";
 import { canOnlyBeLast, channelsLast, takesChannelsLast } from "./picture-layout.ts";
 import { runPaths } from "./run-directory.ts";
 import { lastCheckpoint } from "./trainer.ts";
@@ -58,7 +58,7 @@ export function importedNetwork(file: string, data: DatasetSplits): Network {
   const { shape } = sampleInput(network, file);
   const wanted = shape.slice(1);
   if (!sameShape(wanted, sampleShape)) {
-    throw new ConfigError(`the model takes [${["N", ...wanted]}], the data gives [${["N", ...sampleShape]}]`, {
+    throw new ConfigError(`the model takes ${showBatchOf(wanted)}, the data gives ${showBatchOf(sampleShape)}`, {
       where: file,
       remedy: remedyForSize(wanted, sampleShape, name),
     });

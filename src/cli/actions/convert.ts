@@ -17,6 +17,7 @@ import { evenIndices, withStoredQuantizers } from "../../train/calibrate.ts";
 import { inputOf } from "../../train/evaluate.ts";
 import { type LoadedRun, loadRun } from "../../train/load-run.ts";
 import { modelTakesChannelsLast } from "../../train/network.ts";
+import { showBatchOf } from "../../train/network-fit.ts";
 import { runPaths } from "../../train/run-directory.ts";
 import type { ConvertFlags } from "../flags.ts";
 import { testData } from "../run-data.ts";
@@ -121,7 +122,7 @@ function withAddedNotes(network: IntegerNetwork, trained: QuantizedNetwork, sour
 function withLayoutNote(network: IntegerNetwork, { config, data }: LoadedRun): IntegerNetwork {
   if (!modelTakesChannelsLast(config, data)) return network;
   const { name, sampleShape } = network.input;
-  const message = `it takes [${["N", ...sampleShape]}], channels first; the model's own file takes them last`;
+  const message = `it takes ${showBatchOf(sampleShape)}, channels first; the model's own file takes them last`;
   return { ...network, notes: [{ kind: "channels first", where: name, message }, ...network.notes] };
 }
 
