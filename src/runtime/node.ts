@@ -1,10 +1,14 @@
 /** ONNX Runtime in Node.js: on the CPU, on a GPU through WebGPU, or on an NVIDIA GPU where its CUDA parts are installed. */
+// First, because ONNX Runtime must find the variable that it sets.
+import "./node-telemetry.ts";
+
 import { freemem } from "node:os";
 import * as ort from "onnxruntime-node";
 import type { Target } from "../ops/operator.ts";
 import { DeviceMemory } from "./device-memory.ts";
 import type { Engine, EngineOptions, EngineSession, SessionOptions } from "./engine.ts";
 import { type CachedModel, cachedModel } from "./node-model-cache.ts";
+import { telemetryOff } from "./node-telemetry.ts";
 import { openSession } from "./onnx-runtime.ts";
 import { genericTarget, probeTarget, probeWebGpuTarget } from "./probe.ts";
 import { endOfRun, stopsAtSequences, withEndOfRun } from "./unreturned-outputs.ts";
@@ -25,6 +29,7 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
     given: Uint8Array,
     { kept = [], asWritten = false, unreturned: mayStay = false }: SessionOptions = {},
   ): Promise<EngineSession> => {
+    await telemetryOff();
     const unreturned = mayStay && device === "cpu" && (await stopsAtSequences(ort));
     const source = unreturned ? withEndOfRun(given) : given;
     const cached =
