@@ -2,6 +2,7 @@
 import type { QuantizerSite } from "../compile/quantize.ts";
 import type { Shape } from "../graph/types.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
+import { groupNumbers } from "../quantizers/integers.ts";
 import type { GroupParameters } from "../quantizers/quantizer.ts";
 import type { SiteMeasurement } from "./measurement.ts";
 import { optimalGrid } from "./optimal-grid.ts";
@@ -34,7 +35,7 @@ export interface SiteSamples {
   /** Extremes of each channel. */
   readonly channelMin: Float32Array;
   readonly channelMax: Float32Array;
-  /** The quantizer's parameters as used, by their own names: one value for each group. */
+  /** The quantizer's parameters as used, by their own names: one value for each group, or a list that all share. */
   readonly parameters: Readonly<Record<string, Float32Array>>;
   /** s·∂L/∂s summed over the groups, and |∂L/∂s|/s in the mean; absent where there is no trained scale. */
   readonly scaleGradient?: number;
@@ -134,9 +135,7 @@ function gridsOf({ site, shape, plan, x, y, parameters }: SiteSamples): GroupGri
   return sampleGroups(site.spec, shape, plan).flatMap((places, group): GroupGrid[] => {
     if (places.length === 0) return [];
     const row = Float32Array.from(places, (place) => x[place] ?? 0);
-    const own = Object.fromEntries(
-      Object.entries(parameters).map(([name, values]) => [name, values[group] ?? values[0] ?? 0]),
-    );
+    const own = groupNumbers(site.spec, Object.entries(parameters), group);
     const unit = definition.integers?.unit(site.spec, own, row);
     const first = codes?.[0];
     const last = codes?.at(-1);

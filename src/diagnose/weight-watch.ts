@@ -7,7 +7,7 @@ import type { Parameter } from "../graph/network.ts";
 import { float32Data, type Tensor } from "../graph/tensor.ts";
 import { elementCount } from "../graph/types.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
-import type { GroupParameters } from "../quantizers/quantizer.ts";
+import { groupNumbers } from "../quantizers/integers.ts";
 import type { WeightMeasurement } from "./measurement.ts";
 import { planSample, type SamplePlan, sampleGroups, takeSample } from "./sampling.ts";
 import { mean, rootMeanSquare } from "./statistics.ts";
@@ -156,9 +156,7 @@ function encoder(site: QuantizerSite, value: Tensor, plan: SamplePlan): Watched[
     const codes = new Float64Array(values.length);
     groups.forEach((places, group) => {
       if (places.length === 0) return;
-      const own: GroupParameters = Object.fromEntries(
-        parameters.map(([name, all]) => [name, all[group] ?? all[0] ?? 0]),
-      );
+      const own = groupNumbers(site.spec, parameters, group);
       const row = Float32Array.from(places, (place) => values[place] ?? 0);
       integers.encode(site.spec, own, row).forEach((code, i) => {
         codes[places[i] ?? 0] = code;

@@ -65,11 +65,10 @@ function quantizerContext(
     if (value === undefined) {
       throw new GraphError(`parameter "${parameter.name}" is missing`, { where: showNode(node) });
     }
-    parameters[parameter.name] = reshape(
-      builder,
-      value,
-      broadcastShape(shared, value.type.shape, rows.type.shape.length),
-    );
+    parameters[parameter.name] =
+      parameter.isList === true
+        ? value
+        : reshape(builder, value, broadcastShape(shared, value.type.shape, rows.type.shape.length));
   });
   return { builder, target, spec: shared, x: rows, parameters };
 }

@@ -40,7 +40,9 @@ export function gridOf(spec: QuantizerSpec, parameters: ReadonlyMap<string, Tens
   const form = quantizerNamed(spec.quantizer).integers;
   if (form === undefined) return undefined;
   const isWhole = spec.channelAxis === undefined && spec.groupSize === undefined;
-  const groups = isWhole ? 1 : Math.max(1, ...[...parameters.values()].map(({ shape }) => elementCount(shape)));
+  const lists = listsOf(spec);
+  const perGroup = [...parameters].filter(([name]) => !lists.has(name));
+  const groups = isWhole ? 1 : Math.max(1, ...perGroup.map(([, { shape }]) => elementCount(shape)));
   const units = Array.from({ length: groups }, (_, group) => form.unit(spec, groupParameters(spec, parameters, group)));
   const known = units.filter((unit) => unit !== undefined);
   return known.length === units.length ? { codes: form.codes(spec), units: known } : undefined;
@@ -76,26 +78,47 @@ export function fromCodes(spec: QuantizerSpec, coded: CodedTensor): Tensor {
   return values;
 }
 
-/**
- * The parameters of one group, as numbers. Of a quantizer that keeps a list for the whole tensor (N2UQ's intervals),
- * element i is named `name.i`.
- */
+/** The parameters of one group, as numbers. */
 export function groupParameters(
   spec: QuantizerSpec,
   parameters: ReadonlyMap<string, Tensor>,
   group: number,
 ): GroupParameters {
-  const isWhole = spec.channelAxis === undefined && spec.groupSize === undefined;
-  const entries: [string, number][] = [];
-  for (const [name, tensor] of parameters) {
-    const data = float32Data(tensor);
-    if (isWhole && tensor.shape.length > 0) {
-      for (const [i, value] of data.entries()) entries.push([`${name}.${i}`, value]);
-    } else {
-      entries.push([name, data[data.length === 1 ? 0 : group] ?? 0]);
-    }
-  }
-  return Object.fromEntries(entries);
+  return groupNumbers(
+    spec,
+    Array.from(parameters, ([name, tensor]) => [name, float32Data(tensor)]),
+    group,
+  );
+}
+
+/**
+ * The parameters of one group, as numbers, whatever the granularity.
+ *
+ * @param parameters Every parameter with its elements: one for all groups, one per group, or a list that all groups
+ *   share, whose element i is named `name.i` in the result.
+ * @param group Index of the group, from 0.
+ * @example groupNumbers(spec, [["scale", Float32Array.of(0.5, 0.25)]], 1) // { scale: 0.25 }
+ */
+export function groupNumbers(
+  spec: QuantizerSpec,
+  parameters: readonly (readonly [name: string, values: Float32Array])[],
+  group: number,
+): GroupParameters {
+  const lists = listsOf(spec);
+  return Object.fromEntries(
+    parameters.flatMap(([name, values]): [string, number][] =>
+      lists.has(name)
+        ? Array.from(values, (value, i) => [`${name}.${i}`, value])
+        : [[name, values[values.length === 1 ? 0 : group] ?? 0]],
+    ),
+  );
+}
+
+/** Which parameters are lists does not depend on the tensor's shape. */
+function listsOf(spec: QuantizerSpec): ReadonlySet<string> {
+  const shape = Array.from({ length: (spec.channelAxis ?? 0) + 1 }, () => spec.groupSize ?? 1);
+  const parameters = quantizerNamed(spec.quantizer).parameters(spec, { dtype: "float32", shape });
+  return new Set(parameters.filter(({ isList }) => isList === true).map(({ name }) => name));
 }
 
 function integerFormOf(spec: QuantizerSpec): IntegerForm {

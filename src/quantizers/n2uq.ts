@@ -84,7 +84,7 @@ export const n2uq: QuantizerDefinition = {
     isWeights(spec)
       ? []
       : [
-          { name: "intervals", shape: [stepsOf(spec)], trainable: true, minimum: smallestInterval },
+          { name: "intervals", shape: [stepsOf(spec)], trainable: true, minimum: smallestInterval, isList: true },
           { name: "start", shape: [], trainable: true },
           { name: "scale1", shape: [], trainable: true, minimum: smallestScale },
           { name: "scale2", shape: [], trainable: true, minimum: smallestScale },

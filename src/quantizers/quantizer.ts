@@ -45,6 +45,8 @@ export interface QuantizerParameter {
   readonly trainable: boolean;
   /** A bound that every update keeps. */
   readonly minimum?: number;
+  /** Whether its elements are one list that all groups share (N2UQ's intervals), and not one element per group. */
+  readonly isList?: boolean;
 }
 
 /** Values of a quantizer's parameters in a graph, by parameter name. */
@@ -71,7 +73,7 @@ export interface QuantizerGradients {
   readonly parameters: ParameterValues;
 }
 
-/** Values of a quantizer's scalar parameters for one group of elements, by name. */
+/** Values of a quantizer's parameters for one group of elements, by name; element i of a list is named `name.i`. */
 export type GroupParameters = Readonly<Record<string, number>>;
 
 /** What the codes of one group stand for: value = scale·(code − zeroPoint) + offset, each operation in float32. */
