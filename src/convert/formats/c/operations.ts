@@ -18,6 +18,7 @@ import {
   tensorOf,
 } from "../../integer-network.ts";
 import { elementType, storedOffset } from "./arena.ts";
+import { comment } from "./names.ts";
 import { rounding } from "./rounding.ts";
 import { constantArray, floatLiteral, minus, packWeight } from "./text.ts";
 
@@ -46,7 +47,7 @@ export function layerFunction(network: IntegerNetwork, layer: IntegerConv | Inte
   const table = packed.isPlain ? "" : constantArray("int16_t", `levels_${id}`, packed.levels.map(String));
   const place = `unpack(weights_${id}, n, ${packed.bits})`;
   const weight = packed.isPlain ? `(${place}${minus(-(packed.levels[0] ?? 0))})` : `levels_${id}[${place}]`;
-  return `/* ${layer.name}: ${packed.bits}-bit weights */\n${bytes}${table}${
+  return `${comment(layer.name, `: ${packed.bits}-bit weights`)}${bytes}${table}${
     layer.op === "IntegerConv" ? convBody(layer, input, weight) : gemmBody(layer, input, weight)
   }`;
 }
@@ -109,8 +110,7 @@ function windowLoop(pool: MaxPool | SumPool, input: IntegerTensor, body: string)
 /** `acc_N(x, k, i, j)`: the sum of a window. */
 export function sumPoolFunction(network: IntegerNetwork, pool: SumPool): string {
   const input = tensorOf(network, pool.input);
-  return `/* ${pool.name} */
-static int32_t acc_${pool.output}(const ${elementType(input)} *x, int k, int i, int j) {
+  return `${comment(pool.name)}static int32_t acc_${pool.output}(const ${elementType(input)} *x, int k, int i, int j) {
   int32_t sum = 0;
 ${windowLoop(pool, input, `sum += q${minus(centre(input))};`)}  return sum;
 }
@@ -120,8 +120,7 @@ ${windowLoop(pool, input, `sum += q${minus(centre(input))};`)}  return sum;
 export function maxPoolFunction(network: IntegerNetwork, pool: MaxPool): string {
   const [input, output] = [tensorOf(network, pool.input), tensorOf(network, pool.output)];
   const type = elementType(output);
-  return `/* ${pool.name} */
-static int32_t largest_${pool.output}(const ${elementType(input)} *x, int k, int i, int j) {
+  return `${comment(pool.name)}static int32_t largest_${pool.output}(const ${elementType(input)} *x, int k, int i, int j) {
   int32_t best = INT32_MIN;
 ${windowLoop(pool, input, "if (q > best) best = q;")}  return best;
 }
@@ -150,14 +149,13 @@ export function concatFunction(network: IntegerNetwork, concat: Concat): string 
     return `  for (int n = 0; n < ${channels * height * width}; n++) *y++ = x${index}[n];\n`;
   });
   const parameters = concat.inputs.map((_, index) => `const ${type} *x${index}, `).join("");
-  return `/* ${concat.name} */\nstatic void run_${concat.output}(${parameters}${type} *y) {\n${copies.join("")}}\n`;
+  return `${comment(concat.name)}static void run_${concat.output}(${parameters}${type} *y) {\n${copies.join("")}}\n`;
 }
 
 export function constantFunction(network: IntegerNetwork, { name, output, code }: ConstantCodes): string {
   const tensor = tensorOf(network, output);
   const type = elementType(tensor);
-  return `/* ${name} */
-static void run_${output}(${type} *y) {
+  return `${comment(name)}static void run_${output}(${type} *y) {
   for (int n = 0; n < ${elementCount(tensor.shape)}; n++) y[n] = ${code + storedOffset(tensor)};
 }
 `;
@@ -186,8 +184,7 @@ export function inputFunction(network: IntegerNetwork, operation: QuantizeInput)
       : constantArray("float", `factor_${id}`, Array.from(normalization.factor, floatLiteral)) +
         constantArray("float", `offset_${id}`, Array.from(normalization.offset, floatLiteral));
   const size = channels * height * width;
-  return `/* ${operation.name} */
-${tables}${grid}static void run_${id}(const ${dataType(network)} *data, ${type} *y) {
+  return `${comment(operation.name)}${tables}${grid}static void run_${id}(const ${dataType(network)} *data, ${type} *y) {
   for (int n = 0; n < ${size}; n++) {
     ${normalization === undefined ? "" : `const int c = n / ${size / channels};\n    `}${scaled}
     y[n] = (${type})(${expression});
@@ -253,8 +250,7 @@ export function sumFunction(network: IntegerNetwork, operation: Requantize | Deq
     tables.push(grid);
     lines.push(`y[n] = (${type})(${expression});`);
   }
-  return `/* ${operation.name} */
-${tables.join("")}static void run_${id}(${parameters.join(", ")}, ${type} *y) {
+  return `${comment(operation.name)}${tables.join("")}static void run_${id}(${parameters.join(", ")}, ${type} *y) {
   int n = 0;
 ${elementLoop(output, `${lines.join("\n")}\nn++;`)}}
 `;

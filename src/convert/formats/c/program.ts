@@ -5,6 +5,7 @@
 import { elementCount } from "../../../graph/types.ts";
 import { type IntegerNetwork, type IntegerOperation, inputsOf, tensorOf } from "../../integer-network.ts";
 import { type Arena, elementType, planArena, storedOffset } from "./arena.ts";
+import { comment, identifierParts } from "./names.ts";
 import {
   concatFunction,
   constantFunction,
@@ -39,7 +40,8 @@ export interface CProgram {
 export function buildCProgram(network: IntegerNetwork, options: CProgramOptions = {}): CProgram {
   const { name = "network", arithmetic = "float", observe = false } = options;
   const arena = planArena(network);
-  const outputs = network.outputs.map((output) => `float *${identifier(output.name)}`).join(", ");
+  const parts = outputParts(network);
+  const outputs = parts.map((part) => `float *out_${part}`).join(", ");
   const signature = `void ${name}_run(const ${dataType(network)} *data, ${outputs})`;
   const functions = network.operations
     .map((operation) => functionOf(network, operation, arithmetic === "fixed"))
@@ -50,12 +52,11 @@ export function buildCProgram(network: IntegerNetwork, options: CProgramOptions 
   const flashBytes = constantBytes(functions);
   const upper = name.toUpperCase();
   const sizes = network.outputs.map(
-    (output) =>
-      `#define ${upper}_${identifier(output.name).toUpperCase()}_SIZE ${elementCount(tensorOf(network, output.tensor).shape)}`,
+    (output, i) =>
+      `#define ${upper}_${parts[i]?.toUpperCase()}_SIZE ${elementCount(tensorOf(network, output.tensor).shape)}`,
   );
   const observer = `void ${name}_observe(int tensor, const void *codes, int count, int bytes, int offset);\n`;
-  const header = `/* ${network.name}, written by subbyte. */
-#ifndef ${upper}_H
+  const header = `${comment(network.name, ", written by subbyte.")}#ifndef ${upper}_H
 #define ${upper}_H
 #include <stdint.h>
 #define ${upper}_INPUT_SIZE ${elementCount(network.input.sampleShape)}
@@ -64,8 +65,8 @@ ${sizes.join("\n")}
 ${signature};
 ${observe ? observer : ""}#endif
 `;
-  const source = `/* ${network.name}: ${arithmetic} requantization, ${flashBytes} bytes of constants, ${arena.bytes} of RAM. Written by subbyte. */
-#include "${name}.h"
+  const note = `: ${arithmetic} requantization, ${flashBytes} bytes of constants, ${arena.bytes} of RAM. Written by subbyte.`;
+  const source = `${comment(network.name, note)}#include "${name}.h"
 ${unpack}${roundingHelpers(functions)}
 ${functions}
 static int32_t arena[${Math.max(arena.bytes, 4)} / 4];
@@ -77,8 +78,12 @@ ${calls.map((call) => `  ${call}\n`).join("")}}
   return { source, header, arenaBytes: arena.bytes, constantBytes: flashBytes };
 }
 
-function identifier(name: string): string {
-  return name.replaceAll(/\W/g, "_");
+/** The part of an identifier for each output; NETWORK_INPUT_SIZE is the input's. */
+function outputParts(network: IntegerNetwork): string[] {
+  return identifierParts(
+    network.outputs.map(({ name }) => name),
+    ["input"],
+  );
 }
 
 const unpack = `
@@ -148,10 +153,8 @@ function callOf(
     case "Reshape":
       return watch;
     case "Dequantize": {
-      const target = network.outputs.find(({ tensor }) => tensor === output.id)?.name ?? "";
-      return [
-        `run_${output.id}(${operation.terms.map((term) => stored(term.input)).join(", ")}, ${identifier(target)});`,
-      ];
+      const target = outputParts(network)[network.outputs.findIndex(({ tensor }) => tensor === output.id)];
+      return [`run_${output.id}(${operation.terms.map((term) => stored(term.input)).join(", ")}, out_${target});`];
     }
     default:
       return [`run_${output.id}(${[...inputsOf(operation).map(stored), place(output.id)].join(", ")});`, ...watch];

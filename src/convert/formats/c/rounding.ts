@@ -91,7 +91,9 @@ static int32_t shift_level(int64_t t, int shift, const int16_t *levels, int coun
 
 /** The helpers that a program's functions call. */
 export function roundingHelpers(functions: string): string {
-  const uses = (name: string): boolean => functions.includes(`${name}(`);
+  // A layer may have the name of a helper.
+  const code = functions.replaceAll(/\/\*.*?\*\//g, "");
+  const uses = (name: string): boolean => code.includes(`${name}(`);
   return [
     always,
     uses("round_code") ? roundCode : "",
