@@ -3,6 +3,7 @@
 import { CommanderError } from "commander";
 import { exitCodes, SubbyteError } from "../errors.ts";
 import { colorsFor } from "./colors.ts";
+import { printable } from "./printable.ts";
 
 /** Where and how errors are printed. */
 export interface ErrorOutput {
@@ -29,13 +30,13 @@ export function reportError(error: unknown, output: ErrorOutput): number {
   if (error instanceof SubbyteError) {
     const color = error.exitCode === exitCodes.interrupted ? colors.yellow : colors.red;
     const word = error.exitCode === exitCodes.interrupted ? "stopped" : "error";
-    stream.write(`${color(`${word}: ${error.describe()}`)}\n`);
-    if (debug) stream.write(`${colors.dim(stackWithCauses(error))}\n`);
+    stream.write(`${color(`${word}: ${printable(error.describe())}`)}\n`);
+    if (debug) stream.write(`${colors.dim(printable(stackWithCauses(error)))}\n`);
     return error.exitCode;
   }
   stream.write(
     `${colors.red("error: this is a defect of subbyte, not of what you gave it. Please report it with:")}\n`,
   );
-  stream.write(`${error instanceof Error ? stackWithCauses(error) : `thrown: ${String(error)}`}\n`);
+  stream.write(`${printable(error instanceof Error ? stackWithCauses(error) : `thrown: ${String(error)}`)}\n`);
   return exitCodes.failure;
 }

@@ -194,7 +194,11 @@ export class SvgElement {
   }
 }
 
-/** Text as it stands in XML and HTML, inside of elements and of quoted attributes. */
+/** What XML 1.0 forbids, also as a reference: control characters, halves of surrogate pairs, U+FFFE and U+FFFF. */
+const forbidden = /[^\t\n\r\x20-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu;
+
+/** Returns text as it stands in XML and HTML, in elements and in quoted attributes. What XML forbids becomes U+FFFD. */
 export function escapeText(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
+  const allowed = text.replaceAll(forbidden, "\uFFFD");
+  return allowed.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;");
 }
