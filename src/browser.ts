@@ -40,6 +40,9 @@ export type { ProbeRecord } from "./diagnose/measurement.ts";
 // Errors: one family, with a code, a place and a remedy.
 export {
   ConfigError,
+  DivergenceError,
+  type DivergenceOrigin,
+  type DivergenceReason,
   exitCodes,
   FileFormatError,
   GraphError,

@@ -80,6 +80,63 @@ export class RuntimeError extends SubbyteError {
   readonly exitCode = exitCodes.failure;
 }
 
+/** A run of the engine that met NaN where a number was to be an index: the look-up of a quantizer. */
+export class NotANumberError extends RuntimeError {}
+
+/** Why a training diverged, as far as its last sound state tells. */
+export type DivergenceReason =
+  /** Parameters hold NaN or infinite values before the first step. */
+  | "start"
+  /** A sample or a target holds NaN or infinite values. */
+  | "data"
+  /** The scale of a quantizer has fallen to its least value. */
+  | "scale"
+  /** The values overflow with the parameters that the training starts from. */
+  | "forward"
+  /** The updates are too large. */
+  | "learningRate";
+
+/** The first value that was not finite. */
+export interface DivergenceOrigin {
+  readonly kind: "weight" | "scale" | "statistic" | "data" | "target" | "output" | "gradient" | "loss";
+  /** The node or parameter, as errors show it; empty for the data, the targets and the loss. */
+  readonly name: string;
+  /** A scale that is finite, but has fallen to the least value that it may have. */
+  readonly isCollapsed?: true;
+}
+
+export interface DivergenceDetails extends ErrorDetails {
+  /** The training step that failed, counted from 1; 0: before the first. */
+  readonly step: number;
+  /** Counted from 1. */
+  readonly epoch: number;
+  readonly reason: DivergenceReason;
+  /** Absent where no value could be found. */
+  readonly origin?: DivergenceOrigin;
+  /** A smaller learning rate to try; absent where it is not to blame. */
+  readonly suggestedLearningRate?: number;
+}
+
+/** A loss or a parameter became NaN or infinite in a training; no checkpoint holds such values. */
+export class DivergenceError extends SubbyteError {
+  readonly code = "DIVERGED";
+  readonly exitCode = exitCodes.failure;
+  readonly step: number;
+  readonly epoch: number;
+  readonly reason: DivergenceReason;
+  readonly origin: DivergenceOrigin | undefined;
+  readonly suggestedLearningRate: number | undefined;
+
+  constructor(message: string, details: DivergenceDetails) {
+    super(message, details);
+    this.step = details.step;
+    this.epoch = details.epoch;
+    this.reason = details.reason;
+    this.origin = details.origin;
+    this.suggestedLearningRate = details.suggestedLearningRate;
+  }
+}
+
 /** The user or the system asked to stop; a checkpoint was written before this was thrown. */
 export class InterruptedError extends SubbyteError {
   readonly code = "INTERRUPTED";

@@ -1,6 +1,6 @@
 /** Sessions of ONNX Runtime as an {@link EngineSession}: what its packages for Node.js and for browsers have in common. */
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from "onnxruntime-common";
-import { RuntimeError } from "../errors.ts";
+import { NotANumberError, RuntimeError } from "../errors.ts";
 import type { Tensor } from "../graph/tensor.ts";
 import type { DType, Shape } from "../graph/types.ts";
 import type { DeviceTensor, EngineSession } from "./engine.ts";
@@ -145,7 +145,7 @@ function failureOf(cause: unknown): RuntimeError {
   const message = messageOf(cause);
   const place = /Name:'([^']*\b(?:LookUp|SumByIndex)_[^']*)'/.exec(message)?.[1];
   if (place === undefined) return new RuntimeError(`ONNX Runtime failed: ${message}`, { cause });
-  return new RuntimeError("a value that is not a number was to be quantized: the training has diverged", {
+  return new NotANumberError("a value that is not a number was to be quantized: the training has diverged", {
     where: `node "${place}"`,
     remedy: "Lower the learning rate, warm it up, or use more bits; a checkpoint from before holds sound values.",
     cause,

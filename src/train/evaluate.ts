@@ -4,9 +4,10 @@ import type { ImageInput } from "../compile/input.ts";
 import { givesProbabilities } from "../compile/outputs.ts";
 import { evaluationBatches } from "../data/batches.ts";
 import { allocateBatch, type Dataset } from "../data/dataset.ts";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, NotANumberError } from "../errors.ts";
+import { isFiniteTensor } from "../graph/finite.ts";
 import type { Network } from "../graph/network.ts";
-import { makeTensor } from "../graph/tensor.ts";
+import { makeTensor, type Tensor } from "../graph/tensor.ts";
 import type { Target } from "../ops/operator.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { ForwardJob } from "../runtime/job.ts";
@@ -97,6 +98,24 @@ export class Evaluator {
       totals.add(this.#isProbability ? scoresOf(output) : output, targets, valid);
     }
     return totals.result();
+  }
+
+  /** The first batch for which the outputs are not finite, or cannot be computed for NaN; undefined: there is none. */
+  async firstNonFinite(state: StateBuffers): Promise<Tensor | undefined> {
+    const batches = evaluationBatches(this.#dataset, this.#batchSize);
+    const batch = allocateBatch(this.#dataset, this.#batchSize);
+    const data = makeTensor(this.#dataset.sampleType, [this.#batchSize, ...this.#dataset.sampleShape], batch.samples);
+    for (let step = 0; step < batches.stepCount; step++) {
+      await batches.prefetch(step);
+      batches.read(step, batch);
+      try {
+        if (!Object.values(await this.#job.run(state, data)).every(isFiniteTensor)) return data;
+      } catch (error) {
+        if (error instanceof NotANumberError) return data;
+        throw error;
+      }
+    }
+    return undefined;
   }
 
   async release(): Promise<void> {

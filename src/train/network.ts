@@ -5,8 +5,8 @@ import { bindBatch } from "../compile/bind-batch.ts";
 import { type DatasetSplits, outputCountOf } from "../data/dataset.ts";
 import { randomStream } from "../data/random.ts";
 import { ConfigError, FileFormatError, UnsupportedError } from "../errors.ts";
+import { isFiniteTensor, isSoundParameter } from "../graph/finite.ts";
 import { type Network, withParameterValues } from "../graph/network.ts";
-import { float32Data, type Tensor } from "../graph/tensor.ts";
 import { type Shape, sameShape } from "../graph/types.ts";
 import type { ImportedNetwork } from "../importer/import.ts";
 import { importOnnxFile, statedInputs } from "../importer/node-files.ts";
@@ -104,19 +104,15 @@ function remedyForSize(wanted: Shape, given: Shape, name: string): string {
 
 /** @throws FileFormatError for a parameter that is not all numbers: everything after it would be NaN. */
 function checkNumbers(network: Network, where: string): void {
-  const wrong = network.parameters.find(({ value }) => value.dtype === "float32" && !holdsNumbers(value));
-  if (wrong === undefined) return;
-  throw new FileFormatError(`the parameter ${wrong.name} holds numbers that are infinite or none (NaN)`, {
+  const wrong = network.parameters.find(({ value }) => !isFiniteTensor(value));
+  if (wrong !== undefined) throw notNumbers(wrong.name, where);
+}
+
+function notNumbers(name: string, where: string): FileFormatError {
+  return new FileFormatError(`the parameter ${name} holds numbers that are infinite or none (NaN)`, {
     where,
     remedy: "Its training diverged, or the file is damaged: export an earlier state.",
   });
-}
-
-function holdsNumbers(tensor: Tensor): boolean {
-  const values = float32Data(tensor);
-  // A loop, not every: this looks at all weights of a model.
-  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
-  return true;
 }
 
 /** The checkpoint of that path, or the last one of a run's directory. */
@@ -142,7 +138,10 @@ export async function withCheckpoint(network: Network, path: string): Promise<Ne
       },
     );
   }
-  return withParameterValues(network, state);
+  const loaded = withParameterValues(network, state);
+  const wrong = loaded.parameters.find((parameter) => !isSoundParameter(parameter, parameter.value));
+  if (wrong !== undefined) throw notNumbers(wrong.name, file);
+  return loaded;
 }
 
 /** How many outputs the weights of a checkpoint belong to, given the same network with one output. */

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { trainingBatches } from "../data/batches.ts";
 import type { DatasetSplits, SkippedSample } from "../data/dataset.ts";
 import { skippedSamples } from "../data/open-dataset.ts";
-import { ConfigError, InterruptedError } from "../errors.ts";
+import { ConfigError, DivergenceError, InterruptedError } from "../errors.ts";
 import type { Target } from "../ops/operator.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
@@ -19,7 +19,7 @@ import { quantizationOf } from "./quantization.ts";
 import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./recipe.ts";
 import { createRunDirectory, defaultRunName, type RunPaths, runPaths, writeSummary } from "./run-directory.ts";
 import { batchOptionsOf, loadData, type PreparedTraining, prepareTraining, targetOf } from "./setup.ts";
-import { lastCheckpoint, train } from "./trainer.ts";
+import { bestCheckpoint, lastCheckpoint, train } from "./trainer.ts";
 import type { TrainingWatcher } from "./watcher.ts";
 
 /** Where a run is kept, how many steps are done and to do, and where they are executed. */
@@ -211,6 +211,7 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
     await writeSummary(paths, { ...summary });
     return { ...result, paths, summary, skipped };
   } catch (error) {
+    if (error instanceof DivergenceError) throw await withCheckpointToUse(error, paths);
     if (!(error instanceof InterruptedError)) throw error;
     throw new InterruptedError(error.message, {
       where: paths.folder,
@@ -220,6 +221,31 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
   } finally {
     metrics.close();
   }
+}
+
+/** The same error with the run's folder, and what to start from instead: the best checkpoint, as the last may be poor. */
+async function withCheckpointToUse(error: DivergenceError, paths: RunPaths): Promise<DivergenceError> {
+  const file = join(paths.checkpoints, bestCheckpoint);
+  const step = await readCheckpoint(file).then(
+    ({ position }) => position.step,
+    () => undefined,
+  );
+  const { suggestedLearningRate: rate, origin, where, remedy, ...rest } = error;
+  const flags = rate === undefined ? "" : ` --lr ${rate}`;
+  const restart =
+    step === undefined
+      ? "No epoch was finished: start again from the weights that this run began with."
+      : `The best checkpoint, of step ${step}, is intact: start from it with --from ${file}${flags}.`;
+  return new DivergenceError(error.message, {
+    step: rest.step,
+    epoch: rest.epoch,
+    reason: rest.reason,
+    where: `${paths.folder}, ${where}`,
+    remedy: `${remedy}\n  ${restart}`,
+    ...(origin === undefined ? {} : { origin }),
+    ...(rate === undefined ? {} : { suggestedLearningRate: rate }),
+    cause: error,
+  });
 }
 
 /** Levels that a configuration really makes available, of weights and of activations after a ReLU; null in float. */

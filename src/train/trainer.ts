@@ -9,25 +9,31 @@ import { dampeningInput, thresholdInput } from "../compile/oscillation.ts";
 import { buildTrainingStep, learningRateInput, parameterGroups } from "../compile/training-step.ts";
 import { type TrainingBatches, trainingBatches } from "../data/batches.ts";
 import { allocateBatch } from "../data/dataset.ts";
-import { InterruptedError } from "../errors.ts";
+import { InterruptedError, NotANumberError } from "../errors.ts";
 import { type Network, withParameterValues } from "../graph/network.ts";
 import { makeTensor, type Tensor } from "../graph/tensor.ts";
-import { TrainingJob } from "../runtime/job.ts";
+import { type StepResult, TrainingJob } from "../runtime/job.ts";
 import { StateBuffers } from "../runtime/state.ts";
 import { BatchNormReestimator } from "./batch-norm-statistics.ts";
 import { adaptScales, stageOf } from "./bit-lowering.ts";
 import type { RunPosition } from "./checkpoint.ts";
+import { notFinite } from "./divergence.ts";
+import { type CurrentEpoch, DivergenceGuard } from "./divergence-guard.ts";
 import { type EvaluationResult, Evaluator, inputOf } from "./evaluate.ts";
 import { classificationMetrics } from "./metrics.ts";
 import { covers, dampeningAt, modeOfEpoch, scaleWarmupAt, thresholdAt } from "./phases.ts";
 import type { TrainingResult, TrainingRun } from "./recipe.ts";
+import { soundStateInterval } from "./replay.ts";
 import { learningRateAt } from "./schedule.ts";
 
 /** The name of the checkpoint that a run is resumed from. */
 export const lastCheckpoint = "last.safetensors";
 export const bestCheckpoint = "best.safetensors";
 
-/** @throws InterruptedError when the signal asked to stop; the checkpoint is written by then. */
+/**
+ * @throws InterruptedError when the signal asked to stop; the checkpoint is written by then. DivergenceError when a loss
+ * or the state is not finite: no checkpoint holds it.
+ */
 export async function train(run: TrainingRun): Promise<TrainingResult> {
   const loop = new TrainingLoop(run);
   try {
@@ -51,6 +57,7 @@ class TrainingLoop {
   readonly #run: TrainingRun;
   readonly #batches: TrainingBatches;
   readonly #state: StateBuffers;
+  readonly #guard: DivergenceGuard;
   #position: RunPosition;
   #stage: CompiledStage | undefined;
   #job: { readonly key: string; readonly job: TrainingJob } | undefined;
@@ -66,6 +73,7 @@ class TrainingLoop {
     this.#state = new StateBuffers(
       resumeFrom?.state ?? network.parameters.map((parameter) => [parameter.name, parameter.value] as const),
     );
+    this.#guard = new DivergenceGuard(run, this.#batches, this.#state, (step) => this.#scalars(step));
     this.#position = resumeFrom?.position ?? { step: 0, epochLoss: 0, epochCorrect: 0, bestAccuracy: null };
   }
 
@@ -84,7 +92,7 @@ class TrainingLoop {
       this.#stopIfAsked();
       last = await this.#epoch(epoch);
     }
-    const test = last ?? (await (await this.#stageFor(recipe.epochs - 1)).evaluator.run(this.#state));
+    const test = last ?? (await this.#evaluate(recipe.epochs - 1));
     const names = new Set(network.parameters.map((parameter) => parameter.name));
     const values = new Map([...this.#state.snapshot()].filter(([name]) => names.has(name)));
     return {
@@ -112,22 +120,26 @@ class TrainingLoop {
       data: makeTensor(data.train.sampleType, [recipe.batchSize, ...data.train.sampleShape], batch.samples),
       targets: targetTensor(batch.targets, recipe.batchSize),
     };
+    const current = { network: stage.network, job, epoch, tensors, batch };
+    this.#guard.enter(current);
+    await this.#soundSnapshot();
     for (let stepInEpoch = this.#position.step - epoch * stepsPerEpoch; stepInEpoch < stepsPerEpoch; stepInEpoch++) {
-      await this.#step(job, epoch, stepInEpoch, tensors, batch);
+      await this.#step(current, stepInEpoch);
       // The last step of an epoch belongs with its evaluation: a checkpoint between the two would lose that.
       if (stepInEpoch + 1 === stepsPerEpoch) break;
       const { checkpointEverySteps } = recipe;
       const isDue = checkpointEverySteps !== undefined && this.#position.step % checkpointEverySteps === 0;
       if (isDue || signal?.aborted === true) await this.#save(lastCheckpoint);
+      else if (this.#position.step % soundStateInterval === 0) await this.#soundSnapshot();
       this.#stopIfAsked();
     }
     const samples = stepsPerEpoch * recipe.batchSize;
-    await this.#state.toHost();
+    await this.#soundSnapshot();
     const { reestimateBatchNormBatches } = recipe;
     if (reestimateBatchNormBatches !== undefined) {
       await stage.reestimator?.run(this.#state, epoch, reestimateBatchNormBatches);
     }
-    const test = await stage.evaluator.run(this.#state);
+    const test = await this.#evaluate(epoch);
     const isClasses = data.train.target.kind === "classes";
     const summary = {
       epoch: epoch + 1,
@@ -156,25 +168,17 @@ class TrainingLoop {
     return test;
   }
 
-  async #step(
-    job: TrainingJob,
-    epoch: number,
-    stepInEpoch: number,
-    tensors: { readonly data: Tensor; readonly targets: Tensor },
-    batch: ReturnType<typeof allocateBatch>,
-  ): Promise<void> {
+  async #step(current: CurrentEpoch, stepInEpoch: number): Promise<void> {
+    const { epoch, tensors, batch } = current;
     const { recipe, store, onStep } = this.#run;
     const { stepsPerEpoch } = this.#batches;
     const start = performance.now();
     await this.#batches.prefetch(epoch, stepInEpoch);
     this.#batches.read(epoch, stepInEpoch, batch);
     this.#dataSeconds += (performance.now() - start) / 1000;
-    const learningRate = learningRateAt(recipe.schedule, recipe.learningRate, this.#position.step, {
-      epochs: recipe.epochs,
-      stepsPerEpoch,
-    });
+    const learningRate = this.#learningRateAt(this.#position.step);
     await this.#showWatcher(epoch, stepInEpoch, learningRate, tensors);
-    const { loss, prediction } = await job.run(this.#state, tensors, this.#scalars(learningRate));
+    const { loss, prediction } = await this.#train(current);
     // Of values, and without labels, there is no telling right from wrong; the evaluation says more.
     const isClasses = batch.targets instanceof Int32Array;
     const { correct } = isClasses ? classificationMetrics(prediction, batch.targets, recipe.batchSize) : { correct: 0 };
@@ -223,9 +227,40 @@ class TrainingLoop {
     });
   }
 
-  #scalars(learningRate: number): Record<string, number> {
+  /** One step of the job. @throws DivergenceError when its loss is not finite. */
+  async #train({ job, tensors }: CurrentEpoch): Promise<StepResult> {
+    const { step } = this.#position;
+    try {
+      const result = await job.run(this.#state, tensors, this.#scalars(step));
+      if (Number.isFinite(result.loss)) return result;
+      throw await this.#guard.diverged(notFinite("the loss", result.loss), step + 1);
+    } catch (error) {
+      if (error instanceof NotANumberError) throw await this.#guard.diverged(error.message, step + 1, error);
+      throw error;
+    }
+  }
+
+  /** What the test data say. @throws DivergenceError when the loss is not finite. */
+  async #evaluate(epoch: number): Promise<EvaluationResult> {
+    const { network, evaluator } = await this.#stageFor(epoch);
+    return this.#guard.evaluate(network, evaluator, { step: this.#position.step, epoch: epoch + 1 });
+  }
+
+  /** The state, on the host. @throws DivergenceError when it holds what is not finite. */
+  #soundSnapshot(): Promise<ReadonlyMap<string, Tensor>> {
+    return this.#guard.snapshot(this.#position.step);
+  }
+
+  #learningRateAt(step: number): number {
     const { recipe } = this.#run;
-    const position = this.#position.step / this.#batches.stepsPerEpoch;
+    const { stepsPerEpoch } = this.#batches;
+    return learningRateAt(recipe.schedule, recipe.learningRate, step, { epochs: recipe.epochs, stepsPerEpoch });
+  }
+
+  #scalars(step: number): Record<string, number> {
+    const { recipe } = this.#run;
+    const learningRate = this.#learningRateAt(step);
+    const position = step / this.#batches.stepsPerEpoch;
     const rates = parameterGroups.map((group) => {
       const factor = group === "quantizers" ? scaleWarmupAt(recipe, position) : 1;
       return [learningRateInput(group), learningRate * recipe.learningRateScale[group] * factor] as const;
@@ -233,7 +268,7 @@ class TrainingLoop {
     const { dampening, freezing, epochs } = recipe;
     return {
       ...Object.fromEntries(rates),
-      ...optimizerFor(recipe.optimizer).scalars(this.#position.step + 1),
+      ...optimizerFor(recipe.optimizer).scalars(step + 1),
       [dampeningInput]: dampening === undefined ? 0 : dampeningAt(dampening, position, epochs),
       [thresholdInput]: freezing === undefined ? 1 : thresholdAt(freezing, position, epochs),
     };
@@ -308,8 +343,7 @@ class TrainingLoop {
   async #save(name: string): Promise<void> {
     const { store } = this.#run;
     if (store === undefined) return;
-    await this.#state.toHost();
-    await store.save(name, { state: this.#state.snapshot(), position: this.#position });
+    await store.save(name, { state: await this.#soundSnapshot(), position: this.#position });
   }
 
   #speed(): number {
