@@ -132,6 +132,9 @@ describe("the command line", () => {
     const checkpoint = await readCheckpoint(file);
     for (const [name, tensor] of checkpoint.state) if (name === "conv2.weight") float32Data(tensor).fill(3e38);
     await writeCheckpoint(file, checkpoint);
+    const measured = await capture("eval", join(out, "later"), "--checkpoint", "last");
+    expect({ code: measured.code, stdout: measured.stdout }).toEqual({ code: 1, stdout: "" });
+    expect(measured.stderr).toContain("this is no result");
     const later = await capture("train", "--resume", join(out, "later"));
     const from = /--from (\S+) --lr (\S+)\.\n/.exec(later.stderr);
     expect({ code: later.code, stdout: later.stdout }).toEqual({ code: 1, stdout: "" });

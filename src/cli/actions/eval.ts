@@ -2,8 +2,10 @@
 import { isQuantized } from "../../compile/quantize.ts";
 import { convert } from "../../convert/convert.ts";
 import { evaluateIntegers } from "../../convert/evaluate-integers.ts";
+import { RuntimeError } from "../../errors.ts";
 import { openEngine } from "../../runtime/node-devices.ts";
 import { modelTitle } from "../../train/config-schema.ts";
+import { notFinite } from "../../train/divergence.ts";
 import { evaluate as evaluateNetwork, inputOf } from "../../train/evaluate.ts";
 import { loadRun } from "../../train/load-run.ts";
 import { metricTitle, showMetric } from "../../train/metric-text.ts";
@@ -26,6 +28,13 @@ export async function evaluate(path: string, flags: EvalFlags): Promise<void> {
           ...options,
           ...(run.teacher === undefined ? {} : { judge: run.teacher }),
         });
+  if (!Number.isFinite(result.loss)) {
+    throw new RuntimeError(`${notFinite("the loss", result.loss)}: this is no result`, {
+      where: path,
+      remedy:
+        "The weights of this checkpoint, or the data, are not sound: try an earlier checkpoint with --checkpoint.",
+    });
+  }
   const arithmetic = flags.integer === true ? "integers" : isQuantized(run.network) ? "simulation" : "float";
   const levels = levelsOf(run.config);
   if (flags.json === true) {
