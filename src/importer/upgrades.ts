@@ -13,6 +13,7 @@ import { dropoutNote } from "./dropout.ts";
 import type { Emitter } from "./emitter.ts";
 import { modulo, spaceToDepth } from "./newer-forms.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
+import { spatialMean } from "./spatial-mean.ts";
 import { type Upgrade, without } from "./upgrade.ts";
 
 interface Entry {
@@ -235,6 +236,7 @@ const entries: readonly Entry[] = [
   { op: "Split", rewrite: split },
   { op: "ReduceSum", before: 13, rewrite: listInput("axes", 1) },
   ...reductions.map((name) => ({ op: `Reduce${name}`, before: 18, rewrite: listInput("axes", 1) })),
+  { op: "ReduceMean", rewrite: spatialMean },
   { op: "Softmax", before: 13, rewrite: softmax },
   { op: "LogSoftmax", before: 13, rewrite: softmax },
   { op: "Hardmax", before: 13, rewrite: softmax },

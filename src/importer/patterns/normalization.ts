@@ -6,6 +6,8 @@ import { isClose, type Matcher, type Pattern } from "./match.ts";
 
 /** The mean over the last axes: its input, and the first of those axes. */
 function trailingMean(graph: Matcher, value: Value | undefined): { x: Value; first: number } | undefined {
+  const pool = graph.maker(value, "GlobalAveragePool")?.inputs[0];
+  if (pool !== undefined) return { x: pool, first: 2 };
   const node = graph.maker(value, "ReduceMean");
   const [x, axesInput] = node?.inputs ?? [];
   const axes = graph.integers(axesInput);
