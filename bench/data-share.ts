@@ -3,7 +3,7 @@
  *
  *     npx tsx bench/data-share.ts [--steps 40] [--threads 2] [--preset lsq] [--jobs resnet20:128,resnet8:64]
  *
- * The real loop (src/train/trainer.ts) trains on the part of Fashion-MNIST that comes with subbyte, with random crops and
+ * The real loop (src/train/loop/trainer.ts) trains on the part of Fashion-MNIST that comes with subbyte, with random crops and
  * flips, its metrics written to a file: once from the IDX files, once from the same images as a folder of PNG files of which
  * memory may hold next to none, so that every step has its pictures decoded. The time of a step goes from the end of one
  * to the end of the next; what is inside the session's `run` is taken off. Evaluation and checkpoints are not in it.
@@ -16,13 +16,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import sharp from "sharp";
-import { allocateBatch, type Dataset } from "../src/data/dataset.ts";
+import { resolveTrainingConfig } from "../src/config/config.ts";
+import { allocateBatch, type Dataset } from "../src/data/dataset/dataset.ts";
+import { MetricsLog } from "../src/runs/metrics-log.ts";
 import type { Engine } from "../src/runtime/engine.ts";
-import { resolveTrainingConfig } from "../src/train/config.ts";
-import { MetricsLog } from "../src/train/metrics-log.ts";
+import { train } from "../src/train/loop/trainer.ts";
 import { engineOf } from "../src/train/run.ts";
 import { loadData, prepareTraining } from "../src/train/setup.ts";
-import { train } from "../src/train/trainer.ts";
 import { median } from "./median.ts";
 
 const { values: flags } = parseArgs({

@@ -7,16 +7,16 @@
  * Prints the tables that stand in docs/diagnosis.md.
  */
 import { parseArgs } from "node:util";
-import { quantize } from "../src/compile/quantize.ts";
-import { loadFashionMnist } from "../src/data/fashion-mnist.ts";
-import { randomStream } from "../src/data/random.ts";
+import { randomStream } from "../src/base/random.ts";
+import { quantize } from "../src/compile/passes/quantize.ts";
+import { loadFashionMnist } from "../src/data/formats/fashion-mnist.ts";
 import { type Finding, highConfidence } from "../src/diagnose/finding.ts";
 import { defaultProbeInterval, watchTraining } from "../src/diagnose/watch-run.ts";
 import { makeModel } from "../src/models/index.ts";
 import { nodeEngine } from "../src/runtime/node.ts";
-import { calibrate } from "../src/train/calibrate.ts";
-import { train } from "../src/train/trainer.ts";
-import type { TrainingWatcher } from "../src/train/watcher.ts";
+import { calibrate } from "../src/train/loop/calibrate.ts";
+import { train } from "../src/train/loop/trainer.ts";
+import type { TrainingWatcher } from "../src/train/loop/watcher.ts";
 import { type Fault, faults, healthyQuantization, type Setup, threadFault } from "../test/diagnose/planted-faults.ts";
 import {
   baseRecipe,

@@ -3,11 +3,12 @@
  *
  *     npx tsx bench/first-step.ts [model] [preset] [batch]
  */
-import { trainingMode } from "../src/compile/forward.ts";
-import { quantize } from "../src/compile/quantize.ts";
-import { buildTrainingStep } from "../src/compile/training-step.ts";
-import { randomStream } from "../src/data/random.ts";
-import { makeTensor } from "../src/graph/tensor.ts";
+
+import { randomStream } from "../src/base/random.ts";
+import { trainingMode } from "../src/compile/build/forward.ts";
+import { buildTrainingStep } from "../src/compile/build/training-step.ts";
+import { quantize } from "../src/compile/passes/quantize.ts";
+import { makeTensor } from "../src/ir/tensor.ts";
 import { makeModel } from "../src/models/index.ts";
 import { presetNamed } from "../src/qconfig/presets.ts";
 import { TrainingJob } from "../src/runtime/job.ts";

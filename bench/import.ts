@@ -21,7 +21,7 @@ import {
   TensorProtoSchema,
   ValueInfoProtoSchema,
 } from "onnx-buf";
-import { formatTable } from "../src/cli/table.ts";
+import { formatTable } from "../src/cli/view/table.ts";
 
 const forms = ["raw_data", "float_data", "Constant nodes", "external data", "float16"] as const;
 type Form = (typeof forms)[number];

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { VerificationResult } from "../src/convert/verify.ts";
+import type { VerificationResult } from "../src/convert/prove/verify.ts";
 
 export interface Model {
   readonly name: string;

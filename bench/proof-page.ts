@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { ProgramResult, VerificationResult } from "../src/convert/verify.ts";
-import { writeFileAtomic } from "../src/data/atomic-file.ts";
+import type { ProgramResult, VerificationResult } from "../src/convert/prove/verify.ts";
+import { writeFileAtomic } from "../src/io/atomic-file.ts";
 import { type Cell, type Model, models, programOf, resultOf, testImages } from "./proof-cells.ts";
 import type { RandomNetworksResult } from "./random-networks.ts";
 

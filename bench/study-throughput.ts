@@ -12,8 +12,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { launchWorker } from "../src/study/launch.ts";
-import { configToYaml, resolveTrainingConfig } from "../src/train/config.ts";
+import { configToYaml, resolveTrainingConfig } from "../src/config/config.ts";
+import { launchWorker } from "../src/study/schedule/launch.ts";
 import { median } from "./median.ts";
 
 const { values: flags } = parseArgs({

@@ -16,11 +16,11 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { parseArgs } from "node:util";
-import { trainingMode } from "../src/compile/forward.ts";
-import { quantize } from "../src/compile/quantize.ts";
-import { buildTrainingStep, learningRateInput, parameterGroups } from "../src/compile/training-step.ts";
-import { randomStream } from "../src/data/random.ts";
-import { makeTensor } from "../src/graph/tensor.ts";
+import { randomStream } from "../src/base/random.ts";
+import { trainingMode } from "../src/compile/build/forward.ts";
+import { buildTrainingStep, learningRateInput, parameterGroups } from "../src/compile/build/training-step.ts";
+import { quantize } from "../src/compile/passes/quantize.ts";
+import { makeTensor } from "../src/ir/tensor.ts";
 import { makeModel } from "../src/models/index.ts";
 import { presetNamed } from "../src/qconfig/presets.ts";
 import { TrainingJob } from "../src/runtime/job.ts";

@@ -9,18 +9,18 @@
  */
 import { readFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
+import { randomStream } from "../src/base/random.ts";
 import { parseInputShapes } from "../src/cli/actions/import.ts";
-import { formatTable } from "../src/cli/table.ts";
-import { differentiate } from "../src/compile/differentiate.ts";
-import { addForward, evaluationMode, trainingMode } from "../src/compile/forward.ts";
+import { formatTable } from "../src/cli/view/table.ts";
+import { addForward, evaluationMode, trainingMode } from "../src/compile/build/forward.ts";
+import { differentiate } from "../src/compile/passes/differentiate.ts";
 import { newBuilder, operators } from "../src/compile/registry.ts";
-import { randomStream } from "../src/data/random.ts";
-import { dataInputs, type Network } from "../src/graph/network.ts";
-import { float32Data, float32Tensor, int64Tensor } from "../src/graph/tensor.ts";
-import { elementCount } from "../src/graph/types.ts";
 import { importOnnxFile } from "../src/importer/node-files.ts";
-import { multiply } from "../src/ops/elementwise.ts";
-import { reduceMean } from "../src/ops/reduce.ts";
+import { dataInputs, type Network } from "../src/ir/network.ts";
+import { float32Data, float32Tensor, int64Tensor } from "../src/ir/tensor.ts";
+import { elementCount } from "../src/ir/types.ts";
+import { multiply } from "../src/ops/families/elementwise.ts";
+import { reduceMean } from "../src/ops/families/reduce.ts";
 import { emit } from "../src/runtime/job.ts";
 import { genericTarget } from "../src/runtime/probe.ts";
 import { emptyOutputs, type NamedTensors, relativeError, runBytes } from "./tensor-runs.ts";

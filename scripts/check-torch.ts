@@ -13,21 +13,21 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { formatTable } from "../src/cli/table.ts";
-import { bindBatch } from "../src/compile/bind-batch.ts";
-import { differentiate } from "../src/compile/differentiate.ts";
-import { addForward, evaluationMode, trainingMode } from "../src/compile/forward.ts";
+import { formatTable } from "../src/cli/view/table.ts";
+import { addForward, evaluationMode, trainingMode } from "../src/compile/build/forward.ts";
+import { bindBatch } from "../src/compile/passes/bind-batch.ts";
+import { differentiate } from "../src/compile/passes/differentiate.ts";
 import { newBuilder, operators } from "../src/compile/registry.ts";
-import type { Value } from "../src/graph/graph.ts";
-import { dataInputs, type Network } from "../src/graph/network.ts";
-import { float32Data, float32Scalar, makeTensor, type Tensor } from "../src/graph/tensor.ts";
 import { importOnnxFile } from "../src/importer/node-files.ts";
-import { crossEntropy } from "../src/ops/loss.ts";
-import type { Target } from "../src/ops/operator.ts";
+import type { Value } from "../src/ir/graph.ts";
+import { dataInputs, type Network } from "../src/ir/network.ts";
+import { float32Data, float32Scalar, makeTensor, type Tensor } from "../src/ir/tensor.ts";
+import type { Target } from "../src/ops/definition.ts";
+import { crossEntropy } from "../src/ops/internal/loss.ts";
+import { decodeSafetensors } from "../src/runs/safetensors.ts";
 import { emit } from "../src/runtime/job.ts";
 import { nodeEngine } from "../src/runtime/node.ts";
 import { genericTarget } from "../src/runtime/probe.ts";
-import { decodeSafetensors } from "../src/train/safetensors.ts";
 import { emptyOutputs, normOf, relativeError, runBytes } from "./tensor-runs.ts";
 
 const outputLimit = 1e-4;

@@ -4,10 +4,10 @@
  *     npx subbyte demo && npx tsx scripts/draw-demo.ts [runs] > docs/demo.svg
  */
 import { join } from "node:path";
-import { learningCurves } from "../src/report/chart-run.ts";
-import { figureWidths, seriesColor, standalone } from "../src/report/draw.ts";
-import { readMetrics } from "../src/train/metrics-log.ts";
-import { runPaths } from "../src/train/run-directory.ts";
+import { figureWidths, seriesColor, standalone } from "../src/report/charts/draw.ts";
+import { learningCurves } from "../src/report/charts/run.ts";
+import { runPaths } from "../src/runs/folder.ts";
+import { readMetrics } from "../src/runs/metrics-log.ts";
 
 const parent = process.argv[2] ?? "runs";
 

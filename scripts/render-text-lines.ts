@@ -8,8 +8,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Resvg } from "@resvg/resvg-js";
-import { writeFileAtomic } from "../src/data/atomic-file.ts";
-import { type RandomStream, randomStream } from "../src/data/random.ts";
+import { type RandomStream, randomStream } from "../src/base/random.ts";
+import { writeFileAtomic } from "../src/io/atomic-file.ts";
 
 const width = 192;
 const height = 48;

@@ -1,7 +1,7 @@
 /** What the checks beside other engines share: graphs run on given tensors, and how far two tensors are apart. */
 
-import { allocate, float32Data, makeTensor, type Tensor } from "../src/graph/tensor.ts";
-import { elementCount } from "../src/graph/types.ts";
+import { allocate, float32Data, makeTensor, type Tensor } from "../src/ir/tensor.ts";
+import { elementCount } from "../src/ir/types.ts";
 import { nodeEngine } from "../src/runtime/node.ts";
 
 export type NamedTensors = Readonly<Record<string, Tensor>>;

@@ -5,6 +5,6 @@
  */
 
 import { writeFileSync } from "node:fs";
-import { operatorTable } from "../test/support/operator-document.ts";
+import { operatorTable } from "../test/support/onnx/operator-document.ts";
 
 writeFileSync(new URL("../docs/OPS.md", import.meta.url), operatorTable());

@@ -8,13 +8,10 @@
  * const network = quantize(makeModel("lenet", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights")), presets.lsq());
  */
 
+export { randomStream } from "./base/random.ts";
 // Compilation: jobs as graphs, to be run step by step.
-export { buildEvaluation, type EvaluationJob } from "./compile/evaluation.ts";
-// Explanation: what a configuration really does.
-export { explain } from "./compile/explain.ts";
-export { type ForwardMode, trainingMode } from "./compile/forward.ts";
-export { prepareQat } from "./compile/prepare-qat.ts";
-export { isQuantized, type QuantizedNetwork, type QuantizerSite, quantize, showSites } from "./compile/quantize.ts";
+export { buildEvaluation, type EvaluationJob } from "./compile/build/evaluation.ts";
+export { type ForwardMode, trainingMode } from "./compile/build/forward.ts";
 export {
   buildTrainingStep,
   type LossConfig,
@@ -22,21 +19,38 @@ export {
   parameterGroups,
   type TrainingStep,
   type TrainingStepConfig,
-} from "./compile/training-step.ts";
+} from "./compile/build/training-step.ts";
+// Explanation: what a configuration really does.
+export { explain } from "./compile/explain.ts";
+export {
+  isQuantized,
+  type QuantizedNetwork,
+  type QuantizerSite,
+  quantize,
+  showSites,
+} from "./compile/passes/quantize.ts";
+export { prepareQat } from "./compile/prepare-qat.ts";
+export { type ConfigOverride, type ConfigSource, configToYaml, resolveTrainingConfig } from "./config/config.ts";
+export type { TrainingConfig } from "./config/schema.ts";
 // Conversion to integers.
 export { type ConvertOptions, convert } from "./convert/convert.ts";
 export type { IntegerNetwork } from "./convert/integer-network.ts";
-export { verify } from "./convert/verify.ts";
+export { verify } from "./convert/prove/verify.ts";
 // Data.
-export { type TrainingBatches, trainingBatches } from "./data/batches.ts";
-export { allocateBatch, type Dataset, type DatasetSplits, firstSamples, inMemoryDataset } from "./data/dataset.ts";
-export { randomStream } from "./data/random.ts";
+export { type TrainingBatches, trainingBatches } from "./data/dataset/batches.ts";
+export {
+  allocateBatch,
+  type Dataset,
+  type DatasetSplits,
+  firstSamples,
+  inMemoryDataset,
+} from "./data/dataset/dataset.ts";
 // Diagnosis: why a training does not get there.
 export { ablate } from "./diagnose/ablation.ts";
 export type { Ablation } from "./diagnose/ablation-result.ts";
 export { diagnose } from "./diagnose/diagnose.ts";
 export { type Evidence, type Finding as RunFinding, highConfidence, type Remedy } from "./diagnose/finding.ts";
-export type { ProbeRecord } from "./diagnose/measurement.ts";
+export type { ProbeRecord } from "./diagnose/probe/measurement.ts";
 // Errors: one family, with a code, a place and a remedy.
 export {
   ConfigError,
@@ -52,8 +66,11 @@ export {
   SubbyteError,
   UnsupportedError,
 } from "./errors.ts";
+export { type ExportOptions, exportOnnx } from "./importer/export.ts";
+export { type ImportedNetwork, type ImportOptions, importOnnx } from "./importer/import.ts";
+export { type Bits, inspectNetwork, type NetworkReport } from "./importer/inspect.ts";
 // Networks: made in code, or read from ONNX.
-export type { Graph, Node, Value } from "./graph/graph.ts";
+export type { Graph, Node, Value } from "./ir/graph.ts";
 export {
   dataInputs,
   type Network,
@@ -61,18 +78,15 @@ export {
   type ParameterRole,
   parameterCount,
   withParameterValues,
-} from "./graph/network.ts";
-export { type OnnxModel, readOnnx } from "./graph/onnx-read.ts";
-export { writeOnnx } from "./graph/onnx-write.ts";
-export { printGraph } from "./graph/print.ts";
-export { filled, float32Tensor, makeTensor, type Tensor, toNumbers } from "./graph/tensor.ts";
-export type { DType, Shape, TensorType } from "./graph/types.ts";
-export { type ExportOptions, exportOnnx } from "./importer/export.ts";
-export { type ImportedNetwork, type ImportOptions, importOnnx } from "./importer/import.ts";
-export { type Bits, inspectNetwork, type NetworkReport } from "./importer/inspect.ts";
+} from "./ir/network.ts";
+export { printGraph } from "./ir/print.ts";
+export { filled, float32Tensor, makeTensor, type Tensor, toNumbers } from "./ir/tensor.ts";
+export type { DType, Shape, TensorType } from "./ir/types.ts";
 export { type ModelOptions, makeModel, modelNames } from "./models/index.ts";
 export { NetworkBuilder } from "./models/network-builder.ts";
 export { observerNamed, observers } from "./observers/index.ts";
+export { type OnnxModel, readOnnx } from "./onnx/read/read.ts";
+export { writeOnnx } from "./onnx/write/write.ts";
 // Quantization: what to quantize and how, in words of subbyte or of torch.
 export type {
   LayerBits,
@@ -82,7 +96,7 @@ export type {
   QuantizationConfig,
   TensorOverride,
 } from "./qconfig/config.ts";
-export { type ExplainOptions, explainQuantized } from "./qconfig/explain.ts";
+export { type ExplainOptions, explainQuantized } from "./qconfig/explain/explain.ts";
 export type {
   Change,
   ChangeVoice,
@@ -93,26 +107,24 @@ export type {
   Observation,
   Severity,
   TensorExplanation,
-} from "./qconfig/explain-types.ts";
-export { libraryVoice, torchVoice, trainingVoice } from "./qconfig/explain-voice.ts";
+} from "./qconfig/explain/types.ts";
+export { libraryVoice, torchVoice, trainingVoice } from "./qconfig/explain/voice.ts";
 export { observeTensor } from "./qconfig/observation.ts";
 export { type PresetBits, presetNamed, presets } from "./qconfig/presets.ts";
 export { codeRange, type TensorQuantization } from "./qconfig/tensor-quantization.ts";
-export * from "./qconfig/torch.ts";
-export { type PrepareOptions, quantizationConfigOf, tensorQuantizationOf } from "./qconfig/torch-convert.ts";
-export { calculateQuantLimits, type TorchDtype, type TorchQscheme } from "./qconfig/torch-limits.ts";
-export { parseTorchConfig, type TorchSource, type TorchTextConfig } from "./qconfig/torch-text.ts";
+export { type PrepareOptions, quantizationConfigOf, tensorQuantizationOf } from "./qconfig/torch/convert.ts";
+export { calculateQuantLimits, type TorchDtype, type TorchQscheme } from "./qconfig/torch/limits.ts";
+export { parseTorchConfig, type TorchSource, type TorchTextConfig } from "./qconfig/torch/text.ts";
+export * from "./qconfig/torch/torch.ts";
+export type { ObserverSpec, QuantizerDefinition, QuantizerSpec } from "./quantizers/definition.ts";
 export { quantizerNamed, quantizers } from "./quantizers/index.ts";
-export type { ObserverSpec, QuantizerDefinition, QuantizerSpec } from "./quantizers/quantizer.ts";
 // Engines, training and evaluation.
 export type { Device, DeviceChoice, Engine, EngineOptions } from "./runtime/engine.ts";
 export { ForwardJob, type StepResult, TrainingJob } from "./runtime/job.ts";
 export { StateBuffers } from "./runtime/state.ts";
 export { type OnnxRuntime, type WebEngineOptions, webEngine } from "./runtime/web.ts";
-export { calibrate } from "./train/calibrate.ts";
-export { type ConfigOverride, type ConfigSource, configToYaml, resolveTrainingConfig } from "./train/config.ts";
-export type { TrainingConfig } from "./train/config-schema.ts";
-export { type EvaluationResult, evaluate } from "./train/evaluate.ts";
-export { observeNetwork } from "./train/observe.ts";
-export type { EpochProgress, StepProgress, TrainingRecipe, TrainingResult, TrainingRun } from "./train/recipe.ts";
-export { train } from "./train/trainer.ts";
+export { calibrate } from "./train/loop/calibrate.ts";
+export { type EvaluationResult, evaluate } from "./train/loop/evaluate.ts";
+export { observeNetwork } from "./train/loop/observe.ts";
+export type { EpochProgress, StepProgress, TrainingRecipe, TrainingResult, TrainingRun } from "./train/loop/recipe.ts";
+export { train } from "./train/loop/trainer.ts";

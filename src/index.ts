@@ -10,9 +10,9 @@
  */
 
 export * from "./browser.ts";
+export { openDataset } from "./data/dataset/open-dataset.ts";
 // Data that lies in files.
-export { fetchFashionMnist, loadFashionMnist } from "./data/fashion-mnist.ts";
-export { openDataset } from "./data/open-dataset.ts";
+export { fetchFashionMnist, loadFashionMnist } from "./data/formats/fashion-mnist.ts";
 // Diagnosis of runs on disk.
 export { diagnoseRun, type RunDiagnosis } from "./diagnose/diagnose-run.ts";
 export { type RunWatch, watchTraining } from "./diagnose/watch-run.ts";
@@ -23,15 +23,15 @@ export { type ReportOptions, type WrittenReport, writeReport } from "./report/wr
 // Engines of Node.js, and runs in directories.
 export { nodeEngine } from "./runtime/node.ts";
 export { type DeviceOptions, openEngine } from "./runtime/node-devices.ts";
+export type { Candidates } from "./study/mixed/measure.ts";
 // Mixed precision: bits for each layer under a budget.
-export { type Mix, type MixOptions, mixBits, type UniformBits } from "./study/mixed.ts";
-export type { Candidates } from "./study/mixed-measure.ts";
-export type { MixedLayerBits, MixOutcome } from "./study/mixed-outcome.ts";
-export type { MixBudget, MixCost } from "./study/mixed-solve.ts";
-export { mixStudy } from "./study/mixed-trial.ts";
+export { type Mix, type MixOptions, mixBits, type UniformBits } from "./study/mixed/mixed.ts";
+export type { MixedLayerBits, MixOutcome } from "./study/mixed/outcome.ts";
+export type { MixBudget, MixCost } from "./study/mixed/solve.ts";
+export { mixStudy } from "./study/mixed/trial.ts";
 // Studies: accuracy over weight bits and activation bits.
-export { type LoadedStudy, readStudy } from "./study/read-study.ts";
-export type { StudyResult } from "./study/result.ts";
+export { type LoadedStudy, readStudy } from "./study/result/read-study.ts";
+export type { StudyResult } from "./study/result/result.ts";
 export type { FinishedStudy, StudyListeners } from "./study/run-study.ts";
 export { type StudyInput, type StudyPlace, study } from "./study/study.ts";
 export { type LoadedRun, loadRun } from "./train/load-run.ts";

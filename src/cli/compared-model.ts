@@ -1,14 +1,14 @@
 /** What the arguments A and B of `subbyte compare` stand for: a run, a checkpoint, or an ONNX file. */
 import { basename } from "node:path";
-import { type Comparand, graphComparand, networkComparand } from "../convert/comparand.ts";
 import { integerOperators } from "../convert/formats/integer-operators.ts";
-import { type OnnxFile, readOnnxFile } from "../graph/onnx-file.ts";
-import { readOnnx } from "../graph/onnx-read.ts";
-import type { Shape } from "../graph/types.ts";
+import { type Comparand, graphComparand, networkComparand } from "../convert/prove/compared-model.ts";
 import { importOnnxFile, readModelFile } from "../importer/node-files.ts";
-import { inferWith } from "../ops/operator.ts";
+import type { Shape } from "../ir/types.ts";
+import { type OnnxFile, readOnnxFile } from "../onnx/read/file.ts";
+import { readOnnx } from "../onnx/read/read.ts";
+import { inferWith } from "../ops/definition.ts";
+import { statesChannelsLast, takesChannelsLast } from "../train/image-layout.ts";
 import { type LoadedRun, loadRun } from "../train/load-run.ts";
-import { statesChannelsLast, takesChannelsLast } from "../train/picture-layout.ts";
 
 export interface ComparedModel {
   readonly comparand: Comparand;

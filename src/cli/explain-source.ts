@@ -1,18 +1,18 @@
 /** What the argument CONFIG of `subbyte explain` stands for, and the words in which its lines to change are given. */
 import { readFile, stat } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
-import { describeSystemError } from "../data/system-error.ts";
+import { nearestWord } from "../base/nearest-word.ts";
+import { resolveTrainingConfig } from "../config/config.ts";
+import { readConfigFile } from "../config/file.ts";
+import type { TrainingConfig } from "../config/schema.ts";
 import { ConfigError, InputOutputError } from "../errors.ts";
+import { describeSystemError } from "../io/system-error.ts";
 import type { QuantizationConfig } from "../qconfig/config.ts";
-import type { ChangeVoice } from "../qconfig/explain-types.ts";
-import { torchVoice, trainingVoice } from "../qconfig/explain-voice.ts";
-import { nearestWord } from "../qconfig/nearest-word.ts";
+import type { ChangeVoice } from "../qconfig/explain/types.ts";
+import { torchVoice, trainingVoice } from "../qconfig/explain/voice.ts";
 import { presetNamed, presets } from "../qconfig/presets.ts";
-import { quantizationConfigOf } from "../qconfig/torch-convert.ts";
-import { parseTorchConfig, type TorchSource } from "../qconfig/torch-text.ts";
-import { resolveTrainingConfig } from "../train/config.ts";
-import { readConfigFile } from "../train/config-file.ts";
-import type { TrainingConfig } from "../train/config-schema.ts";
+import { quantizationConfigOf } from "../qconfig/torch/convert.ts";
+import { parseTorchConfig, type TorchSource } from "../qconfig/torch/text.ts";
 import { type LoadedRun, loadRun } from "../train/load-run.ts";
 import { quantizationOf } from "../train/setup.ts";
 import type { ExplainFlags } from "./flags.ts";

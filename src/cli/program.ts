@@ -6,8 +6,7 @@
 
 import { Command } from "@commander-js/extra-typings";
 import { exitCodes } from "../errors.ts";
-import { packageVersion } from "../train/package-version.ts";
-import { colorsFor } from "./colors.ts";
+import { packageVersion } from "../runs/package-version.ts";
 import { addCompareCommand } from "./commands/compare.ts";
 import { addConvertCommand } from "./commands/convert.ts";
 import { addDataCommand } from "./commands/data.ts";
@@ -23,6 +22,7 @@ import { addReportCommand } from "./commands/report.ts";
 import { addStudyCommand } from "./commands/study.ts";
 import { addTrainCommand } from "./commands/train.ts";
 import { reportError } from "./report-error.ts";
+import { colorsFor } from "./view/colors.ts";
 
 const epilogue = `
 Examples:

@@ -2,8 +2,8 @@
 
 import { CommanderError } from "commander";
 import { exitCodes, SubbyteError } from "../errors.ts";
-import { colorsFor } from "./colors.ts";
-import { printable } from "./printable.ts";
+import { colorsFor } from "./view/colors.ts";
+import { printable } from "./view/printable.ts";
 
 /** Where and how errors are printed. */
 export interface ErrorOutput {

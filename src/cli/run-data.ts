@@ -1,9 +1,10 @@
 /** The images that a command measures a run's network on: the run's own test images, or others that are given. */
-import { type Dataset, firstSamples } from "../data/dataset.ts";
+
+import { parseDataArgument } from "../config/data-folder.ts";
+import type { TrainingConfig } from "../config/schema.ts";
+import { type Dataset, firstSamples } from "../data/dataset/dataset.ts";
 import { ConfigError } from "../errors.ts";
-import { sameShape } from "../graph/types.ts";
-import type { TrainingConfig } from "../train/config-schema.ts";
-import { parseDataArgument } from "../train/data-folder.ts";
+import { sameShape } from "../ir/types.ts";
 import type { LoadedRun } from "../train/load-run.ts";
 import { openDataFor } from "../train/model-data.ts";
 import { checkFit } from "../train/network-fit.ts";

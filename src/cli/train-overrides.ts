@@ -2,11 +2,11 @@
 
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
+import { nearestWord } from "../base/nearest-word.ts";
+import { type ConfigOverride, parseScalar, parseSetOption } from "../config/config.ts";
+import { parseDataArgument } from "../config/data-folder.ts";
 import { ConfigError } from "../errors.ts";
 import { modelNames } from "../models/index.ts";
-import { nearestWord } from "../qconfig/nearest-word.ts";
-import { type ConfigOverride, parseScalar, parseSetOption } from "../train/config.ts";
-import { parseDataArgument } from "../train/data-folder.ts";
 import type { TrainFlags } from "./flags.ts";
 
 /** The flags that say something about the configuration. */

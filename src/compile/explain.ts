@@ -1,9 +1,9 @@
-/** What a configuration will really do to a network: see qconfig/explain.ts for what is said and why. */
-import type { Network } from "../graph/network.ts";
+/** What a configuration will really do to a network: see qconfig/explain/explain.ts for what is said and why. */
+import type { Network } from "../ir/network.ts";
 import type { QuantizationConfig } from "../qconfig/config.ts";
-import { type ExplainOptions, explainQuantized } from "../qconfig/explain.ts";
-import type { Explanation } from "../qconfig/explain-types.ts";
-import { quantize } from "./quantize.ts";
+import { type ExplainOptions, explainQuantized } from "../qconfig/explain/explain.ts";
+import type { Explanation } from "../qconfig/explain/types.ts";
+import { quantize } from "./passes/quantize.ts";
 
 /**
  * Explains a configuration on a float network: for every tensor what it asks for and what it gets, and the findings.

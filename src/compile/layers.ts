@@ -1,5 +1,5 @@
 /** What counts as a layer, and what is known of one from its place in the graph. */
-import type { Graph, Node, Value } from "../graph/graph.ts";
+import type { Graph, Node, Value } from "../ir/graph.ts";
 import type { OverrideTarget } from "../qconfig/overrides.ts";
 
 /** The operators that have weights: what is called a layer here. */

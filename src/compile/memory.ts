@@ -1,6 +1,6 @@
 /** How much memory a graph's values need while it runs, node by node, in the order that they are in. */
-import type { Graph, Value } from "../graph/graph.ts";
-import { elementCount, type TensorType } from "../graph/types.ts";
+import type { Graph, Value } from "../ir/graph.ts";
+import { elementCount, type TensorType } from "../ir/types.ts";
 
 /** Operators whose output the engine keeps in their input's memory. */
 export const views: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"]);

@@ -1,8 +1,8 @@
 /** torch's `prepare_qat` for a network of subbyte: quantizers where a torch QConfig puts them. */
-import type { Network } from "../graph/network.ts";
-import type { QConfig } from "../qconfig/torch.ts";
-import { type PrepareOptions, quantizationConfigOf } from "../qconfig/torch-convert.ts";
-import { type QuantizedNetwork, quantize } from "./quantize.ts";
+import type { Network } from "../ir/network.ts";
+import { type PrepareOptions, quantizationConfigOf } from "../qconfig/torch/convert.ts";
+import type { QConfig } from "../qconfig/torch/torch.ts";
+import { type QuantizedNetwork, quantize } from "./passes/quantize.ts";
 
 /**
  * The network with fake quantization after every module, as torch's eager mode does it, or with `placement: "fused"` as

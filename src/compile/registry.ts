@@ -1,8 +1,8 @@
 /** Every operator that the compiler works with: the standard ones, our own, and the engine's blocked ones. */
-import type { GraphBuilder } from "../graph/graph.ts";
-import { engineOperators } from "../ops/engine-operators.ts";
+import type { GraphBuilder } from "../ir/graph.ts";
+import { engineOperators } from "../ops/cpu/engine-operators.ts";
+import { builderFor, inferWith, makeRegistry, type OperatorRegistry } from "../ops/definition.ts";
 import { standardOperators } from "../ops/index.ts";
-import { builderFor, inferWith, makeRegistry, type OperatorRegistry } from "../ops/operator.ts";
 import { quantizerOperators } from "../quantizers/fake-quantize.ts";
 
 export const operators: OperatorRegistry = makeRegistry(

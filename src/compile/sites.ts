@@ -1,14 +1,14 @@
 /** The places of a network's quantizers: what is known of each, and how one is put into a graph. */
-import type { GraphBuilder, Value } from "../graph/graph.ts";
-import type { Network, Parameter } from "../graph/network.ts";
-import { filled, type Tensor } from "../graph/tensor.ts";
-import { showType } from "../graph/types.ts";
+import type { GraphBuilder, Value } from "../ir/graph.ts";
+import type { Network, Parameter } from "../ir/network.ts";
+import { filled, type Tensor } from "../ir/tensor.ts";
+import { showType } from "../ir/types.ts";
 import { initialParameters } from "../observers/calibrators.ts";
 import { observerNamed } from "../observers/index.ts";
 import type { TensorQuantization } from "../qconfig/tensor-quantization.ts";
+import type { QuantizerSpec } from "../quantizers/definition.ts";
 import { fakeQuantize } from "../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
-import type { QuantizerSpec } from "../quantizers/quantizer.ts";
 
 /** A place where a tensor is quantized. */
 export interface QuantizerSite {

@@ -2,10 +2,10 @@
  * What each node of a training step is there for. Every node of the lowered graph carries the name of the node of the
  * high-level graph that it came from, followed by a slash: that is how time measured in the engine finds its way back.
  */
-import { type Graph, intAttribute, makers, type Node, type Value } from "../graph/graph.ts";
-import { elementCount } from "../graph/types.ts";
-import { gradientPrefix } from "./differentiate.ts";
+import { type Graph, intAttribute, makers, type Node, type Value } from "../ir/graph.ts";
+import { elementCount } from "../ir/types.ts";
 import { layerOperators } from "./layers.ts";
+import { gradientPrefix } from "./passes/differentiate.ts";
 
 /** The kinds of work of a training step, in the order in which they are shown. */
 export const workKinds = [

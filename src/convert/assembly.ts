@@ -1,9 +1,9 @@
 /** Collects the operations of an integer network: gives codes to what the conversion has carried in real numbers. */
 
+import { clamp, roundHalfEven } from "../base/rounding.ts";
 import { UnsupportedError } from "../errors.ts";
-import type { Shape } from "../graph/types.ts";
-import { nearestLevel } from "../quantizers/levels.ts";
-import { clamp, roundHalfEven } from "../quantizers/rounding.ts";
+import type { Shape } from "../ir/types.ts";
+import { nearestLevel } from "../quantizers/arithmetic/levels.ts";
 import type { ConversionNote, IntegerOperation, IntegerTensor, QuantizeInput, TensorForm } from "./integer-network.ts";
 import { type ChannelBounds, codeBounds, layerBounds, sumBounds } from "./ranges.ts";
 import { biasedTerm, exactSum, floatOffsetSum, type SumParts } from "./scaling.ts";

@@ -5,19 +5,20 @@
  * (symbolic.ts), into which BatchNormalization, biases and limits are folded in float64; where a quantizer asks for codes, the
  * sum becomes a requantization (scaling.ts). docs/integer.md defines the arithmetic.
  */
-import { bindBatch } from "../compile/bind-batch.ts";
-import type { ImageInput } from "../compile/input.ts";
-import { isQuantized, type QuantizedNetwork } from "../compile/quantize.ts";
+
+import type { ImageInput } from "../compile/build/input.ts";
+import { bindBatch } from "../compile/passes/bind-batch.ts";
+import { isQuantized, type QuantizedNetwork } from "../compile/passes/quantize.ts";
 import { UnsupportedError } from "../errors.ts";
-import { type Node, showNode, type Value } from "../graph/graph.ts";
-import { dataInputs, type Network } from "../graph/network.ts";
+import { type Node, showNode, type Value } from "../ir/graph.ts";
+import { dataInputs, type Network } from "../ir/network.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { Assembly, floatForm, type InputNormalization } from "./assembly.ts";
 import { withFlattensInOrder } from "./flatten-order.ts";
 import { activationForm, integerWeight } from "./grid.ts";
 import { type IntegerNetwork, type IntegerOperation, type IntegerTensor, inputsOf } from "./integer-network.ts";
 import { accumulatorBound, floatBound, largest } from "./ranges.ts";
-import { applyRule } from "./rules.ts";
+import { applyRule } from "./rules/rules.ts";
 import type { Symbolic } from "./symbolic.ts";
 
 export interface ConvertOptions {
@@ -62,7 +63,7 @@ export function convert(network: Network, options: ConvertOptions): IntegerNetwo
   return { ...result, notes: [...result.notes, ...checkAccumulators(result)] };
 }
 
-/** f32(1/(unit·deviation)) and f32(−mean/deviation), as compile/input.ts has them. */
+/** f32(1/(unit·deviation)) and f32(−mean/deviation), as compile/build/input.ts has them. */
 function inputNormalization({ dtype, mean, deviation }: ImageInput): InputNormalization {
   if (mean === undefined || deviation === undefined) return undefined;
   const unit = dtype === "uint8" ? 255 : 1;

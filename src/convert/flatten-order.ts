@@ -2,13 +2,13 @@
  * Networks with their channels last bring them there before they flatten a picture for a dense layer. Integers keep their
  * order instead, and the rows of the layer's weights are put into it: the same products, in sums of another order.
  */
-import { copyNodes, mapped, type ValueMap } from "../compile/copy.ts";
-import type { QuantizedNetwork } from "../compile/quantize.ts";
+import { copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";
+import type { QuantizedNetwork } from "../compile/passes/quantize.ts";
 import { newBuilder } from "../compile/registry.ts";
-import { consumers, intAttribute, makers, type Node, type Value } from "../graph/graph.ts";
-import { float32Data, float32Tensor, type Tensor } from "../graph/tensor.ts";
-import { elementCount, transposedIndex } from "../graph/types.ts";
-import { permutationOf } from "../ops/reshaping.ts";
+import { consumers, intAttribute, makers, type Node, type Value } from "../ir/graph.ts";
+import { float32Data, float32Tensor, type Tensor } from "../ir/tensor.ts";
+import { elementCount, transposedIndex } from "../ir/types.ts";
+import { permutationOf } from "../ops/families/shape/reshaping.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 
 /** A layer's weights and the axis of them that the flattened elements are summed over. */

@@ -3,16 +3,16 @@
  * docs/integer.md. The exact evaluation and the QONNX file are this graph in two styles.
  */
 import { GraphError } from "../errors.ts";
-import type { Graph, GraphBuilder, Value } from "../graph/graph.ts";
-import { filled, float32Tensor, type Tensor } from "../graph/tensor.ts";
-import type { Shape } from "../graph/types.ts";
-import { clip } from "../ops/activations.ts";
-import { cast } from "../ops/cast.ts";
-import { conv } from "../ops/conv.ts";
-import { add, multiply, subtract } from "../ops/elementwise.ts";
-import { maxPool } from "../ops/pool.ts";
-import { concat, reshape, slice } from "../ops/shape-ops.ts";
-import { gatherLevel } from "../quantizers/levels.ts";
+import type { Graph, GraphBuilder, Value } from "../ir/graph.ts";
+import { filled, float32Tensor, type Tensor } from "../ir/tensor.ts";
+import type { Shape } from "../ir/types.ts";
+import { clip } from "../ops/families/activations.ts";
+import { cast } from "../ops/families/cast.ts";
+import { conv } from "../ops/families/conv.ts";
+import { add, multiply, subtract } from "../ops/families/elementwise.ts";
+import { maxPool } from "../ops/families/pool.ts";
+import { concat, reshape, slice } from "../ops/families/shape/shape-ops.ts";
+import { gatherLevel } from "../quantizers/arithmetic/levels.ts";
 import {
   type Dequantize,
   type IntegerConv,

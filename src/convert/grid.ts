@@ -1,7 +1,7 @@
 /** The integers that a network's quantizers stand for: the form of an activation's codes, and the codes of weights. */
-import type { QuantizerSite } from "../compile/quantize.ts";
+import type { QuantizerSite } from "../compile/passes/quantize.ts";
 import { GraphError, UnsupportedError } from "../errors.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import { type CodedTensor, gridOf, type IntegerGrid, toCodes } from "../quantizers/integers.ts";
 import type { IntegerWeight, TensorForm } from "./integer-network.ts";

@@ -5,7 +5,7 @@
  * leaves the batch alone.
  */
 import { GraphError } from "../errors.ts";
-import type { Shape } from "../graph/types.ts";
+import type { Shape } from "../ir/types.ts";
 
 /** Which integers a tensor holds, and what they stand for. */
 export interface TensorForm {

@@ -4,8 +4,9 @@
  * A layer that is requantized by itself takes its offset as an integer bias, as QLinearConv does; every other sum takes it
  * as a float32 offset. docs/integer.md has the reasons.
  */
+
+import { clamp, roundHalfEven } from "../base/rounding.ts";
 import { UnsupportedError } from "../errors.ts";
-import { clamp, roundHalfEven } from "../quantizers/rounding.ts";
 import { type IntegerWeight, multipliers, type TensorForm, type Term } from "./integer-network.ts";
 import { accumulatorBound, type ChannelBounds, floatBound, largest } from "./ranges.ts";
 import type { Affine, AffineTerm } from "./symbolic.ts";

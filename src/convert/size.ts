@@ -1,9 +1,9 @@
 /** How many bytes a converted network takes: stored in packed bits, as it lies in a file, and as the float one did. */
 
-import type { Network } from "../graph/network.ts";
-import { bitsPerElement } from "../graph/tensor.ts";
+import type { Network } from "../ir/network.ts";
+import { bitsPerElement } from "../ir/tensor.ts";
 import { storedType } from "./formats/containers.ts";
-import { fitsByte, halved } from "./formats/int-parts.ts";
+import { fitsByte, halved } from "./formats/int/parts.ts";
 import type { IntegerNetwork, IntegerOperation, IntegerWeight, Term } from "./integer-network.ts";
 
 export interface LayerSize {

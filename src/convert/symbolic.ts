@@ -2,8 +2,8 @@
  * What a value of the float network is in terms of integers, before anything is rounded: the conversion carries these
  * along the graph and turns them into operations where a quantizer asks for codes.
  */
-import type { Tensor } from "../graph/tensor.ts";
-import type { Shape } from "../graph/types.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import type { Shape } from "../ir/types.ts";
 import type { IntegerOperation, IntegerWeight } from "./integer-network.ts";
 
 /** Integers times a real factor: (tensor − z)·inputScale·gain[k]. */

@@ -5,11 +5,12 @@
  * A crop of the padded image at the image's own size is the image shifted, so it is done as one block copy per sample and
  * a few zeros where rows ran over; the padded image never exists.
  */
+
+import type { RandomStream } from "../base/random.ts";
 import { ConfigError } from "../errors.ts";
-import { elementCount, type Shape } from "../graph/types.ts";
+import { elementCount, type Shape } from "../ir/types.ts";
 import { copyCrop, randomCrop } from "./crop.ts";
-import type { SampleArray } from "./dataset.ts";
-import type { RandomStream } from "./random.ts";
+import type { SampleArray } from "./dataset/dataset.ts";
 
 /** What is done to each training image; nothing by default. */
 export interface Augmentation {

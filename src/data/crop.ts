@@ -1,7 +1,8 @@
 /** Rectangles cut out of images [C, H, W]. */
-import type { Shape } from "../graph/types.ts";
-import type { SampleArray } from "./dataset.ts";
-import type { RandomStream } from "./random.ts";
+
+import type { RandomStream } from "../base/random.ts";
+import type { Shape } from "../ir/types.ts";
+import type { SampleArray } from "./dataset/dataset.ts";
 
 /** Where a rectangle of rows and columns lies in an image. */
 export interface CropPlace {

@@ -2,21 +2,21 @@
  * Ablations: the same weights evaluated with some quantizers bypassed. Weights only, activations only, all of one
  * layer's alone, all but one layer's. One compiled evaluation serves them all: each quantizer has a switch, an input.
  */
-import { copyNode, copyNodes, mapped, type ValueMap } from "../compile/copy.ts";
-import { isQuantized, type QuantizedNetwork } from "../compile/quantize.ts";
+import { copyNode, copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";
+import { isQuantized, type QuantizedNetwork } from "../compile/passes/quantize.ts";
 import { newBuilder } from "../compile/registry.ts";
-import type { Dataset } from "../data/dataset.ts";
-import type { Network, Parameter } from "../graph/network.ts";
-import { float32Scalar } from "../graph/tensor.ts";
-import { add, multiply, subtract } from "../ops/elementwise.ts";
-import type { Target } from "../ops/operator.ts";
+import type { Dataset } from "../data/dataset/dataset.ts";
+import type { Network, Parameter } from "../ir/network.ts";
+import { float32Scalar } from "../ir/tensor.ts";
+import type { Target } from "../ops/definition.ts";
+import { add, multiply, subtract } from "../ops/families/elementwise.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { StateBuffers } from "../runtime/state.ts";
-import { BatchNormReestimator } from "../train/batch-norm-statistics.ts";
-import { Evaluator } from "../train/evaluate.ts";
-import { metricOf } from "../train/metric-text.ts";
-import type { Judge } from "../train/teacher-outputs.ts";
+import { BatchNormReestimator } from "../train/loop/batch-norm-statistics.ts";
+import { Evaluator } from "../train/loop/evaluate.ts";
+import { metricOf } from "../train/loop/metric-text.ts";
+import type { Judge } from "../train/teacher/outputs.ts";
 import type { Ablation, AblationResult, LayerAblation } from "./ablation-result.ts";
 import { layerOfSite } from "./layer-names.ts";
 

@@ -2,19 +2,19 @@
  * Diagnosis of a run's directory, finished or still going on: what was measured while it trained, a probe of its last
  * checkpoint, and where asked for the ablations.
  */
-import { isQuantized } from "../compile/quantize.ts";
-import { trainingBatches } from "../data/batches.ts";
-import { allocateBatch, firstSamples } from "../data/dataset.ts";
+import { isQuantized } from "../compile/passes/quantize.ts";
+import { trainingBatches } from "../data/dataset/batches.ts";
+import { allocateBatch, firstSamples } from "../data/dataset/dataset.ts";
 import { FileFormatError } from "../errors.ts";
-import { makeTensor } from "../graph/tensor.ts";
-import type { Target } from "../ops/operator.ts";
+import { makeTensor } from "../ir/tensor.ts";
+import type { Target } from "../ops/definition.ts";
+import { runPaths } from "../runs/folder.ts";
+import { readMetrics } from "../runs/metrics-log.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { StateBuffers } from "../runtime/state.ts";
-import { inputOf } from "../train/evaluate.ts";
 import { type LoadedRun, loadRun } from "../train/load-run.ts";
-import { readMetrics } from "../train/metrics-log.ts";
-import { modeOfEpoch } from "../train/phases.ts";
-import { runPaths } from "../train/run-directory.ts";
+import { inputOf } from "../train/loop/evaluate.ts";
+import { modeOfEpoch } from "../train/loop/phases.ts";
 import { recipeOf } from "../train/setup.ts";
 import { ablate } from "./ablation.ts";
 import type { Ablation } from "./ablation-result.ts";
@@ -22,9 +22,9 @@ import { diagnose } from "./diagnose.ts";
 import { factsOf } from "./facts.ts";
 import type { Finding } from "./finding.ts";
 import type { EpochFacts } from "./input.ts";
-import { type ProbeRecord, probeRecordSchema } from "./measurement.ts";
-import { Probe } from "./probe.ts";
-import { WeightWatch } from "./weight-watch.ts";
+import { type ProbeRecord, probeRecordSchema } from "./probe/measurement.ts";
+import { Probe } from "./probe/probe.ts";
+import { WeightWatch } from "./probe/weight-watch.ts";
 
 export interface DiagnoseRunOptions {
   readonly engine: Engine;

@@ -1,9 +1,9 @@
 /** What is known of a run before anything is measured: its quantizers, their places in the network, its recipe. */
-import { isQuantized } from "../compile/quantize.ts";
-import type { Node, Value } from "../graph/graph.ts";
-import type { Network } from "../graph/network.ts";
+import { isQuantized } from "../compile/passes/quantize.ts";
+import type { Node, Value } from "../ir/graph.ts";
+import type { Network } from "../ir/network.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
-import type { TrainingRecipe } from "../train/recipe.ts";
+import type { TrainingRecipe } from "../train/loop/recipe.ts";
 import { layerOfSite, tensorOfSite } from "./layer-names.ts";
 
 /** A quantizer of the network. */

@@ -1,7 +1,7 @@
 /** What findings are made of. */
 import type { Ablation } from "./ablation-result.ts";
 import type { Facts } from "./facts.ts";
-import type { ProbeRecord } from "./measurement.ts";
+import type { ProbeRecord } from "./probe/measurement.ts";
 
 /** What is known after an epoch. */
 export interface EpochFacts {

@@ -1,8 +1,9 @@
 /** Watching a run and keeping what was found in its directory: findings.json, written before the run's summary. */
-import { writeFileAtomic } from "../data/atomic-file.ts";
+
 import { InputOutputError } from "../errors.ts";
-import type { WatchedTraining } from "../train/recipe.ts";
-import { type RunPaths, runPaths } from "../train/run-directory.ts";
+import { writeFileAtomic } from "../io/atomic-file.ts";
+import { type RunPaths, runPaths } from "../runs/folder.ts";
+import type { WatchedTraining } from "../train/loop/recipe.ts";
 import type { KeptAblation } from "./ablation-result.ts";
 import { diagnose } from "./diagnose.ts";
 import { type RunDiagnosis, readEpochs, readRecords } from "./diagnose-run.ts";

@@ -1,5 +1,5 @@
 /** From the places of quantizers to the layers that a person knows. */
-import type { QuantizerSite } from "../compile/quantize.ts";
+import type { QuantizerSite } from "../compile/passes/quantize.ts";
 
 /** The layer or module of a site: `layer1.0.conv1` for its weight, its input, and its output. */
 export function layerOfSite(site: Pick<QuantizerSite, "layer" | "kind">): string {

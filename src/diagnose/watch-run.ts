@@ -2,19 +2,19 @@
  * Diagnosis while a run trains: a probe every so many steps, weights watched over the few steps before it, findings
  * whenever they are asked for. What is measured goes to diagnosis.jsonl. The run itself is not changed by it.
  */
-import { isQuantized } from "../compile/quantize.ts";
-import type { Network } from "../graph/network.ts";
-import { inputOf } from "../train/evaluate.ts";
-import { MetricsLog } from "../train/metrics-log.ts";
-import type { EpochProgress, WatchedTraining } from "../train/recipe.ts";
-import type { TrainingWatcher, UpcomingStep } from "../train/watcher.ts";
+import { isQuantized } from "../compile/passes/quantize.ts";
+import type { Network } from "../ir/network.ts";
+import { MetricsLog } from "../runs/metrics-log.ts";
+import { inputOf } from "../train/loop/evaluate.ts";
+import type { EpochProgress, WatchedTraining } from "../train/loop/recipe.ts";
+import type { TrainingWatcher, UpcomingStep } from "../train/loop/watcher.ts";
 import { diagnose } from "./diagnose.ts";
 import { type FactsOptions, factsOf } from "./facts.ts";
 import type { Finding } from "./finding.ts";
 import type { EpochFacts } from "./input.ts";
-import { encodeRecord, type ProbeRecord } from "./measurement.ts";
-import { Probe } from "./probe.ts";
-import { WeightWatch } from "./weight-watch.ts";
+import { encodeRecord, type ProbeRecord } from "./probe/measurement.ts";
+import { Probe } from "./probe/probe.ts";
+import { WeightWatch } from "./probe/weight-watch.ts";
 
 export interface WatchOptions extends Omit<FactsOptions, "recipe"> {
   /** Steps between two probes; default {@link defaultProbeInterval}. */

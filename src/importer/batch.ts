@@ -6,8 +6,8 @@
  * batch-forms.ts gives the operators that name it forms that do not.
  */
 
-import { type Tensor, toNumbers } from "../graph/tensor.ts";
-import { elementCount } from "../graph/types.ts";
+import { type Tensor, toNumbers } from "../ir/tensor.ts";
+import { elementCount } from "../ir/types.ts";
 
 /** A prime that no layer has as a size. */
 export const unusualBatch = 65_521;

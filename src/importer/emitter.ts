@@ -3,16 +3,16 @@
  * tensors become constants or parameters where a node that stays reads them.
  */
 
-import type { QuantizerSite } from "../compile/quantize.ts";
+import type { QuantizerSite } from "../compile/passes/quantize.ts";
 import { inferTypes } from "../compile/registry.ts";
 import { GraphError } from "../errors.ts";
-import { type Attributes, GraphBuilder, type OperatorCall, onnxDomain, showNode, type Value } from "../graph/graph.ts";
-import { inFloat32 } from "../graph/half.ts";
-import type { Parameter } from "../graph/network.ts";
-import type { Tensor } from "../graph/tensor.ts";
-import { elementCount, showType, type TensorType } from "../graph/types.ts";
+import { type Attributes, GraphBuilder, type OperatorCall, onnxDomain, showNode, type Value } from "../ir/graph.ts";
+import { inFloat32 } from "../ir/half.ts";
+import type { Parameter } from "../ir/network.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { elementCount, showType, type TensorType } from "../ir/types.ts";
 import { type BatchBinding, dependsOnBatch } from "./batch.ts";
-import { canFold, foldNode, isLayout } from "./fold.ts";
+import { canFold, foldNode, isLayout } from "./fold/fold.ts";
 import { isOwnRole, isTrainedRole, parameterName, roleOf } from "./parameters.ts";
 import type { ConstantSlot, Slot } from "./slots.ts";
 

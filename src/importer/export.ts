@@ -3,16 +3,16 @@
  * standard ones, and the size of the batch stays open.
  */
 
-import { bindBatch } from "../compile/bind-batch.ts";
-import { copyNodes, mapped, type ValueMap } from "../compile/copy.ts";
-import { lowerGraph } from "../compile/lower.ts";
+import { bindBatch } from "../compile/passes/bind-batch.ts";
+import { copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";
+import { lowerGraph } from "../compile/passes/lower.ts";
 import { newBuilder, operators } from "../compile/registry.ts";
-import { type Graph, type GraphBuilder, makeValue, type Node, type Value } from "../graph/graph.ts";
-import type { Network } from "../graph/network.ts";
-import { type OnnxWriteOptions, writeOnnx } from "../graph/onnx-write.ts";
-import { int64Tensor, type Tensor } from "../graph/tensor.ts";
-import type { TensorType } from "../graph/types.ts";
-import type { Target } from "../ops/operator.ts";
+import { type Graph, type GraphBuilder, makeValue, type Node, type Value } from "../ir/graph.ts";
+import type { Network } from "../ir/network.ts";
+import { int64Tensor, type Tensor } from "../ir/tensor.ts";
+import type { TensorType } from "../ir/types.ts";
+import { type OnnxWriteOptions, writeOnnx } from "../onnx/write/write.ts";
+import type { Target } from "../ops/definition.ts";
 import { dependsOnBatch, unusualBatch } from "./batch.ts";
 
 const generic: Target = { name: "generic", blockSize: 1 };

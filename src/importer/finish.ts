@@ -1,9 +1,9 @@
 /** The last look at an imported network: operators recognised, roles by what reads a parameter now, what is held fast. */
 
-import type { Graph } from "../graph/graph.ts";
-import type { Network, Parameter, ParameterRole } from "../graph/network.ts";
+import type { Graph } from "../ir/graph.ts";
+import type { Network, Parameter, ParameterRole } from "../ir/network.ts";
 import { isTrainedRole, operatorRole } from "./parameters.ts";
-import { recognise } from "./recognise.ts";
+import { recognise } from "./rewrite/recognize.ts";
 import { findObstacles, heldParameters } from "./trainability.ts";
 
 export interface Finished {

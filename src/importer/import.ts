@@ -5,23 +5,23 @@
  * (upgrades.ts), computed where everything is known (fold.ts), and its arithmetic recognised (patterns/).
  */
 
-import { bindBatch } from "../compile/bind-batch.ts";
-import type { QuantizerSite } from "../compile/quantize.ts";
+import { bindBatch } from "../compile/passes/bind-batch.ts";
+import type { QuantizerSite } from "../compile/passes/quantize.ts";
 import { SubbyteError } from "../errors.ts";
-import type { Network, Parameter } from "../graph/network.ts";
-import { type OnnxFile, readOnnxFile } from "../graph/onnx-file.ts";
-import type { ExternalData } from "../graph/onnx-tensor.ts";
-import type { TensorType } from "../graph/types.ts";
+import type { Network, Parameter } from "../ir/network.ts";
+import type { TensorType } from "../ir/types.ts";
+import { type OnnxFile, readOnnxFile } from "../onnx/read/file.ts";
+import type { ExternalData } from "../onnx/wire/tensor.ts";
 import { isBatch, unusualBatch } from "./batch.ts";
-import { channelsFirstInput } from "./channels-first.ts";
-import { refuseDataControlFlow } from "./control-flow.ts";
-import { dropoutNote, withoutDropout } from "./dropout.ts";
 import { Emitter } from "./emitter.ts";
 import { finishNetwork } from "./finish.ts";
 import { type InputShapes, inputTypes, type StatedBatch, statedBatch } from "./input-types.ts";
-import { restoreBatchNorms } from "./restore-batch-norm.ts";
+import { channelsFirstInput } from "./rewrite/channels-first.ts";
+import { refuseDataControlFlow } from "./rewrite/control-flow.ts";
+import { dropoutNote, withoutDropout } from "./rewrite/dropout.ts";
+import { restoreBatchNorms } from "./rewrite/restore-batch-norm.ts";
 import type { Slot } from "./slots.ts";
-import { unreadNote, withoutUnreadInputs } from "./unread.ts";
+import { unreadNote, withoutUnreadInputs } from "./unused-inputs.ts";
 import { walkGraph } from "./walk.ts";
 
 export interface ImportOptions extends InputShapes {

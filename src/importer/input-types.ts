@@ -1,9 +1,9 @@
 /** The types of a file's inputs, with numbers for what the file leaves open. */
 
 import { ConfigError, UnsupportedError } from "../errors.ts";
-import { becomesFloat32 } from "../graph/half.ts";
-import type { FileInput, OnnxFile } from "../graph/onnx-file.ts";
-import type { DType, TensorType } from "../graph/types.ts";
+import { becomesFloat32 } from "../ir/half.ts";
+import type { DType, TensorType } from "../ir/types.ts";
+import type { FileInput, OnnxFile } from "../onnx/read/file.ts";
 
 export interface InputShapes {
   /** Whole shapes of inputs, by name, for dimensions besides the batch that the file leaves open. */

@@ -6,11 +6,11 @@
  * bits (as in HAWQ and most papers on mixed precision).
  */
 
-import { bindBatch } from "../compile/bind-batch.ts";
+import { bindBatch } from "../compile/passes/bind-batch.ts";
 import { SubbyteError } from "../errors.ts";
-import { intAttribute, type Node, type Value } from "../graph/graph.ts";
-import { dataInputs, type Network } from "../graph/network.ts";
-import { elementCount, type Shape } from "../graph/types.ts";
+import { intAttribute, type Node, type Value } from "../ir/graph.ts";
+import { dataInputs, type Network } from "../ir/network.ts";
+import { elementCount, type Shape } from "../ir/types.ts";
 import { findObstacles, heldParameters } from "./trainability.ts";
 
 export interface Bits {

@@ -3,10 +3,10 @@
 import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, resolve, sep } from "node:path";
 import { FileFormatError, InputOutputError } from "../errors.ts";
-import type { DataBytes } from "../graph/data-bytes.ts";
-import { type FileInput, readOnnxFile } from "../graph/onnx-file.ts";
-import { outlineModel, ownFile } from "../graph/onnx-outline.ts";
-import type { ExternalData } from "../graph/onnx-tensor.ts";
+import type { DataBytes } from "../ir/data-bytes.ts";
+import { type FileInput, readOnnxFile } from "../onnx/read/file.ts";
+import { outlineModel, ownFile } from "../onnx/wire/outline.ts";
+import type { ExternalData } from "../onnx/wire/tensor.ts";
 import { type ImportedNetwork, type ImportOptions, importOnnx } from "./import.ts";
 
 /**

@@ -1,9 +1,9 @@
 /** What subbyte can do with each operator, as docs/OPS.md shows it: read off the registries, never written by hand. */
 
 import { operators } from "../compile/registry.ts";
-import { noGradient } from "../ops/operands.ts";
-import { decomposedOperators } from "./decompositions.ts";
-import { upgradedOperators } from "./upgrades.ts";
+import { noGradient } from "../ops/build/operands.ts";
+import { decomposedOperators } from "./rewrite/decompositions.ts";
+import { upgradedOperators } from "./rewrite/upgrades.ts";
 
 export interface OperatorRow {
   /** `Conv`, or `com.microsoft:Gelu` outside of the standard domain. */

@@ -5,9 +5,9 @@
  * the weight of a convolution is trained, the bound of a Clip is not.
  */
 
-import type { ParameterRole } from "../graph/network.ts";
-import type { Tensor } from "../graph/tensor.ts";
-import { elementCount } from "../graph/types.ts";
+import type { ParameterRole } from "../ir/network.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { elementCount } from "../ir/types.ts";
 
 type Roles = Readonly<Record<number, ParameterRole>>;
 

@@ -1,8 +1,8 @@
 /** What the name of a value in a file stands for while the file is imported. */
 
-import type { Attributes, Value } from "../graph/graph.ts";
-import type { Tensor } from "../graph/tensor.ts";
-import type { TensorType } from "../graph/types.ts";
+import type { Attributes, Value } from "../ir/graph.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import type { TensorType } from "../ir/types.ts";
 
 /** A tensor that is known; it becomes a constant or a parameter when a node that stays reads it. */
 export interface ConstantSlot {

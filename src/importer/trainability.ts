@@ -4,14 +4,14 @@
  * Some rules refuse only certain attributes, so each node is tried: it is differentiated on its own.
  */
 
-import { differentiate } from "../compile/differentiate.ts";
+import { differentiate } from "../compile/passes/differentiate.ts";
 import { newBuilder, operators } from "../compile/registry.ts";
 import { UnsupportedError } from "../errors.ts";
-import type { Graph, Node, Value } from "../graph/graph.ts";
-import type { Parameter } from "../graph/network.ts";
-import type { Tensor } from "../graph/tensor.ts";
-import { elementCount, showType } from "../graph/types.ts";
-import { reduceSum } from "../ops/reduce.ts";
+import type { Graph, Node, Value } from "../ir/graph.ts";
+import type { Parameter } from "../ir/network.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { elementCount, showType } from "../ir/types.ts";
+import { reduceSum } from "../ops/families/reduce.ts";
 
 /** A node whose gradient nobody knows, and why. */
 export interface Obstacle {

@@ -4,21 +4,21 @@
  */
 
 import { GraphError, UnsupportedError } from "../errors.ts";
-import type { Attribute } from "../graph/graph.ts";
-import { becomesFloat32, inFloat32 } from "../graph/half.ts";
-import type { FileAttribute, FileBody, FileNode } from "../graph/onnx-file.ts";
-import { dtypeFromOnnx, dtypeToOnnx } from "../graph/onnx-proto.ts";
-import { int64Tensor, toNumbers } from "../graph/tensor.ts";
-import { elementCount } from "../graph/types.ts";
-import { batchForm } from "./batch-forms.ts";
-import { undoneTranspose } from "./channels-first.ts";
-import { decompose } from "./decompositions.ts";
+import type { Attribute } from "../ir/graph.ts";
+import { becomesFloat32, inFloat32 } from "../ir/half.ts";
+import { int64Tensor, toNumbers } from "../ir/tensor.ts";
+import { elementCount } from "../ir/types.ts";
+import type { FileAttribute, FileBody, FileNode } from "../onnx/read/file.ts";
+import { dtypeFromOnnx, dtypeToOnnx } from "../onnx/wire/proto.ts";
 import type { Emitter } from "./emitter.ts";
-import { foldNonZero } from "./fold-layout.ts";
-import { mostLoopNodes, unrollLoop } from "./loop.ts";
-import { isQuantization, readQuantization, standardQuantization } from "./quantization-nodes.ts";
+import { foldNonZero } from "./fold/layout.ts";
+import { batchForm } from "./rewrite/batch-forms.ts";
+import { undoneTranspose } from "./rewrite/channels-first.ts";
+import { decompose } from "./rewrite/decompositions.ts";
+import { mostLoopNodes, unrollLoop } from "./rewrite/loop.ts";
+import { isQuantization, readQuantization, standardQuantization } from "./rewrite/quantization-nodes.ts";
+import { upgrade } from "./rewrite/upgrades.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
-import { upgrade } from "./upgrades.ts";
 
 /** The slots of a graph's names, and of those of the graphs around it. */
 class Names {

@@ -1,7 +1,7 @@
 /** The networks that subbyte builds by name. */
 import { ConfigError } from "../errors.ts";
-import type { Network } from "../graph/network.ts";
-import type { Shape } from "../graph/types.ts";
+import type { Network } from "../ir/network.ts";
+import type { Shape } from "../ir/types.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { mobileNetV2 } from "./mobilenet.ts";
 import { resnet } from "./resnet.ts";

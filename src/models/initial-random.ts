@@ -1,4 +1,4 @@
-/** Where the initial values of parameters come from: any source of uniform and normal numbers, as data/random.ts has. */
+/** Where the initial values of parameters come from: any source of uniform and normal numbers, as base/random.ts has. */
 export interface InitialRandom {
   /** In [0, 1). */
   uniform(): number;

@@ -5,11 +5,11 @@
  * stages that would halve them are 1, as usual there (a 32x32 image leaves the last stage as 4x4); the parameters are
  * the same. There is no dropout before the classifier.
  */
-import type { Value } from "../graph/graph.ts";
-import type { Network } from "../graph/network.ts";
-import type { Shape } from "../graph/types.ts";
-import { globalAveragePool } from "../ops/pool.ts";
-import { flatten } from "../ops/shape-ops.ts";
+import type { Value } from "../ir/graph.ts";
+import type { Network } from "../ir/network.ts";
+import type { Shape } from "../ir/types.ts";
+import { globalAveragePool } from "../ops/families/pool.ts";
+import { flatten } from "../ops/families/shape/shape-ops.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { NetworkBuilder } from "./network-builder.ts";
 

@@ -4,16 +4,16 @@
  * Initial values follow torchvision's ResNet: convolutions He-normal over the fan-out, BatchNormalization 1 and 0; and
  * torch.nn.Linear: uniform within ±1/√(fan-in).
  */
-import type { GraphBuilder, Value } from "../graph/graph.ts";
-import type { Network, Parameter, ParameterRole } from "../graph/network.ts";
-import { filled, float32Tensor, type Tensor } from "../graph/tensor.ts";
-import { elementCount, type Shape } from "../graph/types.ts";
-import { clip } from "../ops/activations.ts";
-import { conv } from "../ops/conv.ts";
+import type { GraphBuilder, Value } from "../ir/graph.ts";
+import type { Network, Parameter, ParameterRole } from "../ir/network.ts";
+import { filled, float32Tensor, type Tensor } from "../ir/tensor.ts";
+import { elementCount, type Shape } from "../ir/types.ts";
+import { builderFor } from "../ops/definition.ts";
+import { clip } from "../ops/families/activations.ts";
+import { conv } from "../ops/families/conv.ts";
+import { layerNormalization } from "../ops/families/layer-norm.ts";
+import { batchNormalization } from "../ops/families/normalization.ts";
 import { standardOperators } from "../ops/index.ts";
-import { layerNormalization } from "../ops/layer-norm.ts";
-import { batchNormalization } from "../ops/normalization.ts";
-import { builderFor } from "../ops/operator.ts";
 import type { InitialRandom } from "./initial-random.ts";
 
 export interface ConvLayerOptions {

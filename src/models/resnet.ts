@@ -5,11 +5,11 @@
  * the shortcuts that change shape. `resnet18` has four stages of two blocks; its stem is the 3x3 one that CIFAR-sized
  * images need, or the 7x7 one with max pooling for ImageNet. Names of parameters are torchvision's.
  */
-import type { Value } from "../graph/graph.ts";
-import type { Network } from "../graph/network.ts";
-import type { Shape } from "../graph/types.ts";
-import { globalAveragePool, maxPool } from "../ops/pool.ts";
-import { flatten } from "../ops/shape-ops.ts";
+import type { Value } from "../ir/graph.ts";
+import type { Network } from "../ir/network.ts";
+import type { Shape } from "../ir/types.ts";
+import { globalAveragePool, maxPool } from "../ops/families/pool.ts";
+import { flatten } from "../ops/families/shape/shape-ops.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { NetworkBuilder } from "./network-builder.ts";
 

@@ -1,8 +1,8 @@
 /** Small networks without shortcuts: LeNet-5 (LeCun et al., 1998, with ReLU and max pooling), and a multilayer perceptron. */
-import type { Network } from "../graph/network.ts";
-import type { Shape } from "../graph/types.ts";
-import { maxPool } from "../ops/pool.ts";
-import { flatten } from "../ops/shape-ops.ts";
+import type { Network } from "../ir/network.ts";
+import type { Shape } from "../ir/types.ts";
+import { maxPool } from "../ops/families/pool.ts";
+import { flatten } from "../ops/families/shape/shape-ops.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { NetworkBuilder } from "./network-builder.ts";
 

@@ -3,10 +3,10 @@
  * Recognition" (arXiv 1409.1556), configuration A (`vgg11`), in its usual form for small images: one fully connected
  * layer after the last stage in place of three. Names of the convolutions' parameters are torchvision's.
  */
-import type { Network } from "../graph/network.ts";
-import type { Shape } from "../graph/types.ts";
-import { globalAveragePool, maxPool } from "../ops/pool.ts";
-import { flatten } from "../ops/shape-ops.ts";
+import type { Network } from "../ir/network.ts";
+import type { Shape } from "../ir/types.ts";
+import { globalAveragePool, maxPool } from "../ops/families/pool.ts";
+import { flatten } from "../ops/families/shape/shape-ops.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { NetworkBuilder } from "./network-builder.ts";
 

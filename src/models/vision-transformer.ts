@@ -4,15 +4,15 @@
  * Names of parameters are those of timm; fully connected layers start as torch.nn.Linear does.
  */
 import { ConfigError } from "../errors.ts";
-import type { Value } from "../graph/graph.ts";
-import type { Network } from "../graph/network.ts";
-import type { Shape } from "../graph/types.ts";
-import { gelu } from "../ops/activations.ts";
-import { add, multiply } from "../ops/elementwise.ts";
-import { matmul } from "../ops/matmul.ts";
-import { reduceMean } from "../ops/reduce.ts";
-import { reshape, split, squeeze, transpose } from "../ops/shape-ops.ts";
-import { softmax } from "../ops/softmax.ts";
+import type { Value } from "../ir/graph.ts";
+import type { Network } from "../ir/network.ts";
+import type { Shape } from "../ir/types.ts";
+import { gelu } from "../ops/families/activations.ts";
+import { add, multiply } from "../ops/families/elementwise.ts";
+import { matmul } from "../ops/families/matmul.ts";
+import { reduceMean } from "../ops/families/reduce.ts";
+import { reshape, split, squeeze, transpose } from "../ops/families/shape/shape-ops.ts";
+import { softmax } from "../ops/families/softmax.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { NetworkBuilder } from "./network-builder.ts";
 

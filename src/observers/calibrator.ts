@@ -5,8 +5,9 @@
  *
  * One file for each implements {@link CalibratorDefinition}; calibrators.ts lists them.
  */
+
+import type { QuantizerDefinition, QuantizerSpec } from "../quantizers/definition.ts";
 import type { OptionRules } from "../quantizers/options.ts";
-import type { QuantizerDefinition, QuantizerSpec } from "../quantizers/quantizer.ts";
 
 export interface Range {
   readonly min: number;

@@ -1,8 +1,8 @@
 /** The calibrators that subbyte has, and the initial parameters of a quantizer from them. */
 import { ConfigError } from "../errors.ts";
-import type { Tensor } from "../graph/tensor.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { groupTensors, parameterGroups, type QuantizerSpec } from "../quantizers/definition.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
-import { groupTensors, parameterGroups, type QuantizerSpec } from "../quantizers/quantizer.ts";
 import type { CalibratorDefinition } from "./calibrator.ts";
 import { entropy } from "./entropy.ts";
 import { histogram } from "./histogram.ts";

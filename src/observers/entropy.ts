@@ -7,7 +7,7 @@
  * half of them where the codes have a sign. The range is ±threshold, or 0..threshold for a sample without negative
  * numbers. Options: `bins` (2048).
  */
-import type { QuantizerSpec } from "../quantizers/quantizer.ts";
+import type { QuantizerSpec } from "../quantizers/definition.ts";
 import {
   type Calibrator,
   type CalibratorDefinition,

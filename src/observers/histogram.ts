@@ -12,8 +12,9 @@
  *
  * Options: `bins` (2048), `histogramLevels` (the quantizer's), `integerEdges` (false).
  */
-import type { QuantizerSpec } from "../quantizers/quantizer.ts";
-import { roundHalfEven } from "../quantizers/rounding.ts";
+
+import { roundHalfEven } from "../base/rounding.ts";
+import type { QuantizerSpec } from "../quantizers/definition.ts";
 import {
   type Calibrator,
   type CalibratorDefinition,

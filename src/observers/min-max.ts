@@ -5,12 +5,12 @@
  * In float32, as torch: the first batch sets the range; after that the moving average is m + c·(m_batch − m), with
  * c = `averagingConstant` (0.01). Before the first batch min is +∞ and max is −∞.
  */
-import type { GraphBuilder, Value } from "../graph/graph.ts";
-import { filled } from "../graph/tensor.ts";
-import { equal, where } from "../ops/comparison.ts";
-import { add, maximum, minimum, multiply, subtract } from "../ops/elementwise.ts";
-import { reduceMax, reduceMin } from "../ops/reduce.ts";
-import { parameterShape, type QuantizerSpec, sharedAxes } from "../quantizers/quantizer.ts";
+import type { GraphBuilder, Value } from "../ir/graph.ts";
+import { filled } from "../ir/tensor.ts";
+import { equal, where } from "../ops/families/comparison.ts";
+import { add, maximum, minimum, multiply, subtract } from "../ops/families/elementwise.ts";
+import { reduceMax, reduceMin } from "../ops/families/reduce.ts";
+import { parameterShape, type QuantizerSpec, sharedAxes } from "../quantizers/definition.ts";
 import type { ObserverContext, ObserverDefinition, ObserverValues } from "./observer.ts";
 
 function stateOf(values: ObserverValues, name: "min" | "max"): Value {

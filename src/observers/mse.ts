@@ -6,8 +6,9 @@
  * First both ends shrink together from the full range in `steps` (100) parts; then, where both signs occur, each end is
  * moved by itself around the best place. A quantizer without integers (E5M2) keeps the full range.
  */
-import type { GroupParameters, QuantizerDefinition, QuantizerSpec } from "../quantizers/quantizer.ts";
-import { decode } from "../quantizers/scalar.ts";
+
+import { decode } from "../quantizers/arithmetic/scalar.ts";
+import type { GroupParameters, QuantizerDefinition, QuantizerSpec } from "../quantizers/definition.ts";
 import {
   type Calibrator,
   type CalibratorDefinition,

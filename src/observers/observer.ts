@@ -4,11 +4,11 @@
  * One file for each observer implements {@link ObserverDefinition}; index.ts lists them. Observers run inside the
  * training step: their state goes in and comes out with the rest.
  */
-import type { GraphBuilder, Value } from "../graph/graph.ts";
-import type { Tensor } from "../graph/tensor.ts";
-import type { TensorType } from "../graph/types.ts";
+import type { GraphBuilder, Value } from "../ir/graph.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import type { TensorType } from "../ir/types.ts";
+import type { QuantizerSpec } from "../quantizers/definition.ts";
 import type { OptionRules } from "../quantizers/options.ts";
-import type { QuantizerSpec } from "../quantizers/quantizer.ts";
 
 export interface ObserverState {
   readonly name: string;

@@ -5,7 +5,7 @@
  * `percentile`: max is the p-th percentile of the sample and min the (100 − p)-th, interpolated between neighbours as
  * numpy.percentile does; a sample without negative numbers keeps min = 0. Options: `percentile` (99.9), `deviations` (3).
  */
-import { statisticsOf } from "../quantizers/scalar.ts";
+import { statisticsOf } from "../quantizers/arithmetic/scalar.ts";
 import {
   type Calibrator,
   type CalibratorDefinition,

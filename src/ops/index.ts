@@ -1,27 +1,27 @@
 /** Every operator that subbyte knows, in one registry. */
 
-import { activationOperators } from "./activations.ts";
-import { castOperators } from "./cast.ts";
-import { channelOperators } from "./channel-ops.ts";
-import { comparisonOperators } from "./comparison.ts";
-import { convolutionOperators } from "./conv.ts";
-import { elementwiseOperators } from "./elementwise.ts";
-import { expandBatchOperators } from "./expand-batch.ts";
-import { functionOperators } from "./functions.ts";
-import { indexingOperators } from "./indexing.ts";
-import { insideLimitsOperators } from "./inside-limits.ts";
-import { layerNormOperators } from "./layer-norm.ts";
-import { matmulOperators } from "./matmul.ts";
-import { withMissingForm } from "./missing-operators.ts";
-import { normalizationOperators } from "./normalization.ts";
-import { makeRegistry, type OperatorRegistry } from "./operator.ts";
-import { poolingOperators } from "./pool.ts";
-import { quantizeLinearOperators } from "./quantize-linear.ts";
-import { recurrentOperators } from "./recurrent.ts";
-import { reduceOperators } from "./reduce.ts";
-import { resizeOperators } from "./resize.ts";
-import { shapeOperators } from "./shape-ops.ts";
-import { softmaxOperators } from "./softmax.ts";
+import { withMissingForm } from "./build/missing-operators.ts";
+import { makeRegistry, type OperatorRegistry } from "./definition.ts";
+import { activationOperators } from "./families/activations.ts";
+import { castOperators } from "./families/cast.ts";
+import { comparisonOperators } from "./families/comparison.ts";
+import { convolutionOperators } from "./families/conv.ts";
+import { elementwiseOperators } from "./families/elementwise.ts";
+import { functionOperators } from "./families/functions.ts";
+import { layerNormOperators } from "./families/layer-norm.ts";
+import { matmulOperators } from "./families/matmul.ts";
+import { normalizationOperators } from "./families/normalization.ts";
+import { poolingOperators } from "./families/pool.ts";
+import { quantizeLinearOperators } from "./families/quantize-linear.ts";
+import { recurrentOperators } from "./families/recurrent.ts";
+import { reduceOperators } from "./families/reduce.ts";
+import { resizeOperators } from "./families/resize.ts";
+import { indexingOperators } from "./families/shape/indexing.ts";
+import { shapeOperators } from "./families/shape/shape-ops.ts";
+import { softmaxOperators } from "./families/softmax.ts";
+import { channelOperators } from "./internal/channel-ops.ts";
+import { expandBatchOperators } from "./internal/expand-batch.ts";
+import { insideLimitsOperators } from "./internal/inside-limits.ts";
 
 /** The operators of ONNX and subbyte's own; what a graph is built, differentiated and lowered with. */
 export const standardOperators: OperatorRegistry = makeRegistry(

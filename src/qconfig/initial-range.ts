@@ -1,6 +1,6 @@
 /** What a quantization asks of calibrators. */
 import { calibrators } from "../observers/calibrators.ts";
-import type { ObserverSpec, QuantizerOptions } from "../quantizers/quantizer.ts";
+import type { ObserverSpec, QuantizerOptions } from "../quantizers/definition.ts";
 
 /**
  * The options of a quantizer whose observer is a calibrator (`histogram`, `percentile`, …): it looks once, outside of the

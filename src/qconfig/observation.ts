@@ -1,11 +1,11 @@
 /** What a sample of a tensor's values shows of its quantizer: the range, what the grid holds, the codes that are used. */
-import { float32Data, type Tensor } from "../graph/tensor.ts";
+import { float32Data, type Tensor } from "../ir/tensor.ts";
 import { initialParameters } from "../observers/calibrators.ts";
+import { decode } from "../quantizers/arithmetic/scalar.ts";
+import { parameterGroups, type QuantizerSpec } from "../quantizers/definition.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import { gridOf, toCodes } from "../quantizers/integers.ts";
-import { parameterGroups, type QuantizerSpec } from "../quantizers/quantizer.ts";
-import { decode } from "../quantizers/scalar.ts";
-import type { Observation, ValueRange } from "./explain-types.ts";
+import type { Observation, ValueRange } from "./explain/types.ts";
 
 /**
  * Looks at a tensor.

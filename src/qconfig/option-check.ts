@@ -1,8 +1,8 @@
 /** Whether every option of a quantization is one that something reads. */
 import { calibratorNamed, calibrators } from "../observers/calibrators.ts";
 import { observerNamed } from "../observers/index.ts";
+import type { Contradiction, ObserverSpec, QuantizerDefinition, QuantizerOptions } from "../quantizers/definition.ts";
 import { optionProblem } from "../quantizers/options.ts";
-import type { Contradiction, ObserverSpec, QuantizerDefinition, QuantizerOptions } from "../quantizers/quantizer.ts";
 
 /**
  * What is wrong with a quantizer's options, those of its initializer among them, or with its observer's.

@@ -5,10 +5,11 @@
  * one wins: write the general rule first and the exception after it. They go over the rules for the first and last
  * layer. New `bits` or `signed` drop a range that was given in codes, unless the override gives one itself.
  */
+
+import { nearestWord } from "../base/nearest-word.ts";
 import { ConfigError } from "../errors.ts";
 import type { LayerOverride, TensorOverride } from "./config.ts";
 import { matchesGlob } from "./glob.ts";
-import { nearestWord } from "./nearest-word.ts";
 import type { TensorQuantization } from "./tensor-quantization.ts";
 
 /** A place that an override may be for: a layer, or with `everyModule` any module. */

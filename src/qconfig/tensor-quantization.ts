@@ -3,10 +3,10 @@
  * {@link QuantizerSpec} for one tensor: which codes there really are.
  */
 import { ConfigError } from "../errors.ts";
-import type { TensorType } from "../graph/types.ts";
+import type { TensorType } from "../ir/types.ts";
 import { observerNamed } from "../observers/index.ts";
+import type { ObserverSpec, QuantizerOptions, QuantizerSpec } from "../quantizers/definition.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
-import type { ObserverSpec, QuantizerOptions, QuantizerSpec } from "../quantizers/quantizer.ts";
 import { calibratedOptions } from "./initial-range.ts";
 import { checkOptions } from "./option-check.ts";
 

@@ -11,13 +11,13 @@ import {
   stringAttribute,
   subbyteDomain,
   type Value,
-} from "../graph/graph.ts";
-import { elementCount } from "../graph/types.ts";
-import { type GradientRule, type Lowering, type OperatorDefinition, requiredInput } from "../ops/operator.ts";
-import { reshape } from "../ops/shape-ops.ts";
+} from "../ir/graph.ts";
+import { elementCount } from "../ir/types.ts";
+import { type GradientRule, type Lowering, type OperatorDefinition, requiredInput } from "../ops/definition.ts";
+import { reshape } from "../ops/families/shape/shape-ops.ts";
+import { tableOperators } from "./arithmetic/table-operators.ts";
+import { broadcastShape, type ParameterValues, type QuantizerContext, type QuantizerSpec } from "./definition.ts";
 import { quantizerNamed } from "./index.ts";
-import { broadcastShape, type ParameterValues, type QuantizerContext, type QuantizerSpec } from "./quantizer.ts";
-import { tableOperators } from "./table-operators.ts";
 
 /** Adds a FakeQuantize node. `parameters` holds every parameter of the spec's quantizer. */
 export function fakeQuantize(

@@ -1,21 +1,21 @@
 /** The quantizers that subbyte has. Adding one is adding its file and a line here. */
 import { ConfigError } from "../errors.ts";
-import { apot } from "./apot.ts";
-import { apotTorch } from "./apot-torch.ts";
-import { binary } from "./binary.ts";
-import { dorefa } from "./dorefa.ts";
-import { ewgs } from "./ewgs.ts";
-import { learnable } from "./learnable.ts";
-import { lsq } from "./lsq.ts";
-import { lsqPlus } from "./lsq-plus.ts";
-import { minifloat } from "./minifloat.ts";
-import { n2uq } from "./n2uq.ts";
-import { pact } from "./pact.ts";
-import { powerOfTwo } from "./power-of-two.ts";
-import type { QuantizerDefinition } from "./quantizer.ts";
-import { ternary } from "./ternary.ts";
-import { tqt } from "./tqt.ts";
-import { uniform } from "./uniform.ts";
+import type { QuantizerDefinition } from "./definition.ts";
+import { apot } from "./methods/apot.ts";
+import { apotTorch } from "./methods/apot-torch.ts";
+import { binary } from "./methods/binary.ts";
+import { dorefa } from "./methods/dorefa.ts";
+import { ewgs } from "./methods/ewgs.ts";
+import { learnable } from "./methods/learnable.ts";
+import { lsq } from "./methods/lsq.ts";
+import { lsqPlus } from "./methods/lsq-plus.ts";
+import { minifloat } from "./methods/minifloat.ts";
+import { n2uq } from "./methods/n2uq/n2uq.ts";
+import { pact } from "./methods/pact.ts";
+import { powerOfTwo } from "./methods/power-of-two.ts";
+import { ternary } from "./methods/ternary.ts";
+import { tqt } from "./methods/tqt.ts";
+import { uniform } from "./methods/uniform.ts";
 
 const definitions: readonly QuantizerDefinition[] = [
   uniform,

@@ -3,9 +3,9 @@
  * of every element. Conversion builds on this; the arithmetic is each quantizer's own (its `integers`).
  */
 import { GraphError } from "../errors.ts";
-import { float32Data, float32Tensor, type Tensor } from "../graph/tensor.ts";
-import { elementCount, type Shape } from "../graph/types.ts";
-import { quantizerNamed } from "./index.ts";
+import { float32Data, float32Tensor, type Tensor } from "../ir/tensor.ts";
+import { elementCount, type Shape } from "../ir/types.ts";
+import { decode } from "./arithmetic/scalar.ts";
 import {
   type GridUnit,
   type GroupParameters,
@@ -13,8 +13,8 @@ import {
   parameterGroups,
   parameterShape,
   type QuantizerSpec,
-} from "./quantizer.ts";
-import { decode } from "./scalar.ts";
+} from "./definition.ts";
+import { quantizerNamed } from "./index.ts";
 
 /** value = scale·(code − zeroPoint) + offset in float32, with one unit for each group of elements. */
 export interface IntegerGrid {

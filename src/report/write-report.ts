@@ -3,22 +3,22 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../data/atomic-file.ts";
 import { readRecords } from "../diagnose/diagnose-run.ts";
 import { ConfigError, SubbyteError } from "../errors.ts";
-import { bitsName } from "../study/answer.ts";
-import { type LoadedStudy, readStudy } from "../study/read-study.ts";
-import type { TrialRecord } from "../study/record.ts";
-import { isStudy } from "../study/study-folder.ts";
+import { writeFileAtomic } from "../io/atomic-file.ts";
+import { runPaths } from "../runs/folder.ts";
+import { readMetrics } from "../runs/metrics-log.ts";
+import { isStudy } from "../study/plan/folder.ts";
+import type { TrialRecord } from "../study/plan/record.ts";
+import { type LoadedStudy, readStudy } from "../study/result/read-study.ts";
+import { bitsName } from "../study/result/summary.ts";
 import { loadRun } from "../train/load-run.ts";
-import { readMetrics } from "../train/metrics-log.ts";
-import { runPaths } from "../train/run-directory.ts";
-import { diagnosisFigures } from "./diagnosis-figures.ts";
-import { figureWidths, standalone } from "./draw.ts";
-import { renderPage } from "./page.ts";
-import { runReport, weightFigures } from "./run-report.ts";
-import { type Report, studyReport, type TrialFigures } from "./study-report.ts";
-import { weightLevels } from "./weight-levels.ts";
+import { figureWidths, standalone } from "./charts/draw.ts";
+import { weightLevels } from "./charts/weight-levels.ts";
+import { diagnosisFigures } from "./pages/diagnosis-figures.ts";
+import { renderPage } from "./pages/page.ts";
+import { runReport, weightFigures } from "./pages/run-report.ts";
+import { type Report, studyReport, type TrialFigures } from "./pages/study-report.ts";
 
 export interface ReportOptions {
   /** Folder to write to; default: `report` inside of the study or run. */

@@ -4,10 +4,10 @@
  */
 import { newBuilder } from "../compile/registry.ts";
 import { RuntimeError } from "../errors.ts";
-import { writeOnnx } from "../graph/onnx-write.ts";
-import { allocate, makeTensor, type Tensor } from "../graph/tensor.ts";
-import { elementCount, showType, type TensorType } from "../graph/types.ts";
-import { identity } from "../ops/elementwise.ts";
+import { allocate, makeTensor, type Tensor } from "../ir/tensor.ts";
+import { elementCount, showType, type TensorType } from "../ir/types.ts";
+import { writeOnnx } from "../onnx/write/write.ts";
+import { identity } from "../ops/families/elementwise.ts";
 import type { DeviceTensor, EngineSession, SessionOptions } from "./engine.ts";
 
 /** The copies of one engine; a session for each type and direction is made once and kept. */

@@ -2,9 +2,9 @@
  * What subbyte needs of an engine: sessions made from ONNX bytes, and runs that read and write given buffers. The
  * implementations (node.ts, web.ts) are the only files that know which ONNX Runtime there is.
  */
-import type { NumericArray, Tensor } from "../graph/tensor.ts";
-import type { TensorType } from "../graph/types.ts";
-import type { Target } from "../ops/operator.ts";
+import type { NumericArray, Tensor } from "../ir/tensor.ts";
+import type { TensorType } from "../ir/types.ts";
+import type { Target } from "../ops/definition.ts";
 
 /** Where graphs are executed. */
 export const devices = ["cpu", "webgpu", "cuda"] as const;
@@ -44,7 +44,7 @@ export interface EngineSession {
    *
    * @param feeds Every input, from the host or on the device.
    * @param fetches The outputs wanted on the host; each is written into the tensor given for it. Its buffer may be that of
-   * a feed only where the graph has read that input before it makes the output (compile/in-place.ts).
+   * a feed only where the graph has read that input before it makes the output (compile/passes/in-place.ts).
    * @returns The outputs that the session keeps on the device, by name: the caller's, to be released.
    * @throws RuntimeError when the engine fails.
    */
@@ -61,7 +61,7 @@ export interface SessionOptions {
   /**
    * Whether the graph's own operators must be what is executed; default false. A simulation says true: otherwise the engine
    * may make integer operators of what lies between QuantizeLinear and DequantizeLinear, repeats a DequantizeLinear for each
-   * of its readers, and merges equal nodes, of which some are computed twice on purpose (compile/recompute.ts).
+   * of its readers, and merges equal nodes, of which some are computed twice on purpose (compile/passes/recompute.ts).
    */
   readonly asWritten?: boolean;
   /**

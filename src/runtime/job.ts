@@ -1,19 +1,19 @@
 /** Jobs on an engine: a compiled graph with its session, run against a set of state buffers. */
 
-import type { EvaluationJob } from "../compile/evaluation.ts";
-import { type Update, updatesInPlace } from "../compile/in-place.ts";
-import { lowerGraph } from "../compile/lower.ts";
+import type { EvaluationJob } from "../compile/build/evaluation.ts";
+import { nextName, type StateTensor, type TrainingStep } from "../compile/build/training-step.ts";
 import { bytesOf, peakBytes } from "../compile/memory.ts";
-import { orderUpdates } from "../compile/order-updates.ts";
-import { recomputeCheap } from "../compile/recompute.ts";
+import { type Update, updatesInPlace } from "../compile/passes/in-place.ts";
+import { lowerGraph } from "../compile/passes/lower.ts";
+import { orderUpdates } from "../compile/passes/order-updates.ts";
+import { recomputeCheap } from "../compile/passes/recompute.ts";
 import { operators } from "../compile/registry.ts";
-import { nextName, type StateTensor, type TrainingStep } from "../compile/training-step.ts";
 import { ConfigError } from "../errors.ts";
-import type { Graph } from "../graph/graph.ts";
-import { writeOnnx } from "../graph/onnx-write.ts";
-import { allocate, filled, float32Data, float32Scalar, makeTensor, type Tensor } from "../graph/tensor.ts";
-import { elementCount, type TensorType } from "../graph/types.ts";
-import type { Target } from "../ops/operator.ts";
+import type { Graph } from "../ir/graph.ts";
+import { allocate, filled, float32Data, float32Scalar, makeTensor, type Tensor } from "../ir/tensor.ts";
+import { elementCount, type TensorType } from "../ir/types.ts";
+import { writeOnnx } from "../onnx/write/write.ts";
+import type { Target } from "../ops/definition.ts";
 import type { DeviceTensor, Engine, EngineSession } from "./engine.ts";
 import type { StateBuffers } from "./state.ts";
 

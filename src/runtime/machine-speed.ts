@@ -1,8 +1,8 @@
 /** How fast a machine is at the two things that a training step is made of, measured with the engine itself. */
 import { newBuilder } from "../compile/registry.ts";
-import type { Graph } from "../graph/graph.ts";
-import { writeOnnx } from "../graph/onnx-write.ts";
-import { filled, type Tensor } from "../graph/tensor.ts";
+import type { Graph } from "../ir/graph.ts";
+import { filled, type Tensor } from "../ir/tensor.ts";
+import { writeOnnx } from "../onnx/write/write.ts";
 import type { Engine } from "./engine.ts";
 
 export interface MachineSpeed {

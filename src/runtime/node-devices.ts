@@ -4,9 +4,9 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { newBuilder } from "../compile/registry.ts";
 import { RuntimeError } from "../errors.ts";
-import { writeOnnx } from "../graph/onnx-write.ts";
-import { filled, float32Data } from "../graph/tensor.ts";
-import { conv } from "../ops/conv.ts";
+import { filled, float32Data } from "../ir/tensor.ts";
+import { writeOnnx } from "../onnx/write/write.ts";
+import { conv } from "../ops/families/conv.ts";
 import type { Device, DeviceChoice, Engine, EngineOptions } from "./engine.ts";
 import { nodeEngine } from "./node.ts";
 

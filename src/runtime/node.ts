@@ -4,7 +4,7 @@ import "./node-telemetry.ts";
 
 import { freemem } from "node:os";
 import * as ort from "onnxruntime-node";
-import type { Target } from "../ops/operator.ts";
+import type { Target } from "../ops/definition.ts";
 import { DeviceMemory } from "./device-memory.ts";
 import type { Engine, EngineOptions, EngineSession, SessionOptions } from "./engine.ts";
 import { type CachedModel, cachedModel } from "./node-model-cache.ts";

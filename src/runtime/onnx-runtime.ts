@@ -1,8 +1,8 @@
 /** Sessions of ONNX Runtime as an {@link EngineSession}: what its packages for Node.js and for browsers have in common. */
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from "onnxruntime-common";
 import { NotANumberError, RuntimeError } from "../errors.ts";
-import type { Tensor } from "../graph/tensor.ts";
-import type { DType, Shape } from "../graph/types.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import type { DType, Shape } from "../ir/types.ts";
 import type { DeviceTensor, EngineSession } from "./engine.ts";
 
 /** What is used of the packages `onnxruntime-node` and `onnxruntime-web`. */

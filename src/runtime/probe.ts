@@ -6,19 +6,19 @@
  * as float32 should, so that rounding can be built of sums.
  */
 
-import { lowerGraph } from "../compile/lower.ts";
+import { roundHalfEven } from "../base/rounding.ts";
+import { lowerGraph } from "../compile/passes/lower.ts";
 import { newBuilder, operators } from "../compile/registry.ts";
 import { RuntimeError } from "../errors.ts";
-import type { Graph } from "../graph/graph.ts";
-import { writeOnnx } from "../graph/onnx-write.ts";
-import { filled, float32Data, float32Tensor, type Tensor } from "../graph/tensor.ts";
-import { conv } from "../ops/conv.ts";
-import { round } from "../ops/elementwise.ts";
-import { blockedDomain } from "../ops/engine-operators.ts";
-import type { Target } from "../ops/operator.ts";
-import { concat } from "../ops/shape-ops.ts";
-import { roundedWithin } from "../quantizers/round-codes.ts";
-import { roundHalfEven } from "../quantizers/rounding.ts";
+import type { Graph } from "../ir/graph.ts";
+import { filled, float32Data, float32Tensor, type Tensor } from "../ir/tensor.ts";
+import { writeOnnx } from "../onnx/write/write.ts";
+import { blockedDomain } from "../ops/cpu/engine-operators.ts";
+import type { Target } from "../ops/definition.ts";
+import { conv } from "../ops/families/conv.ts";
+import { round } from "../ops/families/elementwise.ts";
+import { concat } from "../ops/families/shape/shape-ops.ts";
+import { roundedWithin } from "../quantizers/arithmetic/round-codes.ts";
 import type { Engine } from "./engine.ts";
 
 export const genericTarget: Target = { name: "generic", blockSize: 1 };

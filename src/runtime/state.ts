@@ -2,15 +2,15 @@
  * State that lives between runs.
  *
  * On the host a tensor has two buffers where a step may write its next value before the present one has been read: the
- * step reads one and writes the other, then they change places. Where the graph rules that out (compile/in-place.ts), it
+ * step reads one and writes the other, then they change places. Where the graph rules that out (compile/passes/in-place.ts), it
  * has one, which the step reads and overwrites.
  *
  * Where an engine keeps tensors on a device, the newest values lie there while a job runs, and `toHost` brings them back
  * before they are read here.
  */
 import { GraphError } from "../errors.ts";
-import { allocate, makeTensor, type Tensor } from "../graph/tensor.ts";
-import { elementCount, sameShape } from "../graph/types.ts";
+import { allocate, makeTensor, type Tensor } from "../ir/tensor.ts";
+import { elementCount, sameShape } from "../ir/types.ts";
 import type { DeviceTensor } from "./engine.ts";
 
 export class StateBuffers {

@@ -9,10 +9,10 @@
  * it does not, outputs are copied as ever.
  */
 import { newBuilder } from "../compile/registry.ts";
-import { joined } from "../graph/data-bytes.ts";
-import { emptySequenceOutput, writeOnnx } from "../graph/onnx-write.ts";
-import { filled, float32Data } from "../graph/tensor.ts";
-import { add } from "../ops/elementwise.ts";
+import { joined } from "../ir/data-bytes.ts";
+import { filled, float32Data } from "../ir/tensor.ts";
+import { emptySequenceOutput, writeOnnx } from "../onnx/write/write.ts";
+import { add } from "../ops/families/elementwise.ts";
 import type { OnnxRuntime, RunEnd } from "./onnx-runtime.ts";
 
 const output = "subbyte.end_of_run";

@@ -1,5 +1,5 @@
 /** ONNX Runtime in a browser: as WebAssembly on the CPU, or on the GPU through WebGPU. */
-import type { Target } from "../ops/operator.ts";
+import type { Target } from "../ops/definition.ts";
 import { DeviceMemory } from "./device-memory.ts";
 import type { Engine, EngineSession, SessionOptions } from "./engine.ts";
 import { type OnnxRuntime, openSession } from "./onnx-runtime.ts";

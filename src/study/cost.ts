@@ -9,9 +9,9 @@
  * bytes each, into which batch normalization and all scales fold. A float layer stores four bytes for each weight and
  * for each channel's bias.
  */
-import { type Graph, intAttribute, makers, type Node, type Value } from "../graph/graph.ts";
-import { dataInputs, type Network } from "../graph/network.ts";
-import { elementCount } from "../graph/types.ts";
+import { type Graph, intAttribute, makers, type Node, type Value } from "../ir/graph.ts";
+import { dataInputs, type Network } from "../ir/network.ts";
+import { elementCount } from "../ir/types.ts";
 import { isFakeQuantize, specOf } from "../quantizers/fake-quantize.ts";
 
 /** Bits and levels of one operand of a layer. */

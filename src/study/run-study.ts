@@ -1,22 +1,12 @@
 /** A study from start to end: folder, plan, the float stage, the trials, the result; and its resumption. */
 import { mkdir } from "node:fs/promises";
-import { writeFileAtomic } from "../data/atomic-file.ts";
-import { describeSystemError, systemErrorCode } from "../data/system-error.ts";
+import type { ConfigSource } from "../config/config.ts";
+import type { TrainingConfig } from "../config/schema.ts";
 import { ConfigError, InputOutputError, InterruptedError, RuntimeError, SubbyteError } from "../errors.ts";
-import type { ConfigSource } from "../train/config.ts";
-import type { TrainingConfig } from "../train/config-schema.ts";
-import { type AblateStudyOptions, ablatePatients } from "./ablate-study.ts";
-import { readCures } from "./cure.ts";
-import { type CureStudyOptions, cureStudy, type ExpectedStage, expectedCure, expectedStages } from "./cure-study.ts";
-import { type Launch, launchWorker } from "./launch.ts";
-import { placeConfig, studyPlaces, trialId } from "./places.ts";
-import { planOf, type StudyPlan } from "./plan.ts";
-import { readFloat, readStudy } from "./read-study.ts";
-import type { PlannedTrial, TrialRecord } from "./record.ts";
-import { type StudyResult, studyResult } from "./result.ts";
-import { floatCheckpoint, scheduledRun } from "./scheduled-run.ts";
-import { runTrials, type ScheduledTrial, type SchedulerOptions, type TrialProgress } from "./scheduler.ts";
-import { floatConfig, settleStudyConfig } from "./study-config.ts";
+import { writeFileAtomic } from "../io/atomic-file.ts";
+import { describeSystemError, systemErrorCode } from "../io/system-error.ts";
+import { placeConfig, studyPlaces, trialId } from "./plan/cells.ts";
+import { floatConfig, settleStudyConfig } from "./plan/config.ts";
 import {
   addCure,
   createStudyFolder,
@@ -25,11 +15,27 @@ import {
   readStudyConfig,
   type StudyPaths,
   studyPaths,
-} from "./study-folder.ts";
-import { readRecords } from "./study-index.ts";
-import type { StudyConfig } from "./study-schema.ts";
-import { readWorkerFile, trialPaths } from "./trial-files.ts";
-import type { WorkerEvent } from "./worker-protocol.ts";
+} from "./plan/folder.ts";
+import { planOf, type StudyPlan } from "./plan/plan.ts";
+import type { PlannedTrial, TrialRecord } from "./plan/record.ts";
+import type { StudyConfig } from "./plan/schema.ts";
+import { type AblateStudyOptions, ablatePatients } from "./repair/ablate-study.ts";
+import { readCures } from "./repair/fix.ts";
+import {
+  type CureStudyOptions,
+  cureStudy,
+  type ExpectedStage,
+  expectedCure,
+  expectedStages,
+} from "./repair/fix-study.ts";
+import { readRecords } from "./result/index.ts";
+import { readFloat, readStudy } from "./result/read-study.ts";
+import { type StudyResult, studyResult } from "./result/result.ts";
+import { type Launch, launchWorker } from "./schedule/launch.ts";
+import { floatCheckpoint, scheduledRun } from "./schedule/scheduled-run.ts";
+import { runTrials, type ScheduledTrial, type SchedulerOptions, type TrialProgress } from "./schedule/scheduler.ts";
+import { readWorkerFile, trialPaths } from "./schedule/trial-files.ts";
+import type { WorkerEvent } from "./schedule/worker-protocol.ts";
 
 export interface StudyOptions {
   /** The study's folder. */

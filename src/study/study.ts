@@ -1,8 +1,8 @@
 /** The study as a function: what `subbyte study` does, for programs. */
 import type { z } from "zod";
+import { resolveStudyConfig } from "./plan/config.ts";
+import type { studySchema } from "./plan/schema.ts";
 import { type FinishedStudy, runStudy, type StudyListeners, type StudyOptions } from "./run-study.ts";
-import { resolveStudyConfig } from "./study-config.ts";
-import type { studySchema } from "./study-schema.ts";
 
 /** A study's configuration as it is written: the keys of a study.yaml. What is left out has its default. */
 export type StudyInput = z.input<typeof studySchema>;

@@ -1,21 +1,21 @@
 /** A run read back: its configuration and its network with the weights of a checkpoint. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { TeacherConfig } from "../compile/distillation.ts";
-import { quantize } from "../compile/quantize.ts";
-import type { DatasetSplits } from "../data/dataset.ts";
+import type { TeacherConfig } from "../compile/build/distillation.ts";
+import { quantize } from "../compile/passes/quantize.ts";
+import { resolveTrainingConfig } from "../config/config.ts";
+import { readConfigFile } from "../config/file.ts";
+import { quantizationOf } from "../config/quantization.ts";
+import type { TrainingConfig } from "../config/schema.ts";
+import type { DatasetSplits } from "../data/dataset/dataset.ts";
 import { InputOutputError } from "../errors.ts";
-import { type Network, withParameterValues } from "../graph/network.ts";
-import { readCheckpoint } from "./checkpoint.ts";
-import { resolveTrainingConfig } from "./config.ts";
-import { readConfigFile } from "./config-file.ts";
-import type { TrainingConfig } from "./config-schema.ts";
+import { type Network, withParameterValues } from "../ir/network.ts";
+import { readCheckpoint } from "../runs/checkpoint.ts";
+import { runPaths } from "../runs/folder.ts";
+import { bestCheckpoint, lastCheckpoint } from "./loop/trainer.ts";
 import { makeNetwork } from "./network.ts";
-import { quantizationOf } from "./quantization.ts";
-import { runPaths } from "./run-directory.ts";
 import { loadData } from "./setup.ts";
-import { outputCountOfTeacher, teacherOf } from "./teacher.ts";
-import { bestCheckpoint, lastCheckpoint } from "./trainer.ts";
+import { outputCountOfTeacher, teacherOf } from "./teacher/teacher.ts";
 
 export interface LoadedRun {
   readonly config: TrainingConfig;

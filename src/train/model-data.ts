@@ -1,11 +1,11 @@
 /** The data that a configuration names, as the model of the user's own takes it. */
 import { basename } from "node:path";
-import type { OpenedData } from "../data/open-dataset.ts";
-import type { FileInput } from "../graph/onnx-file.ts";
+import { openConfiguredData } from "../config/data-folder.ts";
+import type { TrainingConfig } from "../config/schema.ts";
+import type { OpenedData } from "../data/dataset/open-dataset.ts";
 import { statedInputs } from "../importer/node-files.ts";
-import type { TrainingConfig } from "./config-schema.ts";
-import { openConfiguredData } from "./data-folder.ts";
-import { canOnlyBeLast, sampleSizes, takesChannelsLast } from "./picture-layout.ts";
+import type { FileInput } from "../onnx/read/file.ts";
+import { canOnlyBeLast, sampleSizes, takesChannelsLast } from "./image-layout.ts";
 
 /** Pictures of more pixels a side are not made. */
 const largestSide = 4096;

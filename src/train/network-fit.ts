@@ -1,9 +1,9 @@
 /** Whether a network gives what the data asks for, told before anything is trained. */
-import type { Target } from "../data/dataset.ts";
-import { shortList } from "../data/picture-files.ts";
+import type { Target } from "../data/dataset/dataset.ts";
+import { shortList } from "../data/images/image-files.ts";
 import { ConfigError, UnsupportedError } from "../errors.ts";
-import { dataInputs, type Network, type ParameterRole } from "../graph/network.ts";
-import { elementCount, type Shape, sameShape, type TensorType } from "../graph/types.ts";
+import { dataInputs, type Network, type ParameterRole } from "../ir/network.ts";
+import { elementCount, type Shape, sameShape, type TensorType } from "../ir/types.ts";
 
 /** Classes that a message names. */
 const namedClasses = 6;

@@ -1,22 +1,22 @@
 /** The float network that a configuration names, and networks with the values of a checkpoint. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { bindBatch } from "../compile/bind-batch.ts";
-import { type DatasetSplits, outputCountOf } from "../data/dataset.ts";
-import { randomStream } from "../data/random.ts";
+import { randomStream } from "../base/random.ts";
+import { bindBatch } from "../compile/passes/bind-batch.ts";
+import type { TrainingConfig } from "../config/schema.ts";
+import { type DatasetSplits, outputCountOf } from "../data/dataset/dataset.ts";
 import { ConfigError, FileFormatError, UnsupportedError } from "../errors.ts";
-import { isFiniteTensor, isSoundParameter } from "../graph/finite.ts";
-import { type Network, withParameterValues } from "../graph/network.ts";
-import { type Shape, sameShape } from "../graph/types.ts";
 import type { ImportedNetwork } from "../importer/import.ts";
 import { importOnnxFile, statedInputs } from "../importer/node-files.ts";
+import { isFiniteTensor, isSoundParameter } from "../ir/finite.ts";
+import { type Network, withParameterValues } from "../ir/network.ts";
+import { type Shape, sameShape } from "../ir/types.ts";
 import { makeModel } from "../models/index.ts";
-import { type Checkpoint, readCheckpoint } from "./checkpoint.ts";
-import type { TrainingConfig } from "./config-schema.ts";
+import { type Checkpoint, readCheckpoint } from "../runs/checkpoint.ts";
+import { runPaths } from "../runs/folder.ts";
+import { canOnlyBeLast, channelsLast, takesChannelsLast } from "./image-layout.ts";
+import { lastCheckpoint } from "./loop/trainer.ts";
 import { sampleInput, showBatchOf } from "./network-fit.ts";
-import { canOnlyBeLast, channelsLast, takesChannelsLast } from "./picture-layout.ts";
-import { runPaths } from "./run-directory.ts";
-import { lastCheckpoint } from "./trainer.ts";
 
 /**
  * The float network that a configuration names: one of ours with random weights that depend on the seed alone, or an

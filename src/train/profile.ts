@@ -1,25 +1,25 @@
 /** Where the time and the bytes of a training step go, beside the least that they could be on this machine. */
 
-import { lowerGraph } from "../compile/lower.ts";
+import { buildTrainingStep, type TrainingStep } from "../compile/build/training-step.ts";
 import { views } from "../compile/memory.ts";
+import { lowerGraph } from "../compile/passes/lower.ts";
 import { operators } from "../compile/registry.ts";
-import { buildTrainingStep, type TrainingStep } from "../compile/training-step.ts";
 import { floatOperations, type Work, type WorkKind, workKinds, workOf } from "../compile/work.ts";
-import { trainingBatches } from "../data/batches.ts";
-import { allocateBatch } from "../data/dataset.ts";
-import type { Graph } from "../graph/graph.ts";
-import { makeTensor } from "../graph/tensor.ts";
+import type { TrainingConfig } from "../config/schema.ts";
+import { trainingBatches } from "../data/dataset/batches.ts";
+import { allocateBatch } from "../data/dataset/dataset.ts";
+import type { Graph } from "../ir/graph.ts";
+import { makeTensor } from "../ir/tensor.ts";
 import type { Device } from "../runtime/engine.ts";
 import { TrainingJob } from "../runtime/job.ts";
 import { type MachineSpeed, measureMachineSpeed } from "../runtime/machine-speed.ts";
 import { type ProfiledNode, profiled } from "../runtime/node-profile.ts";
 import { StateBuffers } from "../runtime/state.ts";
-import type { TrainingConfig } from "./config-schema.ts";
-import { inputOf } from "./evaluate.ts";
-import { modeOfEpoch } from "./phases.ts";
+import { inputOf } from "./loop/evaluate.ts";
+import { modeOfEpoch } from "./loop/phases.ts";
+import { targetTensor } from "./loop/trainer.ts";
 import { engineOf } from "./run.ts";
 import { loadData, prepareTraining } from "./setup.ts";
-import { targetTensor } from "./trainer.ts";
 
 /** The time that some nodes of a step take together. */
 export interface Share {

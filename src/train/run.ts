@@ -1,26 +1,26 @@
 /** A run from start to end: configuration, directory, data, network, training, summary; and its resumption. */
 import { join } from "node:path";
-import { trainingBatches } from "../data/batches.ts";
-import type { DatasetSplits, SkippedSample } from "../data/dataset.ts";
-import { skippedSamples } from "../data/open-dataset.ts";
+import { type ConfigSource, configToYaml, resolveTrainingConfig } from "../config/config.ts";
+import { readConfigFile } from "../config/file.ts";
+import { quantizationOf } from "../config/quantization.ts";
+import { modelTitle, type TrainingConfig } from "../config/schema.ts";
+import { trainingBatches } from "../data/dataset/batches.ts";
+import type { DatasetSplits, SkippedSample } from "../data/dataset/dataset.ts";
+import { skippedSamples } from "../data/dataset/open-dataset.ts";
 import { ConfigError, DivergenceError, InterruptedError } from "../errors.ts";
-import type { Target } from "../ops/operator.ts";
+import type { Target } from "../ops/definition.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
+import { type Checkpoint, configHash, readCheckpoint, writeCheckpoint } from "../runs/checkpoint.ts";
+import { createRunDirectory, defaultRunName, type RunPaths, runPaths, writeSummary } from "../runs/folder.ts";
+import { MetricsLog, truncateMetrics } from "../runs/metrics-log.ts";
 import type { Device, Engine } from "../runtime/engine.ts";
 import { openEngine } from "../runtime/node-devices.ts";
-import { type Checkpoint, configHash, readCheckpoint, writeCheckpoint } from "./checkpoint.ts";
-import { type ConfigSource, configToYaml, resolveTrainingConfig } from "./config.ts";
-import { readConfigFile } from "./config-file.ts";
-import { modelTitle, type TrainingConfig } from "./config-schema.ts";
-import type { MetricName } from "./metrics.ts";
-import { MetricsLog, truncateMetrics } from "./metrics-log.ts";
-import { quantizationOf } from "./quantization.ts";
-import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./recipe.ts";
-import { createRunDirectory, defaultRunName, type RunPaths, runPaths, writeSummary } from "./run-directory.ts";
+import type { MetricName } from "./loop/metrics.ts";
+import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./loop/recipe.ts";
+import { bestCheckpoint, lastCheckpoint, train } from "./loop/trainer.ts";
+import type { TrainingWatcher } from "./loop/watcher.ts";
 import { batchOptionsOf, loadData, type PreparedTraining, prepareTraining, targetOf } from "./setup.ts";
-import { bestCheckpoint, lastCheckpoint, train } from "./trainer.ts";
-import type { TrainingWatcher } from "./watcher.ts";
 
 /** Where a run is kept, how many steps are done and to do, and where they are executed. */
 export interface RunStart {

@@ -1,28 +1,28 @@
 /** From a resolved configuration to the parts of a run: data, network, recipe. */
-import type { TeacherConfig } from "../compile/distillation.ts";
-import { quantize } from "../compile/quantize.ts";
-import type { LossConfig } from "../compile/training-step.ts";
-import { type TrainingBatchOptions, trainingBatches } from "../data/batches.ts";
-import type { Dataset, DatasetSplits } from "../data/dataset.ts";
-import type { OpenedData } from "../data/open-dataset.ts";
+import type { TeacherConfig } from "../compile/build/distillation.ts";
+import type { LossConfig } from "../compile/build/training-step.ts";
+import { quantize } from "../compile/passes/quantize.ts";
+import { quantizationOf } from "../config/quantization.ts";
+import { modelTitle, type TrainingConfig, type QuantizationConfig as TrainingQuantization } from "../config/schema.ts";
+import { type TrainingBatchOptions, trainingBatches } from "../data/dataset/batches.ts";
+import type { Dataset, DatasetSplits } from "../data/dataset/dataset.ts";
+import type { OpenedData } from "../data/dataset/open-dataset.ts";
 import { ConfigError } from "../errors.ts";
-import type { Network } from "../graph/network.ts";
-import type { Target } from "../ops/operator.ts";
+import type { Network } from "../ir/network.ts";
+import type { Target } from "../ops/definition.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { genericTarget } from "../runtime/probe.ts";
-import type { NetworkStage } from "./bit-lowering.ts";
-import { calibrate } from "./calibrate.ts";
-import { modelTitle, type TrainingConfig, type QuantizationConfig as TrainingQuantization } from "./config-schema.ts";
+import type { NetworkStage } from "./loop/bit-lowering.ts";
+import { calibrate } from "./loop/calibrate.ts";
+import type { PhaseOptions } from "./loop/phases.ts";
+import type { TrainingRecipe } from "./loop/recipe.ts";
 import { openDataFor } from "./model-data.ts";
 import { makeNetwork, withCheckpoint } from "./network.ts";
 import { checkFit, type WantedFit } from "./network-fit.ts";
-import type { PhaseOptions } from "./phases.ts";
-import { quantizationOf } from "./quantization.ts";
-import type { TrainingRecipe } from "./recipe.ts";
-import { outputCountOfTeacher, teacherOf } from "./teacher.ts";
+import { outputCountOfTeacher, teacherOf } from "./teacher/teacher.ts";
 
+export { quantizationOf } from "../config/quantization.ts";
 export { makeNetwork, withCheckpoint } from "./network.ts";
-export { quantizationOf } from "./quantization.ts";
 
 /** The data that a configuration names. */
 export function loadData(config: TrainingConfig): Promise<OpenedData> {

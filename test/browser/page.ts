@@ -2,7 +2,7 @@
 
 import * as ort from "onnxruntime-web/webgpu";
 import { webEngine } from "../../src/browser.ts";
-import { lossesOn, smallNetwork, smallStep } from "../support/small-training.ts";
+import { lossesOn, smallNetwork, smallStep } from "../support/training/small-training.ts";
 
 ort.env.wasm.wasmPaths = "/ort/";
 ort.env.wasm.numThreads = 1;

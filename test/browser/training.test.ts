@@ -2,8 +2,8 @@
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
 import { nodeEngine } from "../../src/runtime/node.ts";
-import { chromiumPath, noChromium, type OpenPage, openPage } from "../support/chromium.ts";
-import { lossesOn, smallNetwork, smallStep } from "../support/small-training.ts";
+import { chromiumPath, noChromium, type OpenPage, openPage } from "../support/machine/chromium.ts";
+import { lossesOn, smallNetwork, smallStep } from "../support/training/small-training.ts";
 
 const steps = 8;
 let opened: Promise<OpenPage> | undefined;

@@ -13,13 +13,13 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { withParameterValues } from "../../src/graph/network.ts";
-import { float32Tensor, type Tensor, toNumbers } from "../../src/graph/tensor.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
 import { importOnnxFile } from "../../src/importer/node-files.ts";
+import { withParameterValues } from "../../src/ir/network.ts";
+import { float32Tensor, type Tensor, toNumbers } from "../../src/ir/tensor.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { loadRun } from "../../src/train/load-run.ts";
-import { capture } from "../support/capture.ts";
+import { capture } from "../support/machine/capture.ts";
 
 let folder = "";
 const runOf = (name: string): string => join(folder, name);

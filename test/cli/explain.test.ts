@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { capture } from "../support/capture.ts";
+import { capture } from "../support/machine/capture.ts";
 
 const python = `# the thread
 activation = tq.FakeQuantize.with_args(observer=tq.MovingAverageMinMaxObserver.with_args(

@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { importOnnxFile } from "../../src/importer/node-files.ts";
-import { capture } from "../support/capture.ts";
-import { floats, onnxModel, ramp } from "../support/onnx-model.ts";
+import { capture } from "../support/machine/capture.ts";
+import { floats, onnxModel, ramp } from "../support/onnx/model.ts";
 
 let folder = "";
 let model = "";

@@ -4,8 +4,8 @@ import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { networkNames } from "../../src/cli/network-names.ts";
 import { modelNames } from "../../src/models/index.ts";
-import { capture } from "../support/capture.ts";
 import { loadedPackages } from "../support/imports.ts";
+import { capture } from "../support/machine/capture.ts";
 
 describe("help", () => {
   it("names every built-in network", () => {

@@ -3,15 +3,15 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { randomStream } from "../../src/base/random.ts";
 import { testData } from "../../src/cli/run-data.ts";
-import type { Dataset } from "../../src/data/dataset.ts";
-import { randomStream } from "../../src/data/random.ts";
+import type { Dataset } from "../../src/data/dataset/dataset.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { type LoadedRun, loadRun } from "../../src/train/load-run.ts";
 import { startRun } from "../../src/train/run.ts";
 import { put } from "../data/files.ts";
 import { patternedImages } from "../data/support.ts";
-import { tinyConfig } from "../support/tiny-run.ts";
+import { tinyConfig } from "../support/training/tiny-run.ts";
 
 /** Rows of features, with a class or a value at the end. */
 function table(header: string, last: (row: number) => string): string {

@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { lowerGraph } from "../../src/compile/lower.ts";
-import { quantize } from "../../src/compile/quantize.ts";
+import { randomStream } from "../../src/base/random.ts";
+import { lowerGraph } from "../../src/compile/passes/lower.ts";
+import { quantize } from "../../src/compile/passes/quantize.ts";
 import { operators } from "../../src/compile/registry.ts";
 import { floatOperations, workOf } from "../../src/compile/work.ts";
-import { randomStream } from "../../src/data/random.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
-import { plainStep } from "../support/plain-step.ts";
+import { plainStep } from "../support/training/plain-step.ts";
 
 const batchSize = 4;
 const float = makeModel("resnet8", { sampleShape: [3, 32, 32], classes: 10 }, randomStream(0, "weights"));

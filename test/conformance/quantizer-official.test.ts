@@ -8,13 +8,13 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { float32Data, float32Tensor } from "../../src/graph/tensor.ts";
+import { float32Data, float32Tensor } from "../../src/ir/tensor.ts";
 import { histogramCalibrator } from "../../src/observers/histogram.ts";
-import { apotMagnitudes } from "../../src/quantizers/apot.ts";
+import type { QuantizerSpec } from "../../src/quantizers/definition.ts";
 import { quantizerNamed } from "../../src/quantizers/index.ts";
 import { fromCodes, toCodes } from "../../src/quantizers/integers.ts";
-import type { QuantizerSpec } from "../../src/quantizers/quantizer.ts";
-import { loadQuantizer, specFor } from "../support/quantizer.ts";
+import { apotMagnitudes } from "../../src/quantizers/methods/apot.ts";
+import { loadQuantizer, specFor } from "../support/training/quantizer.ts";
 
 interface Case {
   readonly name: string;

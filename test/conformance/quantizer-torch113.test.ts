@@ -6,17 +6,17 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { newBuilder, operators } from "../../src/compile/registry.ts";
-import type { Value } from "../../src/graph/graph.ts";
-import { filled, float32Data, float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
+import type { Value } from "../../src/ir/graph.ts";
+import { filled, float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts";
 import { histogramCalibrator } from "../../src/observers/histogram.ts";
 import { observerNamed } from "../../src/observers/index.ts";
 import { codeRange } from "../../src/qconfig/tensor-quantization.ts";
+import { parametersFromRange, uniformParameters } from "../../src/quantizers/arithmetic/uniform-parameters.ts";
+import type { QuantizerOptions, QuantizerSpec } from "../../src/quantizers/definition.ts";
 import { fromCodes, toCodes } from "../../src/quantizers/integers.ts";
-import type { QuantizerOptions, QuantizerSpec } from "../../src/quantizers/quantizer.ts";
-import { parametersFromRange, uniformParameters } from "../../src/quantizers/uniform-parameters.ts";
-import { genericTarget } from "../support/gradient-check.ts";
-import { cpuTarget, loadQuantizer, parametersOf, specFor } from "../support/quantizer.ts";
-import { loadGraph } from "../support/run-graph.ts";
+import { genericTarget } from "../support/graphs/gradient-check.ts";
+import { loadGraph } from "../support/graphs/run-graph.ts";
+import { cpuTarget, loadQuantizer, parametersOf, specFor } from "../support/training/quantizer.ts";
 
 interface Golden {
   readonly torch: string;

@@ -6,22 +6,22 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { lowerGraph } from "../../src/compile/lower.ts";
-import type { Attribute, GraphBuilder, Value } from "../../src/graph/graph.ts";
-import { subbyteDomain } from "../../src/graph/graph.ts";
-import { float32Data, type Tensor, toNumbers } from "../../src/graph/tensor.ts";
-import { showType } from "../../src/graph/types.ts";
-import { clip } from "../../src/ops/activations.ts";
-import { cast } from "../../src/ops/cast.ts";
-import { where } from "../../src/ops/comparison.ts";
+import { lowerGraph } from "../../src/compile/passes/lower.ts";
+import type { Attribute, GraphBuilder, Value } from "../../src/ir/graph.ts";
+import { subbyteDomain } from "../../src/ir/graph.ts";
+import { float32Data, type Tensor, toNumbers } from "../../src/ir/tensor.ts";
+import { showType } from "../../src/ir/types.ts";
+import { int64Constant } from "../../src/ops/build/operands.ts";
+import { builderFor, operatorKey } from "../../src/ops/definition.ts";
+import { clip } from "../../src/ops/families/activations.ts";
+import { cast } from "../../src/ops/families/cast.ts";
+import { where } from "../../src/ops/families/comparison.ts";
+import { expand, pad, reshape, slice, tile } from "../../src/ops/families/shape/shape-ops.ts";
 import { standardOperators } from "../../src/ops/index.ts";
-import { crossEntropy, meanSquaredError } from "../../src/ops/loss.ts";
-import { int64Constant } from "../../src/ops/operands.ts";
-import { builderFor, operatorKey } from "../../src/ops/operator.ts";
-import { expand, pad, reshape, slice, tile } from "../../src/ops/shape-ops.ts";
+import { crossEntropy, meanSquaredError } from "../../src/ops/internal/loss.ts";
 import { type PackedTensor, unpackTensor } from "../support/golden.ts";
-import { genericTarget, gradientsOf } from "../support/gradient-check.ts";
-import { loadGraph } from "../support/run-graph.ts";
+import { genericTarget, gradientsOf } from "../support/graphs/gradient-check.ts";
+import { loadGraph } from "../support/graphs/run-graph.ts";
 
 interface Case {
   readonly name: string;

@@ -1,12 +1,12 @@
 /** The proof of a converted network on random samples, for tests: ONNX Runtime and the interpreter. */
 import { convert } from "../../src/convert/convert.ts";
 import { containerOf } from "../../src/convert/formats/containers.ts";
-import { buildIntGraph } from "../../src/convert/formats/int.ts";
+import { buildIntGraph } from "../../src/convert/formats/int/int.ts";
 import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
 import type { IntegerNetwork } from "../../src/convert/integer-network.ts";
-import { type VerificationResult, verify } from "../../src/convert/verify.ts";
-import { inMemoryDataset } from "../../src/data/dataset.ts";
-import { float32Data, type Tensor } from "../../src/graph/tensor.ts";
+import { type VerificationResult, verify } from "../../src/convert/prove/verify.ts";
+import { inMemoryDataset } from "../../src/data/dataset/dataset.ts";
+import { float32Data, type Tensor } from "../../src/ir/tensor.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { type PresetBits, presetNamed } from "../../src/qconfig/presets.ts";
 import type { Engine } from "../../src/runtime/engine.ts";

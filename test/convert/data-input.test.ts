@@ -1,14 +1,14 @@
 /** How the data enter the integer network: bytes and floats, normalized as in training. */
 import { describe, expect, it } from "vitest";
-import type { ImageInput } from "../../src/compile/input.ts";
+import type { ImageInput } from "../../src/compile/build/input.ts";
 import { convert } from "../../src/convert/convert.ts";
 import { buildCProgram } from "../../src/convert/formats/c/program.ts";
 import { containerOf } from "../../src/convert/formats/containers.ts";
-import { buildIntGraph } from "../../src/convert/formats/int.ts";
+import { buildIntGraph } from "../../src/convert/formats/int/int.ts";
 import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
 import { interpret } from "../../src/convert/interpreter/interpret.ts";
-import { verify } from "../../src/convert/verify.ts";
-import { inMemoryDataset } from "../../src/data/dataset.ts";
+import { verify } from "../../src/convert/prove/verify.ts";
+import { inMemoryDataset } from "../../src/data/dataset/dataset.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { randomTensor, seeded } from "../support/random.ts";

@@ -1,14 +1,14 @@
 /** Random small networks for conversion: what a fast-check description stands for, quantized and with random values. */
 import fc from "fast-check";
-import { buildActivationSample } from "../../src/compile/evaluation.ts";
-import { type QuantizedNetwork, quantize, siteParameter } from "../../src/compile/quantize.ts";
-import type { Value } from "../../src/graph/graph.ts";
-import { type Network, withParameterValues } from "../../src/graph/network.ts";
-import { float32Data, float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
+import { buildActivationSample } from "../../src/compile/build/evaluation.ts";
+import { type QuantizedNetwork, quantize, siteParameter } from "../../src/compile/passes/quantize.ts";
+import type { Value } from "../../src/ir/graph.ts";
+import { type Network, withParameterValues } from "../../src/ir/network.ts";
+import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts";
 import { NetworkBuilder } from "../../src/models/network-builder.ts";
-import { clip } from "../../src/ops/activations.ts";
-import { averagePool, globalAveragePool, maxPool } from "../../src/ops/pool.ts";
-import { concat, flatten } from "../../src/ops/shape-ops.ts";
+import { clip } from "../../src/ops/families/activations.ts";
+import { averagePool, globalAveragePool, maxPool } from "../../src/ops/families/pool.ts";
+import { concat, flatten } from "../../src/ops/families/shape/shape-ops.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { quantizerNamed } from "../../src/quantizers/index.ts";
 import { ForwardJob } from "../../src/runtime/job.ts";

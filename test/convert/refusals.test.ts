@@ -1,17 +1,17 @@
 /** What cannot be converted is refused by name, never silently left in float. */
 import { describe, expect, it } from "vitest";
-import { type QuantizedNetwork, quantize } from "../../src/compile/quantize.ts";
+import { type QuantizedNetwork, quantize } from "../../src/compile/passes/quantize.ts";
 import { convert } from "../../src/convert/convert.ts";
 import { containerOf } from "../../src/convert/formats/containers.ts";
-import { buildIntGraph } from "../../src/convert/formats/int.ts";
+import { buildIntGraph } from "../../src/convert/formats/int/int.ts";
 import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
 import type { IntegerTensor } from "../../src/convert/integer-network.ts";
 import { interpret } from "../../src/convert/interpreter/interpret.ts";
-import { verify } from "../../src/convert/verify.ts";
-import { inMemoryDataset } from "../../src/data/dataset.ts";
+import { verify } from "../../src/convert/prove/verify.ts";
+import { inMemoryDataset } from "../../src/data/dataset/dataset.ts";
 import { UnsupportedError } from "../../src/errors.ts";
-import type { Network } from "../../src/graph/network.ts";
-import { float32Data, float32Tensor } from "../../src/graph/tensor.ts";
+import type { Network } from "../../src/ir/network.ts";
+import { float32Data, float32Tensor } from "../../src/ir/tensor.ts";
 import { NetworkBuilder } from "../../src/models/network-builder.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";

@@ -1,11 +1,11 @@
 /** Whole networks: what was converted agrees with itself in every code; a ResNet-20 also with the training simulation. */
 import { describe, expect, it } from "vitest";
-import { buildEvaluation } from "../../src/compile/evaluation.ts";
+import { buildEvaluation } from "../../src/compile/build/evaluation.ts";
 import { convert } from "../../src/convert/convert.ts";
-import { buildIntegerExactEvaluation } from "../../src/convert/exact-evaluation.ts";
 import type { IntegerNetwork } from "../../src/convert/integer-network.ts";
-import { withParameterValues } from "../../src/graph/network.ts";
-import { float32Data, float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
+import { buildIntegerExactEvaluation } from "../../src/convert/prove/exact-evaluation.ts";
+import { withParameterValues } from "../../src/ir/network.ts";
+import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { ForwardJob } from "../../src/runtime/job.ts";

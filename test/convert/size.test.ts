@@ -1,9 +1,9 @@
 /** How many bytes a converted network is said to take, and how many its file really does. */
 import { describe, expect, it } from "vitest";
 import { convert } from "../../src/convert/convert.ts";
-import { buildIntGraph } from "../../src/convert/formats/int.ts";
+import { buildIntGraph } from "../../src/convert/formats/int/int.ts";
 import { floatElements, storedSize } from "../../src/convert/size.ts";
-import { writeOnnx } from "../../src/graph/onnx-write.ts";
+import { writeOnnx } from "../../src/onnx/write/write.ts";
 import { randomTensor, seeded } from "../support/random.ts";
 import { convertibleConfig } from "./agreement.ts";
 import { type NetworkDescription, quantizedWith, randomNetwork } from "./random-network.ts";

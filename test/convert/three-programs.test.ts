@@ -1,7 +1,7 @@
 /** The core proof: simulation, converted ONNX and interpreter agree in every code of random networks. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { showMismatch } from "../../src/convert/verify.ts";
+import { showMismatch } from "../../src/convert/prove/verify.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { convertibleConfig, convertiblePresets, isConvertible, proofOfRandom } from "./agreement.ts";

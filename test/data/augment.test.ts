@@ -1,8 +1,8 @@
 /** Crop and flip against their definitions, and the time they take. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { randomStream } from "../../src/base/random.ts";
 import { augmentSamples, checkAugmentation, copyShifted, mirrorRows } from "../../src/data/augment.ts";
-import { randomStream } from "../../src/data/random.ts";
 import { errorOf } from "./support.ts";
 
 const shape = fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 6 }), fc.integer({ min: 1, max: 7 }));

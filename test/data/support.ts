@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import { type Dataset, inMemoryDataset } from "../../src/data/dataset.ts";
+import { type Dataset, inMemoryDataset } from "../../src/data/dataset/dataset.ts";
 import { SubbyteError } from "../../src/errors.ts";
 
 /** A fresh folder that is removed when the test ends. */

@@ -1,21 +1,21 @@
 /** Diagnosis only watches: every preset and every quantizer trains under it, on a convolutional and a linear network. */
 import { describe, expect, it } from "vitest";
-import { quantize } from "../../src/compile/quantize.ts";
-import { type DatasetSplits, inMemoryDataset } from "../../src/data/dataset.ts";
-import { randomStream } from "../../src/data/random.ts";
+import { randomStream } from "../../src/base/random.ts";
+import { quantize } from "../../src/compile/passes/quantize.ts";
+import { type DatasetSplits, inMemoryDataset } from "../../src/data/dataset/dataset.ts";
 import { watchTraining } from "../../src/diagnose/watch-run.ts";
 import { ConfigError } from "../../src/errors.ts";
-import type { Network } from "../../src/graph/network.ts";
+import type { Network } from "../../src/ir/network.ts";
 import { NetworkBuilder } from "../../src/models/network-builder.ts";
-import { globalAveragePool } from "../../src/ops/pool.ts";
-import { flatten } from "../../src/ops/shape-ops.ts";
+import { globalAveragePool } from "../../src/ops/families/pool.ts";
+import { flatten } from "../../src/ops/families/shape/shape-ops.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { presetNamed, presets } from "../../src/qconfig/presets.ts";
 import type { TensorQuantization } from "../../src/qconfig/tensor-quantization.ts";
 import { quantizers } from "../../src/quantizers/index.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
-import { calibrate } from "../../src/train/calibrate.ts";
-import { train } from "../../src/train/trainer.ts";
+import { calibrate } from "../../src/train/loop/calibrate.ts";
+import { train } from "../../src/train/loop/trainer.ts";
 import { baseRecipe } from "./small-networks.ts";
 
 const engine = nodeEngine({ threads: 1 });

@@ -2,14 +2,14 @@
  * Training runs made to fail on purpose, one fault each, on small networks: what the diagnosis is measured by.
  * bench/diagnosis.ts runs them all; tests run a few.
  */
-import { type QuantizedNetwork, quantize } from "../../src/compile/quantize.ts";
+import { type QuantizedNetwork, quantize } from "../../src/compile/passes/quantize.ts";
 import type { CauseName } from "../../src/diagnose/finding.ts";
-import { type Network, withParameterValues } from "../../src/graph/network.ts";
-import { float32Data, float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
+import { type Network, withParameterValues } from "../../src/ir/network.ts";
+import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { quantizers } from "../../src/quantizers/index.ts";
-import type { TrainingRecipe } from "../../src/train/recipe.ts";
+import type { TrainingRecipe } from "../../src/train/loop/recipe.ts";
 
 /** A run before anything was broken in it. */
 export interface Setup {

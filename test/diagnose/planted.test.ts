@@ -1,7 +1,7 @@
 /** Two planted faults and a healthy run from start to end; bench/diagnosis.ts runs them all. */
 import { beforeAll, describe, expect, it } from "vitest";
-import type { DatasetSplits } from "../../src/data/dataset.ts";
-import { loadFashionMnist } from "../../src/data/fashion-mnist.ts";
+import type { DatasetSplits } from "../../src/data/dataset/dataset.ts";
+import { loadFashionMnist } from "../../src/data/formats/fashion-mnist.ts";
 import { highConfidence } from "../../src/diagnose/finding.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { type Fault, faults, type Setup } from "./planted-faults.ts";

@@ -1,18 +1,19 @@
 /** The small networks that faults are planted in, and one training of them that takes a second or two. */
-import type { DatasetSplits } from "../../src/data/dataset.ts";
-import { randomStream } from "../../src/data/random.ts";
+
+import { randomStream } from "../../src/base/random.ts";
+import type { DatasetSplits } from "../../src/data/dataset/dataset.ts";
 import type { Finding } from "../../src/diagnose/finding.ts";
-import type { ProbeRecord } from "../../src/diagnose/measurement.ts";
+import type { ProbeRecord } from "../../src/diagnose/probe/measurement.ts";
 import { type WatchOptions, watchTraining } from "../../src/diagnose/watch-run.ts";
-import type { Network } from "../../src/graph/network.ts";
+import type { Network } from "../../src/ir/network.ts";
 import { NetworkBuilder } from "../../src/models/network-builder.ts";
 import { resnet } from "../../src/models/resnet.ts";
-import { maxPool } from "../../src/ops/pool.ts";
-import { flatten } from "../../src/ops/shape-ops.ts";
+import { maxPool } from "../../src/ops/families/pool.ts";
+import { flatten } from "../../src/ops/families/shape/shape-ops.ts";
 import type { Engine } from "../../src/runtime/engine.ts";
-import { calibrate } from "../../src/train/calibrate.ts";
-import type { TrainingRecipe, TrainingResult } from "../../src/train/recipe.ts";
-import { train } from "../../src/train/trainer.ts";
+import { calibrate } from "../../src/train/loop/calibrate.ts";
+import type { TrainingRecipe, TrainingResult } from "../../src/train/loop/recipe.ts";
+import { train } from "../../src/train/loop/trainer.ts";
 import { healthyQuantization, type Places, quantizedOf, type Setup } from "./planted-faults.ts";
 
 export interface SmallNetwork {

@@ -1,6 +1,6 @@
 /** Measurements and facts made by hand: those of a healthy run, with what a test changes in them. */
 import type { Facts, SiteFacts } from "../../src/diagnose/facts.ts";
-import type { ProbeRecord, SiteMeasurement, WeightMeasurement } from "../../src/diagnose/measurement.ts";
+import type { ProbeRecord, SiteMeasurement, WeightMeasurement } from "../../src/diagnose/probe/measurement.ts";
 
 export const layer = "layer1.0.conv1";
 

@@ -3,11 +3,11 @@ import { describe, expect, it } from "vitest";
 import { diagnoseRun, readRecords } from "../../src/diagnose/diagnose-run.ts";
 import { watchTraining } from "../../src/diagnose/watch-run.ts";
 import { FileFormatError, InterruptedError } from "../../src/errors.ts";
+import { runPaths } from "../../src/runs/folder.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { type RunListeners, resumeRun, startRun } from "../../src/train/run.ts";
-import { runPaths } from "../../src/train/run-directory.ts";
-import { capture } from "../support/capture.ts";
-import { temporaryFolder, tinyConfig } from "../support/tiny-run.ts";
+import { capture } from "../support/machine/capture.ts";
+import { temporaryFolder, tinyConfig } from "../support/training/tiny-run.ts";
 
 const config = tinyConfig({
   train: { epochs: 2, batchSize: 32, optimizer: { learningRate: 0.05 }, checkpointEverySteps: 5 },

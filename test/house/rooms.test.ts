@@ -11,7 +11,10 @@ import { findCycle, loadedPackages, parseImports, readSourceFiles, type SourceFi
 /** A file may import its own room and the rooms before it. `errors`, `browser` and `index` are the files of that name. */
 const roomOrder = [
   "errors",
-  "graph",
+  "base",
+  "io",
+  "ir",
+  "onnx",
   "ops",
   "models",
   "quantizers",
@@ -21,6 +24,8 @@ const roomOrder = [
   "runtime",
   "importer",
   "data",
+  "config",
+  "runs",
   "train",
   "convert",
   "diagnose",
@@ -33,9 +38,12 @@ const roomOrder = [
 
 /** The files that may import modules of Node.js; all the others must run in a browser. */
 const mayUseNode = [
+  /^io\//,
   /^runtime\/node/,
   /^importer\/node-files/,
   /^data\//,
+  /^config\//,
+  /^runs\//,
   /^train\//,
   /^study\//,
   /^report\//,
@@ -111,7 +119,7 @@ describe("the rooms of src/", () => {
 describe("the rules themselves", () => {
   it("see static, type-only, dynamic and re-exported imports", () => {
     const text = `
-      import { a } from "../graph/a.ts";
+      import { a } from "../ir/a.ts";
       import type { B } from "./b.ts";
       export * from "../errors.ts";
       const c = await import("../cli/c.ts");
@@ -119,40 +127,40 @@ describe("the rules themselves", () => {
     `;
     expect(parseImports("train/x.ts", text)).toEqual({
       path: "train/x.ts",
-      files: ["graph/a.ts", "train/b.ts", "errors.ts", "cli/c.ts"],
+      files: ["ir/a.ts", "train/b.ts", "errors.ts", "cli/c.ts"],
       packages: ["onnxruntime-node"],
     });
   });
 
   it("notice a room that imports one below it, and a room that nobody knows", () => {
     const files = [
-      parseImports("graph/a.ts", 'import "../cli/main.ts";'),
+      parseImports("ir/a.ts", 'import "../cli/main.ts";'),
       parseImports("attic/b.ts", ""),
-      parseImports("cli/main.ts", 'import "../graph/a.ts";'),
+      parseImports("cli/main.ts", 'import "../ir/a.ts";'),
     ];
     expect(roomBreaches(files)).toEqual([
-      "graph/a.ts imports cli/main.ts",
+      "ir/a.ts imports cli/main.ts",
       'attic/b.ts: the room "attic" is not in the order',
     ]);
   });
 
   it("notice a cycle", () => {
     const files = [
-      parseImports("graph/a.ts", 'import "./b.ts";'),
-      parseImports("graph/b.ts", 'import type { C } from "./c.ts";'),
-      parseImports("graph/c.ts", 'import "./a.ts";'),
+      parseImports("ir/a.ts", 'import "./b.ts";'),
+      parseImports("ir/b.ts", 'import type { C } from "./c.ts";'),
+      parseImports("ir/c.ts", 'import "./a.ts";'),
     ];
-    expect(findCycle(files)).toEqual(["graph/a.ts", "graph/b.ts", "graph/c.ts", "graph/a.ts"]);
+    expect(findCycle(files)).toEqual(["ir/a.ts", "ir/b.ts", "ir/c.ts", "ir/a.ts"]);
   });
 
   it("notice Node.js modules with and without the prefix, and ONNX Runtime", () => {
     const files = [
-      parseImports("graph/a.ts", 'import "node:fs"; import "path"; import "zod";'),
+      parseImports("ir/a.ts", 'import "node:fs"; import "path"; import "zod";'),
       parseImports("train/b.ts", 'import "onnxruntime-node"; import "node:fs";'),
     ];
     expect(packageBreaches(files, mayUseNode, isNodeModule)).toEqual([
-      "graph/a.ts imports node:fs",
-      "graph/a.ts imports path",
+      "ir/a.ts imports node:fs",
+      "ir/a.ts imports path",
     ]);
     expect(packageBreaches(files, mayUseOnnxRuntime, isOnnxRuntime)).toEqual(["train/b.ts imports onnxruntime-node"]);
   });

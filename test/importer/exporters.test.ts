@@ -4,10 +4,10 @@
  */
 
 import { describe, expect, it } from "vitest";
-import { makeTensor } from "../../src/graph/tensor.ts";
 import { importOnnx } from "../../src/importer/import.ts";
-import { distance, fileOutputs, outputsOf } from "../support/imported.ts";
-import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx-model.ts";
+import { makeTensor } from "../../src/ir/tensor.ts";
+import { distance, fileOutputs, outputsOf } from "../support/onnx/imported.ts";
+import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx/model.ts";
 
 const ones = (count: number) => floats([count], new Float32Array(count).fill(1));
 const whole = (value: number) => makeTensor("int64", [], BigInt64Array.of(BigInt(value)));

@@ -5,15 +5,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { SubbyteError } from "../../src/errors.ts";
-import { rawBytes } from "../../src/graph/onnx-proto.ts";
-import { makeTensor } from "../../src/graph/tensor.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
 import { importOnnx } from "../../src/importer/import.ts";
 import { inspectNetwork } from "../../src/importer/inspect.ts";
 import { importOnnxFile } from "../../src/importer/node-files.ts";
-import { info, modelBytes } from "../support/graph-onnx.ts";
-import { distance, fileOutputs, outputsOf } from "../support/imported.ts";
-import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx-model.ts";
+import { makeTensor } from "../../src/ir/tensor.ts";
+import { rawBytes } from "../../src/onnx/wire/proto.ts";
+import { info, modelBytes } from "../support/graphs/onnx.ts";
+import { distance, fileOutputs, outputsOf } from "../support/onnx/imported.ts";
+import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx/model.ts";
 
 const convolution: FileText = {
   inputs: { x: ["N", 3, 5, 5] },

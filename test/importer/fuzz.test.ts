@@ -4,10 +4,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { inferTypes } from "../../src/compile/registry.ts";
 import { SubbyteError } from "../../src/errors.ts";
-import { verifyGraph } from "../../src/graph/verify.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
 import { importOnnx } from "../../src/importer/import.ts";
-import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx-model.ts";
+import { verifyGraph } from "../../src/ir/verify.ts";
+import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx/model.ts";
 
 const texts: readonly FileText[] = [
   {

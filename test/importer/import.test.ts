@@ -2,10 +2,10 @@
 
 import { describe, expect, it } from "vitest";
 import { UnsupportedError } from "../../src/errors.ts";
-import { makeTensor, toNumbers } from "../../src/graph/tensor.ts";
 import { importOnnx } from "../../src/importer/import.ts";
-import { distance, fileOutputs, outputsOf, sample } from "../support/imported.ts";
-import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx-model.ts";
+import { makeTensor, toNumbers } from "../../src/ir/tensor.ts";
+import { distance, fileOutputs, outputsOf, sample } from "../support/onnx/imported.ts";
+import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx/model.ts";
 
 const flattenByShape: FileText = {
   inputs: { x: ["N", 3, 4] },

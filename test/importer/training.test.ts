@@ -1,20 +1,20 @@
 /** An imported network is trained in float, quantized and trained again, and written: the way of a user's own model. */
 
 import { describe, expect, it } from "vitest";
-import { trainingMode } from "../../src/compile/forward.ts";
-import { quantize } from "../../src/compile/quantize.ts";
-import { buildTrainingStep, learningRateInput } from "../../src/compile/training-step.ts";
-import { type Network, withParameterValues } from "../../src/graph/network.ts";
-import { makeTensor, type Tensor } from "../../src/graph/tensor.ts";
+import { trainingMode } from "../../src/compile/build/forward.ts";
+import { buildTrainingStep, learningRateInput } from "../../src/compile/build/training-step.ts";
+import { quantize } from "../../src/compile/passes/quantize.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
 import { importOnnx } from "../../src/importer/import.ts";
+import { type Network, withParameterValues } from "../../src/ir/network.ts";
+import { makeTensor, type Tensor } from "../../src/ir/tensor.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { TrainingJob } from "../../src/runtime/job.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { genericTarget } from "../../src/runtime/probe.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
-import { sample } from "../support/imported.ts";
-import { type FileText, floats, onnxModel, ramp } from "../support/onnx-model.ts";
+import { sample } from "../support/onnx/imported.ts";
+import { type FileText, floats, onnxModel, ramp } from "../support/onnx/model.ts";
 
 const text: FileText = {
   inputs: { x: ["N", 3, 6, 6] },

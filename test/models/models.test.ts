@@ -1,12 +1,12 @@
 /** The networks that are built by name: their size, that they learn, and how quantizers are placed in them. */
 import { describe, expect, it } from "vitest";
+import { randomStream } from "../../src/base/random.ts";
+import { trainingMode } from "../../src/compile/build/forward.ts";
+import { buildTrainingStep, learningRateInput, parameterGroups } from "../../src/compile/build/training-step.ts";
 import { explain } from "../../src/compile/explain.ts";
-import { trainingMode } from "../../src/compile/forward.ts";
-import { quantize } from "../../src/compile/quantize.ts";
-import { buildTrainingStep, learningRateInput, parameterGroups } from "../../src/compile/training-step.ts";
-import { randomStream } from "../../src/data/random.ts";
-import { type Network, parameterCount } from "../../src/graph/network.ts";
-import { float32Tensor, makeTensor } from "../../src/graph/tensor.ts";
+import { quantize } from "../../src/compile/passes/quantize.ts";
+import { type Network, parameterCount } from "../../src/ir/network.ts";
+import { float32Tensor, makeTensor } from "../../src/ir/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { TrainingJob } from "../../src/runtime/job.ts";

@@ -2,16 +2,16 @@
 
 import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../src/errors.ts";
-import { float32Data, float32Tensor } from "../../src/graph/tensor.ts";
+import { float32Data, float32Tensor } from "../../src/ir/tensor.ts";
 import type { Range } from "../../src/observers/calibrator.ts";
 import { calibratorNamed, calibrators, initialParameters } from "../../src/observers/calibrators.ts";
 import { histogramOf } from "../../src/observers/histogram.ts";
 import { quantizationError } from "../../src/observers/mse.ts";
 import { percentileOf } from "../../src/observers/percentile.ts";
+import type { QuantizerSpec } from "../../src/quantizers/definition.ts";
 import { quantizerNamed, quantizers } from "../../src/quantizers/index.ts";
-import type { QuantizerSpec } from "../../src/quantizers/quantizer.ts";
-import { specFor } from "../support/quantizer.ts";
 import { seeded } from "../support/random.ts";
+import { specFor } from "../support/training/quantizer.ts";
 
 function normal(count: number, seed: number): Float32Array {
   const random = seeded(seed);

@@ -1,19 +1,19 @@
 /** The minimum of a tensor that cannot be negative is not looked for: scale and zero point must not show it. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { lowerGraph } from "../../src/compile/lower.ts";
+import { lowerGraph } from "../../src/compile/passes/lower.ts";
 import { newBuilder, operators } from "../../src/compile/registry.ts";
-import type { Value } from "../../src/graph/graph.ts";
-import { float32Data, float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
+import type { Value } from "../../src/ir/graph.ts";
+import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts";
 import { observerNamed } from "../../src/observers/index.ts";
-import { conv } from "../../src/ops/conv.ts";
-import { reduceMax, reduceMin } from "../../src/ops/reduce.ts";
-import type { QuantizerSpec } from "../../src/quantizers/quantizer.ts";
-import { conventions, parametersFromRange } from "../../src/quantizers/uniform-parameters.ts";
-import { genericTarget } from "../support/gradient-check.ts";
-import { block, cpuTarget, runBoth } from "../support/lowering.ts";
-import { specFor } from "../support/quantizer.ts";
-import { loadGraph } from "../support/run-graph.ts";
+import { conv } from "../../src/ops/families/conv.ts";
+import { reduceMax, reduceMin } from "../../src/ops/families/reduce.ts";
+import { conventions, parametersFromRange } from "../../src/quantizers/arithmetic/uniform-parameters.ts";
+import type { QuantizerSpec } from "../../src/quantizers/definition.ts";
+import { genericTarget } from "../support/graphs/gradient-check.ts";
+import { block, cpuTarget, runBoth } from "../support/graphs/lowering.ts";
+import { loadGraph } from "../support/graphs/run-graph.ts";
+import { specFor } from "../support/training/quantizer.ts";
 
 /** State, scale and zero point after each batch. */
 async function observe(spec: QuantizerSpec, batches: readonly Tensor[]): Promise<Record<string, number[]>[]> {

@@ -2,11 +2,13 @@
 
 import { describe, expect, it } from "vitest";
 import { GraphError, UnsupportedError } from "../../src/errors.ts";
-import type { Attributes, GraphBuilder, Value } from "../../src/graph/graph.ts";
-import { float32Tensor, int64Tensor, makeTensor, toNumbers } from "../../src/graph/tensor.ts";
-import { type DType, type Shape, showType } from "../../src/graph/types.ts";
-import { broadcastAxes, broadcastShapes, sumTo } from "../../src/ops/broadcast.ts";
-import { cast } from "../../src/ops/cast.ts";
+import type { Attributes, GraphBuilder, Value } from "../../src/ir/graph.ts";
+import { float32Tensor, int64Tensor, makeTensor, toNumbers } from "../../src/ir/tensor.ts";
+import { type DType, type Shape, showType } from "../../src/ir/types.ts";
+import { broadcastAxes, broadcastShapes, sumTo } from "../../src/ops/build/broadcast.ts";
+import { int64Constant, scalarOf } from "../../src/ops/build/operands.ts";
+import { builderFor, operatorKey } from "../../src/ops/definition.ts";
+import { cast } from "../../src/ops/families/cast.ts";
 import {
   and,
   equal,
@@ -19,15 +21,13 @@ import {
   not,
   or,
   xor,
-} from "../../src/ops/comparison.ts";
-import { add, addAll, modulo, multiply } from "../../src/ops/elementwise.ts";
+} from "../../src/ops/families/comparison.ts";
+import { add, addAll, modulo, multiply } from "../../src/ops/families/elementwise.ts";
+import { dequantizeLinear, dynamicQuantizeLinear, quantizeLinear } from "../../src/ops/families/quantize-linear.ts";
+import { argMax, argMin, reduceMax } from "../../src/ops/families/reduce.ts";
+import { slice } from "../../src/ops/families/shape/shape-ops.ts";
 import { standardOperators } from "../../src/ops/index.ts";
-import { int64Constant, scalarOf } from "../../src/ops/operands.ts";
-import { builderFor, operatorKey } from "../../src/ops/operator.ts";
-import { dequantizeLinear, dynamicQuantizeLinear, quantizeLinear } from "../../src/ops/quantize-linear.ts";
-import { argMax, argMin, reduceMax } from "../../src/ops/reduce.ts";
-import { slice } from "../../src/ops/shape-ops.ts";
-import { runGraph } from "../support/run-graph.ts";
+import { runGraph } from "../support/graphs/run-graph.ts";
 
 interface Made {
   readonly [name: string]: readonly number[];

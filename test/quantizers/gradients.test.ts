@@ -4,10 +4,10 @@
  */
 
 import { describe, expect, it } from "vitest";
-import { float32Data, float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
-import type { QuantizerSpec } from "../../src/quantizers/quantizer.ts";
-import { loadQuantizer, parametersOf, specFor } from "../support/quantizer.ts";
+import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts";
+import type { QuantizerSpec } from "../../src/quantizers/definition.ts";
 import { randomTensor, seeded } from "../support/random.ts";
+import { loadQuantizer, parametersOf, specFor } from "../support/training/quantizer.ts";
 
 type Numbers = Readonly<Record<string, number>>;
 

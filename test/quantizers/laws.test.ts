@@ -6,12 +6,12 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { float32Data, float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
+import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts";
+import { decode } from "../../src/quantizers/arithmetic/scalar.ts";
+import type { QuantizerSpec } from "../../src/quantizers/definition.ts";
 import { quantizerNamed, quantizers } from "../../src/quantizers/index.ts";
 import { fromCodes, gridOf, toCodes } from "../../src/quantizers/integers.ts";
-import type { QuantizerSpec } from "../../src/quantizers/quantizer.ts";
-import { decode } from "../../src/quantizers/scalar.ts";
-import { cpuTarget, loadQuantizer, specFor } from "../support/quantizer.ts";
+import { cpuTarget, loadQuantizer, specFor } from "../support/training/quantizer.ts";
 
 interface Law {
   readonly spec: QuantizerSpec;

@@ -2,10 +2,10 @@
 import * as fc from "fast-check";
 import { expect, it } from "vitest";
 import { newBuilder, operators } from "../../src/compile/registry.ts";
-import { float32Data, float32Scalar, type Tensor } from "../../src/graph/tensor.ts";
-import { greatestWithin } from "../../src/quantizers/masks.ts";
-import { highestRoundingTo } from "../../src/quantizers/round-codes.ts";
-import { runGraph } from "../support/run-graph.ts";
+import { float32Data, float32Scalar, type Tensor } from "../../src/ir/tensor.ts";
+import { greatestWithin } from "../../src/quantizers/arithmetic/masks.ts";
+import { highestRoundingTo } from "../../src/quantizers/arithmetic/round-codes.ts";
+import { runGraph } from "../support/graphs/run-graph.ts";
 
 const { fround } = Math;
 

@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { ConfigError } from "../../src/errors.ts";
 import { presetNamed, presets } from "../../src/qconfig/presets.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../src/qconfig/tensor-quantization.ts";
+import { uniformParameters } from "../../src/quantizers/arithmetic/uniform-parameters.ts";
 import { quantizerNamed } from "../../src/quantizers/index.ts";
-import { uniformParameters } from "../../src/quantizers/uniform-parameters.ts";
 
 const base: TensorQuantization = { quantizer: "uniform", bits: 4, signed: true, granularity: "tensor", options: {} };
 const facts = {

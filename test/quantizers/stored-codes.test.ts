@@ -1,10 +1,10 @@
 /** On the CPU codes are kept as bytes: the same numbers and gradients, to the last bit, as by rounding floats. */
 import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { float32Data, float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
-import type { QuantizerSpec } from "../../src/quantizers/quantizer.ts";
-import { genericTarget } from "../support/gradient-check.ts";
-import { cpuTarget, loadQuantizer, parametersOf, specFor } from "../support/quantizer.ts";
+import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts";
+import type { QuantizerSpec } from "../../src/quantizers/definition.ts";
+import { genericTarget } from "../support/graphs/gradient-check.ts";
+import { cpuTarget, loadQuantizer, parametersOf, specFor } from "../support/training/quantizer.ts";
 
 type Numbers = Readonly<Record<string, number>>;
 

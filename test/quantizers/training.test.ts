@@ -4,14 +4,14 @@
  */
 
 import { describe, expect, it } from "vitest";
-import { buildActivationSample, initializeActivations } from "../../src/compile/evaluation.ts";
-import { trainingMode } from "../../src/compile/forward.ts";
-import { type QuantizedNetwork, quantize } from "../../src/compile/quantize.ts";
-import { buildTrainingStep } from "../../src/compile/training-step.ts";
-import { randomStream } from "../../src/data/random.ts";
-import { float32Data, makeTensor, type Tensor } from "../../src/graph/tensor.ts";
+import { randomStream } from "../../src/base/random.ts";
+import { buildActivationSample, initializeActivations } from "../../src/compile/build/evaluation.ts";
+import { trainingMode } from "../../src/compile/build/forward.ts";
+import { buildTrainingStep } from "../../src/compile/build/training-step.ts";
+import { type QuantizedNetwork, quantize } from "../../src/compile/passes/quantize.ts";
+import { float32Data, makeTensor, type Tensor } from "../../src/ir/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
-import type { Target } from "../../src/ops/operator.ts";
+import type { Target } from "../../src/ops/definition.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { presetNamed, presets } from "../../src/qconfig/presets.ts";
 import type { TensorQuantization } from "../../src/qconfig/tensor-quantization.ts";

@@ -6,12 +6,12 @@
  */
 import { describe, expect, it, vi } from "vitest";
 import type { Ablation } from "../../src/diagnose/ablation-result.ts";
-import { ablationChart } from "../../src/report/chart-ablation.ts";
-import { changeChart } from "../../src/report/chart-change.ts";
-import { layersChart, paretoChart } from "../../src/report/chart-cost.ts";
-import { bitWorthChart, interactionChart, mapChart } from "../../src/report/chart-map.ts";
-import { codeUsageChart, learningCurves, levelHistogramChart, trajectoryChart } from "../../src/report/chart-run.ts";
-import { colors, figureWidths, seriesColor, standalone } from "../../src/report/draw.ts";
+import { ablationChart } from "../../src/report/charts/ablation.ts";
+import { changeChart } from "../../src/report/charts/change.ts";
+import { layersChart, paretoChart } from "../../src/report/charts/cost.ts";
+import { colors, figureWidths, seriesColor, standalone } from "../../src/report/charts/draw.ts";
+import { bitWorthChart, interactionChart, mapChart } from "../../src/report/charts/map.ts";
+import { codeUsageChart, learningCurves, levelHistogramChart, trajectoryChart } from "../../src/report/charts/run.ts";
 import { effects, front, maps, points, records, reference } from "./samples.ts";
 
 const [thread, lsq] = maps;

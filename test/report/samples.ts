@@ -1,8 +1,9 @@
 /** A study made up after the thread's numbers, for the charts' gallery and the page. */
-import { accuracyMaps, type Reference } from "../../src/study/accuracy-map.ts";
-import { effectsOf } from "../../src/study/effects.ts";
-import { costPoints, paretoFront } from "../../src/study/pareto.ts";
-import type { TrialRecord } from "../../src/study/record.ts";
+
+import type { TrialRecord } from "../../src/study/plan/record.ts";
+import { accuracyMaps, type Reference } from "../../src/study/result/accuracy-map.ts";
+import { effectsOf } from "../../src/study/result/effects.ts";
+import { costPoints, paretoFront } from "../../src/study/result/pareto.ts";
 import { record } from "../study/support.ts";
 
 export const reference: Reference = { float: 0.866, chance: 0.1, tolerance: 0.01 };

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { newBuilder } from "../../src/compile/registry.ts";
 import { RuntimeError } from "../../src/errors.ts";
-import { writeOnnx } from "../../src/graph/onnx-write.ts";
-import { filled } from "../../src/graph/tensor.ts";
+import { filled } from "../../src/ir/tensor.ts";
+import { writeOnnx } from "../../src/onnx/write/write.ts";
 import { parseProfile, profiled } from "../../src/runtime/node-profile.ts";
 
 describe("profiled", () => {

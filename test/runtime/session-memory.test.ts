@@ -1,14 +1,14 @@
 import { describe, expect, it } from "vitest";
-import { lowerGraph } from "../../src/compile/lower.ts";
+import { randomStream } from "../../src/base/random.ts";
 import { peakBytes } from "../../src/compile/memory.ts";
+import { lowerGraph } from "../../src/compile/passes/lower.ts";
 import { operators } from "../../src/compile/registry.ts";
-import { randomStream } from "../../src/data/random.ts";
-import { filled, makeTensor } from "../../src/graph/tensor.ts";
+import { filled, makeTensor } from "../../src/ir/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { TrainingJob } from "../../src/runtime/job.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
-import { plainStep } from "../support/plain-step.ts";
+import { plainStep } from "../support/training/plain-step.ts";
 
 const batchSize = 512;
 const sampleShape = [1, 28, 28];

@@ -2,7 +2,7 @@
 
 import { describe, expect, it } from "vitest";
 import { GraphError } from "../../src/errors.ts";
-import { filled, toNumbers } from "../../src/graph/tensor.ts";
+import { filled, toNumbers } from "../../src/ir/tensor.ts";
 import type { DeviceTensor } from "../../src/runtime/engine.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
 

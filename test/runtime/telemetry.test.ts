@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
 import { repositoryRoot } from "../support/imports.ts";
-import { temporaryFolder } from "../support/tiny-run.ts";
+import { temporaryFolder } from "../support/training/tiny-run.ts";
 
 const source = (path: string) => JSON.stringify(pathToFileURL(join(repositoryRoot, "src", path)).href);
 const onnxRuntime = JSON.stringify(

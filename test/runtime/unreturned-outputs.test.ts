@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { newBuilder } from "../../src/compile/registry.ts";
 import { RuntimeError } from "../../src/errors.ts";
-import { writeOnnx } from "../../src/graph/onnx-write.ts";
-import { filled, float32Data, makeTensor } from "../../src/graph/tensor.ts";
-import { add } from "../../src/ops/elementwise.ts";
+import { filled, float32Data, makeTensor } from "../../src/ir/tensor.ts";
+import { writeOnnx } from "../../src/onnx/write/write.ts";
+import { add } from "../../src/ops/families/elementwise.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
 
 const count = 5_000_000;

@@ -2,16 +2,23 @@
 
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
-import { quantize } from "../../src/compile/quantize.ts";
-import { randomStream } from "../../src/data/random.ts";
+import { randomStream } from "../../src/base/random.ts";
+import { quantize } from "../../src/compile/passes/quantize.ts";
 import { GraphError } from "../../src/errors.ts";
-import { float32Data } from "../../src/graph/tensor.ts";
+import { float32Data } from "../../src/ir/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { emit, TrainingJob } from "../../src/runtime/job.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
-import { learningRates, lossesOn, smallBatch, smallNetwork, smallState, smallStep } from "../support/small-training.ts";
-import { noSoftwareVulkan, softwareVulkan, useSoftwareVulkan } from "../support/software-vulkan.ts";
+import { noSoftwareVulkan, softwareVulkan, useSoftwareVulkan } from "../support/machine/software-vulkan.ts";
+import {
+  learningRates,
+  lossesOn,
+  smallBatch,
+  smallNetwork,
+  smallState,
+  smallStep,
+} from "../support/training/small-training.ts";
 
 useSoftwareVulkan();
 const cpu = nodeEngine({ threads: 1 });

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
-import { capture } from "../support/capture.ts";
+import { capture } from "../support/machine/capture.ts";
 import { temporaryFolder } from "./support.ts";
 
 const small =

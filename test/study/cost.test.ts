@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { quantize } from "../../src/compile/quantize.ts";
-import { randomStream } from "../../src/data/random.ts";
+import { randomStream } from "../../src/base/random.ts";
+import { quantize } from "../../src/compile/passes/quantize.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { networkCost } from "../../src/study/cost.ts";

@@ -3,9 +3,9 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
-import type { TrialRecord } from "../../src/study/record.ts";
-import { resolveStudyConfig } from "../../src/study/study-config.ts";
-import type { StudyConfig } from "../../src/study/study-schema.ts";
+import { resolveStudyConfig } from "../../src/study/plan/config.ts";
+import type { TrialRecord } from "../../src/study/plan/record.ts";
+import type { StudyConfig } from "../../src/study/plan/schema.ts";
 
 /** A folder that is gone when the test is over. */
 export function temporaryFolder(): string {

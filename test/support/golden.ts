@@ -1,6 +1,6 @@
 /** Reads tensors from the golden vectors that other systems computed. */
 
-import { float32Tensor, int64Tensor, type Tensor } from "../../src/graph/tensor.ts";
+import { float32Tensor, int64Tensor, type Tensor } from "../../src/ir/tensor.ts";
 
 /** A tensor as the scripts in test/conformance write it. */
 export type PackedTensor =

@@ -8,7 +8,7 @@ import ts from "typescript";
 /** The folder that package.json lies in. */
 export const repositoryRoot = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 
-/** A source file by its path inside `src/` (`graph/tensor.ts`), with what it imports. */
+/** A source file by its path inside `src/` (`ir/tensor.ts`), with what it imports. */
 export interface SourceFile {
   readonly path: string;
   /** Imports of other files, as paths inside `src/`. */

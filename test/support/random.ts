@@ -1,7 +1,7 @@
 /** Random tensors for tests: seeded, and kept away from the points where a function has a kink. */
 
-import { float32Tensor, type Tensor } from "../../src/graph/tensor.ts";
-import { elementCount, type Shape } from "../../src/graph/types.ts";
+import { float32Tensor, type Tensor } from "../../src/ir/tensor.ts";
+import { elementCount, type Shape } from "../../src/ir/types.ts";
 
 /** Numbers in [0, 1). */
 export type Random = () => number;

@@ -4,10 +4,10 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { writeFileAtomic } from "../../src/data/atomic-file.ts";
-import { configToYaml } from "../../src/train/config.ts";
+import { configToYaml } from "../../src/config/config.ts";
+import { writeFileAtomic } from "../../src/io/atomic-file.ts";
 import { resumeRun, startRun } from "../../src/train/run.ts";
-import { temporaryFolder, tensorBytes, tinyConfig } from "../support/tiny-run.ts";
+import { temporaryFolder, tensorBytes, tinyConfig } from "../support/training/tiny-run.ts";
 
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 

@@ -1,18 +1,18 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { inMemoryDataset } from "../../src/data/dataset.ts";
-import { randomStream } from "../../src/data/random.ts";
+import { randomStream } from "../../src/base/random.ts";
+import { inMemoryDataset } from "../../src/data/dataset/dataset.ts";
 import { diagnoseRun } from "../../src/diagnose/diagnose-run.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
 import { makeModel } from "../../src/models/index.ts";
+import { readMetrics } from "../../src/runs/metrics-log.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
-import { evaluate } from "../../src/train/evaluate.ts";
 import { loadRun } from "../../src/train/load-run.ts";
-import { readMetrics } from "../../src/train/metrics-log.ts";
+import { evaluate } from "../../src/train/loop/evaluate.ts";
 import { resumeRun, startRun } from "../../src/train/run.ts";
-import { floats, onnxModel, ramp } from "../support/onnx-model.ts";
-import { temporaryFolder, tinyConfig } from "../support/tiny-run.ts";
+import { floats, onnxModel, ramp } from "../support/onnx/model.ts";
+import { temporaryFolder, tinyConfig } from "../support/training/tiny-run.ts";
 
 const engine = nodeEngine({ threads: 1 });
 const unlabelled = { trainLimit: 256, testLimit: 100, crop: 0, flip: false, task: "none" };

@@ -1,14 +1,14 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { randomStream } from "../../src/data/random.ts";
+import { randomStream } from "../../src/base/random.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { nodeEngine } from "../../src/runtime/node.ts";
-import { evaluate } from "../../src/train/evaluate.ts";
 import { loadRun } from "../../src/train/load-run.ts";
+import { evaluate } from "../../src/train/loop/evaluate.ts";
 import { startRun } from "../../src/train/run.ts";
-import { temporaryFolder, tinyConfig } from "../support/tiny-run.ts";
+import { temporaryFolder, tinyConfig } from "../support/training/tiny-run.ts";
 
 async function modelFile(sampleShape: readonly number[]): Promise<string> {
   const folder = await temporaryFolder();

@@ -1,13 +1,13 @@
 import { access, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { TrainingConfig } from "../../src/config/schema.ts";
 import { SubbyteError } from "../../src/errors.ts";
-import type { TrainingConfig } from "../../src/train/config-schema.ts";
 import { startRun } from "../../src/train/run.ts";
 import { loadData } from "../../src/train/setup.ts";
 import { floats as arrayOfFloats, labels, picture, put } from "../data/files.ts";
-import { floats, ints, onnxModel, ramp } from "../support/onnx-model.ts";
-import { temporaryFolder, tinyConfig } from "../support/tiny-run.ts";
+import { floats, ints, onnxModel, ramp } from "../support/onnx/model.ts";
+import { temporaryFolder, tinyConfig } from "../support/training/tiny-run.ts";
 
 type Nodes = Parameters<typeof onnxModel>[0]["nodes"];
 

@@ -2,10 +2,10 @@ import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished, vi } from "vitest";
 import { InterruptedError, SubbyteError } from "../../src/errors.ts";
+import { readMetrics } from "../../src/runs/metrics-log.ts";
 import { TrainingJob } from "../../src/runtime/job.ts";
-import { readMetrics } from "../../src/train/metrics-log.ts";
 import { resumeRun, startRun } from "../../src/train/run.ts";
-import { temporaryFolder, tensorBytes, tinyConfig } from "../support/tiny-run.ts";
+import { temporaryFolder, tensorBytes, tinyConfig } from "../support/training/tiny-run.ts";
 
 const presets = ["thread", "lsq"] as const;
 

@@ -1,16 +1,16 @@
 /** What `subbyte compare` does. */
 
-import type { Comparand } from "../../convert/comparand.ts";
-import { compareModels, type Difference } from "../../convert/compare.ts";
-import { type Dataset, firstSamples } from "../../data/dataset.ts";
+import { openConfiguredData, parseDataArgument } from "../../config/data-folder.ts";
+import type { TrainingConfig } from "../../config/schema.ts";
+import { compareModels, type Difference } from "../../convert/prove/compare.ts";
+import type { Comparand } from "../../convert/prove/compared-model.ts";
+import { type Dataset, firstSamples } from "../../data/dataset/dataset.ts";
 import { ConfigError } from "../../errors.ts";
 import { nodeEngine } from "../../runtime/node.ts";
-import type { TrainingConfig } from "../../train/config-schema.ts";
-import { openConfiguredData, parseDataArgument } from "../../train/data-folder.ts";
 import { type ComparedModel, readComparedModels } from "../compared-model.ts";
 import type { CompareFlags } from "../flags.ts";
 import { testData } from "../run-data.ts";
-import { formatTable } from "../table.ts";
+import { formatTable } from "../view/table.ts";
 
 /** Layers that are shown without --verbose. */
 const shownLayers = 8;

@@ -1,15 +1,15 @@
 /** A run's model computing in float, as ONNX: the trained weights as they are, or in the bits of their quantizers. */
 
-import { isQuantized } from "../../compile/quantize.ts";
+import { isQuantized } from "../../compile/passes/quantize.ts";
 import type { ConvertedFile } from "../../convert/formats/files.ts";
 import { buildLowBitWeights } from "../../convert/formats/low-bit-weights.ts";
 import { UnsupportedError } from "../../errors.ts";
-import { type Network, withParameterValues } from "../../graph/network.ts";
-import { withChannelsLast } from "../../importer/channels-first.ts";
 import { exportOnnx } from "../../importer/export.ts";
+import { withChannelsLast } from "../../importer/rewrite/channels-first.ts";
+import { type Network, withParameterValues } from "../../ir/network.ts";
 import type { LoadedRun } from "../../train/load-run.ts";
 import { makeNetwork, modelTakesChannelsLast } from "../../train/network.ts";
-import { outputCountOfTeacher } from "../../train/teacher.ts";
+import { outputCountOfTeacher } from "../../train/teacher/teacher.ts";
 
 /** What `--format` calls them, beside the formats of integers. */
 export const floatFormats = ["float", "weights"] as const;

@@ -1,12 +1,12 @@
 /** What `subbyte convert` prints. */
 import type { ConvertedFile, Format } from "../../convert/formats/files.ts";
 import type { IntegerNetwork } from "../../convert/integer-network.ts";
+import type { ProgramResult, VerificationResult } from "../../convert/prove/verify.ts";
 import type { StoredSize } from "../../convert/size.ts";
-import type { ProgramResult, VerificationResult } from "../../convert/verify.ts";
-import { elementCount } from "../../graph/types.ts";
+import { elementCount } from "../../ir/types.ts";
 import type { ConvertFlags } from "../flags.ts";
-import { formatBytes } from "../progress-format.ts";
-import { formatTable } from "../table.ts";
+import { formatBytes } from "../view/progress-format.ts";
+import { formatTable } from "../view/table.ts";
 
 /** The formats that a verification runs. */
 const executed: readonly Format[] = ["int", "qdq", "qcdq"];

@@ -1,15 +1,15 @@
 /** What `subbyte data` does. */
 
 import { join } from "node:path";
-import { dataHome } from "../../data/data-home.ts";
-import type { Dataset } from "../../data/dataset.ts";
-import { fetchFashionMnist } from "../../data/fashion-mnist.ts";
-import { skippedSamples } from "../../data/open-dataset.ts";
-import { openConfiguredData, parseDataArgument } from "../../train/data-folder.ts";
+import { openConfiguredData, parseDataArgument } from "../../config/data-folder.ts";
+import type { Dataset } from "../../data/dataset/dataset.ts";
+import { skippedSamples } from "../../data/dataset/open-dataset.ts";
+import { fetchFashionMnist } from "../../data/formats/fashion-mnist.ts";
+import { dataHome } from "../../io/data-home.ts";
 import type { DataFetchFlags, DataInfoFlags } from "../flags.ts";
 import { interruptible } from "../interrupt.ts";
-import { formatBytes } from "../progress-format.ts";
-import { formatTable } from "../table.ts";
+import { formatBytes } from "../view/progress-format.ts";
+import { formatTable } from "../view/table.ts";
 
 const second = 1000;
 

@@ -3,17 +3,17 @@
  * thread's own configuration and once with learned step sizes, and a table that says what each really had.
  */
 import { join } from "node:path";
-import { resolveTrainingConfig } from "../../train/config.ts";
-import { modelTitle, type TrainingConfig } from "../../train/config-schema.ts";
+import { resolveTrainingConfig } from "../../config/config.ts";
+import { modelTitle, type TrainingConfig } from "../../config/schema.ts";
+import { lastCheckpoint } from "../../train/loop/trainer.ts";
 import { type RunResult, startRun } from "../../train/run.ts";
 import { loadData } from "../../train/setup.ts";
-import { lastCheckpoint } from "../../train/trainer.ts";
 import type { DemoFlags } from "../flags.ts";
 import { interruptible } from "../interrupt.ts";
-import { Progress } from "../progress.ts";
-import { formatDuration } from "../progress-format.ts";
-import { showRun } from "../show-run.ts";
-import { formatTable } from "../table.ts";
+import { Progress } from "../view/progress.ts";
+import { formatDuration } from "../view/progress-format.ts";
+import { showRun } from "../view/show-run.ts";
+import { formatTable } from "../view/table.ts";
 
 interface Stage {
   readonly name: string;

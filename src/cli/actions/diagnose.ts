@@ -3,10 +3,10 @@ import type { Ablation } from "../../diagnose/ablation-result.ts";
 import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
 import { keepDiagnosis } from "../../diagnose/keep-findings.ts";
 import { nodeEngine } from "../../runtime/node.ts";
-import { metricTitle, showMetric } from "../../train/metric-text.ts";
-import { findingsText } from "../findings-text.ts";
+import { metricTitle, showMetric } from "../../train/loop/metric-text.ts";
 import type { DiagnoseFlags } from "../flags.ts";
-import { formatTable } from "../table.ts";
+import { findingsText } from "../view/findings-text.ts";
+import { formatTable } from "../view/table.ts";
 
 /** Diagnoses a run, prints what was found, and keeps it in the run's directory. */
 export async function diagnose(folder: string, flags: DiagnoseFlags): Promise<void> {

@@ -1,18 +1,18 @@
 /** What `subbyte eval` does. */
-import { isQuantized } from "../../compile/quantize.ts";
+import { isQuantized } from "../../compile/passes/quantize.ts";
+import { modelTitle } from "../../config/schema.ts";
 import { convert } from "../../convert/convert.ts";
-import { evaluateIntegers } from "../../convert/evaluate-integers.ts";
+import { evaluateIntegers } from "../../convert/prove/evaluate-integers.ts";
 import { RuntimeError } from "../../errors.ts";
 import { openEngine } from "../../runtime/node-devices.ts";
-import { modelTitle } from "../../train/config-schema.ts";
-import { notFinite } from "../../train/divergence.ts";
-import { evaluate as evaluateNetwork, inputOf } from "../../train/evaluate.ts";
+import { notFinite } from "../../train/divergence/divergence.ts";
 import { loadRun } from "../../train/load-run.ts";
-import { metricTitle, showMetric } from "../../train/metric-text.ts";
+import { evaluate as evaluateNetwork, inputOf } from "../../train/loop/evaluate.ts";
+import { metricTitle, showMetric } from "../../train/loop/metric-text.ts";
 import { levelsOf } from "../../train/run.ts";
 import type { EvalFlags } from "../flags.ts";
 import { testData } from "../run-data.ts";
-import { formatTable } from "../table.ts";
+import { formatTable } from "../view/table.ts";
 
 /** Measures the network of a run on its own test images, or on other data. */
 export async function evaluate(path: string, flags: EvalFlags): Promise<void> {

@@ -1,21 +1,21 @@
 /** What `subbyte explain` does. */
-import { isQuantized, type QuantizedNetwork, quantize } from "../../compile/quantize.ts";
-import type { DatasetSplits } from "../../data/dataset.ts";
+import { isQuantized, type QuantizedNetwork, quantize } from "../../compile/passes/quantize.ts";
+import { resolveTrainingConfig } from "../../config/config.ts";
+import { parseDataArgument } from "../../config/data-folder.ts";
+import type { TrainingConfig } from "../../config/schema.ts";
+import type { DatasetSplits } from "../../data/dataset/dataset.ts";
 import { ConfigError } from "../../errors.ts";
-import type { Network } from "../../graph/network.ts";
 import { importOnnxFile } from "../../importer/node-files.ts";
-import { explainQuantized } from "../../qconfig/explain.ts";
+import type { Network } from "../../ir/network.ts";
+import { explainQuantized } from "../../qconfig/explain/explain.ts";
 import { nodeEngine } from "../../runtime/node.ts";
-import { resolveTrainingConfig } from "../../train/config.ts";
-import type { TrainingConfig } from "../../train/config-schema.ts";
-import { parseDataArgument } from "../../train/data-folder.ts";
 import { loadRun } from "../../train/load-run.ts";
-import { observeNetwork } from "../../train/observe.ts";
+import { observeNetwork } from "../../train/loop/observe.ts";
 import { loadData, makeNetwork, withCheckpoint } from "../../train/setup.ts";
-import { colorsFor } from "../colors.ts";
 import { type ExplainSource, readExplainSource } from "../explain-source.ts";
-import { explainText } from "../explain-text.ts";
 import type { ExplainFlags } from "../flags.ts";
+import { colorsFor } from "../view/colors.ts";
+import { explainText } from "../view/explain-text.ts";
 
 /** A network to explain, with the data to look at, if any. */
 interface Subject {

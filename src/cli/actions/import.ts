@@ -1,11 +1,11 @@
 /** What `subbyte import` does. */
 
-import { writeFileAtomic } from "../../data/atomic-file.ts";
 import { ConfigError } from "../../errors.ts";
-import { dataInputs, parameterCount } from "../../graph/network.ts";
 import { exportOnnx } from "../../importer/export.ts";
 import type { ImportedNetwork } from "../../importer/import.ts";
 import { importOnnxFile } from "../../importer/node-files.ts";
+import { writeFileAtomic } from "../../io/atomic-file.ts";
+import { dataInputs, parameterCount } from "../../ir/network.ts";
 import type { ImportFlags } from "../flags.ts";
 
 /** Reads `name=1x3x32x32` flags. @throws ConfigError for one that is written otherwise. */

@@ -1,14 +1,14 @@
 /** What `subbyte inspect` does. */
 
-import { randomStream } from "../../data/random.ts";
+import { randomStream } from "../../base/random.ts";
 import { ConfigError } from "../../errors.ts";
-import type { Network } from "../../graph/network.ts";
 import { inspectNetwork, type NetworkReport } from "../../importer/inspect.ts";
 import { importOnnxFile } from "../../importer/node-files.ts";
+import type { Network } from "../../ir/network.ts";
 import { makeModel, modelNames } from "../../models/index.ts";
 import type { InspectFlags } from "../flags.ts";
-import { formatBytes } from "../progress-format.ts";
-import { formatTable } from "../table.ts";
+import { formatBytes } from "../view/progress-format.ts";
+import { formatTable } from "../view/table.ts";
 import { heldLines, parseInputShapes } from "./import.ts";
 
 /** Prints what a model holds and costs. */

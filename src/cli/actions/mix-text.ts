@@ -1,8 +1,8 @@
 /** What `subbyte mix` prints: layers with their bits, and the mix beside uniform configurations. */
-import type { Mix } from "../../study/mixed.ts";
-import type { MixOutcome } from "../../study/mixed-outcome.ts";
-import type { TrainedMix } from "../../study/mixed-trial.ts";
-import { type Cell, formatTable } from "../table.ts";
+import type { Mix } from "../../study/mixed/mixed.ts";
+import type { MixOutcome } from "../../study/mixed/outcome.ts";
+import type { TrainedMix } from "../../study/mixed/trial.ts";
+import { type Cell, formatTable } from "../view/table.ts";
 
 function millions(count: number): string {
   return (count / 1e6).toFixed(count < 1e6 ? 3 : 1);

@@ -1,16 +1,16 @@
 /** What `subbyte mix` does. */
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileAtomic } from "../../data/atomic-file.ts";
+import { type ConfigOverride, configToYaml, parseScalar, parseSetOption } from "../../config/config.ts";
+import { bitRange } from "../../config/schema.ts";
 import { ConfigError, exitCodes } from "../../errors.ts";
-import { type Mix, type MixOptions, mixBits, uniformName } from "../../study/mixed.ts";
-import { mixStudy, trainedMix } from "../../study/mixed-trial.ts";
+import { writeFileAtomic } from "../../io/atomic-file.ts";
+import { type Mix, type MixOptions, mixBits, uniformName } from "../../study/mixed/mixed.ts";
+import { mixStudy, trainedMix } from "../../study/mixed/trial.ts";
 import { runStudy } from "../../study/run-study.ts";
-import { type ConfigOverride, configToYaml, parseScalar, parseSetOption } from "../../train/config.ts";
-import { bitRange } from "../../train/config-schema.ts";
 import { loadRun } from "../../train/load-run.ts";
 import { interruptible } from "../interrupt.ts";
-import { StudyProgress } from "../study-progress.ts";
+import { StudyProgress } from "../view/study-progress.ts";
 import { layerTable, outcomeTable, trainedTable } from "./mix-text.ts";
 
 /** The flags of `subbyte mix`. */

@@ -1,13 +1,13 @@
 /** What `subbyte profile` does. */
 import { workKinds } from "../../compile/work.ts";
-import { resolveTrainingConfig } from "../../train/config.ts";
-import { readConfigFile } from "../../train/config-file.ts";
-import { modelTitle, type TrainingConfig } from "../../train/config-schema.ts";
+import { resolveTrainingConfig } from "../../config/config.ts";
+import { readConfigFile } from "../../config/file.ts";
+import { modelTitle, type TrainingConfig } from "../../config/schema.ts";
 import { profileStep, type StepProfile } from "../../train/profile.ts";
 import type { ProfileFlags } from "../flags.ts";
-import { formatBytes } from "../progress-format.ts";
-import { formatTable } from "../table.ts";
 import { trainOverrides } from "../train-overrides.ts";
+import { formatBytes } from "../view/progress-format.ts";
+import { formatTable } from "../view/table.ts";
 
 /** Profiles the training step of a configuration and prints where its time goes. */
 export async function profile(flags: ProfileFlags): Promise<void> {

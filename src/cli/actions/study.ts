@@ -1,18 +1,18 @@
 /** What `subbyte study` does. */
 import { join } from "node:path";
+import { type ConfigOverride, parseScalar, parseSetOption } from "../../config/config.ts";
+import { parseDataArgument } from "../../config/data-folder.ts";
+import { readConfigFile } from "../../config/file.ts";
 import { ConfigError, exitCodes, SubbyteError } from "../../errors.ts";
-import { bitsName, percent } from "../../study/answer.ts";
-import { gridPlaces, trialId } from "../../study/places.ts";
-import { makePlan } from "../../study/plan.ts";
+import { gridPlaces, trialId } from "../../study/plan/cells.ts";
+import { resolveStudyConfig, studyToYaml } from "../../study/plan/config.ts";
+import { makePlan } from "../../study/plan/plan.ts";
+import { bitsName, percent } from "../../study/result/summary.ts";
 import { type FinishedStudy, runStudy } from "../../study/run-study.ts";
-import { resolveStudyConfig, studyToYaml } from "../../study/study-config.ts";
-import { type ConfigOverride, parseScalar, parseSetOption } from "../../train/config.ts";
-import { readConfigFile } from "../../train/config-file.ts";
-import { parseDataArgument } from "../../train/data-folder.ts";
 import { interruptible } from "../interrupt.ts";
-import { StudyProgress } from "../study-progress.ts";
-import { stepText, studyText } from "../study-text.ts";
-import { type Cell, formatTable } from "../table.ts";
+import { StudyProgress } from "../view/study-progress.ts";
+import { stepText, studyText } from "../view/study-text.ts";
+import { type Cell, formatTable } from "../view/table.ts";
 
 /** The flags of `subbyte study`. Values stay texts where the study's schema checks them. */
 export interface StudyFlags {

@@ -1,26 +1,26 @@
 /** What `subbyte train` does. */
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import type { SkippedSample } from "../../data/dataset.ts";
+import { configToYaml, resolveTrainingConfig } from "../../config/config.ts";
+import { readConfigFile } from "../../config/file.ts";
+import type { TrainingConfig } from "../../config/schema.ts";
+import type { SkippedSample } from "../../data/dataset/dataset.ts";
 import { watchAndKeep } from "../../diagnose/keep-findings.ts";
 import type { RunWatch } from "../../diagnose/watch-run.ts";
 import { ConfigError } from "../../errors.ts";
-import { configToYaml, resolveTrainingConfig } from "../../train/config.ts";
-import { readConfigFile } from "../../train/config-file.ts";
-import type { TrainingConfig } from "../../train/config-schema.ts";
+import { runPaths } from "../../runs/folder.ts";
+import { metricTitle, showMetric } from "../../train/loop/metric-text.ts";
 import { peakMemory } from "../../train/memory.ts";
-import { metricTitle, showMetric } from "../../train/metric-text.ts";
 import { type RunListeners, type RunResult, type RunSummary, resumeRun, startRun } from "../../train/run.ts";
-import { runPaths } from "../../train/run-directory.ts";
 import { loadData } from "../../train/setup.ts";
-import { findingsText } from "../findings-text.ts";
 import type { TrainFlags } from "../flags.ts";
 import { interruptible } from "../interrupt.ts";
-import { Progress } from "../progress.ts";
-import { formatBytes } from "../progress-format.ts";
-import { showRun } from "../show-run.ts";
-import { formatTable } from "../table.ts";
 import { trainOverrides } from "../train-overrides.ts";
+import { findingsText } from "../view/findings-text.ts";
+import { Progress } from "../view/progress.ts";
+import { formatBytes } from "../view/progress-format.ts";
+import { showRun } from "../view/show-run.ts";
+import { formatTable } from "../view/table.ts";
 
 /** Resolves the configuration and trains, or goes on with a run that was stopped. */
 export async function train(flags: TrainFlags): Promise<void> {

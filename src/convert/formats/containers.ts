@@ -1,10 +1,10 @@
 /** Which ONNX element types hold the codes of activations and weights. */
 import { UnsupportedError } from "../../errors.ts";
-import type { GraphBuilder, Value } from "../../graph/graph.ts";
-import { makeTensor, packBits } from "../../graph/tensor.ts";
-import type { DType } from "../../graph/types.ts";
-import { cast } from "../../ops/cast.ts";
-import { multiply } from "../../ops/elementwise.ts";
+import type { GraphBuilder, Value } from "../../ir/graph.ts";
+import { makeTensor, packBits } from "../../ir/tensor.ts";
+import type { DType } from "../../ir/types.ts";
+import { cast } from "../../ops/families/cast.ts";
+import { multiply } from "../../ops/families/elementwise.ts";
 import type { IntegerWeight, TensorForm } from "../integer-network.ts";
 
 /** An activation's container: the code q is stored as q + offset. */

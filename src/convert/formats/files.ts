@@ -1,13 +1,13 @@
 /** The files of each format: their names and bytes, and how to run them for a comparison. Nothing is written here. */
-import type { QuantizedNetwork } from "../../compile/quantize.ts";
+import type { QuantizedNetwork } from "../../compile/passes/quantize.ts";
 import { ConfigError } from "../../errors.ts";
-import { writeOnnx } from "../../graph/onnx-write.ts";
+import { writeOnnx } from "../../onnx/write/write.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type { IntegerNetwork } from "../integer-network.ts";
-import type { ConvertedRunner } from "../verify.ts";
+import type { ConvertedRunner } from "../prove/verify.ts";
 import { buildCProgram } from "./c/program.ts";
 import { containerOf } from "./containers.ts";
-import { buildIntGraph } from "./int.ts";
+import { buildIntGraph } from "./int/int.ts";
 import { buildQdqGraph } from "./qdq.ts";
 import { buildQonnxGraph, qonnxDomain } from "./qonnx.ts";
 import { onnxRunner } from "./run-onnx.ts";

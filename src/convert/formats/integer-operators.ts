@@ -1,15 +1,15 @@
 /** Type rules of the ONNX operators that only converted networks use. */
-import type { OperatorCall } from "../../graph/graph.ts";
-import type { TensorType } from "../../graph/types.ts";
-import { convGeometry, convOutputSizes } from "../../ops/conv-geometry.ts";
-import { standardOperators } from "../../ops/index.ts";
+import type { OperatorCall } from "../../ir/graph.ts";
+import type { TensorType } from "../../ir/types.ts";
+import { convGeometry, convOutputSizes } from "../../ops/build/conv-geometry.ts";
 import {
   makeRegistry,
   type OperatorDefinition,
   type OperatorRegistry,
   requiredInput,
   typeError,
-} from "../../ops/operator.ts";
+} from "../../ops/definition.ts";
+import { standardOperators } from "../../ops/index.ts";
 
 function convolved(call: OperatorCall, x: TensorType, weight: TensorType, dtype: TensorType["dtype"]): TensorType {
   const [batch = 0, channels = 0, ...spatial] = x.shape;

@@ -6,15 +6,15 @@
  * nodes that put it together, (code − z)·s + β in float32 as in the simulation, read constants alone: an engine runs them once,
  * when it loads the file.
  */
-import type { QuantizedNetwork, QuantizerSite } from "../../compile/quantize.ts";
+import type { QuantizedNetwork, QuantizerSite } from "../../compile/passes/quantize.ts";
 import { GraphError, UnsupportedError } from "../../errors.ts";
-import type { GraphBuilder, Value } from "../../graph/graph.ts";
-import type { Network } from "../../graph/network.ts";
-import { float32Tensor, makeTensor, packBits, type Tensor } from "../../graph/tensor.ts";
 import { exportOnnx } from "../../importer/export.ts";
-import { cast } from "../../ops/cast.ts";
-import { add, multiply, subtract } from "../../ops/elementwise.ts";
-import { reshape } from "../../ops/shape-ops.ts";
+import type { GraphBuilder, Value } from "../../ir/graph.ts";
+import type { Network } from "../../ir/network.ts";
+import { float32Tensor, makeTensor, packBits, type Tensor } from "../../ir/tensor.ts";
+import { cast } from "../../ops/families/cast.ts";
+import { add, multiply, subtract } from "../../ops/families/elementwise.ts";
+import { reshape } from "../../ops/families/shape/shape-ops.ts";
 import { type CodedTensor, toCodes } from "../../quantizers/integers.ts";
 import { parametersOf } from "../grid.ts";
 

@@ -9,17 +9,17 @@
  * fall to the other side: `verify` counts them.
  */
 import { GraphError } from "../../errors.ts";
-import type { Graph, GraphBuilder, Value } from "../../graph/graph.ts";
-import { filled, makeTensor, packBits } from "../../graph/tensor.ts";
-import type { Shape } from "../../graph/types.ts";
-import { clip } from "../../ops/activations.ts";
-import { cast } from "../../ops/cast.ts";
-import { conv } from "../../ops/conv.ts";
-import { add, multiply } from "../../ops/elementwise.ts";
-import { builderFor } from "../../ops/operator.ts";
-import { averagePool } from "../../ops/pool.ts";
-import { dequantizeLinear, quantizeLinear } from "../../ops/quantize-linear.ts";
-import { concat, reshape } from "../../ops/shape-ops.ts";
+import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
+import { filled, makeTensor, packBits } from "../../ir/tensor.ts";
+import type { Shape } from "../../ir/types.ts";
+import { builderFor } from "../../ops/definition.ts";
+import { clip } from "../../ops/families/activations.ts";
+import { cast } from "../../ops/families/cast.ts";
+import { conv } from "../../ops/families/conv.ts";
+import { add, multiply } from "../../ops/families/elementwise.ts";
+import { averagePool } from "../../ops/families/pool.ts";
+import { dequantizeLinear, quantizeLinear } from "../../ops/families/quantize-linear.ts";
+import { concat, reshape } from "../../ops/families/shape/shape-ops.ts";
 import { codeOutput } from "../formula-graph.ts";
 import {
   type Dequantize,
@@ -33,8 +33,8 @@ import {
   tensorOf,
 } from "../integer-network.ts";
 import { containerOf, storedType } from "./containers.ts";
-import { byte, limited, perChannel, scales } from "./int-codes.ts";
-import { windowAttributes } from "./int-parts.ts";
+import { byte, limited, perChannel, scales } from "./int/codes.ts";
+import { windowAttributes } from "./int/parts.ts";
 import { integerOperators } from "./integer-operators.ts";
 
 export interface QdqOptions {

@@ -6,10 +6,10 @@
  * integers do. What a code stands for in real numbers lies in the multipliers between them.
  */
 import { operators } from "../../compile/registry.ts";
-import type { Graph, GraphBuilder, Value } from "../../graph/graph.ts";
-import { clip } from "../../ops/activations.ts";
-import { add } from "../../ops/elementwise.ts";
-import { builderFor, makeRegistry, type OperatorDefinition, requiredInput } from "../../ops/operator.ts";
+import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
+import { builderFor, makeRegistry, type OperatorDefinition, requiredInput } from "../../ops/definition.ts";
+import { clip } from "../../ops/families/activations.ts";
+import { add } from "../../ops/families/elementwise.ts";
 import { buildFormulaGraph, type FormulaConfig } from "../formula-graph.ts";
 import { bitsFor, type IntegerNetwork } from "../integer-network.ts";
 

@@ -1,11 +1,11 @@
 /** Runs a converted ONNX graph for comparison. */
-import type { Graph } from "../../graph/graph.ts";
-import { writeOnnx } from "../../graph/onnx-write.ts";
-import { allocate, makeTensor, type Tensor } from "../../graph/tensor.ts";
-import { elementCount } from "../../graph/types.ts";
+import type { Graph } from "../../ir/graph.ts";
+import { allocate, makeTensor, type Tensor } from "../../ir/tensor.ts";
+import { elementCount } from "../../ir/types.ts";
+import { writeOnnx } from "../../onnx/write/write.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type { IntegerNetwork, IntegerTensor } from "../integer-network.ts";
-import { CodeReader, type ConvertedRunner } from "../verify.ts";
+import { CodeReader, type ConvertedRunner } from "../prove/verify.ts";
 
 /** A graph whose outputs are named as the network's, tensors of codes by codeOutput. */
 export async function onnxRunner(

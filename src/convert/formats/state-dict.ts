@@ -3,9 +3,9 @@
  * configuration as JSON, and a short loader. Everything in one safetensors file, which Python reads with the package of
  * that name.
  */
-import { type QuantizedNetwork, siteParameter } from "../../compile/quantize.ts";
-import { makeTensor, type Tensor } from "../../graph/tensor.ts";
-import { encodeSafetensors } from "../../train/safetensors.ts";
+import { type QuantizedNetwork, siteParameter } from "../../compile/passes/quantize.ts";
+import { makeTensor, type Tensor } from "../../ir/tensor.ts";
+import { encodeSafetensors } from "../../runs/safetensors.ts";
 import { integerWeight } from "../grid.ts";
 import type { IntegerNetwork } from "../integer-network.ts";
 

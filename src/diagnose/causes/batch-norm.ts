@@ -1,8 +1,8 @@
 /** Batch normalization: running statistics that are not those of the batches (row 9). */
 
+import { median } from "../../base/statistics.ts";
 import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { median } from "../statistics.ts";
 import { latest, listed, meanOf, worst } from "./view.ts";
 
 /** Divergence from which on running statistics are called stale. */

@@ -1,8 +1,8 @@
 /** Trained scales: where they begin, and how they are weighed against weights (rows 4 and 7). */
 
+import { median } from "../../base/statistics.ts";
 import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { median } from "../statistics.ts";
 import { layersOf, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
 
 export function scaleCauses(input: DiagnosisInput): Finding[] {

@@ -1,9 +1,9 @@
 /** The training itself: learning rate, start, and what is left when nothing else is wrong (rows 11, 13 and 18). */
 
+import { median } from "../../base/statistics.ts";
 import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import type { ProbeRecord } from "../measurement.ts";
-import { median } from "../statistics.ts";
+import type { ProbeRecord } from "../probe/measurement.ts";
 import { latest, meanOf, progressOf } from "./view.ts";
 
 export function trainingCauses(input: DiagnosisInput): Finding[] {

@@ -3,7 +3,7 @@
 import type { SiteFacts } from "../facts.ts";
 import type { Remedy } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import type { ProbeRecord, SiteMeasurement } from "../measurement.ts";
+import type { ProbeRecord, SiteMeasurement } from "../probe/measurement.ts";
 
 /** One quantizer: what is known of it, and what was measured, in order. */
 export interface SiteView {

@@ -1,6 +1,6 @@
 /** Activations that exporters wrote as arithmetic, because their opset had no operator for them. */
 
-import type { Node, Value } from "../../graph/graph.ts";
+import type { Node, Value } from "../../ir/graph.ts";
 import { isClose, type Matcher, type Pattern } from "./match.ts";
 
 interface Ramp {

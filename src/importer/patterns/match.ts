@@ -1,8 +1,8 @@
 /** Finding small subgraphs: from a value back to what made it. */
 
-import type { Attributes, Graph, Node, Value } from "../../graph/graph.ts";
-import { makers } from "../../graph/graph.ts";
-import { type Tensor, toNumbers } from "../../graph/tensor.ts";
+import type { Attributes, Graph, Node, Value } from "../../ir/graph.ts";
+import { makers } from "../../ir/graph.ts";
+import { type Tensor, toNumbers } from "../../ir/tensor.ts";
 
 /** What a pattern puts in place of the node that it ends in. */
 export interface Replacement {

@@ -1,7 +1,7 @@
 /** Layer and group normalization that exporters wrote as arithmetic. */
 
-import type { Node, Value } from "../../graph/graph.ts";
-import { elementCount, type Shape, sameShape } from "../../graph/types.ts";
+import type { Node, Value } from "../../ir/graph.ts";
+import { elementCount, type Shape, sameShape } from "../../ir/types.ts";
 import { isClose, type Matcher, type Pattern } from "./match.ts";
 
 /** The mean over the last axes: its input, and the first of those axes. */

@@ -1,5 +1,5 @@
 /** Where each tensor lies in the C program's one buffer: fixed when the program is written, shared by what never lives together. */
-import { elementCount } from "../../../graph/types.ts";
+import { elementCount } from "../../../ir/types.ts";
 import { type IntegerNetwork, type IntegerTensor, inputsOf, type TensorForm, tensorOf } from "../../integer-network.ts";
 
 export interface Placement {

@@ -1,6 +1,6 @@
 /** The C functions of single operations. Every loop bound is a literal; sums are made where they are needed, never stored. */
 import { UnsupportedError } from "../../../errors.ts";
-import { elementCount } from "../../../graph/types.ts";
+import { elementCount } from "../../../ir/types.ts";
 import { fixedFactors } from "../../fixed-point.ts";
 import {
   type Concat,

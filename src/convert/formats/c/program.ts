@@ -2,7 +2,7 @@
  * The integer network as one self-contained C99 file: no allocation, no library but <stdint.h>, weights packed to their bits,
  * one static buffer whose size is known. Compile it as ISO C (`-std=c99`), so that no product and sum are fused.
  */
-import { elementCount } from "../../../graph/types.ts";
+import { elementCount } from "../../../ir/types.ts";
 import { type IntegerNetwork, type IntegerOperation, inputsOf, tensorOf } from "../../integer-network.ts";
 import { type Arena, elementType, planArena, storedOffset } from "./arena.ts";
 import { comment, identifierParts } from "./names.ts";

@@ -1,0 +1,188 @@
+/** An explanation as text for the terminal: what bits there are, the tensors by kind, the findings with lines to change. */
+import type {
+  Change,
+  Explanation,
+  Finding,
+  KindSummary,
+  TensorExplanation,
+  ValueRange,
+} from "../../qconfig/explain/types.ts";
+import type { colorsFor } from "./colors.ts";
+import { type Cell, displayWidth, formatTable } from "./table.ts";
+
+export interface ExplainTextOptions {
+  readonly title: string;
+  readonly colors: ReturnType<typeof colorsFor>;
+  /** Columns of the terminal. */
+  readonly width: number;
+  /** Every tensor in a row of its own. */
+  readonly verbose: boolean;
+  /** What the ranges come from, when there are any. */
+  readonly observedOn?: string;
+}
+
+/** The whole text, without a line break at its end. */
+export function explainText(explanation: Explanation, options: ExplainTextOptions): string {
+  const { width } = options;
+  const findings = explanation.findings.filter((finding) => finding.severity !== "info");
+  const notes = explanation.findings.filter((finding) => finding.severity === "info");
+  return [
+    ...headline("activations", explanation.activations, explanation, options),
+    ...headline("weights", explanation.weights, explanation, options),
+    "",
+    ...wrapped(aboutLine(explanation, options), width, ""),
+    tensorTable(explanation.tensors, options),
+    ...findings.flatMap((finding) => ["", ...findingLines(finding, explanation, options)]),
+    ...notes.flatMap((finding) => ["", ...findingLines(finding, explanation, options)]),
+    "",
+    summaryLine(findings, notes, options),
+  ].join("\n");
+}
+
+/** What stands first: whether the bits that were asked for are there, and the line that brings them back. */
+function headline(
+  name: "activations" | "weights",
+  summary: KindSummary | null,
+  { findings }: Explanation,
+  { colors, width }: ExplainTextOptions,
+): string[] {
+  if (summary === null) return [`The ${name} are not quantized.`];
+  const { bitsAsked, levelsAsked, levels, bits } = summary;
+  const subject = `The ${bitsAsked} bit${bitsAsked === 1 ? "" : "s"} of the ${name} ${bitsAsked === 1 ? "is" : "are"}`;
+  const codes = `codes ${summary.codes}`;
+  if (levels === levelsAsked) return [colors.green(`${subject} there: ${levels} levels, ${codes}.`)];
+  if (levels === levelsAsked - 1)
+    return [colors.green(`${subject} there, but for one level: ${levels} levels, ${codes}.`)];
+  const real = Number.isInteger(bits) ? String(bits) : bits.toFixed(1);
+  const text = `${subject} ${real}: ${levels} levels and not ${levelsAsked}, ${codes}.`;
+  const cause = findings.find(({ severity, code, evidence, change }) => {
+    const isAboutLevels = code === "reduce-range" || code === "limits-lost";
+    return severity === "error" && isAboutLevels && change !== null && evidence.levels === levels;
+  });
+  const line = cause?.change == null ? [] : wrapped(changeText(cause.change), width, "  ");
+  return [colors.bold(levels < levelsAsked ? colors.red(text) : colors.yellow(text)), ...line];
+}
+
+function aboutLine({ network, placement, tensors }: Explanation, { title, observedOn }: ExplainTextOptions): string {
+  const where = placement === "fused" ? "at the inputs of layers" : "after every module";
+  const seen = observedOn === undefined ? "" : ` Ranges: ${observedOn}.`;
+  return `${title}, on ${network}: ${tensors.length} tensors are quantized, ${where}.${seen}`;
+}
+
+function tensorTable(tensors: readonly TensorExplanation[], { width, verbose }: ExplainTextOptions): string {
+  const hasRanges = tensors.some(({ observed }) => observed !== null);
+  const columns = [
+    "tensors",
+    "quantizer",
+    { title: "bits", align: "right" as const },
+    { title: "levels", align: "right" as const },
+    { title: "codes", align: "right" as const },
+    ...(hasRanges ? ["observed", "can hold", { title: "codes used", align: "right" as const }] : []),
+  ];
+  const groups = verbose ? tensors.map((tensor) => [tensor]) : sameKind(tensors);
+  const rows = groups.map((group): Cell[] => {
+    const [first] = group;
+    if (first === undefined) return [];
+    const cells: Cell[] = [
+      groupName(group),
+      `${first.quantizer} ${first.granularity}`,
+      first.bitsAsked,
+      first.levels === first.levelsAsked ? String(first.levels) : `${first.levels} of ${first.levelsAsked}`,
+      first.codes,
+    ];
+    return hasRanges ? [...cells, ...rangeCells(group)] : cells;
+  });
+  return formatTable(columns, rows, width);
+}
+
+/** Tensors that are quantized alike, in the order in which the first of each kind comes. */
+function sameKind(tensors: readonly TensorExplanation[]): TensorExplanation[][] {
+  const groups = new Map<string, TensorExplanation[]>();
+  for (const tensor of tensors) {
+    const { kind, quantizer, granularity, bitsAsked, codes, levels } = tensor;
+    const key = JSON.stringify([kind, quantizer, granularity, bitsAsked, codes, levels]);
+    groups.set(key, [...(groups.get(key) ?? []), tensor]);
+  }
+  return [...groups.values()].sort((a, b) => kindOrder(a) - kindOrder(b));
+}
+
+function kindOrder([first]: readonly TensorExplanation[]): number {
+  return first?.kind === "activation" ? 0 : 1;
+}
+
+function groupName(group: readonly TensorExplanation[]): string {
+  const [first, second] = group;
+  if (first === undefined) return "";
+  if (second === undefined) return first.name;
+  return group.length === 2 ? `${first.name}, ${second.name}` : `${group.length} ${first.kind}s`;
+}
+
+/** Of several tensors the widest ranges, and the fewest and most codes. */
+function rangeCells(group: readonly TensorExplanation[]): Cell[] {
+  const used = group.flatMap(({ codesSeen }) => (codesSeen === null ? [] : [codesSeen]));
+  const [fewest, most] = [Math.min(...used), Math.max(...used)];
+  return [
+    rangeText(group.map(({ observed }) => observed)),
+    rangeText(group.map(({ representable }) => representable)),
+    used.length === 0 ? null : fewest === most ? String(most) : `${fewest}–${most}`,
+  ];
+}
+
+function rangeText(ranges: readonly (ValueRange | null)[]): Cell {
+  const known = ranges.filter((range) => range !== null);
+  if (known.length === 0) return null;
+  const number = (value: number) => (value === 0 ? "0" : value.toPrecision(3));
+  return `${number(Math.min(...known.map(({ min }) => min)))} … ${number(Math.max(...known.map(({ max }) => max)))}`;
+}
+
+function findingLines(finding: Finding, { tensors }: Explanation, { colors, width }: ExplainTextOptions): string[] {
+  const { severity, code, what, change } = finding;
+  const color = { error: colors.red, warning: colors.yellow, info: colors.dim }[severity];
+  const word = severity === "info" ? "note" : severity;
+  return [
+    `${color(colors.bold(word))} ${code}, ${tensorsText(finding.tensors, tensors)}`,
+    ...wrapped(what, width, "  "),
+    ...(change === null ? [] : wrapped(changeText(change), width, "  ").map((line) => colors.cyan(line))),
+  ];
+}
+
+function tensorsText(names: readonly string[], all: readonly TensorExplanation[]): string {
+  const kinds = new Set(all.filter(({ name }) => names.includes(name)).map(({ kind }) => kind));
+  const [kind] = kinds;
+  const word = kinds.size === 1 && kind !== undefined ? `${kind}s` : "tensors";
+  const ofKind = all.filter((tensor) => tensor.kind === kind).length;
+  if (names.length > 3 && names.length === ofKind && kinds.size === 1) return `all ${names.length} ${word}`;
+  if (names.length <= 3) return names.join(", ");
+  return `${names.length} ${word}: ${names.slice(0, 2).join(", ")}, …`;
+}
+
+function changeText({ from, to, where }: Change): string {
+  return `change ${where === undefined ? "" : `${where}: `}${from}  →  ${to}`;
+}
+
+function summaryLine(findings: readonly Finding[], notes: readonly Finding[], { colors }: ExplainTextOptions): string {
+  const errors = findings.filter(({ severity }) => severity === "error").length;
+  const warnings = findings.length - errors;
+  if (findings.length === 0) return colors.green(`Nothing is lost on the way. ${count(notes.length, "note")}.`);
+  return `${count(errors, "error")}, ${count(warnings, "warning")}, ${count(notes.length, "note")}.`;
+}
+
+function count(number: number, word: string): string {
+  return `${number} ${word}${number === 1 ? "" : "s"}`;
+}
+
+/** Lines of at most `width` columns, each after the indent, broken at single spaces. */
+function wrapped(text: string, width: number, indent: string): string[] {
+  const limit = Math.max(40, Math.min(width, 120));
+  const lines: string[] = [];
+  let line = indent;
+  for (const word of text.split(/(?<! ) (?! )/)) {
+    const joined = line === indent ? `${indent}${word}` : `${line} ${word}`;
+    if (displayWidth(joined) <= limit || line === indent) line = joined;
+    else {
+      lines.push(line);
+      line = `${indent}${word}`;
+    }
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,195 @@
+/** The one progress display of a whole study: what is done, what runs, how long it will take. On stderr, as Progress. */
+import type { ExpectedStage } from "../../study/repair/fix-study.ts";
+import { cureKind } from "../../study/repair/fix-trial.ts";
+import type { StudyEvent, StudyStart } from "../../study/run-study.ts";
+import type { ScheduledTrial, TrialProgress } from "../../study/schedule/scheduler.ts";
+import { StudyClock } from "../../study/schedule/time-left.ts";
+import type { ProgressStream } from "./progress.ts";
+import { formatAccuracy, formatBar, formatDuration } from "./progress-format.ts";
+
+/** A step with quantizers beside a float one, and how much of a further core a training uses; both roughly. */
+const quantizedCost = 1.7;
+const parallelGain = 0.7;
+const terminalInterval = 100;
+const plainInterval = 10_000;
+const clearLine = "\r\u001b[2K";
+
+export interface StudyProgressOptions {
+  readonly silent?: boolean;
+  readonly stream?: ProgressStream;
+  /** A clock in milliseconds. */
+  readonly now?: () => number;
+}
+
+/** Shows a study's progress. Call `close` at its end, whatever way it ends. */
+export class StudyProgress {
+  readonly #silent: boolean;
+  readonly #stream: ProgressStream;
+  readonly #now: () => number;
+  readonly #clock = new StudyClock((kind) => (kind === "float" ? 1 : this.#trialCost));
+  readonly #trials = new Map<string, TrialProgress>();
+  readonly #startedAt: number;
+  #expected: readonly ExpectedStage[] = [];
+  #parallel = 1;
+  #trialCost = 1;
+  #shownAt: number;
+  #lineIsOpen = false;
+
+  constructor(options: StudyProgressOptions = {}) {
+    this.#silent = options.silent ?? false;
+    this.#stream = options.stream ?? process.stderr;
+    this.#now = options.now ?? (() => performance.now());
+    this.#startedAt = this.#now();
+    this.#shownAt = this.#stream.isTTY === true ? Number.NEGATIVE_INFINITY : this.#startedAt;
+  }
+
+  /** Says what the study will do. */
+  start({ plan, paths, isNew, parallel, stages, expected }: StudyStart): void {
+    this.#parallel = parallel;
+    this.#expected = expected;
+    // The float network has all threads; a trial has its share of them, and quantizers.
+    this.#trialCost = quantizedCost * parallel ** parallelGain;
+    for (const trial of stages) this.#trials.set(trial.id, atStart(trial));
+    const impossible = plan.trials.filter((trial) => trial.impossible !== null);
+    const done = stages.filter(({ status }) => status === "finished" || status === "stopped").length;
+    this.message(
+      `${isNew ? "study" : "going on with the study"} in ${paths.folder}: ${stages.length} trainings, ${done} of them done, ${parallel} side by side`,
+    );
+    for (const trial of impossible) this.message(`${trial.id} cannot exist: ${trial.impossible}`);
+  }
+
+  /** More trainings have become known, and what may come after them. */
+  more(stages: readonly ScheduledTrial[], expected: readonly ExpectedStage[]): void {
+    for (const trial of stages) this.#trials.set(trial.id, atStart(trial));
+    this.#expected = expected;
+  }
+
+  /** Notes what happened to a trial. */
+  change(trial: TrialProgress, event: StudyEvent): void {
+    const { id, kind } = trial.trial;
+    const now = this.#now();
+    this.#trials.set(id, trial);
+    if (event === "ended" || event === "again") {
+      this.#clock.forget(id);
+      this.message(this.#endLine(trial, event));
+      return;
+    }
+    this.#clock.note(id, kind, trial.step, now);
+    this.#show(now);
+  }
+
+  /** Writes a line of its own. */
+  message(text: string): void {
+    if (this.#silent) return;
+    this.#clear();
+    this.#stream.write(`${text}\n`);
+  }
+
+  close(): void {
+    this.#clear();
+  }
+
+  #endLine(trial: TrialProgress, event: StudyEvent): string {
+    const head = `[${this.#done()}/${this.#count()}] ${labelOf(trial.trial)}`;
+    if (event === "again") return `${head}: ${trial.reason}; it is begun again from its last checkpoint`;
+    if (trial.status === "finished") return `${head}: ${formatAccuracy(trial.accuracy ?? undefined)}`;
+    return `${head} ${trial.status}: ${trial.reason}`;
+  }
+
+  /** All trainings, those that are only expected included. */
+  #count(): number {
+    return this.#trials.size + this.#expected.reduce((sum, { trainings }) => sum + trainings, 0);
+  }
+
+  #done(): number {
+    return [...this.#trials.values()].filter(isOver).length;
+  }
+
+  #show(now: number): void {
+    if (this.#silent) return;
+    const isTerminal = this.#stream.isTTY === true;
+    if (now - this.#shownAt < (isTerminal ? terminalInterval : plainInterval)) return;
+    this.#shownAt = now;
+    const all = [...this.#trials.values()];
+    const expected = this.#expected.reduce((sum, { steps }) => sum + steps, 0);
+    const total = expected + all.reduce((sum, { trial }) => sum + trial.totalSteps, 0);
+    const left = all
+      .filter((trial) => !isOver(trial))
+      .map(({ trial, step }) => ({ kind: trial.kind, stepsLeft: trial.totalSteps - step }));
+    const toDo = left.reduce((sum, { stepsLeft }) => sum + stepsLeft, expected);
+    const fraction = total === 0 ? 1 : (total - toDo) / total;
+    const running = all.filter((trial) => trial.isRunning && !isOver(trial));
+    const parts = [
+      `${this.#done()}/${this.#count()} trainings`,
+      `left ${formatDuration(this.#secondsLeft())}`,
+      `elapsed ${formatDuration((now - this.#startedAt) / 1000)}`,
+      ...running.map(({ trial, step }) => `${labelOf(trial)} ${Math.floor((100 * step) / trial.totalSteps)}%`),
+    ];
+    if (!isTerminal) {
+      this.#stream.write(`${Math.floor(100 * fraction)}% ${parts.join(", ")}\n`);
+      return;
+    }
+    // One column is left free: a line that fills the last one makes some terminals wrap.
+    const columns = (this.#stream.columns ?? 80) - 1;
+    let line = `${formatBar(fraction, 12)} ${String(Math.floor(100 * fraction)).padStart(3)}%`;
+    for (const part of parts) if (line.length + 2 + part.length <= columns) line += `  ${part}`;
+    this.#stream.write(clearLine + line);
+    this.#lineIsOpen = true;
+  }
+
+  /** The float stage runs alone, before all others. */
+  #secondsLeft(): number | undefined {
+    const open = [...this.#trials.values()].filter((trial) => !isOver(trial));
+    const timed = (kind: (name: string) => boolean) =>
+      open
+        .filter(({ trial }) => kind(trial.kind))
+        .map(({ trial, step, isRunning }) => ({ kind: trial.kind, stepsLeft: trial.totalSteps - step, isRunning }));
+    const float = this.#clock.secondsLeft(
+      timed((kind) => kind === "float"),
+      1,
+    );
+    const trials = this.#clock.secondsLeft(
+      timed((kind) => kind !== "float"),
+      this.#parallel,
+    );
+    const expected = this.#expected.map(({ kind, trainings, steps, parallel }) =>
+      this.#clock.secondsLeft(
+        Array.from({ length: trainings }, () => ({ kind, stepsLeft: steps / trainings })),
+        parallel,
+      ),
+    );
+    return [float, trials, ...expected].reduce(
+      (sum, part) => (sum === undefined || part === undefined ? undefined : sum + part),
+      0,
+    );
+  }
+
+  #clear(): void {
+    if (this.#lineIsOpen) this.#stream.write(clearLine);
+    this.#lineIsOpen = false;
+    if (this.#stream.isTTY === true) this.#shownAt = Number.NEGATIVE_INFINITY;
+  }
+}
+
+/** A trial of a cure is named by a digest of its configuration, which says nothing to anybody. */
+function labelOf({ id, kind }: ScheduledTrial): string {
+  return kind === cureKind ? `cure of ${id.replace(/_[0-9a-f]{16}$/, "")}` : id;
+}
+
+function isOver({ status }: TrialProgress): boolean {
+  return status !== "waiting" && status !== "unfinished";
+}
+
+function atStart(trial: ScheduledTrial): TrialProgress {
+  const epoch = trial.accuracies.length;
+  const isDone = trial.status === "finished" || trial.status === "stopped";
+  return {
+    trial,
+    status: trial.status === "failed" ? "unfinished" : trial.status,
+    reason: trial.reason,
+    isRunning: false,
+    step: isDone ? trial.totalSteps : Math.floor((trial.totalSteps * epoch) / trial.totalEpochs),
+    epoch,
+    accuracy: trial.accuracies.at(-1) ?? null,
+  };
+}

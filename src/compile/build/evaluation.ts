@@ -1,0 +1,103 @@
+/** Evaluation as one graph: data and state in, the network's outputs out. Also the pass that samples activations. */
+import type { Graph, Value } from "../../ir/graph.ts";
+import { type Network, withParameterValues } from "../../ir/network.ts";
+import type { Tensor } from "../../ir/tensor.ts";
+import { elementCount } from "../../ir/types.ts";
+import { initialParameters } from "../../observers/calibrators.ts";
+import { bindBatch } from "../passes/bind-batch.ts";
+import { type QuantizedNetwork, siteParameter } from "../passes/quantize.ts";
+import { newBuilder } from "../registry.ts";
+import { addForward, evaluationMode, type ForwardMode, type ForwardResult } from "./forward.ts";
+import { addImageInput, type ImageInput } from "./input.ts";
+import { nextName, type StateTensor, singleDataInput } from "./training-step.ts";
+
+export interface EvaluationJob {
+  readonly graph: Graph;
+  readonly state: readonly StateTensor[];
+  readonly dataInput: Value;
+}
+
+export interface EvaluationConfig {
+  readonly batchSize: number;
+  readonly input: ImageInput;
+  readonly mode?: ForwardMode;
+}
+
+/** The network's outputs for a batch, under their own names. */
+export function buildEvaluation(network: Network, config: EvaluationConfig): EvaluationJob {
+  return buildForwardJob(network, config, (forward) => forward.outputs);
+}
+
+/** The values that reach each quantizer, in float: output `<site>` holds the input of that site's FakeQuantize. */
+export function buildActivationSample(network: QuantizedNetwork, config: EvaluationConfig): EvaluationJob {
+  return buildForwardJob(
+    network,
+    { mode: { ...evaluationMode, fakeQuantize: false }, ...config },
+    (forward) => forward.quantizerInputs,
+  );
+}
+
+/** The values that reach some quantizers, these being passed by and all the others quantizing. */
+export function buildSiteSample(
+  network: QuantizedNetwork,
+  config: EvaluationConfig,
+  sites: readonly string[],
+): EvaluationJob {
+  const wanted = new Set(sites);
+  return buildForwardJob(
+    network,
+    { mode: { ...evaluationMode, bypass: sites }, ...config },
+    ({ quantizerInputs }) => new Map([...quantizerInputs].filter(([site]) => wanted.has(site))),
+  );
+}
+
+/** Batch statistics of every BatchNormalization: output `next.<running parameter>` holds that of this batch alone. */
+export function buildBatchNormStatistics(network: Network, config: EvaluationConfig): EvaluationJob {
+  const mode: ForwardMode = { observe: false, fakeQuantize: true, batchNorm: "batch", batchNormMomentum: 0 };
+  return buildForwardJob(
+    network,
+    { mode, ...config },
+    ({ updates }) => new Map([...updates].map(([name, value]) => [nextName(name), value] as const)),
+  );
+}
+
+/** Which values of a forward pass a job gives back. */
+type Selection = (forward: ForwardResult) => ReadonlyMap<string, Value>;
+
+function buildForwardJob(source: Network, config: EvaluationConfig, select: Selection): EvaluationJob {
+  const network = bindBatch(source, config.batchSize);
+  const builder = newBuilder(`${network.name} forward`);
+  const networkInput = singleDataInput(network);
+  const { value, input } = addImageInput(builder, networkInput, config.input);
+  const inputs = new Map<string, Value>([[networkInput.name, value]]);
+  for (const parameter of network.parameters) {
+    const { dtype, shape } = parameter.value;
+    inputs.set(parameter.name, builder.input(parameter.name, { dtype, shape }));
+  }
+  const forward = addForward(builder, network, inputs, config.mode ?? evaluationMode);
+  for (const [name, output] of select(forward)) builder.output(name, output);
+  const state = network.parameters.map((parameter) => ({ name: parameter.name, initial: parameter.value }));
+  return { graph: builder.finish(), state, dataInput: input };
+}
+
+/**
+ * The network with the initial parameters of its activation quantizers, from a sample of what reaches them. Sites that
+ * an observer drives are left as they are: the first training batch sets them.
+ *
+ * @param samples For each site, a tensor as {@link buildActivationSample} gives it.
+ */
+export function initializeActivations(
+  network: QuantizedNetwork,
+  samples: ReadonlyMap<string, Tensor>,
+): QuantizedNetwork {
+  const values = new Map(network.parameters.map((parameter) => [parameter.name, parameter.value]));
+  for (const { name, kind, spec } of network.sites) {
+    const sample = samples.get(name);
+    if (kind !== "activation" || spec.observer !== undefined || sample === undefined) continue;
+    if (elementCount(sample.shape) === 0) continue;
+    for (const [parameter, tensor] of initialParameters(spec, sample)) {
+      values.set(siteParameter(name, parameter), tensor);
+    }
+  }
+  return { ...network, ...withParameterValues(network, values), sites: network.sites };
+}

@@ -1,0 +1,176 @@
+/**
+ * The forward pass of a network as part of a job's graph: in training BatchNormalization uses the batch's statistics
+ * and observers move; in evaluation everything is taken as it stands.
+ */
+import { GraphError } from "../../errors.ts";
+import { floatAttribute, type GraphBuilder, type Node, showNode, type Value } from "../../ir/graph.ts";
+import type { Network } from "../../ir/network.ts";
+import { elementCount } from "../../ir/types.ts";
+import { observerNamed } from "../../observers/index.ts";
+import { batchNormTrain } from "../../ops/families/normalization.ts";
+import { reshape } from "../../ops/families/shape/shape-ops.ts";
+import type { QuantizerSpec } from "../../quantizers/definition.ts";
+import { fakeQuantize, isFakeQuantize, specOf } from "../../quantizers/fake-quantize.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
+import { copyNodes, mapped, type ValueMap } from "../passes/copy.ts";
+import { siteObserverState, siteParameter } from "../passes/quantize.ts";
+
+/** What a forward pass does beyond computing; a training run switches these by epoch. */
+export interface ForwardMode {
+  /** Observers see the batch and move the parameters that they drive. */
+  readonly observe: boolean;
+  /** Off: FakeQuantize nodes pass their input on. */
+  readonly fakeQuantize: boolean;
+  /** Names of quantizer sites that pass their input on although the others quantize. */
+  readonly bypass?: readonly string[];
+  /** "batch": normalise by the batch and move the running statistics; "running": use these as they are. */
+  readonly batchNorm: "batch" | "running";
+  /** Share of the old running statistics that is kept, instead of each node's own; 0 gives those of the batch. */
+  readonly batchNormMomentum?: number;
+}
+
+export const evaluationMode: ForwardMode = { observe: false, fakeQuantize: true, batchNorm: "running" };
+export const trainingMode: ForwardMode = { observe: true, fakeQuantize: true, batchNorm: "batch" };
+
+export interface ForwardResult {
+  /** The network's outputs, by name. */
+  readonly outputs: ReadonlyMap<string, Value>;
+  /** Parameters that the pass itself changes (running statistics, observers, observed scales): name → next value. */
+  readonly updates: ReadonlyMap<string, Value>;
+  /** Inputs of the FakeQuantize nodes, by site name. */
+  readonly quantizerInputs: ReadonlyMap<string, Value>;
+  /** What the quantizers of the sites give; the input itself where they are bypassed. */
+  readonly quantizerOutputs: ReadonlyMap<string, Value>;
+  /** Every value of the network → the value that stands for it in the builder. */
+  readonly values: ReadonlyMap<Value, Value>;
+}
+
+/**
+ * Adds the network's nodes to `builder`.
+ *
+ * @param inputs The network's inputs (data and parameters) in `builder`, by name.
+ */
+export function addForward(
+  builder: GraphBuilder,
+  network: Network,
+  inputs: ReadonlyMap<string, Value>,
+  mode: ForwardMode,
+): ForwardResult {
+  const map: ValueMap = new Map();
+  for (const input of network.graph.inputs) {
+    const value = inputs.get(input.name);
+    if (value === undefined) {
+      throw new GraphError(`no value for input "${input.name}"`, { where: `network "${network.name}"` });
+    }
+    map.set(input, value);
+  }
+  const updates = new Map<string, Value>();
+  const quantizerInputs = new Map<string, Value>();
+  const quantizerOutputs = new Map<string, Value>();
+  copyNodes(network.graph, builder, map, (node, values) => {
+    if (node.op === "BatchNormalization" && mode.batchNorm === "batch") {
+      return [trainBatchNorm(builder, node, values, mode, updates)];
+    }
+    if (isFakeQuantize(node)) {
+      const [x] = values;
+      if (x === undefined) throw new GraphError("input 0 is missing", { where: showNode(node) });
+      quantizerInputs.set(node.name, x);
+      const own = mode.bypass?.includes(node.name) === true ? { ...mode, fakeQuantize: false } : mode;
+      const y = own.fakeQuantize || own.observe ? applyQuantizer(builder, node, x, values, inputs, own, updates) : x;
+      quantizerOutputs.set(node.name, y);
+      return [y];
+    }
+    return undefined;
+  });
+  const outputs = new Map(network.graph.outputs.map(({ name, value }) => [name, mapped(map, value)] as const));
+  return { outputs, updates, quantizerInputs, quantizerOutputs, values: map };
+}
+
+function trainBatchNorm(
+  builder: GraphBuilder,
+  node: Node,
+  values: readonly (Value | undefined)[],
+  mode: ForwardMode,
+  updates: Map<string, Value>,
+): Value {
+  const [x, scale, bias, mean, variance] = values;
+  const [, , , meanParameter, varianceParameter] = node.inputs;
+  if (x === undefined || scale === undefined || bias === undefined || mean === undefined || variance === undefined) {
+    throw new GraphError("BatchNormalization needs five inputs", { where: showNode(node) });
+  }
+  const result = batchNormTrain(
+    builder,
+    { x, scale, bias, mean, variance },
+    {
+      epsilon: floatAttribute(node, "epsilon", 1e-5),
+      momentum: mode.batchNormMomentum ?? floatAttribute(node, "momentum", 0.9),
+      name: node.name,
+    },
+  );
+  if (meanParameter !== undefined) updates.set(meanParameter.name, result.runningMean);
+  if (varianceParameter !== undefined) updates.set(varianceParameter.name, result.runningVariance);
+  return result.y;
+}
+
+function applyQuantizer(
+  builder: GraphBuilder,
+  node: Node,
+  x: Value,
+  values: readonly (Value | undefined)[],
+  inputs: ReadonlyMap<string, Value>,
+  mode: ForwardMode,
+  updates: Map<string, Value>,
+): Value {
+  const spec = specOf(node);
+  const definition = quantizerNamed(spec.quantizer);
+  const parameters: Record<string, Value> = {};
+  definition.parameters(spec, x.type).forEach(({ name }, index) => {
+    const value = values[index + 1];
+    if (value === undefined) throw new GraphError(`parameter "${name}" is missing`, { where: showNode(node) });
+    parameters[name] = value;
+  });
+  if (mode.observe && spec.observer !== undefined) {
+    const observed = observe(builder, node.name, x, spec, inputs, updates);
+    for (const [name, value] of Object.entries(observed)) {
+      parameters[name] = value;
+      updates.set(siteParameter(node.name, name), value);
+    }
+  }
+  return mode.fakeQuantize ? fakeQuantize(builder, x, spec, parameters, node.name) : x;
+}
+
+/** What an observer looks at: groups become rows, each a channel of its own. */
+function rowsOf(
+  builder: GraphBuilder,
+  spec: QuantizerSpec,
+  x: Value,
+): { readonly spec: QuantizerSpec; readonly x: Value } {
+  const { groupSize, ...whole } = spec;
+  if (groupSize === undefined) return { spec, x };
+  const rows = reshape(builder, x, [elementCount(x.type.shape) / groupSize, groupSize]);
+  return { spec: { ...whole, channelAxis: 0 }, x: rows };
+}
+
+/** Updates the observer's state and returns the quantizer's parameters that follow from it. */
+function observe(
+  builder: GraphBuilder,
+  site: string,
+  x: Value,
+  spec: QuantizerSpec,
+  inputs: ReadonlyMap<string, Value>,
+  updates: Map<string, Value>,
+): Readonly<Record<string, Value>> {
+  const definition = quantizerNamed(spec.quantizer);
+  if (spec.observer === undefined || definition.fromRange === undefined) return {};
+  const observer = observerNamed(spec.observer.observer);
+  const state: Record<string, Value> = {};
+  for (const { name } of observer.state(spec, x.type)) {
+    const value = inputs.get(siteObserverState(site, name));
+    if (value === undefined)
+      throw new GraphError(`the observer state "${name}" is missing`, { where: `quantizer "${site}"` });
+    state[name] = value;
+  }
+  const next = observer.update({ builder, ...rowsOf(builder, spec, x), state });
+  for (const [name, value] of Object.entries(next)) updates.set(siteObserverState(site, name), value);
+  return definition.fromRange(builder, spec, observer.range({ builder, spec, state: next }));
+}

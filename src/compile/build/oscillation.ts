@@ -1,0 +1,151 @@
+/**
+ * Against weights that oscillate between two codes: Nagel et al., "Overcoming Oscillations in Quantization-Aware
+ * Training", ICML 2022 (arXiv 2203.11086).
+ *
+ * Dampening (section 4.2, eq. 6–7) pulls a weight towards the middle of its bin: the loss λ·Σ(ŵ − clip(w))² whose
+ * gradient reaches w only. Freezing (section 4.3, algorithm 1) tracks how often a code turns back, with an exponential
+ * moving average, and fixes a weight whose frequency passes a threshold at its average code.
+ *
+ * Both need a uniform grid: a code is round(w/s). They apply to weight quantizers that have a scale and nothing else to
+ * say about where a level lies.
+ */
+import type { GraphBuilder, Value } from "../../ir/graph.ts";
+import { filled, type Tensor } from "../../ir/tensor.ts";
+import type { Shape } from "../../ir/types.ts";
+import { stepSlope } from "../../ops/build/masks.ts";
+import { clip, hardSigmoid } from "../../ops/families/activations.ts";
+import { absolute, add, divide, maximum, multiply, round, subtract } from "../../ops/families/elementwise.ts";
+import { reshape } from "../../ops/families/shape/shape-ops.ts";
+import { broadcastShape, type QuantizerSpec } from "../../quantizers/definition.ts";
+
+/** Names of the scalar inputs that carry the schedules. */
+export const dampeningInput = "oscillation.dampening";
+export const thresholdInput = "oscillation.threshold";
+
+export interface OscillationConfig {
+  readonly dampen: boolean;
+  readonly freeze: boolean;
+  /** Share of the newest step in the moving averages; the paper uses 0.01. */
+  readonly momentum: number;
+}
+
+/** A weight and its quantizer's scale, as values of a step. */
+export interface QuantizedWeight {
+  readonly spec: QuantizerSpec;
+  readonly weight: Value;
+  readonly scale: Value;
+}
+
+/** The quantizers whose codes are round(w/s). */
+const gridQuantizers = new Set(["uniform", "lsq", "lsq+", "learnable", "tqt", "ewgs"]);
+
+export function hasUniformGrid(spec: QuantizerSpec): boolean {
+  return gridQuantizers.has(spec.quantizer) && spec.groupSize === undefined;
+}
+
+/** The scale, shaped to broadcast over the weight. */
+function broadcastScale(builder: GraphBuilder, { spec, weight, scale }: QuantizedWeight): Value {
+  return reshape(builder, scale, broadcastShape(spec, scale.type.shape, weight.type.shape.length));
+}
+
+function codes(builder: GraphBuilder, quantized: QuantizedWeight): Value {
+  const { spec, weight } = quantized;
+  return clip(
+    builder,
+    round(builder, divide(builder, weight, broadcastScale(builder, quantized))),
+    spec.quantMin,
+    spec.quantMax,
+  );
+}
+
+/** 1 where |x| > 0, else 0. */
+function nonZero(builder: GraphBuilder, x: Value): Value {
+  return hardSigmoid(builder, absolute(builder, x), stepSlope, 0);
+}
+
+/** What dampening adds to the gradient of a weight: 2λ·(clip(w) − ŵ). */
+export function dampeningGradient(builder: GraphBuilder, quantized: QuantizedWeight, strength: Value): Value {
+  const { spec, weight } = quantized;
+  const scale = broadcastScale(builder, quantized);
+  const position = divide(builder, weight, scale);
+  const offset = subtract(builder, clip(builder, position, spec.quantMin, spec.quantMax), codes(builder, quantized));
+  return multiply(builder, multiply(builder, offset, scale), multiply(builder, strength, 2));
+}
+
+/** State that freezing keeps for a weight of this shape. */
+export function oscillationState(shape: Shape): Readonly<Record<string, Tensor>> {
+  return {
+    code: filled(shape, 0),
+    direction: filled(shape, 0),
+    frequency: filled(shape, 0),
+    average: filled(shape, 0),
+    frozen: filled(shape, 0),
+    /** 0 before the first step, so that the first codes count as no change. */
+    started: filled([], 0),
+  };
+}
+
+export interface FreezeResult {
+  /** The weight after the optimizer, with the frozen elements at their average code. */
+  readonly weight: Value;
+  readonly state: Readonly<Record<string, Value>>;
+}
+
+/** One step of algorithm 1. `quantized` holds the weight and scale after the optimizer's update. */
+export function freezeOscillating(
+  builder: GraphBuilder,
+  quantized: QuantizedWeight,
+  state: Readonly<Record<string, Value>>,
+  threshold: Value,
+  momentum: number,
+): FreezeResult {
+  const at = (name: string): Value => {
+    const value = state[name];
+    if (value === undefined) throw new Error(`the oscillation state "${name}" is missing`);
+    return value;
+  };
+  const code = codes(builder, quantized);
+  const first = subtract(builder, 1, at("started"));
+  const change = multiply(builder, subtract(builder, code, at("code")), at("started"));
+  const direction = clip(builder, change, -1, 1);
+  // The product of two directions is −1 exactly where the code turned back.
+  const turned = clip(builder, multiply(builder, multiply(builder, direction, at("direction")), -1), 0, 1);
+  const moved = nonZero(builder, change);
+  const blend = (old: Value, now: Value): Value =>
+    add(builder, multiply(builder, old, 1 - momentum), multiply(builder, now, momentum));
+  const frequency = blend(at("frequency"), turned);
+  const average = add(
+    builder,
+    multiply(builder, blend(at("average"), code), at("started")),
+    multiply(builder, code, first),
+  );
+  const over = hardSigmoid(builder, subtract(builder, frequency, threshold), stepSlope, 0);
+  const frozen = maximum(builder, at("frozen"), over);
+  // A frozen weight keeps the code that its average had when it froze.
+  const keptAverage = add(
+    builder,
+    multiply(builder, average, subtract(builder, 1, at("frozen"))),
+    multiply(builder, at("average"), at("frozen")),
+  );
+  const target = multiply(builder, round(builder, keptAverage), broadcastScale(builder, quantized));
+  const weight = add(
+    builder,
+    multiply(builder, quantized.weight, subtract(builder, 1, frozen)),
+    multiply(builder, target, frozen),
+  );
+  return {
+    weight,
+    state: {
+      code,
+      direction: add(
+        builder,
+        multiply(builder, direction, moved),
+        multiply(builder, at("direction"), subtract(builder, 1, moved)),
+      ),
+      frequency,
+      average: keptAverage,
+      frozen,
+      started: maximum(builder, at("started"), 1),
+    },
+  };
+}

@@ -1,0 +1,280 @@
+/**
+ * The training step as one graph: forward, loss, backward, optimizer, running statistics and metrics. State comes in
+ * as inputs and goes out as outputs `next.<name>`; nothing else crosses but the batch, a few scalars, the loss and the
+ * network's outputs.
+ */
+import { GraphError } from "../../errors.ts";
+import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
+import { dataInputs, type Network, type Parameter, type ParameterRole } from "../../ir/network.ts";
+import type { Tensor } from "../../ir/tensor.ts";
+import { elementCount, type Shape, sameShape } from "../../ir/types.ts";
+import { cast } from "../../ops/families/cast.ts";
+import { add, maximum } from "../../ops/families/elementwise.ts";
+import { reshape } from "../../ops/families/shape/shape-ops.ts";
+import { crossEntropy, meanSquaredError } from "../../ops/internal/loss.ts";
+import { bindBatch } from "../passes/bind-batch.ts";
+import { differentiate } from "../passes/differentiate.ts";
+import { isQuantized, siteParameter } from "../passes/quantize.ts";
+import { newBuilder, operators } from "../registry.ts";
+import { optimizerScope } from "../work.ts";
+import { type DistillationConfig, distilledLoss, type TeacherConfig, teacherLoss } from "./distillation.ts";
+import { addForward, type ForwardMode } from "./forward.ts";
+import { addImageInput, type ImageInput } from "./input.ts";
+import { type OptimizerConfig, optimizerFor } from "./optimizer.ts";
+import {
+  dampeningGradient,
+  dampeningInput,
+  freezeOscillating,
+  hasUniformGrid,
+  type OscillationConfig,
+  oscillationState,
+  type QuantizedWeight,
+  thresholdInput,
+} from "./oscillation.ts";
+import { logitsOf } from "./outputs.ts";
+
+/** Parameters that share a learning rate. */
+export type ParameterGroup = "weights" | "normalization" | "quantizers";
+
+export const parameterGroups: readonly ParameterGroup[] = ["weights", "normalization", "quantizers"];
+
+export type LossConfig =
+  | { readonly name: "crossEntropy"; readonly labelSmoothing: number }
+  | { readonly name: "meanSquaredError" }
+  /** Of data without labels: the distance from a teacher alone. */
+  | ({ readonly name: "distillation" } & TeacherConfig);
+
+export interface TrainingStepConfig {
+  readonly batchSize: number;
+  readonly input: ImageInput;
+  readonly loss: LossConfig;
+  readonly optimizer: OptimizerConfig;
+  readonly weightDecay: Readonly<Record<ParameterGroup, number>>;
+  readonly mode: ForwardMode;
+  /** Absent: the task's loss alone. */
+  readonly distillation?: DistillationConfig;
+  /** Absent: weights may oscillate. Needs a quantized network. */
+  readonly oscillation?: OscillationConfig;
+}
+
+export interface StateTensor {
+  readonly name: string;
+  readonly initial: Tensor;
+}
+
+/** A job for the engine: its graph, and what is fed to it and kept between runs. */
+export interface TrainingStep {
+  readonly graph: Graph;
+  readonly state: readonly StateTensor[];
+  /** Names of the scalar inputs, besides the batch: learning rates and the optimizer's own. */
+  readonly scalars: readonly string[];
+  readonly dataInput: Value;
+  /** Undefined where the loss takes nothing but the data. */
+  readonly targetInput: Value | undefined;
+}
+
+/** The input that holds a group's learning rate. */
+export function learningRateInput(group: ParameterGroup): string {
+  return `learning_rate.${group}`;
+}
+
+/** The group that a parameter belongs to. */
+export function groupOf(role: ParameterRole): ParameterGroup {
+  if (role === "quantizer") return "quantizers";
+  return role === "normalization-scale" || role === "normalization-bias" ? "normalization" : "weights";
+}
+
+/** The name under which the optimizer's state of a parameter is kept. */
+export function optimizerStateName(parameter: string, state: string): string {
+  return `optimizer.${parameter}.${state}`;
+}
+
+/** @throws GraphError when nothing is trainable, or the network has not exactly one data input and one output. */
+export function buildTrainingStep(source: Network, config: TrainingStepConfig): TrainingStep {
+  const network = bindBatch(source, config.batchSize);
+  const builder = newBuilder(`${network.name} training step`);
+  const { value: images, input: dataInput } = addImageInput(builder, singleDataInput(network), config.input);
+  const inputs = new Map<string, Value>([[singleDataInput(network).name, images]]);
+  const state: StateTensor[] = [];
+  const keep = (name: string, initial: Tensor): Value => {
+    state.push({ name, initial });
+    return builder.input(name, { dtype: initial.dtype, shape: initial.shape });
+  };
+  for (const parameter of network.parameters) inputs.set(parameter.name, keep(parameter.name, parameter.value));
+
+  const forward = addForward(builder, network, inputs, config.mode);
+  const [prediction] = forward.outputs.values();
+  if (prediction === undefined || forward.outputs.size !== 1) {
+    throw new GraphError(`training needs one output, the network has ${forward.outputs.size}`, {
+      where: `network "${network.name}"`,
+    });
+  }
+  const { batchSize, distillation } = config;
+  const { loss: task, targetInput } = addLoss(builder, prediction, config.loss, { data: images, batchSize });
+  const student = distillation?.outputs === "classes" ? logitsOf(builder.nodes, prediction) : prediction;
+  const loss =
+    distillation === undefined ? task : distilledLoss(builder, task, student, images, batchSize, distillation);
+
+  const trained = network.parameters.filter((parameter) => isTrained(parameter, config.mode));
+  const wanted = trained.map((parameter) => inputFor(inputs, parameter));
+  const gradients = differentiate(builder, operators, builder.nodes, loss, wanted);
+  if (gradients.size === 0)
+    throw new GraphError("no trainable parameter reaches the loss", { where: `network "${network.name}"` });
+
+  const scalars = new Map<string, Value>();
+  const scalarInput = (name: string): Value => {
+    const known = scalars.get(name) ?? builder.input(name, { dtype: "float32", shape: [] });
+    scalars.set(name, known);
+    return known;
+  };
+  const next = new Map<string, Value>(forward.updates);
+  const optimizer = optimizerFor(config.optimizer);
+  const optimizerScalars = Object.fromEntries(
+    Object.keys(optimizer.scalars(1)).map((name) => [name, scalarInput(name)]),
+  );
+  const { oscillation } = config;
+  const grids =
+    oscillation === undefined || !config.mode.fakeQuantize
+      ? new Map<string, QuantizedWeight>()
+      : uniformGrids(source, inputs);
+  for (const parameter of trained) {
+    const value = inputFor(inputs, parameter);
+    const plain = gradients.get(value);
+    if (plain === undefined) continue;
+    const grid: QuantizedWeight | undefined = grids.get(parameter.name);
+    const gradient =
+      grid === undefined || oscillation?.dampen !== true
+        ? plain
+        : add(builder, plain, dampeningGradient(builder, grid, scalarInput(dampeningInput)));
+    const group = groupOf(parameter.role);
+    const own = Object.entries(optimizer.init(value.type)).map(([name, initial]) => ({
+      name,
+      value: keep(optimizerStateName(parameter.name, name), initial),
+    }));
+    const update = {
+      parameter: value,
+      gradient,
+      state: Object.fromEntries(own.map(({ name, value }) => [name, value])),
+      learningRate: scalarInput(learningRateInput(group)),
+      weightDecay: config.weightDecay[group],
+      scalars: optimizerScalars,
+    };
+    const minimum = parameter.minimum;
+    const result = builder.scope(`${optimizerScope}/${parameter.name}`, () => {
+      const { parameter: moved, state: kept } = optimizer.update(builder, update);
+      return { parameter: minimum === undefined ? moved : maximum(builder, moved, minimum), state: kept };
+    });
+    next.set(parameter.name, result.parameter);
+    for (const [name, value] of Object.entries(result.state)) next.set(optimizerStateName(parameter.name, name), value);
+  }
+  if (oscillation?.freeze === true) {
+    for (const [name, grid] of grids) {
+      const weight = next.get(name);
+      const scale = next.get(scaleName(name)) ?? grid.scale;
+      if (weight === undefined) continue;
+      const kept = Object.entries(oscillationState(weight.type.shape)).map(
+        ([key, initial]) => [key, keep(oscillationStateName(name, key), initial)] as const,
+      );
+      const frozen = freezeOscillating(
+        builder,
+        { ...grid, weight, scale },
+        Object.fromEntries(kept),
+        scalarInput(thresholdInput),
+        oscillation.momentum,
+      );
+      next.set(name, frozen.weight);
+      for (const [key, value] of Object.entries(frozen.state)) next.set(oscillationStateName(name, key), value);
+    }
+  }
+
+  builder.output("loss", loss);
+  builder.output("prediction", prediction);
+  const changed = state.filter(({ name }) => next.has(name));
+  for (const { name } of changed) {
+    const value = next.get(name);
+    if (value !== undefined) builder.output(nextName(name), value);
+  }
+  return { graph: builder.finish(), state, scalars: [...scalars.keys()], dataInput, targetInput };
+}
+
+/** The weights that a quantizer with a uniform grid quantizes, by the weight's name. */
+function uniformGrids(network: Network, inputs: ReadonlyMap<string, Value>): Map<string, QuantizedWeight> {
+  const grids = new Map<string, QuantizedWeight>();
+  if (!isQuantized(network)) return grids;
+  for (const { name, kind, spec } of network.sites) {
+    const parameter = name.replace(/\.quantizer$/, "");
+    const weight = inputs.get(parameter);
+    const scale = inputs.get(scaleName(parameter));
+    if (kind !== "weight" || !hasUniformGrid(spec) || weight === undefined || scale === undefined) continue;
+    grids.set(parameter, { spec, weight, scale });
+  }
+  return grids;
+}
+
+function scaleName(weight: string): string {
+  return siteParameter(`${weight}.quantizer`, "scale");
+}
+
+/** The name under which the oscillation state of a weight is kept. */
+export function oscillationStateName(weight: string, state: string): string {
+  return `oscillation.${weight}.${state}`;
+}
+
+/** The output that carries a state tensor's next value. */
+export function nextName(state: string): string {
+  return `next.${state}`;
+}
+
+function isTrained(parameter: Parameter, mode: ForwardMode): boolean {
+  return parameter.trainable && (mode.fakeQuantize || parameter.role !== "quantizer");
+}
+
+function inputFor(inputs: ReadonlyMap<string, Value>, parameter: Parameter): Value {
+  const value = inputs.get(parameter.name);
+  if (value === undefined) throw new GraphError(`no input for parameter "${parameter.name}"`);
+  return value;
+}
+
+/** The network's one data input. @throws GraphError when there are more. */
+export function singleDataInput(network: Network): Value {
+  const [input, ...others] = dataInputs(network);
+  if (input === undefined || others.length > 0) {
+    throw new GraphError(`one data input is needed, the network has ${others.length + (input === undefined ? 0 : 1)}`, {
+      where: `network "${network.name}"`,
+    });
+  }
+  return input;
+}
+
+/** What a loss takes besides the prediction. */
+export interface LossInputs {
+  /** What the network read, normalised. */
+  readonly data: Value;
+  readonly batchSize: number;
+  /** The targets' input, where the graph has one already. */
+  readonly targets?: Value;
+}
+
+/** The loss of a prediction; classes are scored by what enters a last Softmax. */
+export function addLoss(
+  builder: GraphBuilder,
+  prediction: Value,
+  config: LossConfig,
+  { data, batchSize, targets: given }: LossInputs,
+): { readonly loss: Value; readonly targetInput: Value | undefined } {
+  if (config.name === "distillation") {
+    const student = config.outputs === "classes" ? logitsOf(builder.nodes, prediction) : prediction;
+    return { loss: teacherLoss(builder, student, data, batchSize, config), targetInput: undefined };
+  }
+  if (config.name === "meanSquaredError") {
+    const { shape } = prediction.type;
+    const rows: Shape = [batchSize, elementCount(shape) / batchSize];
+    const targetInput = given ?? builder.input("targets", { dtype: "float32", shape: rows });
+    const targets = sameShape(shape, rows) ? targetInput : reshape(builder, targetInput, shape);
+    return { loss: meanSquaredError(builder, prediction, targets), targetInput };
+  }
+  const targetInput = given ?? builder.input("targets", { dtype: "int32", shape: [batchSize] });
+  const labels = cast(builder, targetInput, "int64");
+  const logits = logitsOf(builder.nodes, prediction);
+  return { loss: crossEntropy(builder, logits, labels, config.labelSmoothing), targetInput };
+}

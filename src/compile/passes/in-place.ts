@@ -1,0 +1,122 @@
+/**
+ * State that is updated in place: whose next value may be written over the present one, because the graph itself says that
+ * the present one has been read by then. The order in which an engine runs a graph is its own affair; but no node runs
+ * before what its inputs are made of. So a tensor may be overwritten by the node that makes its next value where every
+ * other reader is among those that this node depends on, directly or not, and where the node itself, if it reads the
+ * tensor, goes through it element by element.
+ */
+import { capturedValues, type Graph, makers, type Node, type Value } from "../../ir/graph.ts";
+import { sameShape } from "../../ir/types.ts";
+import { nextName } from "../build/training-step.ts";
+import { bytesOf, ownersOf } from "../memory.ts";
+
+/** Smaller tensors are not worth the search. */
+const leastBytes = 1 << 14;
+
+/** Element i of the output needs element i of an input of the same shape, and no other. */
+const elementwise: ReadonlySet<string> = new Set(["Add", "Sub", "Mul", "Div", "Max", "Min", "Clip", "Where"]);
+
+/** A tensor of the state, and the value that becomes it. */
+export interface Update {
+  readonly present: Value;
+  readonly next: Value;
+}
+
+/** What depends on what in a graph. Views count as the value that they show. */
+export class DataFlow {
+  readonly #owners: ReadonlyMap<Value, Value>;
+  readonly #makers: ReadonlyMap<Value, Node>;
+  readonly #readers = new Map<Value, Node[]>();
+  readonly #ancestors = new Map<Node, ReadonlySet<Node>>();
+
+  constructor(graph: Graph) {
+    this.#owners = ownersOf(graph);
+    this.#makers = makers(graph);
+    for (const node of graph.nodes) {
+      for (const input of valuesReadBy(node)) {
+        const owner = this.ownerOf(input);
+        const known = this.#readers.get(owner);
+        if (known === undefined) this.#readers.set(owner, [node]);
+        else known.push(node);
+      }
+    }
+  }
+
+  ownerOf(value: Value): Value {
+    return this.#owners.get(value) ?? value;
+  }
+
+  makerOf(value: Value): Node | undefined {
+    return this.#makers.get(value);
+  }
+
+  /** The nodes that read a value or a view of it; those that only make a view are among them. */
+  readersOf(value: Value): readonly Node[] {
+    return this.#readers.get(value) ?? [];
+  }
+
+  /** All nodes that run before this one in any order. */
+  ancestorsOf(node: Node): ReadonlySet<Node> {
+    const known = this.#ancestors.get(node);
+    if (known !== undefined) return known;
+    const found = new Set<Node>();
+    const open = [node];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      for (const input of valuesReadBy(next)) {
+        const maker = this.#makers.get(input);
+        if (maker === undefined || found.has(maker)) continue;
+        found.add(maker);
+        open.push(maker);
+      }
+    }
+    this.#ancestors.set(node, found);
+    return found;
+  }
+
+  /** The readers of the present value that may run after the next one is made; undefined where the two can never share. */
+  lateReaders({ present, next }: Update): readonly Node[] | undefined {
+    const maker = this.#makers.get(next);
+    if (maker === undefined || bytesOf(present.type) !== bytesOf(next.type)) return undefined;
+    const before = this.ancestorsOf(maker);
+    if (this.readersOf(present).includes(maker) && !this.#goesThrough(maker, present)) return undefined;
+    return this.readersOf(present).filter((node) => node !== maker && !before.has(node));
+  }
+
+  #goesThrough(node: Node, present: Value): boolean {
+    const [output] = node.outputs;
+    return (
+      node.domain === "" &&
+      elementwise.has(node.op) &&
+      node.inputs.every(
+        (input) =>
+          input === undefined ||
+          this.ownerOf(input) !== present ||
+          (output !== undefined && sameShape(input.type.shape, output.type.shape)),
+      )
+    );
+  }
+}
+
+/** The updates of a training step's graph that are large enough to look at. */
+export function largeUpdates(graph: Graph, flow: DataFlow): Update[] {
+  const outputs = new Map(graph.outputs.map(({ name, value }) => [name, flow.ownerOf(value)]));
+  const uses = new Map<Value, number>();
+  for (const owner of outputs.values()) uses.set(owner, (uses.get(owner) ?? 0) + 1);
+  return graph.inputs.flatMap((present) => {
+    const next = outputs.get(nextName(present.name));
+    // A value that is also another output would be overwritten, or written twice.
+    if (next === undefined || uses.get(next) !== 1 || uses.has(present) || bytesOf(present.type) < leastBytes)
+      return [];
+    return [{ present, next }];
+  });
+}
+
+/** The updates of a training step that may be done in place. */
+export function updatesInPlace(graph: Graph): Update[] {
+  const flow = new DataFlow(graph);
+  return largeUpdates(graph, flow).filter((update) => flow.lateReaders(update)?.length === 0);
+}
+
+function valuesReadBy(node: Node): Value[] {
+  return [...node.inputs.filter((value) => value !== undefined), ...capturedValues(node)];
+}

@@ -1,0 +1,148 @@
+/**
+ * Makes updates wait for readers that are still to come, so that they may be done in place (in-place.ts): the learning rate
+ * of such an update is passed on only when what the reader makes is there. That takes three nodes on single numbers for
+ * each reader and no pass over a tensor.
+ */
+import { type Graph, makeValue, type Node, type Value } from "../../ir/graph.ts";
+import { makeTensor, type Tensor } from "../../ir/tensor.ts";
+import { elementCount } from "../../ir/types.ts";
+import { bytesOf } from "../memory.ts";
+import { movements, optimizerScope } from "../work.ts";
+import { DataFlow, largeUpdates, type Update } from "./in-place.ts";
+
+/** Smaller tensors are not worth the nodes. */
+const leastBytes = 1 << 18;
+
+/** Readers that an update waits for at most. */
+const mostReaders = 3;
+
+/** Whether a node only brings values into another order or type: engines move it around, and what it makes says little. */
+function isMovement({ op }: Node): boolean {
+  return movements.has(op) || op === "Cast";
+}
+
+/** A node with a single number among its inputs, on which an update depends and nothing else. */
+interface Gate {
+  readonly node: Node;
+  readonly scalar: Value;
+}
+
+/** The graph of a training step with updates in an order that lets them be done in place, where that can be had. */
+export function orderUpdates(graph: Graph): Graph {
+  const flow = new DataFlow(graph);
+  const constants = new Map(graph.constants);
+  const constant = (name: string, tensor: Tensor): Value => {
+    const value = makeValue(name, { dtype: tensor.dtype, shape: tensor.shape });
+    constants.set(value, tensor);
+    return value;
+  };
+  const never = constant("never", makeTensor("bool", [], Uint8Array.of(0)));
+  const added: Node[] = [];
+  const replaced = new Map<Node, Node>();
+  for (const update of largeUpdates(graph, flow)) {
+    const late = bytesOf(update.present.type) < leastBytes ? [] : (flow.lateReaders(update) ?? []);
+    const signs = signsOf(flow, late);
+    if (signs === undefined || signs.length === 0 || signs.length > mostReaders) continue;
+    const gate = gateOf(flow, update);
+    if (gate === undefined || replaced.has(gate.node)) continue;
+    const { node, scalar } = gate;
+    let opened = scalar;
+    for (const [i, sign] of signs.entries()) {
+      const name = `${node.name}/after_${i}`;
+      const { shape } = sign.type;
+      const numbers = (all: bigint[]) => constant("index", makeTensor("int64", [all.length], BigInt64Array.from(all)));
+      const one = makeValue(`${name}/one`, { dtype: sign.type.dtype, shape: shape.map(() => 1) });
+      const number = makeValue(`${name}/number`, { dtype: sign.type.dtype, shape: scalar.type.shape });
+      const passed = makeValue(`${name}/passed`, scalar.type);
+      const corner = [numbers(shape.map(() => 0n)), numbers(shape.map(() => 1n))];
+      const target = numbers(scalar.type.shape.map((size) => BigInt(size)));
+      added.push(
+        nodeOf("Slice", `${name}/Slice`, [sign, ...corner], one),
+        nodeOf("Reshape", `${name}/Reshape`, [one, target], number),
+        nodeOf("Where", `${name}/Where`, [never, number, opened], passed),
+      );
+      opened = passed;
+    }
+    replaced.set(node, { ...node, inputs: node.inputs.map((input) => (input === scalar ? opened : input)) });
+  }
+  if (replaced.size === 0) return graph;
+  const nodes = graph.nodes.map((node) => replaced.get(node) ?? node);
+  return { ...graph, constants, nodes: inOrder(nodes, added) };
+}
+
+function nodeOf(op: string, name: string, inputs: readonly Value[], output: Value): Node {
+  return { op, domain: "", name, inputs, outputs: [output], attributes: {} };
+}
+
+/** Values that are not there before the readers have read; undefined where there are none that can be relied on. */
+function signsOf(flow: DataFlow, readers: readonly Node[]): Value[] | undefined {
+  const signs = new Set<Value>();
+  const seen = new Set<Node>();
+  const open = [...readers];
+  for (let node = open.pop(); node !== undefined; node = open.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    const [output] = node.outputs;
+    if (isMovement(node)) {
+      const next = node.outputs.flatMap((value) => flow.readersOf(value));
+      if (next.length === 0) return undefined;
+      open.push(...next);
+    } else {
+      // An update that waited for another update could come to wait for itself.
+      if (output === undefined || !canBeSliced(output) || [node, ...flow.ancestorsOf(node)].some(isUpdating)) {
+        return undefined;
+      }
+      signs.add(output);
+    }
+  }
+  return [...signs];
+}
+
+function canBeSliced({ type }: Value): boolean {
+  return type.dtype === "float32" && type.shape.length > 0 && elementCount(type.shape) > 0;
+}
+
+function isUpdating({ name }: Node): boolean {
+  return name.startsWith(`${optimizerScope}/`);
+}
+
+/** Where to hold an update up: at the product with its learning rate, a few nodes before it. */
+function gateOf(flow: DataFlow, { next }: Update): Gate | undefined {
+  let nodes = [flow.makerOf(next)];
+  for (let depth = 0; depth < 3; depth++) {
+    for (const node of nodes) {
+      if (node === undefined || !isUpdating(node) || (node.op !== "Mul" && node.op !== "Div")) continue;
+      const scalar = node.inputs.find((input) => input !== undefined && isNumber(input));
+      const [output] = node.outputs;
+      if (scalar !== undefined && output !== undefined && !isNumber(output)) return { node, scalar };
+    }
+    nodes = nodes.flatMap((node) => node?.inputs.map((input) => input && flow.makerOf(input)) ?? []);
+  }
+  return undefined;
+}
+
+function isNumber({ type }: Value): boolean {
+  return type.dtype === "float32" && elementCount(type.shape) === 1;
+}
+
+/** Puts the new nodes behind what they wait for, and what waits for them behind them; all else stays in its order. */
+function inOrder(nodes: readonly Node[], added: readonly Node[]): Node[] {
+  const unmade = new Set<Value>([...nodes, ...added].flatMap(({ outputs }) => outputs));
+  const ordered: Node[] = [];
+  let waiting: readonly Node[] = added;
+  for (const node of nodes) {
+    let left = [...waiting, node];
+    for (let before = left.length + 1; left.length < before; ) {
+      before = left.length;
+      left = left.filter((candidate) => {
+        if (candidate.inputs.some((input) => input !== undefined && unmade.has(input))) return true;
+        ordered.push(candidate);
+        for (const output of candidate.outputs) unmade.delete(output);
+        return false;
+      });
+    }
+    waiting = left;
+  }
+  if (waiting.length > 0) throw new Error("the updates of a training step wait for each other");
+  return ordered;
+}

@@ -1,0 +1,239 @@
+/**
+ * Inserts quantizers into a network, as a configuration says: FakeQuantize nodes, and the parameters that they keep.
+ */
+import { ConfigError } from "../../errors.ts";
+import type { GraphBuilder, Node, Value } from "../../ir/graph.ts";
+import { dataInputs, type Network, type Parameter } from "../../ir/network.ts";
+import type { Tensor } from "../../ir/tensor.ts";
+import type { QuantizationConfig } from "../../qconfig/config.ts";
+import { checkOverrides, type OverrideTarget, overridden } from "../../qconfig/overrides.ts";
+import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
+import {
+  averageOperators,
+  inputOperator,
+  layerOperators,
+  moduleOperators,
+  outputAxis,
+  skipBranch,
+  targetOf,
+} from "../layers.ts";
+import { nonNegativeValues } from "../non-negativity.ts";
+import { newBuilder } from "../registry.ts";
+import { insertQuantizer, type QuantizedNetwork, type QuantizerPlace, type QuantizerSite } from "../sites.ts";
+import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
+
+export {
+  isQuantized,
+  type QuantizedNetwork,
+  type QuantizerSite,
+  showSites,
+  siteObserverState,
+  siteParameter,
+} from "../sites.ts";
+
+/**
+ * The network with its quantizers. Weight parameters get their initial values here; those of activations that no
+ * observer drives need a batch: see initializeActivations.
+ *
+ * @throws ConfigError when the configuration contradicts itself for a tensor, or there is nothing to quantize.
+ */
+export function quantize(network: Network, config: QuantizationConfig): QuantizedNetwork {
+  const insertion = new Insertion(network, config);
+  return insertion.run();
+}
+
+/** The state of one run over the graph. */
+class Insertion {
+  readonly #network: Network;
+  readonly #config: QuantizationConfig;
+  readonly #builder: GraphBuilder;
+  readonly #map: ValueMap = new Map();
+  readonly #sites: QuantizerSite[] = [];
+  readonly #added: Parameter[] = [];
+  readonly #layers: readonly Node[];
+  readonly #nonNegative: ReadonlySet<Value>;
+  readonly #weights: ReadonlyMap<string, Parameter>;
+  /** Quantized form of an activation, by old value and the quantization that was asked for. */
+  readonly #quantized = new Map<string, Value>();
+
+  constructor(network: Network, config: QuantizationConfig) {
+    this.#network = network;
+    this.#config = config;
+    this.#builder = newBuilder(network.graph.name);
+    this.#layers = network.graph.nodes.filter((node) => layerOperators.has(node.op));
+    this.#nonNegative = nonNegativeValues(network.graph);
+    this.#weights = new Map(network.parameters.map((parameter) => [parameter.name, parameter]));
+    if (this.#layers.length === 0) {
+      throw new ConfigError("the network has no layer to quantize", {
+        where: `network "${network.name}"`,
+        remedy: `Layers are the operators ${[...layerOperators].join(", ")}.`,
+      });
+    }
+  }
+
+  run(): QuantizedNetwork {
+    const { graph } = this.#network;
+    checkOverrides(this.#config.overrides ?? [], this.#overrideTargets());
+    for (const input of graph.inputs) this.#map.set(input, this.#builder.input(input.name, input.type));
+    if (this.#config.placement === "everyModule") this.#quantizeDataInputs();
+    copyNodes(graph, this.#builder, this.#map, (node, inputs) =>
+      this.#config.placement === "fused" ? this.#fused(node, inputs) : this.#everyModule(node, inputs),
+    );
+    for (const output of graph.outputs) this.#builder.output(output.name, mapped(this.#map, output.value));
+    return {
+      name: this.#network.name,
+      graph: this.#builder.finish(),
+      parameters: [...this.#network.parameters, ...this.#added],
+      sites: this.#sites,
+    };
+  }
+
+  /** What overrides may be for: what is quantized with this placement. */
+  #overrideTargets(): OverrideTarget[] {
+    const { placement, residualBits } = this.#config;
+    const { nodes } = this.#network.graph;
+    if (placement === "everyModule") {
+      const inputs = dataInputs(this.#network).map(({ name }) => ({ name, operator: inputOperator }));
+      return [...inputs, ...nodes.filter((node) => moduleOperators.has(node.op)).map(targetOf)];
+    }
+    const added = residualBits === null ? [] : nodes.filter(({ op }) => op === "Add" || averageOperators.has(op));
+    return [...this.#layers, ...added].map(targetOf);
+  }
+
+  #quantizeDataInputs(): void {
+    for (const input of dataInputs(this.#network)) {
+      const quantization = this.#activationOf(this.#layers[0], { name: input.name, operator: inputOperator });
+      if (quantization === null) continue;
+      this.#map.set(input, this.#activation(input, mapped(this.#map, input), quantization, input.name));
+    }
+  }
+
+  #fused(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
+    if (node.op === "Add") return this.#residual(node, inputs);
+    if (averageOperators.has(node.op)) return this.#averaged(node, inputs);
+    if (!layerOperators.has(node.op)) return undefined;
+    const quantization = this.#activationOf(node, targetOf(node));
+    const old = node.inputs[0];
+    const x = inputs[0];
+    const quantizedInput =
+      old === undefined || x === undefined || quantization === null
+        ? x
+        : this.#activation(old, x, quantization, `${node.name}.input`);
+    return copyNode(this.#builder, node, [quantizedInput, this.#weight(node, inputs[1]), ...inputs.slice(2)]);
+  }
+
+  #everyModule(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
+    if (!moduleOperators.has(node.op)) return undefined;
+    const isLayer = layerOperators.has(node.op);
+    const [y, ...rest] = copyNode(
+      this.#builder,
+      node,
+      isLayer ? [inputs[0], this.#weight(node, inputs[1]), ...inputs.slice(2)] : inputs,
+    );
+    const old = node.outputs[0];
+    const quantization = this.#activationOf(isLayer ? node : undefined, targetOf(node));
+    if (y === undefined || old === undefined || quantization === null) return undefined;
+    return [this.#activation(old, y, quantization, `${node.name}.output`), ...rest];
+  }
+
+  /**
+   * Both branches of a residual addition: an integer machine stores them, and where both are codes every layer before it
+   * is requantized by itself.
+   */
+  #residual(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
+    const quantization = this.#storedQuantization(node);
+    if (quantization === null || node.inputs.length !== 2) return undefined;
+    if (node.inputs.some((value) => value === undefined || this.#weights.has(value.name))) return undefined;
+    const skip = skipBranch(this.#network.graph, node);
+    const branches = inputs.map((value, index) => {
+      const old = node.inputs[index];
+      if (old === undefined || value === undefined || this.#network.graph.constants.has(old)) return value;
+      return this.#activation(old, value, quantization, `${node.name}.${index === skip ? "skip" : "branch"}`);
+    });
+    return copyNode(this.#builder, node, branches);
+  }
+
+  /** What an average pool reads is stored as well. */
+  #averaged(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
+    const quantization = this.#storedQuantization(node);
+    const [old] = node.inputs;
+    const [value] = inputs;
+    if (quantization === null || old === undefined || value === undefined) return undefined;
+    return copyNode(this.#builder, node, [this.#activation(old, value, quantization, `${node.name}.input`)]);
+  }
+
+  /** The quantization of activations that are stored without being a layer's input; null leaves them in float. */
+  #storedQuantization(node: Node): TensorQuantization | null {
+    const { activation, residualBits } = this.#config;
+    if (residualBits === null || activation === null) return null;
+    const { quantMin: _low, quantMax: _high, reduceRange: _halved, ...rest } = activation;
+    return this.#withOverrides({ ...rest, bits: residualBits }, activation, targetOf(node), "activation");
+  }
+
+  /** The quantization of a layer's activations, with the first and last layer's own bits, and overrides over these. */
+  #activationOf(layer: Node | undefined, target: OverrideTarget): TensorQuantization | null {
+    const { activation } = this.#config;
+    const base = this.#withLayerBits(activation, layer, "activationBits");
+    return this.#withOverrides(base, activation, target, "activation");
+  }
+
+  #withOverrides(
+    base: TensorQuantization | null,
+    fallback: TensorQuantization | null,
+    target: OverrideTarget,
+    kind: QuantizerSite["kind"],
+  ): TensorQuantization | null {
+    return overridden(base, fallback, this.#config.overrides ?? [], target, kind);
+  }
+
+  #withLayerBits(
+    quantization: TensorQuantization | null,
+    layer: Node | undefined,
+    key: "weightBits" | "activationBits",
+  ): TensorQuantization | null {
+    if (quantization === null || layer === undefined) return quantization;
+    const isFirst = layer === this.#layers[0];
+    const isLast = layer === this.#layers.at(-1);
+    const rule = isFirst ? this.#config.firstLayer : isLast ? this.#config.lastLayer : "same";
+    if (rule === "same") return quantization;
+    if (rule === "float") return null;
+    const { quantMin: _low, quantMax: _high, ...rest } = quantization;
+    return { ...rest, bits: rule[key] };
+  }
+
+  #weight(layer: Node, value: Value | undefined): Value | undefined {
+    const parameter = value === undefined ? undefined : this.#weights.get(value.name);
+    const { weight } = this.#config;
+    const ruled = this.#withLayerBits(weight, layer, "weightBits");
+    const quantization = this.#withOverrides(ruled, weight, targetOf(layer), "weight");
+    if (value === undefined || parameter === undefined || quantization === null) return value;
+    const site = `${parameter.name}.quantizer`;
+    const existing = this.#quantized.get(site);
+    if (existing !== undefined) return existing;
+    const oriented = { ...quantization, channelAxis: quantization.channelAxis ?? outputAxis(layer) };
+    const spec = resolveQuantizer(oriented, { name: parameter.name, type: value.type, nonNegative: false });
+    const place: QuantizerPlace = { name: site, kind: "weight", layer: layer.name, spec, asked: oriented };
+    const result = this.#insert(place, value, parameter.value);
+    this.#quantized.set(site, result);
+    return result;
+  }
+
+  #activation(old: Value, value: Value, quantization: TensorQuantization, place: string): Value {
+    const nonNegative = this.#nonNegative.has(old);
+    const key = `${old.id}|${JSON.stringify(quantization)}`;
+    const existing = this.#quantized.get(key);
+    if (existing !== undefined) return existing;
+    const spec = resolveQuantizer(quantization, { name: place, type: value.type, nonNegative, kind: "activation" });
+    const name = `${place}.quantizer`;
+    const result = this.#insert({ name, kind: "activation", layer: place, spec, asked: quantization }, value);
+    this.#quantized.set(key, result);
+    return result;
+  }
+
+  #insert(place: QuantizerPlace, value: Value, sample?: Tensor): Value {
+    const { quantized, site, parameters } = insertQuantizer(this.#builder, value, place, sample);
+    this.#sites.push(site);
+    this.#added.push(...parameters);
+    return quantized;
+  }
+}

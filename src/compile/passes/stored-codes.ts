@@ -1,0 +1,77 @@
+/**
+ * Quantizers added after training to what an integer network has to store without a layer asking for it: both branches of
+ * residual additions, and what average pools read. The network that results is a simulation like any other.
+ */
+import { ConfigError } from "../../errors.ts";
+import { makers, type Node, type Value } from "../../ir/graph.ts";
+import type { Parameter } from "../../ir/network.ts";
+import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
+import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
+import { averageOperators, skipBranch } from "../layers.ts";
+import { nonNegativeValues } from "../non-negativity.ts";
+import { newBuilder } from "../registry.ts";
+import { insertQuantizer, type QuantizedNetwork, type QuantizerSite } from "../sites.ts";
+import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
+
+/** Uniform codes, their range being the one with the least squared error over the samples. */
+function quantizationWith(bits: number): TensorQuantization {
+  const options = { scheme: "affine", initializer: "mse" } as const;
+  return { quantizer: "uniform", bits, signed: "auto", granularity: "tensor", options };
+}
+
+/**
+ * The network with quantizers of so many bits where training with `residualBits` would have put them and none stand yet.
+ * Their parameters still are those of no sample: see initializeActivations.
+ *
+ * @param bits 2 to 8.
+ */
+export function addStoredQuantizers(network: QuantizedNetwork, bits: number): QuantizedNetwork {
+  if (!Number.isInteger(bits) || bits < 2 || bits > 8) {
+    throw new ConfigError(`${bits} bits were asked for`, {
+      where: "residual bits",
+      remedy: "Use a whole number of bits from 2 to 8.",
+    });
+  }
+  const { graph } = network;
+  const builder = newBuilder(graph.name);
+  const map: ValueMap = new Map();
+  const nonNegative = nonNegativeValues(graph);
+  const sites: QuantizerSite[] = [...network.sites];
+  const parameters: Parameter[] = [...network.parameters];
+  const known = new Map<Value, Value>();
+  const asked = quantizationWith(bits);
+  for (const input of graph.inputs) map.set(input, builder.input(input.name, input.type));
+
+  const stored = (old: Value, place: string): Value => {
+    const existing = known.get(old);
+    if (existing !== undefined) return existing;
+    const value = mapped(map, old);
+    const facts = { name: place, type: value.type, nonNegative: nonNegative.has(old), kind: "activation" } as const;
+    const spec = resolveQuantizer(asked, facts);
+    const name = `${place}.quantizer`;
+    const added = insertQuantizer(builder, value, { name, kind: "activation", layer: place, spec, asked });
+    sites.push(added.site);
+    parameters.push(...added.parameters);
+    known.set(old, added.quantized);
+    return added.quantized;
+  };
+
+  const madeBy = makers(graph);
+  const isFree = (value: Value | undefined): value is Value => {
+    const maker = value === undefined ? undefined : madeBy.get(value);
+    return maker !== undefined && !isFakeQuantize(maker);
+  };
+  const placeOf = (node: Node, index: number): string =>
+    node.op !== "Add" ? "input" : index === skipBranch(graph, node) ? "skip" : "branch";
+  copyNodes(graph, builder, map, (node, inputs) => {
+    const isSum =
+      node.op === "Add" && node.inputs.length === 2 && node.inputs.every((value) => value && madeBy.has(value));
+    if (!isSum && !averageOperators.has(node.op)) return undefined;
+    const read = node.inputs.map((old, index) =>
+      isFree(old) ? stored(old, `${node.name}.${placeOf(node, index)}`) : inputs[index],
+    );
+    return copyNode(builder, node, read);
+  });
+  for (const { name, value } of graph.outputs) builder.output(name, mapped(map, value));
+  return { name: network.name, graph: builder.finish(), parameters, sites };
+}

@@ -1,0 +1,229 @@
+/**
+ * The integer network as standard ONNX on integers: QLinearConv for layers that are requantized by themselves, DequantizeLinear,
+ * Add and QuantizeLinear for sums of codes (residual additions), float convolutions of codes, ConvInteger and MatMulInteger
+ * where a layer's sum goes on (an addition without `residualBits`, the logits), codes in uint8.
+ *
+ * Fully connected layers that are requantized become 1x1 convolutions, because QLinearMatMul has no bias; averages that are
+ * requantized become convolutions of ones.
+ */
+import { GraphError } from "../../../errors.ts";
+import type { Graph, GraphBuilder, Value } from "../../../ir/graph.ts";
+import { makeTensor } from "../../../ir/tensor.ts";
+import { elementCount, type Shape } from "../../../ir/types.ts";
+import { builderFor } from "../../../ops/definition.ts";
+import { cast } from "../../../ops/families/cast.ts";
+import { add, multiply, subtract } from "../../../ops/families/elementwise.ts";
+import { concat, reshape } from "../../../ops/families/shape/shape-ops.ts";
+import { addCodeOutputs } from "../../formula-graph.ts";
+import {
+  type Dequantize,
+  type IntegerNetwork,
+  type IntegerOperation,
+  type IntegerTensor,
+  type IntegerWeight,
+  multipliers,
+  type Requantize,
+  type Term,
+  tensorOf,
+} from "../../integer-network.ts";
+import { type Container, containerOf, weightValue } from "../containers.ts";
+import { integerOperators } from "../integer-operators.ts";
+import { byte, limited, perChannel, rounded, scales, sumOfCodes, withWholeGroups } from "./codes.ts";
+import {
+  convAttributes,
+  convolutionOfOnes,
+  fitsByte,
+  type IntGraphOptions,
+  isPacked,
+  windowAttributes,
+} from "./parts.ts";
+import { type IntContext, type Layer, type Summing, sumOfProducts, sumOfWindows } from "./sums.ts";
+
+/** The network as a graph of ONNX's integer operators. @throws UnsupportedError for codes above 8 bits. */
+export function buildIntGraph(network: IntegerNetwork, options: IntGraphOptions): Graph {
+  return new IntBuilder(network, options).build();
+}
+
+class IntBuilder implements IntContext {
+  readonly network: IntegerNetwork;
+  readonly options: IntGraphOptions;
+  readonly builder: GraphBuilder;
+  readonly #values: Value[] = [];
+
+  constructor(network: IntegerNetwork, options: IntGraphOptions) {
+    this.network = network;
+    this.options = options;
+    this.builder = builderFor(integerOperators, `${network.name} int`);
+  }
+
+  build(): Graph {
+    const { name, sampleShape, dtype } = this.network.input;
+    const data = this.builder.input(name, { dtype, shape: [this.options.batchSize, ...sampleShape] });
+    for (const operation of this.network.operations) {
+      const value = this.builder.scope(operation.name, () => this.#make(operation, data));
+      if (value !== undefined) this.#values[operation.output] = value;
+    }
+    for (const { name, tensor } of this.network.outputs) this.builder.output(name, this.value(tensor));
+    if (this.options.codes === true) addCodeOutputs(this.builder, this.network, (id) => this.value(id));
+    return this.builder.finish();
+  }
+
+  /** The value of a tensor; sums are made only when something other than a fused requantization reads them. */
+  value(id: number): Value {
+    const known = this.#values[id];
+    if (known !== undefined) return known;
+    const maker = this.#summing(id);
+    if (maker === undefined) throw new GraphError(`tensor ${id} is read before it is made`);
+    const made = maker.op === "SumPool" ? sumOfWindows(this, maker) : sumOfProducts(this, maker);
+    this.#values[id] = made;
+    return made;
+  }
+
+  stored(id: number): { readonly tensor: IntegerTensor; readonly container: Container } {
+    const tensor = tensorOf(this.network, id);
+    return { tensor, container: containerOf(tensor.form, tensor.name) };
+  }
+
+  #makerOf(id: number): IntegerOperation | undefined {
+    return this.network.operations.find((operation) => operation.output === id);
+  }
+
+  #summing(id: number): Summing | undefined {
+    const maker = this.#makerOf(id);
+    return maker?.op === "IntegerConv" || maker?.op === "IntegerGemm" || maker?.op === "SumPool" ? maker : undefined;
+  }
+
+  #shape(tensor: IntegerTensor): Shape {
+    return [this.options.batchSize, ...tensor.shape.slice(1)];
+  }
+
+  #make(operation: IntegerOperation, data: Value): Value | undefined {
+    const builder = this.builder;
+    const { tensor, container } = this.stored(operation.output);
+    switch (operation.op) {
+      case "QuantizeInput": {
+        let x = cast(builder, data, "float32");
+        if (operation.normalization !== undefined) {
+          x = multiply(builder, x, perChannel(builder, operation.normalization.factor, tensor));
+          x = add(builder, x, perChannel(builder, operation.normalization.offset, tensor));
+        }
+        return rounded(builder, multiply(builder, x, operation.reciprocal), tensor, tensor.form);
+      }
+      case "ConstantCodes": {
+        const shape = this.#shape(tensor);
+        const data = new Uint8Array(elementCount(shape)).fill(operation.code + container.offset);
+        return builder.constant(makeTensor("uint8", shape, data), "codes");
+      }
+      case "Requantize":
+        return this.#fused(operation, tensor) ?? rounded(builder, this.#sum(operation, tensor), tensor, operation);
+      case "Dequantize":
+        return this.#sum(operation, tensor);
+      case "IntegerConv":
+      case "IntegerGemm":
+      case "SumPool":
+        return undefined;
+      case "MaxPool": {
+        const attributes = windowAttributes(operation);
+        const x = this.value(operation.input);
+        if (container.dtype === "uint8") return builder.one("MaxPool", [x], attributes);
+        return cast(builder, builder.one("MaxPool", [cast(builder, x, "float32")], attributes), container.dtype);
+      }
+      case "Reshape":
+        return reshape(builder, this.value(operation.input), this.#shape(tensor));
+      case "Concat":
+        return concat(
+          builder,
+          operation.inputs.map((id) => this.value(id)),
+          operation.axis,
+        );
+    }
+  }
+
+  /** A layer or an average with its requantization as QLinearConv; undefined where the operation is another sum. */
+  #fused(operation: Requantize, output: IntegerTensor): Value | undefined {
+    const [term] = operation.terms;
+    const source = term === undefined ? undefined : this.#summing(term.input);
+    const { container } = this.stored(operation.output);
+    if (term === undefined || source === undefined || container.dtype !== "uint8") return undefined;
+    if (operation.terms.length > 1 || operation.offset !== undefined || output.form.levels !== undefined)
+      return undefined;
+    const layer = source.op === "SumPool" ? convolutionOfOnes(source, output.shape) : source;
+    const input = this.stored(layer.input);
+    if (!fitsByte(layer.weight) || input.container.dtype !== "uint8") return undefined;
+    const builder = this.builder;
+    const zeroPoint = input.tensor.form.zeroPoint + input.container.offset;
+    const { image, weight } = this.#operands(layer, zeroPoint);
+    const [channels = 0] = weight.shape;
+    const packed = source.op !== "SumPool" && isPacked(this.options);
+    const weights = weightValue(builder, weight, { packed, shift: term.shift });
+    const inputs: (Value | undefined)[] = [
+      image,
+      scales(builder, [term.inputScale]),
+      byte(builder, zeroPoint),
+      weights,
+      scales(builder, term.gains),
+      builder.constant(makeTensor("int8", term.gains.length === 1 ? [] : [channels], new Int8Array(term.gains.length))),
+      scales(builder, [output.form.scale]),
+      byte(builder, output.form.zeroPoint + container.offset),
+      ...(term.bias === undefined ? [] : [builder.constant(makeTensor("int32", [channels], term.bias), "bias")]),
+    ];
+    const y = builder.one("QLinearConv", inputs, layer.op === "IntegerConv" ? convAttributes(layer) : {});
+    return reshape(builder, limited(builder, y, container, operation), this.#shape(output));
+  }
+
+  /** A layer's input and weights as a convolution reads them. */
+  #operands(layer: Layer, zeroPoint: number): { readonly image: Value; readonly weight: IntegerWeight } {
+    const builder = this.builder;
+    const x = this.value(layer.input);
+    const { weight } = layer;
+    if (layer.op === "IntegerGemm") {
+      return {
+        image: reshape(builder, x, [...x.type.shape, 1, 1]),
+        weight: { ...weight, shape: [...weight.shape, 1, 1] },
+      };
+    }
+    const isFirst = layer.group === 1 && this.#makerOf(layer.input)?.op === "QuantizeInput";
+    return isFirst ? withWholeGroups(builder, x, weight, zeroPoint) : { image: x, weight };
+  }
+
+  /** f32(f32(v0)·m0) + f32(f32(v1)·m1) + … + offset, in this order. */
+  #sum(operation: Requantize | Dequantize, output: IntegerTensor): Value {
+    const builder = this.builder;
+    const codes = this.#codesToAdd(operation, output);
+    if (codes !== undefined) return sumOfCodes(builder, codes);
+    const parts = operation.terms.map((term) => {
+      const factors = multipliers(term, output.form.scale);
+      return multiply(builder, this.#summand(term, output), perChannel(builder, factors, output));
+    });
+    const t = parts.reduce((sum, part) => add(builder, sum, part));
+    return operation.offset === undefined ? t : add(builder, t, perChannel(builder, operation.offset, output));
+  }
+
+  /** The terms of a sum of bytes whose multipliers round nothing; undefined for every other sum, and where z is odd. */
+  #codesToAdd(
+    { terms }: Requantize | Dequantize,
+    { id, form }: IntegerTensor,
+  ): Parameters<typeof sumOfCodes>[1] | undefined {
+    if ((form.zeroPoint + this.stored(id).container.offset) % 2 !== 0) return undefined;
+    const parts = terms.flatMap(({ input, multiplier }) => {
+      const { tensor, container } = this.stored(input);
+      if (multiplier === undefined || container.dtype !== "uint8") return [];
+      const zeroPoint = tensor.form.zeroPoint + container.offset;
+      return [{ codes: this.value(input), zeroPoint, multiplier }];
+    });
+    return parts.length === terms.length ? parts : undefined;
+  }
+
+  /** f32(((tensor − z) << shift) + bias[k]). */
+  #summand(term: Term, output: IntegerTensor): Value {
+    const builder = this.builder;
+    const { tensor, container } = this.stored(term.input);
+    const zeroPoint = tensor.form.zeroPoint + container.offset;
+    let v = this.value(term.input);
+    if (term.shift > 0 || term.bias !== undefined) v = cast(builder, v, "int32");
+    if (term.shift > 0) v = multiply(builder, v, 2 ** term.shift);
+    if (term.bias !== undefined) v = add(builder, v, perChannel(builder, term.bias, output));
+    v = cast(builder, v, "float32");
+    return zeroPoint === 0 ? v : subtract(builder, v, zeroPoint);
+  }
+}

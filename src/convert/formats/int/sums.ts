@@ -1,0 +1,120 @@
+/**
+ * How formats/int.ts adds up codes into an accumulator, where a requantization is not fused with the layer: sums of products
+ * and of windows, exact in int32 or in float.
+ */
+import type { GraphBuilder, Value } from "../../../ir/graph.ts";
+import { float32Tensor, int64Tensor } from "../../../ir/tensor.ts";
+import { clip } from "../../../ops/families/activations.ts";
+import { cast } from "../../../ops/families/cast.ts";
+import { add, multiply, subtract } from "../../../ops/families/elementwise.ts";
+import {
+  type IntegerConv,
+  type IntegerGemm,
+  type IntegerNetwork,
+  type IntegerTensor,
+  type IntegerWeight,
+  type SumPool,
+  tensorOf,
+} from "../../integer-network.ts";
+import { floatBound } from "../../ranges.ts";
+import { type Container, weightValue } from "../containers.ts";
+import { byte } from "./codes.ts";
+import {
+  convAttributes,
+  convolutionOfOnes,
+  coversImage,
+  fitsByte,
+  halved,
+  type IntGraphOptions,
+  isPacked,
+  windowAttributes,
+} from "./parts.ts";
+
+export type Layer = IntegerConv | IntegerGemm;
+/** What adds up codes into an accumulator. */
+export type Summing = Layer | SumPool;
+
+/** The graph that is being built. */
+export interface IntContext {
+  readonly network: IntegerNetwork;
+  readonly options: IntGraphOptions;
+  readonly builder: GraphBuilder;
+  /** The value of a tensor. */
+  value(id: number): Value;
+  /** A tensor, and how its codes are stored. */
+  stored(id: number): { readonly tensor: IntegerTensor; readonly container: Container };
+}
+
+/** Sums of products in int32. Codes of nine bits (odd integers to ±255) are cut in two: 2·Σ x·⌊w/2⌋ + Σ x·(w mod 2). */
+export function sumOfProducts(context: IntContext, layer: Layer): Value {
+  const { weight } = layer;
+  const exact = exactProducts(context, layer);
+  if (exact !== undefined) return exact;
+  if (fitsByte(weight)) return products(context, layer, weight);
+  const { builder } = context;
+  const { halves, rest } = halved(weight);
+  const doubled = multiply(builder, products(context, layer, halves), 2);
+  return add(builder, doubled, products(context, layer, rest));
+}
+
+/**
+ * The sums by a float convolution of codes, which is exact below 2²⁴ and several times as fast as ConvInteger on ONNX
+ * Runtime; undefined where it is not wanted or not exact. The Clip never limits: it keeps the engine from multiplying the
+ * factors that follow into the weights, and costs nothing, being fused into the convolution.
+ */
+function exactProducts(context: IntContext, layer: Layer): Value | undefined {
+  const { builder, network, options } = context;
+  const sums = tensorOf(network, layer.output).form;
+  const isExact = Math.max(-sums.low, sums.high) < floatBound && fitsByte(layer.weight);
+  if (options.accumulators === "int32" || layer.op !== "IntegerConv" || !isExact) return undefined;
+  const weight = weightValue(builder, layer.weight, { packed: isPacked(options), shift: 0 });
+  const x = centred(context, layer.input);
+  const y = builder.one("Conv", [x, cast(builder, weight, "float32")], convAttributes(layer), { name: layer.name });
+  return clip(builder, y, -floatBound, floatBound);
+}
+
+/** Centred codes as float32. */
+function centred(context: IntContext, id: number): Value {
+  const { builder } = context;
+  const { tensor, container } = context.stored(id);
+  const zeroPoint = tensor.form.zeroPoint + container.offset;
+  const codes = cast(builder, context.value(id), "float32");
+  return zeroPoint === 0 ? codes : subtract(builder, codes, zeroPoint);
+}
+
+function products(context: IntContext, layer: Layer, codes: IntegerWeight, packed = isPacked(context.options)): Value {
+  const { builder } = context;
+  const { tensor, container } = context.stored(layer.input);
+  const zeroPoint = byte(builder, tensor.form.zeroPoint + container.offset);
+  const x = context.value(layer.input);
+  const weight = weightValue(builder, codes, { packed, shift: 0 });
+  if (layer.op === "IntegerConv") {
+    return builder.one("ConvInteger", [x, weight, zeroPoint], convAttributes(layer), { name: layer.name });
+  }
+  const transposed = builder.one("Transpose", [weight], { perm: [1, 0] });
+  return builder.one("MatMulInteger", [x, transposed, zeroPoint], {}, { name: layer.name });
+}
+
+/** Sums of centred codes over windows, in int32. */
+export function sumOfWindows(context: IntContext, operation: SumPool): Value {
+  const { builder } = context;
+  const { tensor, container } = context.stored(operation.input);
+  const isWhole = coversImage(operation, tensor.shape);
+  if (container.dtype === "uint8" && !isWhole) {
+    const layer = convolutionOfOnes(operation, tensor.shape);
+    return products(context, layer, layer.weight, false);
+  }
+  const x = context.value(operation.input);
+  const zeroPoint = tensor.form.zeroPoint + container.offset;
+  const [, channels = 1] = tensor.shape;
+  const count = operation.kernel.reduce((product, size) => product * size, 1);
+  if (isWhole) {
+    const axes = builder.constant(int64Tensor([2, 3]));
+    const sum = builder.one("ReduceSum", [cast(builder, x, "int32"), axes], { keepdims: 1 });
+    return zeroPoint === 0 ? sum : subtract(builder, sum, count * zeroPoint);
+  }
+  const attributes = { ...windowAttributes(operation), dilations: operation.dilations, group: channels };
+  const kernel = [channels, 1, ...operation.kernel];
+  const ones = builder.constant(float32Tensor(kernel, new Float32Array(channels * count).fill(1)), "ones");
+  return cast(builder, builder.one("Conv", [cast(builder, x, "float32"), ones], attributes), "int32");
+}

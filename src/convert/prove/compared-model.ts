@@ -1,0 +1,180 @@
+/** The two sides of a comparison: a network of subbyte's, or an ONNX graph that the engine runs as it stands. */
+import { buildEvaluation } from "../../compile/build/evaluation.ts";
+import type { Dataset } from "../../data/dataset/dataset.ts";
+import { normalize } from "../../data/dataset/normalization.ts";
+import { ConfigError } from "../../errors.ts";
+import type { Graph, GraphOutput } from "../../ir/graph.ts";
+import { dataInputs, type Network } from "../../ir/network.ts";
+import { allocate, float32Tensor, makeTensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
+import { elementCount, type Shape } from "../../ir/types.ts";
+import { writeOnnx } from "../../onnx/write/write.ts";
+import type { Engine } from "../../runtime/engine.ts";
+import { ForwardJob } from "../../runtime/job.ts";
+import { StateBuffers } from "../../runtime/state.ts";
+import { inputOf } from "../../train/loop/evaluate.ts";
+
+/** Results of one batch by name, as numbers one sample after another. */
+export type NamedResults = ReadonlyMap<string, ArrayLike<number>>;
+
+/** A comparand that has been made ready for batches of one size. */
+export interface ReadyComparand {
+  run(batch: Tensor): Promise<NamedResults>;
+  release(): Promise<void>;
+}
+
+export interface Comparand {
+  readonly name: string;
+  /** What may be compared, in the order of the graph. The network's first output comes under its own name. */
+  readonly results: readonly GraphOutput[];
+  readonly output: GraphOutput;
+  /** Of its data, with the batch. */
+  readonly inputShape: Shape;
+  /** The only batch size that it can be run with, where there is one. */
+  readonly batchSize?: number;
+  prepare(names: readonly string[], dataset: Dataset, engine: Engine, batchSize: number): Promise<ReadyComparand>;
+}
+
+/** Operators whose results are compared. */
+const comparedOperators = new Set(
+  ["Conv", "Gemm", "MatMul", "BatchNormalization", "Relu", "Add", "MaxPool", "GlobalAveragePool"].concat([
+    "QLinearConv",
+    "QLinearMatMul",
+    "ConvInteger",
+    "MatMulInteger",
+    "Quant",
+    "QuantizeLinear",
+  ]),
+);
+
+function resultsOf(graph: Graph, name: string): Pick<Comparand, "results" | "output"> {
+  const [output] = graph.outputs;
+  if (output === undefined) throw new ConfigError("the model has no output", { where: name });
+  const results = graph.nodes.flatMap(({ op, name: node, outputs: [value] }) =>
+    value !== undefined && comparedOperators.has(op) ? [{ name: node, value }] : [],
+  );
+  return { results, output };
+}
+
+/** The graph with these results, and its own output, as outputs. */
+function withOutputs(
+  graph: Graph,
+  { results, output }: Pick<Comparand, "results" | "output">,
+  names: readonly string[],
+) {
+  const wanted = new Set(names);
+  const extra = results.filter(({ name, value }) => wanted.has(name) && value !== output.value);
+  return { ...graph, outputs: [output, ...extra] };
+}
+
+/** Names of a result that is the output itself lead there. */
+function namedNumbers(
+  { results, output }: Pick<Comparand, "results" | "output">,
+  names: readonly string[],
+  found: (name: string) => ArrayLike<number> | undefined,
+): NamedResults {
+  const numbers = new Map<string, ArrayLike<number>>();
+  const values = new Map(results.map(({ name, value }) => [name, value]));
+  for (const name of [...names, output.name]) {
+    const data = found(values.get(name) === output.value ? output.name : name);
+    if (data !== undefined) numbers.set(name, data);
+  }
+  return numbers;
+}
+
+/** A network of subbyte's; data enter it as in an evaluation. */
+export function networkComparand(network: Network): Comparand {
+  const parts = resultsOf(network.graph, network.name);
+  return {
+    name: network.name,
+    ...parts,
+    inputShape: dataInputs(network)[0]?.type.shape ?? [],
+    async prepare(names, dataset, engine, batchSize) {
+      const graph = withOutputs(network.graph, parts, names);
+      const evaluation = buildEvaluation({ ...network, graph }, { batchSize, input: inputOf(dataset) });
+      const job = await ForwardJob.create(engine, evaluation);
+      const state = new StateBuffers(evaluation.state.map(({ name, initial }) => [name, initial] as const));
+      return {
+        async run(batch) {
+          const results = await job.run(state, batch);
+          return namedNumbers(parts, names, (name) => numbersOf(results[name]));
+        },
+        release: () => job.release(),
+      };
+    },
+  };
+}
+
+/**
+ * An ONNX graph, run as it stands: bytes enter one that takes bytes, normalized floats one that takes floats.
+ *
+ * @throws ConfigError when it has more than one input.
+ */
+export function graphComparand(graph: Graph, name: string): Comparand {
+  const parts = resultsOf(graph, name);
+  const [input] = graph.inputs;
+  if (input === undefined || graph.inputs.length !== 1) {
+    throw new ConfigError(`the model has ${graph.inputs.length} inputs`, {
+      where: name,
+      remedy: "Models with one input can be compared.",
+    });
+  }
+  const { dtype, shape } = input.type;
+  const [size = 1] = shape;
+  return {
+    name,
+    ...parts,
+    inputShape: shape,
+    batchSize: size,
+    async prepare(names, dataset, engine, batchSize) {
+      if (dtype !== "float32" && dtype !== dataset.sampleType) {
+        throw new ConfigError(`the model reads ${dtype}, the data are ${dataset.sampleType}`, {
+          where: name,
+          remedy: "Compare it on data of that type, for example on those of the run that it was made from.",
+        });
+      }
+      const named = withOutputs(graph, parts, names);
+      const session = await engine.createSession(writeOnnx(named));
+      return {
+        async run(batch) {
+          const found = new Map<string, number[]>();
+          for (let first = 0; first < batchSize; first += size) {
+            const data = portion(batch, dataset, first, size, dtype === "float32");
+            const fetches = Object.fromEntries(
+              named.outputs.map(({ name: output, value: { type } }) => [
+                output,
+                makeTensor(type.dtype, type.shape, allocate(type.dtype, elementCount(type.shape))),
+              ]),
+            );
+            await session.run({ [input.name]: data }, fetches);
+            for (const [output, tensor] of Object.entries(fetches)) {
+              found.set(output, [...(found.get(output) ?? []), ...toNumbers(tensor)]);
+            }
+          }
+          return namedNumbers(parts, names, (output) => found.get(output));
+        },
+        release: () => session.release(),
+      };
+    },
+  };
+}
+
+/** Some samples of a batch, normalized where the graph does not do it. */
+function portion(batch: Tensor, dataset: Dataset, first: number, count: number, floats: boolean): Tensor {
+  const shape = [count, ...dataset.sampleShape];
+  const sampleSize = elementCount(dataset.sampleShape);
+  const [start, end] = [first * sampleSize, (first + count) * sampleSize];
+  const { data } = batch;
+  if (!(data instanceof Uint8Array || data instanceof Float32Array)) {
+    throw new ConfigError(`samples of ${batch.dtype} cannot be compared`, { where: `data set "${dataset.name}"` });
+  }
+  const samples = data.subarray(start, end);
+  if (!floats) return makeTensor(dataset.sampleType, shape, samples);
+  const normalized = new Float32Array(samples.length);
+  normalize(samples, dataset.sampleShape, dataset.normalization, normalized);
+  return float32Tensor(shape, normalized);
+}
+
+function numbersOf(tensor: Tensor | undefined): ArrayLike<number> | undefined {
+  if (tensor === undefined) return undefined;
+  return tensor.dtype === "float32" && tensor.data instanceof Float32Array ? tensor.data : toNumbers(tensor);
+}

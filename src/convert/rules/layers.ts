@@ -1,0 +1,147 @@
+/** Rules of the layers: they need codes on their input and integer weights, and leave sums in an accumulator. */
+import { floatAttribute, intAttribute } from "../../ir/graph.ts";
+import { convGeometry } from "../../ops/build/conv-geometry.ts";
+import type { IntegerWeight, TensorForm } from "../integer-network.ts";
+import { layerBounds } from "../ranges.ts";
+import { type Affine, type Codes, channelsOf } from "../symbolic.ts";
+import { inputOf, numbersOf, outputShape, type Rule, type RuleContext, unsupported } from "./rule.ts";
+
+interface LayerInputs {
+  readonly codes: Codes;
+  readonly form: TensorForm;
+  readonly weight: IntegerWeight;
+}
+
+function layerInputs(context: RuleContext): LayerInputs {
+  const { assembly, node } = context;
+  const x = assembly.readyCodes(inputOf(context, 0));
+  const w = inputOf(context, 1);
+  if (w.kind !== "weight") {
+    throw unsupported(node, "its weights are not quantized", "This layer would stay in float: quantize its weights.");
+  }
+  if (x === undefined) {
+    throw unsupported(
+      node,
+      "its input is not quantized",
+      "This layer would stay in float: quantize its activations, or, where only weights are quantized, write --format weights.",
+    );
+  }
+  const { form } = assembly.tensor(x.tensor);
+  if (form.kind !== "codes") throw unsupported(node, "its input has no quantizer of its own");
+  return { codes: x, form, weight: w.weight };
+}
+
+function accumulator(weight: IntegerWeight, input: TensorForm): TensorForm {
+  const bounds = layerBounds(weight, input);
+  return { kind: "accumulator", low: Math.min(...bounds.low), high: Math.max(...bounds.high), scale: 1, zeroPoint: 0 };
+}
+
+/**
+ * The sums in real numbers: acc·s_x·s_w[k] + bias[k]. An offset of the input's codes reaches the sum through every weight
+ * that does not lie on padding: without padding that is one number for each channel; with it, a sum of its own.
+ *
+ * @param offsetSums The layer's sums over codes that stand for its input's offset.
+ */
+function layerResult(
+  context: RuleContext,
+  tensor: number,
+  { form, weight }: LayerInputs,
+  offsetSums?: { readonly tensor: number; readonly scale: number },
+): Affine {
+  const { node } = context;
+  const shape = outputShape(node);
+  const channels = channelsOf(shape);
+  const bias = context.inputs[2] === undefined ? [] : numbersOf(context, 2);
+  const gains = Float64Array.from(
+    { length: channels },
+    (_, k) => weight.scales[weight.scales.length === 1 ? 0 : k] ?? 0,
+  );
+  const row = weight.codes.length / channels;
+  const folded = offsetSums === undefined ? (form.offset ?? 0) : 0;
+  const offsets = gains.map((gain, k) =>
+    folded === 0
+      ? 0
+      : folded * gain * weight.codes.subarray(k * row, (k + 1) * row).reduce((sum, code) => sum + code, 0),
+  );
+  const own = { tensor, inputScale: form.scale, gains };
+  return {
+    kind: "affine",
+    name: node.name,
+    shape,
+    terms: offsetSums === undefined ? [own] : [own, { tensor: offsetSums.tensor, inputScale: offsetSums.scale, gains }],
+    offset: offsets.map((offset, k) => offset + (bias[bias.length === 1 ? 0 : k] ?? 0)),
+    low: Number.NEGATIVE_INFINITY,
+    high: Number.POSITIVE_INFINITY,
+  };
+}
+
+export const convRule: Rule = (context) => {
+  const { assembly, node } = context;
+  const layer = layerInputs(context);
+  const { codes, weight } = layer;
+  const kernel = weight.shape.slice(2);
+  if (kernel.length !== 2) throw unsupported(node, `it has ${kernel.length} spatial axes; two have an integer form`);
+  const geometry = convGeometry(node, codes.shape, kernel);
+  const { name } = node;
+  const sums = (input: number): number =>
+    assembly.add(name, outputShape(node), accumulator(weight, assembly.tensor(input).form), (output) => ({
+      op: "IntegerConv",
+      name,
+      input,
+      output,
+      weight,
+      kernel,
+      ...geometry,
+    }));
+  const tensor = sums(codes.tensor);
+  const isPadded = geometry.pads.some((size) => size > 0);
+  const offset = isPadded ? assembly.offsetCodes(codes.tensor) : undefined;
+  if (offset === undefined) return layerResult(context, tensor, layer);
+  const { scale } = assembly.tensor(offset).form;
+  return layerResult(context, tensor, layer, { tensor: sums(offset), scale });
+};
+
+function fullyConnected(context: RuleContext, layer: LayerInputs): Affine {
+  const { assembly, node } = context;
+  const { name } = node;
+  const { codes, form, weight } = layer;
+  if (codes.shape.length !== 2)
+    throw unsupported(node, `its input has ${codes.shape.length} axes; two have an integer form`);
+  const tensor = assembly.add(name, outputShape(node), accumulator(weight, form), (output) => ({
+    op: "IntegerGemm",
+    name,
+    input: codes.tensor,
+    output,
+    weight,
+  }));
+  return layerResult(context, tensor, layer);
+}
+
+export const gemmRule: Rule = (context) => {
+  const { node } = context;
+  const layer = layerInputs(context);
+  const plain =
+    intAttribute(node, "transA", 0) === 0 &&
+    floatAttribute(node, "alpha", 1) === 1 &&
+    floatAttribute(node, "beta", 1) === 1;
+  if (!plain) throw unsupported(node, "Gemm with transA, alpha or beta has no integer form here");
+  return fullyConnected(
+    context,
+    intAttribute(node, "transB", 0) === 1 ? layer : { ...layer, weight: transposed(layer.weight) },
+  );
+};
+
+export const matMulRule: Rule = (context) => {
+  const layer = layerInputs(context);
+  return fullyConnected(context, { ...layer, weight: transposed(layer.weight) });
+};
+
+/** [C, K] → [K, C]. */
+function transposed(weight: IntegerWeight): IntegerWeight {
+  const [rows = 0, columns = 0] = weight.shape;
+  const codes = new Int32Array(weight.codes.length);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) codes[j * rows + i] = weight.codes[i * columns + j] ?? 0;
+  }
+  return { ...weight, shape: [columns, rows], codes };
+}

@@ -1,0 +1,93 @@
+/** Rules of what is folded into requantizations: BatchNormalization, additions, factors, limits. */
+import { floatAttribute } from "../../ir/graph.ts";
+import { type Affine, type Constant, type Moved, type Symbolic, scaled } from "../symbolic.ts";
+import { inputOf, numbersOf, outputShape, perChannel, type Rule, type RuleContext, unsupported } from "./rule.ts";
+
+/** A sum of integers for any value that has, or can be given, codes. */
+function affineOf(context: RuleContext, value: Symbolic): Affine {
+  if (value.kind === "data" || value.kind === "weight" || value.kind === "constant") {
+    throw unsupported(context.node, `its input "${value.name}" is not quantized`);
+  }
+  return context.assembly.affine(value);
+}
+
+/** y = γ(x − μ)/√(σ² + ε) + β, in float64. */
+export const batchNormRule: Rule = (context) => {
+  const { node } = context;
+  const x = affineOf(context, inputOf(context, 0));
+  const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((index) => numbersOf(context, index));
+  const epsilon = floatAttribute(node, "epsilon", 1e-5);
+  const factor = (gamma ?? []).map((value, k) => value / Math.sqrt((variance?.[k] ?? 0) + epsilon));
+  const offset = factor.map((value, k) => (beta?.[k] ?? 0) - (mean?.[k] ?? 0) * value);
+  if (![...factor, ...offset].every(Number.isFinite)) {
+    throw unsupported(
+      node,
+      "its statistics are not finite",
+      "The training has diverged here: nothing sensible can be converted.",
+    );
+  }
+  return scaled(x, factor, offset, node.name);
+};
+
+/** A sum of two values, or of a value and a constant for each channel. */
+export const addRule: Rule = (context) => {
+  const { node } = context;
+  const [a, b] = [inputOf(context, 0), inputOf(context, 1)];
+  if (a.kind === "constant") return shifted(context, b, a);
+  if (b.kind === "constant") return shifted(context, a, b);
+  const left = affineOf(context, a);
+  const right = affineOf(context, b);
+  if (left.shape.join() !== right.shape.join()) throw unsupported(node, "its inputs are broadcast");
+  // Accumulators first: the branch that ends in a layer, then the codes of the skip branch.
+  const terms = [...left.terms, ...right.terms];
+  const rank = (tensor: number): number => (context.assembly.tensor(tensor).form.kind === "accumulator" ? 0 : 1);
+  return {
+    ...left,
+    name: node.name,
+    terms: terms.sort((x, y) => rank(x.tensor) - rank(y.tensor)),
+    offset: left.offset.map((value, k) => value + (right.offset[k] ?? 0)),
+  };
+};
+
+function shifted(context: RuleContext, value: Symbolic, constant: Constant): Affine {
+  const x = affineOf(context, value);
+  const offset = perChannel(constant, outputShape(context.node));
+  if (offset === undefined) throw unsupported(context.node, "its constant differs within a channel");
+  return scaled(x, new Float64Array(offset.length).fill(1), offset, context.node.name);
+}
+
+/** A constant factor for each channel. */
+export const multiplyRule: Rule = (context) => {
+  const { node } = context;
+  const [a, b] = [inputOf(context, 0), inputOf(context, 1)];
+  const constant = a.kind === "constant" ? a : b.kind === "constant" ? b : undefined;
+  if (constant === undefined) throw unsupported(node, "there is no integer form of a product of two activations");
+  const factor = perChannel(constant, outputShape(node));
+  if (factor === undefined) throw unsupported(node, "its constant differs within a channel");
+  return scaled(affineOf(context, constant === a ? b : a), factor, [], node.name);
+};
+
+/** max(low, min(x, high)); limits commute with what only moves elements. */
+function limited(context: RuleContext, value: Symbolic, low: number, high: number): Symbolic {
+  const { name } = context.node;
+  if (value.kind === "moved") {
+    const inputs = value.inputs.map((input) => limited(context, input, low, high));
+    const moved: Moved = { ...value, inputs };
+    return moved;
+  }
+  // Limits of a limited sum are one pair of limits: clamp(clamp(x, a, b), l, h).
+  const x = value.kind === "affine" ? value : affineOf(context, value);
+  const clip = (limit: number): number => Math.min(Math.max(limit, low), high);
+  return { ...x, name, low: clip(x.low), high: clip(x.high) };
+}
+
+export const reluRule: Rule = (context) => limited(context, inputOf(context, 0), 0, Number.POSITIVE_INFINITY);
+
+export const clipRule: Rule = (context) => {
+  const bound = (index: number, attribute: string, missing: number): number => {
+    if (context.inputs[index] !== undefined) return numbersOf(context, index)[0] ?? missing;
+    return floatAttribute(context.node, attribute, missing);
+  };
+  const low = bound(1, "min", Number.NEGATIVE_INFINITY);
+  return limited(context, inputOf(context, 0), low, bound(2, "max", Number.POSITIVE_INFINITY));
+};

@@ -1,0 +1,135 @@
+/** Rules of pooling, and of what only moves elements: those commute with a quantizer and are done on codes. */
+import { intAttribute, intsAttribute } from "../../ir/graph.ts";
+import { convGeometry } from "../../ops/build/conv-geometry.ts";
+import type { WindowGeometry } from "../integer-network.ts";
+import { sumBounds } from "../ranges.ts";
+import { type Affine, channelsOf, type Symbolic } from "../symbolic.ts";
+import { inputOf, outputShape, type Rule, type RuleContext, unsupported } from "./rule.ts";
+
+function quantizable(context: RuleContext, value: Symbolic): Symbolic {
+  if (value.kind === "weight" || value.kind === "constant") {
+    throw unsupported(context.node, `its input "${value.name}" is a parameter`);
+  }
+  return value;
+}
+
+/** Pads at the end as the output's size needs them, which covers ceil_mode. */
+function windowOf(context: RuleContext, x: Symbolic): WindowGeometry {
+  const { node } = context;
+  const kernel = intsAttribute(node, "kernel_shape");
+  if (kernel.length !== 2) throw unsupported(node, `it has ${kernel.length} spatial axes; two have an integer form`);
+  const { strides, dilations, pads } = convGeometry(node, x.shape, kernel);
+  const sizes = outputShape(node).slice(2);
+  const end = kernel.map((size, axis) => {
+    const extent = (size - 1) * (dilations[axis] ?? 1) + 1;
+    const reach = ((sizes[axis] ?? 1) - 1) * (strides[axis] ?? 1) + extent;
+    return Math.max(pads[axis + 2] ?? 0, reach - (x.shape[axis + 2] ?? 0) - (pads[axis] ?? 0));
+  });
+  return { kernel, strides, dilations, pads: [...pads.slice(0, 2), ...end] };
+}
+
+export const maxPoolRule: Rule = (context) => {
+  const { node } = context;
+  const x = quantizable(context, inputOf(context, 0));
+  const window = windowOf(context, x);
+  return context.assembly.moved({
+    kind: "moved",
+    name: node.name,
+    shape: outputShape(node),
+    inputs: [x],
+    make: ([input = 0], output) => ({ op: "MaxPool", name: node.name, input, output, ...window }),
+  });
+};
+
+export const reshapeRule: Rule = (context) => {
+  const { node } = context;
+  return context.assembly.moved({
+    kind: "moved",
+    name: node.name,
+    shape: outputShape(node),
+    inputs: [quantizable(context, inputOf(context, 0))],
+    make: ([input = 0], output) => ({ op: "Reshape", name: node.name, input, output }),
+  });
+};
+
+export const concatRule: Rule = (context) => {
+  const { node } = context;
+  const shape = outputShape(node);
+  const axis = intAttribute(node, "axis");
+  return context.assembly.moved({
+    kind: "moved",
+    name: node.name,
+    shape,
+    inputs: node.inputs.map((_, index) => quantizable(context, inputOf(context, index))),
+    make: (inputs, output) => ({
+      op: "Concat",
+      name: node.name,
+      inputs,
+      output,
+      axis: axis < 0 ? axis + shape.length : axis,
+    }),
+  });
+};
+
+/** A sum over each window; the division goes into the factor. */
+function average(context: RuleContext, window: WindowGeometry): Affine {
+  const { assembly, node } = context;
+  const { name } = node;
+  const x = quantizable(context, inputOf(context, 0));
+  if (x.kind === "data") throw unsupported(node, "its input is not quantized");
+  const count = window.kernel.reduce((product, size) => product * size, 1);
+  const isPadded = window.pads.some((size) => size > 0);
+  const codes = assembly.readyCodes(x) ?? assembly.materialize(x, count);
+  const { form } = assembly.tensor(codes.tensor);
+  if (isPadded && form.offset !== undefined) {
+    throw unsupported(node, "its windows reach over the border, where the offset of its input's codes is not added");
+  }
+  const shape = outputShape(node);
+  const channels = channelsOf(shape);
+  const bounds = sumBounds(1, count, form);
+  const sums = {
+    kind: "accumulator",
+    low: bounds.low[0] ?? 0,
+    high: bounds.high[0] ?? 0,
+    scale: 1,
+    zeroPoint: 0,
+  } as const;
+  const tensor = assembly.add(name, shape, sums, (output) => ({
+    op: "SumPool",
+    name,
+    input: codes.tensor,
+    output,
+    ...window,
+  }));
+  return {
+    kind: "affine",
+    name,
+    shape,
+    terms: [{ tensor, inputScale: form.scale, gains: new Float64Array(channels).fill(1 / count) }],
+    offset: new Float64Array(channels).fill(form.offset ?? 0),
+    low: Number.NEGATIVE_INFINITY,
+    high: Number.POSITIVE_INFINITY,
+  };
+}
+
+export const globalAverageRule: Rule = (context) => {
+  const kernel = inputOf(context, 0).shape.slice(2);
+  const ones = kernel.map(() => 1);
+  return average(context, { kernel, strides: ones, dilations: ones, pads: [...kernel, ...kernel].map(() => 0) });
+};
+
+export const averagePoolRule: Rule = (context) => {
+  const { node } = context;
+  const window = windowOf(context, inputOf(context, 0));
+  if (
+    intAttribute(node, "ceil_mode", 0) === 1 ||
+    (intAttribute(node, "count_include_pad", 0) === 0 && window.pads.some((pad) => pad > 0))
+  ) {
+    throw unsupported(
+      node,
+      "its windows have different numbers of elements",
+      "Use count_include_pad, or pad explicitly: an average over a varying number of codes has no single multiplier.",
+    );
+  }
+  return average(context, window);
+};

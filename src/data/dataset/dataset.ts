@@ -1,0 +1,241 @@
+/**
+ * What a data set is: numbered samples of one shape with their targets, copied on request into buffers of the caller.
+ *
+ * The rest of subbyte sees only {@link Dataset}: `readBatch` is synchronous so that a training step never waits in
+ * JavaScript, and a data set that is larger than memory implements `prefetch`, which the training loop awaits for the
+ * coming batch while the present step runs. Samples stay raw (bytes stay bytes); the network's graph normalizes them.
+ */
+import { ConfigError } from "../../errors.ts";
+import { elementCount, type Shape } from "../../ir/types.ts";
+import { measureNormalization, type Normalization } from "./normalization.ts";
+
+/** Raw samples, row-major and contiguous: [N, C, H, W] for images, [N, F] for features. */
+export type SampleArray = Uint8Array | Float32Array;
+
+/** Class numbers [N] (Int32Array) or regression values [N, ...shape] (Float32Array; empty where there are no labels). */
+export type TargetArray = Int32Array | Float32Array;
+
+/**
+ * What a network learns to give for a sample: one of the named classes, values of a shape ([] for one number), or
+ * nothing that the data says (`none`), where a teacher says it.
+ */
+export type Target =
+  | { readonly kind: "classes"; readonly classes: readonly string[] }
+  | { readonly kind: "values"; readonly shape: Shape }
+  | { readonly kind: "none" };
+
+/** Buffers for one batch, made once by {@link allocateBatch} and filled again and again. */
+export interface Batch {
+  readonly samples: SampleArray;
+  readonly targets: TargetArray;
+}
+
+/** Samples by number, wherever they are kept. */
+export interface Dataset {
+  /** For messages: `fashion-mnist train`. */
+  readonly name: string;
+  readonly count: number;
+  /** Shape of one sample: [C, H, W] or [F]; the first dimension is the channel that is normalized. */
+  readonly sampleShape: Shape;
+  readonly sampleType: "uint8" | "float32";
+  readonly target: Target;
+  readonly normalization: Normalization;
+  /**
+   * Copies the samples with these numbers (0..count-1, repeats allowed) to the start of the buffers, in this order.
+   *
+   * @throws ConfigError when a number is out of range or the buffers are too short or of another element type.
+   */
+  readBatch(indices: Int32Array, into: Batch): void;
+  /** Makes the samples ready for a coming `readBatch`; absent when they always are. */
+  readonly prefetch?: (indices: Int32Array, signal?: AbortSignal) => Promise<void>;
+  /** The same samples with what lies around them, for random crops of the samples' own size; absent when nothing does. */
+  readonly wide?: WideSamples;
+  /** What was left out until now because it could not be read, and why; absent when nothing ever is. */
+  readonly skipped?: () => readonly SkippedSample[];
+}
+
+/** Samples before they are cropped. */
+export interface WideSamples {
+  /** [C, H, W] with H and W at least those of `sampleShape`. */
+  readonly shape: Shape;
+  /** As the data set's own `readBatch`, and after the same `prefetch`. */
+  readBatch(indices: Int32Array, into: Batch): void;
+}
+
+/** A sample that could not be read. */
+export interface SkippedSample {
+  /** Where it lies: `dogs/12.jpg`. */
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** The two parts of a data set that is trained on one and judged on the other. */
+export interface DatasetSplits {
+  readonly train: Dataset;
+  readonly test: Dataset;
+}
+
+/** What {@link inMemoryDataset} needs; `count` follows from the lengths. */
+export interface InMemoryParts {
+  readonly name: string;
+  readonly samples: SampleArray;
+  readonly sampleShape: Shape;
+  readonly targets: TargetArray;
+  readonly target: Target;
+  /** Measured from these samples when not given; a test part must be given that of its training part. */
+  readonly normalization?: Normalization;
+}
+
+/**
+ * A data set whose samples lie in one array, which is kept and not copied.
+ *
+ * @throws ConfigError when the lengths contradict, or when a class number is outside the classes.
+ */
+export function inMemoryDataset(parts: InMemoryParts): Dataset {
+  const { name, samples, sampleShape, targets, target } = parts;
+  const sampleLength = elementCount(sampleShape);
+  const targetLength = targetLengthOf(target);
+  const count = sampleLength === 0 ? 0 : samples.length / sampleLength;
+  if (count === 0 || !Number.isInteger(count)) {
+    throw new ConfigError(
+      `${samples.length} elements are not one or more samples of shape [${sampleShape.join(", ")}]`,
+      { where: `data set "${name}"` },
+    );
+  }
+  if (targets.length !== count * targetLength) {
+    throw new ConfigError(`${count} samples need ${count * targetLength} targets, got ${targets.length}`, {
+      where: `data set "${name}"`,
+      remedy: "Give as many labels as samples, in the same order.",
+    });
+  }
+  checkTargets(name, targets, target);
+  const normalization = parts.normalization ?? measureNormalization(samples, sampleShape);
+  const dataset: Dataset = {
+    name,
+    count,
+    sampleShape,
+    sampleType: samples instanceof Uint8Array ? "uint8" : "float32",
+    target,
+    normalization,
+    readBatch(indices, into) {
+      checkBatch(dataset, indices, into);
+      for (let position = 0; position < indices.length; position++) {
+        const index = indices[position] ?? 0;
+        const start = index * sampleLength;
+        into.samples.set(samples.subarray(start, start + sampleLength), position * sampleLength);
+        for (let i = 0; i < targetLength; i++) {
+          into.targets[position * targetLength + i] = targets[index * targetLength + i] ?? 0;
+        }
+      }
+    },
+  };
+  return dataset;
+}
+
+/** Buffers for `size` samples of this data set with their targets, zero-filled. */
+export function allocateBatch(dataset: Dataset, size: number): Batch {
+  const sampleElements = size * elementCount(dataset.sampleShape);
+  return {
+    samples: dataset.sampleType === "uint8" ? new Uint8Array(sampleElements) : new Float32Array(sampleElements),
+    targets: makeTargets(dataset.target, size),
+  };
+}
+
+/**
+ * The first `count` samples as a data set of its own, with the same normalization.
+ *
+ * @throws ConfigError when it has fewer.
+ */
+export function firstSamples(dataset: Dataset, count: number): Dataset {
+  if (!Number.isInteger(count) || count < 1 || count > dataset.count) {
+    throw new ConfigError(`${count} samples were asked for, there are ${dataset.count}`, {
+      where: `data set "${dataset.name}"`,
+      remedy: `Ask for 1 to ${dataset.count} samples.`,
+    });
+  }
+  if (count === dataset.count) return dataset;
+  const part: Dataset = {
+    ...dataset,
+    count,
+    readBatch(indices, into) {
+      checkBatch(part, indices, into);
+      dataset.readBatch(indices, into);
+    },
+  };
+  return part;
+}
+
+/** The classes of a classification data set. @throws ConfigError when its targets are values. */
+export function classesOf(dataset: Dataset): readonly string[] {
+  if (dataset.target.kind === "classes") return dataset.target.classes;
+  const what = dataset.target.kind === "values" ? "the targets are values" : "the data has no labels";
+  throw new ConfigError(`this needs classes, but ${what}`, { where: `data set "${dataset.name}"` });
+}
+
+/** Outputs that a network for this data has. @throws ConfigError when the data has no labels that could tell. */
+export function outputCountOf(dataset: Dataset): number {
+  return dataset.target.kind === "values" ? elementCount(dataset.target.shape) : classesOf(dataset).length;
+}
+
+/** Targets for `count` samples, zero-filled. */
+export function makeTargets(target: Target, count: number): TargetArray {
+  const length = count * targetLengthOf(target);
+  return target.kind === "classes" ? new Int32Array(length) : new Float32Array(length);
+}
+
+/** Elements that each sample has in a target array: 0 where there are no labels. */
+export function targetLengthOf(target: Target): number {
+  if (target.kind === "none") return 0;
+  return target.kind === "classes" ? 1 : elementCount(target.shape);
+}
+
+/**
+ * Checks what every `readBatch` promises to check; for those who write a {@link Dataset} of their own.
+ *
+ * @param shape That of the samples in the buffer, where it is not the data set's.
+ * @throws ConfigError when a number is out of range or the buffers are too short or of another element type.
+ */
+export function checkBatch(
+  dataset: Dataset,
+  indices: Int32Array,
+  into: Batch,
+  shape: Shape = dataset.sampleShape,
+): void {
+  const where = `data set "${dataset.name}"`;
+  const sampleElements = indices.length * elementCount(shape);
+  const targetElements = indices.length * targetLengthOf(dataset.target);
+  if (into.samples instanceof Uint8Array !== (dataset.sampleType === "uint8")) {
+    throw new ConfigError(`the samples are ${dataset.sampleType}, the buffer for them is not`, { where });
+  }
+  if (into.targets instanceof Int32Array !== (dataset.target.kind === "classes")) {
+    throw new ConfigError(`the targets are ${dataset.target.kind}, the buffer for them has another element type`, {
+      where,
+    });
+  }
+  if (into.samples.length < sampleElements || into.targets.length < targetElements) {
+    throw new ConfigError(
+      `${indices.length} samples need buffers of ${sampleElements} and ${targetElements} elements, got ${into.samples.length} and ${into.targets.length}`,
+      { where, remedy: "Make the buffers with allocateBatch." },
+    );
+  }
+  for (const index of indices) {
+    if (index < 0 || index >= dataset.count) {
+      throw new ConfigError(`there is no sample ${index}, the last is ${dataset.count - 1}`, { where });
+    }
+  }
+}
+
+function checkTargets(name: string, targets: TargetArray, target: Target): void {
+  const where = `data set "${name}"`;
+  if (targets instanceof Int32Array !== (target.kind === "classes")) {
+    throw new ConfigError("classes come as Int32Array, values as Float32Array", { where });
+  }
+  if (target.kind !== "classes") return;
+  const wrong = targets.findIndex((label) => label < 0 || label >= target.classes.length);
+  if (wrong >= 0) {
+    throw new ConfigError(
+      `sample ${wrong} has the label ${targets[wrong]}, there are ${target.classes.length} classes (0..${target.classes.length - 1})`,
+      { where },
+    );
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * One way in for every kind of data: from a name or a path to a training and a test part, split, limited, normalized.
+ *
+ * @example
+ * const { train, test, notes } = await openDataset("./flowers", { size: 64, validationSplit: 0.1 });
+ */
+import { join } from "node:path";
+import { ConfigError, FileFormatError } from "../../errors.ts";
+import { dataHome } from "../../io/data-home.ts";
+import { sameShape } from "../../ir/types.ts";
+import { type ArrayOptions, openNpy, openNpz } from "../formats/array-dataset.ts";
+import { loadCifar } from "../formats/cifar.ts";
+import { openCsv, type TableOptions } from "../formats/csv-dataset.ts";
+import { loadFashionMnist } from "../formats/fashion-mnist.ts";
+import { loadIdxFolder } from "../formats/idx-folder.ts";
+import { openPictures, type PictureOptions } from "../images/image-dataset.ts";
+import { type Dataset, type DatasetSplits, firstSamples, type SkippedSample } from "./dataset.ts";
+import { type DatasetKind, type LoadedData, namedDatasets, type Task } from "./loaded-data.ts";
+import { chooseNormalization, measuredSamples, type NormalizationChoice } from "./measure.ts";
+import { type Recognized, recognize } from "./recognize.ts";
+import { type LabelledDataset, randomSubset, splitForValidation, withoutLabels } from "./subset.ts";
+
+/** How to open data; everything has a default. */
+export interface OpenOptions extends PictureOptions, ArrayOptions, TableOptions {
+  /** What the data must be; recognised when not given. */
+  readonly kind?: DatasetKind;
+  readonly task?: Task;
+  /** Default: what everyone uses with that data set, else measured from the training samples. */
+  readonly normalization?: NormalizationChoice;
+  /** Share that is set apart when there is one part only, 0.2 when not given; 0 judges on the training samples. */
+  readonly validationSplit?: number;
+  /** Of the split, of the limits, and of what is measured; 0 when not given. Not the training's seed: those are compared. */
+  readonly splitSeed?: number;
+  /** Only so many training samples, by chance; of Fashion-MNIST the first. */
+  readonly trainLimit?: number;
+  readonly testLimit?: number;
+}
+
+/** Data that is ready to train on, and what was found. */
+export interface OpenedData extends DatasetSplits {
+  readonly kind: DatasetKind;
+  /** The folder or file; undefined for what comes with subbyte. */
+  readonly path: string | undefined;
+  /** What was found and decided, one sentence each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Opens a data set by its name or path.
+ *
+ * @throws FileFormatError, InputOutputError or ConfigError naming the file, what is wrong with it and what was expected;
+ *   UnsupportedError for pictures without the package sharp.
+ */
+export async function openDataset(pathOrName: string, options: OpenOptions = {}): Promise<OpenedData> {
+  const name = namedDatasets.find((known) => known === pathOrName);
+  const path = name === undefined ? pathOrName : name === "fashion-mnist" ? join(dataHome(), name) : undefined;
+  const loaded =
+    name === undefined ? await load(await recognize(pathOrName, options.kind), options) : await fashion(path);
+  const notes = [...loaded.notes];
+  const parts = limit(split(loaded, options, notes), loaded.kind, options);
+  const seed = options.splitSeed ?? 0;
+  const choice = options.normalization ?? "measure";
+  const known = options.normalization === undefined ? loaded.normalization : undefined;
+  const signal = options.signal === undefined ? {} : { signal: options.signal };
+  const normalization = known ?? (await chooseNormalization(choice, parts.train, { seed, ...signal }));
+  const isMeasured = known === undefined && choice === "measure";
+  if (isMeasured && parts.train.prefetch !== undefined && parts.train.count > measuredSamples) {
+    notes.push(`normalization measured from ${measuredSamples} of ${parts.train.count} training samples`);
+  }
+  const { target } = parts.train;
+  if (target.kind === "classes" && target.classes.length === 1 && options.task !== "none") {
+    notes.push(
+      `there is one class only, "${target.classes[0]}": labels teach nothing; without them: --task distillation`,
+    );
+  }
+  const [train, test] = [finish(parts.train, normalization, options), finish(parts.test, normalization, options)];
+  const skipped = skippedSamples({ train, test });
+  const [first] = skipped;
+  if (first !== undefined)
+    notes.push(`${skipped.length} could not be read and are skipped, the first: ${first.name}: ${first.reason}`);
+  return { kind: loaded.kind, path, train, test, notes };
+}
+
+/** What was skipped until now in both parts, each sample once. */
+export function skippedSamples({ train, test }: DatasetSplits): readonly SkippedSample[] {
+  const all = [...(train.skipped?.() ?? []), ...(test.skipped?.() ?? [])];
+  return [...new Map(all.map((sample) => [sample.name, sample])).values()];
+}
+
+async function fashion(folder: string | undefined): Promise<LoadedData> {
+  const { train, test } = await loadFashionMnist(folder === undefined ? {} : { folder });
+  const { normalization } = train;
+  return { kind: "fashion-mnist", train: { dataset: train }, test: { dataset: test }, normalization, notes: [] };
+}
+
+function load({ kind, folder, files }: Recognized, options: OpenOptions): Promise<LoadedData> {
+  switch (kind) {
+    case "fashion-mnist":
+      return fashion(folder);
+    case "idx":
+      return loadIdxFolder(folder, files, options.classes);
+    case "cifar10":
+    case "cifar100":
+      return loadCifar(kind, folder);
+    case "pictures":
+      return openPictures(folder, options);
+    case "npz":
+      return openNpz(join(folder, files[0] ?? ""), options);
+    case "npy":
+      return openNpy(folder, files, options);
+    case "csv":
+      return openCsv(folder, files, options);
+  }
+}
+
+interface LabelledSplits {
+  readonly train: LabelledDataset;
+  readonly test: LabelledDataset;
+}
+
+function split(loaded: LoadedData, options: OpenOptions, notes: string[]): LabelledSplits {
+  const { train, test } = loaded;
+  if (test !== undefined) {
+    checkSamples(train.dataset, test.dataset);
+    return { train, test };
+  }
+  const fraction = options.validationSplit ?? 0.2;
+  if (fraction === 0) {
+    notes.push("there is one part only: it is judged on the samples that it is trained on");
+    return { train, test: train };
+  }
+  const parts = splitForValidation(train, fraction, options.splitSeed ?? 0);
+  notes.push(
+    `there is one part only: ${parts.test.dataset.count} of ${train.dataset.count} samples are set apart for validation`,
+  );
+  return parts;
+}
+
+/** @throws FileFormatError when the two parts have samples of other shapes or types. */
+function checkSamples(train: Dataset, test: Dataset): void {
+  if (sameShape(train.sampleShape, test.sampleShape) && train.sampleType === test.sampleType) return;
+  const show = ({ sampleType, sampleShape }: Dataset) => `${sampleType} [${sampleShape.join(", ")}]`;
+  throw new FileFormatError(`the samples to judge on are ${show(test)}, those to train on ${show(train)}`, {
+    where: `data set "${test.name}"`,
+    remedy: "Make both parts in the same way.",
+  });
+}
+
+function limit(parts: LabelledSplits, kind: DatasetKind, options: OpenOptions): DatasetSplits {
+  const limited = (part: LabelledDataset, count: number | undefined): Dataset => {
+    if (count === undefined) return part.dataset;
+    // Its samples are in random order already, and runs that name it must stay as they were.
+    if (kind === "fashion-mnist") return firstSamples(part.dataset, count);
+    return randomSubset(part, count, options.splitSeed ?? 0).dataset;
+  };
+  return { train: limited(parts.train, options.trainLimit), test: limited(parts.test, options.testLimit) };
+}
+
+function finish(dataset: Dataset, normalization: Dataset["normalization"], options: OpenOptions): Dataset {
+  const { task = "auto" } = options;
+  const normalized: Dataset = { ...dataset, normalization };
+  const { kind } = dataset.target;
+  if (task === "none") return kind === "none" ? normalized : withoutLabels(normalized);
+  const wanted = task === "classification" ? "classes" : task === "regression" ? "values" : kind;
+  if (wanted === kind) return normalized;
+  const found = { classes: "classes", values: "values", none: "no labels" }[kind];
+  throw new ConfigError(`the task is ${task}, but the data has ${found}`, {
+    where: `data set "${dataset.name}"`,
+    remedy:
+      kind === "none"
+        ? "Add labels, or learn from a teacher: --task distillation."
+        : `Leave the task out, or take --task ${kind === "classes" ? "classification" : "regression"} or distillation.`,
+  });
+}

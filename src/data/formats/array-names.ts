@@ -1,0 +1,110 @@
+/** What the names of arrays say: `x_train`, `test_labels`, `images`, `arr_1`. */
+import { FileFormatError } from "../../errors.ts";
+import { shortList } from "../images/image-files.ts";
+
+/** What an array is for. */
+export interface ArrayRole {
+  /** `only` where the name tells no part. */
+  readonly part: "train" | "validation" | "test" | "only";
+  readonly role: "samples" | "targets";
+}
+
+const sampleWords = ["x", "images", "image", "imgs", "data", "features", "inputs", "input", "samples", "arr_0"];
+const targetWords = ["y", "labels", "label", "targets", "target", "outputs", "output", "classes", "arr_1"];
+const partWords: ReadonlyMap<string, ArrayRole["part"]> = new Map([
+  ["train", "train"],
+  ["training", "train"],
+  ["val", "validation"],
+  ["valid", "validation"],
+  ["validation", "validation"],
+  ["dev", "validation"],
+  ["test", "test"],
+  ["testing", "test"],
+]);
+
+/** The role that a name tells; undefined when it tells none. */
+export function roleOfName(name: string): ArrayRole | undefined {
+  const plain = name.replace(/\.npy$/i, "").toLowerCase();
+  const words = /^arr_\d+$/.test(plain) ? [plain] : plain.split(/[^a-z0-9]+/).flatMap(splitWord);
+  const part = words.flatMap((word) => partWords.get(word) ?? [])[0] ?? "only";
+  if (words.some((word) => targetWords.includes(word))) return { part, role: "targets" };
+  if (words.some((word) => sampleWords.includes(word))) return { part, role: "samples" };
+  // `train.npy` and `test.npy` alone are samples.
+  return part === "only" ? undefined : { part, role: "samples" };
+}
+
+/** `xtrain` and `trainx` are two words. */
+function splitWord(word: string): string[] {
+  const [, before, part, after] = /^([xy])?(train|val|valid|test)([xy])?$/.exec(word) ?? [];
+  return part === undefined ? [word] : [part, before ?? "", after ?? ""].filter((piece) => piece !== "");
+}
+
+/** The arrays of one part. */
+export interface NamedPair<T> {
+  readonly samples: T;
+  readonly targets?: T;
+}
+
+/** The arrays of a file or folder by what they are for. */
+export interface NamedParts<T> {
+  readonly train: NamedPair<T>;
+  readonly test?: NamedPair<T>;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Sorts arrays by their names. A validation part is taken to judge on before a test part.
+ *
+ * @throws FileFormatError when nothing is named as samples, two arrays are for the same, or a pair is broken.
+ */
+export function partsByName<T extends { readonly name: string }>(arrays: readonly T[], where: string): NamedParts<T> {
+  const names = shortList(arrays.map(({ name }) => name));
+  const slots = new Map<string, T>();
+  const unused: string[] = [];
+  for (const array of arrays) {
+    const role = arrays.length === 1 ? { part: "only", role: "samples" } : roleOfName(array.name);
+    if (role === undefined) {
+      unused.push(array.name);
+      continue;
+    }
+    const slot = `${role.part} ${role.role}`;
+    const other = slots.get(slot);
+    if (other !== undefined) {
+      throw new FileFormatError(`${other.name} and ${array.name} both seem to be the ${slot.replace("only ", "")}`, {
+        where,
+        remedy: "Name them x_train, y_train, x_test, y_test, and leave only one of each.",
+      });
+    }
+    slots.set(slot, array);
+  }
+  const pair = (part: ArrayRole["part"]): NamedPair<T> | undefined => {
+    const samples = slots.get(`${part} samples`);
+    const targets = slots.get(`${part} targets`);
+    if (samples === undefined && targets !== undefined) {
+      throw new FileFormatError(`there are targets, ${targets.name}, but no samples for them among ${names}`, {
+        where,
+        remedy: "Name the samples x (or x_train, x_test) and the targets y.",
+      });
+    }
+    return samples === undefined ? undefined : { samples, ...(targets === undefined ? {} : { targets }) };
+  };
+  const [train, validation, test] = [pair("train") ?? pair("only"), pair("validation"), pair("test")];
+  const judged = validation ?? test;
+  const first = train ?? judged;
+  if (first === undefined) {
+    throw new FileFormatError(`no array is named as samples: there are ${names === "" ? "none" : names}`, {
+      where,
+      remedy: "Name them x and y, or x_train, y_train, x_test, y_test.",
+    });
+  }
+  const second = train === undefined ? undefined : judged;
+  const notes: string[] = [];
+  if (unused.length > 0) notes.push(`arrays left out, as their names say nothing: ${shortList(unused)}`);
+  if (validation !== undefined && test !== undefined)
+    notes.push(`judged on ${validation.samples.name}, ${test.samples.name} is left out`);
+  if (second !== undefined && (first.targets === undefined) !== (second.targets === undefined)) {
+    const lacking = first.targets === undefined ? first : second;
+    throw new FileFormatError(`${lacking.samples.name} has no targets, the other part has`, { where });
+  }
+  return { train: first, ...(second === undefined ? {} : { test: second }), notes };
+}

@@ -1,0 +1,85 @@
+/**
+ * Pictures decoded by a thread of their own. The engine holds the main thread while it computes a step: what is asked for
+ * before a step would be started only after it, a few pictures at a time. Requests and answers cross in bundles, because a
+ * message costs more than a small picture.
+ */
+import { createRequire } from "node:module";
+import { pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+import type { Shape } from "../../ir/types.ts";
+import type { LoadedSample } from "../dataset/sample-store.ts";
+
+/** A picture to decode, as the thread is told of it. */
+export interface DecodingRequest {
+  readonly id: number;
+  readonly path: string;
+  readonly shape: Shape;
+}
+
+/** What became of a request. */
+export type DecodingAnswer = { readonly id: number } & (
+  | { readonly samples: Uint8Array<ArrayBuffer> }
+  | { readonly reason: string }
+);
+
+interface Waiting {
+  readonly resolve: (sample: LoadedSample) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The thread that all data sets of the process share; it is started when the first picture is asked for. */
+class DecodingThread {
+  readonly #worker = startWorker();
+  readonly #waiting = new Map<number, Waiting>();
+  #bundle: DecodingRequest[] = [];
+  #lastId = 0;
+
+  constructor() {
+    this.#worker.on("message", (answers: readonly DecodingAnswer[]) => {
+      for (const { id, ...sample } of answers) {
+        this.#waiting.get(id)?.resolve(sample);
+        this.#waiting.delete(id);
+      }
+      // An idle thread must not keep the process alive, one that is awaited must.
+      if (this.#waiting.size === 0) this.#worker.unref();
+    });
+    this.#worker.on("error", (error) => {
+      thread = undefined;
+      for (const { reject } of this.#waiting.values()) reject(error);
+      this.#waiting.clear();
+    });
+    this.#worker.unref();
+  }
+
+  decode(path: string, shape: Shape): Promise<LoadedSample> {
+    if (this.#bundle.length === 0) queueMicrotask(() => this.#send());
+    const id = ++this.#lastId;
+    this.#bundle.push({ id, path, shape });
+    return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
+  }
+
+  #send(): void {
+    this.#worker.ref();
+    this.#worker.postMessage(this.#bundle);
+    this.#bundle = [];
+  }
+}
+
+let thread: DecodingThread | undefined;
+
+/** Decodes a picture as PictureDecoder.decode does, beside this thread. */
+export function decodeBeside(path: string, shape: Shape): Promise<LoadedSample> {
+  thread ??= new DecodingThread();
+  return thread.decode(path, shape);
+}
+
+/** From the sources, the thread needs the loader of TypeScript, which does not take part in a thread's start by itself. */
+function startWorker(): Worker {
+  const isSource = import.meta.url.endsWith(".ts");
+  const file = new URL(isSource ? "./decode-worker.ts" : "./decode-worker.js", import.meta.url);
+  if (!isSource) return new Worker(file);
+  const forRequire = createRequire(import.meta.url).resolve("tsx/esm/api");
+  const loader = pathToFileURL(forRequire.replace(/\.cjs$/, ".mjs")).href;
+  const begin = `import("${loader}").then(({ register }) => (register(), import("${file.href}")))`;
+  return new Worker(begin, { eval: true });
+}

@@ -1,0 +1,230 @@
+/** A probe ready to run: the compiled graph, its session, and what it makes of a batch. */
+
+import { cosineSimilarity, decibels, mean, median, normalDivergence, rootMeanSquare } from "../../base/statistics.ts";
+import type { ForwardMode } from "../../compile/build/forward.ts";
+import type { ImageInput } from "../../compile/build/input.ts";
+import type { LossConfig } from "../../compile/build/training-step.ts";
+import { siteParameter } from "../../compile/passes/quantize.ts";
+import type { Network } from "../../ir/network.ts";
+import { allocate, float32Data, makeTensor, type NumericArray, type Tensor } from "../../ir/tensor.ts";
+import { elementCount } from "../../ir/types.ts";
+import type { Target } from "../../ops/definition.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
+import type { Engine, EngineSession } from "../../runtime/engine.ts";
+import { emit } from "../../runtime/job.ts";
+import { classificationMetrics } from "../../train/loop/metrics.ts";
+import { layerOfSite } from "../layer-names.ts";
+import type { AdditionMeasurement, NormMeasurement, ProbeRecord, SiteMeasurement } from "./measurement.ts";
+import { buildProbeStep, type ProbeStep, probeOutput, type SitePlan } from "./probe-step.ts";
+import { measureSite, type SiteSamples } from "./site-statistics.ts";
+import type { StateReader } from "./weight-watch.ts";
+
+export interface ProbeOptions {
+  readonly batchSize: number;
+  readonly input: ImageInput;
+  readonly loss: LossConfig;
+  readonly mode: ForwardMode;
+  /** Elements of each tensor to look at; default 2048. */
+  readonly samples?: number;
+}
+
+/** What a probe measures by itself; the rest of a record comes from the steps around it. */
+export type ProbeResult = Pick<
+  ProbeRecord,
+  "loss" | "accuracy" | "floatLoss" | "floatAccuracy" | "sites" | "norms" | "additions"
+> & {
+  readonly weights: ReadonlyMap<string, { readonly gradientNorm: number; readonly gradientCosine: number }>;
+};
+
+export const defaultSamples = 2048;
+
+export class Probe {
+  readonly #session: EngineSession;
+  readonly #step: ProbeStep;
+  readonly #outputs: Readonly<Record<string, Tensor>>;
+  readonly batchSize: number;
+
+  private constructor(session: EngineSession, step: ProbeStep, batchSize: number) {
+    this.#session = session;
+    this.#step = step;
+    this.batchSize = batchSize;
+    this.#outputs = Object.fromEntries(
+      step.graph.outputs.map(({ name, value: { type } }) => [
+        name,
+        makeTensor(type.dtype, type.shape, allocate(type.dtype, elementCount(type.shape))),
+      ]),
+    );
+  }
+
+  /** @throws RuntimeError when the engine refuses the graph. */
+  static async create(engine: Engine, network: Network, options: ProbeOptions, target?: Target): Promise<Probe> {
+    const step = buildProbeStep(network, { ...options, samples: options.samples ?? defaultSamples });
+    const model = emit(step.graph, target ?? (await engine.target()));
+    const session = await engine.createSession(model, { asWritten: true });
+    return new Probe(session, step, options.batchSize);
+  }
+
+  /** Measures on the first samples of a batch. The state stays as it is. */
+  async measure(state: StateReader, batch: { readonly data: Tensor; readonly targets: Tensor }): Promise<ProbeResult> {
+    const { dataInput, targetInput } = this.#step;
+    const targets = firstRows(batch.targets, this.batchSize);
+    const feeds: Record<string, Tensor> = { [dataInput.name]: firstRows(batch.data, this.batchSize) };
+    if (targetInput !== undefined) feeds[targetInput.name] = targets;
+    for (const name of this.#step.state) feeds[name] = state.get(name);
+    await this.#session.run(feeds, this.#outputs);
+    const weights = this.#weights(state);
+    const scalar = (name: string) => this.#find(name)?.[0] ?? Number.NaN;
+    return {
+      loss: scalar(probeOutput.loss),
+      accuracy: this.#accuracy(probeOutput.prediction, targets),
+      floatLoss: scalar(this.#step.hasTwin ? probeOutput.floatLoss : probeOutput.loss),
+      floatAccuracy: this.#accuracy(this.#step.hasTwin ? probeOutput.floatPrediction : probeOutput.prediction, targets),
+      sites: this.#step.sites.map((plan) => this.#site(plan, state, weights)),
+      weights,
+      norms: this.#norms(state),
+      additions: this.#additions(),
+    };
+  }
+
+  release(): Promise<void> {
+    return this.#session.release();
+  }
+
+  #find(name: string): Float32Array | undefined {
+    const tensor = this.#outputs[name];
+    return tensor === undefined ? undefined : float32Data(tensor);
+  }
+
+  #read(what: string, name: string): Float32Array | undefined {
+    return this.#find(probeOutput.of(what, name));
+  }
+
+  #accuracy(name: string, { data }: Tensor): number {
+    const prediction = this.#outputs[name];
+    if (prediction === undefined || !(data instanceof Int32Array)) return Number.NaN;
+    return classificationMetrics(prediction, data, this.batchSize).correct / this.batchSize;
+  }
+
+  #weights(state: StateReader): Map<string, WeightGradient> {
+    return new Map(
+      this.#step.weights.map(({ name, plan }) => {
+        const gradient = this.#read("weight.gradient", name) ?? new Float32Array(0);
+        const float = this.#read("weight.float.gradient", name);
+        return [
+          name,
+          {
+            gradientNorm: rootMeanSquare(gradient) * Math.sqrt(plan.elements),
+            gradientCosine: float === undefined ? Number.NaN : cosineSimilarity(gradient, float),
+            weightNorm: rootMeanSquare(float32Data(state.get(name))) * Math.sqrt(plan.elements),
+          },
+        ];
+      }),
+    );
+  }
+
+  #site(plan: SitePlan, state: StateReader, weights: ReadonlyMap<string, WeightGradient>): SiteMeasurement {
+    const { site } = plan;
+    const empty = new Float32Array(0);
+    const optional = (key: "dx" | "gradient" | "floatGradient", what: string) => {
+      const sample = this.#read(what, site.name);
+      return sample === undefined ? {} : { [key]: sample };
+    };
+    const samples: SiteSamples = {
+      ...plan,
+      x: this.#read("x", site.name) ?? empty,
+      y: this.#read("y", site.name) ?? empty,
+      ...optional("dx", "dx"),
+      ...optional("gradient", "gradient"),
+      ...optional("floatGradient", "float.gradient"),
+      channelMin: this.#read("min", site.name) ?? empty,
+      channelMax: this.#read("max", site.name) ?? empty,
+      parameters: this.#parameters(plan, state),
+    };
+    return measureSite({ ...samples, ...this.#scaleGradient(plan, samples.parameters.scale, weights) });
+  }
+
+  #parameters({ site, shape, observed }: SitePlan, state: StateReader): Record<string, Float32Array> {
+    const parameters = quantizerNamed(site.spec.quantizer).parameters(site.spec, { dtype: "float32", shape });
+    return Object.fromEntries(
+      parameters.map(({ name }) => {
+        const full = siteParameter(site.name, name);
+        const used = observed.includes(full) ? this.#read("parameter", full) : undefined;
+        return [name, used ?? float32Data(state.get(full))];
+      }),
+    );
+  }
+
+  #scaleGradient({ site }: SitePlan, scale: Float32Array | undefined, weights: ReadonlyMap<string, WeightGradient>) {
+    const gradient = this.#read("gradient", siteParameter(site.name, "scale"));
+    if (gradient === undefined || scale === undefined) return {};
+    const products = gradient.map((value, i) => value * (scale[i] ?? 0));
+    const relative = mean(gradient.map((value, i) => Math.abs(value) / (scale[i] ?? 0)));
+    const weight = weights.get(`${layerOfSite(site)}.weight`);
+    return {
+      scaleGradient: products.reduce((sum, value) => sum + value, 0),
+      scaleBalance: weight === undefined ? Number.NaN : relative / (weight.gradientNorm / weight.weightNorm),
+    };
+  }
+
+  #norms(state: StateReader): NormMeasurement[] {
+    return this.#step.norms.map(({ name, ...running }) => {
+      const batchMean = this.#read("mean", name) ?? new Float32Array(0);
+      const batchVariance = this.#read("variance", name) ?? new Float32Array(0);
+      const runningMean = float32Data(state.get(running.mean));
+      const runningVariance = float32Data(state.get(running.variance));
+      const channels = Array.from(batchMean, (value, c) => ({
+        batch: { mean: value, variance: batchVariance[c] ?? 0 },
+        running: { mean: runningMean[c] ?? 0, variance: runningVariance[c] ?? 1 },
+      }));
+      return {
+        name,
+        divergence: median(channels.map(({ batch, running }) => normalDivergence(batch, running))),
+        meanShift: median(
+          channels.map(
+            ({ batch, running }) => Math.abs(batch.mean - running.mean) / Math.sqrt(running.variance + 1e-5),
+          ),
+        ),
+        varianceShift: median(
+          channels.map(({ batch, running }) => Math.abs(Math.log((batch.variance + 1e-5) / (running.variance + 1e-5)))),
+        ),
+      };
+    });
+  }
+
+  #additions(): AdditionMeasurement[] {
+    return this.#step.additions.map((name) => {
+      const operand = (what: string) => {
+        const used = this.#read(`add.${what}`, name) ?? new Float32Array(0);
+        const before = this.#read(`add.${what}.before`, name) ?? used;
+        const noise = rootMeanSquare(used.map((value, i) => value - (before[i] ?? 0))) ** 2;
+        return { power: rootMeanSquare(before) ** 2, noise };
+      };
+      const a = operand("a");
+      const b = operand("b");
+      const smaller = Math.min(a.power, b.power);
+      return {
+        name,
+        ratio: Math.sqrt(Math.max(a.power, b.power) / smaller),
+        smallerNoiseRatio: decibels(smaller, a.noise + b.noise),
+      };
+    });
+  }
+}
+
+interface WeightGradient {
+  readonly gradientNorm: number;
+  readonly gradientCosine: number;
+  readonly weightNorm: number;
+}
+
+/** The first samples of a batch, in the same memory. */
+function firstRows(tensor: Tensor, rows: number): Tensor {
+  const { dtype, shape, data } = tensor;
+  if (shape[0] === rows || !isNumeric(data)) return tensor;
+  const rest = shape.slice(1);
+  return makeTensor(dtype, [rows, ...rest], data.subarray(0, rows * elementCount(rest)));
+}
+
+function isNumeric(data: Tensor["data"]): data is NumericArray {
+  return ArrayBuffer.isView(data) && !(data instanceof BigInt64Array) && !(data instanceof BigUint64Array);
+}

@@ -1,0 +1,237 @@
+/** From the samples of one quantized tensor to its measurements. */
+
+import {
+  cosineSimilarity,
+  countValues,
+  decibels,
+  entropy,
+  histogram,
+  kurtosis,
+  mean,
+  median,
+  quantile,
+  signalToNoise,
+} from "../../base/statistics.ts";
+import type { QuantizerSite } from "../../compile/passes/quantize.ts";
+import type { Shape } from "../../ir/types.ts";
+import type { GroupParameters } from "../../quantizers/definition.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
+import { groupNumbers } from "../../quantizers/integers.ts";
+import type { SiteMeasurement } from "./measurement.ts";
+import { optimalGrid } from "./optimal-grid.ts";
+import { type SamplePlan, sampleGroups } from "./sampling.ts";
+
+/** What a probe brings of one tensor. Samples hold the same elements, in the same order. */
+export interface SiteSamples {
+  readonly site: QuantizerSite;
+  readonly shape: Shape;
+  readonly plan: SamplePlan;
+  readonly x: Float32Array;
+  readonly y: Float32Array;
+  /** The gradient that the quantizer hands on; absent where the loss does not reach it. */
+  readonly dx?: Float32Array;
+  /** The whole gradient at the quantizer's input, and that of the float network. */
+  readonly gradient?: Float32Array;
+  readonly floatGradient?: Float32Array;
+  /** Extremes of each channel. */
+  readonly channelMin: Float32Array;
+  readonly channelMax: Float32Array;
+  /** The quantizer's parameters as used, by their own names: one value for each group, or a list that all share. */
+  readonly parameters: Readonly<Record<string, Float32Array>>;
+  /** s·∂L/∂s summed over the groups, and |∂L/∂s|/s in the mean; absent where there is no trained scale. */
+  readonly scaleGradient?: number;
+  readonly scaleBalance?: number;
+}
+
+/** In steps: half a step and what float32 may round. */
+const maskedExcess = 0.55;
+const histogramBins = 32;
+const mostCodes = 64;
+/** Rows that the best grid is searched for, and elements of each: more do not change a median. */
+const searchedRows = 12;
+const searchedElements = 768;
+
+export function measureSite(samples: SiteSamples): SiteMeasurement {
+  const { site, x, y } = samples;
+  const magnitudes = Float32Array.from(x, Math.abs).sort();
+  const min = samples.channelMin.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const max = samples.channelMax.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const largest = Math.max(Math.abs(min), Math.abs(max));
+  const grids = gridsOf(samples);
+  const levels = quantizerNamed(site.spec.quantizer).levels(site.spec);
+  const codes = codesOf(samples, grids);
+  const counts = countValues(codes);
+  const { clipped, high, outside } = againstRange(samples, grids);
+  const scale = samples.parameters.scale;
+  const zeroPoint = samples.parameters.zero_point;
+  const best = searchGrid(samples, grids);
+  return {
+    name: site.name,
+    kind: site.kind,
+    min,
+    max,
+    magnitude: {
+      p50: quantile(magnitudes, 0.5),
+      p975: quantile(magnitudes, 0.975),
+      p999: quantile(magnitudes, 0.999),
+      max: largest,
+    },
+    kurtosis: kurtosis(x),
+    ...channelSpread(samples),
+    scale: scale === undefined ? Number.NaN : mean(scale),
+    zeroPoint: zeroPoint === undefined ? 0 : mean(zeroPoint),
+    coverage: high / largest,
+    distinctCodes: counts.size,
+    entropy: entropy(counts.values()),
+    deadShare: shareOf(x, (value, i) => value !== 0 && y[i] === 0),
+    clippedShare: clipped.length / x.length,
+    negativeShare: shareOf(x, (value) => value < 0),
+    lostNegativeShare: shareOf(x, (value, i) => value < 0 && (y[i] ?? 0) >= 0 && clipped.includes(i)),
+    levelsBelowZero: mean(grids.map((grid) => grid.below)) / levels,
+    noiseRatio: signalToNoise(x, y),
+    optimalNoiseRatio: best.noiseRatio,
+    scaleRatio: best.scaleRatio,
+    gradientCosine: cosineOf(samples.gradient, samples.floatGradient),
+    outsideCount: outside.length,
+    outsideGradientShare:
+      samples.dx === undefined || outside.length === 0
+        ? Number.NaN
+        : outside.filter((i) => samples.dx?.[i] !== 0).length / outside.length,
+    scaleBalance: samples.scaleBalance ?? Number.NaN,
+    scaleGradient: samples.scaleGradient ?? Number.NaN,
+    histogram: histogram(x, min, max, histogramBins),
+    codes: levels > mostCodes ? [] : codeCounts(counts, grids[0]?.codes),
+  };
+}
+
+function shareOf(values: Float32Array, holds: (value: number, index: number) => boolean): number {
+  let count = 0;
+  values.forEach((value, i) => {
+    if (holds(value, i)) count++;
+  });
+  return count / values.length;
+}
+
+function cosineOf(a: Float32Array | undefined, b: Float32Array | undefined): number {
+  return a === undefined || b === undefined ? Number.NaN : cosineSimilarity(a, b);
+}
+
+/** The grid of one group of elements, and the places of these in the sample. */
+interface GroupGrid {
+  readonly places: Int32Array;
+  readonly row: Float32Array;
+  readonly parameters: GroupParameters;
+  /** Distance of two levels; NaN where the quantizer has no unit. */
+  readonly step: number;
+  readonly low: number;
+  readonly high: number;
+  /** Levels below that of 0. */
+  readonly below: number;
+  readonly codes: readonly number[] | undefined;
+}
+
+function gridsOf({ site, shape, plan, x, y, parameters }: SiteSamples): GroupGrid[] {
+  const definition = quantizerNamed(site.spec.quantizer);
+  const codes = definition.integers?.codes(site.spec);
+  return sampleGroups(site.spec, shape, plan).flatMap((places, group): GroupGrid[] => {
+    if (places.length === 0) return [];
+    const row = Float32Array.from(places, (place) => x[place] ?? 0);
+    const own = groupNumbers(site.spec, Object.entries(parameters), group);
+    const unit = definition.integers?.unit(site.spec, own, row);
+    const first = codes?.[0];
+    const last = codes?.at(-1);
+    if (unit === undefined || codes === undefined || first === undefined || last === undefined) {
+      const values = Float32Array.from(places, (place) => y[place] ?? 0).sort();
+      const low = values[0] ?? 0;
+      const high = values.at(-1) ?? 0;
+      const step = (high - low) / Math.max(1, definition.levels(site.spec) - 1);
+      return [{ places, row, parameters: own, step, low, high, below: 0, codes: undefined }];
+    }
+    const value = (code: number) => unit.scale * (code - unit.zeroPoint) + unit.offset;
+    const zero = unit.zeroPoint - (unit.scale === 0 ? 0 : unit.offset / unit.scale);
+    const below = codes.filter((code) => code < zero).length;
+    return [{ places, row, parameters: own, step: unit.scale, low: value(first), high: value(last), below, codes }];
+  });
+}
+
+/** The code of each element; where the quantizer has no integers, its value. Which of them does not matter here. */
+function codesOf({ site, y }: SiteSamples, grids: readonly GroupGrid[]): Float64Array {
+  const integers = quantizerNamed(site.spec.quantizer).integers;
+  const codes = Float64Array.from(y);
+  if (integers === undefined) return codes;
+  for (const { places, row, parameters } of grids) {
+    integers.encode(site.spec, parameters, row).forEach((code, i) => {
+      codes[places[i] ?? 0] = code;
+    });
+  }
+  return codes;
+}
+
+function codeCounts(counts: ReadonlyMap<number, number>, codes: readonly number[] | undefined): number[] {
+  if (codes !== undefined) return codes.map((code) => counts.get(code) ?? 0);
+  return [...counts].sort(([a], [b]) => a - b).map(([, count]) => count);
+}
+
+/**
+ * Places outside of the grid: by more than half a step (clipped), and clearly by more, where no definition of the
+ * straight-through mask lets a gradient pass: torch's takes the rounded code, which is inside up to half a step outside.
+ */
+function againstRange({ x }: SiteSamples, grids: readonly GroupGrid[]) {
+  const clipped: number[] = [];
+  const outside: number[] = [];
+  let high = 0;
+  for (const grid of grids) {
+    high = Math.max(high, Math.abs(grid.low), Math.abs(grid.high));
+    for (const place of grid.places) {
+      const value = x[place] ?? 0;
+      const excess = Math.max(value - grid.high, grid.low - value);
+      if (excess > 0.5 * grid.step) clipped.push(place);
+      if (excess > maskedExcess * grid.step) outside.push(place);
+    }
+  }
+  return { clipped, outside, high };
+}
+
+function searchGrid({ site, y }: SiteSamples, grids: readonly GroupGrid[]) {
+  const { quantMin, quantMax } = site.spec;
+  const stride = Math.max(1, Math.ceil(grids.length / searchedRows));
+  let signal = 0;
+  let noise = 0;
+  const ratios: number[] = [];
+  for (let g = 0; g < grids.length; g += stride) {
+    const grid = grids[g];
+    if (grid === undefined) continue;
+    const every = Math.max(1, Math.ceil(grid.row.length / searchedElements));
+    const row = grid.row.filter((_, i) => i % every === 0);
+    const affine = quantMin === 0 && grid.below > 0;
+    const best = optimalGrid(row, {
+      quantMin,
+      quantMax,
+      affine: affine || (quantMin < 0 && isShifted(grid, quantMin)),
+    });
+    if (best === undefined) continue;
+    for (const value of row) signal += value * value;
+    // The present grid may be better than any candidate: then it is the best one known.
+    const present = row.reduce((sum, value, i) => sum + (value - (y[grid.places[i * every] ?? 0] ?? 0)) ** 2, 0);
+    noise += Math.min(best.noise, present);
+    ratios.push(best.noise <= present ? grid.step / best.step : 1);
+  }
+  return { noiseRatio: signal === 0 ? Number.NaN : decibels(signal, noise), scaleRatio: median(ratios) };
+}
+
+/** Whether the level of 0 is not where a symmetric grid has it. */
+function isShifted(grid: GroupGrid, quantMin: number): boolean {
+  return Math.abs(grid.below + quantMin) > 0.5;
+}
+
+function channelSpread({ channelMin, channelMax }: SiteSamples) {
+  const magnitudes = Float64Array.from(channelMin, (low, channel) =>
+    Math.max(Math.abs(low), Math.abs(channelMax[channel] ?? 0)),
+  );
+  let largestChannel = 0;
+  magnitudes.forEach((value, channel) => {
+    if (value > (magnitudes[largestChannel] ?? 0)) largestChannel = channel;
+  });
+  const middle = median(magnitudes);
+  return { channelDisparity: (magnitudes[largestChannel] ?? 0) / middle, largestChannel };
+}

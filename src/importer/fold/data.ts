@@ -1,0 +1,110 @@
+/**
+ * Tensors for the evaluator of constants: elements as numbers in and out, indices, and moving elements without looking.
+ *
+ * Arithmetic runs in float64 and is rounded when it is stored, which for one float32 operation gives the same result.
+ */
+
+import type { Attributes } from "../../ir/graph.ts";
+import { allocate, makeTensor, type Tensor, type TensorData, toNumbers } from "../../ir/tensor.ts";
+import { type DType, elementCount, rowMajorStrides, type Shape, type TensorType } from "../../ir/types.ts";
+
+/** A node with its constant inputs and the types of its outputs. */
+export interface FoldCall {
+  readonly op: string;
+  readonly name: string;
+  readonly attributes: Attributes;
+  readonly inputs: readonly (Tensor | undefined)[];
+  readonly types: readonly TensorType[];
+}
+
+/** The outputs, or undefined where the entry cannot compute this case. */
+export type Fold = (call: FoldCall) => readonly Tensor[] | undefined;
+
+const int64Max = 2n ** 63n - 1n;
+
+/** A tensor of these elements; integers wrap or saturate as the storage does, int64 saturates. */
+export function fromNumbers({ dtype, shape }: TensorType, numbers: ArrayLike<number>): Tensor {
+  const data = allocate(dtype, numbers.length);
+  for (let i = 0; i < numbers.length; i++) {
+    const number = numbers[i] ?? 0;
+    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = toBig(number);
+    else data[i] = dtype === "bool" ? Number(number !== 0) : number;
+  }
+  return makeTensor(dtype, shape, data);
+}
+
+function toBig(number: number): bigint {
+  if (Number.isNaN(number)) return 0n;
+  if (number >= 2 ** 63) return int64Max;
+  if (number <= -(2 ** 63)) return -(2n ** 63n);
+  return BigInt(Math.trunc(number));
+}
+
+/** Whether the evaluator can look into tensors of this type. */
+export function hasNumbers(dtype: DType): boolean {
+  return !["string", "float16", "bfloat16", "float4e2m1"].includes(dtype) && !dtype.startsWith("float8");
+}
+
+/** The elements as numbers, or undefined for element types without any. */
+export function numbersOf(tensor: Tensor | undefined): readonly number[] | undefined {
+  return tensor === undefined || !hasNumbers(tensor.dtype) ? undefined : toNumbers(tensor);
+}
+
+/** A tensor whose element i is element `source(i)` of another, whatever the elements are. */
+export function moved(tensor: Tensor, shape: Shape, source: (index: number) => number): Tensor {
+  const count = elementCount(shape);
+  const { data, dtype } = tensor;
+  if (!ArrayBuffer.isView(data)) {
+    return makeTensor(
+      dtype,
+      shape,
+      Array.from({ length: count }, (_, i) => data[source(i)] ?? ""),
+    );
+  }
+  const target = allocate(dtype, count);
+  copyElements(target, data, count, source);
+  return makeTensor(dtype, shape, target);
+}
+
+function copyElements(
+  target: Exclude<TensorData, readonly string[]>,
+  data: Exclude<TensorData, readonly string[]>,
+  count: number,
+  source: (index: number) => number,
+): void {
+  if (target instanceof BigInt64Array || target instanceof BigUint64Array) {
+    if (!(data instanceof BigInt64Array || data instanceof BigUint64Array)) return;
+    for (let i = 0; i < count; i++) target[i] = data[source(i)] ?? 0n;
+    return;
+  }
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) return;
+  for (let i = 0; i < count; i++) target[i] = data[source(i)] ?? 0;
+}
+
+/** The position along each axis of the element at a flat index. */
+export function unravel(index: number, shape: Shape): number[] {
+  const position = new Array<number>(shape.length).fill(0);
+  let rest = index;
+  for (let axis = shape.length - 1; axis >= 0; axis--) {
+    const size = shape[axis] ?? 1;
+    position[axis] = rest % size;
+    rest = Math.floor(rest / size);
+  }
+  return position;
+}
+
+/** The flat index of a position. */
+export function ravel(position: readonly number[], shape: Shape): number {
+  return rowMajorStrides(shape).reduce((sum, stride, axis) => sum + stride * (position[axis] ?? 0), 0);
+}
+
+/** For each flat index of `shape`, the flat index of the element of `from` that broadcasting puts there. */
+export function broadcastIndex(from: Shape, shape: Shape): (index: number) => number {
+  const missing = shape.length - from.length;
+  const strides = rowMajorStrides(from).map((stride, axis) => (from[axis] === 1 ? 0 : stride));
+  return (index) =>
+    unravel(index, shape).reduce(
+      (sum, place, axis) => (axis < missing ? sum : sum + place * (strides[axis - missing] ?? 0)),
+      0,
+    );
+}

@@ -1,0 +1,87 @@
+/**
+ * Models of pictures with their channels last, read as ones that have them first: the input is transposed, and where the
+ * file's own nodes bring the channels to the front, as converters of Keras models write them, both are left out.
+ */
+import { copyNodes, mapped, type ValueMap } from "../../compile/passes/copy.ts";
+import { newBuilder } from "../../compile/registry.ts";
+import { UnsupportedError } from "../../errors.ts";
+import type { Node, Value } from "../../ir/graph.ts";
+import { dataInputs, type Network } from "../../ir/network.ts";
+import { toNumbers } from "../../ir/tensor.ts";
+import { sameShape, type TensorType } from "../../ir/types.ts";
+import { permutationOf } from "../../ops/families/shape/reshaping.ts";
+import type { Emitter } from "../emitter.ts";
+import { type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
+import { resolveReshape } from "./batch-forms.ts";
+
+/** From [N, C, H, W] to [N, H, W, C]. */
+const toChannelsLast: readonly number[] = [0, 2, 3, 1];
+
+/**
+ * Adds an input [N, C, H, W] to the network.
+ *
+ * @param type That of the file's input, [N, H, W, C].
+ * @returns What the file's nodes read.
+ * @throws UnsupportedError for an input that is no picture.
+ */
+export function channelsFirstInput(e: Emitter, name: string, { dtype, shape }: TensorType): Slot {
+  const [n, height, width, channels] = shape;
+  if (shape.length !== 4 || n === undefined || height === undefined || width === undefined || channels === undefined) {
+    throw new UnsupportedError(`the input "${name}" is [${shape}], pictures with channels last are [N,H,W,C]`, {
+      where: e.builder.name,
+    });
+  }
+  const input = e.input(name, { dtype, shape: [n, channels, height, width] });
+  return e.one("Transpose", [input], { perm: [...toChannelsLast] }, { name: "channels_last" });
+}
+
+/** The same network with its data input [N, C, H, W] as [N, H, W, C] again, as the file had it. */
+export function withChannelsLast(network: Network): Network {
+  const [data] = dataInputs(network);
+  const builder = newBuilder(network.graph.name);
+  const map: ValueMap = new Map();
+  let input: Value | undefined;
+  for (const value of network.graph.inputs) {
+    const { name, type } = value;
+    if (value !== data) {
+      map.set(value, builder.input(name, type));
+      continue;
+    }
+    const [n = 1, channels = 1, height = 1, width = 1] = type.shape;
+    input = builder.input(name, { dtype: type.dtype, shape: [n, height, width, channels] });
+    map.set(value, builder.one("Transpose", [input], { perm: [0, 3, 1, 2] }, { name: "channels_first" }));
+  }
+  copyNodes(network.graph, builder, map, ({ op, inputs: [read], attributes }) =>
+    op === "Transpose" && read === data && `${attributes.perm}` === `${toChannelsLast}` ? [input] : undefined,
+  );
+  for (const { name, value } of network.graph.outputs) builder.output(name, mapped(map, value));
+  return { ...network, graph: builder.finish() };
+}
+
+/** What a node gives back that undoes the Transpose which made its input: what that one read. */
+export function undoneTranspose(e: Emitter, node: SourceNode): Slot | undefined {
+  const [x] = node.inputs;
+  if (x?.kind !== "value" || node.domain !== "") return undefined;
+  const maker = e.builder.makerOf(x.value);
+  const [source] = maker?.inputs ?? [];
+  if (maker?.op !== "Transpose" || source === undefined) return undefined;
+  const undoes = node.op === "Transpose" ? turnsBack(node, maker) : node.op === "Reshape" && shapesBack(e, node, maker);
+  return undoes ? { kind: "value", value: source } : undefined;
+}
+
+function turnsBack(node: SourceNode, maker: Node): boolean {
+  const rank = maker.outputs[0]?.type.shape.length ?? 0;
+  const first = permutationOf(maker, rank);
+  return permutationOf(node, rank).every((axis, i) => first[axis] === i);
+}
+
+/** A Transpose that moves an axis of size 1 alone, as that of a grey picture, keeps the elements in their order. */
+function shapesBack(e: Emitter, node: SourceNode, maker: Node): boolean {
+  const [x, wanted] = node.inputs;
+  const tensor = tensorOf(wanted);
+  const from = maker.inputs[0]?.type.shape;
+  if (x === undefined || tensor === undefined || from === undefined) return false;
+  const moved = permutationOf(maker, from.length).filter((axis) => from[axis] !== 1);
+  const isInOrder = moved.every((axis, i) => i === 0 || axis > (moved[i - 1] ?? -1));
+  return isInOrder && sameShape(resolveReshape(e, node, typeOf(x).shape, toNumbers(tensor)), from);
+}

@@ -1,0 +1,253 @@
+/**
+ * Quantizers that a file carries: pairs of QuantizeLinear and DequantizeLinear, weights stored as integers, and the Quant
+ * nodes of QONNX (Brevitas, QKeras). Each becomes a FakeQuantize node with the file's scale and zero point, so that the
+ * network goes on as a quantized one.
+ */
+
+import { roundHalfEven } from "../../base/rounding.ts";
+import { siteParameter } from "../../compile/passes/quantize.ts";
+import { UnsupportedError } from "../../errors.ts";
+import { intAttribute, type Node, stringAttribute, type Value } from "../../ir/graph.ts";
+import { bitsPerElement, float32Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
+import { type DType, elementCount, type Shape } from "../../ir/types.ts";
+import type { QuantizerSpec } from "../../quantizers/definition.ts";
+import { fakeQuantize } from "../../quantizers/fake-quantize.ts";
+import type { Emitter } from "../emitter.ts";
+import { broadcastIndex } from "../fold/data.ts";
+import { parameterName } from "../parameters.ts";
+import { type ConstantSlot, type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
+
+const qonnxDomains = new Set(["qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"]);
+
+/** ONNX Runtime's quantizer writes these in a domain of its own where the file's opset is too old for their types. */
+const engineQuantization = new Set(["QuantizeLinear", "DequantizeLinear"]);
+
+/** The node in the standard domain, where it is one of ONNX Runtime's that means the same. */
+export function standardQuantization(node: SourceNode): SourceNode {
+  const isEngines = node.domain === "com.microsoft" && engineQuantization.has(node.op);
+  return isEngines ? { ...node, domain: "", opset: 21 } : node;
+}
+
+/** Whether a node is one that is read as a quantizer, or as a part of one. */
+export function isQuantization({ op, domain }: SourceNode): boolean {
+  if (domain === "") return op === "DequantizeLinear";
+  return qonnxDomains.has(domain) && (op === "Quant" || op === "BipolarQuant");
+}
+
+/** What stands for the output of a quantization node. */
+export function readQuantization(e: Emitter, node: SourceNode): readonly (Slot | undefined)[] {
+  if (node.op === "Quant") return [readQuant(e, node)];
+  if (node.op === "BipolarQuant") return [readBipolar(e, node)];
+  return [readDequantize(e, node)];
+}
+
+/** Codes, steps and offsets of a quantizer, whatever node stated them. */
+interface Statement {
+  readonly low: number;
+  readonly high: number;
+  readonly scale: Tensor;
+  readonly zeroPoint: Tensor | undefined;
+  readonly axis: number | undefined;
+  readonly groupSize?: number;
+}
+
+/** The range of an integer element type. */
+function codesOf(dtype: DType): { low: number; high: number } | undefined {
+  const bits = bitsPerElement(dtype);
+  if (bits > 16 || dtype === "bool" || dtype.startsWith("float")) return undefined;
+  return dtype.startsWith("u")
+    ? { low: 0, high: 2 ** bits - 1 }
+    : { low: -(2 ** (bits - 1)), high: 2 ** (bits - 1) - 1 };
+}
+
+function readDequantize(e: Emitter, node: SourceNode): Slot {
+  const [x, scale, zeroPoint] = node.inputs;
+  const plain = () => e.one("DequantizeLinear", node.inputs, node.attributes);
+  const step = tensorOf(scale);
+  if (x === undefined || step === undefined || (zeroPoint !== undefined && tensorOf(zeroPoint) === undefined)) {
+    return plain();
+  }
+  const statedAxis = intAttribute(node, "axis", 1);
+  const axis =
+    elementCount(step.shape) === 1 ? undefined : statedAxis < 0 ? statedAxis + typeOf(x).shape.length : statedAxis;
+  const rest = { scale: step, zeroPoint: tensorOf(zeroPoint), axis };
+  if (x.kind === "constant") return dequantizeConstant(e, node, x, rest) ?? plain();
+  const source = quantizedSource(e, x.value, scale, zeroPoint);
+  if (source === undefined) return plain();
+  const { value, low, high } = source;
+  const weight = e.builder.constantOf(value);
+  const statement = { low, high, ...rest };
+  if (weight === undefined) return { kind: "value", value: insert(e, value, "activation", node.name, statement) };
+  const stored = e.constant(weight, value.name, true);
+  return { kind: "value", value: insertWeight(e, stored, node, statement) };
+}
+
+/** The float value behind codes: the input of a QuantizeLinear with the same step, perhaps with a Clip after it. */
+function quantizedSource(
+  e: Emitter,
+  codes: Value,
+  scale: Slot | undefined,
+  zeroPoint: Slot | undefined,
+): { value: Value; low: number; high: number } | undefined {
+  const range = codesOf(codes.type.dtype);
+  let maker: Node | undefined = e.builder.makerOf(codes);
+  if (range === undefined || maker === undefined) return undefined;
+  let { low, high } = range;
+  if (maker.op === "Clip") {
+    const [inner, bottom, top] = maker.inputs;
+    const bound = (value: Value | undefined) => {
+      const tensor = value === undefined ? undefined : e.builder.constantOf(value);
+      return tensor === undefined ? undefined : toNumbers(tensor)[0];
+    };
+    low = Math.max(low, bound(bottom) ?? low);
+    high = Math.min(high, bound(top) ?? high);
+    maker = inner === undefined ? undefined : e.builder.makerOf(inner);
+  }
+  const [value, step, offset] = maker?.inputs ?? [];
+  if (maker?.op !== "QuantizeLinear" || value === undefined || low >= high) return undefined;
+  const isSame = sameConstant(e, step, scale) && sameConstant(e, offset, zeroPoint);
+  return isSame ? { value, low, high } : undefined;
+}
+
+function sameConstant(e: Emitter, value: Value | undefined, slot: Slot | undefined): boolean {
+  const own = value === undefined ? undefined : e.builder.constantOf(value);
+  const other = tensorOf(slot);
+  if (own === undefined || other === undefined) return (own === undefined) === (other === undefined);
+  if (own.data.length !== other.data.length) return false;
+  const numbers = toNumbers(other);
+  return toNumbers(own).every((number, i) => number === numbers[i]);
+}
+
+/** Integers of a weight as the float parameter that they stand for, with its quantizer. Biases are only made float. */
+function dequantizeConstant(
+  e: Emitter,
+  node: SourceNode,
+  codes: ConstantSlot,
+  rest: Omit<Statement, "low" | "high">,
+): Slot | undefined {
+  const { shape, dtype } = codes.tensor;
+  const block = intAttribute(node, "block_size", 0);
+  if (block !== 0 && (rest.axis !== shape.length - 1 || (shape[rest.axis] ?? 0) % block !== 0)) return undefined;
+  const from: Shape =
+    rest.axis === undefined || block !== 0
+      ? rest.scale.shape
+      : shape.map((size, axis) => (axis === rest.axis ? size : 1));
+  const steps = toNumbers(rest.scale);
+  const offsets = rest.zeroPoint === undefined ? undefined : toNumbers(rest.zeroPoint);
+  const place =
+    elementCount(from) === 1
+      ? () => 0
+      : block !== 0
+        ? (i: number) => Math.floor(i / block)
+        : broadcastIndex(from, shape);
+  const data = Float32Array.from(toNumbers(codes.tensor), (code, i) => {
+    const at = place(i);
+    return (code - (offsets?.[at] ?? 0)) * (steps[at] ?? 1);
+  });
+  const weight = e.constant(float32Tensor(shape, data), codes.name, true);
+  const range = codesOf(dtype);
+  if (range === undefined || shape.length < 2) return weight;
+  const { axis: _axis, ...shared } = rest;
+  const statement: Statement =
+    block === 0 ? { ...range, ...rest } : { ...range, ...shared, axis: undefined, groupSize: block };
+  return { kind: "value", value: insertWeight(e, weight, node, statement) };
+}
+
+/** QONNX's Quant: x, scale, zero point and bits as inputs; signed and narrow as attributes. */
+function readQuant(e: Emitter, node: SourceNode): Slot {
+  const [x, scaleSlot, zeroSlot, bitsSlot] = node.inputs;
+  const [scale, zero, bitTensor] = [tensorOf(scaleSlot), tensorOf(zeroSlot), tensorOf(bitsSlot)];
+  const refuse = (what: string) =>
+    new UnsupportedError(what, { where: node.where, remedy: "Export the float model and quantize it here." });
+  if (x === undefined || scale === undefined || zero === undefined || bitTensor === undefined) {
+    throw refuse("a Quant node computes its scale, its zero point or its bits");
+  }
+  const rounding = stringAttribute(node, "rounding_mode", "ROUND").toUpperCase();
+  if (rounding !== "ROUND" && rounding !== "HALF_EVEN") throw refuse(`a Quant node rounds by ${rounding}`);
+  const bits = toNumbers(bitTensor)[0] ?? 0;
+  const mostBits = x.kind === "constant" ? 32 : 16;
+  if (!Number.isInteger(bits) || bits < 1 || bits > mostBits) throw refuse(`a Quant node has ${bits} bits`);
+  const signed = intAttribute(node, "signed", 1) === 1;
+  const narrow = intAttribute(node, "narrow", 0) === 1;
+  const low = signed ? -(2 ** (bits - 1)) + (narrow ? 1 : 0) : 0;
+  const high = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1 - (narrow ? 1 : 0);
+  if (x.kind === "constant" && bits > 16) {
+    e.note("Quantizers of more than 16 bits, which biases have, are left out: training keeps them as float32.");
+    return e.constant(rounded(x.tensor, { low, high, scale, zeroPoint: zero }), x.name, true);
+  }
+  const rank = typeOf(x).shape.length;
+  const wide = scale.shape.findIndex((size) => size !== 1);
+  const axis = wide < 0 ? undefined : wide + rank - scale.shape.length;
+  if (axis !== undefined && scale.shape[wide] !== elementCount(scale.shape))
+    throw refuse("a Quant node has a scale of several axes");
+  const statement = { low, high, scale, zeroPoint: zero, axis };
+  const value =
+    x.kind === "constant"
+      ? insertWeight(e, { ...x, stored: true }, node, statement)
+      : insert(e, x.value, "activation", node.name, statement);
+  return { kind: "value", value };
+}
+
+/** A tensor with its elements at the steps of a quantizer. */
+function rounded(x: Tensor, { low, high, scale, zeroPoint }: Omit<Statement, "axis">): Tensor {
+  const [steps, offsets] = [toNumbers(scale), toNumbers(zeroPoint ?? float32Tensor([], [0]))];
+  const [stepOf, offsetOf] = [scale, zeroPoint].map((tensor) => broadcastIndex(tensor?.shape ?? [], x.shape));
+  const values = toNumbers(x).map((value, i) => {
+    const [step, offset] = [steps[stepOf?.(i) ?? 0] ?? 1, offsets[offsetOf?.(i) ?? 0] ?? 0];
+    return (Math.min(high, Math.max(low, roundHalfEven(value / step) + offset)) - offset) * step;
+  });
+  return float32Tensor(x.shape, values);
+}
+
+/** scale·sign(x): the binary quantizer without a scale of its own, times the file's. */
+function readBipolar(e: Emitter, node: SourceNode): Slot {
+  const [x, scale] = node.inputs;
+  if (x === undefined || scale === undefined) {
+    throw new UnsupportedError("a BipolarQuant node has no scale", { where: node.where, remedy: "Export it again." });
+  }
+  const isWeight = x.kind === "constant";
+  const name = isWeight ? parameterName(x.name, "weight", node) : node.name;
+  const value = isWeight ? e.parameter({ name, role: "weight", trainable: true, value: x.tensor }) : x.value;
+  const site = e.unusedName(`${name}.quantizer`);
+  const options = { scale: "none", gradient: "steSign" };
+  const spec: QuantizerSpec = { quantizer: "binary", bits: 1, quantMin: -1, quantMax: 1, options };
+  const signs = fakeQuantize(e.builder, value, spec, {}, site);
+  e.follow(value, signs);
+  e.addSite({ name: site, kind: isWeight ? "weight" : "activation", layer: name, spec, parameters: [] });
+  return e.one("Mul", [{ kind: "value", value: signs }, scale]);
+}
+
+function insertWeight(e: Emitter, weight: ConstantSlot, node: SourceNode, statement: Statement): Value {
+  const name = parameterName(weight.name, "weight", node);
+  const value = e.parameter({ name, role: "weight", trainable: true, value: weight.tensor });
+  return insert(e, value, "weight", value.name, statement);
+}
+
+function insert(e: Emitter, x: Value, kind: "weight" | "activation", place: string, statement: Statement): Value {
+  const { low, high, scale, zeroPoint, axis, groupSize } = statement;
+  const count = elementCount(scale.shape);
+  const shape = count === 1 ? [] : [count];
+  const offsets = zeroPoint === undefined ? [0] : toNumbers(zeroPoint);
+  const zeros = Array.from({ length: count }, (_, i) => offsets[offsets.length === 1 ? 0 : i] ?? 0);
+  const spec: QuantizerSpec = {
+    quantizer: "uniform",
+    bits: Math.ceil(Math.log2(high - low + 1)),
+    quantMin: low,
+    quantMax: high,
+    ...(count > 1 && groupSize === undefined && axis !== undefined ? { channelAxis: axis } : {}),
+    ...(groupSize === undefined ? {} : { groupSize }),
+    options: { scheme: zeros.every((zero) => zero === 0) ? "symmetric" : "affine" },
+  };
+  const site = e.unusedName(`${place}.quantizer`);
+  const keep = (name: string, value: Tensor) =>
+    e.parameter({ name: siteParameter(site, name), role: "quantizer", trainable: false, value });
+  const parameters = {
+    scale: keep("scale", float32Tensor(shape, toNumbers(scale))),
+    zero_point: keep("zero_point", float32Tensor(shape, zeros)),
+  };
+  const result = fakeQuantize(e.builder, x, spec, parameters, site);
+  e.follow(x, result);
+  const names = Object.values(parameters).map(({ name }) => name);
+  e.addSite({ name: site, kind, layer: place, spec, parameters: names });
+  return result;
+}

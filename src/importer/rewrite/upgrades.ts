@@ -1,0 +1,284 @@
+/**
+ * Old forms of operators in their present one (opset 21). One table: what changed, in which version, and how the old node
+ * is written today. Most changes turned attributes into inputs.
+ */
+
+import { UnsupportedError } from "../../errors.ts";
+import { type Attribute, type Attributes, intAttribute, intsAttribute, onnxDomain } from "../../ir/graph.ts";
+import { float32Scalar, float32Tensor, toNumbers } from "../../ir/tensor.ts";
+import { type DType, elementCount } from "../../ir/types.ts";
+import { dtypeToOnnx } from "../../onnx/wire/proto.ts";
+import type { Emitter } from "../emitter.ts";
+import { type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
+import { int64Slot, reshapeTo } from "./batch-forms.ts";
+import { dropoutNote } from "./dropout.ts";
+import { modulo, spaceToDepth } from "./newer-forms.ts";
+import { spatialMean } from "./spatial-mean.ts";
+import { type Upgrade, without } from "./upgrade.ts";
+
+interface Entry {
+  readonly op: string;
+  /** Nodes of versions before this one are rewritten; undefined: nodes of every version. */
+  readonly before?: number;
+  readonly rewrite: Upgrade;
+}
+
+/** Inputs filled up with gaps to the index at which another one is put. */
+function withInput(node: SourceNode, index: number, slot: Slot | undefined): (Slot | undefined)[] {
+  const inputs = [...node.inputs];
+  while (inputs.length < index) inputs.push(undefined);
+  inputs[index] = slot;
+  return inputs;
+}
+
+/** An attribute that became an input: a list of integers. */
+function listInput(attribute: string, index: number): Upgrade {
+  return (e, node) => {
+    if (node.attributes[attribute] === undefined) return node;
+    const inputs = withInput(node, index, int64Slot(e, intsAttribute(node, attribute)));
+    return { ...node, inputs, attributes: without(node.attributes, attribute) };
+  };
+}
+
+function floatOf(attribute: Attribute | undefined): number | undefined {
+  return typeof attribute === "object" && "float" in attribute ? attribute.float : undefined;
+}
+
+const clip: Upgrade = (e, node) => {
+  const bound = (name: string) => {
+    const number = floatOf(node.attributes[name]);
+    return number === undefined ? undefined : e.constant(float32Scalar(number));
+  };
+  return { ...node, inputs: [node.inputs[0], bound("min"), bound("max")], attributes: {} };
+};
+
+const slice: Upgrade = (e, node) => {
+  const starts = intsAttribute(node, "starts");
+  const axes = intsAttribute(
+    node,
+    "axes",
+    starts.map((_, axis) => axis),
+  );
+  const lists = [starts, intsAttribute(node, "ends"), axes].map((list) => int64Slot(e, list));
+  return { ...node, inputs: [node.inputs[0], ...lists], attributes: {} };
+};
+
+const pad: Upgrade = (e, node) => {
+  const value = floatOf(node.attributes.value) ?? 0;
+  const inputs = [node.inputs[0], int64Slot(e, intsAttribute(node, "pads")), e.constant(float32Scalar(value))];
+  return { ...node, inputs, attributes: without(node.attributes, "pads", "value") };
+};
+
+const topK: Upgrade = (e, node) => ({
+  ...node,
+  inputs: [node.inputs[0], int64Slot(e, [intAttribute(node, "k")])],
+  attributes: without(node.attributes, "k"),
+});
+
+/** Dropout is for training by its author; fine-tuning and quantization go without. */
+const dropout: Upgrade = (e, node) => {
+  const [x] = node.inputs;
+  const ratio = floatOf(node.attributes.ratio) ?? toNumbersOr(tensorOf(node.inputs[1]), 0.5);
+  if (ratio > 0) e.note(dropoutNote);
+  if (x === undefined) return node;
+  const mask = () => e.one("Equal", [x, x]);
+  return node.outputCount > 1 ? [x, mask()] : [x];
+};
+
+function toNumbersOr(tensor: ReturnType<typeof tensorOf>, fallback: number): number {
+  return tensor === undefined || tensor.dtype !== "float32" ? fallback : (toNumbers(tensor)[0] ?? fallback);
+}
+
+/** Whether it was exported for training or not, a job decides which statistics it normalises by. */
+const batchNormalization: Upgrade = (e, node) => {
+  if (node.outputCount > 1 || node.attributes.training_mode === 1) {
+    e.note("BatchNormalization was exported for training: evaluation uses its running statistics.");
+  }
+  const epsilon = node.attributes.epsilon ?? { float: 1e-5 };
+  const momentum = node.attributes.momentum ?? { float: 0.9 };
+  return { ...node, attributes: { epsilon, momentum }, outputCount: 1 };
+};
+
+/** Before 13, softmax ran over all axes from `axis` on, which was 1 unless stated. */
+const softmax: Upgrade = (e, node) => {
+  const [x] = node.inputs;
+  if (x === undefined) return node;
+  const { shape } = typeOf(x);
+  const given = intAttribute(node, "axis", 1);
+  const axis = given < 0 ? given + shape.length : given;
+  if (shape.slice(axis + 1).every((size) => size === 1)) return { ...node, attributes: { axis } };
+  const joined = reshapeTo(e, x, [...shape.slice(0, axis), elementCount(shape.slice(axis))]);
+  return [reshapeTo(e, e.one(node.op, [joined], { axis }), shape)];
+};
+
+/** Upsample, and Resize of opset 10, place pixels without an offset. */
+const oldResize: Upgrade = (e, node) => {
+  const { mode = "nearest", scales } = node.attributes;
+  const factors = typeof scales === "object" && "floats" in scales ? scales.floats : undefined;
+  const input = factors === undefined ? node.inputs[1] : e.constant(float32Tensor([factors.length], factors));
+  return {
+    ...node,
+    op: "Resize",
+    inputs: [node.inputs[0], undefined, input],
+    attributes: { mode, coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" },
+    opset: 11,
+  };
+};
+
+/** Only the axes whose size changes are named, so that the batch and the channels stay out of it. */
+const resize: Upgrade = (e, node) => {
+  const [x, , scales, sizes] = node.inputs;
+  const isEmpty = (slot: Slot | undefined) => slot === undefined || typeOf(slot).shape[0] === 0;
+  const attributes: Attributes =
+    node.attributes.mode === "bilinear" ? { ...node.attributes, mode: "linear" } : node.attributes;
+  const tensor = tensorOf(isEmpty(scales) ? sizes : scales);
+  if (x === undefined || tensor === undefined || attributes.axes !== undefined) return { ...node, attributes };
+  const { shape } = typeOf(x);
+  const isSizes = isEmpty(scales);
+  const numbers = toNumbers(tensor);
+  const axes = numbers.flatMap((number, axis) => (number === (isSizes ? shape[axis] : 1) ? [] : [axis]));
+  const isWhole = numbers.length === shape.length;
+  const crops = attributes.coordinate_transformation_mode === "tf_crop_and_resize";
+  const keepsRatio = (attributes.keep_aspect_ratio_policy ?? "stretch") !== "stretch";
+  if (!isWhole || crops || keepsRatio) return { ...node, attributes };
+  if (axes.length === 0) return [x];
+  const picked = axes.map((axis) => numbers[axis] ?? 1);
+  const lengths = isSizes ? int64Slot(e, picked) : e.constant(float32Tensor([picked.length], picked));
+  const inputs = isSizes ? [x, undefined, undefined, lengths] : [x, undefined, lengths];
+  return { ...node, inputs, attributes: { ...attributes, axes } };
+};
+
+/** The sizes of the parts, which opset 18 may leave to their number. */
+const split: Upgrade = (e, node) => {
+  const [x, sizes] = node.inputs;
+  const count = node.outputCount;
+  if (x === undefined || sizes !== undefined) return node;
+  const { shape } = typeOf(x);
+  const given = intAttribute(node, "axis", 0);
+  const size = shape[given < 0 ? given + shape.length : given] ?? 0;
+  const part = Math.ceil(size / Math.max(1, count));
+  const parts = Array.from({ length: count }, (_, i) => Math.max(0, Math.min(part, size - i * part)));
+  const attributes = without(node.attributes, "num_outputs");
+  return { ...node, inputs: [x, int64Slot(e, parts)], attributes };
+};
+
+/** The group form of opset 18 has one scale for each group. */
+const groupNormalization: Upgrade = (e, node) => {
+  const [x, scale, bias] = node.inputs;
+  if (x === undefined || scale === undefined || bias === undefined) return node;
+  const channels = typeOf(x).shape[1] ?? 1;
+  const groups = intAttribute(node, "num_groups");
+  const perChannel = (slot: Slot) => {
+    const wide = e.one("Expand", [reshapeTo(e, slot, [groups, 1]), int64Slot(e, [groups, channels / groups])]);
+    return reshapeTo(e, wide, [channels]);
+  };
+  if (!Number.isInteger(channels / groups)) return node;
+  const inputs = groups === channels ? node.inputs : [x, perChannel(scale), perChannel(bias)];
+  return { ...node, inputs };
+};
+
+const renamed =
+  (op: string): Upgrade =>
+  (_, node) => ({ ...node, op });
+
+/** CastLike with the element type written out. */
+const castLike: Upgrade = (_, node) => {
+  const like = node.inputs[1];
+  if (like === undefined) return node;
+  return { ...node, op: "Cast", inputs: [node.inputs[0]], attributes: { to: dtypeToOnnx(typeOf(like).dtype) } };
+};
+
+/** A maximum over everything but batch and channels has a gradient as a reduction. */
+const globalMaxPool: Upgrade = (e, node) => {
+  const [x] = node.inputs;
+  if (x === undefined) return node;
+  const axes = typeOf(x)
+    .shape.map((_, axis) => axis)
+    .slice(2);
+  return { ...node, op: "ReduceMax", inputs: [x, int64Slot(e, axes)], attributes: { keepdims: 1 } };
+};
+
+/** The engine has kernels for one element type; ONNX lets base and exponent differ. */
+const power: Upgrade = (e, node) => {
+  const [base, exponent] = node.inputs;
+  if (base === undefined || exponent === undefined || typeOf(base).dtype === typeOf(exponent).dtype) return node;
+  const cast = (slot: Slot, dtype: DType) => e.one("Cast", [slot], { to: dtypeToOnnx(dtype) });
+  const { dtype } = typeOf(base);
+  if (dtype === "float32") return { ...node, inputs: [base, cast(exponent, "float32")] };
+  const result = e.one("Pow", [cast(base, "float32"), cast(exponent, "float32")]);
+  return [cast(result, dtype)];
+};
+
+/** The layout with the batch first is the other one, transposed. */
+const recurrent: Upgrade = (e, node) => {
+  if (node.attributes.layout !== 1) return node;
+  const swap = (slot: Slot | undefined) =>
+    slot === undefined ? undefined : e.one("Transpose", [slot], { perm: [1, 0, 2] });
+  const inputs = node.inputs.map((slot, i) => (i === 0 || i === 5 || i === 6 ? swap(slot) : slot));
+  const [sequence, ...states] = e.emit(node.op, inputs, without(node.attributes, "layout"), {
+    outputCount: node.outputCount,
+  });
+  if (sequence === undefined) return node;
+  return [e.one("Transpose", [sequence], { perm: [2, 0, 1, 3] }), ...states.map(swap)];
+};
+
+const reductions = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare"];
+
+/** What the table is looked up by: entries of one operator are tried in order. */
+const entries: readonly Entry[] = [
+  { op: "Clip", before: 11, rewrite: clip },
+  { op: "Slice", before: 10, rewrite: slice },
+  { op: "Pad", before: 11, rewrite: pad },
+  { op: "TopK", before: 10, rewrite: topK },
+  { op: "Squeeze", before: 13, rewrite: listInput("axes", 1) },
+  { op: "Unsqueeze", before: 13, rewrite: listInput("axes", 1) },
+  { op: "Split", before: 13, rewrite: listInput("split", 1) },
+  { op: "Split", rewrite: split },
+  { op: "ReduceSum", before: 13, rewrite: listInput("axes", 1) },
+  ...reductions.map((name) => ({ op: `Reduce${name}`, before: 18, rewrite: listInput("axes", 1) })),
+  { op: "ReduceMean", rewrite: spatialMean },
+  { op: "Softmax", before: 13, rewrite: softmax },
+  { op: "LogSoftmax", before: 13, rewrite: softmax },
+  { op: "Hardmax", before: 13, rewrite: softmax },
+  { op: "Upsample", rewrite: oldResize },
+  { op: "Resize", before: 11, rewrite: oldResize },
+  { op: "Resize", rewrite: resize },
+  { op: "GroupNormalization", before: 21, rewrite: groupNormalization },
+  { op: "BatchNormalization", rewrite: batchNormalization },
+  { op: "Dropout", rewrite: dropout },
+  { op: "Scatter", rewrite: renamed("ScatterElements") },
+  { op: "CastLike", rewrite: castLike },
+  { op: "GlobalMaxPool", rewrite: globalMaxPool },
+  { op: "Pow", rewrite: power },
+  { op: "SpaceToDepth", rewrite: spaceToDepth },
+  { op: "Mod", rewrite: modulo },
+  ...["LSTM", "GRU", "RNN"].map((op) => ({ op, rewrite: recurrent })),
+];
+
+/** The operators that only old versions have, and those that are always rewritten. */
+export const upgradedOperators: ReadonlySet<string> = new Set(entries.map(({ op }) => op));
+
+/** The newest version that the rules were read against. */
+export const newestOpset = 28;
+
+/** Before opset 7 broadcasting was an attribute, with rules of its own. */
+const oldestBroadcast = 7;
+
+/** The node in its present form. @throws UnsupportedError for a form that is too old. */
+export function upgrade(e: Emitter, source: SourceNode): SourceNode | readonly (Slot | undefined)[] {
+  if (source.domain !== onnxDomain) return source;
+  if (source.opset < oldestBroadcast && source.attributes.broadcast !== undefined) {
+    throw new UnsupportedError(`version ${source.opset} of ${source.op} broadcasts by rules of its own`, {
+      where: source.where,
+      remedy: "Export the model with opset 9 or newer (17 is a good choice).",
+    });
+  }
+  let node = source;
+  for (const { op, before, rewrite } of entries) {
+    if (op !== node.op || (before !== undefined && node.opset >= before)) continue;
+    const result = rewrite(e, node);
+    if (!("op" in result)) return result;
+    node = result;
+  }
+  return node;
+}

@@ -1,0 +1,141 @@
+/**
+ * What the compiler knows about an operator: its type rule, its gradient, how it becomes ONNX for a target.
+ *
+ * One table entry per operator; adding an operator is adding an entry (see docs/architecture.md).
+ */
+import { GraphError, UnsupportedError } from "../errors.ts";
+import {
+  GraphBuilder,
+  type InferTypes,
+  type Node,
+  type OperatorCall,
+  onnxDomain,
+  showCall,
+  showNode,
+  type Value,
+} from "../ir/graph.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import type { TensorType } from "../ir/types.ts";
+
+/**
+ * What a gradient rule is given. `needed[i]` says whether the gradient of input i will be used: a rule may return
+ * undefined for the others and should not spend nodes on them.
+ */
+export interface GradientContext {
+  readonly builder: GraphBuilder;
+  readonly node: Node;
+  /** Gradients of the loss with respect to the outputs; undefined where an output does not reach the loss. */
+  readonly outputGradients: readonly (Value | undefined)[];
+  readonly needed: readonly boolean[];
+  input(index: number): Value;
+  output(index: number): Value;
+  /** The gradient of output `index`. @throws GraphError when that output does not reach the loss. */
+  outputGradient(index: number): Value;
+}
+
+/** Returns, for each input, the gradient of the loss with respect to it, or undefined where there is none. */
+export type GradientRule = (context: GradientContext) => readonly (Value | undefined)[];
+
+/** Operators of the standard that a device may lack; `MaxPoolIndices` is the second output of MaxPool. */
+export type MissingOperator = "Round" | "OneHot" | "LogSoftmax" | "MaxPoolIndices";
+
+/** How the target machine wants its operators. `generic` is the standard opset only. */
+export interface Target {
+  readonly name: "generic" | "cpu";
+  /** Channels per block of the engine's blocked convolutions; 1 where they are not used. */
+  readonly blockSize: number;
+  /** What is built of other operators, because the device has none of it. Absent: nothing. */
+  readonly lacks?: readonly MissingOperator[];
+}
+
+/** What a lowering is given: a node with its inputs already in the new graph. */
+export interface LoweringContext {
+  readonly builder: GraphBuilder;
+  readonly node: Node;
+  readonly inputs: readonly (Value | undefined)[];
+  readonly target: Target;
+  input(index: number): Value;
+  /** Whether nothing else reads that input, so that its maker may be replaced without computing it twice. */
+  isOnlyReader(index: number): boolean;
+}
+
+/** Returns the values that stand for the node's outputs; undefined for outputs that nothing uses. */
+export type Lowering = (context: LoweringContext) => readonly (Value | undefined)[];
+
+/** A lowering for some cases only; undefined: the node stays as it is. */
+export type PartialLowering = (context: LoweringContext) => ReturnType<Lowering> | undefined;
+
+export interface OperatorDefinition {
+  readonly op: string;
+  readonly domain: string;
+  readonly infer: (call: OperatorCall) => readonly TensorType[];
+  readonly gradient?: GradientRule;
+  /** Absent: the node is standard ONNX and stays as it is. */
+  readonly lower?: PartialLowering;
+  /**
+   * A second lowering, after every node has had its first: for operators whose best form depends on how the engine
+   * keeps the tensors around them (blocked or not), which is known only then.
+   */
+  readonly arrange?: Lowering;
+}
+
+export type OperatorRegistry = ReadonlyMap<string, OperatorDefinition>;
+
+/** The key under which a registry keeps an operator. */
+export function operatorKey(domain: string, op: string): string {
+  return domain === onnxDomain ? op : `${domain}:${op}`;
+}
+
+export function makeRegistry(...tables: readonly (readonly OperatorDefinition[])[]): OperatorRegistry {
+  return new Map(tables.flat().map((definition) => [operatorKey(definition.domain, definition.op), definition]));
+}
+
+/** The definition of a node's operator. @throws UnsupportedError naming the node when there is none. */
+export function definitionOf(
+  registry: OperatorRegistry,
+  node: { readonly op: string; readonly domain: string; readonly name: string },
+): OperatorDefinition {
+  const definition = registry.get(operatorKey(node.domain, node.op));
+  if (definition === undefined) {
+    throw new UnsupportedError(`subbyte does not know the operator ${operatorKey(node.domain, node.op)}`, {
+      where: showNode(node),
+      remedy: "docs/OPS.md lists the operators that it knows; replace this one or export the model without it.",
+    });
+  }
+  return definition;
+}
+
+/** Type inference by a registry's rules. */
+export function inferWith(registry: OperatorRegistry): InferTypes {
+  return (call) => definitionOf(registry, call).infer(call);
+}
+
+/** The type of a required input. @throws GraphError when it was left out. */
+export function requiredInput(call: OperatorCall, index: number): TensorType {
+  const type = call.inputs[index];
+  if (type === undefined)
+    throw new GraphError(`input ${index} is missing in ${showCall(call)}`, { where: showNode(call) });
+  return type;
+}
+
+/** The tensor of an input that must be known when the graph is built. @throws UnsupportedError when it is computed. */
+export function requiredConstant(call: OperatorCall, index: number): Tensor {
+  const tensor = call.constants[index];
+  if (tensor === undefined) {
+    throw new UnsupportedError(`input ${index} of ${call.op} must be a constant`, {
+      where: showNode(call),
+      remedy: "Shapes are static in subbyte: export the model with fixed shapes or let the importer fold them.",
+    });
+  }
+  return tensor;
+}
+
+/** A GraphError that names the node and shows its input types. */
+export function typeError(call: OperatorCall, message: string): GraphError {
+  return new GraphError(`${message} in ${showCall(call)}`, { where: showNode(call) });
+}
+
+/** A builder that infers types with these operators. */
+export function builderFor(registry: OperatorRegistry, name: string): GraphBuilder {
+  return new GraphBuilder(name, inferWith(registry));
+}

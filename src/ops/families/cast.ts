@@ -1,0 +1,38 @@
+/** Cast: to another element type. */
+
+import { type GraphBuilder, intAttribute, type Value } from "../../ir/graph.ts";
+import type { DType } from "../../ir/types.ts";
+import { dtypeFromOnnx, dtypeToOnnx } from "../../onnx/wire/proto.ts";
+import { isFloat } from "../build/operands.ts";
+import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+
+/** The value in another element type; the value itself when it has that type. */
+export function cast(b: GraphBuilder, x: Value, dtype: DType): Value {
+  return x.type.dtype === dtype ? x : b.one("Cast", [x], { to: dtypeToOnnx(dtype) });
+}
+
+function gradient({ builder, input, outputGradient, needed }: GradientContext): readonly (Value | undefined)[] {
+  const { dtype } = input(0).type;
+  // Gradients pass between floats only: an integer output has no gradient, an integer input needs none.
+  return [needed[0] && isFloat(dtype) ? cast(builder, outputGradient(0), dtype) : undefined];
+}
+
+/** The operators of this file. */
+export const castOperators: readonly OperatorDefinition[] = [
+  {
+    op: "Cast",
+    domain: "",
+    infer(call) {
+      const dtype = dtypeFromOnnx(intAttribute(call, "to"));
+      if (dtype === undefined) throw typeError(call, `there is no element type ${intAttribute(call, "to")}`);
+      return [{ dtype, shape: requiredInput(call, 0).shape }];
+    },
+    gradient,
+  },
+  {
+    op: "CastLike",
+    domain: "",
+    infer: (call) => [{ dtype: requiredInput(call, 1).dtype, shape: requiredInput(call, 0).shape }],
+    gradient,
+  },
+];

@@ -1,0 +1,101 @@
+/** Comparisons, boolean logic, and selection by a condition. */
+
+import type { GraphBuilder, OperatorCall, Value } from "../../ir/graph.ts";
+import type { TensorType } from "../../ir/types.ts";
+import { broadcastInputs, broadcastShapes, sumTo } from "../build/broadcast.ts";
+import { commonDtype, noGradient, type Operand, scalarOf, valuesOf } from "../build/operands.ts";
+import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+
+type Binary = (b: GraphBuilder, x: Operand, y: Operand) => Value;
+
+function binary(op: string): Binary {
+  return (b, x, y) => b.one(op, valuesOf(b, [x, y]));
+}
+
+/** x = y */
+export const equal = binary("Equal");
+/** x > y */
+export const greater = binary("Greater");
+/** x ≥ y */
+export const greaterOrEqual = binary("GreaterOrEqual");
+/** x < y */
+export const less = binary("Less");
+/** x ≤ y */
+export const lessOrEqual = binary("LessOrEqual");
+
+/** Both of two booleans. */
+export function and(b: GraphBuilder, x: Value, y: Value): Value {
+  return b.one("And", [x, y]);
+}
+
+/** One of two booleans, or both. */
+export function or(b: GraphBuilder, x: Value, y: Value): Value {
+  return b.one("Or", [x, y]);
+}
+
+/** One of two booleans, not both. */
+export function xor(b: GraphBuilder, x: Value, y: Value): Value {
+  return b.one("Xor", [x, y]);
+}
+
+/** The opposite boolean. */
+export function not(b: GraphBuilder, x: Value): Value {
+  return b.one("Not", [x]);
+}
+
+/** Where x is not a number. */
+export function isNotANumber(b: GraphBuilder, x: Value): Value {
+  return b.one("IsNaN", [x]);
+}
+
+/** Where x is infinite. */
+export function isInfinite(b: GraphBuilder, x: Value): Value {
+  return b.one("IsInf", [x]);
+}
+
+/** x where the condition holds, y elsewhere. */
+export function where(b: GraphBuilder, condition: Value, x: Operand, y: Operand): Value {
+  return b.one("Where", [condition, ...valuesOf(b, [x, y])]);
+}
+
+function comparison(call: OperatorCall): readonly TensorType[] {
+  commonDtype(call);
+  return [{ dtype: "bool", shape: broadcastInputs(call) }];
+}
+
+function logic(call: OperatorCall): readonly TensorType[] {
+  if (commonDtype(call) !== "bool") throw typeError(call, "the inputs should be booleans");
+  return [{ dtype: "bool", shape: broadcastInputs(call) }];
+}
+
+function table(ops: readonly string[], infer: OperatorDefinition["infer"]): OperatorDefinition[] {
+  return ops.map((op) => ({ op, domain: "", infer, gradient: noGradient }));
+}
+
+/** The operators of this file. */
+export const comparisonOperators: readonly OperatorDefinition[] = [
+  ...table(["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "IsNaN", "IsInf"], comparison),
+  ...table(["And", "Or", "Xor", "Not"], logic),
+  {
+    op: "Where",
+    domain: "",
+    infer(call) {
+      const [condition, x, y] = [requiredInput(call, 0), requiredInput(call, 1), requiredInput(call, 2)];
+      if (condition.dtype !== "bool") throw typeError(call, "the condition should be boolean");
+      if (x.dtype !== y.dtype) throw typeError(call, "the element types differ");
+      const both = broadcastShapes(x.shape, y.shape);
+      const shape = both === undefined ? undefined : broadcastShapes(condition.shape, both);
+      if (shape === undefined) throw typeError(call, "the shapes do not broadcast");
+      return [{ dtype: x.dtype, shape }];
+    },
+    gradient: ({ builder: b, input, outputGradient, needed }) => {
+      const zero = scalarOf(b, 0, input(1).type.dtype);
+      const dy = () => outputGradient(0);
+      return [
+        undefined,
+        needed[1] ? sumTo(b, where(b, input(0), dy(), zero), input(1).type.shape) : undefined,
+        needed[2] ? sumTo(b, where(b, input(0), zero, dy()), input(2).type.shape) : undefined,
+      ];
+    },
+  },
+];

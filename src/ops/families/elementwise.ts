@@ -1,0 +1,237 @@
+/**
+ * Elementwise arithmetic with broadcasting, and functions of one tensor.
+ *
+ * The gradient of a broadcast operand is summed back to its shape. minimum and maximum share the gradient at ties, half
+ * each, as torch does; rounding has none.
+ */
+
+import type { GraphBuilder, Value } from "../../ir/graph.ts";
+import { toNumbers } from "../../ir/tensor.ts";
+import { broadcastType, sumTo } from "../build/broadcast.ts";
+import { halfAtZero } from "../build/masks.ts";
+import { at, noGradient, type Operand, sameAsInput, valuesOf } from "../build/operands.ts";
+import type { GradientContext, GradientRule, OperatorDefinition } from "../definition.ts";
+
+type Binary = (b: GraphBuilder, x: Operand, y: Operand) => Value;
+type Unary = (b: GraphBuilder, x: Value) => Value;
+
+function binary(op: string): Binary {
+  return (b, x, y) => b.one(op, valuesOf(b, [x, y]));
+}
+
+function unary(op: string): Unary {
+  return (b, x) => b.one(op, [x]);
+}
+
+/** x + y */
+export const add = binary("Add");
+/** x − y */
+export const subtract = binary("Sub");
+/** x · y */
+export const multiply = binary("Mul");
+/** x / y */
+export const divide = binary("Div");
+/** x to the power y */
+export const power = binary("Pow");
+/** The smaller of x and y. */
+export const minimum = binary("Min");
+/** The larger of x and y. */
+export const maximum = binary("Max");
+/** −x */
+export const negate = unary("Neg");
+/** |x| */
+export const absolute = unary("Abs");
+/** √x */
+export const squareRoot = unary("Sqrt");
+/** 1 / x */
+export const reciprocal = unary("Reciprocal");
+/** e to the power x */
+export const exponential = unary("Exp");
+/** The natural logarithm. */
+export const logarithm = unary("Log");
+/** To the nearest integer, halves to the even one. */
+export const round = unary("Round");
+/** The largest integer not above x. */
+export const floor = unary("Floor");
+/** The smallest integer not below x. */
+export const ceil = unary("Ceil");
+/** −1, 0 or 1. */
+export const sign = unary("Sign");
+/** The error function. */
+export const erf = unary("Erf");
+/** sin x, in radians. */
+export const sine = unary("Sin");
+/** cos x, in radians. */
+export const cosine = unary("Cos");
+/** The value itself, as a node of its own. */
+export const identity = unary("Identity");
+
+/** x² */
+export function square(b: GraphBuilder, x: Value): Value {
+  return multiply(b, x, x);
+}
+
+/** The sum of one or more values. */
+export function addAll(b: GraphBuilder, values: readonly Value[]): Value {
+  return values.slice(1).reduce((sum, value) => add(b, sum, value), at(values, 0));
+}
+
+/** The remainder of x / y; with the sign of y, or of x when `truncated` (C's fmod, the only form for floats). */
+export function modulo(b: GraphBuilder, x: Operand, y: Operand, truncated = false): Value {
+  return b.one("Mod", valuesOf(b, [x, y]), { fmod: truncated ? 1 : 0 });
+}
+
+/** A function of one tensor, by the factor of its gradient; y is the output, at hand for free. */
+function unaryOperator(op: string, factor: (b: GraphBuilder, x: Value, y: () => Value) => Value): OperatorDefinition {
+  return {
+    op,
+    domain: "",
+    infer: sameAsInput,
+    gradient: ({ builder: b, input, output, outputGradient }) => [
+      multiply(
+        b,
+        outputGradient(0),
+        factor(b, input(0), () => output(0)),
+      ),
+    ],
+  };
+}
+
+function flatOperator(op: string): OperatorDefinition {
+  return { op, domain: "", infer: sameAsInput, gradient: noGradient };
+}
+
+/** An operator of two broadcast tensors, by its two partial gradients. */
+function binaryOperator(
+  op: string,
+  left: (context: GradientContext) => Value,
+  right: (context: GradientContext) => Value,
+): OperatorDefinition {
+  return {
+    op,
+    domain: "",
+    infer: broadcastType,
+    gradient: (context) => {
+      const { builder: b, input, needed } = context;
+      return [
+        needed[0] ? sumTo(b, left(context), input(0).type.shape) : undefined,
+        needed[1] ? sumTo(b, right(context), input(1).type.shape) : undefined,
+      ];
+    },
+  };
+}
+
+const passGradient = ({ outputGradient }: GradientContext): Value => outputGradient(0);
+
+/** Min and Max of any number of inputs: pairwise from the left, so that each step is the tie rule of two. */
+function extremum(op: "Min" | "Max"): OperatorDefinition {
+  const gradient: GradientRule = ({ builder: b, node, input, outputGradient, needed }) => {
+    const partial: Value[] = [input(0)];
+    for (let i = 1; i < node.inputs.length; i++) partial.push(b.one(op, [at(partial, i - 1), input(i)]));
+    const gradients: (Value | undefined)[] = [];
+    let remaining = outputGradient(0);
+    for (let i = node.inputs.length - 1; i > 0; i--) {
+      const before = at(partial, i - 1);
+      const difference = op === "Max" ? subtract(b, input(i), before) : subtract(b, before, input(i));
+      const share = multiply(b, remaining, halfAtZero(b, difference));
+      gradients[i] = needed[i] ? sumTo(b, share, input(i).type.shape) : undefined;
+      if (needed.slice(0, i).some(Boolean)) remaining = sumTo(b, subtract(b, remaining, share), before.type.shape);
+    }
+    gradients[0] = needed[0] ? remaining : undefined;
+    return gradients;
+  };
+  return { op, domain: "", infer: broadcastType, gradient };
+}
+
+/** Sum and Mean of any number of inputs. */
+function combination(op: "Sum" | "Mean"): OperatorDefinition {
+  return {
+    op,
+    domain: "",
+    infer: broadcastType,
+    gradient: ({ builder: b, node, input, outputGradient, needed }) => {
+      const count = node.inputs.length;
+      const gradient = op === "Sum" ? outputGradient(0) : multiply(b, outputGradient(0), 1 / count);
+      return node.inputs.map((_, i) => (needed[i] ? sumTo(b, gradient, input(i).type.shape) : undefined));
+    },
+  };
+}
+
+/** The operators of this file. */
+export const elementwiseOperators: readonly OperatorDefinition[] = [
+  binaryOperator("Add", passGradient, passGradient),
+  binaryOperator("Sub", passGradient, ({ builder, outputGradient }) => negate(builder, outputGradient(0))),
+  binaryOperator(
+    "Mul",
+    ({ builder, input, outputGradient }) => multiply(builder, outputGradient(0), input(1)),
+    ({ builder, input, outputGradient }) => multiply(builder, outputGradient(0), input(0)),
+  ),
+  binaryOperator(
+    "Div",
+    ({ builder, input, outputGradient }) => divide(builder, outputGradient(0), input(1)),
+    ({ builder: b, input, output, outputGradient }) =>
+      negate(b, divide(b, multiply(b, outputGradient(0), output(0)), input(1))),
+  ),
+  binaryOperator(
+    "Pow",
+    ({ builder: b, input, outputGradient }) => multiply(b, outputGradient(0), powerSlope(b, input(0), input(1))),
+    ({ builder: b, input, output, outputGradient }) =>
+      multiply(b, outputGradient(0), multiply(b, output(0), logarithm(b, input(0)))),
+  ),
+  {
+    op: "Mod",
+    domain: "",
+    infer: broadcastType,
+    gradient: ({ builder: b, input, outputGradient, needed }) => {
+      const ratio = () => truncate(b, divide(b, input(0), input(1)));
+      return [
+        needed[0] ? sumTo(b, outputGradient(0), input(0).type.shape) : undefined,
+        needed[1] ? sumTo(b, negate(b, multiply(b, outputGradient(0), ratio())), input(1).type.shape) : undefined,
+      ];
+    },
+  },
+  extremum("Min"),
+  extremum("Max"),
+  combination("Sum"),
+  combination("Mean"),
+  {
+    op: "Neg",
+    domain: "",
+    infer: sameAsInput,
+    gradient: ({ builder, outputGradient }) => [negate(builder, outputGradient(0))],
+  },
+  { op: "Identity", domain: "", infer: sameAsInput, gradient: (context) => [passGradient(context)] },
+  unaryOperator("Abs", (b, x) => sign(b, x)),
+  {
+    op: "Sqrt",
+    domain: "",
+    infer: sameAsInput,
+    gradient: ({ builder: b, output, outputGradient }) => [divide(b, outputGradient(0), multiply(b, output(0), 2))],
+  },
+  unaryOperator("Reciprocal", (b, _, y) => negate(b, square(b, y()))),
+  unaryOperator("Exp", (_, __, y) => y()),
+  {
+    op: "Log",
+    domain: "",
+    infer: sameAsInput,
+    gradient: ({ builder: b, input, outputGradient }) => [divide(b, outputGradient(0), input(0))],
+  },
+  unaryOperator("Erf", (b, x) => multiply(b, exponential(b, negate(b, square(b, x))), 2 / Math.sqrt(Math.PI))),
+  unaryOperator("Sin", (b, x) => cosine(b, x)),
+  unaryOperator("Cos", (b, x) => negate(b, sine(b, x))),
+  flatOperator("Round"),
+  flatOperator("Floor"),
+  flatOperator("Ceil"),
+  flatOperator("Sign"),
+];
+
+/** exponent · x^(exponent − 1); squares, which are most powers that are met, without a power. */
+function powerSlope(b: GraphBuilder, x: Value, exponent: Value): Value {
+  const constant = b.constantOf(exponent);
+  const isSquare = constant !== undefined && toNumbers(constant).every((number) => number === 2);
+  return isSquare ? multiply(b, x, exponent) : multiply(b, exponent, power(b, x, subtract(b, exponent, 1)));
+}
+
+function truncate(b: GraphBuilder, x: Value): Value {
+  return multiply(b, sign(b, x), floor(b, absolute(b, x)));
+}

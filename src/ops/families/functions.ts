@@ -1,0 +1,81 @@
+/** Functions of one tensor that few networks hold: trigonometry, and activations that went out of use. */
+
+import { floatAttribute, type GraphBuilder, type Value } from "../../ir/graph.ts";
+import { atLeast, atMost, positive } from "../build/masks.ts";
+import { noGradient, sameAsInput } from "../build/operands.ts";
+import type { GradientContext, OperatorDefinition } from "../definition.ts";
+import {
+  add,
+  divide,
+  exponential,
+  multiply,
+  negate,
+  reciprocal,
+  sign as signOf,
+  square,
+  squareRoot,
+  subtract,
+} from "./elementwise.ts";
+
+type Slope = (b: GraphBuilder, x: Value, y: Value, context: GradientContext) => Value;
+
+/** A function by its derivative at x, with y = f(x). */
+function functionOf(op: string, slope: Slope): OperatorDefinition {
+  return {
+    op,
+    domain: "",
+    infer: sameAsInput,
+    gradient: (context) => {
+      const { builder: b, input, output, outputGradient } = context;
+      return [multiply(b, outputGradient(0), slope(b, input(0), output(0), context))];
+    },
+  };
+}
+
+/** 1/√(1 + sign·x²) and the like. */
+function inverseRoot(b: GraphBuilder, x: Value, offset: number, factor: number): Value {
+  return reciprocal(b, squareRoot(b, add(b, multiply(b, square(b, x), factor), offset)));
+}
+
+const seluAlpha = 1.6732632;
+const seluGamma = 1.0507009;
+
+/** γ where x > 0, y + γα elsewhere: the derivative of γ·α·(eˣ − 1). */
+const selu: Slope = (b, x, y, { node }) => {
+  const [alpha, gamma] = [floatAttribute(node, "alpha", seluAlpha), floatAttribute(node, "gamma", seluGamma)];
+  const above = positive(b, x);
+  return add(b, multiply(b, above, gamma), multiply(b, subtract(b, 1, above), add(b, y, alpha * gamma)));
+};
+
+/** 1 where x > 0, e^(x/α) elsewhere. */
+const celu: Slope = (b, x, _, { node }) => {
+  const above = positive(b, x);
+  const below = exponential(b, multiply(b, b.one("Min", [x, b.scalar(0)]), 1 / floatAttribute(node, "alpha", 1)));
+  return add(b, above, multiply(b, subtract(b, 1, above), below));
+};
+
+/** 1 outside of −λ..λ. */
+const shrink: Slope = (b, x, _, { node }) => {
+  const bound = floatAttribute(node, "lambd", 0.5);
+  return subtract(b, 1, multiply(b, atMost(b, x, bound), atLeast(b, x, -bound)));
+};
+
+/** The operators of this file. */
+export const functionOperators: readonly OperatorDefinition[] = [
+  functionOf("Tan", (b, _, y) => add(b, square(b, y), 1)),
+  functionOf("Asin", (b, x) => inverseRoot(b, x, 1, -1)),
+  functionOf("Acos", (b, x) => negate(b, inverseRoot(b, x, 1, -1))),
+  functionOf("Atan", (b, x) => reciprocal(b, add(b, square(b, x), 1))),
+  functionOf("Sinh", (b, x) => b.one("Cosh", [x])),
+  functionOf("Cosh", (b, x) => b.one("Sinh", [x])),
+  functionOf("Asinh", (b, x) => inverseRoot(b, x, 1, 1)),
+  functionOf("Acosh", (b, x) => inverseRoot(b, x, -1, 1)),
+  functionOf("Atanh", (b, x) => divide(b, 1, subtract(b, 1, square(b, x)))),
+  functionOf("Selu", selu),
+  functionOf("Celu", celu),
+  functionOf("ThresholdedRelu", (b, x, y) => multiply(b, signOf(b, y), signOf(b, x))),
+  functionOf("Shrink", shrink),
+  { op: "Hardmax", domain: "", infer: sameAsInput, gradient: noGradient },
+  { op: "LRN", domain: "", infer: sameAsInput },
+  { op: "LpNormalization", domain: "", infer: sameAsInput },
+];

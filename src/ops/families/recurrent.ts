@@ -1,0 +1,35 @@
+/** LSTM, GRU and RNN: type rules only. They are imported, evaluated and exported; training keeps them as they are. */
+
+import { intAttribute, type OperatorCall, stringAttribute } from "../../ir/graph.ts";
+import type { TensorType } from "../../ir/types.ts";
+import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+
+/** `gates` matrices are stacked in the weights; an LSTM has a cell state besides. */
+function recurrentType(gates: number, states: number) {
+  return (call: OperatorCall): readonly TensorType[] => {
+    const [x, w, r] = [requiredInput(call, 0), requiredInput(call, 1), requiredInput(call, 2)];
+    const hidden = intAttribute(call, "hidden_size", r.shape[2] ?? 0);
+    const directions = stringAttribute(call, "direction", "forward") === "bidirectional" ? 2 : 1;
+    const batchFirst = intAttribute(call, "layout", 0) === 1;
+    const [length = 0, batch = 0] = batchFirst ? [x.shape[1], x.shape[0]] : x.shape;
+    const wanted = [directions, gates * hidden, x.shape[2] ?? 0];
+    if (x.shape.length !== 3 || w.shape.join() !== wanted.join()) {
+      throw typeError(call, `x should have three axes and the weight the shape [${wanted}]`);
+    }
+    if (r.shape.join() !== [directions, gates * hidden, hidden].join()) {
+      throw typeError(call, `the recurrent weight should be [${directions},${gates * hidden},${hidden}]`);
+    }
+    const { dtype } = x;
+    const sequence = batchFirst ? [batch, length, directions, hidden] : [length, directions, batch, hidden];
+    const state = batchFirst ? [batch, directions, hidden] : [directions, batch, hidden];
+    const last = new Array<TensorType>(states).fill({ dtype, shape: state });
+    return [{ dtype, shape: sequence }, ...last].slice(0, call.outputCount ?? 1);
+  };
+}
+
+/** The operators of this file. */
+export const recurrentOperators: readonly OperatorDefinition[] = [
+  { op: "RNN", domain: "", infer: recurrentType(1, 1) },
+  { op: "GRU", domain: "", infer: recurrentType(3, 1) },
+  { op: "LSTM", domain: "", infer: recurrentType(4, 2) },
+];

@@ -1,0 +1,283 @@
+/**
+ * Operators that arrange elements differently and compute nothing: their gradients arrange them back.
+ *
+ * Shapes and axes must be known when the graph is built, as constants or as the attributes of older opsets.
+ */
+
+import { UnsupportedError } from "../../../errors.ts";
+import {
+  type GraphBuilder,
+  intAttribute,
+  intsAttribute,
+  type OperatorCall,
+  showNode,
+  stringAttribute,
+  type Value,
+} from "../../../ir/graph.ts";
+import { toNumbers } from "../../../ir/tensor.ts";
+import { elementCount, type Shape, sameShape, type TensorType } from "../../../ir/types.ts";
+import { broadcastShapes, sumTo } from "../../build/broadcast.ts";
+import {
+  at,
+  axesOf,
+  axisOf,
+  constantIntegers,
+  indices,
+  int64Constant,
+  integersOf,
+  noGradient,
+  product,
+  sameAsInput,
+  scalarOf,
+} from "../../build/operands.ts";
+import {
+  type GradientContext,
+  type OperatorDefinition,
+  requiredConstant,
+  requiredInput,
+  typeError,
+} from "../../definition.ts";
+
+/** The same elements in another shape; one size may be −1. The value itself when it has that shape. */
+export function reshape(b: GraphBuilder, x: Value, shape: Shape): Value {
+  return sameShape(x.type.shape, shape) ? x : b.one("Reshape", [x, int64Constant(b, shape)]);
+}
+
+/** A matrix: the axes before `axis` as rows, the others as columns. */
+export function flatten(b: GraphBuilder, x: Value, axis = 1): Value {
+  return b.one("Flatten", [x], { axis });
+}
+
+/** The axes in another order: axis i of the result is axis `permutation[i]` of x. */
+export function transpose(b: GraphBuilder, x: Value, permutation: readonly number[]): Value {
+  return permutation.every((axis, i) => axis === i) ? x : b.one("Transpose", [x], { perm: permutation });
+}
+
+/** Without the given axes of size 1, or without all of them. */
+export function squeeze(b: GraphBuilder, x: Value, axes?: readonly number[]): Value {
+  return b.one("Squeeze", axes === undefined ? [x] : [x, int64Constant(b, axes)]);
+}
+
+/** With new axes of size 1, at these places of the result. */
+export function unsqueeze(b: GraphBuilder, x: Value, axes: readonly number[]): Value {
+  return b.one("Unsqueeze", [x, int64Constant(b, axes)]);
+}
+
+/** Broadcast to a shape; the value itself when it has that shape. */
+export function expand(b: GraphBuilder, x: Value, shape: Shape): Value {
+  return sameShape(x.type.shape, shape) ? x : b.one("Expand", [x, int64Constant(b, shape)]);
+}
+
+/** A tensor of one repeated number. */
+export function filledLike(b: GraphBuilder, number: number, type: TensorType): Value {
+  return expand(b, scalarOf(b, number, type.dtype), type.shape);
+}
+
+/** The tensor repeated along each axis. */
+export function tile(b: GraphBuilder, x: Value, repeats: readonly number[]): Value {
+  return b.one("Tile", [x, int64Constant(b, repeats)]);
+}
+
+/** Blocks of channels become blocks of pixels: [N, C·s², H, W] to [N, C, H·s, W·s]. */
+export function depthToSpace(b: GraphBuilder, x: Value, blocksize: number, mode: "DCR" | "CRD" = "DCR"): Value {
+  return b.one("DepthToSpace", [x], { blocksize, mode });
+}
+
+/** Blocks of pixels become blocks of channels: [N, C, H·s, W·s] to [N, C·s², H, W]. */
+export function spaceToDepth(b: GraphBuilder, x: Value, blocksize: number): Value {
+  return b.one("SpaceToDepth", [x], { blocksize });
+}
+
+/** Gradient of operators that only change the shape. */
+function reshapeBack({ builder, input, outputGradient, needed }: GradientContext): readonly (Value | undefined)[] {
+  return [needed[0] ? reshape(builder, outputGradient(0), input(0).type.shape) : undefined];
+}
+
+function reshapeType(call: OperatorCall): readonly TensorType[] {
+  const { dtype, shape } = requiredInput(call, 0);
+  const wanted = integersOf(call, 1, "shape");
+  if (wanted === undefined) throw typeError(call, "the new shape is missing");
+  const keepZeros = intAttribute(call, "allowzero", 0) === 1;
+  const sizes = wanted.map((size, i) => {
+    if (size !== 0 || keepZeros) return size;
+    const copied = shape[i];
+    if (copied === undefined) throw typeError(call, `there is no axis ${i} to copy to [${wanted}]`);
+    return copied;
+  });
+  if (sizes.filter((size) => size === -1).length > 1) throw typeError(call, `[${wanted}] leaves two sizes open`);
+  const total = elementCount(shape);
+  const fixed = product(sizes.filter((size) => size !== -1));
+  const result = sizes.map((size) => (size === -1 ? (fixed === 0 ? 0 : total / fixed) : size));
+  if (elementCount(result) !== total || result.some((size) => !Number.isInteger(size) || size < 0)) {
+    throw typeError(call, `${total} elements cannot take the shape [${wanted}]`);
+  }
+  return [{ dtype, shape: result }];
+}
+
+function flattenType(call: OperatorCall): readonly TensorType[] {
+  const { dtype, shape } = requiredInput(call, 0);
+  const axis = intAttribute(call, "axis", 1);
+  const place = axis === shape.length ? axis : axisOf(call, axis, shape.length);
+  return [{ dtype, shape: [product(shape.slice(0, place)), product(shape.slice(place))] }];
+}
+
+/** The order of the axes that a Transpose of so many axes makes; without the attribute it reverses them. */
+export function permutationOf(source: Parameters<typeof intsAttribute>[0], rank: number): readonly number[] {
+  return intsAttribute(source, "perm", indices(rank).reverse());
+}
+
+function transposeType(call: OperatorCall): readonly TensorType[] {
+  const { dtype, shape } = requiredInput(call, 0);
+  const permutation = permutationOf(call, shape.length);
+  if (axesOf(call, permutation, shape.length).length !== shape.length) {
+    throw typeError(call, `[${permutation}] does not order ${shape.length} axes`);
+  }
+  return [{ dtype, shape: permutation.map((axis) => at(shape, axis)) }];
+}
+
+/** The permutation that undoes another. */
+export function inversePermutation(permutation: readonly number[]): number[] {
+  return indices(permutation.length).map((axis) => permutation.indexOf(axis));
+}
+
+function squeezeType(call: OperatorCall): readonly TensorType[] {
+  const { dtype, shape } = requiredInput(call, 0);
+  const given = integersOf(call, 1, "axes");
+  const axes = given === undefined ? undefined : axesOf(call, given, shape.length);
+  const wide = axes?.find((axis) => shape[axis] !== 1);
+  if (wide !== undefined) throw typeError(call, `axis ${wide} is not of size 1`);
+  return [{ dtype, shape: shape.filter((size, i) => (axes === undefined ? size !== 1 : !axes.includes(i))) }];
+}
+
+function unsqueezeType(call: OperatorCall): readonly TensorType[] {
+  const { dtype, shape } = requiredInput(call, 0);
+  const given = integersOf(call, 1, "axes");
+  if (given === undefined) throw typeError(call, "the axes are missing");
+  const rank = shape.length + given.length;
+  const axes = new Set(axesOf(call, given, rank));
+  const rest = shape[Symbol.iterator]();
+  return [{ dtype, shape: indices(rank).map((i) => (axes.has(i) ? 1 : (rest.next().value ?? 1))) }];
+}
+
+function expandType(call: OperatorCall): readonly TensorType[] {
+  const { dtype, shape } = requiredInput(call, 0);
+  const wanted = toNumbers(requiredConstant(call, 1));
+  const result = broadcastShapes(shape, wanted);
+  if (result === undefined) throw typeError(call, `the shape does not broadcast with [${wanted}]`);
+  return [{ dtype, shape: result }];
+}
+
+function tileType(call: OperatorCall): readonly TensorType[] {
+  const { dtype, shape } = requiredInput(call, 0);
+  const repeats = toNumbers(requiredConstant(call, 1));
+  if (repeats.length !== shape.length) throw typeError(call, `[${repeats}] should hold a count for each axis`);
+  return [{ dtype, shape: shape.map((size, i) => size * at(repeats, i)) }];
+}
+
+/** Sums over the copies, each of which gets an axis of its own. */
+function tileGradient({ builder: b, node, input, outputGradient, needed }: GradientContext): (Value | undefined)[] {
+  if (!needed[0]) return [];
+  const { shape } = input(0).type;
+  const repeats = constantIntegers(b, node.inputs[1]) ?? [];
+  const copies = reshape(
+    b,
+    outputGradient(0),
+    shape.flatMap((size, i) => [at(repeats, i), size]),
+  );
+  const sum = sumTo(
+    b,
+    copies,
+    shape.flatMap((size) => [1, size]),
+  );
+  return [reshape(b, sum, shape)];
+}
+
+function depthToSpaceType(call: OperatorCall): readonly TensorType[] {
+  const { dtype, shape } = requiredInput(call, 0);
+  const block = intAttribute(call, "blocksize");
+  const [n, c, h, w] = shape;
+  if (shape.length !== 4 || n === undefined || c === undefined || h === undefined || w === undefined) {
+    throw typeError(call, "the input should have four axes");
+  }
+  if (c % block ** 2 !== 0) throw typeError(call, `${c} channels do not divide into blocks of ${block ** 2}`);
+  return [{ dtype, shape: [n, c / block ** 2, h * block, w * block] }];
+}
+
+function depthToSpaceGradient({ builder: b, node, input, outputGradient, needed }: GradientContext) {
+  if (!needed[0]) return [];
+  const block = intAttribute(node, "blocksize");
+  const dy = outputGradient(0);
+  if (stringAttribute(node, "mode", "DCR") === "DCR") return [spaceToDepth(b, dy, block)];
+  const [n = 1, c = 1, h = 1, w = 1] = input(0).type.shape;
+  const blocks = reshape(b, dy, [n, c / block ** 2, h, block, w, block]);
+  return [reshape(b, transpose(b, blocks, [0, 1, 3, 5, 2, 4]), [n, c, h, w])];
+}
+
+function spaceToDepthType(call: OperatorCall): readonly TensorType[] {
+  const { dtype, shape } = requiredInput(call, 0);
+  const block = intAttribute(call, "blocksize");
+  const [n, c, h, w] = shape;
+  if (shape.length !== 4 || n === undefined || c === undefined || h === undefined || w === undefined) {
+    throw typeError(call, "the input should have four axes");
+  }
+  if (h % block !== 0 || w % block !== 0) throw typeError(call, `the image does not divide into blocks of ${block}`);
+  return [{ dtype, shape: [n, c * block ** 2, h / block, w / block] }];
+}
+
+/** Dropout as it is in evaluation: the input itself, and a mask of ones. */
+function dropoutType(call: OperatorCall): readonly TensorType[] {
+  const input = requiredInput(call, 0);
+  if (call.constants[2] !== undefined && toNumbers(requiredConstant(call, 2))[0] === 1) {
+    throw new UnsupportedError("Dropout in training mode is not supported", {
+      where: showNode(call),
+      remedy: "Export the model in evaluation mode.",
+    });
+  }
+  return (call.outputCount ?? 1) > 1 ? [input, { dtype: "bool", shape: input.shape }] : [input];
+}
+
+/** The operators of this file. */
+export const reshapingOperators: readonly OperatorDefinition[] = [
+  { op: "Reshape", domain: "", infer: reshapeType, gradient: reshapeBack },
+  { op: "Flatten", domain: "", infer: flattenType, gradient: reshapeBack },
+  { op: "Squeeze", domain: "", infer: squeezeType, gradient: reshapeBack },
+  { op: "Unsqueeze", domain: "", infer: unsqueezeType, gradient: reshapeBack },
+  {
+    op: "Transpose",
+    domain: "",
+    infer: transposeType,
+    gradient: ({ builder: b, node, input, outputGradient }) => [
+      transpose(b, outputGradient(0), inversePermutation(permutationOf(node, input(0).type.shape.length))),
+    ],
+  },
+  {
+    op: "Expand",
+    domain: "",
+    infer: expandType,
+    gradient: ({ builder: b, input, outputGradient, needed }) => [
+      needed[0] ? sumTo(b, outputGradient(0), input(0).type.shape) : undefined,
+    ],
+  },
+  { op: "Tile", domain: "", infer: tileType, gradient: tileGradient },
+  { op: "DepthToSpace", domain: "", infer: depthToSpaceType, gradient: depthToSpaceGradient },
+  {
+    op: "SpaceToDepth",
+    domain: "",
+    infer: spaceToDepthType,
+    gradient: ({ builder: b, node, outputGradient }) => [
+      depthToSpace(b, outputGradient(0), intAttribute(node, "blocksize")),
+    ],
+  },
+  {
+    op: "Dropout",
+    domain: "",
+    infer: dropoutType,
+    gradient: ({ outputGradient }) => [outputGradient(0)],
+  },
+  { op: "StopGradient", domain: "subbyte", infer: sameAsInput, gradient: noGradient, lower: ({ input }) => [input(0)] },
+];
+
+/** The value itself for the forward pass; gradients do not pass. */
+export function stopGradient(b: GraphBuilder, x: Value): Value {
+  return b.one("StopGradient", [x], {}, { domain: "subbyte" });
+}

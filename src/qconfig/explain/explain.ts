@@ -1,0 +1,204 @@
+/**
+ * What a configuration really does to a network: levels asked for and levels there are, ranges, repeated quantization,
+ * and the traps that it steps into, as data. `compile/explain.ts` has the form that takes a network.
+ */
+import { type Graph, makers } from "../../ir/graph.ts";
+import type { QuantizerSpec } from "../../quantizers/definition.ts";
+import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
+import type { QuantizationConfig } from "../config.ts";
+import { layerOperators, type QuantizedPath, quantizedPaths } from "./path.ts";
+import type { Remark, Subject } from "./rule.ts";
+import { rules } from "./rules.ts";
+import type {
+  ChangeRequest,
+  ChangeVoice,
+  ExplainedSite,
+  Explanation,
+  Finding,
+  KindSummary,
+  Observation,
+  TensorExplanation,
+} from "./types.ts";
+import { libraryVoice } from "./voice.ts";
+
+/** A network with quantizers, as far as an explanation needs it. */
+export interface ExplainedNetwork {
+  readonly name: string;
+  readonly graph: Graph;
+  readonly sites: readonly ExplainedSite[];
+}
+
+export interface ExplainOptions {
+  /** What a batch of data showed, by site name. */
+  readonly observed?: ReadonlyMap<string, Observation>;
+  /** In which words the lines to change are given. */
+  readonly voice?: ChangeVoice;
+}
+
+const severities: readonly Finding["severity"][] = ["error", "warning", "info"];
+
+/** Explains a quantized network. */
+export function explainQuantized(
+  network: ExplainedNetwork,
+  config: Pick<QuantizationConfig, "placement">,
+  options: ExplainOptions = {},
+): Explanation {
+  const { observed = new Map<string, Observation>(), voice = libraryVoice } = options;
+  const activations = network.sites.filter(({ kind }) => kind === "activation");
+  const paths = quantizedPaths(network.graph, new Set(activations.map(({ name }) => name)));
+  const subjects = subjectsOf(network, observed, paths);
+  const remarks = subjects.flatMap((subject) =>
+    rules.flatMap((rule) => {
+      const remark = rule(subject);
+      return remark === undefined ? [] : [{ remark, tensor: subject.tensor }];
+    }),
+  );
+  const findings = [...grouped(remarks, voice), ...repeated(paths.complete, network.sites, voice)];
+  const tensors = subjects.map(({ tensor }) => tensor);
+  return {
+    schemaVersion: 1,
+    network: network.name,
+    placement: config.placement,
+    weights: summaryOf(tensors.filter(({ kind }) => kind === "weight")),
+    activations: summaryOf(tensors.filter(({ kind }) => kind === "activation")),
+    tensors,
+    findings: findings.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity)),
+  };
+}
+
+function subjectsOf(
+  network: ExplainedNetwork,
+  observed: ReadonlyMap<string, Observation>,
+  paths: ReturnType<typeof quantizedPaths>,
+): Subject[] {
+  const madeBy = makers(network.graph);
+  const nodes = new Map(network.graph.nodes.filter(isFakeQuantize).map((node) => [node.name, node]));
+  const layers = network.graph.nodes.filter((node) => layerOperators.has(node.op));
+  const [first, last] = [layers[0]?.name, layers.at(-1)?.name];
+  return network.sites.map((site) => {
+    const { spec } = site;
+    const bitsAsked = site.asked?.bits ?? spec.bits;
+    const observation = observed.get(site.name);
+    const [input] = nodes.get(site.name)?.inputs ?? [];
+    const tensor: TensorExplanation = {
+      name: tensorName(site),
+      kind: site.kind,
+      layer: site.layer,
+      shape: input?.type.shape ?? [],
+      quantizer: spec.quantizer,
+      granularity: granularityOf(site),
+      bitsAsked,
+      levelsAsked: 2 ** bitsAsked,
+      quantMin: spec.quantMin,
+      quantMax: spec.quantMax,
+      codes: codesText(spec),
+      levels: quantizerNamed(spec.quantizer).levels(spec),
+      nonNegative: spec.nonNegative === true || (input !== undefined && madeBy.get(input)?.op === "Relu"),
+      timesQuantized: paths.pathTo.get(site.name)?.sites.length ?? 1,
+      observed: observation === undefined ? null : { min: observation.min, max: observation.max },
+      representable: observation?.representable ?? null,
+      codesSeen: observation?.codesSeen ?? null,
+      deadShare: observation?.deadShare ?? null,
+    };
+    return {
+      site,
+      tensor,
+      observation,
+      beforeRelu: paths.beforeRelu.has(site.name),
+      isFirst: site.layer === first,
+      isLast: site.layer === last,
+    };
+  });
+}
+
+/** `layer1.0.conv1.weight.quantizer` is the quantizer of `layer1.0.conv1.weight`. */
+function tensorName(site: ExplainedSite): string {
+  return site.name.replace(/\.quantizer$/, "");
+}
+
+function granularityOf({ spec }: ExplainedSite): string {
+  if (spec.groupSize !== undefined) return `per group of ${spec.groupSize}`;
+  return spec.channelAxis === undefined ? "per tensor" : "per channel";
+}
+
+function codesText(spec: QuantizerSpec): string {
+  const codes = quantizerNamed(spec.quantizer).integers?.codes(spec);
+  if (codes === undefined) return `${spec.quantMin}..${spec.quantMax}`;
+  const [low = 0, high = 0] = [codes[0], codes.at(-1)];
+  if (codes.length <= 3) return codes.join(", ");
+  return high - low + 1 === codes.length ? `${low}..${high}` : `${codes.length} of ${low}..${high}`;
+}
+
+/** One finding for all tensors of which the same is said. */
+function grouped(
+  remarks: readonly { readonly remark: Remark; readonly tensor: TensorExplanation }[],
+  voice: ChangeVoice,
+): Finding[] {
+  const groups = new Map<string, { remark: Remark; tensors: string[]; evidence: Record<string, number> }>();
+  for (const { remark, tensor } of remarks) {
+    // The share of a ReLU's loss differs from tensor to tensor; the rest of the sentence does not.
+    const key = `${remark.code}|${tensor.kind}|${remark.what.replaceAll(/about [\d.]+ %/g, "part")}`;
+    const group = groups.get(key);
+    if (group === undefined) {
+      groups.set(key, { remark, tensors: [tensor.name], evidence: { ...remark.evidence } });
+      continue;
+    }
+    group.tensors.push(tensor.name);
+    for (const [name, value] of Object.entries(remark.evidence)) {
+      const other = group.evidence[name] ?? value;
+      const worse = /(Share|Min)$/.test(name) ? value < other : value > other;
+      if (worse && name === "usefulShare") group.remark = remark;
+      group.evidence[name] = worse ? value : other;
+    }
+  }
+  return [...groups.values()].map(({ remark, tensors, evidence }) => ({
+    code: remark.code,
+    severity: remark.severity,
+    tensors,
+    what: remark.what,
+    evidence,
+    change: spoken(remark.change, voice),
+  }));
+}
+
+function spoken(request: ChangeRequest | null, voice: ChangeVoice) {
+  return request === null ? null : voice(request);
+}
+
+/** Ways on which a value is quantized more than once between two layers. */
+function repeated(paths: readonly QuantizedPath[], sites: readonly ExplainedSite[], voice: ChangeVoice): Finding[] {
+  const names = new Map(sites.map((site) => [site.name, tensorName(site)]));
+  const groups = new Map<string, QuantizedPath[]>();
+  for (const path of paths) {
+    if (path.sites.length < 2) continue;
+    const key = path.operators.join(" → ");
+    groups.set(key, [...(groups.get(key) ?? []), path]);
+  }
+  return [...groups].map(([operators, same]) => {
+    const times = same[0]?.sites.length ?? 0;
+    return {
+      code: "quantized-repeatedly",
+      severity: "warning",
+      tensors: same.map(({ sites: way }) => names.get(way.at(-1) ?? "") ?? ""),
+      what: `${operators}: a value is rounded ${times} times on its way to the next layer, and every rounding adds its error.`,
+      evidence: { times, places: same.length },
+      change: voice({ kind: "network", key: "placement", from: "everyModule", to: "fused" }),
+    };
+  });
+}
+
+/** The levels that most of the tensors have. */
+function summaryOf(tensors: readonly TensorExplanation[]): KindSummary | null {
+  const counts = new Map<string, { readonly tensor: TensorExplanation; count: number }>();
+  for (const tensor of tensors) {
+    const key = `${tensor.bitsAsked}|${tensor.levels}|${tensor.codes}`;
+    const entry = counts.get(key);
+    if (entry === undefined) counts.set(key, { tensor, count: 1 });
+    else entry.count++;
+  }
+  const [most] = [...counts.values()].sort((a, b) => b.count - a.count);
+  if (most === undefined) return null;
+  const { bitsAsked, levelsAsked, levels, codes } = most.tensor;
+  return { tensors: tensors.length, bitsAsked, levelsAsked, levels, bits: Math.log2(levels), codes };
+}

@@ -1,0 +1,41 @@
+/** What a rule of `explain` is: it looks at one tensor and says what is wrong with it, if anything. */
+import type { ChangeRequest, ExplainedSite, Finding, Observation, Severity, TensorExplanation } from "./types.ts";
+
+/** A tensor with everything that rules look at. */
+export interface Subject {
+  readonly site: ExplainedSite;
+  readonly tensor: TensorExplanation;
+  readonly observation: Observation | undefined;
+  /** Whether only a ReLU reads it, which drops what is below 0. */
+  readonly beforeRelu: boolean;
+  readonly isFirst: boolean;
+  readonly isLast: boolean;
+}
+
+/** What a rule says of one tensor. Tensors of which the same is said become one finding. */
+export interface Remark {
+  readonly code: Finding["code"];
+  readonly severity: Severity;
+  readonly what: string;
+  /** Of several tensors the extremes are kept: the smallest where the name ends in `Min` or `Share`, else the largest. */
+  readonly evidence: Readonly<Record<string, number>>;
+  readonly change: ChangeRequest | null;
+}
+
+export type Rule = (subject: Subject) => Remark | undefined;
+
+/** Bits that a number of levels is worth, as text: 3, 5.3. */
+export function bitsText(levels: number): string {
+  const bits = Math.log2(levels);
+  return Number.isInteger(bits) ? String(bits) : bits.toFixed(1);
+}
+
+/** 11.8 % and 44 %. */
+export function percent(share: number): string {
+  return `${(100 * share).toFixed(share < 0.2 ? 1 : 0)} %`;
+}
+
+/** Whether a tensor has torch's quantizer, whose scale follows a range. */
+export function isUniform({ site }: Subject): boolean {
+  return site.spec.quantizer === "uniform";
+}

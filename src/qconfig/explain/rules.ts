@@ -1,0 +1,121 @@
+/** Rules about ranges, signs and layers, and the list of all rules. */
+import { levelRules } from "./level-rules.ts";
+import { isUniform, percent, type Rule } from "./rule.ts";
+
+const signWasted: Rule = (subject) => {
+  const { site, tensor } = subject;
+  if (!tensor.nonNegative || tensor.quantMin >= 0) return undefined;
+  if (isUniform(subject) && site.spec.options.scheme !== "symmetric") return undefined;
+  const used = Math.ceil(tensor.levels / 2);
+  // A float format has its sign whether it is needed or not.
+  const isChosen = site.spec.quantizer !== "minifloat";
+  return {
+    code: "sign-wasted",
+    severity: isChosen ? "error" : "info",
+    what: `The tensor leaves a ReLU and the grid has a sign: the codes below 0 are never used, ${used} of ${tensor.levels} levels remain.`,
+    evidence: { levels: tensor.levels, levelsUsed: used },
+    change: isChosen ? { kind: tensor.kind, key: "signed", from: "true", to: "auto" } : null,
+  };
+};
+
+const negativePartDropped: Rule = ({ tensor, observation, beforeRelu }) => {
+  if (!beforeRelu || tensor.nonNegative) return undefined;
+  const below = observation === undefined || observation.max <= observation.min ? undefined : belowZero(observation);
+  const left = below === undefined ? "part" : `about ${percent(1 - below)}`;
+  return {
+    code: "negative-part-dropped",
+    severity: "warning",
+    what: `The next thing is a ReLU, which drops everything below 0: of the ${tensor.levels} levels only ${left} say anything.`,
+    evidence: { levels: tensor.levels, ...(below === undefined ? {} : { usefulShare: 1 - below }) },
+    change: { kind: "network", key: "placement", from: "everyModule", to: "fused" },
+  };
+};
+
+const rangeClipped: Rule = (subject) => {
+  const { tensor, observation, site } = subject;
+  const reach = observation?.representable;
+  if (observation === undefined || reach === undefined || !isUniform(subject)) return undefined;
+  // Two-bit symmetric grids end at 0.667 by their own rule, which has a finding of its own.
+  if (site.spec.options.scheme === "symmetric") return undefined;
+  const span = observation.max - Math.min(observation.min, 0);
+  const share = span <= 0 ? 1 : (Math.min(reach.max, observation.max) - Math.max(reach.min, observation.min)) / span;
+  if (share >= 0.9) return undefined;
+  return {
+    code: "range-clipped",
+    severity: "warning",
+    what: "The grid ends well inside of the values that were observed: the rest is clipped.",
+    evidence: { representableShare: share },
+    change: { kind: tensor.kind, key: "quantizer", from: site.spec.quantizer, to: "lsq" },
+  };
+};
+
+/** Learned steps start from a rule of their own, which at many bits reaches far beyond the values. */
+const rangeTooWide: Rule = ({ site, tensor, observation }) => {
+  const { representable: reach, codesSeen } = observation ?? {};
+  if (observation === undefined || reach === undefined || codesSeen === undefined) return undefined;
+  const share = (observation.max - observation.min) / (reach.max - reach.min);
+  if (!(share < 0.25) || codesSeen * 4 > tensor.levels || tensor.levels < 8) return undefined;
+  const learned = site.spec.observer === undefined && site.spec.options.initializer === undefined;
+  return {
+    code: "range-too-wide",
+    severity: "info",
+    what: "The grid reaches more than four times as far as the values that were observed: most codes are not used.",
+    evidence: { usedShare: share, levels: tensor.levels },
+    change: learned ? { kind: tensor.kind, key: "initializer", from: "the quantizer's own", to: "mse" } : null,
+  };
+};
+
+const zeroRange: Rule = ({ tensor, observation }) => {
+  const { zeroGroups = 0 } = observation ?? {};
+  const isEmpty = tensor.shape.some((size) => size === 0);
+  if (zeroGroups === 0 && !isEmpty) return undefined;
+  return {
+    code: "zero-range",
+    severity: "warning",
+    what: isEmpty
+      ? "The tensor has no elements, so nothing is observed: torch leaves scale 1 and zero point 0."
+      : "There are channels (or whole tensors) of nothing but 0: torch gives them the scale 1.19e-7, with which any later value is clipped to almost 0 and gets no gradient.",
+    evidence: { zeroGroups },
+    change: null,
+  };
+};
+
+const firstAndLast: Rule = ({ tensor, isFirst, isLast }) => {
+  if ((!isFirst && !isLast) || tensor.kind !== "weight" || tensor.levels > 64) return undefined;
+  return {
+    code: "first-last-low-bits",
+    severity: "info",
+    what: `The first and the last layer are quantized as coarsely as the others (${tensor.levels} levels of weights); they are few and cost accuracy there, which is why published results keep them at 8 bits.`,
+    evidence: { levels: tensor.levels },
+    change: { kind: "network", key: "endLayers", from: "same", to: "8" },
+  };
+};
+
+const rangeNotLearned: Rule = (subject) => {
+  const { site, tensor } = subject;
+  const isMinMax = /minmax/i.test(site.spec.observer?.observer ?? "");
+  if (!isUniform(subject) || tensor.kind !== "activation" || !isMinMax || tensor.levels > 16) return undefined;
+  return {
+    code: "range-not-learned",
+    severity: "info",
+    what: `The range is the extremes of what was seen, and ${tensor.levels} levels are too few for it: an outlier takes most of them. A learned step (lsq) or a range of least error finds a better one.`,
+    evidence: { levels: tensor.levels },
+    change: { kind: tensor.kind, key: "quantizer", from: "uniform", to: "lsq" },
+  };
+};
+
+/** Every rule about a single tensor, in the order of their findings. */
+export const rules: readonly Rule[] = [
+  ...levelRules,
+  rangeClipped,
+  rangeTooWide,
+  signWasted,
+  negativePartDropped,
+  zeroRange,
+  rangeNotLearned,
+  firstAndLast,
+];
+
+function belowZero({ min, max }: { readonly min: number; readonly max: number }): number {
+  return Math.min(Math.max(-min / (max - min), 0), 1);
+}

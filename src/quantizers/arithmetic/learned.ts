@@ -1,0 +1,135 @@
+/** What quantizers with trained parameters share: access to them, their gradient scale, and sums over a group. */
+import type { GraphBuilder, Value } from "../../ir/graph.ts";
+import type { Tensor } from "../../ir/tensor.ts";
+import { elementCount } from "../../ir/types.ts";
+import { notNegative, positive } from "../../ops/build/masks.ts";
+import { hardSigmoid } from "../../ops/families/activations.ts";
+import { absolute, multiply, subtract } from "../../ops/families/elementwise.ts";
+import { reduceSum } from "../../ops/families/reduce.ts";
+import { dot } from "../../ops/internal/channel-ops.ts";
+import {
+  type Contradiction,
+  type GroupParameters,
+  groupTensors,
+  parameterGroups,
+  type QuantizerContext,
+  type QuantizerSpec,
+  sharedAxes,
+} from "../definition.ts";
+import { statisticsOf } from "./scalar.ts";
+
+/** A step, threshold or range never falls to 0 or below it: the gradient would change its sign there. */
+export const smallestScale = 1e-8;
+
+/** Where a range ends that holds every value: the largest one, or the largest magnitude of a signed range. */
+export function largestReach(spec: QuantizerSpec, min: number, max: number): number {
+  return Math.max(isUnsigned(spec) ? max : Math.max(-min, max), smallestScale);
+}
+
+/** Parameters from the extremes of each group, for quantizers that start by covering the sample. */
+export function initializeFromExtremes(
+  spec: QuantizerSpec,
+  sample: Tensor,
+  fromRange: (spec: QuantizerSpec, min: number, max: number) => GroupParameters,
+): ReadonlyMap<string, Tensor> {
+  const groups = parameterGroups(spec, sample).map((row) => {
+    const { min, max } = statisticsOf(row);
+    return fromRange(spec, min, max);
+  });
+  return groupTensors(spec, sample, groups);
+}
+
+/** A parameter, shaped to broadcast over x. */
+export function parameterOf(context: QuantizerContext, name: string): Value {
+  const value = context.parameters[name];
+  if (value === undefined) throw new Error(`the quantizer ${context.spec.quantizer} has no parameter "${name}"`);
+  return value;
+}
+
+/** The sum over the elements that share a parameter, shaped like that parameter in broadcast form. */
+export function sumShared(context: QuantizerContext, value: Value, parameter: Value): Value {
+  const axes = sharedAxes(context.spec, context.x.type.shape.length);
+  if (axes.length === 0) return value;
+  return reduceSum(context.builder, value, axes, { keepDimensions: parameter.type.shape.length > 0 });
+}
+
+/** An upstream gradient with the output that it belongs to, and what of it reaches x. */
+export interface Residuals {
+  readonly dy: Value;
+  readonly y: Value;
+  readonly dx: Value;
+  readonly x: Value;
+}
+
+/**
+ * Σ dy·y − Σ dx·x over the elements that share a parameter. With y = s·q, v = x/s and the mask m this is s·Σ dy·(q − m·v),
+ * the gradient of a step up to the factor s, from tensors that are there anyway.
+ */
+export function sumOfResiduals(context: QuantizerContext, { dy, y, dx, x }: Residuals, parameter: Value): Value {
+  const { builder } = context;
+  if (parameter.type.shape.length === 0) return subtract(builder, dot(builder, dy, y), dot(builder, dx, x));
+  return sumShared(context, subtract(builder, multiply(builder, dy, y), multiply(builder, dx, x)), parameter);
+}
+
+/** How the gradient of a trained scale is scaled: LSQ's 1/√(N·Qp) (section 2.2), torch's, or not at all. */
+export type GradientScale = "lsq" | "torch" | "none";
+
+/**
+ * The factor of a scale's gradient. `lsq`: N counts the elements that share the scale. `torch`: N counts the whole
+ * tensor even per channel, as `_LearnableFakeQuantize(use_grad_scaling=True)` does.
+ */
+export function gradientFactor(context: QuantizerContext, parameter: Value, fallback: GradientScale): number {
+  const { spec, x } = context;
+  const kind = spec.options.gradientScale ?? fallback;
+  if (kind === "none") return 1;
+  const elements = elementCount(x.type.shape);
+  const counted = kind === "torch" ? elements : elements / elementCount(parameter.type.shape);
+  return 1 / Math.sqrt(counted * Math.max(spec.quantMax, 1));
+}
+
+/** value · factor, or the value itself where the factor is 1. */
+export function scaled(builder: GraphBuilder, value: Value, factor: number): Value {
+  return factor === 1 ? value : multiply(builder, value, factor);
+}
+
+/**
+ * 1 where a rounded code lies inside low..high, else 0. With h half the length of the range and m its middle, an
+ * integer lies inside exactly when h + 1 − |code − m| ≥ 1, and outside that is at most 0.
+ */
+export function codeInside(builder: GraphBuilder, code: Value, low: number, high: number): Value {
+  const half = (high - low) / 2;
+  return hardSigmoid(builder, absolute(builder, subtract(builder, code, (low + high) / 2)), -1, half + 1);
+}
+
+/** Beside this factor every float32 that is not zero is a normal number, which the steps of ops/build/masks.ts ask for. */
+const intoNormalRange = 2 ** 100;
+
+/** 1 where x ≥ 0, −1 where x < 0, subnormal numbers included. */
+export function signOf(builder: GraphBuilder, x: Value): Value {
+  const step = notNegative(builder, multiply(builder, x, intoNormalRange));
+  return subtract(builder, multiply(builder, step, 2), 1);
+}
+
+/** 1 where x > 0, else 0, subnormal numbers included. */
+export function isAbove(builder: GraphBuilder, x: Value): Value {
+  return positive(builder, multiply(builder, x, intoNormalRange));
+}
+
+/** Whether codes start at 0, as they do for tensors without negative values. */
+export function isUnsigned(spec: QuantizerSpec): boolean {
+  return spec.quantMin >= 0;
+}
+
+/**
+ * For quantizers whose levels follow from the bits and the sign alone: limits of the codes have nothing to act on there,
+ * and must not look as if they had.
+ */
+export function checkWholeRange(spec: QuantizerSpec, name: string): Contradiction | undefined {
+  const high = isUnsigned(spec) ? 2 ** spec.bits - 1 : 2 ** (spec.bits - 1) - 1;
+  const low = isUnsigned(spec) ? 0 : -(2 ** (spec.bits - 1));
+  if (spec.quantMax === high && (spec.quantMin === low || spec.quantMin === low + 1)) return undefined;
+  return {
+    message: `the levels of ${name} follow from its ${spec.bits} bits, not from the codes ${spec.quantMin}..${spec.quantMax}`,
+    remedy: "Leave quantMin, quantMax and reduceRange out.",
+  };
+}

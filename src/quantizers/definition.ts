@@ -1,0 +1,190 @@
+/**
+ * What a quantizer is: the parameters it keeps, its forward arithmetic, its gradient, and the integers it stands for.
+ *
+ * One file for each quantizer implements {@link QuantizerDefinition}; index.ts lists them. Nothing else in subbyte
+ * knows their arithmetic.
+ */
+import type { GraphBuilder, Value } from "../ir/graph.ts";
+import { float32Tensor, type Tensor } from "../ir/tensor.ts";
+import { elementCount, type Shape, type TensorType } from "../ir/types.ts";
+import type { Target } from "../ops/definition.ts";
+import type { Contradiction, OptionRules, QuantizerOptions } from "./options.ts";
+
+export type { Contradiction, QuantizerOptions } from "./options.ts";
+
+/** An observer and its options, as a configuration names it. */
+export interface ObserverSpec {
+  readonly observer: string;
+  readonly options: Readonly<Record<string, number | string | boolean>>;
+}
+
+/** Everything that is decided about the quantizer of one tensor. It is plain data and survives JSON. */
+export interface QuantizerSpec {
+  /** The quantizer's name, as in the list of index.ts. */
+  readonly quantizer: string;
+  /** The bits that were asked for; what is really available is {@link QuantizerDefinition.levels}. */
+  readonly bits: number;
+  /** Lowest and highest code, after every rule that changes them (`reduce_range`) has been applied. */
+  readonly quantMin: number;
+  readonly quantMax: number;
+  /** The axis whose every index has parameters of its own; undefined: one set for the whole tensor. */
+  readonly channelAxis?: number;
+  /** Elements that share parameters along the flattened axes after the first; excludes `channelAxis`. */
+  readonly groupSize?: number;
+  /** Whether the tensor is known to hold no negative value (it leaves a ReLU), which saves work. */
+  readonly nonNegative?: boolean;
+  /** The observer that moves the parameters during training; undefined: they are trained or fixed. */
+  readonly observer?: ObserverSpec;
+  readonly options: QuantizerOptions;
+}
+
+/** A parameter that a quantizer keeps for one tensor. */
+export interface QuantizerParameter {
+  readonly name: string;
+  readonly shape: Shape;
+  readonly trainable: boolean;
+  /** A bound that every update keeps. */
+  readonly minimum?: number;
+  /** Whether its elements are one list that all groups share (N2UQ's intervals), and not one element per group. */
+  readonly isList?: boolean;
+}
+
+/** Values of a quantizer's parameters in a graph, by parameter name. */
+export type ParameterValues = Readonly<Record<string, Value>>;
+
+export interface QuantizerContext {
+  readonly builder: GraphBuilder;
+  readonly target: Target;
+  readonly spec: QuantizerSpec;
+  readonly x: Value;
+  /** Shaped so that they broadcast over x. */
+  readonly parameters: ParameterValues;
+}
+
+export interface QuantizerGradientContext extends QuantizerContext {
+  /** The output of the forward pass. */
+  readonly y: Value;
+  readonly dy: Value;
+}
+
+export interface QuantizerGradients {
+  readonly x: Value;
+  /** Gradients of the trainable parameters, shaped like the broadcast parameters. */
+  readonly parameters: ParameterValues;
+}
+
+/** Values of a quantizer's parameters for one group of elements, by name; element i of a list is named `name.i`. */
+export type GroupParameters = Readonly<Record<string, number>>;
+
+/** What the codes of one group stand for: value = scale·(code − zeroPoint) + offset, each operation in float32. */
+export interface GridUnit {
+  readonly scale: number;
+  readonly zeroPoint: number;
+  readonly offset: number;
+}
+
+/**
+ * The integers behind a quantizer, in plain TypeScript and one group at a time: written apart from the graph, in the
+ * same float32 operations, so that each is a check of the other.
+ */
+export interface IntegerForm {
+  /** Every code that an element can have, ascending. */
+  codes(spec: QuantizerSpec): readonly number[];
+  /**
+   * What the codes stand for. `row` holds the group's elements; without it the answer is undefined where the scale
+   * depends on them (binary and ternary weights, shared block scales).
+   */
+  unit(spec: QuantizerSpec, parameters: GroupParameters, row?: Float32Array): GridUnit | undefined;
+  /** The code of each element. */
+  encode(spec: QuantizerSpec, parameters: GroupParameters, row: Float32Array): Int32Array;
+}
+
+export interface QuantizerDefinition {
+  readonly name: string;
+  /** The options that it reads. */
+  readonly options: OptionRules;
+  parameters(spec: QuantizerSpec, type: TensorType): readonly QuantizerParameter[];
+  /** Initial values of the parameters, from the tensor's values (for activations: those of a first batch). */
+  initialize(spec: QuantizerSpec, sample: Tensor): ReadonlyMap<string, Tensor>;
+  /** The parameters that a range stands for; present where an observer may drive the quantizer. */
+  fromRange?(
+    builder: GraphBuilder,
+    spec: QuantizerSpec,
+    range: { readonly min: Value; readonly max: Value },
+  ): ParameterValues;
+  /** The same in numbers, for one group; present where a calibrator may choose the initial range. */
+  initialFromRange?(spec: QuantizerSpec, min: number, max: number): GroupParameters;
+  forward(context: QuantizerContext): Value;
+  gradient(context: QuantizerGradientContext): QuantizerGradients;
+  /** Number of distinct values that the quantizer can represent. */
+  levels(spec: QuantizerSpec): number;
+  /** Absent where the values are not multiples of one unit that fit an integer. */
+  readonly integers?: IntegerForm;
+  /** What this quantizer cannot do of what the spec asks for. */
+  check?(spec: QuantizerSpec, type: TensorType): Contradiction | undefined;
+}
+
+/** A parameter's values, one for each group, as the tensor that the network keeps. */
+export function groupTensor(spec: QuantizerSpec, type: TensorType, values: readonly number[]): Tensor {
+  return float32Tensor(parameterShape(spec, type), values);
+}
+
+/** A quantizer's parameters from one set of numbers for each group. */
+export function groupTensors(
+  spec: QuantizerSpec,
+  type: TensorType,
+  groups: readonly GroupParameters[],
+): Map<string, Tensor> {
+  const names = Object.keys(groups[0] ?? {});
+  return new Map(
+    names.map((name) => [
+      name,
+      groupTensor(
+        spec,
+        type,
+        groups.map((group) => group[name] ?? 0),
+      ),
+    ]),
+  );
+}
+
+/** Shape of a parameter that has one element for each channel, or of a scalar. */
+export function parameterShape(spec: QuantizerSpec, type: TensorType): Shape {
+  if (spec.groupSize !== undefined) return [elementCount(type.shape) / spec.groupSize];
+  return spec.channelAxis === undefined ? [] : [type.shape[spec.channelAxis] ?? 0];
+}
+
+/** The shape in which a per-channel parameter broadcasts over a tensor of this rank. */
+export function broadcastShape(spec: QuantizerSpec, parameter: Shape, rank: number): Shape {
+  const axis = spec.channelAxis;
+  if (axis === undefined || parameter.length === 0) return parameter;
+  return Array.from({ length: rank }, (_, i) => (i === axis ? (parameter[0] ?? 0) : 1));
+}
+
+/** The axes over which elements share a parameter: all of them, or all but the channel axis. */
+export function sharedAxes(spec: QuantizerSpec, rank: number): number[] {
+  return Array.from({ length: rank }, (_, axis) => axis).filter((axis) => axis !== spec.channelAxis);
+}
+
+/** The rows of a tensor that share parameters: one for a whole tensor, one for each channel. */
+export function parameterGroups(spec: QuantizerSpec, sample: Tensor): Float32Array[] {
+  const { shape, data } = sample;
+  if (!(data instanceof Float32Array)) return [];
+  if (spec.groupSize !== undefined) {
+    const size = spec.groupSize;
+    return Array.from({ length: data.length / size }, (_, i) => data.subarray(i * size, (i + 1) * size));
+  }
+  const axis = spec.channelAxis;
+  if (axis === undefined) return [data];
+  const channels = shape[axis] ?? 0;
+  const inner = elementCount(shape.slice(axis + 1));
+  const outer = elementCount(shape.slice(0, axis));
+  return Array.from({ length: channels }, (_, channel) => {
+    const row = new Float32Array(outer * inner);
+    for (let o = 0; o < outer; o++) {
+      const start = (o * channels + channel) * inner;
+      row.set(data.subarray(start, start + inner), o * inner);
+    }
+    return row;
+  });
+}

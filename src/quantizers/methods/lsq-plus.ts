@@ -1,0 +1,132 @@
+/**
+ * LSQ+: Bhalgat et al., "LSQ+: Improving low-bit quantization through learnable offsets and better initialization",
+ * CVPR workshops 2020 (arXiv 2004.09576).
+ *
+ * v = (x − β)/s; y = round(clip(v, n, p))·s + β (eq. 4–5). Inside the range dx = dy, ds = dy·(round(v) − v), dβ = 0;
+ * outside dx = 0, ds = dy·n or dy·p, dβ = dy (eq. 6–7). ds and dβ are multiplied by g = 1/√(N·p), as in LSQ.
+ *
+ * Initial values: with an offset, the range just covers the sample (eq. 8): s = (max − min)/(p − n), β = min − n·s.
+ * Without one (weights; section 3.3): s = max(|μ − 3σ|, |μ + 3σ|)/2^(b−1). The paper's other choice, the range with the
+ * least squared error, is `initializer: "mse"`.
+ *
+ * The offset does not belong to the integers: a stored tensor is s·q + β, and padding with 0 is not a code.
+ * Options: `offset` (default true; false for weights), `gradientScale` "lsq" (default) or "none".
+ */
+import type { Value } from "../../ir/graph.ts";
+import { add, divide, multiply, subtract } from "../../ops/families/elementwise.ts";
+import {
+  gradientFactor,
+  parameterOf,
+  scaled,
+  smallestScale,
+  sumOfResiduals,
+  sumShared,
+} from "../arithmetic/learned.ts";
+import { insideRange } from "../arithmetic/masks.ts";
+import { codeRange, quotientOf, roundedValue } from "../arithmetic/round-codes.ts";
+import { encodeWith, integersBetween, roundedQuotient, scalarOf, statisticsOf } from "../arithmetic/scalar.ts";
+import {
+  type GroupParameters,
+  groupTensors,
+  parameterGroups,
+  parameterShape,
+  type QuantizerContext,
+  type QuantizerDefinition,
+  type QuantizerSpec,
+} from "../definition.ts";
+import { gradientScales } from "../options.ts";
+import { stepFromRange } from "./lsq.ts";
+
+const { fround } = Math;
+
+function hasOffset(spec: QuantizerSpec): boolean {
+  return spec.options.offset !== false;
+}
+
+/** What is rounded can be below 0 as soon as an offset is taken off. */
+function rangeOf(spec: QuantizerSpec) {
+  const range = codeRange(spec);
+  return { ...range, nonNegative: range.nonNegative && !hasOffset(spec) };
+}
+
+/** v = (x − β)/s */
+function quotient(context: QuantizerContext): Value {
+  const { builder, spec, x } = context;
+  const moved = hasOffset(spec) ? subtract(builder, x, parameterOf(context, "offset")) : x;
+  return quotientOf(builder, moved, parameterOf(context, "scale"));
+}
+
+function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
+  if (!hasOffset(spec)) return { scale: stepFromRange(spec, min, max) };
+  const scale = Math.max((max - min) / (spec.quantMax - spec.quantMin), smallestScale);
+  return { scale, offset: min - spec.quantMin * scale };
+}
+
+export const lsqPlus: QuantizerDefinition = {
+  name: "lsq+",
+  options: { offset: "boolean", gradientScale: gradientScales },
+
+  parameters(spec, type) {
+    const shape = parameterShape(spec, type);
+    const scale = { name: "scale", shape, trainable: true, minimum: smallestScale };
+    return hasOffset(spec) ? [scale, { name: "offset", shape, trainable: true }] : [scale];
+  },
+
+  initialize(spec, sample) {
+    const groups = parameterGroups(spec, sample).map((row) => {
+      const { min, max, mean, deviation } = statisticsOf(row);
+      if (hasOffset(spec)) return numbersFromRange(spec, min, max);
+      const reach = Math.max(Math.abs(mean - 3 * deviation), Math.abs(mean + 3 * deviation));
+      return { scale: Math.max(reach / 2 ** (spec.bits - 1), smallestScale) };
+    });
+    return groupTensors(spec, sample, groups);
+  },
+
+  initialFromRange: numbersFromRange,
+
+  forward(context) {
+    const { builder, spec, target } = context;
+    const product = roundedValue(builder, target, quotient(context), parameterOf(context, "scale"), rangeOf(spec));
+    return hasOffset(spec) ? add(builder, product, parameterOf(context, "offset")) : product;
+  },
+
+  /**
+   * With m the mask the sum of ds is Σ dy·(q − m·v) = (Σ dy·y − Σ dx·x − β·dβ)/s, where dβ = Σ dy − Σ dx.
+   */
+  gradient(context) {
+    const { builder, spec, x, y, dy } = context;
+    const scale = parameterOf(context, "scale");
+    const mask = insideRange(builder, quotient(context), rangeOf(spec));
+    const dx = multiply(builder, dy, mask);
+    const factor = gradientFactor(context, scale, "lsq");
+    const residuals = sumOfResiduals(context, { dy, y, dx, x }, scale);
+    if (!hasOffset(spec)) {
+      return { x: dx, parameters: { scale: scaled(builder, divide(builder, residuals, scale), factor) } };
+    }
+    const outside = subtract(builder, sumShared(context, dy, scale), sumShared(context, dx, scale));
+    const moved = subtract(builder, residuals, multiply(builder, outside, parameterOf(context, "offset")));
+    return {
+      x: dx,
+      parameters: {
+        scale: scaled(builder, divide(builder, moved, scale), factor),
+        offset: scaled(builder, outside, factor),
+      },
+    };
+  },
+
+  levels: (spec) => spec.quantMax - spec.quantMin + 1,
+
+  integers: {
+    codes: (spec) => integersBetween(spec.quantMin, spec.quantMax),
+    unit: (spec, parameters) => ({
+      scale: scalarOf(parameters, "scale"),
+      zeroPoint: 0,
+      offset: hasOffset(spec) ? scalarOf(parameters, "offset") : 0,
+    }),
+    encode(spec, parameters, row) {
+      const scale = scalarOf(parameters, "scale");
+      const offset = hasOffset(spec) ? scalarOf(parameters, "offset") : 0;
+      return encodeWith(row, (x) => roundedQuotient(fround(x - offset), scale, spec.quantMin, spec.quantMax));
+    },
+  },
+};

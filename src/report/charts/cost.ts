@@ -1,0 +1,127 @@
+/** The charts of cost: accuracy against bit operations or size with its Pareto front, and what each layer takes. */
+import * as Plot from "@observablehq/plot";
+import type { LayerCost } from "../../study/cost.ts";
+import type { Reference } from "../../study/result/accuracy-map.ts";
+import type { CostKind, CostPoint } from "../../study/result/pareto.ts";
+import { bitsName } from "../../study/result/summary.ts";
+import { siNumber } from "../pages/format.ts";
+import { colors, draw, legend, seriesColor } from "./draw.ts";
+import { floatRule, roomyDomain } from "./map.ts";
+
+const costNames: Readonly<Record<CostKind, string>> = {
+  bitOperations: "bit operations for one image",
+  bytes: "size of the integer model, bytes",
+};
+
+/** Every configuration by its cost; the front is drawn as a line, and its points have names. */
+export function paretoChart(
+  points: readonly CostPoint[],
+  front: readonly CostPoint[],
+  cost: CostKind,
+  reference: Reference,
+  width: number,
+): string {
+  const recipes = [...new Set(points.map((point) => point.recipe))];
+  const color = (point: CostPoint) => seriesColor(recipes.indexOf(point.recipe));
+  const names = recipes.map((recipe, index) => ({ label: recipe, color: seriesColor(index) }));
+  return draw(
+    {
+      width,
+      height: 300,
+      marginLeft: 46,
+      marginRight: 24,
+      marginBottom: 36,
+      ariaLabel: `Accuracy against ${costNames[cost]}`,
+      x: {
+        type: "log",
+        label: costNames[cost],
+        labelAnchor: "center",
+        labelArrow: "none",
+        tickFormat: siNumber,
+        ticks: width < 500 ? 3 : 6,
+        nice: false,
+        insetLeft: 14,
+        insetRight: 14,
+      },
+      y: {
+        label: "accuracy, %",
+        labelArrow: "none",
+        grid: true,
+        ticks: 5,
+        transform: (value: number) => 100 * value,
+        ...roomyDomain(
+          points.map((point) => point.accuracy),
+          reference,
+        ),
+        insetTop: 12,
+      },
+      marks: [
+        ...floatRule(reference),
+        Plot.line(front, { x: cost, y: "accuracy", stroke: colors.faint, strokeWidth: 1.5, curve: "step-after" }),
+        Plot.dot(points, {
+          x: cost,
+          y: "accuracy",
+          fill: color,
+          r: 4,
+          fillOpacity: 0.75,
+          title: (point: CostPoint) => `${point.recipe} ${bitsName(point)}: ${(100 * point.accuracy).toFixed(1)} %`,
+        }),
+        Plot.text(spacedLabels(front, cost, width), {
+          x: cost,
+          y: "accuracy",
+          text: bitsName,
+          dy: -11,
+          fontSize: 11,
+          fontWeight: 600,
+          fill: color,
+        }),
+      ],
+    },
+    legend(names, width),
+  );
+}
+
+/** The points of a front whose names do not run into each other, the dearest (and most accurate) first. */
+function spacedLabels(front: readonly CostPoint[], cost: CostKind, width: number): CostPoint[] {
+  const logs = front.map((point) => Math.log(point[cost]));
+  const range = Math.max(...logs) - Math.min(...logs) || 1;
+  const room = (46 / Math.max(100, width - 100)) * range;
+  const kept: CostPoint[] = [];
+  for (const point of [...front].reverse()) {
+    const last = kept.at(-1);
+    if (last === undefined || Math.log(last[cost]) - Math.log(point[cost]) >= room) kept.push(point);
+  }
+  return kept;
+}
+
+/** The share that each layer has in the network's bit operations, with the bits of its weights and its input. */
+export function layersChart(layers: readonly LayerCost[], width: number): string {
+  const total = layers.reduce((sum, layer) => sum + layer.bitOperations, 0) || 1;
+  const rows = layers.map((layer) => ({
+    name: layer.name,
+    share: (100 * layer.bitOperations) / total,
+    bits: `${layer.weight.bits}×${layer.activation.bits}`,
+    isWide: Math.max(layer.weight.bits, layer.activation.bits) >= 8,
+  }));
+  const longest = Math.max(0, ...rows.map((row) => row.name.length));
+  return draw({
+    width,
+    height: 40 + 20 * rows.length,
+    marginLeft: Math.min(width * 0.45, 16 + 6.4 * longest),
+    marginRight: 44,
+    marginTop: 4,
+    marginBottom: 34,
+    ariaLabel: "Bit operations of each layer",
+    x: { label: "share of the bit operations, %", labelAnchor: "center", labelArrow: "none", grid: true, ticks: 5 },
+    y: { type: "band", domain: rows.map((row) => row.name), label: null, padding: 0.25, tickSize: 0 },
+    marks: [
+      Plot.barX(rows, {
+        x: "share",
+        y: "name",
+        fill: (row: { isWide: boolean }) => (row.isWide ? seriesColor(1) : seriesColor(0)),
+        rx: 2,
+      }),
+      Plot.text(rows, { x: "share", y: "name", text: "bits", textAnchor: "start", dx: 5, fontSize: 11 }),
+    ],
+  });
+}

@@ -1,0 +1,134 @@
+/**
+ * The figures of a run's diagnosis: where the scales went, what became of the activations that suffer most, and which part
+ * of the quantizers costs what.
+ */
+
+import { isQuantized } from "../../compile/passes/quantize.ts";
+import type { Ablation } from "../../diagnose/ablation-result.ts";
+import { tensorOfSite } from "../../diagnose/layer-names.ts";
+import type { ProbeRecord, SiteMeasurement } from "../../diagnose/probe/measurement.ts";
+import type { Network } from "../../ir/network.ts";
+import { ablationChart } from "../charts/ablation.ts";
+import { seriesColor } from "../charts/draw.ts";
+import {
+  type Curve,
+  codeUsageChart,
+  type LevelHistogram,
+  levelHistogramChart,
+  trajectoryChart,
+} from "../charts/run.ts";
+import type { Figure } from "./page.ts";
+
+/** Activations that are drawn: those that lose most. */
+const mostActivations = 2;
+/** Scales that share one chart: as many as there are colours. */
+const mostScales = 6;
+/** More levels than this are no longer told apart by eye. */
+const drawableLevels = 64;
+
+/** A tensor as the last probe saw it, with the codes that it can have. */
+export interface ProbedTensor {
+  readonly tensor: string;
+  readonly quantMin: number;
+  readonly quantMax: number;
+  readonly seen: SiteMeasurement;
+}
+
+/** The activations of a network as a probe saw them, those that keep the least of their signal first. */
+export function probedActivations(network: Network, record: ProbeRecord): ProbedTensor[] {
+  const sites = isQuantized(network) ? network.sites : [];
+  return record.sites
+    .flatMap((seen): ProbedTensor[] => {
+      const site = sites.find(({ name }) => name === seen.name);
+      if (site === undefined || seen.kind !== "activation" || !(seen.scale > 0)) return [];
+      return [{ tensor: tensorOfSite(site), quantMin: site.spec.quantMin, quantMax: site.spec.quantMax, seen }];
+    })
+    .sort((a, b) => a.seen.noiseRatio - b.seen.noiseRatio);
+}
+
+/** All figures that the records of one run give. `run` is part of their names and of their titles. */
+export function diagnosisFigures(
+  run: { readonly name: string; readonly title: string },
+  network: Network,
+  records: readonly ProbeRecord[],
+): Figure[] {
+  const last = records.at(-1);
+  if (last === undefined) return [];
+  const tensors = probedActivations(network, last);
+  return [
+    ...scaleFigures(run, tensors, records),
+    ...tensors
+      .filter(({ quantMin, quantMax }) => quantMax - quantMin < drawableLevels)
+      .slice(0, mostActivations)
+      .flatMap((tensor) => activationFigures(run, tensor)),
+  ];
+}
+
+function scaleFigures(
+  run: { readonly name: string; readonly title: string },
+  tensors: readonly ProbedTensor[],
+  records: readonly ProbeRecord[],
+): Figure[] {
+  const curves = tensors.slice(0, mostScales).map(({ tensor, seen }, index): Curve => {
+    const points = records.flatMap((record) => {
+      const scale = record.sites.find(({ name }) => name === seen.name)?.scale;
+      return scale === undefined || !(scale > 0) ? [] : [{ x: record.step, y: scale }];
+    });
+    return { label: tensor, color: seriesColor(index), points };
+  });
+  if (curves.every(({ points }) => points.length < 2)) return [];
+  return [
+    {
+      name: `scales-${run.name}`,
+      title: `${run.title}: scales of the activations while training`,
+      caption: "Of the activations that lose most to rounding. Before the first batch a scale is what it starts from.",
+      draw: (width) => trajectoryChart(curves, "scale", width, { type: "log" }),
+      data: curves.map(({ label, points }) => ({ tensor: label, points })),
+    },
+  ];
+}
+
+function activationFigures(run: { readonly name: string; readonly title: string }, probed: ProbedTensor): Figure[] {
+  const { tensor, quantMin, quantMax, seen } = probed;
+  const levels = quantMax - quantMin + 1;
+  const histogram = activationHistogram(probed);
+  const total = seen.codes.reduce((sum, count) => sum + count, 0) || 1;
+  const usage = seen.codes.map((count, index) => ({ code: quantMin + index, share: count / total }));
+  const noise = Number.isFinite(seen.noiseRatio)
+    ? ` The signal is ${seen.noiseRatio.toFixed(1)} dB above the rounding's noise.`
+    : "";
+  return [
+    {
+      name: `values-${run.name}-${tensor}`,
+      title: `${run.title}: values of ${tensor}, and the levels`,
+      caption: `Dashed lines are the ${levels} levels; values beyond the outermost are in the other colour.${noise}`,
+      draw: (width) => levelHistogramChart(histogram, width),
+      data: histogram,
+    },
+    {
+      name: `usage-${run.name}-${tensor}`,
+      title: `${run.title}: how often ${tensor} uses each code, %`,
+      caption: `${seen.distinctCodes} of ${levels} codes are used; a cross marks one that is not. ${(100 * seen.deadShare).toFixed(0)} % of the values that are not 0 become 0.`,
+      draw: (width) => codeUsageChart(usage, tensor, width),
+      data: usage,
+    },
+  ];
+}
+
+/** The bins of a probe lie evenly between the smallest and the largest value; here they are in codes. */
+function activationHistogram({ tensor, quantMin, quantMax, seen }: ProbedTensor): LevelHistogram {
+  const zero = Number.isFinite(seen.zeroPoint) ? seen.zeroPoint : 0;
+  const inCodes = (value: number) => value / seen.scale + zero;
+  return { name: tensor, quantMin, quantMax, from: inCodes(seen.min), to: inCodes(seen.max), counts: seen.histogram };
+}
+
+/** What parts of a run's quantizers cost by themselves. */
+export function ablationFigure(name: string, title: string, ablation: Ablation): Figure {
+  return {
+    name: `ablation-${name}`,
+    title: `${title}: with parts of its quantizers at work`,
+    caption: `The same weights on ${ablation.samples} test samples, statistics of batch normalization taken anew. Dashed lines: no quantizer at work, and all of them. What costs most is where both dots say so: far left alone, far right left out.`,
+    draw: (width) => ablationChart(ablation, width),
+    data: ablation,
+  };
+}

@@ -1,0 +1,39 @@
+/** Findings as a page shows them: the cause, the remedy, and folded away what was measured for and against it. */
+import { stringify } from "yaml";
+import type { Finding } from "../../study/result/finding.ts";
+import { copyable, folded, type Html, html, table } from "./page.ts";
+
+/** Layers that are named before the rest is only counted; the fold has them all. */
+const mostLayers = 4;
+
+/** The findings of one run, the most likely first. */
+export function findingsHtml(findings: readonly Finding[]): Html {
+  return html`${findings.map(findingHtml)}`;
+}
+
+function findingHtml({ title, confidence, layers, evidence, remedy }: Finding): Html {
+  const cure = remedy === null ? html`` : html`<p>Remedy: ${remedy.title}</p>${copyable(stringify(remedy.changes))}`;
+  const sure = `${(100 * confidence).toFixed(0)}\u00a0% sure; ${shortList(layers)}`;
+  return html`<div class="finding"><p><strong>${title}</strong> (${sure})</p>${cure}${evidenceHtml(evidence, layers)}</div>`;
+}
+
+function shortList(layers: readonly string[]): string {
+  if (layers.length === 0) return "the whole network";
+  const more = layers.length - mostLayers;
+  return more > 1 ? `${layers.slice(0, mostLayers).join(", ")} and ${more} more` : layers.join(", ");
+}
+
+function evidenceHtml(evidence: Finding["evidence"], layers: Finding["layers"]): Html {
+  if (evidence.length === 0) return html``;
+  const rows = evidence.map(({ measurement, layer, value, threshold, supports }) => [
+    measurement,
+    layer ?? "",
+    Number(value.toPrecision(4)),
+    threshold === undefined ? "–" : String(Number(threshold.toPrecision(4))),
+    supports ? "for it" : "against it",
+  ]);
+  const whole = layers.length > mostLayers + 1 ? html`<p class="note">In ${layers.join(", ")}.</p>` : html``;
+  const speaking = evidence.filter(({ supports }) => supports).length;
+  const summary = `What was measured: ${speaking} for it, ${evidence.length - speaking} against it`;
+  return folded(summary, html`${table(["measured", "where", "value", "threshold", "speaks"], rows)}${whole}`);
+}

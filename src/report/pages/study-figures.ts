@@ -1,0 +1,207 @@
+/** The figures of a study's report. */
+
+import type { TrialRecord } from "../../study/plan/record.ts";
+import type { Cure } from "../../study/repair/fix.ts";
+import type { AccuracyMap } from "../../study/result/accuracy-map.ts";
+import { costPoints } from "../../study/result/pareto.ts";
+import type { LoadedStudy } from "../../study/result/read-study.ts";
+import { bitsName } from "../../study/result/summary.ts";
+import { type Change, changeChart } from "../charts/change.ts";
+import { layersChart, paretoChart } from "../charts/cost.ts";
+import { colors, seriesColor } from "../charts/draw.ts";
+import { bitWorthChart, interactionChart, mapChart } from "../charts/map.ts";
+import { type Curve, learningCurves, thinned, trajectoryChart } from "../charts/run.ts";
+import type { Figure } from "./page.ts";
+
+/** The map of a recipe, and its two axes against each other. */
+export function mapFigures({ result }: LoadedStudy, map: AccuracyMap): Figure[] {
+  const { reference } = result;
+  return [
+    {
+      name: `map-${map.recipe}`,
+      title: `${map.recipe}: test accuracy, %`,
+      caption:
+        "Mean over the finished trials of a cell, ± the standard deviation over seeds. Under the bits stand the levels that there really are.",
+      draw: (width) => mapChart(map, reference, width),
+      data: map,
+    },
+    {
+      name: `interaction-${map.recipe}`,
+      title: `${map.recipe}: do weights and activations act on each other?`,
+      caption: "Where the lines run together, weight bits do not matter; where they part, the two act on each other.",
+      draw: (width) => interactionChart(map, reference, width),
+      data: map.rows
+        .flat()
+        .map(({ weightBits, activationBits, mean, spread }) => ({ weightBits, activationBits, mean, spread })),
+    },
+  ];
+}
+
+/** What a bit of each kind is worth. */
+export function worthFigures({ result }: LoadedStudy): Figure[] {
+  return result.effects.flatMap(({ recipe, weightBits, activationBits }) => [
+    ...(activationBits.length === 0
+      ? []
+      : [
+          {
+            name: `activation-bit-${recipe}`,
+            title: `${recipe}: what an activation bit is worth`,
+            caption:
+              "Points of accuracy lost for each activation bit that is taken away, at each number of weight bits.",
+            draw: (width: number) => bitWorthChart(activationBits, "activation", width),
+            data: activationBits,
+          },
+        ]),
+    ...(weightBits.length === 0
+      ? []
+      : [
+          {
+            name: `weight-bit-${recipe}`,
+            title: `${recipe}: what a weight bit is worth`,
+            caption:
+              "Points of accuracy lost for each weight bit that is taken away, at each number of activation bits.",
+            draw: (width: number) => bitWorthChart(weightBits, "weight", width),
+            data: weightBits,
+          },
+        ]),
+  ]);
+}
+
+/** Accuracy against both costs. */
+export function costFigures({ result }: LoadedStudy): Figure[] {
+  const points = costPoints(result.maps);
+  if (points.length === 0) return [];
+  const figure = (cost: "bitOperations" | "bytes", title: string): Figure => ({
+    name: cost === "bytes" ? "pareto-size" : "pareto-bit-operations",
+    title,
+    caption: "The line joins the configurations that no other beats in both cost and accuracy.",
+    draw: (width) => paretoChart(points, result.front[cost], cost, result.reference, width),
+    data: { points, front: result.front[cost] },
+  });
+  return [
+    figure("bitOperations", "Accuracy against bit operations"),
+    figure("bytes", "Accuracy against the size of the model"),
+  ];
+}
+
+/** How the trials of each recipe learned. */
+export function curveFigures({ result, records }: LoadedStudy): Figure[] {
+  return result.maps.flatMap((map) => {
+    const trials = records.filter((record) => record.recipe === map.recipe && record.epochs.length > 0);
+    // Points at a single epoch are no curves: the map has them already.
+    if (trials.every(({ epochs }) => epochs.length < 2)) return [];
+    const color = (record: TrialRecord) => seriesColor(map.activationBits.indexOf(record.activationBits));
+    const curves = trials.map(
+      (record): Curve => ({
+        label: record.id,
+        color: color(record),
+        points: record.epochs.map(({ epoch, testAccuracy }) => ({ x: epoch, y: testAccuracy })),
+        stopped: record.status === "stopped",
+      }),
+    );
+    const groups = map.activationBits.map((bits, index) => ({ label: `A${bits}`, color: seriesColor(index) }));
+    return [
+      {
+        name: `curves-${map.recipe}`,
+        title: `${map.recipe}: test accuracy while training`,
+        caption: "One line for each trial, coloured by its activation bits; a cross marks a trial that was given up.",
+        draw: (width: number) => learningCurves(curves, groups, result.reference, width),
+        data: trials.map(({ id, epochs }) => ({ id, epochs })),
+      },
+    ];
+  });
+}
+
+/** A trial's training loss, step by step. */
+export type LossCurve = Curve["points"];
+
+/** Points of one line: with all the others of a recipe's trials there is no room for more. */
+const mostLossPoints = 48;
+
+/** The training loss of each recipe's trials: they may be too short for a curve over epochs. */
+export function lossFigures({ result, records }: LoadedStudy, losses: ReadonlyMap<string, LossCurve>): Figure[] {
+  return result.maps.flatMap((map) => {
+    const curves = records.flatMap((record): Curve[] => {
+      const points = record.recipe === map.recipe ? (losses.get(record.id) ?? []) : [];
+      if (points.length < 2) return [];
+      const color = seriesColor(map.activationBits.indexOf(record.activationBits));
+      return [{ label: record.id, color, points: thinned(points, mostLossPoints) }];
+    });
+    if (curves.length === 0) return [];
+    const groups = map.activationBits.map((bits, index) => ({ label: `A${bits}`, color: seriesColor(index) }));
+    return [
+      {
+        name: `loss-${map.recipe}`,
+        title: `${map.recipe}: training loss`,
+        caption: "One line for each trial, coloured by its activation bits; means over neighbouring steps.",
+        draw: (width: number) => trajectoryChart(curves, "loss", width, { groups }),
+        data: curves.map(({ label, points }) => ({ id: label, points })),
+      },
+    ];
+  });
+}
+
+/** The first recipe against each later one, cell by cell. */
+export function changeFigures({ result }: LoadedStudy): Figure[] {
+  const [first, ...others] = result.maps;
+  if (first === undefined) return [];
+  const name = (recipe: string) => `${first.recipe}-to-${recipe}`;
+  return others.map((map) => {
+    const changes = map.rows.flat().map((cell): Change => {
+      const before = first.rows
+        .flat()
+        .find((other) => other.weightBits === cell.weightBits && other.activationBits === cell.activationBits);
+      return { label: bitsName(cell), before: before?.mean ?? null, after: cell.mean };
+    });
+    return {
+      name: `change-${name(map.recipe)}`,
+      title: `${first.recipe} and ${map.recipe}, cell by cell`,
+      caption: "The same bits, data, epochs and float start. The dashed line is the float network.",
+      draw: (width) => changeChart(changes, { before: first.recipe, after: map.recipe }, result.reference.float, width),
+      data: changes,
+    };
+  });
+}
+
+/** The steps of a cure. */
+export function cureFigure(cure: Cure, float: number | null): Figure {
+  const changes = cure.steps.map(({ title, before, after }): Change => ({ label: title, before, after }));
+  return {
+    name: `cure-${cure.recipe}`,
+    title: `The cure of ${cure.recipe} ${bitsName(cure)}, remedy by remedy`,
+    caption: "Each remedy laid over those kept before it.",
+    draw: (width) => changeChart(changes, { before: "without", after: "with" }, float, width),
+    data: cure,
+  };
+}
+
+/** What each layer of a trial takes. */
+export function layersFigure(record: TrialRecord): Figure {
+  return {
+    name: "layers",
+    title: `Bit operations of each layer of ${record.recipe} ${bitsName(record)}`,
+    caption: "Bits of weights × bits of activations at the end of each bar; layers of eight bits in the other colour.",
+    draw: (width) => layersChart(record.layers, width),
+    data: record.layers,
+  };
+}
+
+/** The float training. */
+export function floatFigure({ result }: LoadedStudy): Figure[] {
+  const { float, reference } = result;
+  if (float === null || float.epochs.length === 0) return [];
+  const curve: Curve = {
+    label: "float",
+    color: colors.accent,
+    points: float.epochs.map(({ epoch, testAccuracy }) => ({ x: epoch, y: testAccuracy })),
+  };
+  return [
+    {
+      name: "curves-float",
+      title: "float: test accuracy while training",
+      caption: "The network that every trial starts from.",
+      draw: (width) => learningCurves([curve], [curve], reference, width),
+      data: float.epochs,
+    },
+  ];
+}

@@ -1,0 +1,94 @@
+/**
+ * Checkpoints: the whole state of a run in one safetensors file, written atomically. The tensors are the network's
+ * parameters under their own names and the optimizer's state under `optimizer.*`; what else a run needs to go on lies in
+ * the metadata.
+ */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { ConfigError, FileFormatError, InputOutputError } from "../errors.ts";
+import { writeFileAtomic } from "../io/atomic-file.ts";
+import { describeSystemError } from "../io/system-error.ts";
+import type { Tensor } from "../ir/tensor.ts";
+import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+
+const format = "subbyte checkpoint 1";
+
+/** Where a run stands between two steps. */
+export interface RunPosition {
+  /** Steps done since the run's start. */
+  readonly step: number;
+  /** Sums over the steps of the epoch under way, so that its mean does not depend on interruptions. */
+  readonly epochLoss: number;
+  readonly epochCorrect: number;
+  /** Best test accuracy of a finished epoch, or null. */
+  readonly bestAccuracy: number | null;
+}
+
+export interface Checkpoint {
+  readonly state: ReadonlyMap<string, Tensor>;
+  readonly position: RunPosition;
+  /** Text of the configuration that the run was started with. */
+  readonly config: string;
+}
+
+/** A short hash of a configuration's text: a run is resumed only with the configuration that it was started with. */
+export function configHash(config: string): string {
+  return createHash("sha256").update(config).digest("hex").slice(0, 16);
+}
+
+export async function writeCheckpoint(file: string, { state, position, config }: Checkpoint): Promise<void> {
+  const metadata = { format, config, configHash: configHash(config), position: encodePosition(position) };
+  await writeFileAtomic(file, encodeSafetensors({ tensors: state, metadata }));
+}
+
+/**
+ * @throws InputOutputError when the file cannot be read, FileFormatError when it is no checkpoint or is damaged, ConfigError
+ *   when its name is that of a model.
+ */
+export async function readCheckpoint(file: string): Promise<Checkpoint> {
+  if (/\.onnx$/i.test(file)) {
+    throw new ConfigError("it is an ONNX model, and not a run or a checkpoint", {
+      where: file,
+      remedy: "train takes it with --model or --teacher, inspect describes it, and compare judges it beside another.",
+    });
+  }
+  const bytes = await readFile(file).catch((cause: unknown) => {
+    throw new InputOutputError(`cannot read the checkpoint: ${describeSystemError(cause).reason}`, {
+      where: file,
+      remedy: "Name a checkpoint file (*.safetensors) or the directory of a run that has one.",
+      cause,
+    });
+  });
+  const { tensors, metadata } = decodeSafetensors(bytes, file);
+  if (metadata.format !== format) {
+    throw new FileFormatError(`it is not a checkpoint of this version (format ${metadata.format ?? "not given"})`, {
+      where: file,
+      remedy: `Expected the metadata format "${format}".`,
+    });
+  }
+  return { state: tensors, position: parsePosition(metadata.position ?? "", file), config: metadata.config ?? "" };
+}
+
+/** Numbers as text, because JSON has no NaN and a diverged run has one. */
+function encodePosition({ step, epochLoss, epochCorrect, bestAccuracy }: RunPosition): string {
+  return JSON.stringify([step, epochLoss, epochCorrect, bestAccuracy].map(String));
+}
+
+function parsePosition(text: string, where: string): RunPosition {
+  let parts: unknown;
+  try {
+    parts = JSON.parse(text);
+  } catch (cause) {
+    if (!(cause instanceof SyntaxError)) throw cause;
+  }
+  const [step, epochLoss, epochCorrect, bestAccuracy] = Array.isArray(parts) ? parts.map(String) : [];
+  if (step === undefined || !Number.isSafeInteger(Number(step))) {
+    throw new FileFormatError("the checkpoint does not say at which step it was written", { where });
+  }
+  return {
+    step: Number(step),
+    epochLoss: Number(epochLoss),
+    epochCorrect: Number(epochCorrect),
+    bestAccuracy: bestAccuracy === "null" ? null : Number(bestAccuracy),
+  };
+}

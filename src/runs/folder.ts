@@ -1,0 +1,159 @@
+/**
+ * The directory of a run: everything that is needed to understand it, to repeat it and to resume it.
+ *
+ *     runs/resnet20_4W4A_20261123-114958/
+ *       config.yaml         resolved, every default filled in
+ *       config.source.yaml  as it was given
+ *       env.json            versions, machine, seed, command line, git commit
+ *       metrics.jsonl       append-only; a resumed run cuts it back to its checkpoint's step
+ *       summary.json        the final numbers, what --json prints
+ *       diagnosis.jsonl     what was measured of the tensors now and then; cut back as metrics.jsonl is
+ *       findings.json       what the measurements say
+ *       ablation.json       the accuracy with parts of the quantizers switched off, where that was asked for
+ *       checkpoints/
+ *
+ * A new run never writes into the directory of another one, unless it is told to.
+ */
+
+import { execFile } from "node:child_process";
+import { mkdir, rm } from "node:fs/promises";
+import { arch, cpus, platform, totalmem } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { type ConfigSource, configToYaml } from "../config/config.ts";
+import { modelTitle, type TrainingConfig } from "../config/schema.ts";
+import { ConfigError } from "../errors.ts";
+import { describeWriteFailure, writeFileAtomic } from "../io/atomic-file.ts";
+import { systemErrorCode } from "../io/system-error.ts";
+import { packageVersion } from "./package-version.ts";
+
+/** The paths inside of a run's directory. */
+export interface RunPaths {
+  readonly folder: string;
+  readonly config: string;
+  readonly configSource: string;
+  readonly environment: string;
+  readonly metrics: string;
+  readonly summary: string;
+  readonly diagnosis: string;
+  /** What the measurements say. */
+  readonly findings: string;
+  /** The network with parts of its quantizers switched off. */
+  readonly ablation: string;
+  readonly checkpoints: string;
+}
+
+/** Where things lie in a run's directory; makes nothing. */
+export function runPaths(folder: string): RunPaths {
+  return {
+    folder,
+    config: join(folder, "config.yaml"),
+    configSource: join(folder, "config.source.yaml"),
+    environment: join(folder, "env.json"),
+    metrics: join(folder, "metrics.jsonl"),
+    summary: join(folder, "summary.json"),
+    diagnosis: join(folder, "diagnosis.jsonl"),
+    findings: join(folder, "findings.json"),
+    ablation: join(folder, "ablation.json"),
+    checkpoints: join(folder, "checkpoints"),
+  };
+}
+
+/** `resnet20_4W4A_20261123-114958`: model, bits and local time; `float` where nothing is quantized. */
+export function defaultRunName(config: TrainingConfig, now: Date): string {
+  const { quantization } = config;
+  const bits = quantization === null ? "float" : `${quantization.weightBits}W${quantization.activationBits}A`;
+  const two = (value: number) => String(value).padStart(2, "0");
+  const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
+  const time = `${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;
+  return `${modelTitle(config.model)}_${bits}_${day}-${time}`;
+}
+
+async function currentCommit(): Promise<string | null> {
+  try {
+    const { stdout } = await promisify(execFile)("git", ["rev-parse", "HEAD"], { timeout: 5000 });
+    return stdout.trim();
+  } catch {
+    // No git, or not in a checkout: the run is just as good.
+    return null;
+  }
+}
+
+/** What a result may depend on besides its configuration. `versions` names the packages that the caller ran. */
+export async function describeEnvironment(seed: number, versions: Readonly<Record<string, string>> = {}) {
+  return {
+    versions: { subbyte: packageVersion(), node: process.versions.node, ...versions },
+    machine: {
+      platform: platform(),
+      arch: arch(),
+      cpu: cpus()[0]?.model ?? "unknown",
+      cores: cpus().length,
+      memoryBytes: totalmem(),
+    },
+    seed,
+    commandLine: process.argv.slice(2),
+    gitCommit: await currentCommit(),
+    startedAt: new Date().toISOString(),
+  };
+}
+
+async function makeFolder(parent: string, name: string, existOk: boolean): Promise<string> {
+  const wanted = join(parent, name);
+  try {
+    await mkdir(parent, { recursive: true });
+    if (existOk) {
+      await mkdir(wanted, { recursive: true });
+      return wanted;
+    }
+    // mkdir decides, not a look beforehand: of two runs that start in the same second each gets a folder of its own.
+    for (let number = 1; ; number++) {
+      const folder = number === 1 ? wanted : `${wanted}-${number}`;
+      try {
+        await mkdir(folder);
+        return folder;
+      } catch (error) {
+        if (systemErrorCode(error) !== "EEXIST") throw error;
+      }
+    }
+  } catch (cause) {
+    throw describeWriteFailure(wanted, cause);
+  }
+}
+
+/** What a new run's directory is made from. */
+export interface RunDirectoryOptions {
+  /** The folder that runs are kept in. */
+  readonly parent: string;
+  readonly name: string;
+  readonly config: TrainingConfig;
+  readonly source?: ConfigSource | undefined;
+  /** Use a folder of this name that is already there. What it tells of another run is removed. */
+  readonly existOk?: boolean;
+  readonly versions?: Readonly<Record<string, string>>;
+}
+
+/** Makes the directory of a new run and writes its configuration and environment. A name that is taken gets -2, -3, … */
+export async function createRunDirectory(options: RunDirectoryOptions): Promise<RunPaths> {
+  const { parent, name, config, source, existOk = false, versions = {} } = options;
+  if (!/^[^/\\\0]+$/.test(name) || name === "." || name === "..") {
+    const remedy = "Give the folder that the run's directory is made in to --out.";
+    throw new ConfigError(`${JSON.stringify(name)} is not the name of a run: it must be one folder's name`, { remedy });
+  }
+  const paths = runPaths(await makeFolder(parent, name, existOk));
+  const ofAnother = [paths.metrics, paths.summary, paths.diagnosis, paths.findings, paths.ablation];
+  for (const file of ofAnother) await rm(file, { force: true });
+  await mkdir(paths.checkpoints, { recursive: true });
+  await writeFileAtomic(paths.config, configToYaml(config));
+  if (source !== undefined) await writeFileAtomic(paths.configSource, source.text);
+  await writeJson(paths.environment, await describeEnvironment(config.seed, versions));
+  return paths;
+}
+
+async function writeJson(file: string, value: unknown): Promise<void> {
+  await writeFileAtomic(file, `${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+/** Writes summary.json, whole or not at all. */
+export async function writeSummary(paths: RunPaths, summary: Readonly<Record<string, unknown>>): Promise<void> {
+  await writeJson(paths.summary, summary);
+}

@@ -1,0 +1,211 @@
+/** From a study's configuration as written, and the flags laid over it, to a checked one; and to its trials' own. */
+import { availableParallelism } from "node:os";
+import { resolve } from "node:path";
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, stringify } from "yaml";
+import { nearestWord } from "../../base/nearest-word.ts";
+import { type ConfigOverride, type ConfigSource, resolveTrainingConfig } from "../../config/config.ts";
+import { issuesToError, type Locate } from "../../config/issues.ts";
+import { type TrainingConfig, trainingConfigSchema } from "../../config/schema.ts";
+import { ConfigError } from "../../errors.ts";
+import { type Recipe, type StudyConfig, studyDefaults, studyFormat, studySchema } from "./schema.ts";
+
+type Mapping = Record<string, unknown>;
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Parses, overrides, checks and completes. @throws ConfigError naming every mistake and its place. */
+export function resolveStudyConfig(
+  source: ConfigSource | undefined,
+  overrides: readonly ConfigOverride[] = [],
+): StudyConfig {
+  const given = source ?? { name: "study", text: "" };
+  const lines = new LineCounter();
+  const document = parseDocument(given.text, { lineCounter: lines });
+  const problem = document.errors[0];
+  if (problem !== undefined) {
+    const at = problem.linePos?.[0];
+    const where = at === undefined ? given.name : `${given.name}:${at.line}:${at.col}`;
+    throw new ConfigError(problem.message.split("\n")[0] ?? problem.message, { where });
+  }
+  const root: unknown = document.toJS() ?? {};
+  if (!isMapping(root)) throw new ConfigError("expected a mapping of keys", { where: given.name });
+  for (const [key, value] of Object.entries(studyDefaults)) if (!(key in root)) root[key] = structuredClone(value);
+  for (const override of overrides) setPath(root, override);
+  const locate = locator(document, lines, given.name, overrides);
+  checkFormat(root, given.name);
+  checkKeys(root, locate);
+  const result = studySchema.safeParse(root);
+  // The parts that training shares are checked by its own schema, so that a mistake is named before anything runs.
+  const { model, data, train, target } = result.success ? result.data : { ...root };
+  const shared = trainingConfigSchema.safeParse({ model, data, train, target });
+  const issues = [...(result.error?.issues ?? []), ...(shared.error?.issues ?? [])];
+  if (!result.success || issues.length > 0) throw issuesToError(issues, root, locate);
+  for (const [index, recipe] of result.data.recipes.entries()) {
+    checkRecipe(result.data, recipe, locate(["recipes", index], "value"));
+  }
+  return result.data;
+}
+
+function setPath(root: Mapping, { path, value }: ConfigOverride): void {
+  const keys = path.split(".");
+  let at = root;
+  for (const key of keys.slice(0, -1)) {
+    const child = at[key];
+    const next = isMapping(child) ? child : {};
+    at[key] = next;
+    at = next;
+  }
+  const last = keys.at(-1);
+  if (last !== undefined) at[last] = value;
+}
+
+function checkFormat(root: Mapping, name: string): void {
+  if (root.format === undefined || root.format === studyFormat) return;
+  throw new ConfigError(`it was written by another version of subbyte (format ${String(root.format)})`, {
+    where: name,
+    remedy: `This version reads format ${studyFormat}: use the version that wrote it, or start a new study.`,
+  });
+}
+
+/** Unknown keys of the study itself; those of its parts are found by the schemas. */
+function checkKeys(root: Mapping, locate: Locate): void {
+  const known = Object.keys(studySchema.shape);
+  const key = Object.keys(root).find((name) => !known.includes(name));
+  if (key === undefined) return;
+  const nearest = nearestWord(key, known);
+  throw new ConfigError(`unknown key ${key}`, {
+    where: locate([key], "key"),
+    remedy: nearest === undefined ? `Known keys here: ${known.join(", ")}.` : `Did you mean ${nearest}?`,
+  });
+}
+
+function locator(document: Document, lines: LineCounter, name: string, overrides: readonly ConfigOverride[]): Locate {
+  return (path, part) => {
+    const dotted = path.map(String).join(".");
+    const override = overrides.findLast(({ path: set }) => dotted === set || dotted.startsWith(`${set}.`));
+    if (override !== undefined) return override.origin;
+    for (let depth = path.length; depth > 0; depth--) {
+      const parent = document.getIn(path.slice(0, depth - 1), true);
+      const pair = isMap(parent)
+        ? parent.items.find((item) => isScalar(item.key) && item.key.value === path[depth - 1])
+        : undefined;
+      const node = pair === undefined ? document.getIn(path.slice(0, depth), true) : pair;
+      const at = pair === undefined ? node : part === "value" && depth === path.length ? pair.value : pair.key;
+      const offset = isNode(at) ? at.range?.[0] : undefined;
+      if (offset === undefined) continue;
+      const { line, col } = lines.linePos(offset);
+      return `${name}:${line}:${col}`;
+    }
+    return name;
+  };
+}
+
+/** A recipe that no bits could make right is a mistake of the configuration; one that some bits break, of that cell. */
+function checkRecipe(config: StudyConfig, recipe: Recipe, where: string): void {
+  try {
+    trialConfig(config, { recipe, weightBits: 8, activationBits: 8, seed: 0 });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    throw new ConfigError(`recipe ${recipe.name}: ${error.message}`, {
+      where,
+      cause: error,
+      ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+    });
+  }
+}
+
+/** Where a trial stands in the grid. */
+export interface TrialPlace {
+  readonly recipe: Recipe;
+  readonly weightBits: number;
+  readonly activationBits: number;
+  readonly seed: number;
+  /** Laid over the recipe, for one that was cured. */
+  readonly changes?: ConfigChanges;
+}
+
+function trainWith(config: StudyConfig, change: { readonly epochs?: number; readonly learningRate?: number }): Mapping {
+  const { epochs, learningRate } = change;
+  const optimizer = isMapping(config.train.optimizer) ? config.train.optimizer : {};
+  return {
+    ...config.train,
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(learningRate === undefined ? {} : { optimizer: { ...optimizer, learningRate } }),
+  };
+}
+
+/** Changes of a training configuration: dotted keys and their new values. */
+export type ConfigChanges = Readonly<Record<string, string | number | boolean | null>>;
+
+/**
+ * The training configuration of a trial. `from` is the float checkpoint; `changes` are laid over what the study says,
+ * before defaults are filled in, so that another preset brings its own.
+ *
+ * @throws ConfigError when it contradicts itself.
+ */
+export function trialConfig(
+  config: StudyConfig,
+  place: TrialPlace,
+  from?: string,
+  changes: ConfigChanges = {},
+): TrainingConfig {
+  const { name, epochs, learningRate, ...quantization } = place.recipe;
+  const { weightBits, activationBits, seed } = place;
+  const change = {
+    ...(epochs === undefined ? {} : { epochs }),
+    ...(learningRate === undefined ? {} : { learningRate }),
+  };
+  const value = structuredClone({
+    ...sharedParts(config),
+    train: trainWith(config, change),
+    quantization: { ...quantization, weightBits, activationBits },
+    seed,
+    ...(from === undefined ? {} : { from }),
+  });
+  for (const [path, to] of Object.entries(changes)) setPath(value, { path, value: to, origin: path });
+  return trainingConfigOf(`recipe ${name}`, value);
+}
+
+/** The training configuration of the float stage; undefined when none is to be trained. */
+export function floatConfig(config: StudyConfig): TrainingConfig | undefined {
+  if (config.float === null || config.float.from !== undefined) return undefined;
+  return trainingConfigOf("float stage", {
+    ...sharedParts(config),
+    train: trainWith(config, config.float),
+    seed: config.seeds[0] ?? 0,
+    threads: config.threads * config.parallel,
+  });
+}
+
+function sharedParts({ model, data, device, target, threads }: StudyConfig): Mapping {
+  return { model, data, device, target, threads };
+}
+
+function trainingConfigOf(name: string, value: Mapping): TrainingConfig {
+  return resolveTrainingConfig({ name, text: JSON.stringify(value) });
+}
+
+/**
+ * What depends on the machine or on the working directory, decided once when the study is made: results may depend on
+ * the number of threads, and trials run inside of the study's folder.
+ */
+export function settleStudyConfig(config: StudyConfig, cores: number = availableParallelism()): StudyConfig {
+  const parallel = config.parallel === 0 ? cores : config.parallel;
+  const threads = config.threads === 0 ? Math.max(1, Math.floor(cores / parallel)) : config.threads;
+  const folder = config.data.folder;
+  const from = config.float?.from;
+  return {
+    ...config,
+    parallel,
+    threads,
+    ...(typeof folder === "string" ? { data: { ...config.data, folder: resolve(folder) } } : {}),
+    ...(from === undefined ? {} : { float: { from: resolve(from) } }),
+  };
+}
+
+/** The configuration as YAML that resolves to itself. */
+export function studyToYaml(config: StudyConfig): string {
+  return stringify(config, { lineWidth: 120 });
+}

@@ -1,0 +1,172 @@
+/**
+ * The folder of a study.
+ *
+ *     studies/thread/
+ *       study.yaml          resolved; study.source.yaml as it was given
+ *       plan.json           the trials, with levels and costs
+ *       float/              the run that all trials start from
+ *       trials/lsq_4W4A_seed0/   a run's directory, with worker.json and, where it was stopped or failed, outcome.json
+ *       result.json         every number of the study that does not depend on the machine's speed
+ *       study.db            an index of the files, made again from them whenever it is missing
+ *       study.lock          the process that runs it
+ *       report/             what `subbyte report` writes
+ */
+import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { ConfigSource } from "../../config/config.ts";
+import { ConfigError, InputOutputError } from "../../errors.ts";
+import { describeWriteFailure, writeFileAtomic } from "../../io/atomic-file.ts";
+import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
+import { resolveStudyConfig, studyToYaml } from "./config.ts";
+import { type StudyConfig, studySchema } from "./schema.ts";
+
+/** The paths inside of a study's folder. */
+export interface StudyPaths {
+  readonly folder: string;
+  readonly config: string;
+  readonly configSource: string;
+  readonly plan: string;
+  readonly trials: string;
+  readonly float: string;
+  readonly result: string;
+  readonly index: string;
+  readonly lock: string;
+  readonly cure: string;
+  readonly report: string;
+}
+
+/** The name of the float stage's run inside of a study's folder. */
+export const floatRunName = "float";
+
+export function studyPaths(folder: string): StudyPaths {
+  return {
+    folder,
+    config: join(folder, "study.yaml"),
+    configSource: join(folder, "study.source.yaml"),
+    plan: join(folder, "plan.json"),
+    trials: join(folder, "trials"),
+    float: join(folder, floatRunName),
+    result: join(folder, "result.json"),
+    index: join(folder, "study.db"),
+    lock: join(folder, "study.lock"),
+    cure: join(folder, "cure.json"),
+    report: join(folder, "report"),
+  };
+}
+
+/** Whether a folder holds a study. */
+export function isStudy(folder: string): boolean {
+  return existsSync(studyPaths(folder).config);
+}
+
+/** The configuration that a study was made with. @throws ConfigError when there is none, or of another version. */
+export async function readStudyConfig(folder: string): Promise<StudyConfig> {
+  const { config } = studyPaths(folder);
+  const text = await readFile(config, "utf8").catch((cause: unknown) => {
+    throw new ConfigError(`there is no study: ${describeSystemError(cause).reason}`, {
+      where: config,
+      remedy: "Name the folder of a study (it holds study.yaml), or start one with subbyte study --out DIR.",
+      cause,
+    });
+  });
+  return resolveStudyConfig({ name: config, text });
+}
+
+/**
+ * Makes the folder of a study, or finds that of the same study.
+ *
+ * @throws ConfigError when the folder holds another study.
+ */
+export async function createStudyFolder(
+  folder: string,
+  config: StudyConfig,
+  source?: ConfigSource,
+): Promise<{ readonly paths: StudyPaths; readonly isNew: boolean }> {
+  const paths = studyPaths(folder);
+  if (isStudy(folder)) {
+    const before = await readStudyConfig(folder);
+    const difference = firstDifference(before, config);
+    if (difference === undefined) {
+      if (before.cure === null && config.cure !== null) await addCure(folder, before, config.cure);
+      return { paths, isNew: false };
+    }
+    throw new ConfigError(`the folder holds a study with another ${difference}`, {
+      where: folder,
+      remedy: `Go on with that one: subbyte study --resume ${folder}. Or give another folder to --out.`,
+    });
+  }
+  try {
+    await mkdir(paths.trials, { recursive: true });
+  } catch (cause) {
+    throw describeWriteFailure(folder, cause);
+  }
+  if (source !== undefined) await writeFileAtomic(paths.configSource, source.text);
+  await writeFileAtomic(paths.config, studyToYaml(config));
+  return { paths, isNew: true };
+}
+
+/** Has a study that was made without a cure cured from now on. */
+export async function addCure(folder: string, config: StudyConfig, cure?: StudyConfig["cure"]): Promise<void> {
+  const wanted = cure ?? studySchema.shape.cure.parse({});
+  await writeFileAtomic(studyPaths(folder).config, studyToYaml({ ...config, cure: wanted }));
+}
+
+/** The first key that two configurations differ in, leaving out what does not change any result. */
+function firstDifference(before: StudyConfig, after: StudyConfig): string | undefined {
+  const ignored = new Set(["parallel", "retries", "threads", "diagnose", "cure"]);
+  const text = (value: unknown) => JSON.stringify(value) ?? "nothing";
+  const now = new Map<string, unknown>(Object.entries(after));
+  return Object.entries(before).find(([key, value]) => !ignored.has(key) && text(value) !== text(now.get(key)))?.[0];
+}
+
+/**
+ * Takes a study for this process. A lock whose process is gone is taken over.
+ *
+ * @returns a function that gives the study back.
+ */
+export function lockStudy(paths: StudyPaths): () => void {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const descriptor = openSync(paths.lock, "wx");
+      writeSync(descriptor, `${process.pid}\n`);
+      closeSync(descriptor);
+      return () => rmSync(paths.lock, { force: true });
+    } catch (cause) {
+      if (systemErrorCode(cause) !== "EEXIST" || attempt > 2) {
+        throw new InputOutputError(`cannot lock the study: ${describeSystemError(cause).reason}`, {
+          where: paths.lock,
+          cause,
+        });
+      }
+    }
+    const owner = lockOwner(paths.lock);
+    if (owner !== undefined && owner !== process.pid && isAlive(owner)) {
+      throw new ConfigError(`process ${owner} is running this study`, {
+        where: paths.folder,
+        remedy: `Wait for it, or stop it. If it is no study, remove ${paths.lock}.`,
+      });
+    }
+    rmSync(paths.lock, { force: true });
+  }
+}
+
+function lockOwner(file: string): number | undefined {
+  try {
+    const owner = Number(readFileSync(file, "utf8"));
+    return Number.isInteger(owner) && owner > 0 ? owner : undefined;
+  } catch {
+    // It went away in the meantime: nobody's.
+    return undefined;
+  }
+}
+
+/** Whether a process of this number runs. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return systemErrorCode(error) === "EPERM";
+  }
+}

@@ -1,0 +1,78 @@
+/** What is known about a trial: what was planned, and what its files say happened. */
+
+import type { Ablation } from "../../diagnose/ablation-result.ts";
+import type { LayerCost, NetworkCost } from "../cost.ts";
+import type { Finding } from "../result/finding.ts";
+
+/** Levels that weights and activations really have, in the layers between the first and the last. */
+export interface Levels {
+  readonly weights: number | null;
+  readonly activations: number | null;
+}
+
+/** One training of the grid: a recipe at some bits with a seed. */
+export interface PlannedTrial {
+  /** `lsq_4W4A_seed0`, also the name of its folder. */
+  readonly id: string;
+  readonly recipe: string;
+  readonly weightBits: number;
+  readonly activationBits: number;
+  readonly seed: number;
+  readonly levels: Levels;
+  readonly cost: Pick<NetworkCost, "bitOperations" | "bytes"> | null;
+  readonly layers: readonly LayerCost[];
+  /** Why this cell of the grid cannot exist, or null. */
+  readonly impossible: string | null;
+}
+
+/**
+ * - `waiting`: not begun;
+ * - `unfinished`: begun, and running or interrupted;
+ * - `finished`: its accuracy is a result;
+ * - `stopped`: given up early by the study's rule: its accuracy so far is no result;
+ * - `failed`: it died or threw; started again with the study's next start;
+ * - `impossible`: the cell contradicts itself, nothing was run.
+ */
+export type TrialStatus = "waiting" | "unfinished" | "finished" | "stopped" | "failed" | "impossible";
+
+/** The end of an epoch. */
+export interface EpochPoint {
+  readonly epoch: number;
+  readonly trainLoss: number;
+  /** null where the training has no classes. */
+  readonly trainAccuracy: number | null;
+  readonly testLoss: number;
+  readonly testAccuracy: number;
+}
+
+/** What a trial's files say, without anything that depends on the machine's speed. */
+export interface TrialState {
+  readonly status: TrialStatus;
+  /** Why it was stopped, failed or is impossible. */
+  readonly reason: string | null;
+  /** After the last epoch; null unless finished. */
+  readonly accuracy: number | null;
+  readonly bestAccuracy: number | null;
+  readonly loss: number | null;
+  readonly epochs: readonly EpochPoint[];
+  readonly findings: readonly Finding[];
+  /** The accuracy with parts of the quantizers switched off; null where that was not tried. */
+  readonly ablation: Ablation | null;
+}
+
+/** What depends on the machine. */
+export interface TrialTiming {
+  readonly seconds: number | null;
+  readonly imagesPerSecond: number | null;
+  readonly peakMemoryBytes: number | null;
+}
+
+export interface TrialRecord extends PlannedTrial, TrialState {
+  readonly timing: TrialTiming;
+}
+
+/** The float training that all trials start from. */
+export interface FloatRecord {
+  readonly accuracy: number;
+  readonly epochs: readonly EpochPoint[];
+}

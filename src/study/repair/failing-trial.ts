@@ -1,0 +1,51 @@
+/** Which trial of a recipe stands for what went wrong with it: the one that is explained and cured. */
+
+import type { TrialRecord } from "../plan/record.ts";
+import type { StudyConfig } from "../plan/schema.ts";
+import { outcomeOf, type Reference } from "../result/accuracy-map.ts";
+import type { Remedy } from "../result/finding.ts";
+
+/** How far below float a trial has fallen when nothing else is said. */
+export const defaultFall = 0.02;
+
+/** What of a study's configuration bears on the choice. */
+type CureConfig = NonNullable<StudyConfig["cure"]>;
+
+/**
+ * The trial of a recipe to cure: the one at the bits that the configuration names; else, of those that fell, the one
+ * with the most bits, trials that collapsed before others. undefined: none has fallen.
+ */
+export function patientOf(
+  records: readonly TrialRecord[],
+  recipe: string,
+  reference: Reference,
+  cure: CureConfig | null,
+): TrialRecord | undefined {
+  const { float } = reference;
+  if (float === null) return undefined;
+  const fall = cure?.below ?? defaultFall;
+  const fallen = records.filter(
+    (record) => record.recipe === recipe && record.accuracy !== null && record.accuracy < float - fall,
+  );
+  const at = cure?.at;
+  const named = fallen.find(
+    ({ weightBits, activationBits }) => weightBits === at?.weightBits && activationBits === at?.activationBits,
+  );
+  const collapsed = fallen.filter(({ accuracy }) => outcomeOf(accuracy ?? 0, reference) === "collapsed");
+  const most = (candidates: readonly TrialRecord[]) =>
+    [...candidates].sort(
+      (a, b) => b.activationBits - a.activationBits || b.weightBits - a.weightBits || a.seed - b.seed,
+    )[0];
+  return named ?? most(collapsed) ?? most(fallen);
+}
+
+/** The remedies that a trial's findings ask for, the most certain cause's first, each change once. */
+export function remediesOf({ findings }: TrialRecord, most: number): Remedy[] {
+  const remedies = new Map<string, Remedy>();
+  for (const { remedy } of findings) {
+    if (remedy === null || Object.keys(remedy.changes).length === 0) continue;
+    const key = JSON.stringify(Object.entries(remedy.changes).sort());
+    if (!remedies.has(key)) remedies.set(key, remedy);
+  }
+  return [...remedies.values()].slice(0, most);
+}

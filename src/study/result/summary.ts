@@ -1,0 +1,130 @@
+/** The study's answer in words: what converged, what did not, which bits matter, and what to take. */
+
+import type { Cure } from "../repair/fix.ts";
+import type { AccuracyMap, MapCell, Reference } from "./accuracy-map.ts";
+import type { Effects } from "./effects.ts";
+import type { CostPoint } from "./pareto.ts";
+
+export interface AnswerParts {
+  readonly reference: Reference;
+  readonly maps: readonly AccuracyMap[];
+  readonly effects: readonly Effects[];
+  /** The cheapest configuration within the tolerance, and the best one for the budget. */
+  readonly cheapest: CostPoint | undefined;
+  readonly forBudget: CostPoint | undefined;
+  readonly hasBudget: boolean;
+  readonly cures?: readonly Cure[];
+}
+
+/** `86.4 %` */
+export function percent(accuracy: number): string {
+  return `${(100 * accuracy).toFixed(1)} %`;
+}
+
+/** `W4A3` */
+export function bitsName(cell: { readonly weightBits: number; readonly activationBits: number }): string {
+  return `W${cell.weightBits}A${cell.activationBits}`;
+}
+
+/** One sentence for each recipe, one for each cure, and one for the choice. */
+export function answerSentences(parts: AnswerParts): string[] {
+  const sentences = parts.maps.flatMap((map) => {
+    const cure = parts.cures?.find(({ recipe }) => recipe === map.recipe);
+    return [recipeSentence(map, parts), ...(cure === undefined ? [] : [cureSentence(cure)])];
+  });
+  sentences.push(choiceSentence(parts));
+  return sentences;
+}
+
+function recipeSentence(map: AccuracyMap, { reference, effects }: AnswerParts): string {
+  const cells = map.rows.flat();
+  const results = cells.filter((cell) => cell.mean !== null);
+  if (results.length === 0) return `${map.recipe}: no trial gave a result.`;
+  const of = (outcome: MapCell["outcome"]) => results.filter((cell) => cell.outcome === outcome);
+  const within = `within ${points(reference.tolerance)} of float`;
+  const phrases = [
+    tally(of("kept"), cells.length, [`stays ${within}`, `stay ${within}`], false),
+    tally(of("lost"), cells.length, ["loses more", "lose more"], true),
+    tally(of("collapsed"), cells.length, ["does not converge", "do not converge"], true),
+  ].filter((phrase) => phrase !== "");
+  const head = reference.float === null ? extremes(results) : phrases.join(", ");
+  const share = effects.find(({ recipe }) => recipe === map.recipe)?.variance?.shares;
+  return `${map.recipe}: ${head}${share === null || share === undefined ? "" : `; ${decisive(share, results)}`}.`;
+}
+
+/** What a cure came to, in a sentence. */
+export function cureSentence(cure: Cure): string {
+  const kept = cure.steps
+    .filter((step) => step.kept)
+    .map(({ title }) => {
+      const along = cure.steps.flatMap((step) => (step.partOf === title ? step.title : []));
+      return along.length === 0 ? title : `${title}, which brings along: ${along.join(", ")}`;
+    });
+  const subject = `${cure.recipe} ${bitsName(cure)}`;
+  if (kept.length === 0) return `No remedy that was tried helps ${subject} (${percent(cure.before)}).`;
+  const verdict = cure.after >= cure.goal - 1e-9 ? "What cures" : "What helps";
+  return `${verdict} ${subject}: ${kept.join("; ")}: ${percent(cure.before)} → ${percent(cure.after)}.`;
+}
+
+function points(tolerance: number): string {
+  const value = Number((100 * tolerance).toFixed(2));
+  return `${value} ${value === 1 ? "point" : "points"}`;
+}
+
+/** `3 lose more (W8A4 …)`; what is kept needs no list: it is told by what is not. */
+function tally(
+  cells: readonly MapCell[],
+  total: number,
+  [one, several]: readonly [string, string],
+  listed: boolean,
+): string {
+  if (cells.length === 0) return "";
+  const named = cells.map((cell) => `${bitsName(cell)}${reallyHas(cell)} ${percent(cell.mean ?? 0)}`);
+  const shown = named.length > 4 ? `${named.slice(0, 3).join(", ")} and ${named.length - 3} more` : named.join(", ");
+  const list = listed ? ` (${shown})` : "";
+  const verb = cells.length === 1 ? one : several;
+  if (cells.length === total) return `${total === 1 ? "its one cell" : `all ${total} cells`} ${verb}${list}`;
+  return listed ? `${cells.length} ${verb}${list}` : `${cells.length} of ${total} cells ${verb}`;
+}
+
+/** Says it where the bits that were asked for are not the bits that there are. */
+function reallyHas({ activationBits, levels }: MapCell): string {
+  const { activations } = levels;
+  return activations === null || activations >= 2 ** activationBits ? "" : ` (really ${activations} levels)`;
+}
+
+function extremes(results: readonly MapCell[]): string {
+  const sorted = [...results].sort((a, b) => (b.mean ?? 0) - (a.mean ?? 0));
+  const [best, worst] = [sorted[0], sorted.at(-1)];
+  if (best === undefined || worst === undefined) return "no result";
+  return `from ${percent(worst.mean ?? 0)} at ${bitsName(worst)} to ${percent(best.mean ?? 0)} at ${bitsName(best)}`;
+}
+
+function decisive(
+  share: { readonly weights: number; readonly activations: number; readonly interaction: number },
+  results: readonly MapCell[],
+): string {
+  const means = results.flatMap(({ mean }) => mean ?? []);
+  if (Math.max(...means) - Math.min(...means) < 0.02) return "neither kind of bits decides much here";
+  const whole = (value: number) => `${Math.round(100 * value)} %`;
+  const [more, less] =
+    share.activations >= share.weights
+      ? ["the activations' bits", "the weights'"]
+      : ["the weights' bits", "the activations'"];
+  const [high, low] = [Math.max(share.activations, share.weights), Math.min(share.activations, share.weights)];
+  return `${more} decide ${whole(high)} of what differs, ${less} ${whole(low)}, the two together ${whole(share.interaction)}`;
+}
+
+function choiceSentence({ reference, cheapest, forBudget, hasBudget }: AnswerParts): string {
+  if (hasBudget) {
+    if (forBudget === undefined) return "No configuration of the grid fits the budget.";
+    return `Best within the budget: ${forBudget.recipe} ${bitsName(forBudget)} with ${percent(forBudget.accuracy)}.`;
+  }
+  if (cheapest === undefined) {
+    const limit =
+      reference.float === null ? "" : ` within ${points(reference.tolerance)} of float (${percent(reference.float)})`;
+    return `No configuration of the grid is${limit === "" ? " finished" : limit}.`;
+  }
+  const float = reference.float === null ? "" : ` (float: ${percent(reference.float)})`;
+  return `Take ${cheapest.recipe} ${bitsName(cheapest)}: ${percent(cheapest.accuracy)}${float} at the fewest bit operations.`;
+}

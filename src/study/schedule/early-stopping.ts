@@ -1,0 +1,102 @@
+/**
+ * Which trials are given up, as a pure function of the accuracies seen so far.
+ *
+ * The usual rules compare a trial with those that happen to be finished, which depends on the machine's speed. Here a
+ * trial is compared with the trials *before it in the study's order* alone, at the same epoch, so that a study that is
+ * killed and started again, or runs more trials side by side, stops the same trials at the same epochs. Trials are not
+ * held back for it: one that is ahead of an earlier trial goes on, and is cut back to the epoch of the verdict.
+ *
+ * - `median` (Golovin et al., "Google Vizier", 2017, §3.2.2): stop when the best accuracy up to an epoch is below the
+ *   median of the running means of the earlier trials up to that epoch;
+ * - `asha` (Li et al., "Massively parallel hyperparameter tuning", 2018, stopping variant): rungs at
+ *   grace·reduction^k epochs; stop at a rung when not among the best 1/reduction of the trials that came to it so far.
+ */
+import { mean, median } from "../../base/statistics.ts";
+import type { EarlyStopping } from "../plan/schema.ts";
+
+/** The accuracies of a trial after its epochs, first epoch first. */
+export interface TrialHistory {
+  readonly id: string;
+  readonly accuracies: readonly number[];
+  /** Epochs that it is to have; the last is not judged. */
+  readonly totalEpochs: number;
+  /** No further epoch will come: finished, failed or impossible. */
+  readonly ended: boolean;
+}
+
+/** When a trial was given up, and what was said of it. */
+export interface StopVerdict {
+  readonly epoch: number;
+  readonly reason: string;
+}
+
+export interface Verdicts {
+  readonly stopped: ReadonlyMap<string, StopVerdict>;
+  /** Trials whose every epoch so far is judged. */
+  readonly settled: ReadonlySet<string>;
+}
+
+/** Judges the trials, which are given in the study's order. */
+export function judgeTrials(rule: EarlyStopping, trials: readonly TrialHistory[]): Verdicts {
+  const stopped = new Map<string, StopVerdict>();
+  const settled = new Set<string>();
+  const earlier: { readonly accuracies: readonly number[]; readonly settledTo: number }[] = [];
+  for (const trial of trials) {
+    let known = trial.accuracies.length;
+    let verdict: StopVerdict | undefined;
+    for (let epoch = 1; epoch <= trial.accuracies.length && verdict === undefined; epoch++) {
+      if (rule.rule === "none" || epoch >= trial.totalEpochs) break;
+      if (earlier.some((other) => other.settledTo < epoch)) {
+        known = epoch - 1;
+        break;
+      }
+      const reason = reasonToStop(
+        rule,
+        epoch,
+        trial.accuracies,
+        earlier.map(({ accuracies }) => accuracies),
+      );
+      if (reason !== undefined) verdict = { epoch, reason };
+    }
+    const kept = verdict === undefined ? trial.accuracies : trial.accuracies.slice(0, verdict.epoch);
+    const allJudged = known === trial.accuracies.length;
+    if (verdict !== undefined) stopped.set(trial.id, verdict);
+    if (verdict !== undefined || allJudged) settled.add(trial.id);
+    const isOver = verdict !== undefined || (trial.ended && allJudged);
+    earlier.push({ accuracies: kept, settledTo: isOver ? Number.POSITIVE_INFINITY : known });
+  }
+  return { stopped, settled };
+}
+
+function reasonToStop(
+  rule: EarlyStopping,
+  epoch: number,
+  own: readonly number[],
+  earlier: readonly (readonly number[])[],
+): string | undefined {
+  if (epoch < rule.graceEpochs) return undefined;
+  const others = earlier.filter((accuracies) => accuracies.length >= epoch);
+  const best = Math.max(...own.slice(0, epoch));
+  if (rule.rule === "median") {
+    if (others.length < rule.minimumTrials) return undefined;
+    const middle = median(others.map((accuracies) => mean(accuracies.slice(0, epoch))));
+    if (best >= middle - rule.slack) return undefined;
+    return `after epoch ${epoch} its best accuracy was ${percent(best)}, the median of ${others.length} earlier trials ${percent(middle)}`;
+  }
+  if (!isRung(rule, epoch)) return undefined;
+  const rivals = [...others.map((accuracies) => Math.max(...accuracies.slice(0, epoch))), best];
+  const better = rivals.filter((accuracy) => accuracy > best).length;
+  const allowed = Math.max(1, Math.floor(rivals.length / rule.reduction));
+  if (rivals.length < rule.reduction || better < allowed) return undefined;
+  return `at the rung of epoch ${epoch} it was number ${better + 1} of ${rivals.length}, and the best ${allowed} go on`;
+}
+
+function isRung({ graceEpochs, reduction }: EarlyStopping, epoch: number): boolean {
+  let rung = graceEpochs;
+  while (rung < epoch) rung *= reduction;
+  return rung === epoch;
+}
+
+function percent(accuracy: number): string {
+  return `${(100 * accuracy).toFixed(1)} %`;
+}

@@ -1,0 +1,58 @@
+/** A run of a study as the scheduler takes it: its job, its length, and where its files say that it stands. */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { configToYaml } from "../../config/config.ts";
+import type { TrainingConfig } from "../../config/schema.ts";
+import { ConfigError } from "../../errors.ts";
+import { runPaths } from "../../runs/folder.ts";
+import { lastCheckpoint } from "../../train/loop/trainer.ts";
+import { floatRunName, type StudyPaths } from "../plan/folder.ts";
+import type { StudyConfig } from "../plan/schema.ts";
+import type { ScheduledTrial } from "./scheduler.ts";
+import { readTrialState, trialPaths } from "./trial-files.ts";
+
+/** A run to be: `parent` is a folder inside of the study's. */
+export interface RunToBe {
+  readonly name: string;
+  /** Runs of one kind take about the same time a step. */
+  readonly kind: string;
+  readonly parent: string;
+  readonly training: TrainingConfig;
+  /** Training images. */
+  readonly samples: number;
+  /** Whether it is watched while it trains. */
+  readonly diagnose: boolean;
+}
+
+/** @throws ConfigError when the folder holds a run of another configuration. */
+export async function scheduledRun(study: StudyPaths, run: RunToBe): Promise<ScheduledTrial> {
+  const { name, kind, parent, training, samples, diagnose } = run;
+  const paths = trialPaths(join(study.folder, parent, name));
+  const config = configToYaml(training);
+  const before = await readFile(paths.config, "utf8").catch(() => undefined);
+  if (before !== undefined && before !== config) {
+    throw new ConfigError("the run was made with another configuration than the study now has", {
+      where: paths.config,
+      remedy: "Undo the change of study.yaml, or move this run's folder away: it is trained again then.",
+    });
+  }
+  const { status, reason, epochs } = await readTrialState(paths);
+  const { epochs: totalEpochs, batchSize } = training.train;
+  return {
+    id: name,
+    kind,
+    job: { kind: "run", parent, name, config, diagnose },
+    paths,
+    totalSteps: totalEpochs * Math.floor(samples / batchSize),
+    totalEpochs,
+    status,
+    reason,
+    accuracies: epochs.map((epoch) => epoch.testAccuracy),
+  };
+}
+
+/** The checkpoint that trials start from, inside of the study's folder, where workers run, so that a study can be moved. */
+export function floatCheckpoint({ float }: StudyConfig): string | undefined {
+  if (float === null) return undefined;
+  return float.from ?? join(runPaths(floatRunName).checkpoints, lastCheckpoint);
+}

@@ -1,0 +1,264 @@
+/**
+ * Runs trials side by side until all have ended: starts workers as room becomes free, begins again those that died, ends
+ * those that the early-stopping rule gives up.
+ *
+ * What it knows it can always learn again from the trials' files, so it may be killed at any moment.
+ */
+import { freemem } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ConfigError, InterruptedError } from "../../errors.ts";
+import { isAlive } from "../plan/folder.ts";
+import type { TrialStatus } from "../plan/record.ts";
+import type { StudyConfig } from "../plan/schema.ts";
+import { judgeTrials } from "./early-stopping.ts";
+import { isWorkerOf, type Launch, type RunningWorker, type WorkerEnd } from "./launch.ts";
+import {
+  clearForAttempt,
+  type Outcome,
+  readEpochs,
+  readWorkerFile,
+  type TrialPaths,
+  writeOutcome,
+} from "./trial-files.ts";
+import type { WorkerEvent, WorkerJob } from "./worker-protocol.ts";
+
+/** A trial as the scheduler is given it. */
+export interface ScheduledTrial {
+  readonly id: string;
+  /** Trials of one kind take about the same time a step. */
+  readonly kind: string;
+  readonly job: WorkerJob;
+  readonly paths: TrialPaths;
+  readonly totalSteps: number;
+  readonly totalEpochs: number;
+  /** As its files say. */
+  readonly status: TrialStatus;
+  readonly reason: string | null;
+  readonly accuracies: readonly number[];
+}
+
+/** A trial as it stands. */
+export interface TrialProgress {
+  readonly trial: ScheduledTrial;
+  readonly status: TrialStatus;
+  readonly reason: string | null;
+  readonly isRunning: boolean;
+  readonly step: number;
+  readonly epoch: number;
+  readonly accuracy: number | null;
+}
+
+export interface SchedulerOptions {
+  readonly folder: string;
+  readonly trials: readonly ScheduledTrial[];
+  readonly parallel: number;
+  readonly retries: number;
+  readonly earlyStopping: StudyConfig["earlyStopping"];
+  readonly launch: Launch;
+  readonly signal?: AbortSignal;
+  /** The most memory that a worker was seen to take, in bytes; 0 where nothing is known. */
+  readonly peakMemoryBytes?: number;
+  readonly freeMemory?: () => number;
+  readonly onChange?: (trial: TrialProgress, what: WorkerEvent["kind"] | "begun" | "ended" | "again") => void;
+}
+
+/** How long an orphan of an earlier study is waited for; it ends itself as soon as it notices. */
+const orphanPatience = 30_000;
+/** Free memory that is asked for before another worker is started, in relation to the largest seen. */
+const memoryMargin = 1.2;
+
+class Slot {
+  readonly trial: ScheduledTrial;
+  status: TrialStatus;
+  reason: string | null;
+  step = 0;
+  epoch: number;
+  attempts = 0;
+  accuracies: number[];
+  worker: RunningWorker | undefined;
+  isRunning = false;
+
+  constructor(trial: ScheduledTrial) {
+    this.trial = trial;
+    // A failure of an earlier start is tried again: the disk may have room now, the machine memory.
+    this.status = trial.status === "failed" ? "unfinished" : trial.status;
+    this.reason = trial.reason;
+    this.accuracies = [...trial.accuracies];
+    this.epoch = trial.accuracies.length;
+    this.step = Math.floor((trial.totalSteps * this.epoch) / Math.max(1, trial.totalEpochs));
+  }
+
+  get isOpen(): boolean {
+    return this.status === "waiting" || this.status === "unfinished";
+  }
+
+  progress(): TrialProgress {
+    const { trial, status, reason, isRunning, step, epoch } = this;
+    return { trial, status, reason, isRunning, step, epoch, accuracy: this.accuracies.at(-1) ?? null };
+  }
+}
+
+/** Runs all trials. @throws InterruptedError when the signal asked to stop, after every worker has saved and ended. */
+export async function runTrials(options: SchedulerOptions): Promise<readonly TrialProgress[]> {
+  return new Scheduler(options).run();
+}
+
+class Scheduler {
+  readonly #options: SchedulerOptions;
+  readonly #slots: readonly Slot[];
+  readonly #pending = new Set<Promise<void>>();
+  #peakMemory: number;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    this.#slots = options.trials.map((trial) => new Slot(trial));
+    this.#peakMemory = options.peakMemoryBytes ?? 0;
+  }
+
+  async run(): Promise<readonly TrialProgress[]> {
+    const { signal } = this.#options;
+    const stopAll = () => {
+      for (const slot of this.#slots) slot.worker?.stop();
+    };
+    signal?.addEventListener("abort", stopAll);
+    try {
+      this.#judge();
+      for (;;) {
+        if (signal?.aborted !== true) while (this.#mayStart()) this.#startNext();
+        if (this.#pending.size === 0) break;
+        await Promise.race(this.#pending);
+      }
+    } finally {
+      signal?.removeEventListener("abort", stopAll);
+      for (const slot of this.#slots) slot.worker?.kill();
+    }
+    if (signal?.aborted === true) throw new InterruptedError("the study was stopped");
+    return this.#slots.map((slot) => slot.progress());
+  }
+
+  #mayStart(): boolean {
+    const running = this.#slots.filter((slot) => slot.isRunning).length;
+    if (running >= this.#options.parallel || !this.#slots.some((slot) => slot.isOpen && !slot.isRunning)) return false;
+    if (running === 0) return true;
+    const free = this.#options.freeMemory ?? freemem;
+    return free() >= this.#peakMemory * memoryMargin;
+  }
+
+  #startNext(): void {
+    const slot = this.#slots.find((candidate) => candidate.isOpen && !candidate.isRunning);
+    if (slot === undefined) return;
+    slot.isRunning = true;
+    const attempt = this.#attempt(slot)
+      .catch((error: unknown) => this.#fail(slot, error instanceof Error ? error.message : String(error)))
+      .finally(() => {
+        slot.isRunning = false;
+        slot.worker = undefined;
+        this.#pending.delete(attempt);
+      });
+    this.#pending.add(attempt);
+  }
+
+  async #attempt(slot: Slot): Promise<void> {
+    const { folder, launch, signal } = this.#options;
+    slot.attempts++;
+    await waitForOrphan(slot.trial);
+    await clearForAttempt(slot.trial.paths);
+    if (signal?.aborted === true || !slot.isOpen) return;
+    slot.status = "unfinished";
+    slot.reason = null;
+    this.#options.onChange?.(slot.progress(), "begun");
+    slot.worker = launch(folder, slot.trial.job, (event) => this.#hear(slot, event));
+    const end = await slot.worker.end;
+    slot.worker = undefined;
+    await this.#settle(slot, end);
+    this.#judge();
+  }
+
+  #hear(slot: Slot, event: WorkerEvent): void {
+    if (slot.status === "stopped") return;
+    if (event.kind === "started" || event.kind === "step" || event.kind === "epoch") slot.step = event.step;
+    if (event.kind === "epoch") {
+      slot.epoch = event.epoch;
+      slot.accuracies[event.epoch - 1] = event.accuracy;
+    }
+    this.#options.onChange?.(slot.progress(), event.kind);
+    if (event.kind === "epoch") this.#judge();
+  }
+
+  async #settle(slot: Slot, end: WorkerEnd): Promise<void> {
+    if (slot.status === "stopped") return;
+    const { signal, retries, onChange } = this.#options;
+    if (end.kind === "finished") {
+      this.#peakMemory = Math.max(this.#peakMemory, end.peakMemoryBytes);
+      const epochs = await readEpochs(slot.trial.paths.metrics);
+      if (epochs.length > 0) slot.accuracies = epochs.map((point) => point.testAccuracy);
+      slot.status = "finished";
+      slot.step = slot.trial.totalSteps;
+      onChange?.(slot.progress(), "ended");
+      return;
+    }
+    if (signal?.aborted === true) return;
+    if (end.kind === "failed") return this.#fail(slot, end.reason);
+    const reason = end.kind === "died" ? end.reason : "it was asked from outside to stop";
+    if (slot.attempts > retries) return this.#fail(slot, `${reason} (${slot.attempts} attempts)`);
+    slot.reason = reason;
+    onChange?.(slot.progress(), "again");
+  }
+
+  async #fail(slot: Slot, reason: string): Promise<void> {
+    slot.status = "failed";
+    slot.reason = reason;
+    this.#options.onChange?.(slot.progress(), "ended");
+    await this.#write(slot, { status: "failed", epoch: null, reason });
+  }
+
+  /** A full disk must not end the study: what cannot be written down is still told at its end. */
+  async #write(slot: Slot, outcome: Outcome): Promise<void> {
+    await writeOutcome(slot.trial.paths, outcome).catch((error: unknown) => {
+      slot.reason = `${outcome.reason}; and that could not be written down: ${error instanceof Error ? error.message : String(error)}`;
+    });
+  }
+
+  #judge(): void {
+    const { earlyStopping, onChange } = this.#options;
+    if (earlyStopping.rule === "none") return;
+    const { stopped } = judgeTrials(
+      earlyStopping,
+      this.#slots.map((slot) => ({
+        id: slot.trial.id,
+        accuracies: slot.accuracies,
+        totalEpochs: slot.trial.totalEpochs,
+        ended: !slot.isOpen,
+      })),
+    );
+    for (const slot of this.#slots) {
+      const verdict = stopped.get(slot.trial.id);
+      if (verdict === undefined || (!slot.isOpen && slot.status !== "finished")) continue;
+      slot.status = "stopped";
+      slot.reason = verdict.reason;
+      slot.accuracies = slot.accuracies.slice(0, verdict.epoch);
+      slot.epoch = verdict.epoch;
+      slot.worker?.kill();
+      onChange?.(slot.progress(), "ended");
+      const written = this.#write(slot, { status: "stopped", epoch: verdict.epoch, reason: verdict.reason }).finally(
+        () => this.#pending.delete(written),
+      );
+      this.#pending.add(written);
+    }
+  }
+}
+
+/** Waits until the worker of a study that was killed has noticed, so that no two processes write one run. */
+async function waitForOrphan(trial: ScheduledTrial): Promise<void> {
+  const before = await readWorkerFile(trial.paths);
+  if (before === undefined) return;
+  const deadline = Date.now() + orphanPatience;
+  while (before.pid !== process.pid && isAlive(before.pid) && isWorkerOf(before.pid, trial.job.name) !== false) {
+    if (Date.now() > deadline) {
+      // Where the system does not tell what a process runs, its number may long be another's.
+      if (isWorkerOf(before.pid, trial.job.name) === undefined) return;
+      throw new ConfigError(`process ${before.pid} still runs it`, { remedy: "Stop that process." });
+    }
+    await sleep(50);
+  }
+}

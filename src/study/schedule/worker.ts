@@ -1,0 +1,138 @@
+/**
+ * The process of one trial: one ONNX Runtime session, one run's directory.
+ *
+ * It is told its job over the channel to its parent and lives no longer than that channel: when the parent is gone, the
+ * worker ends itself at once, as if killed, which its files are made for. Ctrl-C reaches every process of a terminal;
+ * only the study acts on it, and asks its workers to stop.
+ */
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { resolveTrainingConfig } from "../../config/config.ts";
+import { readConfigFile } from "../../config/file.ts";
+import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
+import { keepDiagnosis, watchAndKeep } from "../../diagnose/keep-findings.ts";
+import { InterruptedError, SubbyteError } from "../../errors.ts";
+import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
+import { runPaths } from "../../runs/folder.ts";
+import { peakMemory } from "../../train/memory.ts";
+import { engineOf, type RunListeners, resumeRun, startRun } from "../../train/run.ts";
+import { trialPaths, type WorkerFile } from "./trial-files.ts";
+import { stopRequest, type WorkerEvent, type WorkerJob, workerJobSchema } from "./worker-protocol.ts";
+
+/** Folder of a study, beside its trials, for graphs that are optimised once for all of them. */
+const compiledFolder = ".compiled";
+
+/** Test samples of an ablation: an unfused network has many parts, and what costs much shows on few samples. */
+const ablationSamples = 500;
+
+/** Between two reports of steps, in milliseconds. */
+const reportInterval = 100;
+
+function tell(event: WorkerEvent): void {
+  if (process.connected) process.send?.(event);
+}
+
+/** Ends the process without running anything else: what is half done is done again from the last checkpoint. */
+function vanish(): void {
+  process.kill(process.pid, "SIGKILL");
+}
+
+function writeWorkerFile(folder: string, peakMemoryBytes: number | null): void {
+  const content: WorkerFile = { pid: process.pid, peakMemoryBytes };
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(trialPaths(folder).worker, `${JSON.stringify(content)}\n`);
+}
+
+async function work(job: WorkerJob, signal: AbortSignal): Promise<void> {
+  try {
+    const accuracy = job.kind === "run" ? await trainRun(job, signal) : await ablateRun(job, signal);
+    tell({ kind: "finished", accuracy, peakMemoryBytes: peakMemory() });
+  } catch (error) {
+    if (error instanceof InterruptedError) tell({ kind: "interrupted" });
+    else tell({ kind: "failed", reason: reasonOf(error) });
+  }
+}
+
+type JobOf<Kind extends WorkerJob["kind"]> = Extract<WorkerJob, { kind: Kind }>;
+
+/** The accuracy at the end. */
+async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number> {
+  const folder = join(job.parent, job.name);
+  const modelCache = join(job.parent, compiledFolder);
+  writeWorkerFile(folder, null);
+  const config = resolveTrainingConfig({ name: job.name, text: job.config });
+  let reportedAt = 0;
+  let lastStep = 0;
+  const listeners: RunListeners = {
+    signal,
+    onStart: ({ step, totalSteps }) => {
+      lastStep = step;
+      tell({ kind: "started", step, totalSteps });
+    },
+    onStep: ({ step, epoch }) => {
+      lastStep = step;
+      if (performance.now() - reportedAt < reportInterval) return;
+      reportedAt = performance.now();
+      tell({ kind: "step", step, epoch });
+    },
+    onEpoch: ({ epoch, test }) => tell({ kind: "epoch", epoch, step: lastStep, accuracy: test.accuracy }),
+    ...(job.diagnose
+      ? { watch: (run) => watchAndKeep(run, config.from === undefined ? {} : { from: config.from }).watcher }
+      : {}),
+  };
+  const { accuracy } = existsSync(runPaths(folder).config)
+    ? await resumeRun(folder, listeners, { modelCache })
+    : await startRun({ config, parent: job.parent, name: job.name, existOk: true, modelCache }, listeners);
+  writeWorkerFile(folder, peakMemory());
+  return accuracy;
+}
+
+/** The accuracy with all quantizers at work. */
+async function ablateRun({ parent, name, threads }: JobOf<"ablate">, signal: AbortSignal): Promise<number> {
+  const folder = join(parent, name);
+  const config = resolveTrainingConfig(await readConfigFile(runPaths(folder).config));
+  const { engine, target } = await engineOf({ ...config, threads }, { modelCache: join(parent, compiledFolder) });
+  const diagnosis = await diagnoseRun(folder, {
+    engine,
+    target,
+    // What was measured while it trained stays the ground of its findings, as it is of every other trial's.
+    probe: false,
+    ablate: true,
+    ablationSamples,
+    onProgress: (step, totalSteps) => {
+      if (signal.aborted) throw new InterruptedError("the ablations were stopped");
+      tell(step === 1 ? { kind: "started", step, totalSteps } : { kind: "step", step, epoch: 0 });
+    },
+  });
+  await keepDiagnosis(diagnosis);
+  return diagnosis.ablation?.quantized.accuracy ?? Number.NaN;
+}
+
+/** What is not thrown on purpose is a defect, whose place whoever mends it will need. */
+function reasonOf(error: unknown): string {
+  if (error instanceof SubbyteError) return error.describe();
+  // The system's codes are ENOSPC and the like; those of Node.js itself (ERR_…) tell of a wrong call, which is a defect.
+  if (/^E[A-Z]+$/.test(systemErrorCode(error) ?? "")) return describeSystemError(error).reason;
+  const [head, place] = (error instanceof Error ? (error.stack ?? error.message) : String(error)).split("\n");
+  return `a defect of subbyte: ${[head, place?.trim()].join(" ").trim()}`;
+}
+
+const controller = new AbortController();
+process.on("disconnect", vanish);
+process.on("SIGINT", () => undefined);
+process.on("SIGTERM", () => controller.abort());
+if (!process.connected) vanish();
+let begun = false;
+process.on("message", (message) => {
+  if (message === stopRequest) {
+    controller.abort();
+    return;
+  }
+  if (begun) return;
+  begun = true;
+  work(workerJobSchema.parse(message), controller.signal).then(() => {
+    // The parent has heard all there is; without the channel nothing keeps the process alive.
+    process.off("disconnect", vanish);
+    process.disconnect?.();
+  });
+});

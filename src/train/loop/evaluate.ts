@@ -1,0 +1,141 @@
+/** Evaluation of a network over a data set. */
+import { buildEvaluation } from "../../compile/build/evaluation.ts";
+import type { ImageInput } from "../../compile/build/input.ts";
+import { givesProbabilities } from "../../compile/build/outputs.ts";
+import { evaluationBatches } from "../../data/dataset/batches.ts";
+import { allocateBatch, type Dataset } from "../../data/dataset/dataset.ts";
+import { ConfigError, NotANumberError } from "../../errors.ts";
+import { isFiniteTensor } from "../../ir/finite.ts";
+import type { Network } from "../../ir/network.ts";
+import { makeTensor, type Tensor } from "../../ir/tensor.ts";
+import type { Target } from "../../ops/definition.ts";
+import type { Engine } from "../../runtime/engine.ts";
+import { ForwardJob } from "../../runtime/job.ts";
+import { StateBuffers } from "../../runtime/state.ts";
+import { type Judge, TeacherOutputs } from "../teacher/outputs.ts";
+import { type EvaluationResult, metricTotals, scoresOf } from "./metrics.ts";
+
+export type { EvaluationResult } from "./metrics.ts";
+
+/** How an evaluation is run. */
+export interface EvaluationOptions {
+  readonly batchSize?: number;
+  readonly target?: Target;
+  /** Who says what is right where the data has no labels. */
+  readonly judge?: Judge;
+}
+
+/** How a data set enters a graph: as it is, normalised inside. */
+export function inputOf(dataset: Dataset): ImageInput {
+  const { mean, std } = dataset.normalization;
+  if (dataset.sampleType === "uint8") return { dtype: "uint8", mean, deviation: std };
+  const isNone = mean.every((value) => value === 0) && std.every((value) => value === 1);
+  return isNone ? { dtype: "float32" } : { dtype: "float32", mean, deviation: std };
+}
+
+/** A compiled evaluation that is run again and again, after each epoch. */
+export class Evaluator {
+  readonly #job: ForwardJob;
+  readonly #dataset: Dataset;
+  readonly #batchSize: number;
+  /** Whether the network's output is probabilities, which are judged by the scores that they come from. */
+  readonly #isProbability: boolean;
+  readonly #teacher: { readonly judge: Judge; readonly outputs: TeacherOutputs } | undefined;
+
+  private constructor(
+    job: ForwardJob,
+    dataset: Dataset,
+    batchSize: number,
+    isProbability: boolean,
+    teacher: { readonly judge: Judge; readonly outputs: TeacherOutputs } | undefined,
+  ) {
+    this.#job = job;
+    this.#dataset = dataset;
+    this.#batchSize = batchSize;
+    this.#isProbability = isProbability;
+    this.#teacher = teacher;
+  }
+
+  static async create(
+    network: Network,
+    dataset: Dataset,
+    engine: Engine,
+    options: EvaluationOptions = {},
+  ): Promise<Evaluator> {
+    const { target } = options;
+    const isUnlabelled = dataset.target.kind === "none";
+    const judge = isUnlabelled ? options.judge : undefined;
+    if (isUnlabelled && judge === undefined) {
+      throw new ConfigError("accuracy cannot be measured without labels", {
+        where: `data set "${dataset.name}"`,
+        remedy: "Name a teacher to agree with (train --teacher), or give data with labels.",
+      });
+    }
+    const batchSize = Math.min(options.batchSize ?? 256, dataset.count);
+    const input = inputOf(dataset);
+    const job = await ForwardJob.create(engine, buildEvaluation(network, { batchSize, input }), target);
+    const isClasses = dataset.target.kind === "classes" || judge?.outputs === "classes";
+    const teacher =
+      judge === undefined
+        ? undefined
+        : { judge, outputs: await TeacherOutputs.create(judge, input, batchSize, engine, target) };
+    return new Evaluator(job, dataset, batchSize, isClasses && givesProbabilities(network), teacher);
+  }
+
+  /** The metric and the loss with the parameters in `state`. */
+  async run(state: StateBuffers): Promise<EvaluationResult> {
+    const batches = evaluationBatches(this.#dataset, this.#batchSize);
+    const batch = allocateBatch(this.#dataset, this.#batchSize);
+    const data = makeTensor(this.#dataset.sampleType, [this.#batchSize, ...this.#dataset.sampleShape], batch.samples);
+    const teacher = this.#teacher;
+    const totals = metricTotals(this.#dataset.target, teacher?.judge.outputs);
+    for (let step = 0; step < batches.stepCount; step++) {
+      await batches.prefetch(step);
+      const valid = batches.read(step, batch);
+      const [output] = Object.values(await this.#job.run(state, data));
+      if (output === undefined) continue;
+      const targets = teacher === undefined ? batch.targets : await teacher.outputs.read(step, data);
+      totals.add(this.#isProbability ? scoresOf(output) : output, targets, valid);
+    }
+    return totals.result();
+  }
+
+  /** The first batch for which the outputs are not finite, or cannot be computed for NaN; undefined: there is none. */
+  async firstNonFinite(state: StateBuffers): Promise<Tensor | undefined> {
+    const batches = evaluationBatches(this.#dataset, this.#batchSize);
+    const batch = allocateBatch(this.#dataset, this.#batchSize);
+    const data = makeTensor(this.#dataset.sampleType, [this.#batchSize, ...this.#dataset.sampleShape], batch.samples);
+    for (let step = 0; step < batches.stepCount; step++) {
+      await batches.prefetch(step);
+      batches.read(step, batch);
+      try {
+        if (!Object.values(await this.#job.run(state, data)).every(isFiniteTensor)) return data;
+      } catch (error) {
+        if (error instanceof NotANumberError) return data;
+        throw error;
+      }
+    }
+    return undefined;
+  }
+
+  async release(): Promise<void> {
+    await this.#job.release();
+    await this.#teacher?.outputs.release();
+  }
+}
+
+/** The metric and the loss of a network with its own parameters. */
+export async function evaluate(
+  network: Network,
+  dataset: Dataset,
+  engine: Engine,
+  options: EvaluationOptions = {},
+): Promise<EvaluationResult> {
+  const evaluator = await Evaluator.create(network, dataset, engine, options);
+  const state = new StateBuffers(network.parameters.map((parameter) => [parameter.name, parameter.value] as const));
+  try {
+    return await evaluator.run(state);
+  } finally {
+    await evaluator.release();
+  }
+}

@@ -1,0 +1,33 @@
+/** The words and numbers in which results are shown: an R² is no accuracy, and must not be called one. */
+import type { OutputKind } from "../../compile/build/outputs.ts";
+import type { Target } from "../../data/dataset/dataset.ts";
+import type { MetricName } from "./metrics.ts";
+
+const titles: Readonly<Record<MetricName, string>> = {
+  accuracy: "accuracy",
+  r2: "R²",
+  agreement: "agreement with the teacher",
+  teacherR2: "R² to the teacher",
+};
+
+/** What a metric is called: `accuracy`, `R²`. */
+export function metricTitle(metric: MetricName): string {
+  return titles[metric];
+}
+
+/** Whether a metric is a share of samples, shown in percent. */
+export function isShare(metric: MetricName): boolean {
+  return metric === "accuracy" || metric === "agreement";
+}
+
+/** A metric's value: `87.60 %`, or `0.9312` for an R². */
+export function showMetric(metric: MetricName, value: number): string {
+  return isShare(metric) ? `${(100 * value).toFixed(2)} %` : value.toFixed(4);
+}
+
+/** What the results on data of a target are measured by; `outputs`: what a teacher's output holds. */
+export function metricOf(target: Target, outputs: OutputKind = "classes"): MetricName {
+  if (target.kind === "classes") return "accuracy";
+  if (target.kind === "values") return "r2";
+  return outputs === "classes" ? "agreement" : "teacherR2";
+}

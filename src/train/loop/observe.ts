@@ -1,0 +1,41 @@
+/** What a batch of data shows of every quantizer of a network, for `explain`. */
+import { type QuantizedNetwork, siteParameter } from "../../compile/passes/quantize.ts";
+import type { Dataset } from "../../data/dataset/dataset.ts";
+import type { Tensor } from "../../ir/tensor.ts";
+import { elementCount } from "../../ir/types.ts";
+import type { Observation } from "../../qconfig/explain/types.ts";
+import { observeTensor } from "../../qconfig/observation.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
+import type { Engine } from "../../runtime/engine.ts";
+import { sampleActivations } from "./calibrate.ts";
+
+export interface ObserveOptions {
+  /** Samples to look at. Default 64. */
+  readonly count?: number;
+  /** Whether the quantizers' own parameters are meant, as training left them, and not those that they would start with. */
+  readonly trained?: boolean;
+}
+
+/** Observations by site name, from the first samples of a data set; of weights, from their values. */
+export async function observeNetwork(
+  network: QuantizedNetwork,
+  dataset: Dataset,
+  engine: Engine,
+  { count = 64, trained = false }: ObserveOptions = {},
+): Promise<ReadonlyMap<string, Observation>> {
+  const indices = Int32Array.from({ length: Math.min(count, dataset.count) }, (_, i) => i);
+  const samples = await sampleActivations(network, dataset, indices, engine);
+  const values = new Map(network.parameters.map(({ name, value }) => [name, value]));
+  const seen = new Map<string, Observation>();
+  for (const { name, kind, spec } of network.sites) {
+    const sample = kind === "weight" ? values.get(name.replace(/\.quantizer$/, "")) : samples.get(name);
+    if (sample === undefined || elementCount(sample.shape) === 0) continue;
+    const parameters = new Map<string, Tensor>();
+    for (const parameter of quantizerNamed(spec.quantizer).parameters(spec, sample)) {
+      const value = values.get(siteParameter(name, parameter.name));
+      if (value !== undefined) parameters.set(parameter.name, value);
+    }
+    seen.set(name, trained ? observeTensor(spec, sample, parameters) : observeTensor(spec, sample));
+  }
+  return seen;
+}

@@ -1,0 +1,31 @@
+/** Someone who looks at a training from beside it: told of each step, with the state in reach, and changing nothing. */
+import type { ForwardMode } from "../../compile/build/forward.ts";
+import type { Network } from "../../ir/network.ts";
+import type { Tensor } from "../../ir/tensor.ts";
+import type { StateBuffers } from "../../runtime/state.ts";
+import type { EpochProgress } from "./progress.ts";
+
+/** A step that is about to run. Buffers are reused by later steps: what must stay is copied. */
+export interface UpcomingStep {
+  /** Steps done before it. */
+  readonly step: number;
+  /** Counted from 0. */
+  readonly epoch: number;
+  readonly stepInEpoch: number;
+  readonly stepsPerEpoch: number;
+  /** The network of this part of the run. */
+  readonly network: Network;
+  readonly mode: ForwardMode;
+  readonly learningRate: number;
+  readonly state: StateBuffers;
+  readonly batch: { readonly data: Tensor; readonly targets: Tensor };
+}
+
+export interface TrainingWatcher {
+  beforeStep(step: UpcomingStep): Promise<void>;
+  /** @param step Steps done, this one included. */
+  afterStep(step: number, loss: number): void;
+  afterEpoch(progress: EpochProgress): void;
+  /** When the run has ended, whichever way. */
+  release(): Promise<void>;
+}

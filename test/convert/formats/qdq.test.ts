@@ -1,0 +1,129 @@
+/** The QDQ forms run on ONNX Runtime and agree with the simulation but for values on the border of two codes. */
+import { describe, expect, it } from "vitest";
+import { convert } from "../../../src/convert/convert.ts";
+import { buildQdqGraph } from "../../../src/convert/formats/qdq.ts";
+import { onnxRunner } from "../../../src/convert/formats/run-onnx.ts";
+import type { IntegerOperation } from "../../../src/convert/integer-network.ts";
+import { exactRunner, verify } from "../../../src/convert/prove/verify.ts";
+import { inMemoryDataset } from "../../../src/data/dataset/dataset.ts";
+import { float32Data } from "../../../src/ir/tensor.ts";
+import { NetworkBuilder } from "../../../src/models/network-builder.ts";
+import { globalAveragePool } from "../../../src/ops/families/pool.ts";
+import { flatten } from "../../../src/ops/families/shape/shape-ops.ts";
+import { presetNamed } from "../../../src/qconfig/presets.ts";
+import { nodeEngine } from "../../../src/runtime/node.ts";
+import { randomTensor, seeded } from "../../support/random.ts";
+import { type NetworkDescription, quantizedWith, randomNetwork, withRandomValues } from "../random-network.ts";
+
+const engine = nodeEngine({ threads: 1 });
+const description: NetworkDescription = {
+  channels: 3,
+  height: 8,
+  width: 7,
+  seed: 5,
+  head: "globalAverage",
+  layers: [
+    { kind: "conv", channels: 6, kernel: 3, stride: 1, grouping: "none", bias: false, norm: true, activation: "relu" },
+    {
+      kind: "residual",
+      channels: 4,
+      kernel: 3,
+      stride: 1,
+      grouping: "two",
+      bias: true,
+      norm: true,
+      activation: "relu",
+    },
+    {
+      kind: "downsample",
+      channels: 5,
+      kernel: 3,
+      stride: 2,
+      grouping: "none",
+      bias: false,
+      norm: true,
+      activation: "none",
+    },
+  ],
+};
+
+function largestDifference(a: ArrayLike<number> = [], b: ArrayLike<number> = []): number {
+  return Math.max(...Array.from(a, (value, i) => Math.abs(value - (b[i] ?? Number.NaN))));
+}
+
+const isSum = (operation: IntegerOperation): boolean => operation.op === "Requantize" && operation.terms.length > 1;
+
+describe("the QDQ forms", () => {
+  it("multiply the skip of an addition by the factors of a batch normalization on it", async () => {
+    const random = seeded(3);
+    const network = new NetworkBuilder("scaled skip", { uniform: random, normal: () => 2 * random() - 1 });
+    const images = network.input("images", [3, 8, 7]);
+    const x = network.builder.one("Relu", [network.conv("first", images, 4, { kernel: 3, padding: 1 })]);
+    const branch = network.conv("branch", x, 4, { kernel: 3, padding: 1 });
+    const sum = network.add("add", branch, network.batchNorm("skip", x));
+    const output = network.linear("fc", flatten(network.builder, globalAveragePool(network.builder, sum)), 3);
+    const float = withRandomValues(network.finish(output), random);
+    const data = randomTensor(seeded(1), [4, 3, 8, 7]);
+    const config = presetNamed("lsq", { weightBits: 4, activationBits: 4 });
+    const converted = convert(await quantizedWith(float, config, data), { input: { dtype: "float32" } });
+    const isScaled = ({ op, ...rest }: IntegerOperation) =>
+      op === "Requantize" && "terms" in rest && rest.terms.some(({ gains }) => new Set(gains).size > 1);
+    expect(converted.operations.filter(isScaled).length).toBeGreaterThan(1);
+    const graph = buildQdqGraph(converted, { batchSize: 4, types: "clip" });
+    const runner = await onnxRunner("qdq", converted, graph, engine, () => 0);
+    const simulation = await exactRunner(converted, engine, 4);
+    const logits = converted.outputs[0]?.tensor ?? Number.NaN;
+    const [got, expected] = [await runner.run(data), await simulation.run(data)].map((each) => each.get(logits) ?? []);
+    await Promise.all([runner.release(), simulation.release()]);
+    expect(expected).toHaveLength(12);
+    expect(largestDifference(got, expected)).toBeLessThan(1e-4);
+  });
+
+  for (const types of ["native", "clip"] as const) {
+    for (const [preset, bits] of [
+      ["lsq", 4],
+      ["lsq", 2],
+      ["minmax", 3],
+      ["minmax", 8],
+    ] as const) {
+      it(`run and agree within the rounding of floats: ${types}, ${preset} W${bits}A${bits}`, async () => {
+        const data = randomTensor(seeded(1), [4, 3, 8, 7]);
+        const config = { ...presetNamed(preset, { weightBits: bits, activationBits: bits }), residualBits: 8 };
+        const network = convert(await quantizedWith(randomNetwork(description), config, data), {
+          input: { dtype: "float32" },
+        });
+        const dataset = inMemoryDataset({
+          name: "random",
+          samples: float32Data(data),
+          sampleShape: [3, 8, 7],
+          targets: new Int32Array(4),
+          target: { kind: "classes", classes: ["a"] },
+        });
+        const graph = buildQdqGraph(network, { batchSize: 4, types, codes: true });
+        const runner = await onnxRunner("qdq", network, graph, engine, () => 0);
+        const result = await verify(network, dataset, engine, {
+          batchSize: 4,
+          runners: [runner],
+          interpretedSamples: 0,
+        });
+        const [program] = result.programs;
+        const codes = (program?.compared ?? 0) - 4 * 3;
+        expect(codes).toBeGreaterThan(2000);
+        // All twelve logits are floats, summed in another order.
+        const different = (program?.mismatches ?? 0) - 12;
+        if (types === "native") expect(different / codes).toBeLessThan(0.002);
+        else if (bits < 8) expect(different).toBeLessThanOrEqual(0);
+        else {
+          // The integers add with multipliers of a few bits (exactSum in scaling.ts), this form with the quotients of the
+          // scales, so that both mean the same real numbers: of 256 codes, a sum near the border of two can become the other.
+          // Nothing else makes codes differ: the first that does is a sum's, and it is the next one.
+          const sums = network.operations.filter(isSum);
+          expect(different).toBeLessThanOrEqual(codes * 0.002);
+          expect(program?.first?.layer).toBeOneOf(sums.map(({ output }) => network.tensors[output]?.name));
+          expect(Math.abs((program?.first?.got ?? 0) - (program?.first?.simulated ?? 0))).toBe(1);
+        }
+        await runner.release();
+      });
+    }
+  }
+});

@@ -1,0 +1,234 @@
+/** NPY and NPZ: what numpy writes is read as numpy means it, and what is damaged or ambiguous is explained. */
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { evaluationBatches } from "../../../src/data/dataset/batches.ts";
+import { allocateBatch, type Dataset } from "../../../src/data/dataset/dataset.ts";
+import { openDataset } from "../../../src/data/dataset/open-dataset.ts";
+import { roleOfName } from "../../../src/data/formats/array-names.ts";
+import { decodeNpy, decodeNumbers, decodeSamples, toRowMajor } from "../../../src/data/formats/npy.ts";
+import { FileFormatError } from "../../../src/errors.ts";
+import { crc32, readZip } from "../../../src/io/zip.ts";
+import { bytes, bytesOf, floats, labels, npy, npz, put } from "../files.ts";
+import { errorOf, temporaryFolder } from "../support.ts";
+
+/** All samples and targets of a data set in order. */
+async function contents(dataset: Dataset) {
+  const batches = evaluationBatches(dataset, dataset.count);
+  const batch = allocateBatch(dataset, dataset.count);
+  await batches.prefetch(0);
+  batches.read(0, batch);
+  return { samples: Array.from(batch.samples), targets: Array.from(batch.targets) };
+}
+
+describe("NPY", () => {
+  test.each([
+    ["|b1", Uint8Array.of(0, 1), [0, 1]],
+    ["|i1", Int8Array.of(-3, 7), [-3, 7]],
+    ["<i2", Int16Array.of(-300, 7), [-300, 7]],
+    ["<u2", Uint16Array.of(65_535, 7), [65_535, 7]],
+    ["<i4", Int32Array.of(-70_000, 7), [-70_000, 7]],
+    ["<u4", Uint32Array.of(4e9, 7), [4e9, 7]],
+    ["<i8", BigInt64Array.of(-5n, 7n), [-5, 7]],
+    ["<u8", BigUint64Array.of(5n, 7n), [5, 7]],
+    ["<f2", Uint16Array.of(0x3c00, 0xc1c0), [1, -2.875]],
+    ["<f4", Float32Array.of(0.5, -2), [0.5, -2]],
+    ["<f8", Float64Array.of(0.1, -2), [0.1, -2]],
+    [">f4", Uint8Array.of(0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0), [1, -2]],
+    [">i2", Uint8Array.of(1, 0, 0xff, 0xff), [256, -1]],
+  ] as const)("elements of type %s", (descr, elements, expected) => {
+    const array = decodeNpy(npy(descr, [2], bytesOf(elements)), "x.npy");
+    expect(Array.from(decodeNumbers(array))).toEqual(expected);
+    expect(Array.from(decodeSamples(array.bytes, array.type))).toEqual(expected.map(Math.fround));
+  });
+
+  test("Fortran order becomes C order", () => {
+    const array = toRowMajor(decodeNpy(npy("|u1", [2, 3], Uint8Array.of(1, 4, 2, 5, 3, 6), "True"), "x.npy"));
+    expect(Array.from(array.bytes)).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test("damaged files are named and explained", async () => {
+    const good = floats([2, 3], (i) => i);
+    const message = async (file: Uint8Array) => {
+      const error = await errorOf(() => decodeNpy(file, "x.npy"));
+      expect([error.where, error instanceof FileFormatError]).toEqual(["x.npy", true]);
+      return error.message;
+    };
+    expect(await message(good.subarray(0, good.length - 5))).toBe(
+      "the file is truncated: its header says 2x3 elements of 4 bytes = 24 bytes of data, there are 19",
+    );
+    expect(await message(Buffer.concat([good, Uint8Array.of(1)]))).toMatch(/^1 bytes follow/);
+    expect(await message(good.subarray(0, 30))).toMatch(/truncated in its header/);
+    expect(await message(Uint8Array.of(1, 2, 3))).toMatch(/not an NPY file/);
+    expect(await message(npy("|O", [2], new Uint8Array(2)))).toMatch(/Python objects/);
+    expect(await message(npy("<c8", [2], new Uint8Array(16)))).toMatch(/'c8' are not read/);
+    expect(await message(npy("<f4", [2 ** 40, 2 ** 40], new Uint8Array(4)))).toMatch(/cannot be/);
+  });
+});
+
+describe("ZIP", () => {
+  test("CRC-32 has the known check value", () => {
+    expect(crc32(Buffer.from("123456789"))).toBe(0xcbf43926);
+  });
+
+  test.each([0, 6] as const)("level %i: a changed byte, a cut end and a bomb are noticed", async (level) => {
+    const archive = npz({ x: bytes([400], (i) => i % 7) }, level);
+    expect(readZip(archive, "x.npz").map(({ name, size }) => [name, size])).toEqual([["x.npy", 528]]);
+    const changed = Uint8Array.from(archive);
+    changed[100] = (changed[100] ?? 0) ^ 0x55;
+    expect((await errorOf(() => readZip(changed, "x.npz")[0]?.read())).where).toBe("x.npz, x.npy");
+    expect((await errorOf(() => readZip(archive.subarray(0, -9), "x.npz"))).message).toMatch(/truncated/);
+    const bomb = Buffer.from(archive);
+    const entry = bomb.indexOf("PK\x01\x02", 0, "latin1");
+    bomb.writeUInt32LE(0xfffffff0, entry + 24);
+    expect((await errorOf(() => readZip(bomb, "x.npz")[0]?.read())).message).toMatch(/cannot unpack|directory says/);
+  });
+});
+
+test("names say what arrays are for", () => {
+  const cases: Record<string, string | undefined> = {
+    x_train: "train samples",
+    y_train: "train targets",
+    "X_test.npy": "test samples",
+    trainx: "train samples",
+    val_labels: "validation targets",
+    test_images: "test samples",
+    arr_0: "only samples",
+    arr_1: "only targets",
+    "features.npy": "only samples",
+    train: "train samples",
+    weights: undefined,
+  };
+  for (const [name, expected] of Object.entries(cases)) {
+    const role = roleOfName(name);
+    expect([name, role === undefined ? undefined : `${role.part} ${role.role}`]).toEqual([name, expected]);
+  }
+});
+
+describe("data sets of arrays", () => {
+  test("an NPZ of bytes with channels last, as Keras saves it", async () => {
+    const folder = await put(await temporaryFolder(), {
+      "d.npz": npz({
+        x_train: bytes([4, 2, 2, 3], (i) => i),
+        y_train: labels(4, (i) => i % 2),
+        x_test: bytes([2, 2, 2, 3], (i) => 100 + i),
+        y_test: labels(2, (i) => i),
+      }),
+    });
+    const opened = await openDataset(join(folder, "d.npz"), { normalization: "none" });
+    expect(opened.train).toMatchObject({ count: 4, sampleShape: [3, 2, 2], sampleType: "uint8" });
+    expect(opened.train.target).toEqual({ kind: "classes", classes: ["0", "1"] });
+    const { samples, targets } = await contents(opened.test);
+    expect(samples.slice(0, 12)).toEqual([100, 103, 106, 109, 101, 104, 107, 110, 102, 105, 108, 111]);
+    expect(targets).toEqual([0, 1]);
+    expect(opened.notes[0]).toContain("x_train uint8 [4, 2, 2, 3], y_train int64 [4]");
+  });
+
+  test("NPY files larger than the memory are read as they are needed, with the same contents", async () => {
+    const folder = await put(await temporaryFolder(), {
+      "x.npy": floats([50, 4], (i) => Math.sin(i)),
+      "y.npy": floats([50, 2], (i) => i),
+    });
+    const [whole, streamed] = await Promise.all([openDataset(folder), openDataset(folder, { memoryBytes: 64 })]);
+    expect(streamed.train.prefetch).toBeDefined();
+    expect(whole.train.prefetch).toBeUndefined();
+    expect(streamed.train.target).toEqual({ kind: "values", shape: [2] });
+    expect(streamed.train.normalization).toEqual(whole.train.normalization);
+    expect(await contents(streamed.train)).toEqual(await contents(whole.train));
+    const unread = await openDataset(folder, { memoryBytes: 64, normalization: "none" });
+    const batch = allocateBatch(unread.train, 1);
+    expect((await errorOf(() => unread.train.readBatch(Int32Array.of(3), batch))).remedy).toMatch(/prefetch/);
+  });
+
+  test("samples without targets have no labels", async () => {
+    const folder = await put(await temporaryFolder(), { "x.npy": floats([10, 3], (i) => i) });
+    const { train, kind } = await openDataset(join(folder, "x.npy"));
+    expect([train.target, train.count, kind]).toEqual([{ kind: "none" }, 8, "npy"]);
+    expect((await contents(train)).targets).toEqual([]);
+    expect((await errorOf(() => openDataset(folder, { task: "classification" }))).message).toMatch(/has no labels/);
+  });
+
+  test("labels that cannot be are named with their sample", async () => {
+    const folder = await temporaryFolder();
+    const open = async (y: Uint8Array, options = {}) => {
+      await put(folder, { "x.npy": floats([3, 2], (i) => i), "y.npy": y });
+      return errorOf(() => openDataset(folder, options));
+    };
+    expect((await open(labels(3, (i) => i - 1))).message).toMatch(/sample 0 has the label -1/);
+    expect(
+      (
+        await open(
+          labels(3, (i) => i),
+          { classes: ["a", "b"] },
+        )
+      ).describe(),
+    ).toMatch(/y.npy: sample 2 .* 0 to 1/);
+    expect((await open(labels(2, () => 0))).message).toBe("2 targets do not fit the 3 samples in x.npy");
+    expect((await open(floats([3], () => Number.NaN))).message).toMatch(/target 0 is NaN/);
+    expect(
+      (
+        await open(
+          floats([3], (i) => i / 2),
+          { task: "classification" },
+        )
+      ).message,
+    ).toMatch(/label 0.5/);
+    expect(
+      (
+        await open(
+          floats([3, 4], (i) => i),
+          { task: "classification" },
+        )
+      ).remedy,
+    ).toMatch(/argmax/);
+  });
+
+  test("samples that hold no numbers are named, in memory and when streamed", async () => {
+    const holed = (i: number) => (i === 7 ? Number.NaN : i);
+    const folder = await put(await temporaryFolder(), { "x.npy": floats([6, 3], holed) });
+    // Nothing is measured, so nothing else would see it.
+    const error = await errorOf(() => openDataset(folder, { normalization: "none" }));
+    expect(error.describe()).toMatch(/x\.npy: sample 2 holds NaN\n {2}Remove/);
+    const options = { normalization: "none", memoryBytes: 24, validationSplit: 0 } as const;
+    const { train } = await openDataset(folder, options);
+    await train.prefetch?.(Int32Array.of(0, 2));
+    expect(train.skipped?.()).toEqual([{ name: join(folder, "x.npy, sample 2"), reason: "it holds NaN" }]);
+  });
+
+  test("two parts have samples of one shape and one type", async () => {
+    const open = async (test: Uint8Array) => {
+      const files = { "x_train.npy": floats([4, 3], (i) => i), "x_test.npy": test };
+      return (await errorOf(async () => openDataset(await put(await temporaryFolder(), files)))).message;
+    };
+    expect(await open(floats([4, 2], (i) => i))).toBe(
+      "the samples to judge on are float32 [2], those to train on float32 [3]",
+    );
+    expect(await open(bytes([4, 3], (i) => i))).toBe(
+      "the samples to judge on are uint8 [3], those to train on float32 [3]",
+    );
+  });
+
+  test("what the targets are taken for is said, and that one-hot rows are none", async () => {
+    const notes = async (y: Uint8Array) => {
+      const folder = await put(await temporaryFolder(), { "x.npy": floats([6, 3], (i) => i), "y.npy": y });
+      return (await openDataset(folder)).notes;
+    };
+    expect(await notes(labels(6, (i) => i % 2))).toContain("y.npy is the class of each sample, 0 to 1");
+    expect(await notes(floats([6, 2], (i) => i))).toContain("y.npy is 2 values to predict for each sample");
+    const oneHot = floats([6, 3], (i) => (i % 3 === Math.floor(i / 3) % 3 ? 1 : 0));
+    expect(await notes(oneHot)).toContainEqual(expect.stringMatching(/^y\.npy is 3 values .*one-hot.*argmax/));
+  });
+
+  test("contradicting names are explained", async () => {
+    const x = floats([3, 2], (i) => i);
+    const open = async (files: Record<string, Uint8Array>) =>
+      errorOf(async () => openDataset(await put(await temporaryFolder(), files)));
+    expect((await open({ "x.npy": x, "images.npy": x })).message).toMatch(/both seem to be the samples/);
+    expect((await open({ "y_train.npy": x, "x_test.npy": x })).message).toMatch(/no samples for them/);
+    expect((await open({ "a.npy": x, "b.npy": x })).message).toMatch(
+      /no array is named as samples: there are a.npy, b.npy/,
+    );
+    expect((await open({ "x_train.npy": x, "x_test.npy": x, "y_test.npy": x })).message).toMatch(
+      /x_train.npy has no targets/,
+    );
+  });
+});

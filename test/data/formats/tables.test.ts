@@ -1,0 +1,113 @@
+/** CSV: headers, columns to predict, tasks; ragged rows and words in features are named by row and column. */
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { allocateBatch } from "../../../src/data/dataset/dataset.ts";
+import { openDataset } from "../../../src/data/dataset/open-dataset.ts";
+import { readCsv } from "../../../src/data/formats/csv.ts";
+import { put } from "../files.ts";
+import { errorOf, temporaryFolder } from "../support.ts";
+
+async function table(text: string, name = "t.csv"): Promise<string> {
+  return join(await put(await temporaryFolder(), { [name]: text }), name);
+}
+
+describe("readCsv", () => {
+  test("a header is told by its words; the column to predict by its name, else it is the last", async () => {
+    const named = await readCsv(await table("label,a,b\n1,2,3\n0,5,6\n"));
+    expect(named).toMatchObject({ rows: 2, featureNames: ["a", "b"], targetName: "label", targets: ["1", "0"] });
+    expect(Array.from(named.features)).toEqual([2, 3, 5, 6]);
+    const bare = await readCsv(await table("5.1,3.5,setosa\r\n4.9,3,virginica\r\n"));
+    expect(bare).toMatchObject({
+      rows: 2,
+      featureNames: ["0", "1"],
+      targetName: "2",
+      targets: ["setosa", "virginica"],
+    });
+  });
+
+  test("other separators, quotes, a byte order mark, empty lines, chosen and ignored columns", async () => {
+    const path = await table('\uFEFF"id";"x";"y z"\n7;1.5;"a;b"\n\n8;2.5;c\n');
+    const read = await readCsv(path, { target: "y z", ignore: ["id"] });
+    expect(read).toMatchObject({ featureNames: ["x"], targets: ["a;b", "c"] });
+    expect((await readCsv(path, { target: -1, ignore: [0] })).targets).toEqual(["a;b", "c"]);
+    expect((await readCsv(await table("1\t2\n3\t4\n", "t.tsv"), { target: null })).features.length).toBe(4);
+  });
+
+  test("what is wrong is named by row and column", async () => {
+    const message = async (text: string, options = {}) =>
+      (await errorOf(async () => readCsv(await table(text), options))).describe().replace(/^.*t\.csv/, "t.csv");
+    expect(await message("a,b,c\n1,2,3\n1,2\n")).toMatch(/^t.csv, row 3: it has 2 cells, the first row has 3/);
+    expect(await message("a,b,c\n1,?,3\n")).toMatch(/^t.csv, row 2: column "b" holds "\?", which is no number/);
+    expect(await message("a,b,c\n1,,3\n")).toMatch(/column "b" holds nothing/);
+    expect(await message("a,b\n1,2\n", { target: "d" })).toMatch(/no column "d"\n {2}The columns are a, b\./);
+    expect(await message("")).toMatch(/no rows of data/);
+    expect(await message("a,b\n")).toMatch(/no rows of data/);
+    expect(await message("a\n1\n")).toMatch(/leave no feature/);
+    expect((await errorOf(() => readCsv("no.csv"))).message).toMatch(/no such file/);
+  });
+});
+
+describe("data sets of tables", () => {
+  const rows = (target: (i: number) => string | number) =>
+    `x,target\n${Array.from({ length: 40 }, (_, i) => `${i},${target(i)}`).join("\n")}\n`;
+
+  test("words and few whole numbers are classes, other numbers values, and a task decides", async () => {
+    const targetOf = async (text: string, options = {}) => (await openDataset(await table(text), options)).train.target;
+    expect(await targetOf(rows((i) => ["b", "a"][i % 2] ?? ""))).toEqual({ kind: "classes", classes: ["a", "b"] });
+    expect(await targetOf(rows((i) => 8 + (i % 3)))).toEqual({ kind: "classes", classes: ["8", "9", "10"] });
+    expect(await targetOf(rows((i) => i / 4))).toEqual({ kind: "values", shape: [] });
+    expect(await targetOf(rows((i) => i))).toEqual({ kind: "values", shape: [] });
+    expect(
+      await targetOf(
+        rows((i) => i % 3),
+        { task: "regression" },
+      ),
+    ).toEqual({ kind: "values", shape: [] });
+    expect(
+      await targetOf(
+        rows((i) => i % 3),
+        { task: "none" },
+      ),
+    ).toEqual({ kind: "none" });
+    const error = await errorOf(() => targetOf(rows((i) => (i === 7 ? "" : "a"))));
+    expect(error.message).toBe('column "target" holds no class');
+    expect(error.where).toMatch(/t\.csv, row 9$/);
+  });
+
+  test("without a task for its labels, a column that is named as them is no feature", async () => {
+    const open = async (header: string) => {
+      const { train, notes } = await openDataset(await table(`${header}\n1,2,3\n4,5,6\n`), { task: "none" });
+      return { features: train.sampleShape, target: train.target.kind, note: notes[1] };
+    };
+    const note = 'column "class" is left out: no labels are learned from';
+    expect(await open("a,class,b")).toEqual({ features: [2], target: "none", note });
+    expect(await open("a,b,c")).toEqual({ features: [3], target: "none", note: "no column is predicted" });
+  });
+
+  test("bytes that are no text are refused, and not printed", async () => {
+    const words = "a,b,y\n1,2,u\n3,4,v\n";
+    const files = {
+      "utf16.csv": Buffer.from(words, "utf16le"),
+      "latin1.csv": Buffer.from(`${words}5,6,\xe9\n`, "latin1"),
+      "noise.csv": Uint8Array.from({ length: 300 }, (_, i) => (i * 97) % 256),
+    };
+    const folder = await put(await temporaryFolder(), files);
+    for (const file of Object.keys(files)) {
+      const error = await errorOf(() => openDataset(join(folder, file)));
+      expect(error.describe()).toMatch(/row \d: it is not text in UTF-8\n {2}Save the table as CSV in UTF-8/);
+    }
+  });
+
+  test("train.csv and test.csv share classes and columns", async () => {
+    const folder = await put(await temporaryFolder(), { "train.csv": "a,y\n1,p\n2,q\n", "test.csv": "a,y\n3,q\n" });
+    const { train, test } = await openDataset(folder);
+    expect([train.count, test.count, train.normalization.mean]).toEqual([2, 1, [1.5]]);
+    const batch = allocateBatch(test, 1);
+    test.readBatch(Int32Array.of(0), batch);
+    expect(Array.from(batch.targets)).toEqual([1]);
+    await put(folder, { "test.csv": "a,y\n3,r\n" });
+    expect((await errorOf(() => openDataset(folder))).message).toMatch(/the class "r", which is not one of p, q/);
+    await put(folder, { "test.csv": "b,y\n3,p\n" });
+    expect((await errorOf(() => openDataset(folder))).message).toMatch(/its columns are not those/);
+  });
+});

@@ -1,0 +1,273 @@
+import { describe, expect, it } from "vitest";
+import { randomStream } from "../../../src/base/random.ts";
+import { resolveTrainingConfig } from "../../../src/config/config.ts";
+import { diagnose } from "../../../src/diagnose/diagnose.ts";
+import { factsOf } from "../../../src/diagnose/facts.ts";
+import {
+  type CauseName,
+  causes,
+  evidence,
+  type Finding,
+  highConfidence,
+  logRamp,
+  ramp,
+} from "../../../src/diagnose/finding.ts";
+import type { DiagnosisInput } from "../../../src/diagnose/input.ts";
+import type { ProbeRecord } from "../../../src/diagnose/probe/measurement.ts";
+import { makeModel } from "../../../src/models/index.ts";
+import { findingsFileSchema } from "../../../src/study/result/finding.ts";
+import { facts, layer, record, records, siteFacts, siteMeasurement, weightMeasurement } from "../synthetic.ts";
+
+const observed = { quantizer: "uniform", observer: "movingAverageMinMax", learned: false };
+const weightSite = {
+  kind: "weight",
+  name: `${layer}.weight.quantizer`,
+  tensor: `${layer}.weight`,
+  nonNegative: false,
+} as const;
+
+/** A run in which one measurement is as the cause makes it. */
+const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
+  "reduced-range": {
+    facts: facts([siteFacts({ ...observed, quantMax: 7, levels: 8 })]),
+    records: records({ sites: [siteMeasurement({ distinctCodes: 8, entropy: 2 })] }),
+  },
+  "outlier-range": {
+    facts: facts([siteFacts(observed)]),
+    records: records({
+      sites: [
+        siteMeasurement({
+          magnitude: { p50: 0.4, p975: 2, p999: 3, max: 30 },
+          noiseRatio: 8,
+          optimalNoiseRatio: 18,
+          coverage: 1,
+        }),
+      ],
+    }),
+  },
+  "range-moving": {
+    facts: facts([siteFacts(observed)]),
+    records: [0.1, 0.2, 0.4, 2].map((scale, i) => record(i * 320, { sites: [siteMeasurement({ scale })] })),
+  },
+  "observer-frozen-early": {
+    facts: facts([siteFacts(observed)], { recipe: { epochs: 10, learningRate: 0.05, freezeObserversAfterEpoch: 1 } }),
+    records: records({ observing: false, sites: [siteMeasurement({ coverage: 0.3, clippedShare: 0.06 })] }),
+  },
+  "bad-initial-scale": {
+    facts: facts(),
+    records: records({}, { sites: [siteMeasurement({ noiseRatio: 1, deadShare: 0.99, scaleRatio: 30 })] }),
+  },
+  "mask-missing": { facts: facts(), records: records({ sites: [siteMeasurement({ outsideGradientShare: 1 })] }) },
+  "gradient-mismatch": {
+    facts: facts(),
+    records: records({ weights: [weightMeasurement({ gradientCosine: 0.05 })] }),
+  },
+  "scale-gradient-imbalance": {
+    facts: facts(),
+    records: records({ sites: [siteMeasurement({ scaleBalance: 1500 })] }),
+  },
+  saturated: { facts: facts(), records: records({ sites: [siteMeasurement({ clippedShare: 0.3 })] }) },
+  "batch-norm-stale": {
+    facts: facts(),
+    records: records({ norms: [{ name: "bn1", divergence: 0.5, meanShift: 1, varianceShift: 1 }] }),
+    epochs: [{ epoch: 10, trainLoss: 0.4, testLoss: 2, testAccuracy: 0.3 }],
+  },
+  oscillation: {
+    facts: facts(),
+    records: records({ weights: [weightMeasurement({ oscillatingShare: 0.2, flipRate: 0.08 })] }),
+  },
+  "learning-rate-too-high": {
+    facts: facts(),
+    records: records(
+      {
+        weights: [weightMeasurement({ update: 0.1, distance: 2 })],
+        recent: { steps: 80, mean: 2.2, max: 9, notFinite: 0 },
+      },
+      {},
+    ),
+  },
+  "learning-rate-too-low": {
+    facts: facts(),
+    records: records({
+      weights: [weightMeasurement({ update: 1e-7 })],
+      recent: { steps: 80, mean: 1.6, max: 2, notFinite: 0 },
+    }),
+  },
+  "edge-layer-bits": {
+    facts: facts([siteFacts({ edge: "first", bits: 2, levels: 4, quantMax: 3 })]),
+    records: records({ sites: [siteMeasurement({ noiseRatio: 6, optimalNoiseRatio: 6 })] }),
+  },
+  "random-start": { facts: facts(), records: records({}, { loss: 2.4, floatLoss: 2.3, floatAccuracy: 0.1 }) },
+  "sign-wasted": {
+    facts: facts([siteFacts({ quantMin: -8, quantMax: 7 })]),
+    records: records({ sites: [siteMeasurement({ levelsBelowZero: 0.5, distinctCodes: 8 })] }),
+  },
+  "negative-lost": {
+    facts: facts([siteFacts({ nonNegative: false })]),
+    records: records({ sites: [siteMeasurement({ min: -3, negativeShare: 0.5, lostNegativeShare: 0.4 })] }),
+  },
+  "channel-disparity": {
+    facts: facts([siteFacts(weightSite)]),
+    records: records({
+      sites: [
+        siteMeasurement({
+          name: weightSite.name,
+          kind: "weight",
+          channelDisparity: 30,
+          noiseRatio: 6,
+          optimalNoiseRatio: 6,
+        }),
+      ],
+    }),
+  },
+  "residual-mismatch": {
+    facts: facts(),
+    records: records({ additions: [{ name: "layer1.0.add", ratio: 12, smallerNoiseRatio: 0 }] }),
+  },
+  "heavy-tailed-weights": {
+    facts: facts([siteFacts({ ...weightSite, perChannel: true })]),
+    records: records({
+      sites: [siteMeasurement({ name: weightSite.name, kind: "weight", kurtosis: 40, entropy: 1.5 })],
+    }),
+  },
+  capacity: {
+    facts: facts([siteFacts({ bits: 2, levels: 4, quantMax: 3 })]),
+    records: records({ loss: 1.4, floatLoss: 0.3 }),
+  },
+  "activations-or-weights": {
+    facts: facts(),
+    records: records(),
+    ablation: {
+      metric: "accuracy",
+      samples: 100,
+      float: { loss: 0.4, accuracy: 0.86 },
+      quantized: { loss: 1.6, accuracy: 0.5 },
+      weightsOnly: { loss: 0.45, accuracy: 0.85 },
+      activationsOnly: { loss: 1.5, accuracy: 0.52 },
+      layers: [{ layer, alone: { loss: 1.4, accuracy: 0.6 }, without: { loss: 0.5, accuracy: 0.84 } }],
+    },
+  },
+  "unfused-placement": { facts: facts([siteFacts({ intermediate: true })]), records: records() },
+};
+
+function found(input: DiagnosisInput, cause: CauseName): Finding | undefined {
+  return diagnose(input).find((finding) => finding.cause === cause);
+}
+
+describe("findings from measurements made by hand", () => {
+  it("are none for a healthy run", () => {
+    expect(diagnose({ facts: facts(), records: records() })).toEqual([]);
+  });
+
+  it.each(Object.entries(symptoms))("%s is the first finding where its symptom is the only one", (cause, input) => {
+    const [first] = diagnose(input);
+    expect(first?.cause).toBe(cause);
+    expect(first?.evidence.some(({ supports }) => supports)).toBe(true);
+  });
+
+  it("cover every cause of the table", () => {
+    expect(Object.keys(symptoms).sort()).toEqual(Object.keys(causes).sort());
+  });
+
+  it("name the layer", () => {
+    const local: readonly CauseName[] = [
+      "outlier-range",
+      "bad-initial-scale",
+      "mask-missing",
+      "sign-wasted",
+      "channel-disparity",
+    ];
+    for (const cause of local) expect(found(symptoms[cause], cause)?.layers).toEqual([layer]);
+    expect(found(symptoms["residual-mismatch"], "residual-mismatch")?.layers).toEqual(["layer1.0.add"]);
+    expect(found(symptoms["batch-norm-stale"], "batch-norm-stale")?.layers).toEqual(["bn1"]);
+  });
+
+  it("have remedies that are changes of the training configuration", () => {
+    for (const [cause, input] of Object.entries(symptoms)) {
+      for (const { remedy } of diagnose(input)) {
+        const changes = Object.entries(remedy?.changes ?? {});
+        const overrides = changes.map(([path, value]) => ({ path, value, origin: cause }));
+        expect(() => resolveTrainingConfig({ name: "run", text: "quantization: {}" }, overrides)).not.toThrow();
+      }
+    }
+  });
+
+  it("fit what a study keeps of them", () => {
+    for (const input of Object.values(symptoms)) {
+      const file = JSON.parse(JSON.stringify({ schemaVersion: 1, findings: diagnose(input) }));
+      expect(findingsFileSchema.safeParse(file).error).toBeUndefined();
+    }
+  });
+});
+
+describe("confidence", () => {
+  it("is high where the configuration alone proves the cause", () => {
+    for (const cause of ["reduced-range", "sign-wasted", "mask-missing", "unfused-placement"] as const) {
+      expect(found(symptoms[cause], cause)?.confidence).toBeGreaterThanOrEqual(highConfidence);
+    }
+  });
+
+  it("falls where a lost bit matters less", () => {
+    const at = (bits: number) => {
+      const levels = 2 ** (bits - 1);
+      const site = siteFacts({ ...observed, bits, levels, quantMax: levels - 1 });
+      return found({ facts: facts([site]), records: records() }, "reduced-range")?.confidence ?? 0;
+    };
+    expect(at(8)).toBeLessThan(highConfidence);
+    expect([at(8), at(6), at(5)]).toEqual([at(8), at(6), at(5)].sort((a, b) => a - b));
+  });
+
+  it("falls for a bad first scale that training has mended", () => {
+    const bad = { sites: [siteMeasurement({ noiseRatio: 1, deadShare: 0.99, scaleRatio: 30 })] };
+    const lasting = found({ facts: facts(), records: records(bad) }, "bad-initial-scale")?.confidence ?? 0;
+    const mended = found({ facts: facts(), records: records({}, bad) }, "bad-initial-scale")?.confidence ?? 0;
+    expect(mended).toBeLessThan(lasting);
+  });
+
+  it("is that of a bystander for quantizers that have no mask by design", () => {
+    const input = { facts: facts([siteFacts({ quantizer: "dorefa" })]), records: symptoms["mask-missing"].records };
+    expect(found(input, "mask-missing")?.confidence).toBeLessThan(highConfidence);
+  });
+
+  it("is none of a random start where values are learned, whose loss has no chance to compare with", () => {
+    const network = makeModel("mlp", { sampleShape: [4], classes: 1 }, randomStream(0, "weights"));
+    const recipe = { epochs: 10, learningRate: 0.05, loss: { name: "meanSquaredError" } } as const;
+    const { classes } = factsOf(network, { recipe });
+    const input = { ...symptoms["random-start"], facts: facts([siteFacts()], { classes }) };
+    expect(diagnose(input)).toEqual([]);
+  });
+
+  it("does not call a random start's large steps a learning rate too high", () => {
+    const moving = { weights: [weightMeasurement({ update: 0.026, distance: 0.6 })] };
+    const start: Partial<ProbeRecord> = { loss: 2.34, floatLoss: 2.34 };
+    const input = { facts: facts([]), records: records(moving, start) };
+    expect(found(input, "learning-rate-too-high")?.confidence ?? 0).toBeLessThan(highConfidence);
+  });
+
+  it("is nearly sure of the learning rate where losses are not finite", () => {
+    const recent = { steps: 80, mean: 2, max: 3, notFinite: 5 };
+    const input = { facts: facts(), records: records({ recent, loss: Number.NaN }, {}) };
+    expect(diagnose(input)[0]).toMatchObject({ cause: "learning-rate-too-high", confidence: 0.95 });
+  });
+});
+
+describe("evidence", () => {
+  it("supports from the threshold on, or up to it", () => {
+    expect(evidence("dead share", 0.3, 0.3, "above").supports).toBe(true);
+    expect(evidence("dead share", 0.29, 0.3, "above").supports).toBe(false);
+    expect(evidence("levels", 8, 8, "below").supports).toBe(true);
+    expect(evidence("levels", Number.NaN, 8, "below").supports).toBe(false);
+  });
+
+  it("leaves out what was not measured", () => {
+    const [finding] = diagnose(symptoms["reduced-range"]);
+    expect(finding?.evidence.every(({ value }) => Number.isFinite(value))).toBe(true);
+  });
+
+  it("ramps", () => {
+    expect([ramp(1, 2, 4), ramp(3, 2, 4), ramp(9, 2, 4), ramp(Number.NaN, 2, 4)]).toEqual([0, 0.5, 1, 0]);
+    expect(ramp(3, 4, 2)).toBe(0.5);
+    expect(logRamp(10, 1, 100)).toBeCloseTo(0.5);
+    expect(logRamp(0, 1, 100)).toBe(0);
+  });
+});

@@ -1,0 +1,130 @@
+import { describe, expect, it } from "vitest";
+import type { QuantizerSite } from "../../../src/compile/passes/quantize.ts";
+import { measureSite, type SiteSamples } from "../../../src/diagnose/probe/site-statistics.ts";
+import type { QuantizerSpec } from "../../../src/quantizers/definition.ts";
+
+function siteWith(spec: Partial<QuantizerSpec>, kind: QuantizerSite["kind"] = "activation"): QuantizerSite {
+  const full = { quantizer: "lsq", bits: 2, quantMin: 0, quantMax: 3, options: {}, ...spec };
+  return { name: "conv1.input.quantizer", kind, layer: "conv1.input", spec: full, parameters: [] };
+}
+
+function samplesOf(site: QuantizerSite, x: readonly number[], y: readonly number[], extra: Partial<SiteSamples> = {}) {
+  return measureSite({
+    site,
+    shape: [1, x.length],
+    plan: { elements: x.length, stride: 1, count: x.length },
+    x: Float32Array.from(x),
+    y: Float32Array.from(y),
+    channelMin: Float32Array.from(x),
+    channelMax: Float32Array.from(x),
+    parameters: { scale: Float32Array.of(1) },
+    ...extra,
+  });
+}
+
+describe("measurements of a quantized tensor, against a computation by hand", () => {
+  // Codes 0..3 with step 1: the grid reaches 3, half a step further 3.5, a whole one 4.
+  const x = [0, 0.4, 0.6, 1.2, 2, 3.2, 3.6, 5];
+  const y = [0, 0, 1, 1, 2, 3, 3, 3];
+  const measured = samplesOf(siteWith({}), x, y);
+
+  it("extremes, coverage, percentiles", () => {
+    expect(measured.min).toBe(0);
+    expect(measured.max).toBe(5);
+    expect(measured.coverage).toBeCloseTo(3 / 5);
+    expect(measured.magnitude.p50).toBeCloseTo(1.6);
+    expect(measured.magnitude.max).toBe(5);
+  });
+
+  it("codes, entropy", () => {
+    expect(measured.codes).toEqual([2, 2, 1, 3]);
+    expect(measured.distinctCodes).toBe(4);
+    const shares = [2, 2, 1, 3].map((count) => count / 8);
+    expect(measured.entropy).toBeCloseTo(-shares.reduce((sum, share) => sum + share * Math.log2(share), 0));
+  });
+
+  it("dead, clipped and outside", () => {
+    expect(measured.deadShare).toBe(1 / 8);
+    expect(measured.clippedShare).toBe(2 / 8);
+    expect(measured.outsideCount).toBe(2);
+    expect(measured.outsideGradientShare).toBeNaN();
+  });
+
+  it("SQNR", () => {
+    const signal = x.reduce((sum, value) => sum + value ** 2, 0);
+    const noise = x.reduce((sum, value, i) => sum + (value - (y[i] ?? 0)) ** 2, 0);
+    expect(measured.noiseRatio).toBeCloseTo(10 * Math.log10(signal / noise), 4);
+    expect(measured.optimalNoiseRatio).toBeGreaterThanOrEqual(measured.noiseRatio);
+  });
+
+  it("a gradient outside of the range gives a missing mask away", () => {
+    const dx = new Float32Array(8).fill(1);
+    expect(samplesOf(siteWith({}), x, y, { dx }).outsideGradientShare).toBe(1);
+    dx[6] = 0;
+    expect(samplesOf(siteWith({}), x, y, { dx }).outsideGradientShare).toBe(0.5);
+    dx[7] = 0;
+    expect(samplesOf(siteWith({}), x, y, { dx }).outsideGradientShare).toBe(0);
+  });
+
+  it("cosine to the float gradient", () => {
+    const gradient = Float32Array.of(1, 1, 0, 0, 0, 0, 0, 0);
+    const floatGradient = Float32Array.of(1, 0, 0, 0, 0, 0, 0, 0);
+    expect(samplesOf(siteWith({}), x, y, { gradient, floatGradient }).gradientCosine).toBeCloseTo(Math.SQRT1_2);
+  });
+
+  it("levels below 0, and negative values that are lost", () => {
+    const signed = samplesOf(siteWith({ quantMin: -2, quantMax: 1 }), [0, 0.4, 1], [0, 0, 1]);
+    expect(signed.levelsBelowZero).toBe(0.5);
+    const unsigned = samplesOf(siteWith({}), [-2, -0.4, 0, 1], [0, 0, 0, 1]);
+    expect(unsigned.levelsBelowZero).toBe(0);
+    expect(unsigned.negativeShare).toBe(0.5);
+    expect(unsigned.lostNegativeShare).toBe(0.25);
+  });
+
+  it("an affine grid has levels below 0 where its zero point is", () => {
+    const site = siteWith({ quantizer: "uniform", options: { scheme: "affine" } });
+    const parameters = { scale: Float32Array.of(1), zero_point: Float32Array.of(2) };
+    const measured = samplesOf(site, [-2, -1, 0, 1], [-2, -1, 0, 1], { parameters });
+    expect(measured.levelsBelowZero).toBe(0.5);
+    expect(measured.codes).toEqual([1, 1, 1, 1]);
+    expect(measured.noiseRatio).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it("channels that differ", () => {
+    const channelMin = Float32Array.of(0, 0, -1);
+    const channelMax = Float32Array.of(2, 16, 0.5);
+    const { channelDisparity, largestChannel, max } = samplesOf(siteWith({}), x, y, { channelMin, channelMax });
+    expect(channelDisparity).toBe(8);
+    expect(largestChannel).toBe(1);
+    expect(max).toBe(16);
+  });
+
+  it("a scale of each channel", () => {
+    const site = siteWith({ quantMin: -2, quantMax: 1, channelAxis: 0 }, "weight");
+    const measured = measureSite({
+      site,
+      shape: [2, 2],
+      plan: { elements: 4, stride: 1, count: 4 },
+      x: Float32Array.of(-2, 1, -20, 10),
+      y: Float32Array.of(-2, 1, -20, 10),
+      channelMin: Float32Array.of(-2, -20),
+      channelMax: Float32Array.of(1, 10),
+      parameters: { scale: Float32Array.of(1, 10) },
+    });
+    expect(measured.distinctCodes).toBe(2);
+    expect(measured.scale).toBe(5.5);
+    expect(measured.clippedShare).toBe(0);
+    expect(measured.scaleRatio).toBeCloseTo(1);
+  });
+
+  it("a scale too large against the best one", () => {
+    const row = Array.from({ length: 64 }, (_, i) => i / 64);
+    const step = 8;
+    const quantized = row.map((value) => Math.round(value / step) * step);
+    const parameters = { scale: Float32Array.of(step) };
+    const measured = samplesOf(siteWith({ bits: 4, quantMax: 15 }), row, quantized, { parameters });
+    expect(measured.scaleRatio).toBeGreaterThan(80);
+    expect(measured.deadShare).toBeCloseTo(63 / 64);
+    expect(measured.optimalNoiseRatio - measured.noiseRatio).toBeGreaterThan(20);
+  });
+});

@@ -1,0 +1,61 @@
+/** Trials that really fail, as processes: of a full disk and of memory. The rest goes on, and the next start mends it. */
+import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { runStudy } from "../../../src/study/run-study.ts";
+import { type Launch, launchWorker } from "../../../src/study/schedule/launch.ts";
+import { temporaryFolder, tinyStudy } from "../support.ts";
+
+const config = tinyStudy({ float: null, retries: 1 });
+const spoilt = "lsq_4W4A_seed0";
+
+describe.skipIf(process.platform !== "linux")("a study", () => {
+  it("tells of a trial for which the disk is full, and of no defect", async () => {
+    const folder = join(temporaryFolder(), "study");
+    let attempts = 0;
+    const launch: Launch = (at, job, onEvent) => {
+      if (job.name !== spoilt) return launchWorker(at, job, onEvent);
+      attempts++;
+      const trial = join(at, "trials", job.name);
+      const link = join(trial, "worker.json");
+      mkdirSync(trial, { recursive: true });
+      symlinkSync("/dev/full", link);
+      const worker = launchWorker(at, job, onEvent);
+      // Nobody must read it: it has no end.
+      return { ...worker, end: worker.end.finally(() => rmSync(link)) };
+    };
+    const { result } = await runStudy({ folder, config, launch });
+    expect(result.trials.map(({ id, status, reason }) => [id, status, reason])).toEqual([
+      [spoilt, "failed", "the disk is full (ENOSPC)"],
+      ["lsq_2W4A_seed0", "finished", null],
+    ]);
+    expect(attempts).toBe(1);
+    expect((await runStudy({ folder })).result.counts).toMatchObject({ finished: 2, failed: 0 });
+  }, 60_000);
+
+  it("tells of a trial that runs out of memory, after it was begun again", async () => {
+    const folder = join(temporaryFolder(), "study");
+    let attempts = 0;
+    const launch: Launch = (at, job, onEvent) => {
+      const before = process.env.NODE_OPTIONS;
+      if (job.name === spoilt) {
+        attempts++;
+        process.env.NODE_OPTIONS = "--max-old-space-size=14";
+      }
+      try {
+        return launchWorker(at, job, onEvent);
+      } finally {
+        if (before === undefined) delete process.env.NODE_OPTIONS;
+        else process.env.NODE_OPTIONS = before;
+      }
+    };
+    const { result } = await runStudy({ folder, config, launch });
+    expect(result.counts).toMatchObject({ finished: 1, failed: 1 });
+    const [failed] = result.trials;
+    expect(failed?.reason).toBe(
+      "it ran out of memory; run fewer trials side by side (--parallel), or smaller batches (2 attempts)",
+    );
+    expect(attempts).toBe(2);
+    expect((await runStudy({ folder })).result.counts).toMatchObject({ finished: 2, failed: 0 });
+  }, 60_000);
+});
