@@ -62,7 +62,7 @@ export class InputOutputError extends SubbyteError {
   readonly exitCode = exitCodes.failure;
 }
 
-/** A graph that breaks a rule: shapes that contradict, a value without a maker, a cycle. */
+/** A graph that breaks a rule: shapes that contradict, a value without a producer, a cycle. */
 export class GraphError extends SubbyteError {
   readonly code = "GRAPH";
   readonly exitCode = exitCodes.failure;

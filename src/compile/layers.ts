@@ -31,8 +31,8 @@ export function skipBranch(graph: Graph, node: Node): 0 | 1 {
   const position = (value: Value | undefined): number =>
     graph.nodes.findIndex((candidate) => value !== undefined && candidate.outputs.includes(value));
   const madeByLayer = (value: Value | undefined): boolean => {
-    const maker = graph.nodes[position(value)];
-    return maker !== undefined && (layerOperators.has(maker.op) || maker.op === "BatchNormalization");
+    const producer = graph.nodes[position(value)];
+    return producer !== undefined && (layerOperators.has(producer.op) || producer.op === "BatchNormalization");
   };
   if (madeByLayer(first) !== madeByLayer(second)) return madeByLayer(first) ? 1 : 0;
   return position(first) > position(second) ? 1 : 0;

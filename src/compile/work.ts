@@ -2,7 +2,7 @@
  * What each node of a training step is there for. Every node of the lowered graph carries the name of the node of the
  * high-level graph that it came from, followed by a slash: that is how time measured in the engine finds its way back.
  */
-import { type Graph, intAttribute, makers, type Node, type Value } from "../ir/graph.ts";
+import { type Graph, intAttribute, type Node, producers, type Value } from "../ir/graph.ts";
 import { elementCount } from "../ir/types.ts";
 import { layerOperators } from "./layers.ts";
 import { gradientPrefix } from "./passes/differentiate.ts";
@@ -86,13 +86,13 @@ export function workOf(graph: Graph, lowered: Graph): WorkOf {
 
 /** The layer whose output a module of some kind reads, by that module's name. */
 function layersBefore(graph: Graph, kind: WorkKind): Map<string, string> {
-  const madeBy = makers(graph);
+  const madeBy = producers(graph);
   const layers = new Map<string, string>();
   for (const node of graph.nodes) {
     const [input] = node.inputs;
-    const maker = input === undefined ? undefined : madeBy.get(input);
-    if (maker === undefined || !layerOperators.has(maker.op) || originOf(node).kind !== kind) continue;
-    layers.set(originOf(node).layer, originOf(maker).layer);
+    const producer = input === undefined ? undefined : madeBy.get(input);
+    if (producer === undefined || !layerOperators.has(producer.op) || originOf(node).kind !== kind) continue;
+    layers.set(originOf(node).layer, originOf(producer).layer);
   }
   return layers;
 }

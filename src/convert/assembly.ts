@@ -127,19 +127,23 @@ export class Assembly {
 
   #parts(affine: Affine, form: TensorForm, limits: Limits): SumParts {
     const [source] = affine.terms;
-    const maker = source === undefined ? undefined : this.operations[this.#makerOf(source.tensor)];
-    const isLayer = maker?.op === "IntegerConv" || maker?.op === "IntegerGemm";
+    const producer = source === undefined ? undefined : this.operations[this.#producerOf(source.tensor)];
+    const isLayer = producer?.op === "IntegerConv" || producer?.op === "IntegerGemm";
     if (form.kind !== "codes") return floatOffsetSum(affine, form.scale);
     const forms = affine.terms.map(({ tensor }) => this.tensor(tensor).form);
     if (isPlainSum(affine) && forms.every(({ kind }) => kind === "codes")) return exactSum(affine, forms, form);
     if (affine.terms.length !== 1 || source === undefined || !isLayer) return floatOffsetSum(affine, form.scale);
-    const layer = { weight: maker.weight, input: this.tensor(maker.input).form, bounds: this.bounds(source.tensor) };
+    const layer = {
+      weight: producer.weight,
+      input: this.tensor(producer.input).form,
+      bounds: this.bounds(source.tensor),
+    };
     const { term, constant } = biasedTerm(affine, source, layer, { ...form, ...limits });
     if (constant.length === 0) return { terms: [term] };
-    const zeroed = maker.weight.codes.slice();
-    const row = zeroed.length / (maker.weight.shape[0] ?? 1);
+    const zeroed = producer.weight.codes.slice();
+    const row = zeroed.length / (producer.weight.shape[0] ?? 1);
     for (const k of constant) zeroed.fill(0, k * row, (k + 1) * row);
-    if (constant.some((k) => maker.weight.codes.subarray(k * row, (k + 1) * row).some((code) => code !== 0))) {
+    if (constant.some((k) => producer.weight.codes.subarray(k * row, (k + 1) * row).some((code) => code !== 0))) {
       this.notes.push({
         kind: "constant channels",
         where: affine.name,
@@ -147,25 +151,25 @@ export class Assembly {
       });
     }
     const { name, shape, form: sums } = this.tensor(source.tensor);
-    const weight = { ...maker.weight, codes: zeroed };
-    const input = this.add(name, shape, sums, (output) => ({ ...maker, output, weight }));
+    const weight = { ...producer.weight, codes: zeroed };
+    const input = this.add(name, shape, sums, (output) => ({ ...producer, output, weight }));
     return { terms: [{ ...term, input }] };
   }
 
-  #makerOf(tensor: number): number {
+  #producerOf(tensor: number): number {
     return this.operations.findIndex((operation) => operation.output === tensor);
   }
 
   /** Bounds of a tensor's centred integers, for each channel. */
   bounds(tensor: number): ChannelBounds {
-    const maker = this.operations[this.#makerOf(tensor)];
+    const producer = this.operations[this.#producerOf(tensor)];
     const { shape, form } = this.tensor(tensor);
-    if (maker?.op === "IntegerConv" || maker?.op === "IntegerGemm") {
-      return layerBounds(maker.weight, this.tensor(maker.input).form);
+    if (producer?.op === "IntegerConv" || producer?.op === "IntegerGemm") {
+      return layerBounds(producer.weight, this.tensor(producer.input).form);
     }
-    if (maker?.op === "SumPool") {
-      const count = maker.kernel.reduce((product, size) => product * size, 1);
-      return sumBounds(channelsOf(shape), count, this.tensor(maker.input).form);
+    if (producer?.op === "SumPool") {
+      const count = producer.kernel.reduce((product, size) => product * size, 1);
+      return sumBounds(channelsOf(shape), count, this.tensor(producer.input).form);
     }
     return codeBounds(channelsOf(shape), form);
   }
@@ -254,9 +258,9 @@ export class Assembly {
     if (inner.kind !== "affine" || inner.terms.length !== 1) return undefined;
     const limited = this.#limitedCodes(value);
     if (limited !== undefined) return limited;
-    const maker = this.operations[this.#makerOf(inner.terms[0]?.tensor ?? -1)];
-    if (maker?.op !== "SumPool" || isClipped(inner)) return undefined;
-    const averaged = this.tensor(maker.input).form;
+    const producer = this.operations[this.#producerOf(inner.terms[0]?.tensor ?? -1)];
+    if (producer?.op !== "SumPool" || isClipped(inner)) return undefined;
+    const averaged = this.tensor(producer.input).form;
     if (averaged.kind !== "codes") return undefined;
     const reach = (averaged.high - averaged.low) * averaged.scale;
     const scale = Math.fround(reach / 255);

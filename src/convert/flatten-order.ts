@@ -5,7 +5,7 @@
 import { copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";
 import type { QuantizedNetwork } from "../compile/passes/quantize.ts";
 import { newBuilder } from "../compile/registry.ts";
-import { consumers, intAttribute, makers, type Node, type Value } from "../ir/graph.ts";
+import { consumers, intAttribute, type Node, producers, type Value } from "../ir/graph.ts";
 import { float32Data, float32Tensor, type Tensor } from "../ir/tensor.ts";
 import { elementCount, transposedIndex } from "../ir/types.ts";
 import { permutationOf } from "../ops/families/shape/reshaping.ts";
@@ -23,7 +23,7 @@ const elementwise = new Set(["Relu", "Clip", "Identity", "Dropout"]);
 /** The network without the Transposes that only dense layers see, by way of a Reshape or Flatten; others stay. */
 export function withFlattensInOrder(network: QuantizedNetwork): QuantizedNetwork {
   const { graph } = network;
-  const madeBy = makers(graph);
+  const madeBy = producers(graph);
   const search = new WeightSearch(network, madeBy);
   const tensors = new Map(network.parameters.map(({ name, value }) => [name, value]));
   const sources = new Map<Node, Value>();

@@ -1,7 +1,7 @@
 /**
  * The integer network: the result of a conversion, as data. docs/integer.md defines what each operation computes.
  *
- * Tensors are numbered by their place in the list and have one maker. Shapes are for a batch of one; every operation
+ * Tensors are numbered by their place in the list and have one producer. Shapes are for a batch of one; every operation
  * leaves the batch alone.
  */
 import { GraphError } from "../errors.ts";

@@ -1,7 +1,7 @@
 /**
  * What a network is: a graph in static single assignment form.
  *
- * A value has one maker (a node, the graph's input, or a constant), an element type and a static shape. A graph is data;
+ * A value has one producer (a node, the graph's input, or a constant), an element type and a static shape. A graph is data;
  * only {@link GraphBuilder} has a life, and it ends with `finish()`.
  */
 import { GraphError } from "../errors.ts";
@@ -86,7 +86,7 @@ export interface NodeOptions {
 
 let nextValueId = 0;
 
-/** Makes a value without a maker: for the builder and the ONNX reader only. */
+/** Makes a value without a producer: for the builder and the ONNX reader only. */
 export function makeValue(name: string, type: TensorType): Value {
   return { id: nextValueId++, name, type };
 }
@@ -106,7 +106,7 @@ export class GraphBuilder {
   readonly #constants = new Map<Value, Tensor>();
   readonly #smallConstants = new Map<string, Value>();
   readonly #known = new Map<string, readonly Value[]>();
-  readonly #makers = new Map<Value, Node>();
+  readonly #producers = new Map<Value, Node>();
   #scope = "";
 
   constructor(name: string, infer: InferTypes) {
@@ -166,7 +166,7 @@ export class GraphBuilder {
     );
     const node: Node = { op, domain, name, inputs, outputs, attributes };
     this.#nodes.push(node);
-    for (const output of outputs) this.#makers.set(output, node);
+    for (const output of outputs) this.#producers.set(output, node);
     if (key !== undefined) this.#known.set(key, outputs);
     return outputs;
   }
@@ -212,8 +212,8 @@ export class GraphBuilder {
   }
 
   /** The node that made a value, or undefined for inputs and constants. */
-  makerOf(value: Value): Node | undefined {
-    return this.#makers.get(value);
+  producerOf(value: Value): Node | undefined {
+    return this.#producers.get(value);
   }
 
   /** The graph as built, without the nodes and constants that no output needs. */
@@ -260,22 +260,22 @@ export function capturedValues(node: Node): Value[] {
   return captured;
 }
 
-/** For each value, the nodes that read it, in order. */
+/** For each value, the nodes that consume it, in order. */
 export function consumers(graph: Graph): Map<Value, Node[]> {
-  const readers = new Map<Value, Node[]>();
+  const found = new Map<Value, Node[]>();
   for (const node of graph.nodes) {
     for (const value of new Set([...node.inputs, ...capturedValues(node)])) {
       if (value === undefined) continue;
-      const list = readers.get(value);
-      if (list === undefined) readers.set(value, [node]);
+      const list = found.get(value);
+      if (list === undefined) found.set(value, [node]);
       else list.push(node);
     }
   }
-  return readers;
+  return found;
 }
 
-/** For each value made by a node, that node. */
-export function makers(graph: Graph): Map<Value, Node> {
+/** For each value that a node produces, that node. */
+export function producers(graph: Graph): Map<Value, Node> {
   return new Map(graph.nodes.flatMap((node) => node.outputs.map((value) => [value, node] as const)));
 }
 

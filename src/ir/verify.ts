@@ -33,7 +33,7 @@ interface Rule {
 
 /** In order: later rules rely on what earlier ones established. */
 const rules: readonly Rule[] = [
-  { name: "one maker", check: oneMaker },
+  { name: "one producer", check: oneProducer },
   { name: "made before used", check: madeBeforeUsed },
   { name: "outputs made", check: outputsMade },
   { name: "interface names", check: interfaceNames },
@@ -85,12 +85,12 @@ function allValues(graph: Graph): Value[] {
   return [...graph.inputs, ...graph.constants.keys(), ...graph.nodes.flatMap((node) => node.outputs)];
 }
 
-function* oneMaker({ graph, outer }: Subject): Iterable<Problem> {
+function* oneProducer({ graph, outer }: Subject): Iterable<Problem> {
   const made = new Map<Value, string>();
-  const claim = (value: Value, maker: string) => {
+  const claim = (value: Value, producer: string) => {
     const other = outer.has(value) ? "a graph around this one" : made.get(value);
-    made.set(value, maker);
-    return other === undefined ? undefined : `the value "${value.name}" is made by ${maker} and by ${other}`;
+    made.set(value, producer);
+    return other === undefined ? undefined : `the value "${value.name}" is made by ${producer} and by ${other}`;
   };
   for (const value of graph.inputs) {
     const message = claim(value, "an input");
@@ -114,7 +114,7 @@ function* madeBeforeUsed({ graph, outer }: Subject): Iterable<Problem> {
   for (const node of graph.nodes) {
     for (const value of valuesRead(node)) {
       if (made.has(value)) continue;
-      const fault = later.has(value) ? "is made by this node or a later one" : "has no maker in this graph";
+      const fault = later.has(value) ? "is made by this node or a later one" : "has no producer in this graph";
       yield { message: `the input "${value.name}" ${fault}`, node };
     }
     for (const value of node.outputs) made.add(value);

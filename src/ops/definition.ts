@@ -55,8 +55,8 @@ export interface LoweringContext {
   readonly inputs: readonly (Value | undefined)[];
   readonly target: Target;
   input(index: number): Value;
-  /** Whether nothing else reads that input, so that its maker may be replaced without computing it twice. */
-  isOnlyReader(index: number): boolean;
+  /** Whether nothing else reads that input, so that its producer may be replaced without computing it twice. */
+  isOnlyConsumer(index: number): boolean;
 }
 
 /** Returns the values that stand for the node's outputs; undefined for outputs that nothing uses. */

@@ -9,7 +9,7 @@
  * bytes each, into which batch normalization and all scales fold. A float layer stores four bytes for each weight and
  * for each channel's bias.
  */
-import { type Graph, intAttribute, makers, type Node, type Value } from "../ir/graph.ts";
+import { type Graph, intAttribute, type Node, producers, type Value } from "../ir/graph.ts";
 import { dataInputs, type Network } from "../ir/network.ts";
 import { elementCount } from "../ir/types.ts";
 import { isFakeQuantize, specOf } from "../quantizers/fake-quantize.ts";
@@ -59,7 +59,7 @@ const transparent = new Set([
 /** The cost of a network, quantized or not. */
 export function networkCost(network: Network): NetworkCost {
   const { graph } = network;
-  const made = makers(graph);
+  const made = producers(graph);
   const batch = dataInputs(network)[0]?.type.shape[0] ?? 1;
   const layers = graph.nodes.flatMap((node) => layerCost(node, graph, made, batch) ?? []);
   const sum = (pick: (layer: LayerCost) => number) => layers.reduce((total, layer) => total + pick(layer), 0);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { capturedValues, consumers, GraphBuilder, makers, withoutUnused } from "../../src/ir/graph.ts";
+import { capturedValues, consumers, GraphBuilder, producers, withoutUnused } from "../../src/ir/graph.ts";
 import { float32Tensor } from "../../src/ir/tensor.ts";
 import { tinyInfer } from "../support/graphs/infer.ts";
 
@@ -55,9 +55,9 @@ describe("names", () => {
     const inner = builder.scope("layer1", () =>
       builder.scope("conv", () => builder.one("Relu", [x], {}, { name: "act" })),
     );
-    expect(builder.makerOf(inner)?.name).toBe("layer1/conv/act");
+    expect(builder.producerOf(inner)?.name).toBe("layer1/conv/act");
     expect(() => builder.scope("broken", () => builder.one("Unheard", [x]))).toThrow(/no rule for Unheard/);
-    expect(builder.makerOf(builder.one("Neg", [x], {}, { name: "after" }))?.name).toBe("after");
+    expect(builder.producerOf(builder.one("Neg", [x], {}, { name: "after" }))?.name).toBe("after");
   });
 
   test("of inputs and outputs are given once", () => {
@@ -109,7 +109,7 @@ describe("finish", () => {
   });
 });
 
-test("makers and consumers", () => {
+test("producers and consumers", () => {
   const { builder, x } = start();
   const square = builder.one("Mul", [x, x]);
   builder.output("out", builder.one("Add", [square, x]));
@@ -117,6 +117,6 @@ test("makers and consumers", () => {
   const [mul, add] = graph.nodes;
   expect(consumers(graph).get(x)).toEqual([mul, add]);
   expect(consumers(graph).get(square)).toEqual([add]);
-  expect(makers(graph).get(square)).toBe(mul);
-  expect(makers(graph).has(x)).toBe(false);
+  expect(producers(graph).get(square)).toBe(mul);
+  expect(producers(graph).has(x)).toBe(false);
 });

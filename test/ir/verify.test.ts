@@ -37,7 +37,7 @@ function withNode(broken: Node): Graph {
 
 /** For each rule, graphs that break it and no earlier one, and a part of the message. */
 const broken: Readonly<Record<string, readonly (readonly [Graph, RegExp])[]>> = {
-  "one maker": [
+  "one producer": [
     [{ ...sound, nodes: [...sound.nodes, node("Neg", [x], a)] }, /"a" is made by node Neg "theNeg" and by node Add/],
     [{ ...sound, inputs: [x, w] }, /"w" is made by a constant and by an input/],
     [{ ...sound, inputs: [x, x] }, /"x" is made by an input and by an input/],
@@ -45,7 +45,7 @@ const broken: Readonly<Record<string, readonly (readonly [Graph, RegExp])[]>> = 
   "made before used": [
     [{ ...sound, nodes: [...sound.nodes].reverse() }, /"a" is made by this node or a later one/],
     [withNode(node("Add", [a, b], b)), /"b" is made by this node/],
-    [withNode(node("Add", [a, stranger], b)), /"stranger" has no maker/],
+    [withNode(node("Add", [a, stranger], b)), /"stranger" has no producer/],
   ],
   "outputs made": [[{ ...sound, outputs: [{ name: "s", value: stranger }] }, /nothing makes the output "s"/]],
   "interface names": [
@@ -142,10 +142,13 @@ describe("subgraphs", () => {
 
   test("may read the graph around them, but nothing else", () => {
     const strange: Graph = { ...sound, nodes: [node("Add", [x, stranger], a), node("Relu", [a], b)] };
-    expect(failure(conditional(strange))).toHaveProperty("message", expect.stringContaining('"stranger" has no maker'));
+    expect(failure(conditional(strange))).toHaveProperty(
+      "message",
+      expect.stringContaining('"stranger" has no producer'),
+    );
     expect(failure({ ...conditional(strange), inputs: [stranger, makeValue("y2", type)] })).toHaveProperty(
       "message",
-      expect.stringContaining('"y" has no maker'),
+      expect.stringContaining('"y" has no producer'),
     );
     const builder = new GraphBuilder("outer", tinyInfer);
     const y = builder.input("y", type);

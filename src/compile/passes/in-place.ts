@@ -5,7 +5,7 @@
  * other reader is among those that this node depends on, directly or not, and where the node itself, if it reads the
  * tensor, goes through it element by element.
  */
-import { capturedValues, type Graph, makers, type Node, type Value } from "../../ir/graph.ts";
+import { capturedValues, type Graph, type Node, producers, type Value } from "../../ir/graph.ts";
 import { sameShape } from "../../ir/types.ts";
 import { nextName } from "../build/training-step.ts";
 import { bytesOf, ownersOf } from "../memory.ts";
@@ -25,13 +25,13 @@ export interface Update {
 /** What depends on what in a graph. Views count as the value that they show. */
 export class DataFlow {
   readonly #owners: ReadonlyMap<Value, Value>;
-  readonly #makers: ReadonlyMap<Value, Node>;
+  readonly #producers: ReadonlyMap<Value, Node>;
   readonly #readers = new Map<Value, Node[]>();
   readonly #ancestors = new Map<Node, ReadonlySet<Node>>();
 
   constructor(graph: Graph) {
     this.#owners = ownersOf(graph);
-    this.#makers = makers(graph);
+    this.#producers = producers(graph);
     for (const node of graph.nodes) {
       for (const input of valuesReadBy(node)) {
         const owner = this.ownerOf(input);
@@ -46,8 +46,8 @@ export class DataFlow {
     return this.#owners.get(value) ?? value;
   }
 
-  makerOf(value: Value): Node | undefined {
-    return this.#makers.get(value);
+  producerOf(value: Value): Node | undefined {
+    return this.#producers.get(value);
   }
 
   /** The nodes that read a value or a view of it; those that only make a view are among them. */
@@ -63,10 +63,10 @@ export class DataFlow {
     const open = [node];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       for (const input of valuesReadBy(next)) {
-        const maker = this.#makers.get(input);
-        if (maker === undefined || found.has(maker)) continue;
-        found.add(maker);
-        open.push(maker);
+        const producer = this.#producers.get(input);
+        if (producer === undefined || found.has(producer)) continue;
+        found.add(producer);
+        open.push(producer);
       }
     }
     this.#ancestors.set(node, found);
@@ -75,11 +75,11 @@ export class DataFlow {
 
   /** The readers of the present value that may run after the next one is made; undefined where the two can never share. */
   lateReaders({ present, next }: Update): readonly Node[] | undefined {
-    const maker = this.#makers.get(next);
-    if (maker === undefined || bytesOf(present.type) !== bytesOf(next.type)) return undefined;
-    const before = this.ancestorsOf(maker);
-    if (this.readersOf(present).includes(maker) && !this.#goesThrough(maker, present)) return undefined;
-    return this.readersOf(present).filter((node) => node !== maker && !before.has(node));
+    const producer = this.#producers.get(next);
+    if (producer === undefined || bytesOf(present.type) !== bytesOf(next.type)) return undefined;
+    const before = this.ancestorsOf(producer);
+    if (this.readersOf(present).includes(producer) && !this.#goesThrough(producer, present)) return undefined;
+    return this.readersOf(present).filter((node) => node !== producer && !before.has(node));
   }
 
   #goesThrough(node: Node, present: Value): boolean {

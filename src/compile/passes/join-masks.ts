@@ -11,9 +11,9 @@ import {
   consumers,
   type Graph,
   intAttribute,
-  makers,
   type Node,
   onnxDomain,
+  producers,
   subbyteDomain,
   type Value,
 } from "../../ir/graph.ts";
@@ -95,7 +95,7 @@ function findPairs(graph: Graph): Pairs {
   );
   const products = new Map(graph.nodes.flatMap((node) => maskedOf(node, masks)).map((each) => [each.product, each]));
   const readers = consumers(graph);
-  const madeBy = makers(graph);
+  const madeBy = producers(graph);
   const outputs = new Set(graph.outputs.map(({ value }) => value));
   const joined = new Map<Value, Pair>();
   const seconds = new Map<Value, Value>();
@@ -130,13 +130,13 @@ function endsAt(graph: Graph, upper: Value | undefined, highest: number | undefi
 }
 
 /** The highest value that a ReLU can give, infinity where there is none; undefined: what made it is no ReLU. */
-function highestOf(graph: Graph, maker: Node | undefined): number | undefined {
-  if (maker?.op === "Relu") return Number.POSITIVE_INFINITY;
-  const [low, high] = [maker?.inputs[1], maker?.inputs[2]].map((bound) => {
+function highestOf(graph: Graph, producer: Node | undefined): number | undefined {
+  if (producer?.op === "Relu") return Number.POSITIVE_INFINITY;
+  const [low, high] = [producer?.inputs[1], producer?.inputs[2]].map((bound) => {
     const tensor = bound === undefined ? undefined : graph.constants.get(bound);
     return tensor === undefined ? undefined : toNumbers(tensor)[0];
   });
-  return maker?.op === "Clip" && low === 0 ? high : undefined;
+  return producer?.op === "Clip" && low === 0 ? high : undefined;
 }
 
 function maskedOf(node: Node, masks: ReadonlyMap<Value, Node>): Masked[] {

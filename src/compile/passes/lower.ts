@@ -77,7 +77,7 @@ function makeContext(
       if (value === undefined) throw new GraphError(`input ${index} is missing`, { where: showNode(node) });
       return value;
     },
-    isOnlyReader: (index) => {
+    isOnlyConsumer: (index) => {
       const value = node.inputs[index];
       return value !== undefined && readers.get(value) === 1;
     },

@@ -108,7 +108,7 @@ function isUpdating({ name }: Node): boolean {
 
 /** Where to hold an update up: at the product with its learning rate, a few nodes before it. */
 function gateOf(flow: DataFlow, { next }: Update): Gate | undefined {
-  let nodes = [flow.makerOf(next)];
+  let nodes = [flow.producerOf(next)];
   for (let depth = 0; depth < 3; depth++) {
     for (const node of nodes) {
       if (node === undefined || !isUpdating(node) || (node.op !== "Mul" && node.op !== "Div")) continue;
@@ -116,7 +116,7 @@ function gateOf(flow: DataFlow, { next }: Update): Gate | undefined {
       const [output] = node.outputs;
       if (scalar !== undefined && output !== undefined && !isNumber(output)) return { node, scalar };
     }
-    nodes = nodes.flatMap((node) => node?.inputs.map((input) => input && flow.makerOf(input)) ?? []);
+    nodes = nodes.flatMap((node) => node?.inputs.map((input) => input && flow.producerOf(input)) ?? []);
   }
   return undefined;
 }

@@ -4,7 +4,15 @@
  * last reader there, instead of being held until the gradients come to it (Chen et al., "Training Deep Nets with
  * Sublinear Memory Cost", arXiv 1604.06174, for the cheapest of operators only).
  */
-import { type Graph, intAttribute, intsAttribute, makers, makeValue, type Node, type Value } from "../../ir/graph.ts";
+import {
+  type Graph,
+  intAttribute,
+  intsAttribute,
+  makeValue,
+  type Node,
+  producers,
+  type Value,
+} from "../../ir/graph.ts";
 import { blockedDomain } from "../../ops/cpu/engine-operators.ts";
 import { bytesOf, ownersOf } from "../memory.ts";
 import { gradientPrefix } from "./differentiate.ts";
@@ -34,20 +42,20 @@ function isBackward(node: Node): boolean {
 
 /** What decides whether a value is at hand in the backward pass. */
 class Holding {
-  readonly #makers: ReadonlyMap<Value, Node>;
+  readonly #producers: ReadonlyMap<Value, Node>;
   readonly #owners: ReadonlyMap<Value, Value>;
   /** Values that stay for the backward pass whatever happens here, views resolved. */
   readonly #stays = new Set<Value>();
 
   constructor(graph: Graph) {
     this.#owners = ownersOf(graph);
-    this.#makers = makers(graph);
+    this.#producers = producers(graph);
     for (const value of [...graph.inputs, ...graph.constants.keys()]) this.#stays.add(value);
     for (const node of graph.nodes) {
       if (!isBackward(node)) continue;
       for (const input of node.inputs) {
-        const maker = input === undefined ? undefined : this.#makers.get(this.ownerOf(input));
-        if (input !== undefined && maker !== undefined && !isCheap(maker)) this.#stays.add(this.ownerOf(input));
+        const producer = input === undefined ? undefined : this.#producers.get(this.ownerOf(input));
+        if (input !== undefined && producer !== undefined && !isCheap(producer)) this.#stays.add(this.ownerOf(input));
       }
     }
   }
@@ -56,8 +64,8 @@ class Holding {
     return this.#owners.get(value) ?? value;
   }
 
-  makerOf(value: Value): Node | undefined {
-    return this.#makers.get(value);
+  producerOf(value: Value): Node | undefined {
+    return this.#producers.get(value);
   }
 
   /** Whether a node, and up to `depth` of those before it, can run again without holding more than its output would take. */
@@ -68,8 +76,8 @@ class Holding {
       if (input === undefined) return true;
       const owner = this.ownerOf(input);
       if (this.#stays.has(owner) || 3 * bytesOf(owner.type) <= bytesOf(output.type)) return true;
-      const maker = this.#makers.get(owner);
-      return depth > 0 && owner === input && maker !== undefined && this.canRepeat(maker, depth - 1);
+      const producer = this.#producers.get(owner);
+      return depth > 0 && owner === input && producer !== undefined && this.canRepeat(producer, depth - 1);
     });
   }
 }
@@ -82,12 +90,12 @@ export function recomputeCheap(graph: Graph): Graph {
   const repeated = (value: Value): Value => {
     const known = again.get(value);
     if (known !== undefined) return known;
-    const maker = holding.makerOf(value);
+    const producer = holding.producerOf(value);
     const isLarge = bytesOf(value.type) >= leastBytes;
-    if (maker === undefined || isBackward(maker) || !isLarge || !holding.canRepeat(maker)) return value;
-    const inputs = maker.inputs.map((input) => (input === undefined ? undefined : repeated(input)));
+    if (producer === undefined || isBackward(producer) || !isLarge || !holding.canRepeat(producer)) return value;
+    const inputs = producer.inputs.map((input) => (input === undefined ? undefined : repeated(input)));
     const copy = makeValue(`${value.name}/again`, value.type);
-    nodes.push({ ...maker, name: `${maker.name}/again`, inputs, outputs: [copy] });
+    nodes.push({ ...producer, name: `${producer.name}/again`, inputs, outputs: [copy] });
     again.set(value, copy);
     return copy;
   };

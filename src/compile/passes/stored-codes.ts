@@ -3,7 +3,7 @@
  * residual additions, and what average pools read. The network that results is a simulation like any other.
  */
 import { ConfigError } from "../../errors.ts";
-import { makers, type Node, type Value } from "../../ir/graph.ts";
+import { type Node, producers, type Value } from "../../ir/graph.ts";
 import type { Parameter } from "../../ir/network.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
@@ -56,10 +56,10 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
     return added.quantized;
   };
 
-  const madeBy = makers(graph);
+  const madeBy = producers(graph);
   const isFree = (value: Value | undefined): value is Value => {
-    const maker = value === undefined ? undefined : madeBy.get(value);
-    return maker !== undefined && !isFakeQuantize(maker);
+    const producer = value === undefined ? undefined : madeBy.get(value);
+    return producer !== undefined && !isFakeQuantize(producer);
   };
   const placeOf = (node: Node, index: number): string =>
     node.op !== "Add" ? "input" : index === skipBranch(graph, node) ? "skip" : "branch";

@@ -160,30 +160,35 @@ class QdqBuilder {
   /** A term in real numbers. */
   #term(term: Term, output: IntegerTensor): Value {
     const builder = this.#builder;
-    const maker = this.#network.operations.find((operation) => operation.output === term.input);
-    if (maker?.op === "IntegerConv" || maker?.op === "IntegerGemm") {
+    const producer = this.#network.operations.find((operation) => operation.output === term.input);
+    if (producer?.op === "IntegerConv" || producer?.op === "IntegerGemm") {
       // Native weights have no room for the shift: their bias is added in float, behind the layer.
       const isNative = this.#options.types === "native";
       const shift = isNative ? 0 : term.shift;
       const steps = term.gains.map((gain) => gain * 2 ** (term.shift - shift));
-      const x = this.#value(maker.input);
-      const weight = this.#weight(maker.weight, steps, shift);
+      const x = this.#value(producer.input);
+      const weight = this.#weight(producer.weight, steps, shift);
       const { bias } = term;
       const units = term.gains.map((gain) => gain * term.inputScale);
       const stored = bias === undefined || isNative ? undefined : this.#bias(bias, units);
       const inputs = stored === undefined ? [x, weight] : [x, weight, stored];
       const y =
-        maker.op === "IntegerConv"
-          ? conv(builder, x, weight, stored, maker, maker.name)
-          : builder.one("Gemm", inputs, { transA: 0, transB: 1 }, { name: maker.name });
+        producer.op === "IntegerConv"
+          ? conv(builder, x, weight, stored, producer, producer.name)
+          : builder.one("Gemm", inputs, { transA: 0, transB: 1 }, { name: producer.name });
       if (bias === undefined || !isNative) return y;
       const reals = Float32Array.from(bias, (value, k) => value * (units[units.length === 1 ? 0 : k] ?? 0));
       return add(builder, y, perChannel(builder, reals, output));
     }
-    if (maker?.op === "SumPool") {
-      const { kernel, strides, pads } = maker;
+    if (producer?.op === "SumPool") {
+      const { kernel, strides, pads } = producer;
       const count = kernel.reduce((product, size) => product * size, 1);
-      const pooled = averagePool(builder, this.#value(maker.input), { kernel, strides, pads, countIncludePad: true });
+      const pooled = averagePool(builder, this.#value(producer.input), {
+        kernel,
+        strides,
+        pads,
+        countIncludePad: true,
+      });
       return this.#scaled(
         pooled,
         term.gains.map((gain) => gain * count),

@@ -11,7 +11,7 @@ interface Ramp {
 
 /** Clip(x + offset, 0, top) */
 function clippedSum(graph: Matcher, value: Value | undefined): { x: Value; offset: number; top: number } | undefined {
-  const clip = graph.maker(value, "Clip");
+  const clip = graph.producer(value, "Clip");
   const sum = graph.withNumber(clip?.inputs[0], "Add");
   const top = graph.number(clip?.inputs[2]);
   if (sum === undefined || top === undefined || !isClose(graph.number(clip?.inputs[1]), 0)) return undefined;
@@ -20,7 +20,7 @@ function clippedSum(graph: Matcher, value: Value | undefined): { x: Value; offse
 
 /** clip(alpha·x + beta, 0, 1), as its own operator or as arithmetic. */
 function rampOf(graph: Matcher, value: Value | undefined): Ramp | undefined {
-  const own = graph.maker(value, "HardSigmoid");
+  const own = graph.producer(value, "HardSigmoid");
   const [x] = own?.inputs ?? [];
   if (own !== undefined && x !== undefined) {
     const float = (name: string, fallback: number) => {
@@ -77,11 +77,11 @@ interface GeluGate {
 
 /** 1 − erf(−x/√2), as TensorFlow has it. */
 function complementGate(graph: Matcher, value: Value): GeluGate | undefined {
-  const [one, error] = graph.maker(value, "Sub")?.inputs ?? [];
-  const inner = graph.maker(error, "Erf")?.inputs[0];
+  const [one, error] = graph.producer(value, "Sub")?.inputs ?? [];
+  const inner = graph.producer(error, "Erf")?.inputs[0];
   if (inner === undefined || !isClose(graph.number(one), 1)) return undefined;
   const { values, number } = graph.factors(inner);
-  const negated = values.length === 1 ? graph.maker(values[0], "Neg") : undefined;
+  const negated = values.length === 1 ? graph.producer(values[0], "Neg") : undefined;
   const x = negated?.inputs[0] ?? values[0];
   if (x === undefined || values.length !== 1) return undefined;
   return isClose(negated === undefined ? number : -number, -Math.SQRT1_2) ? { x, approximate: "none" } : undefined;
@@ -93,10 +93,10 @@ function geluGate(graph: Matcher, value: Value): GeluGate | undefined {
   if (complement !== undefined) return complement;
   const sum = graph.withNumber(value, "Add");
   if (sum === undefined || !isClose(sum.number, 1)) return undefined;
-  const erf = graph.withNumber(graph.maker(sum.x, "Erf")?.inputs[0], "Mul");
+  const erf = graph.withNumber(graph.producer(sum.x, "Erf")?.inputs[0], "Mul");
   if (erf !== undefined) return isClose(erf.number, Math.SQRT1_2) ? { x: erf.x, approximate: "none" } : undefined;
-  const inner = graph.withNumber(graph.maker(sum.x, "Tanh")?.inputs[0], "Mul");
-  const cubic = graph.maker(inner?.x, "Add");
+  const inner = graph.withNumber(graph.producer(sum.x, "Tanh")?.inputs[0], "Mul");
+  const cubic = graph.producer(inner?.x, "Add");
   if (inner === undefined || cubic === undefined || !isClose(inner.number, Math.sqrt(2 / Math.PI))) return undefined;
   const [a, b] = cubic.inputs;
   for (const [x, term] of [
@@ -112,7 +112,7 @@ function geluGate(graph: Matcher, value: Value): GeluGate | undefined {
 function isCubic(graph: Matcher, value: Value, x: Value): boolean {
   const { values, number } = graph.factors(value);
   if (!isClose(number, 0.044715)) return false;
-  const power = values.length === 1 ? graph.maker(values[0], "Pow") : undefined;
+  const power = values.length === 1 ? graph.producer(values[0], "Pow") : undefined;
   if (power !== undefined) return power.inputs[0] === x && isClose(graph.number(power.inputs[1]), 3);
   return values.length === 3 && values.every((factor) => factor === x);
 }

@@ -1,7 +1,7 @@
 /** Finding small subgraphs: from a value back to what made it. */
 
 import type { Attributes, Graph, Node, Value } from "../../ir/graph.ts";
-import { makers } from "../../ir/graph.ts";
+import { producers } from "../../ir/graph.ts";
 import { type Tensor, toNumbers } from "../../ir/tensor.ts";
 
 /** What a pattern puts in place of the node that it ends in. */
@@ -22,17 +22,17 @@ export function isClose(a: number | undefined, b: number): boolean {
 }
 
 export class Matcher {
-  readonly #makers: ReadonlyMap<Value, Node>;
+  readonly #producers: ReadonlyMap<Value, Node>;
   readonly #constants: ReadonlyMap<Value, Tensor>;
 
   constructor(graph: Graph) {
-    this.#makers = makers(graph);
+    this.#producers = producers(graph);
     this.#constants = graph.constants;
   }
 
   /** The node that made a value, if it is this operator. */
-  maker(value: Value | undefined, ...ops: readonly string[]): Node | undefined {
-    const node = value === undefined ? undefined : this.#makers.get(value);
+  producer(value: Value | undefined, ...ops: readonly string[]): Node | undefined {
+    const node = value === undefined ? undefined : this.#producers.get(value);
     return node !== undefined && ops.includes(node.op) && node.outputs[0] === value ? node : undefined;
   }
 
@@ -51,7 +51,7 @@ export class Matcher {
   /** The value that an operator combines with a number, and the number. Div by n counts as Mul by 1/n, Sub as Add of −n. */
   withNumber(value: Value | undefined, op: "Add" | "Mul"): { x: Value; number: number } | undefined {
     const inverse = op === "Add" ? "Sub" : "Div";
-    const node = this.maker(value, op, inverse);
+    const node = this.producer(value, op, inverse);
     const [a, b] = node?.inputs ?? [];
     if (node === undefined || a === undefined || b === undefined) return undefined;
     const right = this.number(b);
@@ -70,7 +70,7 @@ export class Matcher {
     const open = [value];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       const scaled = this.withNumber(next, "Mul");
-      const product = this.maker(next, "Mul");
+      const product = this.producer(next, "Mul");
       const [a, b] = product?.inputs ?? [];
       if (scaled !== undefined) {
         number *= scaled.number;

@@ -6,9 +6,9 @@ import { isClose, type Matcher, type Pattern } from "./match.ts";
 
 /** The mean over the last axes: its input, and the first of those axes. */
 function trailingMean(graph: Matcher, value: Value | undefined): { x: Value; first: number } | undefined {
-  const pool = graph.maker(value, "GlobalAveragePool")?.inputs[0];
+  const pool = graph.producer(value, "GlobalAveragePool")?.inputs[0];
   if (pool !== undefined) return { x: pool, first: 2 };
-  const node = graph.maker(value, "ReduceMean");
+  const node = graph.producer(value, "ReduceMean");
   const [x, axesInput] = node?.inputs ?? [];
   const axes = graph.integers(axesInput);
   if (node === undefined || x === undefined || axes === undefined || node.attributes.keepdims === 0) return undefined;
@@ -27,10 +27,10 @@ interface Normalized {
 
 /** (x − mean)/√(variance + ε) over the last axes. */
 function normalized(graph: Matcher, value: Value | undefined): Normalized | undefined {
-  const node = graph.maker(value, "Div");
+  const node = graph.producer(value, "Div");
   const [centred, deviation] = node?.inputs ?? [];
-  const sum = graph.withNumber(graph.maker(deviation, "Sqrt")?.inputs[0], "Add");
-  const difference = graph.maker(centred, "Sub");
+  const sum = graph.withNumber(graph.producer(deviation, "Sqrt")?.inputs[0], "Add");
+  const difference = graph.producer(centred, "Sub");
   const mean = trailingMean(graph, difference?.inputs[1]);
   const variance = trailingMean(graph, sum?.x);
   if (sum === undefined || mean === undefined || variance === undefined || centred === undefined) return undefined;
@@ -39,9 +39,9 @@ function normalized(graph: Matcher, value: Value | undefined): Normalized | unde
 }
 
 function isSquare(graph: Matcher, value: Value, root: Value): boolean {
-  const power = graph.maker(value, "Pow");
+  const power = graph.producer(value, "Pow");
   if (power !== undefined) return power.inputs[0] === root && isClose(graph.number(power.inputs[1]), 2);
-  const product = graph.maker(value, "Mul");
+  const product = graph.producer(value, "Mul");
   return product?.inputs[0] === root && product.inputs[1] === root;
 }
 
@@ -59,7 +59,7 @@ function orders(node: Node | undefined): (readonly [Value, Value])[] {
 const layerNormalization: Pattern = (graph, node) => {
   if (node.op !== "Add") return undefined;
   for (const [product, bias] of orders(node)) {
-    for (const [inner, scale] of orders(graph.maker(product, "Mul"))) {
+    for (const [inner, scale] of orders(graph.producer(product, "Mul"))) {
       const found = normalized(graph, inner);
       if (found === undefined) continue;
       const shape = found.x.type.shape.slice(found.first);
@@ -80,9 +80,9 @@ function isPerChannel(value: Value, shape: Shape): boolean {
 
 /** What torch writes for GroupNorm: an InstanceNormalization of groups with ones and zeros, then scale and offset. */
 function groupsOf(graph: Matcher, value: Value): { x: Value; groups: number; epsilon: number } | undefined {
-  const back = graph.maker(value, "Reshape");
-  const instance = graph.maker(back?.inputs[0], "InstanceNormalization");
-  const grouped = graph.maker(instance?.inputs[0], "Reshape");
+  const back = graph.producer(value, "Reshape");
+  const instance = graph.producer(back?.inputs[0], "InstanceNormalization");
+  const grouped = graph.producer(instance?.inputs[0], "Reshape");
   const [x] = grouped?.inputs ?? [];
   if (instance === undefined || grouped === undefined || x === undefined) return undefined;
   const shape = grouped.outputs[0]?.type.shape ?? [];
@@ -96,7 +96,7 @@ function groupsOf(graph: Matcher, value: Value): { x: Value; groups: number; eps
 const groupNormalization: Pattern = (graph, node) => {
   if (node.op !== "Add") return undefined;
   for (const [product, bias] of orders(node)) {
-    for (const [inner, scale] of orders(graph.maker(product, "Mul"))) {
+    for (const [inner, scale] of orders(graph.producer(product, "Mul"))) {
       const found = groupsOf(graph, inner);
       if (found === undefined) continue;
       const { shape } = found.x.type;

@@ -62,26 +62,27 @@ export function withChannelsLast(network: Network): Network {
 export function undoneTranspose(e: Emitter, node: SourceNode): Slot | undefined {
   const [x] = node.inputs;
   if (x?.kind !== "value" || node.domain !== "") return undefined;
-  const maker = e.builder.makerOf(x.value);
-  const [source] = maker?.inputs ?? [];
-  if (maker?.op !== "Transpose" || source === undefined) return undefined;
-  const undoes = node.op === "Transpose" ? turnsBack(node, maker) : node.op === "Reshape" && shapesBack(e, node, maker);
+  const producer = e.builder.producerOf(x.value);
+  const [source] = producer?.inputs ?? [];
+  if (producer?.op !== "Transpose" || source === undefined) return undefined;
+  const undoes =
+    node.op === "Transpose" ? turnsBack(node, producer) : node.op === "Reshape" && shapesBack(e, node, producer);
   return undoes ? { kind: "value", value: source } : undefined;
 }
 
-function turnsBack(node: SourceNode, maker: Node): boolean {
-  const rank = maker.outputs[0]?.type.shape.length ?? 0;
-  const first = permutationOf(maker, rank);
+function turnsBack(node: SourceNode, producer: Node): boolean {
+  const rank = producer.outputs[0]?.type.shape.length ?? 0;
+  const first = permutationOf(producer, rank);
   return permutationOf(node, rank).every((axis, i) => first[axis] === i);
 }
 
 /** A Transpose that moves an axis of size 1 alone, as that of a grey picture, keeps the elements in their order. */
-function shapesBack(e: Emitter, node: SourceNode, maker: Node): boolean {
+function shapesBack(e: Emitter, node: SourceNode, producer: Node): boolean {
   const [x, wanted] = node.inputs;
   const tensor = tensorOf(wanted);
-  const from = maker.inputs[0]?.type.shape;
+  const from = producer.inputs[0]?.type.shape;
   if (x === undefined || tensor === undefined || from === undefined) return false;
-  const moved = permutationOf(maker, from.length).filter((axis) => from[axis] !== 1);
+  const moved = permutationOf(producer, from.length).filter((axis) => from[axis] !== 1);
   const isInOrder = moved.every((axis, i) => i === 0 || axis > (moved[i - 1] ?? -1));
   return isInOrder && sameShape(resolveReshape(e, node, typeOf(x).shape, toNumbers(tensor)), from);
 }

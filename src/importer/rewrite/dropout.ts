@@ -68,8 +68,8 @@ function knownNumber(name: string | undefined, graph: FileGraph): number | undef
     const numbers = constant.shape.length === 0 && constant.dtype !== "string" ? toNumbers(constant) : [];
     return numbers[0] === undefined ? undefined : Math.fround(numbers[0]);
   }
-  const maker = graph.nodes.find(({ outputs }) => name !== undefined && outputs[0] === name);
-  return maker?.op === "CastLike" || maker?.op === "Cast" ? knownNumber(maker.inputs[0], graph) : undefined;
+  const producer = graph.nodes.find(({ outputs }) => name !== undefined && outputs[0] === name);
+  return producer?.op === "CastLike" || producer?.op === "Cast" ? knownNumber(producer.inputs[0], graph) : undefined;
 }
 
 function isStandardUniform({ op, domain, attributes }: FileNode): boolean {

@@ -90,21 +90,21 @@ function quantizedSource(
   zeroPoint: Slot | undefined,
 ): { value: Value; low: number; high: number } | undefined {
   const range = codesOf(codes.type.dtype);
-  let maker: Node | undefined = e.builder.makerOf(codes);
-  if (range === undefined || maker === undefined) return undefined;
+  let producer: Node | undefined = e.builder.producerOf(codes);
+  if (range === undefined || producer === undefined) return undefined;
   let { low, high } = range;
-  if (maker.op === "Clip") {
-    const [inner, bottom, top] = maker.inputs;
+  if (producer.op === "Clip") {
+    const [inner, bottom, top] = producer.inputs;
     const bound = (value: Value | undefined) => {
       const tensor = value === undefined ? undefined : e.builder.constantOf(value);
       return tensor === undefined ? undefined : toNumbers(tensor)[0];
     };
     low = Math.max(low, bound(bottom) ?? low);
     high = Math.min(high, bound(top) ?? high);
-    maker = inner === undefined ? undefined : e.builder.makerOf(inner);
+    producer = inner === undefined ? undefined : e.builder.producerOf(inner);
   }
-  const [value, step, offset] = maker?.inputs ?? [];
-  if (maker?.op !== "QuantizeLinear" || value === undefined || low >= high) return undefined;
+  const [value, step, offset] = producer?.inputs ?? [];
+  if (producer?.op !== "QuantizeLinear" || value === undefined || low >= high) return undefined;
   const isSame = sameConstant(e, step, scale) && sameConstant(e, offset, zeroPoint);
   return isSame ? { value, low, high } : undefined;
 }

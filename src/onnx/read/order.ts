@@ -41,19 +41,19 @@ export function orderNodes(
   isOuter: (name: string) => boolean,
   where: string,
 ): NodeProto[] {
-  const makers = new Map<string, NodeProto>();
+  const producers = new Map<string, NodeProto>();
   for (const node of nodes) {
     for (const name of node.output) {
       if (name === "") continue;
-      const other = makers.get(name);
+      const other = producers.get(name);
       if (other !== undefined || given.has(name)) {
         const first = other === undefined ? "an input or initializer" : showProto(other);
         throw new GraphError(`"${name}" is made twice: by ${first} and by ${showProto(node)}`, {
           where,
-          remedy: "Every value of an ONNX graph has one maker: rename one of the two.",
+          remedy: "Every value of an ONNX graph has one producer: rename one of the two.",
         });
       }
-      makers.set(name, node);
+      producers.set(name, node);
     }
   }
 
@@ -72,24 +72,24 @@ export function orderNodes(
         stack.pop();
         continue;
       }
-      const maker = makers.get(name);
-      if (maker === undefined) {
+      const producer = producers.get(name);
+      if (producer === undefined) {
         if (given.has(name) || isOuter(name)) continue;
         throw new GraphError(`nothing makes the input "${name}" of ${showProto(top.node)}`, {
           where,
           remedy: "The model was cut out of a larger one or edited wrongly: export it again.",
         });
       }
-      if (state.get(maker) === "open") {
-        const start = stack.findIndex((entry) => entry.node === maker);
+      if (state.get(producer) === "open") {
+        const start = stack.findIndex((entry) => entry.node === producer);
         throw cycleError(
           stack.slice(start).map((entry) => entry.node),
           where,
         );
       }
-      if (!state.has(maker)) {
-        state.set(maker, "open");
-        stack.push({ node: maker, reads: namesRead(maker), next: 0 });
+      if (!state.has(producer)) {
+        state.set(producer, "open");
+        stack.push({ node: producer, reads: namesRead(producer), next: 0 });
       }
     }
   }

@@ -50,7 +50,7 @@ export interface OnnxWriteOptions {
 const defaultOpset = 21;
 const defaultDomains: Readonly<Record<string, number>> = { "com.microsoft": 1, "com.microsoft.nchwc": 1, subbyte: 1 };
 
-/** Encodes a graph as an ONNX model. @throws GraphError for a value without a maker, clashing names or an unknown domain. */
+/** Encodes a graph as an ONNX model. @throws GraphError for a value without a producer, clashing names or an unknown domain. */
 export function writeOnnx(graph: Graph, options: OnnxWriteOptions = {}): Uint8Array<ArrayBuffer> {
   const symbols = options.symbols ?? new Map<number, string>();
   const use: Use = { opset: options.opset ?? defaultOpset, domains: new Map(), symbols };

@@ -28,8 +28,8 @@ export function arrangeScalarOperand(context: LoweringContext): readonly Value[]
   const operands = [a, b].map((value) => {
     if (isNumber(value)) return reshape(builder, value, []);
     // Between two such operators the view of the first is undone by that of the second.
-    const maker = builder.makerOf(value);
-    const [source] = maker?.op === "Reshape" ? maker.inputs : [];
+    const producer = builder.producerOf(value);
+    const [source] = producer?.op === "Reshape" ? producer.inputs : [];
     return source !== undefined && sameShape(source.type.shape, short) ? source : reshape(builder, value, short);
   });
   return [reshape(builder, builder.one(node.op, operands, node.attributes), shape)];

@@ -62,24 +62,25 @@ function onBlocked(context: LoweringContext): Value | undefined {
 function withActivation(context: LoweringContext, x: Value | undefined): Value | undefined {
   const { builder } = context;
   const activation = activationOf(context);
-  const maker = x === undefined ? undefined : builder.makerOf(x);
-  if (activation === undefined || maker === undefined) return undefined;
-  const [source, factor, offset, ...others] = maker.inputs;
+  const producer = x === undefined ? undefined : builder.producerOf(x);
+  if (activation === undefined || producer === undefined) return undefined;
+  const [source, factor, offset, ...others] = producer.inputs;
   if (source === undefined || factor === undefined || others.length > 0) return undefined;
-  if (maker.op === "Mul" && elementCount(factor.type.shape) === 1) {
+  if (producer.op === "Mul" && elementCount(factor.type.shape) === 1) {
     return blockedAffine(builder, { x: source, scale: factor }, activation);
   }
-  const isAffine = maker.op === "Conv" && maker.domain === blockedDomain && maker.attributes.group === x?.type.shape[1];
+  const isAffine =
+    producer.op === "Conv" && producer.domain === blockedDomain && producer.attributes.group === x?.type.shape[1];
   if (
     !isAffine ||
-    maker.attributes.activation !== undefined ||
-    elementCount(factor.type.shape) !== maker.attributes.group
+    producer.attributes.activation !== undefined ||
+    elementCount(factor.type.shape) !== producer.attributes.group
   )
     return undefined;
   return builder.one(
     "Conv",
     offset === undefined ? [source, factor] : [source, factor, offset],
-    { ...maker.attributes, activation: activation.name, activation_params: { floats: activation.parameters } },
+    { ...producer.attributes, activation: activation.name, activation_params: { floats: activation.parameters } },
     { domain: blockedDomain },
   );
 }

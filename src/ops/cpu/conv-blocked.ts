@@ -84,9 +84,9 @@ export function withoutFactor(
   const kept = { x, factor: undefined };
   if (weightSize > elementCount(x.type.shape)) return kept;
   const blocked = blockedForm(builder, x);
-  const maker = builder.makerOf(blocked ?? x);
-  const [source, factor] = maker?.inputs ?? [];
-  if (maker?.op !== "Mul" || source === undefined || factor === undefined) return kept;
+  const producer = builder.producerOf(blocked ?? x);
+  const [source, factor] = producer?.inputs ?? [];
+  if (producer?.op !== "Mul" || source === undefined || factor === undefined) return kept;
   if (elementCount(factor.type.shape) !== 1 || !sameShape(source.type.shape, x.type.shape)) return kept;
   return { x: blocked === undefined ? source : fromBlocked(builder, source, x.type.shape[1] ?? 0), factor };
 }

@@ -25,19 +25,19 @@ export function toBlocked(builder: GraphBuilder, x: Value): Value {
 
 /** The blocked tensor that x was made from, where it was: a reorder there and back is nothing. */
 export function blockedForm(builder: GraphBuilder, x: Value): Value | undefined {
-  const maker = builder.makerOf(x);
-  if (maker?.op === "Cast" && x.type.dtype === "uint8") return castBlockedForm(builder, maker.inputs[0]);
-  if (maker?.op !== "ReorderOutput" || maker.domain !== blockedDomain) return undefined;
-  if (maker.attributes.channels_last === 1) return undefined;
-  const [blocked] = maker.inputs;
+  const producer = builder.producerOf(x);
+  if (producer?.op === "Cast" && x.type.dtype === "uint8") return castBlockedForm(builder, producer.inputs[0]);
+  if (producer?.op !== "ReorderOutput" || producer.domain !== blockedDomain) return undefined;
+  if (producer.attributes.channels_last === 1) return undefined;
+  const [blocked] = producer.inputs;
   return blocked !== undefined && sameShape(blocked.type.shape, x.type.shape) ? blocked : undefined;
 }
 
 /** The blocked bytes behind what {@link fromBlocked} made of them. */
 function castBlockedForm(builder: GraphBuilder, floats: Value | undefined): Value | undefined {
   const blocked = floats === undefined ? undefined : blockedForm(builder, floats);
-  const maker = blocked === undefined ? undefined : builder.makerOf(blocked);
-  const [bytes] = maker?.op === "Cast" ? maker.inputs : [];
+  const producer = blocked === undefined ? undefined : builder.producerOf(blocked);
+  const [bytes] = producer?.op === "Cast" ? producer.inputs : [];
   return bytes?.type.dtype === "uint8" ? bytes : undefined;
 }
 

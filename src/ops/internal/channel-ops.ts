@@ -111,10 +111,11 @@ const arrangeAffine: Lowering = (context) => {
 function offsetInConvolution(context: LoweringContext, x: Value, offset: Value | undefined): Value | undefined {
   const { builder } = context;
   const blocked = blockedForm(builder, x);
-  const maker = blocked === undefined ? undefined : builder.makerOf(blocked);
-  const isPlain = maker?.op === "Conv" && maker.domain === blockedDomain && maker.attributes.activation === undefined;
-  if (!isPlain || maker.inputs.length !== 2 || !context.isOnlyReader(0)) return undefined;
-  const biased = builder.one("Conv", [...maker.inputs, offset], maker.attributes, { domain: blockedDomain });
+  const producer = blocked === undefined ? undefined : builder.producerOf(blocked);
+  const isPlain =
+    producer?.op === "Conv" && producer.domain === blockedDomain && producer.attributes.activation === undefined;
+  if (!isPlain || producer.inputs.length !== 2 || !context.isOnlyConsumer(0)) return undefined;
+  const biased = builder.one("Conv", [...producer.inputs, offset], producer.attributes, { domain: blockedDomain });
   return fromBlocked(builder, biased, x.type.shape[1] ?? 0);
 }
 

@@ -2,7 +2,7 @@
  * What a configuration really does to a network: levels asked for and levels there are, ranges, repeated quantization,
  * and the traps that it steps into, as data. `compile/explain.ts` has the form that takes a network.
  */
-import { type Graph, makers } from "../../ir/graph.ts";
+import { type Graph, producers } from "../../ir/graph.ts";
 import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
@@ -72,7 +72,7 @@ function subjectsOf(
   observed: ReadonlyMap<string, Observation>,
   paths: ReturnType<typeof quantizedPaths>,
 ): Subject[] {
-  const madeBy = makers(network.graph);
+  const madeBy = producers(network.graph);
   const nodes = new Map(network.graph.nodes.filter(isFakeQuantize).map((node) => [node.name, node]));
   const layers = network.graph.nodes.filter((node) => layerOperators.has(node.op));
   const [first, last] = [layers[0]?.name, layers.at(-1)?.name];

@@ -2,7 +2,7 @@
  * What a value goes through between two layers, read off the quantized graph: from FakeQuantize to FakeQuantize without
  * a layer in between, and what becomes of the negative part of a grid that a ReLU follows.
  */
-import { consumers, type Graph, makers, type Node, type Value } from "../../ir/graph.ts";
+import { consumers, type Graph, type Node, producers, type Value } from "../../ir/graph.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 
 /** The operators that end a way: those with weights. */
@@ -29,7 +29,7 @@ export interface QuantizedPaths {
 /** Reads the ways off a graph. `activations` holds the names of the FakeQuantize nodes that are meant. */
 export function quantizedPaths(graph: Graph, activations: ReadonlySet<string>): QuantizedPaths {
   const readers = consumers(graph);
-  const madeBy = makers(graph);
+  const madeBy = producers(graph);
   const pathTo = new Map<string, QuantizedPath>();
   const pathOf = new Map<Value, QuantizedPath>();
   const continued = new Set<string>();

@@ -92,8 +92,8 @@ export function sitesOfLayer(network: QuantizedNetwork, layer: string): LayerSit
   const node = network.graph.nodes.find(({ name, op }) => name === layer && layerOperators.has(op));
   const siteOf = (index: number) => {
     const value = node?.inputs[index];
-    const maker = network.graph.nodes.find(({ outputs }) => value !== undefined && outputs.includes(value));
-    return network.sites.find(({ name }) => name === maker?.name)?.name;
+    const producer = network.graph.nodes.find(({ outputs }) => value !== undefined && outputs.includes(value));
+    return network.sites.find(({ name }) => name === producer?.name)?.name;
   };
   const [activation, weight] = [siteOf(0), siteOf(1)];
   if (activation !== undefined && weight !== undefined) return { activation, weight };

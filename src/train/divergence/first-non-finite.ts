@@ -3,7 +3,7 @@ import { buildFinitenessStep, type FinitenessConfig, type FinitenessStep } from 
 import { isQuantized, siteParameter } from "../../compile/passes/quantize.ts";
 import { type DivergenceOrigin, GraphError, NotANumberError } from "../../errors.ts";
 import { isFiniteTensor, isSoundParameter } from "../../ir/finite.ts";
-import { makers, type Node, type Value } from "../../ir/graph.ts";
+import { type Node, producers, type Value } from "../../ir/graph.ts";
 import type { Network, Parameter } from "../../ir/network.ts";
 import { filled, float32Data, type Tensor } from "../../ir/tensor.ts";
 import type { Target } from "../../ops/definition.ts";
@@ -127,7 +127,7 @@ function originIn(flags: Flags, pass: SuspectPass): DivergenceOrigin | undefined
 /** Where a value that is not finite comes from: the node on its way whose own inputs are finite. */
 function originOf(flags: Flags, value: Value, pass: SuspectPass): DivergenceOrigin | undefined {
   const { step, holds } = flags;
-  const madeBy = makers(step.network.graph);
+  const madeBy = producers(step.network.graph);
   let node = madeBy.get(value);
   while (node !== undefined) {
     const bad = node.inputs.find((input) => input !== undefined && !holds(step.outputs.get(input)));

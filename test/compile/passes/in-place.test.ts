@@ -147,7 +147,7 @@ describe("updates in an order", () => {
     const late = largeUpdates(lowered, flow).filter((update) => (flow.lateReaders(update) ?? []).length > 0);
     expect(namesOf(late)).toEqual(expect.arrayContaining(["fc1.weight", "fc2.weight"]));
     for (const update of late.filter(({ present }) => /^fc[12]/.test(present.name))) {
-      const writer = order.indexOf(flow.makerOf(update.next)?.name ?? "");
+      const writer = order.indexOf(flow.producerOf(update.next)?.name ?? "");
       for (const { name } of flow.readersOf(update.present)) {
         expect(order, name).toContain(name);
         expect(order.lastIndexOf(name), name).toBeLessThanOrEqual(writer);

@@ -135,8 +135,8 @@ describe("recognises", () => {
   it.each(cases)("%s", async (_, op, file) => {
     const network = importOnnx(onnxModel(file));
     const last = network.graph.outputs[0]?.value;
-    const maker = network.graph.nodes.find((node) => last !== undefined && node.outputs.includes(last));
-    expect(maker?.op).toBe(op);
+    const producer = network.graph.nodes.find((node) => last !== undefined && node.outputs.includes(last));
+    expect(producer?.op).toBe(op);
     const expected = await fileOutputs(onnxModel(file), { x: [2, 6, 4] });
     expect(distance((await outputsOf(network, 2)).y, expected.y)).toBeLessThan(1e-5);
   });

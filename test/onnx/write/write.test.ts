@@ -81,7 +81,7 @@ describe("names", () => {
     expect(branches?.map((graph) => graph?.output[0]?.name)).toEqual(["x_1", "x_3"]);
   });
 
-  test("that clash in the interface, and values without a maker, are errors", () => {
+  test("that clash in the interface, and values without a producer, are errors", () => {
     const clash = build((builder) => {
       const x = builder.input("x", type);
       builder.output("x", builder.one("Relu", [x]));

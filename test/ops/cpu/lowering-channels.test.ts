@@ -55,7 +55,7 @@ describe("the cpu lowering of batch normalization", () => {
           const options = { epsilon: 1e-5, momentum: 0.9 };
           const inputs = { x, scale, bias, mean: input("mean"), variance: input("variance") };
           const { y, runningMean, runningVariance } = batchNormTrain(b, inputs, options);
-          const node = b.makerOf(y);
+          const node = b.producerOf(y);
           const gradients = b.node(
             "BatchNormTrainGrad",
             [dy, x, scale, node?.outputs[3], node?.outputs[4], inputs.mean],

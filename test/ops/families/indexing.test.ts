@@ -77,7 +77,7 @@ describe("gradients of indexing", () => {
 
 describe("operators that make tensors out of shapes", () => {
   it("give what they say", async () => {
-    const b = builderFor(standardOperators, "makers");
+    const b = builderFor(standardOperators, "producers");
     const x = b.input("x", { dtype: "int64", shape: [2, 2] });
     b.output("shape", indexing.shapeOf(b, x));
     b.output("size", indexing.sizeOf(b, x));

@@ -132,10 +132,10 @@ export async function gradientsOf(
 export function nodesBehind(b: GraphBuilder, value: Value): Node[] {
   const found = new Set<Node>();
   const visit = (current: Value | undefined): void => {
-    const maker = current === undefined ? undefined : b.makerOf(current);
-    if (maker === undefined || found.has(maker)) return;
-    maker.inputs.forEach(visit);
-    found.add(maker);
+    const producer = current === undefined ? undefined : b.producerOf(current);
+    if (producer === undefined || found.has(producer)) return;
+    producer.inputs.forEach(visit);
+    found.add(producer);
   };
   visit(value);
   return [...found];

@@ -1,7 +1,7 @@
 /** Random graphs for property tests, and what it means for two graphs to be the same network. */
 
 import fc from "fast-check";
-import { type Attribute, type Graph, GraphBuilder, makers, type Node, type Value } from "../../../src/ir/graph.ts";
+import { type Attribute, type Graph, GraphBuilder, type Node, producers, type Value } from "../../../src/ir/graph.ts";
 import { allocate, float32Tensor, int64Tensor, type Tensor } from "../../../src/ir/tensor.ts";
 import { type DType, elementCount, sameShape, showType } from "../../../src/ir/types.ts";
 import { allDtypes } from "../../../src/onnx/wire/proto.ts";
@@ -161,7 +161,7 @@ type Compare = (first: Value, second: Value) => string | undefined;
 
 /** `compareOuter` compares what subgraphs take from outside; names count only in the outermost graph. */
 function compareGraphs(a: Graph, b: Graph, compareOuter: Compare | undefined): string | undefined {
-  const [makersA, makersB] = [makers(a), makers(b)];
+  const [producersA, producersB] = [producers(a), producers(b)];
   const pairs = new Map<Value, Value>();
   if (a.inputs.length !== b.inputs.length) return "number of inputs";
   for (const [i, value] of a.inputs.entries()) {
@@ -171,16 +171,16 @@ function compareGraphs(a: Graph, b: Graph, compareOuter: Compare | undefined): s
     pairs.set(value, other);
   }
   const compare: Compare = (first, second) => {
-    const [x, y] = [original(first, makersA), original(second, makersB)];
+    const [x, y] = [original(first, producersA), original(second, producersB)];
     const known = pairs.get(x);
     if (known !== undefined) return known === y ? undefined : `wiring of ${x.name}`;
-    const [node, otherNode] = [makersA.get(x), makersB.get(y)];
+    const [node, otherNode] = [producersA.get(x), producersB.get(y)];
     const [tensor, otherTensor] = [a.constants.get(x), b.constants.get(y)];
     if (node === undefined && tensor === undefined && compareOuter !== undefined) return compareOuter(x, y);
     if (showType(x.type) !== showType(y.type)) return `type of ${x.name}`;
     pairs.set(x, y);
     if (tensor !== undefined) return sameTensor(tensor, otherTensor) ? undefined : `constant ${x.name}`;
-    if (node === undefined || otherNode === undefined) return `maker of ${x.name}`;
+    if (node === undefined || otherNode === undefined) return `producer of ${x.name}`;
     if (node.outputs.indexOf(x) !== otherNode.outputs.indexOf(y)) return `output index of ${node.name}`;
     return compareNodes(node, otherNode, compare);
   };

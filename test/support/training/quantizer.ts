@@ -62,9 +62,9 @@ export async function loadQuantizer(
     inputs[parameter.name] = b.input(`parameter.${parameter.name}`, { dtype: "float32", shape: parameter.shape });
   }
   const y = fakeQuantize(b, x, spec, inputs);
-  const maker = b.makerOf(y);
-  if (maker === undefined) throw new Error("fakeQuantize made no node");
-  const [dx, ...gradients] = b.node("FakeQuantizeGrad", [dy, y, ...maker.inputs], maker.attributes, {
+  const producer = b.producerOf(y);
+  if (producer === undefined) throw new Error("fakeQuantize made no node");
+  const [dx, ...gradients] = b.node("FakeQuantizeGrad", [dy, y, ...producer.inputs], producer.attributes, {
     domain: subbyteDomain,
   });
   b.output("y", y);

@@ -71,9 +71,10 @@ function lastUses(network: IntegerNetwork): Map<number, number> {
   const last = new Map<number, number>();
   const use = (id: number, index: number): void => {
     last.set(id, Math.max(last.get(id) ?? -1, index));
-    const maker = network.operations.find((operation) => operation.output === id);
-    const isStored = maker === undefined || !["IntegerConv", "IntegerGemm", "SumPool", "Reshape"].includes(maker.op);
-    if (!isStored) for (const input of inputsOf(maker)) use(input, index);
+    const producer = network.operations.find((operation) => operation.output === id);
+    const isStored =
+      producer === undefined || !["IntegerConv", "IntegerGemm", "SumPool", "Reshape"].includes(producer.op);
+    if (!isStored) for (const input of inputsOf(producer)) use(input, index);
   };
   network.operations.forEach((operation, index) => {
     for (const input of inputsOf(operation)) use(input, index);

@@ -205,9 +205,9 @@ export function sumFunction(network: IntegerNetwork, operation: Requantize | Deq
   const lines: string[] = [];
   operation.terms.forEach((term, index) => {
     const source = tensorOf(network, term.input);
-    const maker = network.operations.find((candidate) => candidate.output === term.input);
-    const isSum = maker?.op === "IntegerConv" || maker?.op === "IntegerGemm" || maker?.op === "SumPool";
-    const stored = isSum ? tensorOf(network, maker.input) : source;
+    const producer = network.operations.find((candidate) => candidate.output === term.input);
+    const isSum = producer?.op === "IntegerConv" || producer?.op === "IntegerGemm" || producer?.op === "SumPool";
+    const stored = isSum ? tensorOf(network, producer.input) : source;
     parameters.push(`const ${elementType(stored)} *x${index}`);
     const centred = isSum ? `acc_${term.input}(x${index}, k, i, j)` : `(int32_t)x${index}[n]${minus(centre(source))}`;
     if (term.bias !== undefined)

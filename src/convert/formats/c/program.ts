@@ -131,9 +131,9 @@ function callOf(
     return `(${type} *)(void *)(memory + ${arena.placements.get(id)?.offset ?? 0})`;
   };
   const stored = (id: number): string => {
-    const maker = network.operations.find((candidate) => candidate.output === id);
-    const isSum = maker?.op === "IntegerConv" || maker?.op === "IntegerGemm" || maker?.op === "SumPool";
-    return place(isSum ? maker.input : id);
+    const producer = network.operations.find((candidate) => candidate.output === id);
+    const isSum = producer?.op === "IntegerConv" || producer?.op === "IntegerGemm" || producer?.op === "SumPool";
+    return place(isSum ? producer.input : id);
   };
   const watch =
     observe !== undefined

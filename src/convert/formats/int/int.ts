@@ -72,9 +72,9 @@ class IntBuilder implements IntContext {
   value(id: number): Value {
     const known = this.#values[id];
     if (known !== undefined) return known;
-    const maker = this.#summing(id);
-    if (maker === undefined) throw new GraphError(`tensor ${id} is read before it is made`);
-    const made = maker.op === "SumPool" ? sumOfWindows(this, maker) : sumOfProducts(this, maker);
+    const producer = this.#summing(id);
+    if (producer === undefined) throw new GraphError(`tensor ${id} is read before it is made`);
+    const made = producer.op === "SumPool" ? sumOfWindows(this, producer) : sumOfProducts(this, producer);
     this.#values[id] = made;
     return made;
   }
@@ -84,13 +84,15 @@ class IntBuilder implements IntContext {
     return { tensor, container: containerOf(tensor.form, tensor.name) };
   }
 
-  #makerOf(id: number): IntegerOperation | undefined {
+  #producerOf(id: number): IntegerOperation | undefined {
     return this.network.operations.find((operation) => operation.output === id);
   }
 
   #summing(id: number): Summing | undefined {
-    const maker = this.#makerOf(id);
-    return maker?.op === "IntegerConv" || maker?.op === "IntegerGemm" || maker?.op === "SumPool" ? maker : undefined;
+    const producer = this.#producerOf(id);
+    return producer?.op === "IntegerConv" || producer?.op === "IntegerGemm" || producer?.op === "SumPool"
+      ? producer
+      : undefined;
   }
 
   #shape(tensor: IntegerTensor): Shape {
@@ -182,7 +184,7 @@ class IntBuilder implements IntContext {
         weight: { ...weight, shape: [...weight.shape, 1, 1] },
       };
     }
-    const isFirst = layer.group === 1 && this.#makerOf(layer.input)?.op === "QuantizeInput";
+    const isFirst = layer.group === 1 && this.#producerOf(layer.input)?.op === "QuantizeInput";
     return isFirst ? withWholeGroups(builder, x, weight, zeroPoint) : { image: x, weight };
   }
 
