@@ -65,6 +65,48 @@ export type Lowering = (context: LoweringContext) => readonly (Value | undefined
 /** A lowering for some cases only; undefined: the node stays as it is. */
 export type PartialLowering = (context: LoweringContext) => ReturnType<Lowering> | undefined;
 
+/** How an operator with weights reads them: what is called a layer. */
+export interface LayerTraits {
+  /** Index of the input that carries the data. */
+  readonly data: number;
+  /** Index of the input that carries the weight. */
+  readonly weight: number;
+  /** Returns the axis of the weight that counts output channels. */
+  outputAxis(node: Node): number;
+  /** Returns the axes of data and weight that are summed over together. */
+  summedAxes(node: Node): { readonly data: number; readonly weight: number };
+}
+
+/** What a rule of non-negativity is given. */
+export interface NonNegativityContext {
+  readonly node: Node;
+  /** Whether an input is known to hold no negative number; false where it was left out. */
+  isNonNegative(index: number): boolean;
+  /** The tensor of an input that is a constant. */
+  constant(index: number): Tensor | undefined;
+}
+
+/** When an operator's outputs hold no negative number. */
+export type NonNegativity =
+  | "always"
+  | "when-first-input"
+  | "when-all-inputs"
+  | ((context: NonNegativityContext) => boolean);
+
+/** What passes ask about an operator. An absent trait is one that the operator does not have. */
+export interface OperatorTraits {
+  /** Present: the operator has weights, and can get quantizers of its own. */
+  readonly layer?: LayerTraits;
+  /** Whether torch's eager mode observes its output. */
+  readonly module?: boolean;
+  /** Whether it averages what it reads, which therefore has to be codes: see `residualBits`. */
+  readonly averages?: boolean;
+  /** Whether its output's codes are those of its first input: moved, selected, limited or averaged. */
+  readonly passesCodes?: boolean;
+  /** Absent: never known. */
+  readonly nonNegative?: NonNegativity;
+}
+
 export interface OperatorDefinition {
   readonly op: string;
   readonly domain: string;
@@ -77,6 +119,7 @@ export interface OperatorDefinition {
    * keeps the tensors around them (blocked or not), which is known only then.
    */
   readonly arrange?: Lowering;
+  readonly traits?: OperatorTraits;
 }
 
 export type OperatorRegistry = ReadonlyMap<string, OperatorDefinition>;
@@ -90,12 +133,25 @@ export function makeRegistry(...tables: readonly (readonly OperatorDefinition[])
   return new Map(tables.flat().map((definition) => [operatorKey(definition.domain, definition.op), definition]));
 }
 
+/** What a definition is found by. */
+type OperatorName = Pick<Node, "op" | "domain">;
+
+/** Returns the definition of a node's operator; undefined where the registry has none. */
+export function findDefinition(registry: OperatorRegistry, node: OperatorName): OperatorDefinition | undefined {
+  return registry.get(operatorKey(node.domain, node.op));
+}
+
+/** Whether a node is of this operator. */
+export function isOperator(definition: OperatorDefinition, node: OperatorName): boolean {
+  return node.op === definition.op && node.domain === definition.domain;
+}
+
 /** The definition of a node's operator. @throws UnsupportedError naming the node when there is none. */
 export function definitionOf(
   registry: OperatorRegistry,
   node: { readonly op: string; readonly domain: string; readonly name: string },
 ): OperatorDefinition {
-  const definition = registry.get(operatorKey(node.domain, node.op));
+  const definition = findDefinition(registry, node);
   if (definition === undefined) {
     throw new UnsupportedError(`subbyte does not know the operator ${operatorKey(node.domain, node.op)}`, {
       where: showNode(node),

@@ -124,6 +124,7 @@ export const quantizerOperators: readonly OperatorDefinition[] = [
     infer: (call) => [requiredInput(call, 0)],
     gradient: gradientRule,
     lower: lowerForward,
+    traits: { nonNegative: "when-first-input" },
   },
   {
     op: "FakeQuantizeGrad",

@@ -11,7 +11,13 @@ import { sameShape } from "../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../build/broadcast.ts";
 import { atLeast, atMost, floatBefore, positive } from "../build/masks.ts";
 import { commonDtype, type Operand, present, sameAsInput, scalarOf } from "../build/operands.ts";
-import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+import {
+  type GradientContext,
+  type OperatorDefinition,
+  type OperatorTraits,
+  requiredInput,
+  typeError,
+} from "../definition.ts";
 import { insideLimits } from "../internal/inside-limits.ts";
 import { cast } from "./cast.ts";
 import { equal } from "./comparison.ts";
@@ -163,23 +169,51 @@ function geluTanhSlope(b: GraphBuilder, x: Value): Value {
 }
 
 /** An activation by the slope that its gradient is multiplied by. */
-function activation(op: string, slope: (context: GradientContext) => Value): OperatorDefinition {
+function activation(
+  op: string,
+  slope: (context: GradientContext) => Value,
+  traits: OperatorTraits = {},
+): OperatorDefinition {
   return {
     op,
     domain: "",
     infer: sameAsInput,
     gradient: (context) => [multiply(context.builder, context.outputGradient(0), slope(context))],
+    traits,
   };
 }
 
+export const reluOperator: OperatorDefinition = {
+  op: "Relu",
+  domain: "",
+  infer: sameAsInput,
+  gradient: ({ builder, output, outputGradient }) => [reluGrad(builder, outputGradient(0), output(0))],
+  traits: { module: true, passesCodes: true, nonNegative: "always" },
+};
+
+export const clipOperator: OperatorDefinition = {
+  op: "Clip",
+  domain: "",
+  infer(call) {
+    const input = requiredInput(call, 0);
+    commonDtype(call);
+    for (const bound of [call.inputs[1], call.inputs[2]]) {
+      if (bound?.shape.some((size) => size !== 1)) throw typeError(call, "a bound is not a scalar");
+    }
+    return [input];
+  },
+  gradient: clipGradient,
+  traits: {
+    nonNegative: ({ isNonNegative, constant }) => {
+      const low = constant(1);
+      return (low !== undefined && (toNumbers(low)[0] ?? -1) >= 0) || isNonNegative(0);
+    },
+  },
+};
+
 /** The operators of this file. */
 export const activationOperators: readonly OperatorDefinition[] = [
-  {
-    op: "Relu",
-    domain: "",
-    infer: sameAsInput,
-    gradient: ({ builder, output, outputGradient }) => [reluGrad(builder, outputGradient(0), output(0))],
-  },
+  reluOperator,
   {
     op: "ReluGrad",
     domain: subbyteDomain,
@@ -194,26 +228,20 @@ export const activationOperators: readonly OperatorDefinition[] = [
     ],
     lower: ({ builder, input }) => [multiply(builder, input(0), isPositive(builder, input(1)))],
   },
-  {
-    op: "Clip",
-    domain: "",
-    infer(call) {
-      const input = requiredInput(call, 0);
-      commonDtype(call);
-      for (const bound of [call.inputs[1], call.inputs[2]]) {
-        if (bound?.shape.some((size) => size !== 1)) throw typeError(call, "a bound is not a scalar");
-      }
-      return [input];
-    },
-    gradient: clipGradient,
-  },
-  activation("Sigmoid", ({ builder: b, output }) => multiply(b, output(0), subtract(b, 1, output(0)))),
-  activation("Tanh", ({ builder: b, output }) => subtract(b, 1, square(b, output(0)))),
-  activation("HardSigmoid", ({ builder: b, node, output }) => {
-    const y = output(0);
-    const inside = positive(b, multiply(b, y, subtract(b, 1, y)));
-    return multiply(b, inside, floatAttribute(node, "alpha", 0.2));
+  clipOperator,
+  activation("Sigmoid", ({ builder: b, output }) => multiply(b, output(0), subtract(b, 1, output(0))), {
+    nonNegative: "always",
   }),
+  activation("Tanh", ({ builder: b, output }) => subtract(b, 1, square(b, output(0)))),
+  activation(
+    "HardSigmoid",
+    ({ builder: b, node, output }) => {
+      const y = output(0);
+      const inside = positive(b, multiply(b, y, subtract(b, 1, y)));
+      return multiply(b, inside, floatAttribute(node, "alpha", 0.2));
+    },
+    { nonNegative: "always" },
+  ),
   activation("HardSwish", ({ builder: b, input }) => {
     const x = input(0);
     return add(b, hardSigmoid(b, x), multiply(b, multiply(b, x, 1 / 6), insideThree(b, x)));

@@ -195,11 +195,35 @@ const lowerGradWeight: Lowering = (context) => [
   lowerBlockedGradWeight(context) ?? lowerDepthwiseGradWeight(context) ?? genericGradWeight(context),
 ];
 
+export const convOperator: OperatorDefinition = {
+  op: "Conv",
+  domain: onnxDomain,
+  infer: inferConv,
+  gradient: convGradient,
+  arrange: lowerConv,
+  traits: {
+    layer: { data: 0, weight: 1, outputAxis: () => 0, summedAxes: () => ({ data: 1, weight: 1 }) },
+    module: true,
+  },
+};
+
+export const convTransposeOperator: OperatorDefinition = {
+  op: "ConvTranspose",
+  domain: onnxDomain,
+  infer: inferConvTranspose,
+  gradient: convTransposeGradient,
+  traits: {
+    layer: { data: 0, weight: 1, outputAxis: () => 1, summedAxes: () => ({ data: 1, weight: 0 }) },
+    module: true,
+  },
+};
+
+/** The operators of this file. */
 export const convolutionOperators: readonly OperatorDefinition[] = [
-  { op: "Conv", domain: onnxDomain, infer: inferConv, gradient: convGradient, arrange: lowerConv },
+  convOperator,
   { op: "ConvGradInput", domain: subbyteDomain, infer: inferFromShape, arrange: lowerGradInput },
   { op: "ConvGradWeight", domain: subbyteDomain, infer: inferFromShape, arrange: lowerGradWeight },
-  { op: "ConvTranspose", domain: onnxDomain, infer: inferConvTranspose, gradient: convTransposeGradient },
+  convTransposeOperator,
 ];
 
 function inferConvTranspose(call: OperatorCall): TensorType[] {

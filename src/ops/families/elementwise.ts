@@ -10,7 +10,7 @@ import { toNumbers } from "../../ir/tensor.ts";
 import { broadcastType, sumTo } from "../build/broadcast.ts";
 import { halfAtZero } from "../build/masks.ts";
 import { at, noGradient, type Operand, sameAsInput, valuesOf } from "../build/operands.ts";
-import type { GradientContext, GradientRule, OperatorDefinition } from "../definition.ts";
+import type { GradientContext, GradientRule, OperatorDefinition, OperatorTraits } from "../definition.ts";
 
 type Binary = (b: GraphBuilder, x: Operand, y: Operand) => Value;
 type Unary = (b: GraphBuilder, x: Value) => Value;
@@ -82,11 +82,16 @@ export function modulo(b: GraphBuilder, x: Operand, y: Operand, truncated = fals
 }
 
 /** A function of one tensor, by the factor of its gradient; y is the output, at hand for free. */
-function unaryOperator(op: string, factor: (b: GraphBuilder, x: Value, y: () => Value) => Value): OperatorDefinition {
+function unaryOperator(
+  op: string,
+  factor: (b: GraphBuilder, x: Value, y: () => Value) => Value,
+  traits: OperatorTraits = {},
+): OperatorDefinition {
   return {
     op,
     domain: "",
     infer: sameAsInput,
+    traits,
     gradient: ({ builder: b, input, output, outputGradient }) => [
       multiply(
         b,
@@ -106,11 +111,13 @@ function binaryOperator(
   op: string,
   left: (context: GradientContext) => Value,
   right: (context: GradientContext) => Value,
+  traits: OperatorTraits = {},
 ): OperatorDefinition {
   return {
     op,
     domain: "",
     infer: broadcastType,
+    traits,
     gradient: (context) => {
       const { builder: b, input, needed } = context;
       return [
@@ -124,7 +131,7 @@ function binaryOperator(
 const passGradient = ({ outputGradient }: GradientContext): Value => outputGradient(0);
 
 /** Min and Max of any number of inputs: pairwise from the left, so that each step is the tie rule of two. */
-function extremum(op: "Min" | "Max"): OperatorDefinition {
+function extremum(op: "Min" | "Max", traits: OperatorTraits = {}): OperatorDefinition {
   const gradient: GradientRule = ({ builder: b, node, input, outputGradient, needed }) => {
     const partial: Value[] = [input(0)];
     for (let i = 1; i < node.inputs.length; i++) partial.push(b.one(op, [at(partial, i - 1), input(i)]));
@@ -140,7 +147,7 @@ function extremum(op: "Min" | "Max"): OperatorDefinition {
     gradients[0] = needed[0] ? remaining : undefined;
     return gradients;
   };
-  return { op, domain: "", infer: broadcastType, gradient };
+  return { op, domain: "", infer: broadcastType, gradient, traits };
 }
 
 /** Sum and Mean of any number of inputs. */
@@ -157,15 +164,31 @@ function combination(op: "Sum" | "Mean"): OperatorDefinition {
   };
 }
 
+export const addOperator: OperatorDefinition = binaryOperator("Add", passGradient, passGradient, {
+  module: true,
+  nonNegative: "when-all-inputs",
+});
+
+export const multiplyOperator: OperatorDefinition = binaryOperator(
+  "Mul",
+  ({ builder, input, outputGradient }) => multiply(builder, outputGradient(0), input(1)),
+  ({ builder, input, outputGradient }) => multiply(builder, outputGradient(0), input(0)),
+  { nonNegative: "when-all-inputs" },
+);
+
+export const identityOperator: OperatorDefinition = {
+  op: "Identity",
+  domain: "",
+  infer: sameAsInput,
+  gradient: (context) => [passGradient(context)],
+  traits: { passesCodes: true, nonNegative: "when-first-input" },
+};
+
 /** The operators of this file. */
 export const elementwiseOperators: readonly OperatorDefinition[] = [
-  binaryOperator("Add", passGradient, passGradient),
+  addOperator,
   binaryOperator("Sub", passGradient, ({ builder, outputGradient }) => negate(builder, outputGradient(0))),
-  binaryOperator(
-    "Mul",
-    ({ builder, input, outputGradient }) => multiply(builder, outputGradient(0), input(1)),
-    ({ builder, input, outputGradient }) => multiply(builder, outputGradient(0), input(0)),
-  ),
+  multiplyOperator,
   binaryOperator(
     "Div",
     ({ builder, input, outputGradient }) => divide(builder, outputGradient(0), input(1)),
@@ -191,7 +214,7 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
     },
   },
   extremum("Min"),
-  extremum("Max"),
+  extremum("Max", { nonNegative: "when-all-inputs" }),
   combination("Sum"),
   combination("Mean"),
   {
@@ -200,16 +223,17 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
     infer: sameAsInput,
     gradient: ({ builder, outputGradient }) => [negate(builder, outputGradient(0))],
   },
-  { op: "Identity", domain: "", infer: sameAsInput, gradient: (context) => [passGradient(context)] },
-  unaryOperator("Abs", (b, x) => sign(b, x)),
+  identityOperator,
+  unaryOperator("Abs", (b, x) => sign(b, x), { nonNegative: "always" }),
   {
     op: "Sqrt",
     domain: "",
     infer: sameAsInput,
     gradient: ({ builder: b, output, outputGradient }) => [divide(b, outputGradient(0), multiply(b, output(0), 2))],
+    traits: { nonNegative: "always" },
   },
   unaryOperator("Reciprocal", (b, _, y) => negate(b, square(b, y()))),
-  unaryOperator("Exp", (_, __, y) => y()),
+  unaryOperator("Exp", (_, __, y) => y(), { nonNegative: "always" }),
   {
     op: "Log",
     domain: "",

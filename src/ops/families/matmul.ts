@@ -207,20 +207,53 @@ function einsumGradient({ builder: b, node, input, outputGradient, needed }: Gra
   });
 }
 
+export const matmulOperator: OperatorDefinition = {
+  op: "MatMul",
+  domain: "",
+  infer: (call) => [
+    {
+      dtype: commonDtype(call),
+      shape: productShape(call, requiredInput(call, 0).shape, requiredInput(call, 1).shape),
+    },
+  ],
+  gradient: matmulGradient,
+  traits: {
+    layer: {
+      data: 0,
+      weight: 1,
+      outputAxis: () => 1,
+      summedAxes: ({ inputs: [x, w] }) => ({
+        data: Math.max(0, (x?.type.shape.length ?? 2) - 1),
+        weight: Math.max(0, (w?.type.shape.length ?? 2) - 2),
+      }),
+    },
+    module: true,
+  },
+};
+
+export const gemmOperator: OperatorDefinition = {
+  op: "Gemm",
+  domain: "",
+  infer: gemmType,
+  gradient: gemmGradient,
+  traits: {
+    layer: {
+      data: 0,
+      weight: 1,
+      outputAxis: (node) => (intAttribute(node, "transB", 0) === 1 ? 0 : 1),
+      summedAxes: (node) => ({
+        data: intAttribute(node, "transA", 0) === 1 ? 0 : 1,
+        weight: intAttribute(node, "transB", 0) === 1 ? 1 : 0,
+      }),
+    },
+    module: true,
+  },
+};
+
 /** The operators of this file. */
 export const matmulOperators: readonly OperatorDefinition[] = [
-  {
-    op: "MatMul",
-    domain: "",
-    infer: (call) => [
-      {
-        dtype: commonDtype(call),
-        shape: productShape(call, requiredInput(call, 0).shape, requiredInput(call, 1).shape),
-      },
-    ],
-    gradient: matmulGradient,
-  },
-  { op: "Gemm", domain: "", infer: gemmType, gradient: gemmGradient },
+  matmulOperator,
+  gemmOperator,
   { op: "Einsum", domain: "", infer: einsumType, gradient: einsumGradient },
   {
     op: "MatMulInteger",

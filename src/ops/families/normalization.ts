@@ -219,8 +219,17 @@ function inferBatchNormalization(call: OperatorCall): TensorType[] {
   return [x, channels, channels].slice(0, call.outputCount ?? 1);
 }
 
+export const batchNormalizationOperator: OperatorDefinition = {
+  op: "BatchNormalization",
+  domain: onnxDomain,
+  infer: inferBatchNormalization,
+  gradient: evaluationGradient,
+  traits: { module: true },
+};
+
+/** The operators of this file. */
 export const normalizationOperators: readonly OperatorDefinition[] = [
-  { op: "BatchNormalization", domain: onnxDomain, infer: inferBatchNormalization, gradient: evaluationGradient },
+  batchNormalizationOperator,
   {
     op: "BatchNormTrain",
     domain: subbyteDomain,

@@ -187,10 +187,35 @@ function inferGlobal(call: OperatorCall): TensorType[] {
   return [{ dtype, shape: shape.map((size, axis) => (axis < 2 ? size : 1)) }];
 }
 
+export const maxPoolOperator: OperatorDefinition = {
+  op: "MaxPool",
+  domain: onnxDomain,
+  infer: inferMaxPool,
+  gradient: maxPoolGradient,
+  traits: { passesCodes: true, nonNegative: "when-first-input" },
+};
+
+export const averagePoolOperator: OperatorDefinition = {
+  op: "AveragePool",
+  domain: onnxDomain,
+  infer: (call) => [inferWindowed(call)],
+  gradient: averagePoolGradient,
+  traits: { averages: true, passesCodes: true, nonNegative: "when-first-input" },
+};
+
+export const globalAveragePoolOperator: OperatorDefinition = {
+  op: "GlobalAveragePool",
+  domain: onnxDomain,
+  infer: inferGlobal,
+  gradient: globalAverageGradient,
+  traits: { averages: true, passesCodes: true, nonNegative: "when-first-input" },
+};
+
+/** The operators of this file. */
 export const poolingOperators: readonly OperatorDefinition[] = [
-  { op: "MaxPool", domain: onnxDomain, infer: inferMaxPool, gradient: maxPoolGradient },
+  maxPoolOperator,
   { op: "MaxPoolGrad", domain: subbyteDomain, infer: (call) => [requiredInput(call, 1)], lower: lowerMaxPoolGrad },
-  { op: "AveragePool", domain: onnxDomain, infer: (call) => [inferWindowed(call)], gradient: averagePoolGradient },
-  { op: "GlobalAveragePool", domain: onnxDomain, infer: inferGlobal, gradient: globalAverageGradient },
-  { op: "GlobalMaxPool", domain: onnxDomain, infer: inferGlobal },
+  averagePoolOperator,
+  globalAveragePoolOperator,
+  { op: "GlobalMaxPool", domain: onnxDomain, infer: inferGlobal, traits: { nonNegative: "when-first-input" } },
 ];

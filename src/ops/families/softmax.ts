@@ -35,6 +35,7 @@ export const softmaxOperators: readonly OperatorDefinition[] = [
       const mean = reduceSum(b, multiply(b, dy, y), [intAttribute(node, "axis", -1)]);
       return [multiply(b, y, subtract(b, dy, mean))];
     },
+    traits: { nonNegative: "always" },
   },
   {
     op: "LogSoftmax",

@@ -269,7 +269,13 @@ function table(infer: OperatorDefinition["infer"], ...ops: readonly string[]): O
 
 /** The operators of this file. */
 export const indexingOperators: readonly OperatorDefinition[] = [
-  { op: "Gather", domain: "", infer: gatherType, gradient: gatherGradient },
+  {
+    op: "Gather",
+    domain: "",
+    infer: gatherType,
+    gradient: gatherGradient,
+    traits: { nonNegative: "when-first-input" },
+  },
   {
     op: "GatherElements",
     domain: "",

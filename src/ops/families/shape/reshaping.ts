@@ -33,6 +33,7 @@ import {
 import {
   type GradientContext,
   type OperatorDefinition,
+  type OperatorTraits,
   requiredConstant,
   requiredInput,
   typeError,
@@ -236,20 +237,51 @@ function dropoutType(call: OperatorCall): readonly TensorType[] {
   return (call.outputCount ?? 1) > 1 ? [input, { dtype: "bool", shape: input.shape }] : [input];
 }
 
+/** A reshaping by its type rule: the same elements in the same order. */
+function reshaping(op: string, infer: OperatorDefinition["infer"], traits: OperatorTraits): OperatorDefinition {
+  return { op, domain: "", infer, gradient: reshapeBack, traits };
+}
+
+export const reshapeOperator: OperatorDefinition = reshaping("Reshape", reshapeType, {
+  passesCodes: true,
+  nonNegative: "when-first-input",
+});
+export const flattenOperator: OperatorDefinition = reshaping("Flatten", flattenType, {
+  passesCodes: true,
+  nonNegative: "when-first-input",
+});
+export const squeezeOperator: OperatorDefinition = reshaping("Squeeze", squeezeType, {
+  nonNegative: "when-first-input",
+});
+export const unsqueezeOperator: OperatorDefinition = reshaping("Unsqueeze", unsqueezeType, {
+  nonNegative: "when-first-input",
+});
+
+export const transposeOperator: OperatorDefinition = {
+  op: "Transpose",
+  domain: "",
+  infer: transposeType,
+  gradient: ({ builder: b, node, input, outputGradient }) => [
+    transpose(b, outputGradient(0), inversePermutation(permutationOf(node, input(0).type.shape.length))),
+  ],
+  traits: { passesCodes: true, nonNegative: "when-first-input" },
+};
+
+export const dropoutOperator: OperatorDefinition = {
+  op: "Dropout",
+  domain: "",
+  infer: dropoutType,
+  gradient: ({ outputGradient }) => [outputGradient(0)],
+  traits: { passesCodes: true, nonNegative: "when-first-input" },
+};
+
 /** The operators of this file. */
 export const reshapingOperators: readonly OperatorDefinition[] = [
-  { op: "Reshape", domain: "", infer: reshapeType, gradient: reshapeBack },
-  { op: "Flatten", domain: "", infer: flattenType, gradient: reshapeBack },
-  { op: "Squeeze", domain: "", infer: squeezeType, gradient: reshapeBack },
-  { op: "Unsqueeze", domain: "", infer: unsqueezeType, gradient: reshapeBack },
-  {
-    op: "Transpose",
-    domain: "",
-    infer: transposeType,
-    gradient: ({ builder: b, node, input, outputGradient }) => [
-      transpose(b, outputGradient(0), inversePermutation(permutationOf(node, input(0).type.shape.length))),
-    ],
-  },
+  reshapeOperator,
+  flattenOperator,
+  squeezeOperator,
+  unsqueezeOperator,
+  transposeOperator,
   {
     op: "Expand",
     domain: "",
@@ -257,6 +289,7 @@ export const reshapingOperators: readonly OperatorDefinition[] = [
     gradient: ({ builder: b, input, outputGradient, needed }) => [
       needed[0] ? sumTo(b, outputGradient(0), input(0).type.shape) : undefined,
     ],
+    traits: { nonNegative: "when-first-input" },
   },
   { op: "Tile", domain: "", infer: tileType, gradient: tileGradient },
   { op: "DepthToSpace", domain: "", infer: depthToSpaceType, gradient: depthToSpaceGradient },
@@ -268,12 +301,7 @@ export const reshapingOperators: readonly OperatorDefinition[] = [
       depthToSpace(b, outputGradient(0), intAttribute(node, "blocksize")),
     ],
   },
-  {
-    op: "Dropout",
-    domain: "",
-    infer: dropoutType,
-    gradient: ({ outputGradient }) => [outputGradient(0)],
-  },
+  dropoutOperator,
   { op: "StopGradient", domain: "subbyte", infer: sameAsInput, gradient: noGradient, lower: ({ input }) => [input(0)] },
 ];
 

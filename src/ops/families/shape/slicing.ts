@@ -272,10 +272,30 @@ function splitGradient({ builder: b, node, outputGradients, needed }: GradientCo
   return [concat(b, parts, intAttribute(node, "axis", 0))];
 }
 
+export const concatOperator: OperatorDefinition = {
+  op: "Concat",
+  domain: "",
+  infer: concatType,
+  gradient: concatGradient,
+  traits: { nonNegative: "when-all-inputs" },
+};
+
 /** The operators of this file. */
 export const slicingOperators: readonly OperatorDefinition[] = [
-  { op: "Concat", domain: "", infer: concatType, gradient: concatGradient },
+  concatOperator,
   { op: "Pad", domain: "", infer: padType, gradient: padGradient },
-  { op: "Slice", domain: "", infer: sliceType, gradient: sliceGradient },
-  { op: "Split", domain: "", infer: splitType, gradient: splitGradient },
+  {
+    op: "Slice",
+    domain: "",
+    infer: sliceType,
+    gradient: sliceGradient,
+    traits: { nonNegative: "when-first-input" },
+  },
+  {
+    op: "Split",
+    domain: "",
+    infer: splitType,
+    gradient: splitGradient,
+    traits: { nonNegative: "when-first-input" },
+  },
 ];

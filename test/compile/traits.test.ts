@@ -1,0 +1,83 @@
+import { describe, expect, it } from "vitest";
+import { operators } from "../../src/compile/registry.ts";
+import { findDefinition, isOperator, type OperatorTraits, operatorKey } from "../../src/ops/definition.ts";
+import { convOperator } from "../../src/ops/families/conv.ts";
+
+/** The names of the operators with a trait, in the order of the alphabet. */
+function withTrait(has: (traits: OperatorTraits) => boolean): string[] {
+  const definitions = [...operators.values()].filter(({ traits }) => traits !== undefined && has(traits));
+  return definitions.map(({ domain, op }) => operatorKey(domain, op)).sort();
+}
+
+describe("the traits of operators", () => {
+  it("layer: the operators with weights", () => {
+    expect(withTrait(({ layer }) => layer !== undefined)).toEqual(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
+  });
+
+  it("module: what torch's eager mode observes", () => {
+    const expected = ["Add", "BatchNormalization", "Conv", "ConvTranspose", "Gemm", "MatMul", "Relu"];
+    expect(withTrait(({ module }) => module === true)).toEqual(expected);
+  });
+
+  it("averages: what adds up codes", () => {
+    expect(withTrait(({ averages }) => averages === true)).toEqual(["AveragePool", "GlobalAveragePool"]);
+  });
+
+  it("nonNegative: always", () => {
+    const expected = ["Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Sqrt"];
+    expect(withTrait(({ nonNegative }) => nonNegative === "always")).toEqual(expected);
+  });
+
+  it("nonNegative: when the first input is", () => {
+    expect(withTrait(({ nonNegative }) => nonNegative === "when-first-input")).toEqual([
+      "AveragePool",
+      "Dropout",
+      "Expand",
+      "Flatten",
+      "Gather",
+      "GlobalAveragePool",
+      "GlobalMaxPool",
+      "Identity",
+      "MaxPool",
+      "Reshape",
+      "Slice",
+      "Split",
+      "Squeeze",
+      "Transpose",
+      "Unsqueeze",
+      "subbyte:FakeQuantize",
+    ]);
+  });
+
+  it("nonNegative: when all inputs are, and by a rule of its own", () => {
+    expect(withTrait(({ nonNegative }) => nonNegative === "when-all-inputs")).toEqual(["Add", "Concat", "Max", "Mul"]);
+    expect(withTrait(({ nonNegative }) => typeof nonNegative === "function")).toEqual(["Clip"]);
+  });
+
+  it("passesCodes: what hands on the codes of its first input", () => {
+    expect(withTrait(({ passesCodes }) => passesCodes === true)).toEqual([
+      "AveragePool",
+      "Dropout",
+      "Flatten",
+      "GlobalAveragePool",
+      "Identity",
+      "MaxPool",
+      "Relu",
+      "Reshape",
+      "Transpose",
+    ]);
+  });
+});
+
+describe("the definition of a node", () => {
+  it("is found by operator and domain, and is absent for an operator that nobody knows", () => {
+    expect(findDefinition(operators, { op: "Conv", domain: "" })).toBe(convOperator);
+    expect(findDefinition(operators, { op: "Conv", domain: "elsewhere" })).toBeUndefined();
+  });
+
+  it("is told from an operator of the same name in another domain", () => {
+    expect(isOperator(convOperator, { op: "Conv", domain: "" })).toBe(true);
+    expect(isOperator(convOperator, { op: "Conv", domain: "com.microsoft.nchwc" })).toBe(false);
+    expect(isOperator(convOperator, { op: "Gemm", domain: "" })).toBe(false);
+  });
+});
