@@ -1,7 +1,14 @@
 /** Every operator that the compiler works with: the standard ones, our own, and the engine's blocked ones. */
-import type { GraphBuilder } from "../ir/graph.ts";
+import type { GraphBuilder, Node } from "../ir/graph.ts";
 import { engineOperators } from "../ops/cpu/engine-operators.ts";
-import { builderFor, inferWith, makeRegistry, type OperatorRegistry } from "../ops/definition.ts";
+import {
+  builderFor,
+  findDefinition,
+  inferWith,
+  makeRegistry,
+  type OperatorRegistry,
+  type OperatorTraits,
+} from "../ops/definition.ts";
 import { standardOperators } from "../ops/index.ts";
 import { quantizerOperators } from "../quantizers/fake-quantize.ts";
 
@@ -10,6 +17,11 @@ export const operators: OperatorRegistry = makeRegistry(
   engineOperators,
   quantizerOperators,
 );
+
+/** Returns what is known of a node's operator; nothing for one that no registry holds. */
+export function traitsOf(node: Pick<Node, "op" | "domain">): OperatorTraits {
+  return findDefinition(operators, node)?.traits ?? {};
+}
 
 /** Type inference over every operator of the compiler. */
 export const inferTypes = inferWith(operators);
