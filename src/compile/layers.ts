@@ -1,14 +1,24 @@
 /** What counts as a layer, and what is known of one from its place in the graph. */
 import type { Graph, Node, Value } from "../ir/graph.ts";
+import { isOperator } from "../ops/definition.ts";
+import { batchNormalizationOperator } from "../ops/families/normalization.ts";
 import type { OverrideTarget } from "../qconfig/overrides.ts";
+import { operators, traitsOf } from "./registry.ts";
 
-/** The operators that have weights: what is called a layer here. */
-export const layerOperators = new Set(["Conv", "Gemm", "MatMul", "ConvTranspose"]);
-/** The modules after which torch's eager mode observes. */
-export const moduleOperators = new Set([...layerOperators, "BatchNormalization", "Relu", "Add"]);
+/** Whether a node's operator has weights: what is called a layer here. */
+export function isLayer(node: Pick<Node, "op" | "domain">): boolean {
+  return traitsOf(node).layer !== undefined;
+}
 
-/** The operators that add up what they read, which therefore has to be codes: see `residualBits`. */
-export const averageOperators = new Set(["AveragePool", "GlobalAveragePool"]);
+/** Returns the layers of a graph, in its order. */
+export function layersOf(graph: Graph): Node[] {
+  return graph.nodes.filter(isLayer);
+}
+
+/** Returns the names of the operators that are layers. */
+export function layerOperatorNames(): string[] {
+  return [...operators.values()].filter(isLayer).map(({ op }) => op);
+}
 
 /** What overrides call the operator of the network's data input. */
 export const inputOperator = "Input";
@@ -18,13 +28,6 @@ export function targetOf(node: Node): OverrideTarget {
   return { name: node.name, operator: node.op };
 }
 
-/** The axis of a layer's weight that counts its output channels. */
-export function outputAxis(layer: Node): number {
-  if (layer.op === "Conv") return 0;
-  if (layer.op === "Gemm") return layer.attributes.transB === 1 ? 0 : 1;
-  return 1;
-}
-
 /** Which input of a residual addition is the skip branch: the one that does not end in this block's last layer. */
 export function skipBranch(graph: Graph, node: Node): 0 | 1 {
   const [first, second] = node.inputs;
@@ -32,7 +35,7 @@ export function skipBranch(graph: Graph, node: Node): 0 | 1 {
     graph.nodes.findIndex((candidate) => value !== undefined && candidate.outputs.includes(value));
   const madeByLayer = (value: Value | undefined): boolean => {
     const producer = graph.nodes[position(value)];
-    return producer !== undefined && (layerOperators.has(producer.op) || producer.op === "BatchNormalization");
+    return producer !== undefined && (isLayer(producer) || isOperator(batchNormalizationOperator, producer));
   };
   if (madeByLayer(first) !== madeByLayer(second)) return madeByLayer(first) ? 1 : 0;
   return position(first) > position(second) ? 1 : 0;

@@ -4,7 +4,7 @@
  */
 import { type Graph, intAttribute, type Node, producers, type Value } from "../ir/graph.ts";
 import { elementCount } from "../ir/types.ts";
-import { layerOperators } from "./layers.ts";
+import { isLayer } from "./layers.ts";
 import { gradientPrefix } from "./passes/differentiate.ts";
 
 /** The kinds of work of a training step, in the order in which they are shown. */
@@ -91,7 +91,7 @@ function layersBefore(graph: Graph, kind: WorkKind): Map<string, string> {
   for (const node of graph.nodes) {
     const [input] = node.inputs;
     const producer = input === undefined ? undefined : madeBy.get(input);
-    if (producer === undefined || !layerOperators.has(producer.op) || originOf(node).kind !== kind) continue;
+    if (producer === undefined || !isLayer(producer) || originOf(node).kind !== kind) continue;
     layers.set(originOf(node).layer, originOf(producer).layer);
   }
   return layers;
@@ -119,7 +119,7 @@ function originOf(node: Node): Work {
   const layer = moduleOf(module);
   const kind = kindOfOperator[op];
   if (kind !== undefined) return { layer, kind };
-  if (layerOperators.has(op)) return { layer, kind: isGradient ? gradientKind(node) : "layers forward" };
+  if (isLayer(node)) return { layer, kind: isGradient ? gradientKind(node) : "layers forward" };
   return { layer, kind: "other" };
 }
 

@@ -1,7 +1,12 @@
 /** What is known of a run before anything is measured: its quantizers, their places in the network, its recipe. */
+import { layersOf } from "../compile/layers.ts";
 import { isQuantized } from "../compile/passes/quantize.ts";
 import type { Node, Value } from "../ir/graph.ts";
 import type { Network } from "../ir/network.ts";
+import { isOperator } from "../ops/definition.ts";
+import { reluOperator } from "../ops/families/activations.ts";
+import { batchNormalizationOperator } from "../ops/families/normalization.ts";
+import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import type { TrainingRecipe } from "../train/loop/recipe.ts";
 import { layerOfSite, tensorOfSite } from "./layer-names.ts";
@@ -95,12 +100,13 @@ export function factsOf(network: Network, options: FactsOptions = {}): Facts {
   };
 }
 
-const layerOperators = new Set(["Conv", "Gemm", "MatMul", "ConvTranspose"]);
-
 function edgeLayers(network: Network): { readonly first: string | undefined; readonly last: string | undefined } {
-  const layers = network.graph.nodes.filter((node) => layerOperators.has(node.op));
+  const layers = layersOf(network.graph);
   return { first: layers[0]?.name, last: layers.at(-1)?.name };
 }
+
+/** What a fused network folds into the layer before it. */
+const fusedIntoLayers = [batchNormalizationOperator, reluOperator];
 
 /** Quantizers that every reader's BatchNormalization or ReLU takes as its input. */
 function intermediateSites(network: Network): Set<string> {
@@ -112,8 +118,8 @@ function intermediateSites(network: Network): Set<string> {
   }
   const names = network.graph.nodes.filter((node) => {
     const following = node.outputs.flatMap((output) => readers.get(output) ?? []);
-    const swallowed = following.every(({ op }) => op === "BatchNormalization" || op === "Relu");
-    return node.op === "FakeQuantize" && following.length > 0 && swallowed;
+    const fused = following.every((next) => fusedIntoLayers.some((definition) => isOperator(definition, next)));
+    return isFakeQuantize(node) && following.length > 0 && fused;
   });
   return new Set(names.map(({ name }) => name));
 }

@@ -6,6 +6,7 @@
  * bits (as in HAWQ and most papers on mixed precision).
  */
 
+import { isLayer } from "../compile/layers.ts";
 import { bindBatch } from "../compile/passes/bind-batch.ts";
 import { SubbyteError } from "../errors.ts";
 import { intAttribute, type Node, type Value } from "../ir/graph.ts";
@@ -59,7 +60,6 @@ export interface NetworkReport {
 }
 
 const floatBits = 32;
-const quantizableOperators = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
 const recurrentOperators = new Set(["LSTM", "GRU", "RNN"]);
 
 /** Looks at a network. @param bits What weights and activations of layers have; 32 is float. */
@@ -76,7 +76,7 @@ export function inspectNetwork(network: Network, bits: Bits = { weightBits: 32, 
     const weight = [second, x].map(parameterBehind(graph.nodes)).find((value) => value && parameters.has(value.name));
     const weights = recurrentOperators.has(node.op) ? sizeOf(second) + sizeOf(node.inputs[2]) : sizeOf(weight);
     const others = sizeOf(node.inputs[recurrentOperators.has(node.op) ? 3 : 2]);
-    const quantizable = quantizableOperators.has(node.op) && weight !== undefined;
+    const quantizable = isLayer(node) && weight !== undefined;
     const used = quantizable ? bits : { weightBits: floatBits, activationBits: floatBits };
     return [
       {

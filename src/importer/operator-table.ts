@@ -1,5 +1,6 @@
 /** What subbyte can do with each operator, as docs/OPS.md shows it: read off the registries, never written by hand. */
 
+import { isLayer } from "../compile/layers.ts";
 import { operators } from "../compile/registry.ts";
 import { noGradient } from "../ops/build/operands.ts";
 import { decomposedOperators } from "./rewrite/decompositions.ts";
@@ -19,8 +20,6 @@ export interface OperatorRow {
   readonly generic: "engine" | "lowered";
 }
 
-/** The layers that quantizers are put at. */
-const quantizable = new Set(["Conv", "ConvTranspose", "Gemm", "MatMul"]);
 /** Operators with a lowering that depends on the target. */
 const cpuForms = new Set(["Conv", "BatchNormalization"]);
 /** Read without being in the registry. */
@@ -42,7 +41,7 @@ export function importedOperators(): OperatorRow[] {
       key: op,
       import: upgradedOperators.has(op) ? "rewritten" : "as it is",
       gradient: gradient === undefined ? "no" : gradient === noGradient ? "flat" : "yes",
-      quantizable: quantizable.has(op),
+      quantizable: isLayer(definition),
       cpu: cpuForms.has(op) ? "own form" : "engine",
       generic: lower === undefined || cpuForms.has(op) ? "engine" : "lowered",
     });

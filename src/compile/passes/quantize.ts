@@ -5,20 +5,14 @@ import { ConfigError } from "../../errors.ts";
 import type { GraphBuilder, Node, Value } from "../../ir/graph.ts";
 import { dataInputs, type Network, type Parameter } from "../../ir/network.ts";
 import type { Tensor } from "../../ir/tensor.ts";
+import { isOperator, type LayerTraits } from "../../ops/definition.ts";
+import { addOperator } from "../../ops/families/elementwise.ts";
 import type { QuantizationConfig } from "../../qconfig/config.ts";
 import { checkOverrides, type OverrideTarget, overridden } from "../../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
-import {
-  averageOperators,
-  inputOperator,
-  layerOperators,
-  moduleOperators,
-  outputAxis,
-  skipBranch,
-  targetOf,
-} from "../layers.ts";
+import { inputOperator, layerOperatorNames, layersOf, skipBranch, targetOf } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
-import { newBuilder } from "../registry.ts";
+import { newBuilder, traitsOf } from "../registry.ts";
 import { insertQuantizer, type QuantizedNetwork, type QuantizerPlace, type QuantizerSite } from "../sites.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 
@@ -60,13 +54,13 @@ class Insertion {
     this.#network = network;
     this.#config = config;
     this.#builder = newBuilder(network.graph.name);
-    this.#layers = network.graph.nodes.filter((node) => layerOperators.has(node.op));
+    this.#layers = layersOf(network.graph);
     this.#nonNegative = nonNegativeValues(network.graph);
     this.#weights = new Map(network.parameters.map((parameter) => [parameter.name, parameter]));
     if (this.#layers.length === 0) {
       throw new ConfigError("the network has no layer to quantize", {
         where: `network "${network.name}"`,
-        remedy: `Layers are the operators ${[...layerOperators].join(", ")}.`,
+        remedy: `Layers are the operators ${layerOperatorNames().join(", ")}.`,
       });
     }
   }
@@ -94,9 +88,10 @@ class Insertion {
     const { nodes } = this.#network.graph;
     if (placement === "everyModule") {
       const inputs = dataInputs(this.#network).map(({ name }) => ({ name, operator: inputOperator }));
-      return [...inputs, ...nodes.filter((node) => moduleOperators.has(node.op)).map(targetOf)];
+      return [...inputs, ...nodes.filter((node) => traitsOf(node).module === true).map(targetOf)];
     }
-    const added = residualBits === null ? [] : nodes.filter(({ op }) => op === "Add" || averageOperators.has(op));
+    const isStored = (node: Node) => isOperator(addOperator, node) || traitsOf(node).averages === true;
+    const added = residualBits === null ? [] : nodes.filter(isStored);
     return [...this.#layers, ...added].map(targetOf);
   }
 
@@ -109,29 +104,28 @@ class Insertion {
   }
 
   #fused(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
-    if (node.op === "Add") return this.#residual(node, inputs);
-    if (averageOperators.has(node.op)) return this.#averaged(node, inputs);
-    if (!layerOperators.has(node.op)) return undefined;
+    const { averages, layer } = traitsOf(node);
+    if (isOperator(addOperator, node)) return this.#residual(node, inputs);
+    if (averages === true) return this.#averaged(node, inputs);
+    if (layer === undefined) return undefined;
     const quantization = this.#activationOf(node, targetOf(node));
-    const old = node.inputs[0];
-    const x = inputs[0];
+    const old = node.inputs[layer.data];
+    const x = inputs[layer.data];
     const quantizedInput =
       old === undefined || x === undefined || quantization === null
         ? x
         : this.#activation(old, x, quantization, `${node.name}.input`);
-    return copyNode(this.#builder, node, [quantizedInput, this.#weight(node, inputs[1]), ...inputs.slice(2)]);
+    const read = inputs.with(layer.data, quantizedInput);
+    return copyNode(this.#builder, node, this.#withWeight(node, layer, read));
   }
 
   #everyModule(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
-    if (!moduleOperators.has(node.op)) return undefined;
-    const isLayer = layerOperators.has(node.op);
-    const [y, ...rest] = copyNode(
-      this.#builder,
-      node,
-      isLayer ? [inputs[0], this.#weight(node, inputs[1]), ...inputs.slice(2)] : inputs,
-    );
+    const { module, layer } = traitsOf(node);
+    if (module !== true) return undefined;
+    const read = layer === undefined ? inputs : this.#withWeight(node, layer, inputs);
+    const [y, ...rest] = copyNode(this.#builder, node, read);
     const old = node.outputs[0];
-    const quantization = this.#activationOf(isLayer ? node : undefined, targetOf(node));
+    const quantization = this.#activationOf(layer === undefined ? undefined : node, targetOf(node));
     if (y === undefined || old === undefined || quantization === null) return undefined;
     return [this.#activation(old, y, quantization, `${node.name}.output`), ...rest];
   }
@@ -201,7 +195,11 @@ class Insertion {
     return { ...rest, bits: rule[key] };
   }
 
-  #weight(layer: Node, value: Value | undefined): Value | undefined {
+  #withWeight(node: Node, traits: LayerTraits, inputs: readonly (Value | undefined)[]): (Value | undefined)[] {
+    return inputs.with(traits.weight, this.#weight(node, traits, inputs[traits.weight]));
+  }
+
+  #weight(layer: Node, { outputAxis }: LayerTraits, value: Value | undefined): Value | undefined {
     const parameter = value === undefined ? undefined : this.#weights.get(value.name);
     const { weight } = this.#config;
     const ruled = this.#withLayerBits(weight, layer, "weightBits");

@@ -5,11 +5,13 @@
 import { ConfigError } from "../../errors.ts";
 import { type Node, producers, type Value } from "../../ir/graph.ts";
 import type { Parameter } from "../../ir/network.ts";
+import { isOperator } from "../../ops/definition.ts";
+import { addOperator } from "../../ops/families/elementwise.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
-import { averageOperators, skipBranch } from "../layers.ts";
+import { skipBranch } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
-import { newBuilder } from "../registry.ts";
+import { newBuilder, traitsOf } from "../registry.ts";
 import { insertQuantizer, type QuantizedNetwork, type QuantizerSite } from "../sites.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 
@@ -62,11 +64,13 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
     return producer !== undefined && !isFakeQuantize(producer);
   };
   const placeOf = (node: Node, index: number): string =>
-    node.op !== "Add" ? "input" : index === skipBranch(graph, node) ? "skip" : "branch";
+    !isOperator(addOperator, node) ? "input" : index === skipBranch(graph, node) ? "skip" : "branch";
   copyNodes(graph, builder, map, (node, inputs) => {
     const isSum =
-      node.op === "Add" && node.inputs.length === 2 && node.inputs.every((value) => value && madeBy.has(value));
-    if (!isSum && !averageOperators.has(node.op)) return undefined;
+      isOperator(addOperator, node) &&
+      node.inputs.length === 2 &&
+      node.inputs.every((value) => value && madeBy.has(value));
+    if (!isSum && traitsOf(node).averages !== true) return undefined;
     const read = node.inputs.map((old, index) =>
       isFree(old) ? stored(old, `${node.name}.${placeOf(node, index)}`) : inputs[index],
     );

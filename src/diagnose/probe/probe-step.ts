@@ -15,7 +15,9 @@ import { GraphError } from "../../errors.ts";
 import type { Graph, GraphBuilder, Node, Value } from "../../ir/graph.ts";
 import type { Network } from "../../ir/network.ts";
 import { elementCount, type Shape, sameShape } from "../../ir/types.ts";
-import { square, subtract } from "../../ops/families/elementwise.ts";
+import { isOperator } from "../../ops/definition.ts";
+import { addOperator, square, subtract } from "../../ops/families/elementwise.ts";
+import { batchNormalizationOperator } from "../../ops/families/normalization.ts";
 import { reduceMax, reduceMean, reduceMin } from "../../ops/families/reduce.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import { addSample, planSample, type SamplePlan } from "./sampling.ts";
@@ -232,7 +234,7 @@ class ProbeBuilder {
     return this.#network.graph.nodes.flatMap((node) => {
       const [source, , , meanInput, varianceInput] = node.inputs;
       const x = source === undefined ? undefined : forward.values.get(source);
-      if (node.op !== "BatchNormalization" || x === undefined) return [];
+      if (!isOperator(batchNormalizationOperator, node) || x === undefined) return [];
       if (meanInput === undefined || varianceInput === undefined) return [];
       const axes = x.type.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
       const mean = reduceMean(builder, x, axes);
@@ -249,7 +251,8 @@ class ProbeBuilder {
     const parameters = new Set(this.#network.parameters.map(({ name }) => name));
     return this.#network.graph.nodes.flatMap((node) => {
       const [a, b] = node.inputs;
-      if (node.op !== "Add" || a === undefined || b === undefined || !sameShape(a.type.shape, b.type.shape)) return [];
+      if (!isOperator(addOperator, node) || a === undefined || b === undefined) return [];
+      if (!sameShape(a.type.shape, b.type.shape)) return [];
       if (parameters.has(a.name) || parameters.has(b.name)) return [];
       const plan = planSample(elementCount(a.type.shape), this.#config.samples);
       for (const [what, value] of Object.entries({ a, b })) {

@@ -7,7 +7,7 @@ import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import type { QuantizationConfig } from "../config.ts";
-import { layerOperators, type QuantizedPath, quantizedPaths } from "./path.ts";
+import { endsPath, type QuantizedPath, quantizedPaths } from "./path.ts";
 import type { Remark, Subject } from "./rule.ts";
 import { rules } from "./rules.ts";
 import type {
@@ -74,7 +74,7 @@ function subjectsOf(
 ): Subject[] {
   const madeBy = producers(network.graph);
   const nodes = new Map(network.graph.nodes.filter(isFakeQuantize).map((node) => [node.name, node]));
-  const layers = network.graph.nodes.filter((node) => layerOperators.has(node.op));
+  const layers = network.graph.nodes.filter(endsPath);
   const [first, last] = [layers[0]?.name, layers.at(-1)?.name];
   return network.sites.map((site) => {
     const { spec } = site;

@@ -3,10 +3,15 @@
  * a layer in between, and what becomes of the negative part of a grid that a ReLU follows.
  */
 import { consumers, type Graph, type Node, producers, type Value } from "../../ir/graph.ts";
+import { findDefinition, isOperator } from "../../ops/definition.ts";
+import { reluOperator } from "../../ops/families/activations.ts";
+import { standardOperators } from "../../ops/index.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 
-/** The operators that end a way: those with weights. */
-export const layerOperators = new Set(["Conv", "Gemm", "MatMul", "ConvTranspose"]);
+/** Whether a node ends a path: those with weights do. */
+export function endsPath(node: Node): boolean {
+  return findDefinition(standardOperators, node)?.traits?.layer !== undefined;
+}
 
 /** The quantizers of one way, from the first after a layer to the last before the next one. */
 export interface QuantizedPath {
@@ -36,7 +41,7 @@ export function quantizedPaths(graph: Graph, activations: ReadonlySet<string>): 
   const beforeRelu = new Set<string>();
   for (const node of graph.nodes) {
     const [output] = node.outputs;
-    if (output === undefined || layerOperators.has(node.op)) continue;
+    if (output === undefined || endsPath(node)) continue;
     const ways = node.inputs.map((value) => (value === undefined ? undefined : pathOf.get(value)));
     const incoming = longest(ways);
     if (!isFakeQuantize(node) || !activations.has(node.name)) {
@@ -55,8 +60,8 @@ export function quantizedPaths(graph: Graph, activations: ReadonlySet<string>): 
     pathTo.set(node.name, path);
     // What a layer reads is stored anyway: the skip branch that also reads it starts a way of its own there.
     const next = readers.get(output) ?? [];
-    if (!next.some((reader) => layerOperators.has(reader.op))) pathOf.set(output, path);
-    if (next.length > 0 && next.every((reader) => reader.op === "Relu")) beforeRelu.add(node.name);
+    if (!next.some(endsPath)) pathOf.set(output, path);
+    if (next.length > 0 && next.every((reader) => isOperator(reluOperator, reader))) beforeRelu.add(node.name);
   }
   const complete = [...pathTo].filter(([name]) => !continued.has(name)).map(([, path]) => path);
   return { pathTo, complete, beforeRelu };

@@ -1,5 +1,5 @@
 /** Quantization configurations with bits of their own for each layer. */
-import { layerOperators } from "../../compile/layers.ts";
+import { isLayer, layersOf } from "../../compile/layers.ts";
 import type { QuantizedNetwork } from "../../compile/passes/quantize.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Network } from "../../ir/network.ts";
@@ -25,7 +25,7 @@ export interface KeepOptions {
  * @throws ConfigError when a name matches nothing, or none is left.
  */
 export function freeLayers(network: Network, { keep, freeEnds }: KeepOptions): string[] {
-  const layers = network.graph.nodes.filter((node) => layerOperators.has(node.op));
+  const layers = layersOf(network.graph);
   const stray = keep.find((glob) => !layers.some(({ name }) => matchesGlob(glob, name)));
   if (stray !== undefined) {
     const names = layers.map(({ name }) => name);
@@ -89,7 +89,7 @@ export interface LayerSites {
 
 /** @throws ConfigError for a layer with an operand that is not quantized. */
 export function sitesOfLayer(network: QuantizedNetwork, layer: string): LayerSites {
-  const node = network.graph.nodes.find(({ name, op }) => name === layer && layerOperators.has(op));
+  const node = network.graph.nodes.find((candidate) => candidate.name === layer && isLayer(candidate));
   const siteOf = (index: number) => {
     const value = node?.inputs[index];
     const producer = network.graph.nodes.find(({ outputs }) => value !== undefined && outputs.includes(value));
