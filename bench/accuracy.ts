@@ -184,7 +184,7 @@ async function section(model: string): Promise<string | undefined> {
   const thread: (Summary | undefined)[] = [];
   for (const bits of threadBits) thread.push(await look("thread", 4, bits));
   const threadTable = `
-The forum thread's configuration (EMA min-max, reduce_range, after every module, all layers alike), 4-bit weights:
+The forum thread's configuration (EMA min-max, reduce_range, per-module placement, all layers alike), 4-bit weights:
 
 | activation bits asked for | ${threadBits.join(" | ")} |
 |---|${"---:|".repeat(threadBits.length)}
@@ -227,7 +227,7 @@ ${sections.join("\n")}`;
 async function notes(): Promise<string> {
   if (!existsSync(page)) return "";
   const text = await readFile(page, "utf8");
-  const start = text.indexOf("\n## What the tables say");
+  const start = text.indexOf("\n## Conclusions");
   return start < 0 ? "" : text.slice(start);
 }
 

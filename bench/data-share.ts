@@ -5,10 +5,10 @@
  *
  * The real loop (src/train/loop/trainer.ts) trains on the part of Fashion-MNIST that comes with subbyte, with random crops and
  * flips, its metrics written to a file: once from the IDX files, once from the same images as a folder of PNG files of which
- * memory may hold next to none, so that every step has its pictures decoded. The time of a step goes from the end of one
+ * memory may hold next to none, so that every step has its images decoded. The time of a step goes from the end of one
  * to the end of the next; what is inside the session's `run` is taken off. Evaluation and checkpoints are not in it.
  *
- * Pictures are decoded by other threads while the engine computes: what that takes from the engine's cores shows in the
+ * Images are decoded by other threads while the engine computes: what that takes from the engine's cores shows in the
  * images/s, not in the share.
  */
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
@@ -34,7 +34,7 @@ const { values: flags } = parseArgs({
   },
 });
 const steps = Number(flags.steps);
-/** Steps at the start in which the engine still allocates, and pictures are not read ahead yet. */
+/** Steps at the start in which the engine still allocates, and images are not read ahead yet. */
 const warmUp = 5;
 
 interface Clock {
@@ -125,17 +125,17 @@ const jobs = flags.jobs.split(",").map((job) => {
   const [model = "resnet20", batch = "64"] = job.split(":");
   return { model, batchSize: Number(batch) };
 });
-const pictures = await mkdtemp(join(tmpdir(), "subbyte-pictures-"));
+const images = await mkdtemp(join(tmpdir(), "subbyte-images-"));
 const most = Math.max(...jobs.map(({ batchSize }) => batchSize)) * (steps + warmUp);
 const { train: source } = await loadData(resolveTrainingConfig({ name: "bench", text: "{}" }));
-// A tenth of the pictures is set apart to judge on.
+// A tenth of the images is set apart to judge on.
 const available = Math.min(Math.ceil(most / 0.9) + 10, source.count);
-await writePictures(source, available, pictures);
+await writePictures(source, available, images);
 for (const { model, batchSize } of jobs) {
   const trainLimit = Math.min(Math.floor(0.85 * available), batchSize * (steps + warmUp));
   const limits = { trainLimit, testLimit: 64 };
   await measure("IDX", limits, model, batchSize);
-  const folder = { folder: pictures, memoryBytes: 1 << 20, normalization: "measure", validationSplit: 0.1 };
-  await measure("pictures decoded in every step", { ...folder, ...limits }, model, batchSize);
+  const folder = { folder: images, memoryBytes: 1 << 20, normalization: "measure", validationSplit: 0.1 };
+  await measure("images decoded in every step", { ...folder, ...limits }, model, batchSize);
 }
-await rm(pictures, { recursive: true });
+await rm(images, { recursive: true });

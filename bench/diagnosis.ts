@@ -92,7 +92,7 @@ async function printCost(model: string): Promise<void> {
     },
   };
   const { seconds, steps } = await train({ ...run, watcher: timed });
-  // The first probe compiles its graph, once in a run: it is told apart.
+  // The first probe compiles its graph, once per run, so it is timed separately.
   const [first = 0, ...later] = probes;
   const sum = (times: readonly number[]) => times.reduce((total, time) => total + time, 0);
   const probe = sum(later) / later.length;
@@ -150,7 +150,7 @@ for (const fault of [...faults, threadFault]) {
 }
 
 if (flags.fault === undefined) {
-  console.log("\n| healthy run | network | highest finding | of high confidence | accuracy % |");
+  console.log("\n| healthy run | network | highest finding | with high confidence | accuracy % |");
   console.log("|---|---|---|---|---|");
   for (const network of Object.values(smallNetworks)) {
     if (flags.network !== undefined && network.name !== flags.network) continue;

@@ -1,5 +1,5 @@
 /**
- * A training step of subbyte beside the trainers of the JavaScript ecosystem, on the CPU and in float: the same network,
+ * A training step of subbyte compared with the trainers of the JavaScript ecosystem, on the CPU and in float: the same network,
  * initial weights and batches in each.
  *
  *     npm install --prefix FOLDER @tensorflow/tfjs@4.22.0 @tensorflow/tfjs-backend-wasm@4.22.0 @jax-js/jax@0.1.25
@@ -11,7 +11,7 @@
  * medians, the first steps left out. That all compute the same is checked by their losses, step by step: they must agree to
  * a thousandth. A trainer that cannot train is named with its own error.
  *
- * None of them has a thread pool in Node.js, so subbyte is measured with one thread besides the default of two. The
+ * None of them has a thread pool in Node.js, so subbyte is measured with one thread and with the default of two. The
  * processor's time tells more than the clock's where the machine is not quiet.
  */
 import { execFile } from "node:child_process";

@@ -41,7 +41,7 @@ function weight(form: Form, name: string, index: number): TensorProto {
   return proto;
 }
 
-/** Writes convolutions in a row, and what lies beside them. */
+/** Writes convolutions in a row, and the data next to them. */
 function writeModel(path: string, form: Form): void {
   const layers = Math.round((megabytes * 1e6) / (form === "float16" ? 2 * count : 4 * count));
   const type = form === "float16" ? 10 : 1;

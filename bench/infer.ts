@@ -1,5 +1,5 @@
 /**
- * Integer inference beside the float network and beside ONNX Runtime's own static int8 quantization of it.
+ * Integer inference compared with the float network and with ONNX Runtime's own static int8 quantization of it.
  *
  *     npx tsx bench/infer.ts [--model resnet20] [--width 0] [--batches 1,32] [--threads 2] [--rounds 5]
  *                            [--peer python3]

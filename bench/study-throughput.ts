@@ -1,5 +1,5 @@
 /**
- * What trials side by side are worth: the images/s of two single-threaded trials at once beside those of one alone.
+ * The gain of trials side by side: the images/s of two single-threaded trials at once compared with one alone.
  *
  *     npx tsx bench/study-throughput.ts [--model resnet20] [--preset lsq] [--batch 64] [--steps 60] [--rounds 3] [--parallel 2]
  *
@@ -47,7 +47,7 @@ function stepAt(reports: readonly Report[], time: number): number {
   return one.step + part * (two.step - one.step);
 }
 
-/** Trains so many trials at once and returns the images/s of all of them together. */
+/** Trains this number of trials at once and returns the images/s of all of them together. */
 async function measure(folder: string, count: number, round: number): Promise<number> {
   const trials = await Promise.all(
     Array.from({ length: count }, async (_, index): Promise<readonly Report[]> => {

@@ -1,5 +1,5 @@
 /**
- * The whole training step, with data going in and the loss coming out, beside PyTorch's in turn.
+ * The whole training step, with data going in and the loss coming out, in turn with that of PyTorch.
  *
  *     npx tsx bench/train-step.ts [--peer "python3 FOLDER/torch_step.py"] [--rounds 7] [--modes float,minmax,lsq]
  *                                 [--model resnet20|resnet18|mobilenetv2] [--batch N] [--steps 10] [--threads 2]

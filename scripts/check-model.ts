@@ -1,5 +1,5 @@
 /**
- * Checks ONNX files of others: what ONNX Runtime computes with the file itself beside what it computes with the imported
+ * Checks ONNX files of others: what ONNX Runtime computes with the file itself against what it computes with the imported
  * network, on random inputs, and whether one training step has finite gradients for all that is trainable.
  *
  *     npx tsx scripts/check-model.ts [input=1x3x48x192 ...] FILE.onnx ...
@@ -54,7 +54,7 @@ function randomInputs(network: Network): NamedTensors {
   );
 }
 
-/** Runs a file as it is. Its external data are looked for in the working directory, since the engine is given bytes. */
+/** Runs a file unchanged. Its external data are looked for in the working folder, since the engine is given bytes. */
 async function runFile(file: string, feeds: NamedTensors, outputs: NamedTensors): Promise<void> {
   const [bytes, before] = [readFileSync(file), process.cwd()];
   process.chdir(dirname(file));

@@ -6,7 +6,7 @@
  *
  * Errors are relative: the norm of the difference by the norm of what torch has, for each parameter tensor by itself. The
  * gradient of a bias before a batch normalization is zero, so what each program has there is rounding: it is measured by
- * the gradient of the weight beside it. Every network runs twice, with the operators that every engine has (generic) and with
+ * the gradient of the weight next to it. Every network runs twice, with the operators that every engine has (generic) and with
  * those that the CPU is given (cpu); each figure is the larger of the two. Ends with code 1 where an output, the loss or a
  * gradient is over its limit, from torch's float32 and from its float64, or where a gradient is missing.
  */
@@ -209,8 +209,8 @@ function compareGradients(
 /** What the error of a gradient is measured by: its own norm, or its weight's where its own is zero but for rounding. */
 function scaleOf(name: string, tensors: Tensors): number {
   const norm = (of: string) => normOf(float32Data(tensors.get(`exact.${of}`) ?? float32Scalar(0)));
-  const [own, beside] = [norm(name), name.endsWith("bias") ? norm(name.replace(/bias$/, "weight")) : 0];
-  return own < zeroShare * beside ? beside : own;
+  const [own, sibling] = [norm(name), name.endsWith("bias") ? norm(name.replace(/bias$/, "weight")) : 0];
+  return own < zeroShare * sibling ? sibling : own;
 }
 
 /** A matrix that the importer transposed once, as it stood before a product, back in torch's shape. */

@@ -1,5 +1,5 @@
 /**
- * Draws the README's picture from the runs that `subbyte demo` leaves: test accuracy over the epochs.
+ * Draws the README's image from the runs that `subbyte demo` leaves: test accuracy over the epochs.
  *
  *     npx subbyte demo && npx tsx scripts/draw-demo.ts [runs] > docs/demo.svg
  */

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 import torchvision
 from torch import nn
-from torch_reference import CLASSES, Pictures, accurate_step, conditioned, fused, without_randomness, write_reference
+from torch_reference import CLASSES, Images, accurate_step, conditioned, fused, without_randomness, write_reference
 
 
 class Recurrent(nn.Module):
@@ -61,8 +61,8 @@ def vision_transformer():
     return model
 
 
-def pictures():
-    return Pictures(64)
+def images():
+    return Images(64)
 
 
 def tokens():
@@ -74,9 +74,9 @@ def signals():
 
 
 NETWORKS = {
-    "resnet18": (lambda: torchvision.models.resnet18(num_classes=CLASSES), pictures),
-    "mobilenet_v3_small": (lambda: torchvision.models.mobilenet_v3_small(num_classes=CLASSES), pictures),
-    "vit": (vision_transformer, pictures),
+    "resnet18": (lambda: torchvision.models.resnet18(num_classes=CLASSES), images),
+    "mobilenet_v3_small": (lambda: torchvision.models.mobilenet_v3_small(num_classes=CLASSES), images),
+    "vit": (vision_transformer, images),
     "transformer": (Transformer, tokens),
     "lstm": (Recurrent, signals),
 }

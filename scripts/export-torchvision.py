@@ -15,7 +15,7 @@ import torchvision
 from torch.onnx import TrainingMode
 from torch_reference import (
     CLASSES,
-    Pictures,
+    Images,
     accurate_step,
     conditioned,
     fused,
@@ -74,7 +74,7 @@ def smooth(model):
 
 def export(name, folder):
     side, batch, how = NETWORKS[name]
-    data = Pictures(side)
+    data = Images(side)
     model = settled(build(name, side), data, batch)
     trained_on = fused(model) if how == "folded" else model.train()
     found, tries = accurate_step(trained_on, data, batch)

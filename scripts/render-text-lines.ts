@@ -1,5 +1,5 @@
 /**
- * Renders lines of text as pictures of 192 x 48, half of them upside down: data without labels for a text-line classifier.
+ * Renders lines of text as images of 192 x 48, half of them upside down: data without labels for a text-line classifier.
  *
  *     npx tsx scripts/render-text-lines.ts FOLDER [count] [seed]
  *
@@ -66,7 +66,7 @@ function line(random: RandomStream): string {
 
 async function main(): Promise<void> {
   const [folder, count = "1000", seed = "0"] = process.argv.slice(2);
-  if (folder === undefined) throw new Error("which folder are the pictures for?");
+  if (folder === undefined) throw new Error("which folder are the images for?");
   mkdirSync(folder, { recursive: true });
   const digits = String(Number(count) - 1).length;
   for (let i = 0; i < Number(count); i++) {

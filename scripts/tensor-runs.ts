@@ -1,4 +1,4 @@
-/** What the checks beside other engines share: graphs run on given tensors, and how far two tensors are apart. */
+/** What the checks against other engines share: graphs run on given tensors, and how far two tensors are apart. */
 
 import { allocate, float32Data, makeTensor, type Tensor } from "../src/ir/tensor.ts";
 import { elementCount } from "../src/ir/types.ts";

@@ -58,7 +58,7 @@ def settled(model, data, batch):
     return model
 
 
-class Pictures:
+class Images:
     """Batches of noise, with any labels."""
 
     def __init__(self, side):

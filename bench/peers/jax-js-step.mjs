@@ -3,7 +3,7 @@
  *
  * PEERS is the folder that the package is installed in, JOB the file that the bench writes. Prints one line of JSON: the
  * seconds and the loss of each step. The step is one function under `jit`, as its documentation advises. Arrays are
- * counted by their owners: whoever is given one uses it up, and `.ref` keeps it.
+ * counted by their owners: a function that receives one consumes it, and `.ref` keeps it.
  */
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
