@@ -74,13 +74,12 @@ export function insertQuantizer(
     const { dtype, shape } = parameter.value;
     return builder.input(parameter.name, { dtype, shape });
   };
-  for (const { name, shape, trainable, minimum } of definition.parameters(spec, value.type)) {
-    const start = initial?.get(name) ?? filled(shape, name === "zero_point" ? 0 : 1);
+  for (const { name, shape, trainable, minimum, initial: start } of definition.parameters(spec, value.type)) {
     inputs[name] = keep({
       name: siteParameter(site, name),
       role: "quantizer",
       trainable,
-      value: start,
+      value: initial?.get(name) ?? filled(shape, start),
       ...(minimum === undefined ? {} : { minimum }),
     });
   }

@@ -1,7 +1,7 @@
 /** The `quantization` part of a training configuration: preset, bits, overrides, and the aids of the training. */
 import { z } from "zod";
 import type { QuantizationConfig as LayerQuantization } from "../qconfig/config.ts";
-import { presetNamed, presets } from "../qconfig/presets.ts";
+import { defaultPreset, presetNamed, presets } from "../qconfig/presets.ts";
 import { bits, count, epochRange, layerBits } from "./schema-common.ts";
 
 /** The quantization recipes; `float` stands for none. */
@@ -60,7 +60,7 @@ const bitStage = z.strictObject({ fromEpoch: z.int().min(0), weightBits: bits, a
 /** The schema of `quantization`; the preset `float` resolves to null. */
 export const quantization = z
   .strictObject({
-    preset: z.enum(presetNames).default("lsq"),
+    preset: z.enum(presetNames).default(defaultPreset),
     weightBits: bits.default(4),
     activationBits: bits.default(4),
     /** Default of this and of the next three: the preset's. */

@@ -53,6 +53,7 @@ function initialState(spec: QuantizerSpec, shape: readonly number[]) {
 }
 
 const shared = {
+  traits: { extremes: true },
   state: (spec: QuantizerSpec, type: { readonly shape: readonly number[] }) => initialState(spec, type.shape),
   range: ({ state }: { readonly state: ObserverValues }) => ({
     min: stateOf(state, "min"),

@@ -25,8 +25,15 @@ export interface ObserverContext {
   readonly state: ObserverValues;
 }
 
+/** What the rest of subbyte asks of an observer. */
+export interface ObserverTraits {
+  /** The range is the extremes of what was observed, or an average of them, so a single outlier moves it. */
+  readonly extremes: boolean;
+}
+
 export interface ObserverDefinition {
   readonly name: string;
+  readonly traits: ObserverTraits;
   /** The options that it reads. */
   readonly options: OptionRules;
   /** The state before anything was observed. */

@@ -211,6 +211,21 @@ function fp4(): QuantizationConfig {
   };
 }
 
+/** The preset of a configuration that names none. */
+export const defaultPreset = "lsq";
+
+/** The presets that explanations and remedies advise, by what a run lacks. */
+export const advisedPresets = {
+  /** Scales that are trained, in the place of observed ranges. */
+  learnedRanges: "lsq",
+  /** Scales and offsets that are trained, for values that do not start at 0. */
+  learnedOffsets: "lsq+",
+  /** Levels that lie closer together near 0, for weights with heavy tails. */
+  unevenLevels: "apot",
+  /** Thresholds that are trained, with a gradient beyond the straight-through one. */
+  trainedThresholds: "n2uq",
+} as const;
+
 export const presets: Readonly<Record<string, (bits: PresetBits) => QuantizationConfig>> = {
   thread,
   minmax,

@@ -43,6 +43,8 @@ export interface QuantizerParameter {
   readonly name: string;
   readonly shape: Shape;
   readonly trainable: boolean;
+  /** Every element's value until an observer, a calibration or the values of the tensor give another. */
+  readonly initial: number;
   /** A bound that every update keeps. */
   readonly minimum?: number;
   /** Whether its elements are one list that all groups share (N2UQ's intervals), and not one element per group. */
@@ -99,8 +101,24 @@ export interface IntegerForm {
   encode(spec: QuantizerSpec, parameters: GroupParameters, row: Float32Array): Int32Array;
 }
 
+/** What the rest of subbyte asks of a quantizer before it measures, advises or adds to a training step. */
+export interface QuantizerTraits {
+  /** Its codes are round(x/s) for a scale s of its own, so weights may be dampened towards a code or frozen at it. */
+  readonly uniformGrid: boolean;
+  /**
+   * Its source stops the gradient of everything beyond the outermost levels, so a gradient there is a fault. False where
+   * the source lets it pass somewhere (torch's APoT below 0) or has no straight-through gradient at all (INQ).
+   */
+  readonly masksOutside: boolean;
+  /** Its levels have a sign, whether the tensor needs one or not. */
+  readonly fixedSign: boolean;
+  /** Scale and zero point follow from a range, by torch's conventions (`options.scheme`, `options.convention`). */
+  readonly torchRange: boolean;
+}
+
 export interface QuantizerDefinition {
   readonly name: string;
+  readonly traits: QuantizerTraits;
   /** The options that it reads. */
   readonly options: OptionRules;
   parameters(spec: QuantizerSpec, type: TensorType): readonly QuantizerParameter[];

@@ -2,9 +2,11 @@
  * What `subbyte demo` does: a float network, then the same network with few bits, once with the forum
  * thread's own configuration and once with learned step sizes, and a table that says what each really had.
  */
+
 import { join } from "node:path";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { modelTitle, type TrainingConfig } from "../../config/schema.ts";
+import { advisedPresets } from "../../qconfig/presets.ts";
 import { lastCheckpoint } from "../../train/loop/trainer.ts";
 import { type RunResult, startRun } from "../../train/run.ts";
 import { loadData } from "../../train/setup.ts";
@@ -95,7 +97,12 @@ function stagesOf(flags: DemoFlags): Stage[] {
       cost: 1.6,
       config: quantized("thread"),
     },
-    { name: "lsq", title: `${bits}, learned step sizes (LSQ)`, cost: 1.2, config: quantized("lsq") },
+    {
+      name: advisedPresets.learnedRanges,
+      title: `${bits}, learned step sizes (LSQ)`,
+      cost: 1.2,
+      config: quantized(advisedPresets.learnedRanges),
+    },
   ];
 }
 

@@ -17,6 +17,7 @@ import { clip, hardSigmoid } from "../../ops/families/activations.ts";
 import { absolute, add, divide, maximum, multiply, round, subtract } from "../../ops/families/elementwise.ts";
 import { reshape } from "../../ops/families/shape/shape-ops.ts";
 import { broadcastShape, type QuantizerSpec } from "../../quantizers/definition.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
 
 /** Names of the scalar inputs that carry the schedules. */
 export const dampeningInput = "oscillation.dampening";
@@ -36,11 +37,9 @@ export interface QuantizedWeight {
   readonly scale: Value;
 }
 
-/** The quantizers whose codes are round(w/s). */
-const gridQuantizers = new Set(["uniform", "lsq", "lsq+", "learnable", "tqt", "ewgs"]);
-
+/** Whether codes are round(w/s) with a scale that broadcasts over the weight. */
 export function hasUniformGrid(spec: QuantizerSpec): boolean {
-  return gridQuantizers.has(spec.quantizer) && spec.groupSize === undefined;
+  return quantizerNamed(spec.quantizer).traits.uniformGrid && spec.groupSize === undefined;
 }
 
 /** The scale, shaped to broadcast over the weight. */

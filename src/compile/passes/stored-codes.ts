@@ -5,10 +5,12 @@
 import { ConfigError } from "../../errors.ts";
 import { type Node, producers, type Value } from "../../ir/graph.ts";
 import type { Parameter } from "../../ir/network.ts";
+import { mse } from "../../observers/mse.ts";
 import { isOperator } from "../../ops/definition.ts";
 import { addOperator } from "../../ops/families/elementwise.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
+import { uniform } from "../../quantizers/methods/uniform.ts";
 import { skipBranch } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder, traitsOf } from "../registry.ts";
@@ -17,8 +19,8 @@ import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 
 /** Uniform codes, their range being the one with the least squared error over the samples. */
 function quantizationWith(bits: number): TensorQuantization {
-  const options = { scheme: "affine", initializer: "mse" } as const;
-  return { quantizer: "uniform", bits, signed: "auto", granularity: "tensor", options };
+  const options = { scheme: "affine", initializer: mse.name } as const;
+  return { quantizer: uniform.name, bits, signed: "auto", granularity: "tensor", options };
 }
 
 /**

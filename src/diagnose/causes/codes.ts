@@ -1,5 +1,6 @@
 /** Codes that are asked for and not there, and codes that are there and not used (rows 1 and 14). */
 
+import { advisedPresets } from "../../qconfig/presets.ts";
 import { type Evidence, evidence, type Finding, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layersOf, learnRanges, listed, type SiteView, sitesOf, worst } from "./view.ts";
@@ -96,7 +97,7 @@ function negativeLost(sites: readonly SiteView[]): Finding[] {
       confidence: first.score,
       remedy: {
         title: "learn an offset (LSQ+)",
-        changes: { "quantization.preset": "lsq+", "quantization.reduceRange": false },
+        changes: { "quantization.preset": advisedPresets.learnedOffsets, "quantization.reduceRange": false },
       },
     },
   ];

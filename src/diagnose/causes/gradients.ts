@@ -1,5 +1,7 @@
 /** The straight-through gradient: its mask, and how far it lies from the float gradient (rows 5 and 6). */
 
+import { advisedPresets } from "../../qconfig/presets.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
 import { evidence, type Finding, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layerOfWeight } from "../layer-names.ts";
@@ -8,9 +10,6 @@ import { latest, layersOf, learnRanges, listed, meanOf, type SiteView, sitesOf, 
 export function gradientCauses(input: DiagnosisInput): Finding[] {
   return [...maskMissing(sitesOf(input)), ...gradientMismatch(input)];
 }
-
-/** Quantizers whose papers let the gradient of weights pass everywhere. */
-const unmaskedByDesign = new Set(["dorefa", "apot", "apot-torch", "binary", "ternary", "n2uq", "power-of-two"]);
 
 /** Elements outside of the grid over all probes, and the share of them that gets a gradient. */
 function leak({ all }: SiteView): { readonly count: number; readonly share: number } {
@@ -23,7 +22,7 @@ function leak({ all }: SiteView): { readonly count: number; readonly share: numb
 function maskMissing(sites: readonly SiteView[]): Finding[] {
   const leaking = worst(sites, (view) => {
     const { count, share } = leak(view);
-    const byDesign = unmaskedByDesign.has(view.facts.quantizer) ? 0.3 : 1;
+    const byDesign = quantizerNamed(view.facts.quantizer).traits.masksOutside ? 1 : 0.3;
     return 0.96 * ramp(share, 0.02, 0.2) * ramp(count, 0, 4) * byDesign;
   });
   const [first] = leaking;
@@ -78,7 +77,7 @@ function gradientMismatch({ records, facts }: DiagnosisInput): Finding[] {
         bits < 8
           ? {
               title: "use a gradient beyond the plain straight-through one (N2UQ)",
-              changes: { "quantization.preset": "n2uq", "quantization.reduceRange": false },
+              changes: { "quantization.preset": advisedPresets.trainedThresholds, "quantization.reduceRange": false },
             }
           : null,
     },

@@ -1,6 +1,7 @@
 /** Trained scales: where they begin, and how they are weighed against weights (rows 4 and 7). */
 
 import { median } from "../../base/statistics.ts";
+import { advisedPresets } from "../../qconfig/presets.ts";
 import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layersOf, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
@@ -45,7 +46,7 @@ function badInitialScale(sites: readonly SiteView[]): Finding[] {
       confidence: worstSite.score,
       remedy: {
         title: "begin with the scale of the first batch (LSQ: 2·mean|x|/√Qp)",
-        changes: { "quantization.preset": "lsq", "quantization.reduceRange": false },
+        changes: { "quantization.preset": advisedPresets.learnedRanges, "quantization.reduceRange": false },
       },
     },
   ];

@@ -1,5 +1,6 @@
 /** The measurements of a run, seen by tensor. */
 
+import { advisedPresets } from "../../qconfig/presets.ts";
 import type { SiteFacts } from "../facts.ts";
 import type { Remedy } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
@@ -65,7 +66,7 @@ export function layersOf(views: readonly { readonly facts: SiteFacts }[]): strin
  */
 export const learnRanges: Remedy = {
   title: "learn the ranges (preset lsq: fused, first and last layer at 8 bits)",
-  changes: { "quantization.preset": "lsq", "quantization.reduceRange": false },
+  changes: { "quantization.preset": advisedPresets.learnedRanges, "quantization.reduceRange": false },
 };
 
 /** `conv1, conv2 and 3 more`. */

@@ -1,5 +1,6 @@
 /** Weights: oscillation, channels that differ, heavy tails (rows 10, 15 and 17). */
 
+import { advisedPresets } from "../../qconfig/presets.ts";
 import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layerOfWeight } from "../layer-names.ts";
@@ -65,7 +66,7 @@ function channelDisparity(sites: readonly SiteView[]): Finding[] {
       confidence: first.score,
       remedy: {
         title: "give each channel a scale of its own",
-        changes: { "quantization.preset": "lsq", "quantization.reduceRange": false },
+        changes: { "quantization.preset": advisedPresets.learnedRanges, "quantization.reduceRange": false },
       },
     },
   ];
@@ -92,7 +93,7 @@ function heavyTails(sites: readonly SiteView[]): Finding[] {
       confidence: first.score,
       remedy: {
         title: "use levels that suit heavy tails, on normalised weights (APoT)",
-        changes: { "quantization.preset": "apot", "quantization.reduceRange": false },
+        changes: { "quantization.preset": advisedPresets.unevenLevels, "quantization.reduceRange": false },
       },
     },
   ];

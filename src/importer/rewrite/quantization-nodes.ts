@@ -12,6 +12,8 @@ import { bitsPerElement, float32Tensor, type Tensor, toNumbers } from "../../ir/
 import { type DType, elementCount, type Shape } from "../../ir/types.ts";
 import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { fakeQuantize } from "../../quantizers/fake-quantize.ts";
+import { binary } from "../../quantizers/methods/binary.ts";
+import { uniform } from "../../quantizers/methods/uniform.ts";
 import type { Emitter } from "../emitter.ts";
 import { broadcastIndex } from "../fold/data.ts";
 import { parameterName } from "../parameters.ts";
@@ -210,7 +212,7 @@ function readBipolar(e: Emitter, node: SourceNode): Slot {
   const value = isWeight ? e.parameter({ name, role: "weight", trainable: true, value: x.tensor }) : x.value;
   const site = e.unusedName(`${name}.quantizer`);
   const options = { scale: "none", gradient: "steSign" };
-  const spec: QuantizerSpec = { quantizer: "binary", bits: 1, quantMin: -1, quantMax: 1, options };
+  const spec: QuantizerSpec = { quantizer: binary.name, bits: 1, quantMin: -1, quantMax: 1, options };
   const signs = fakeQuantize(e.builder, value, spec, {}, site);
   e.follow(value, signs);
   e.addSite({ name: site, kind: isWeight ? "weight" : "activation", layer: name, spec, parameters: [] });
@@ -230,7 +232,7 @@ function insert(e: Emitter, x: Value, kind: "weight" | "activation", place: stri
   const offsets = zeroPoint === undefined ? [0] : toNumbers(zeroPoint);
   const zeros = Array.from({ length: count }, (_, i) => offsets[offsets.length === 1 ? 0 : i] ?? 0);
   const spec: QuantizerSpec = {
-    quantizer: "uniform",
+    quantizer: uniform.name,
     bits: Math.ceil(Math.log2(high - low + 1)),
     quantMin: low,
     quantMax: high,

@@ -3,9 +3,11 @@
  * The arithmetic behind them is in ../shared/research/anchors.md §3, taken from torch 1.13.
  */
 import { roundHalfEven } from "../../base/rounding.ts";
+import { histogram } from "../../observers/histogram.ts";
 import { observedCodes, uniformParameters } from "../../quantizers/arithmetic/uniform-parameters.ts";
+import { advisedPresets } from "../presets.ts";
 import { codeRange } from "../tensor-quantization.ts";
-import { bitsText, isUniform, percent, type Rule } from "./rule.ts";
+import { bitsText, hasTorchRange, percent, type Rule } from "./rule.ts";
 
 const { fround } = Math;
 
@@ -71,7 +73,7 @@ const levelCount: Rule = (subject) => {
 
 const unpassedRange: Rule = (subject) => {
   const { site, tensor } = subject;
-  if (!isUniform(subject) || site.spec.options.convention !== "pre-1.12") return undefined;
+  if (!hasTorchRange(subject) || site.spec.options.convention !== "pre-1.12") return undefined;
   const codes = observedCodes(site.spec);
   const share = (tensor.quantMax - tensor.quantMin) / (codes.max - codes.min);
   if (share >= 1) return undefined;
@@ -86,7 +88,7 @@ const unpassedRange: Rule = (subject) => {
 
 const histogramBins: Rule = ({ site, tensor }) => {
   const { initializer, histogramLevels } = site.spec.options;
-  if (initializer !== "histogram" || typeof histogramLevels !== "number" || histogramLevels <= tensor.levels)
+  if (initializer !== histogram.name || typeof histogramLevels !== "number" || histogramLevels <= tensor.levels)
     return undefined;
   return {
     code: "histogram-256-bins",
@@ -104,7 +106,7 @@ const histogramBins: Rule = ({ site, tensor }) => {
 
 const fusedKernel: Rule = (subject) => {
   const { site, tensor, observation } = subject;
-  if (!isUniform(subject) || site.spec.options.convention !== "fused") return undefined;
+  if (!hasTorchRange(subject) || site.spec.options.convention !== "fused") return undefined;
   const { min, max } = observation ?? { min: tensor.nonNegative ? 0 : -1, max: 1 };
   const fused = uniformParameters(site.spec, min, max);
   const { convention: _fused, ...options } = site.spec.options;
@@ -123,11 +125,16 @@ const fusedKernel: Rule = (subject) => {
 const symmetricSpan: Rule = (subject) => {
   const { site, tensor } = subject;
   const { quantMin, quantMax, options } = site.spec;
-  if (!isUniform(subject) || options.scheme !== "symmetric" || quantMin >= 0 || quantMin === -quantMax)
+  if (!hasTorchRange(subject) || options.scheme !== "symmetric" || quantMin >= 0 || quantMin === -quantMax)
     return undefined;
   if (options.convention === "fused" || options.convention === "pre-1.12") return undefined;
   const scale = fround(1 / ((quantMax - quantMin) / 2));
-  const change = { kind: tensor.kind, key: "quantizer", from: "uniform", to: "lsq" } as const;
+  const change = {
+    kind: tensor.kind,
+    key: "quantizer",
+    from: site.spec.quantizer,
+    to: advisedPresets.learnedRanges,
+  } as const;
   if (quantMax === 1) {
     return {
       code: "symmetric-two-bits",

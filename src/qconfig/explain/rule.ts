@@ -1,4 +1,5 @@
 /** What a rule of `explain` is: it looks at one tensor and says what is wrong with it, if anything. */
+import { quantizerNamed } from "../../quantizers/index.ts";
 import type { ChangeRequest, ExplainedSite, Finding, Observation, Severity, TensorExplanation } from "./types.ts";
 
 /** A tensor with everything that rules look at. */
@@ -35,7 +36,7 @@ export function percent(share: number): string {
   return `${(100 * share).toFixed(share < 0.2 ? 1 : 0)} %`;
 }
 
-/** Whether a tensor has torch's quantizer, whose scale follows a range. */
-export function isUniform({ site }: Subject): boolean {
-  return site.spec.quantizer === "uniform";
+/** Returns whether the scale of a tensor follows from a range, by torch's conventions. */
+export function hasTorchRange({ site }: Subject): boolean {
+  return quantizerNamed(site.spec.quantizer).traits.torchRange;
 }

@@ -1,14 +1,18 @@
 /** Rules about ranges, signs and layers, and the list of all rules. */
+import { observerNamed } from "../../observers/index.ts";
+import { mse } from "../../observers/mse.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
+import { advisedPresets } from "../presets.ts";
 import { levelRules } from "./level-rules.ts";
-import { isUniform, percent, type Rule } from "./rule.ts";
+import { hasTorchRange, percent, type Rule } from "./rule.ts";
 
 const signWasted: Rule = (subject) => {
   const { site, tensor } = subject;
   if (!tensor.nonNegative || tensor.quantMin >= 0) return undefined;
-  if (isUniform(subject) && site.spec.options.scheme !== "symmetric") return undefined;
+  if (hasTorchRange(subject) && site.spec.options.scheme !== "symmetric") return undefined;
   const used = Math.ceil(tensor.levels / 2);
   // A float format has its sign whether it is needed or not.
-  const isChosen = site.spec.quantizer !== "minifloat";
+  const isChosen = !quantizerNamed(site.spec.quantizer).traits.fixedSign;
   return {
     code: "sign-wasted",
     severity: isChosen ? "error" : "info",
@@ -34,7 +38,7 @@ const negativePartDropped: Rule = ({ tensor, observation, beforeRelu }) => {
 const rangeClipped: Rule = (subject) => {
   const { tensor, observation, site } = subject;
   const reach = observation?.representable;
-  if (observation === undefined || reach === undefined || !isUniform(subject)) return undefined;
+  if (observation === undefined || reach === undefined || !hasTorchRange(subject)) return undefined;
   // Two-bit symmetric grids end at 0.667 by their own rule, which has a finding of its own.
   if (site.spec.options.scheme === "symmetric") return undefined;
   const span = observation.max - Math.min(observation.min, 0);
@@ -45,7 +49,7 @@ const rangeClipped: Rule = (subject) => {
     severity: "warning",
     what: "The grid ends well inside of the values that were observed: the rest is clipped.",
     evidence: { representableShare: share },
-    change: { kind: tensor.kind, key: "quantizer", from: site.spec.quantizer, to: "lsq" },
+    change: { kind: tensor.kind, key: "quantizer", from: site.spec.quantizer, to: advisedPresets.learnedRanges },
   };
 };
 
@@ -61,7 +65,7 @@ const rangeTooWide: Rule = ({ site, tensor, observation }) => {
     severity: "info",
     what: "The grid reaches more than four times as far as the values that were observed: most codes are not used.",
     evidence: { usedShare: share, levels: tensor.levels },
-    change: learned ? { kind: tensor.kind, key: "initializer", from: "the quantizer's own", to: "mse" } : null,
+    change: learned ? { kind: tensor.kind, key: "initializer", from: "the quantizer's own", to: mse.name } : null,
   };
 };
 
@@ -93,14 +97,15 @@ const firstAndLast: Rule = ({ tensor, isFirst, isLast }) => {
 
 const rangeNotLearned: Rule = (subject) => {
   const { site, tensor } = subject;
-  const isMinMax = /minmax/i.test(site.spec.observer?.observer ?? "");
-  if (!isUniform(subject) || tensor.kind !== "activation" || !isMinMax || tensor.levels > 16) return undefined;
+  const { observer } = site.spec;
+  const isExtremes = observer !== undefined && observerNamed(observer.observer).traits.extremes;
+  if (!hasTorchRange(subject) || tensor.kind !== "activation" || !isExtremes || tensor.levels > 16) return undefined;
   return {
     code: "range-not-learned",
     severity: "info",
     what: `The range is the extremes of what was seen, and ${tensor.levels} levels are too few for it: an outlier takes most of them. A learned step (lsq) or a range of least error finds a better one.`,
     evidence: { levels: tensor.levels },
-    change: { kind: tensor.kind, key: "quantizer", from: "uniform", to: "lsq" },
+    change: { kind: tensor.kind, key: "quantizer", from: site.spec.quantizer, to: advisedPresets.learnedRanges },
   };
 };
 

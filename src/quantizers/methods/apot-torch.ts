@@ -126,9 +126,10 @@ function alphaFromRange(_spec: QuantizerSpec, min: number, max: number): GroupPa
 
 export const apotTorch: QuantizerDefinition = {
   name: "apotTorch",
+  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
   options: { k: { from: 1, whole: true }, signedLevels: ["sign", "torch"], alwaysUnsigned: "boolean" },
 
-  parameters: (spec, type) => [{ name: "alpha", shape: parameterShape(spec, type), trainable: false }],
+  parameters: (spec, type) => [{ name: "alpha", shape: parameterShape(spec, type), trainable: false, initial: 1 }],
 
   initialize: (spec, sample) => initializeFromExtremes(spec, sample, alphaFromRange),
 

@@ -133,10 +133,11 @@ function normalizedRow(spec: QuantizerSpec, row: Float32Array): Float32Array {
 
 export const apot: QuantizerDefinition = {
   name: "apot",
+  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
   options: { form: forms, normalize: "boolean" },
 
   parameters: (spec, type) => [
-    { name: "alpha", shape: parameterShape(spec, type), trainable: true, minimum: smallestScale },
+    { name: "alpha", shape: parameterShape(spec, type), trainable: true, initial: 1, minimum: smallestScale },
   ],
 
   initialize(spec, sample) {

@@ -45,6 +45,7 @@ function slope(context: QuantizerContext): Value | undefined {
 
 export const binary: QuantizerDefinition = {
   name: "binary",
+  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
   options: { scale: ["mean", "none"], gradient: gradients },
   parameters: () => [],
   initialize: () => new Map(),

@@ -101,6 +101,7 @@ function encodeWeights(spec: QuantizerSpec, row: Float32Array): Int32Array {
 
 export const dorefa: QuantizerDefinition = {
   name: "dorefa",
+  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
   options: { form: forms },
   parameters: () => [],
   initialize: () => new Map(),

@@ -32,10 +32,11 @@ function quotient(context: QuantizerContext): Value {
 
 export const ewgs: QuantizerDefinition = {
   name: "ewgs",
+  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
   options: { delta: { from: 0 }, gradientScale: gradientScales },
 
   parameters: (spec, type) => [
-    { name: "scale", shape: parameterShape(spec, type), trainable: true, minimum: smallestScale },
+    { name: "scale", shape: parameterShape(spec, type), trainable: true, initial: 1, minimum: smallestScale },
   ],
 
   initialize(spec, sample) {

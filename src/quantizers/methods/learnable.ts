@@ -85,12 +85,13 @@ function zeroPointOf(spec: QuantizerSpec, parameters: GroupParameters): number {
 
 export const learnable: QuantizerDefinition = {
   name: "learnable",
+  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
   options: { scheme: ["affine", "symmetric"], gradientScale: gradientScales },
 
   parameters(spec, type) {
     const shape = parameterShape(spec, type);
-    const scale = { name: "scale", shape, trainable: true, minimum: float32Epsilon };
-    return isSymmetric(spec) ? [scale] : [scale, { name: "zero_point", shape, trainable: true }];
+    const scale = { name: "scale", shape, trainable: true, initial: 1, minimum: float32Epsilon };
+    return isSymmetric(spec) ? [scale] : [scale, { name: "zero_point", shape, trainable: true, initial: 0 }];
   },
 
   initialize: (spec, sample) => initializeFromExtremes(spec, sample, numbersFromRange),

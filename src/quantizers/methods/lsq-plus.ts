@@ -64,12 +64,13 @@ function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupP
 
 export const lsqPlus: QuantizerDefinition = {
   name: "lsq+",
+  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
   options: { offset: "boolean", gradientScale: gradientScales },
 
   parameters(spec, type) {
     const shape = parameterShape(spec, type);
-    const scale = { name: "scale", shape, trainable: true, minimum: smallestScale };
-    return hasOffset(spec) ? [scale, { name: "offset", shape, trainable: true }] : [scale];
+    const scale = { name: "scale", shape, trainable: true, initial: 1, minimum: smallestScale };
+    return hasOffset(spec) ? [scale, { name: "offset", shape, trainable: true, initial: 1 }] : [scale];
   },
 
   initialize(spec, sample) {

@@ -74,10 +74,11 @@ export const lsqIntegers: IntegerForm = {
 
 export const lsq: QuantizerDefinition = {
   name: "lsq",
+  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
   options: { gradientScale: ["lsq", "none"] },
 
   parameters: (spec, type) => [
-    { name: "scale", shape: parameterShape(spec, type), trainable: true, minimum: smallestStep },
+    { name: "scale", shape: parameterShape(spec, type), trainable: true, initial: 1, minimum: smallestStep },
   ],
 
   initialize(spec, sample) {

@@ -219,10 +219,13 @@ function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupP
 
 export const minifloat: QuantizerDefinition = {
   name: "minifloat",
+  traits: { uniformGrid: false, masksOutside: true, fixedSign: true, torchRange: false },
   options: { format: Object.keys(formats), scale: ["tensor", "none", "mx"], rounding: ["even", "away"] },
 
   parameters: (spec, type) =>
-    scaleKind(spec) === "tensor" ? [{ name: "scale", shape: parameterShape(spec, type), trainable: false }] : [],
+    scaleKind(spec) === "tensor"
+      ? [{ name: "scale", shape: parameterShape(spec, type), trainable: false, initial: 1 }]
+      : [],
 
   initialize(spec, sample) {
     if (scaleKind(spec) !== "tensor") return new Map();

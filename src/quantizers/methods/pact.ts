@@ -60,10 +60,11 @@ function alphaFromRange(spec: QuantizerSpec, min: number, max: number): GroupPar
 
 export const pact: QuantizerDefinition = {
   name: "pact",
+  traits: { uniformGrid: false, masksOutside: true, fixedSign: false, torchRange: false },
   options: { decay: { from: 0 } },
 
   parameters: (spec, type) => [
-    { name: "alpha", shape: parameterShape(spec, type), trainable: true, minimum: smallestScale },
+    { name: "alpha", shape: parameterShape(spec, type), trainable: true, initial: 1, minimum: smallestScale },
   ],
 
   initialize: (spec, sample) => initializeFromExtremes(spec, sample, alphaFromRange),

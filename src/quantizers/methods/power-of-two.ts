@@ -56,10 +56,11 @@ function alphaFromRange(spec: QuantizerSpec, min: number, max: number): GroupPar
 
 export const powerOfTwo: QuantizerDefinition = {
   name: "powerOfTwo",
+  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
   options: {},
 
   parameters: (spec, type) => [
-    { name: "alpha", shape: parameterShape(spec, type), trainable: true, minimum: smallestScale },
+    { name: "alpha", shape: parameterShape(spec, type), trainable: true, initial: 1, minimum: smallestScale },
   ],
 
   initialize: (spec, sample) => initializeFromExtremes(spec, sample, alphaFromRange),

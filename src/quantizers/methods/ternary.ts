@@ -33,6 +33,7 @@ function thresholdOf(spec: QuantizerSpec, row: Float32Array): number {
 
 export const ternary: QuantizerDefinition = {
   name: "ternary",
+  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
   options: { threshold: { from: 0 } },
   parameters: () => [],
   initialize: () => new Map(),

@@ -64,10 +64,17 @@ function stepFor(spec: QuantizerSpec, logarithm: number): number {
 
 export const tqt: QuantizerDefinition = {
   name: "tqt",
+  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
   options: { gradientScale: gradientScales },
 
   parameters: (spec, type) => [
-    { name: "log2_threshold", shape: parameterShape(spec, type), trainable: true, minimum: lowestLogarithm },
+    {
+      name: "log2_threshold",
+      shape: parameterShape(spec, type),
+      trainable: true,
+      initial: 1,
+      minimum: lowestLogarithm,
+    },
   ],
 
   initialize: (spec, sample) => initializeFromExtremes(spec, sample, logarithmFromRange),

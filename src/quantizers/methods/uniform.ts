@@ -164,6 +164,7 @@ function checkUniform(spec: QuantizerSpec): Contradiction | undefined {
 
 export const uniform: QuantizerDefinition = {
   name: "uniform",
+  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: true },
   options: {
     scheme: ["affine", "symmetric"],
     convention: conventions,
@@ -174,8 +175,8 @@ export const uniform: QuantizerDefinition = {
   parameters(spec: QuantizerSpec, type: TensorType) {
     const shape = parameterShape(spec, type);
     return [
-      { name: "scale", shape, trainable: false },
-      { name: "zero_point", shape, trainable: false },
+      { name: "scale", shape, trainable: false, initial: 1 },
+      { name: "zero_point", shape, trainable: false, initial: 0 },
     ];
   },
 

@@ -4,6 +4,8 @@ import type { QuantizedNetwork } from "../../compile/passes/quantize.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Network } from "../../ir/network.ts";
 import { observers } from "../../observers/index.ts";
+import { mse } from "../../observers/mse.ts";
+import { fullRange } from "../../observers/percentile.ts";
 import type { LayerOverride, QuantizationConfig } from "../../qconfig/config.ts";
 import { matchesGlob } from "../../qconfig/glob.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
@@ -75,10 +77,10 @@ function withFixedRange(quantization: QuantizationConfig["weight"]): Quantizatio
     return quantization;
   }
   const { observer, ...rest } = quantization;
-  if (observer === undefined) return { ...rest, options: { ...rest.options, initializer: "mse", steps: 32 } };
+  if (observer === undefined) return { ...rest, options: { ...rest.options, initializer: mse.name, steps: 32 } };
   // The other observers look once and are done with.
   if (!observers.has(observer.observer)) return quantization;
-  return { ...rest, options: { ...rest.options, initializer: "range" } };
+  return { ...rest, options: { ...rest.options, initializer: fullRange.name } };
 }
 
 /** The quantizers of a layer's two operands in a quantized network, by the names of their sites. */

@@ -11,6 +11,7 @@ import { type ConfigOverride, resolveTrainingConfig } from "../../config/config.
 import type { TrainingConfig } from "../../config/schema.ts";
 import { ConfigError } from "../../errors.ts";
 import { type Network, withParameterValues } from "../../ir/network.ts";
+import { defaultPreset } from "../../qconfig/presets.ts";
 import type { LoadedRun } from "../../train/load-run.ts";
 import { engineOf } from "../../train/run.ts";
 import { makeNetwork, quantizationOf } from "../../train/setup.ts";
@@ -150,7 +151,9 @@ function baseConfig({ config, folder }: LoadedRun, { preset, overrides = [] }: M
   const { optimizer } = train;
   const slower = { ...optimizer, learningRate: optimizer.learningRate / 10 };
   const kept =
-    isFloat || (preset !== undefined && preset !== quantization.preset) ? { preset: preset ?? "lsq" } : quantization;
+    isFloat || (preset !== undefined && preset !== quantization.preset)
+      ? { preset: preset ?? defaultPreset }
+      : quantization;
   const { stages: _lowering, ...rest } = { stages: undefined, ...kept };
   const document = {
     ...config,

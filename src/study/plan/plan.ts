@@ -1,4 +1,5 @@
 /** The trials of a study: every cell of the grid for every recipe and seed, with what it costs, or why it cannot be. */
+
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { quantize } from "../../compile/passes/quantize.ts";
@@ -6,6 +7,7 @@ import { classesOf } from "../../data/dataset/dataset.ts";
 import { FileFormatError, SubbyteError } from "../../errors.ts";
 import { writeFileAtomic } from "../../io/atomic-file.ts";
 import type { Network } from "../../ir/network.ts";
+import { defaultPreset } from "../../qconfig/presets.ts";
 import { configHash } from "../../runs/checkpoint.ts";
 import { levelsOf } from "../../train/run.ts";
 import { loadData, makeNetwork, quantizationOf } from "../../train/setup.ts";
@@ -83,7 +85,7 @@ export async function makePlan(config: StudyConfig, cures: readonly Cure[] = [])
 }
 
 function exampleConfig(config: StudyConfig, places: readonly TrialPlace[]) {
-  const recipe = places[0]?.recipe ?? { name: "lsq", preset: "lsq" };
+  const recipe = places[0]?.recipe ?? { name: defaultPreset, preset: defaultPreset };
   return trialConfig(config, { recipe, weightBits: 8, activationBits: 8, seed: 0 });
 }
 

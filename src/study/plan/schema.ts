@@ -4,8 +4,10 @@
  * `model`, `data` and `train` are those of a training configuration and are checked by its own schema; here they are
  * kept as they were written, so that what a default depends on (milestones on the epochs) is filled in for each trial.
  */
+
 import { z } from "zod";
 import { bitRange, presetNames, targetNames } from "../../config/schema.ts";
+import { defaultPreset } from "../../qconfig/presets.ts";
 import { deviceChoices } from "../../runtime/engine.ts";
 
 /** Written into every study folder; another number is another version's folder. */
@@ -39,7 +41,7 @@ const recipe = z.preprocess(
   (value) => (typeof value === "string" ? { name: value, preset: value } : value),
   z.looseObject({
     name: z.string().regex(/^[A-Za-z0-9][\w.-]*$/, "expected a name of letters, digits, dots and dashes"),
-    preset: z.string().default("lsq"),
+    preset: z.string().default(defaultPreset),
     /** Where they differ from the study's. */
     epochs: count.exactOptional(),
     learningRate: z.number().positive().exactOptional(),
@@ -114,7 +116,7 @@ export const studySchema = z.strictObject({
     .refine((list) => list.every(({ preset }) => presetNames.some((known) => known === preset && known !== "float")), {
       error: `expected presets out of ${presetNames.filter((name) => name !== "float").join(", ")}; the float network is the stage \`float\``,
     })
-    .prefault(["thread", "lsq"]),
+    .prefault(["thread", defaultPreset]),
   seeds: z.array(seedValue).min(1).refine(distinct, { error: "expected each seed once" }).default([0]),
   earlyStopping: earlyStopping.prefault({}),
   /** How far below float an accuracy still counts as kept. */

@@ -15,6 +15,7 @@ import {
 import type { DiagnosisInput } from "../../../src/diagnose/input.ts";
 import type { ProbeRecord } from "../../../src/diagnose/probe/measurement.ts";
 import { makeModel } from "../../../src/models/index.ts";
+import { quantizers } from "../../../src/quantizers/index.ts";
 import { findingsFileSchema } from "../../../src/study/result/finding.ts";
 import { facts, layer, record, records, siteFacts, siteMeasurement, weightMeasurement } from "../synthetic.ts";
 
@@ -224,8 +225,10 @@ describe("confidence", () => {
     expect(mended).toBeLessThan(lasting);
   });
 
-  it("is that of a bystander for quantizers that have no mask by design", () => {
-    const input = { facts: facts([siteFacts({ quantizer: "dorefa" })]), records: symptoms["mask-missing"].records };
+  const unmasked = [...quantizers.values()].filter(({ traits }) => !traits.masksOutside).map(({ name }) => name);
+
+  it.each(unmasked)("is that of a bystander for %s, which has no mask by design", (quantizer) => {
+    const input = { facts: facts([siteFacts({ quantizer })]), records: symptoms["mask-missing"].records };
     expect(found(input, "mask-missing")?.confidence).toBeLessThan(highConfidence);
   });
 

@@ -82,16 +82,24 @@ function forwardWeights(context: QuantizerContext): Value {
 
 export const n2uq: QuantizerDefinition = {
   name: "n2uq",
+  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
   options: { form: forms },
 
   parameters: (spec) =>
     isWeights(spec)
       ? []
       : [
-          { name: "intervals", shape: [stepsOf(spec)], trainable: true, minimum: smallestInterval, isList: true },
-          { name: "start", shape: [], trainable: true },
-          { name: "scale1", shape: [], trainable: true, minimum: smallestScale },
-          { name: "scale2", shape: [], trainable: true, minimum: smallestScale },
+          {
+            name: "intervals",
+            shape: [stepsOf(spec)],
+            trainable: true,
+            initial: 1,
+            minimum: smallestInterval,
+            isList: true,
+          },
+          { name: "start", shape: [], trainable: true, initial: 1 },
+          { name: "scale1", shape: [], trainable: true, initial: 1, minimum: smallestScale },
+          { name: "scale2", shape: [], trainable: true, initial: 1, minimum: smallestScale },
         ],
 
   initialize(spec, sample) {
