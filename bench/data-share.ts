@@ -61,7 +61,7 @@ function clocked(engine: Engine, clock: Clock): Engine {
 }
 
 /** Writes images to `FOLDER/CLASS/NUMBER.png`. */
-async function writePictures(dataset: Dataset, count: number, folder: string): Promise<void> {
+async function writeImages(dataset: Dataset, count: number, folder: string): Promise<void> {
   const [channels = 1, height = 0, width = 0] = dataset.sampleShape;
   if (channels !== 1) throw new Error("grey images are expected");
   const one = allocateBatch(dataset, 1);
@@ -130,7 +130,7 @@ const most = Math.max(...jobs.map(({ batchSize }) => batchSize)) * (steps + warm
 const { train: source } = await loadData(resolveTrainingConfig({ name: "bench", text: "{}" }));
 // A tenth of the images is set apart to judge on.
 const available = Math.min(Math.ceil(most / 0.9) + 10, source.count);
-await writePictures(source, available, images);
+await writeImages(source, available, images);
 for (const { model, batchSize } of jobs) {
   const trainLimit = Math.min(Math.floor(0.85 * available), batchSize * (steps + warmUp));
   const limits = { trainLimit, testLimit: 64 };

@@ -20,7 +20,7 @@ export { type RunWatch, watchTraining } from "./diagnose/watch-run.ts";
 export { importOnnxFile } from "./importer/node-files.ts";
 // Reports of runs and studies.
 export { type ReportOptions, type WrittenReport, writeReport } from "./report/write-report.ts";
-// Engines of Node.js, and runs in directories.
+// Engines of Node.js, and runs in folders.
 export { nodeEngine } from "./runtime/node.ts";
 export { type DeviceOptions, openEngine } from "./runtime/node-devices.ts";
 export type { Candidates } from "./study/mixed/measure.ts";

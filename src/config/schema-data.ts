@@ -14,17 +14,17 @@ export const data = z
     name: z.enum(dataNames).exactOptional(),
     /** A folder or file that holds the data, instead of a name. */
     folder: z.string().min(1).exactOptional(),
-    /** What the folder or file must be; recognised by default. */
-    kind: z.enum(datasetKinds).exactOptional(),
+    /** What the folder or file must be; recognised by default. `pictures` is the former name of `images`. */
+    kind: z.preprocess((kind) => (kind === "pictures" ? "images" : kind), z.enum(datasetKinds)).exactOptional(),
     /** What is learned from it: by default what the labels look like. */
     task: z.enum(taskNames).exactOptional(),
-    /** Pictures: side, or height and width, of what the network sees. Default: their own, up to 128; else 64. */
+    /** Images: side, or height and width, of what the network sees. Default: their own, up to 128; else 64. */
     size: z.union([side, z.tuple([side, side])]).exactOptional(),
-    /** Pictures: what the shorter side is resized to before it is cropped. Default: 8/7 of the size from 64 up. */
+    /** Images: what the shorter side is resized to before it is cropped. Default: 8/7 of the size from 64 up. */
     resize: side.exactOptional(),
-    /** Pictures: 1 for grey, 3 for colour. Default: what they are. */
+    /** Images: 1 for grey, 3 for colour. Default: what they are. */
     channels: z.union([z.literal(1), z.literal(3)]).exactOptional(),
-    /** Pictures: a folder for one file of decoded pictures, which is made once. */
+    /** Images: a folder for one file of decoded images, which is made once. */
     cache: z.string().min(1).exactOptional(),
     /** Arrays: what their dimensions mean. */
     layout: z.enum(arrayLayouts).exactOptional(),

@@ -143,7 +143,7 @@ export const trainingConfigSchema = z.strictObject({
   /** Where steps are executed; `auto` looks for the fastest that works. */
   device: z.enum(deviceChoices).default("cpu"),
   target: z.enum(targetNames).default("auto"),
-  /** A checkpoint, or the directory of a run, whose weights to start from. */
+  /** A checkpoint, or the folder of a run, whose weights to start from. */
   from: z.string().min(1).exactOptional(),
 });
 

@@ -1,5 +1,5 @@
 /**
- * Networks with their channels last bring them there before they flatten a picture for a dense layer. Integers keep their
+ * Networks with their channels last bring them there before they flatten an image for a dense layer. Integers keep their
  * order instead, and the rows of the layer's weights are put into it: the same products, in sums of another order.
  */
 import { copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";

@@ -15,7 +15,7 @@ import type { SampleArray } from "./dataset/dataset.ts";
 /** What is done to each training image; nothing by default. */
 export interface Augmentation {
   /**
-   * Zeros put around the image before it is cropped back to its size at a random place; 0 for no random crop. Pictures
+   * Zeros put around the image before it is cropped back to its size at a random place; 0 for no random crop. Images
    * that are larger than the samples are cropped as they are, without zeros.
    */
   readonly cropPadding?: number;
@@ -83,7 +83,7 @@ export function augmentSamples(
   }
 }
 
-/** As {@link augmentSamples}, for pictures [C, H', W'] that are larger than the samples: the crop needs no padding. */
+/** As {@link augmentSamples}, for images [C, H', W'] that are larger than the samples: the crop needs no padding. */
 export function cropSamples(
   source: SampleArray,
   sourceShape: Shape,

@@ -1,5 +1,5 @@
 /**
- * Diagnosis of a run's directory, finished or still going on: what was measured while it trained, a probe of its last
+ * Diagnosis of a run's folder, finished or still going on: what was measured while it trained, a probe of its last
  * checkpoint, and where asked for the ablations.
  */
 import { isQuantized } from "../compile/passes/quantize.ts";

@@ -1,4 +1,4 @@
-/** Watching a run and keeping what was found in its directory: findings.json, written before the run's summary. */
+/** Watching a run and keeping what was found in its folder: findings.json, written before the run's summary. */
 
 import { InputOutputError } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic-file.ts";
@@ -11,12 +11,12 @@ import { factsOf } from "./facts.ts";
 import type { Finding } from "./finding.ts";
 import { type RunWatch, type WatchOptions, watchTraining } from "./watch-run.ts";
 
-/** Writes the findings of a run into its directory. @throws InputOutputError when they cannot be written. */
+/** Writes the findings of a run into its folder. @throws InputOutputError when they cannot be written. */
 export async function writeFindings(folder: string, findings: readonly Finding[]): Promise<void> {
   await writeFileAtomic(runPaths(folder).findings, `${JSON.stringify({ schemaVersion: 1, findings }, undefined, 2)}\n`);
 }
 
-/** Writes what a diagnosis came to into the run's directory. @throws InputOutputError when that cannot be done. */
+/** Writes what a diagnosis came to into the run's folder. @throws InputOutputError when that cannot be done. */
 export async function keepDiagnosis({ folder, step, findings, ablation }: RunDiagnosis): Promise<void> {
   await writeFindings(folder, findings);
   if (ablation === undefined) return;

@@ -49,13 +49,14 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
   if (/\.onnx$/i.test(file)) {
     throw new ConfigError("it is an ONNX model, and not a run or a checkpoint", {
       where: file,
-      remedy: "train takes it with --model or --teacher, inspect describes it, and compare judges it beside another.",
+      remedy:
+        "train takes it with --model or --teacher, inspect describes it, and compare measures it next to another.",
     });
   }
   const bytes = await readFile(file).catch((cause: unknown) => {
     throw new InputOutputError(`cannot read the checkpoint: ${describeSystemError(cause).reason}`, {
       where: file,
-      remedy: "Name a checkpoint file (*.safetensors) or the directory of a run that has one.",
+      remedy: "Name a checkpoint file (*.safetensors) or the folder of a run that has one.",
       cause,
     });
   });

@@ -1,5 +1,5 @@
 /**
- * The directory of a run: everything that is needed to understand it, to repeat it and to resume it.
+ * The folder of a run: everything that is needed to understand it, to repeat it and to resume it.
  *
  *     runs/resnet20_4W4A_20261123-114958/
  *       config.yaml         resolved, every default filled in
@@ -12,7 +12,7 @@
  *       ablation.json       the accuracy with parts of the quantizers switched off, where that was asked for
  *       checkpoints/
  *
- * A new run never writes into the directory of another one, unless it is told to.
+ * A new run never writes into the folder of another one, unless it is told to.
  */
 
 import { execFile } from "node:child_process";
@@ -27,7 +27,7 @@ import { describeWriteFailure, writeFileAtomic } from "../io/atomic-file.ts";
 import { systemErrorCode } from "../io/system-error.ts";
 import { packageVersion } from "./package-version.ts";
 
-/** The paths inside of a run's directory. */
+/** The paths inside of a run's folder. */
 export interface RunPaths {
   readonly folder: string;
   readonly config: string;
@@ -43,7 +43,7 @@ export interface RunPaths {
   readonly checkpoints: string;
 }
 
-/** Where things lie in a run's directory; makes nothing. */
+/** Where things lie in a run's folder; makes nothing. */
 export function runPaths(folder: string): RunPaths {
   return {
     folder,
@@ -120,8 +120,8 @@ async function makeFolder(parent: string, name: string, existOk: boolean): Promi
   }
 }
 
-/** What a new run's directory is made from. */
-export interface RunDirectoryOptions {
+/** What a new run's folder is made from. */
+export interface RunFolderOptions {
   /** The folder that runs are kept in. */
   readonly parent: string;
   readonly name: string;
@@ -132,11 +132,11 @@ export interface RunDirectoryOptions {
   readonly versions?: Readonly<Record<string, string>>;
 }
 
-/** Makes the directory of a new run and writes its configuration and environment. A name that is taken gets -2, -3, … */
-export async function createRunDirectory(options: RunDirectoryOptions): Promise<RunPaths> {
+/** Makes the folder of a new run and writes its configuration and environment. A name that is taken gets -2, -3, … */
+export async function createRunFolder(options: RunFolderOptions): Promise<RunPaths> {
   const { parent, name, config, source, existOk = false, versions = {} } = options;
   if (!/^[^/\\\0]+$/.test(name) || name === "." || name === "..") {
-    const remedy = "Give the folder that the run's directory is made in to --out.";
+    const remedy = "Name the parent folder with --out, and the run alone with --name.";
     throw new ConfigError(`${JSON.stringify(name)} is not the name of a run: it must be one folder's name`, { remedy });
   }
   const paths = runPaths(await makeFolder(parent, name, existOk));

@@ -1,4 +1,4 @@
-/** How a model's file arranges pictures: with the channels first, as PyTorch has them, or last, as Keras does. */
+/** How a model's file arranges images: with the channels first, as PyTorch has them, or last, as Keras does. */
 
 import type { Shape } from "../ir/types.ts";
 import type { FileInput } from "../onnx/read/file.ts";
@@ -27,9 +27,9 @@ export function canOnlyBeLast([first, , third]: readonly Dimension[]): boolean {
 }
 
 /**
- * Whether the only input of a model's file is one of pictures with their channels last, which the samples have first.
+ * Whether the only input of a model's file is one of images with their channels last, which the samples have first.
  *
- * @param sampleShape Of the data: [C, H, W] for pictures.
+ * @param sampleShape Of the data: [C, H, W] for images.
  */
 export function takesChannelsLast(inputs: readonly FileInput[], sampleShape: Shape): boolean {
   const sizes = sampleSizes(inputs);

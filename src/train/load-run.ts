@@ -30,7 +30,7 @@ export interface LoadedRun {
 }
 
 /**
- * Reads a run's directory, or a checkpoint file (which carries its configuration).
+ * Reads a run's folder, or a checkpoint file (which carries its configuration).
  *
  * @throws InputOutputError, FileFormatError or ConfigError naming the file that is missing or wrong.
  */
@@ -38,7 +38,7 @@ export async function loadRun(path: string, which: "last" | "best" = "last"): Pr
   const entry = await stat(path).catch((cause: unknown) => {
     throw new InputOutputError("there is no such run or checkpoint", {
       where: path,
-      remedy: "Name the directory of a run (it holds config.yaml and checkpoints/), or a checkpoint file.",
+      remedy: "Name the folder of a run (it holds config.yaml and checkpoints/), or a checkpoint file.",
       cause,
     });
   });

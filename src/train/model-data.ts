@@ -7,14 +7,14 @@ import { statedInputs } from "../importer/node-files.ts";
 import type { FileInput } from "../onnx/read/file.ts";
 import { canOnlyBeLast, sampleSizes, takesChannelsLast } from "./image-layout.ts";
 
-/** Pictures of more pixels a side are not made. */
+/** Images of more pixels a side are not made. */
 const largestSide = 4096;
 
 type StatedShape = Pick<TrainingConfig["data"], "size" | "channels" | "layout">;
 
 /**
- * Opens the data of a configuration. Pictures get the size and the channels that the model's file states, or the
- * teacher's, and arrays are taken as they are by a model that takes no pictures, where the configuration says nothing of it.
+ * Opens the data of a configuration. Images get the size and the channels that the model's file states, or the
+ * teacher's, and arrays are taken as they are by a model that takes no images, where the configuration says nothing of it.
  *
  * @throws as openDataset does, and InputOutputError or FileFormatError for a model that cannot be read.
  */
@@ -28,8 +28,8 @@ export async function openDataFor({ model, data, train }: TrainingConfig): Promi
   const opened = await openConfiguredData({ ...stated, ...data });
   const notes = [...opened.notes];
   const { size } = stated;
-  if (opened.kind === "pictures" && Array.isArray(size) && data.size === undefined) {
-    notes.push(`pictures are resized and cropped to the ${size.join("x")} that ${basename(file)} takes`);
+  if (opened.kind === "images" && Array.isArray(size) && data.size === undefined) {
+    notes.push(`images are resized and cropped to the ${size.join("x")} that ${basename(file)} takes`);
   }
   if (takesChannelsLast(inputs, opened.train.sampleShape)) {
     notes.push(`${basename(file)} takes channels last: samples are turned from [C,H,W] to [H,W,C] in the graph`);

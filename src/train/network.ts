@@ -93,7 +93,7 @@ function remedyForSize(wanted: Shape, given: Shape, name: string): string {
   const [channels = 1, height = 1, width = 1] = isLast ? [wanted[2], wanted[0], wanted[1]] : wanted;
   if (wanted.length === 3 && given.length === 3) {
     const size = height === width ? `${height}` : `[${height},${width}]`;
-    const fits = `Pictures are made to fit by --set data.size=${size} --set data.channels=${channels}`;
+    const fits = `Images are made to fit by --set data.size=${size} --set data.channels=${channels}`;
     return `${fits}; other data than ${name} has to have that shape${isLast ? ", or the same with its channels first" : ""}.`;
   }
   if (wanted.length === 1 && given.length === 1) {
@@ -115,7 +115,7 @@ function notNumbers(name: string, where: string): FileFormatError {
   });
 }
 
-/** The checkpoint of that path, or the last one of a run's directory. */
+/** The checkpoint of that path, or the last one of a run's folder. */
 export async function checkpointAt(path: string): Promise<Checkpoint & { readonly file: string }> {
   const isFolder = await stat(path).then(
     (entry) => entry.isDirectory(),
@@ -125,7 +125,7 @@ export async function checkpointAt(path: string): Promise<Checkpoint & { readonl
   return { ...(await readCheckpoint(file)), file };
 }
 
-/** A network with the values of a checkpoint, or of the last one of a run's directory. */
+/** A network with the values of a checkpoint, or of the last one of a run's folder. */
 export async function withCheckpoint(network: Network, path: string): Promise<Network> {
   const { state, file } = await checkpointAt(path);
   const missing = network.parameters.filter((parameter) => !state.has(parameter.name)).map(({ name }) => name);

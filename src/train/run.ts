@@ -1,4 +1,4 @@
-/** A run from start to end: configuration, directory, data, network, training, summary; and its resumption. */
+/** A run from start to end: configuration, folder, data, network, training, summary; and its resumption. */
 import { join } from "node:path";
 import { type ConfigSource, configToYaml, resolveTrainingConfig } from "../config/config.ts";
 import { readConfigFile } from "../config/file.ts";
@@ -12,7 +12,7 @@ import type { Target } from "../ops/definition.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import { type Checkpoint, configHash, readCheckpoint, writeCheckpoint } from "../runs/checkpoint.ts";
-import { createRunDirectory, defaultRunName, type RunPaths, runPaths, writeSummary } from "../runs/folder.ts";
+import { createRunFolder, defaultRunName, type RunPaths, runPaths, writeSummary } from "../runs/folder.ts";
 import { MetricsLog, truncateMetrics } from "../runs/metrics-log.ts";
 import type { Device, Engine } from "../runtime/engine.ts";
 import { openEngine } from "../runtime/node-devices.ts";
@@ -113,15 +113,15 @@ export async function engineOf(
   });
 }
 
-/** Starts a run in a new directory. @throws InterruptedError when the signal stopped it, with how to resume. */
+/** Starts a run in a new folder. @throws InterruptedError when the signal stopped it, with how to resume. */
 export async function startRun(run: NewRun, listeners: RunListeners = {}): Promise<RunResult> {
   const { config } = run;
-  // Everything that can be wrong with the configuration comes out before a directory is made.
+  // Everything that can be wrong with the configuration comes out before a folder is made.
   const data = run.data ?? (await loadData(config));
   trainingBatches(data.train, batchOptionsOf(config, data.train));
   const { engine, target } = await engineOf(config, run);
   const prepared = await prepareTraining(config, data, engine, target);
-  const paths = await createRunDirectory({
+  const paths = await createRunFolder({
     parent: run.parent,
     name: run.name ?? defaultRunName(config, new Date()),
     config,
@@ -132,9 +132,9 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
 }
 
 /**
- * Goes on with the run in a directory, from its last checkpoint or from the start when it has none yet.
+ * Goes on with the run in a folder, from its last checkpoint or from the start when it has none yet.
  *
- * @throws ConfigError when the directory holds no run, or its checkpoint belongs to another configuration.
+ * @throws ConfigError when the folder holds no run, or its checkpoint belongs to another configuration.
  */
 export async function resumeRun(
   folder: string,

@@ -86,15 +86,15 @@ describe("train --dry-run", () => {
   }
 
   it("takes folders and models that are there by their plain names", async () => {
-    await mkdir(join(folder, "pictures"));
+    await mkdir(join(folder, "images"));
     await writeFile(join(folder, "network.ONNX"), "");
     const before = process.cwd();
     process.chdir(folder);
     try {
-      const flags = ["--data", "pictures", "--model", "network.ONNX"];
+      const flags = ["--data", "images", "--model", "network.ONNX"];
       const path = join(process.cwd(), "network.ONNX");
       expect(await resolved(...flags)).toMatchObject({
-        config: { data: { folder: join(process.cwd(), "pictures") }, model: { file: path } },
+        config: { data: { folder: join(process.cwd(), "images") }, model: { file: path } },
       });
     } finally {
       process.chdir(before);

@@ -79,6 +79,15 @@ describe("a training configuration", () => {
   });
 });
 
+describe("a former name", () => {
+  it("of a kind of data still means that kind", () => {
+    const kindOf = (kind: string) =>
+      resolveTrainingConfig({ name: "c", text: `data: { folder: a, kind: ${kind} }` }).data.kind;
+    expect(kindOf("pictures")).toBe("images");
+    expect(kindOf("images")).toBe("images");
+  });
+});
+
 describe("overrides", () => {
   it("are YAML scalars or flow lists on dotted paths, the last one winning", () => {
     const config = resolve(

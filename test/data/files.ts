@@ -1,4 +1,4 @@
-/** Files of the kinds that are read, made in memory: NPY, NPZ, CIFAR, pictures. */
+/** Files of the kinds that are read, made in memory: NPY, NPZ, CIFAR, images. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { zipSync } from "fflate";
@@ -51,7 +51,7 @@ export function npz(arrays: Readonly<Record<string, Uint8Array>>, level: 0 | 6 =
   return zipSync(Object.fromEntries(Object.entries(arrays).map(([name, data]) => [`${name}.npy`, data])), { level });
 }
 
-/** Records of CIFAR: each picture is filled with its own number. */
+/** Records of CIFAR: each image is filled with its own number. */
 export function cifar(count: number, labelBytes: 1 | 2, label: (i: number) => number): Uint8Array {
   const record = labelBytes + 3072;
   const file = new Uint8Array(count * record);
@@ -62,8 +62,8 @@ export function cifar(count: number, labelBytes: 1 | 2, label: (i: number) => nu
   return file;
 }
 
-/** A picture of one colour; grey where red, green and blue are one number. */
-export function picture(
+/** An image of one colour; grey where red, green and blue are one number. */
+export function image(
   width: number,
   height: number,
   colour: readonly [number, number, number] | number,

@@ -11,7 +11,7 @@ import { allocateBatch } from "../../src/data/dataset/dataset.ts";
 import { openDataset } from "../../src/data/dataset/open-dataset.ts";
 import { encodeIdx } from "../../src/data/formats/idx.ts";
 import { SubbyteError } from "../../src/errors.ts";
-import { bytes, cifar, floats, labels, npz, picture, put } from "./files.ts";
+import { bytes, cifar, floats, image, labels, npz, put } from "./files.ts";
 import { temporaryFolder } from "./support.ts";
 
 const variantsOfEach = 60;
@@ -59,13 +59,13 @@ const kinds: Record<string, () => Promise<Record<string, Uint8Array>>> = {
     "train-labels-idx1-ubyte": encodeIdx({ shape: [6], data: Uint8Array.of(0, 1, 2, 0, 1, 2) }),
   }),
   jpeg: async () => ({
-    "a/1.jpg": await picture(40, 30, [9, 99, 199], "jpeg"),
-    "a/2.jpg": await picture(9, 9, 5, "jpeg"),
+    "a/1.jpg": await image(40, 30, [9, 99, 199], "jpeg"),
+    "a/2.jpg": await image(9, 9, 5, "jpeg"),
   }),
-  png: async () => ({ "a/1.png": await picture(40, 30, [9, 99, 199]), "b/2.png": await picture(9, 9, 5) }),
+  png: async () => ({ "a/1.png": await image(40, 30, [9, 99, 199]), "b/2.png": await image(9, 9, 5) }),
   webp: async () => ({
-    "a/1.webp": await picture(40, 30, [9, 99, 199], "webp"),
-    "b/1.webp": await picture(9, 9, 5, "webp"),
+    "a/1.webp": await image(40, 30, [9, 99, 199], "webp"),
+    "b/1.webp": await image(9, 9, 5, "webp"),
   }),
 };
 
@@ -95,7 +95,7 @@ test.each(Object.keys(kinds))(`${variantsOfEach} damaged variants of %s`, async 
     }
     await rm(place, { recursive: true });
   }
-  // A picture may be skipped; of everything else something must have been noticed.
+  // An image may be skipped; of everything else something must have been noticed.
   if (!["jpeg", "png", "webp"].includes(kind)) expect(outcomes.refused).toBeGreaterThan(variantsOfEach / 3);
   expect(outcomes.valid + outcomes.refused).toBe(variantsOfEach);
 });

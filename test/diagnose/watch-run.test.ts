@@ -43,7 +43,7 @@ describe("a run that is watched", () => {
     expect(resumed.map(({ step, loss }) => [step, loss])).toEqual(records.map(({ step, loss }) => [step, loss]));
   });
 
-  it("is diagnosed from its directory, watched or not", async () => {
+  it("is diagnosed from its folder, watched or not", async () => {
     const parent = await temporaryFolder();
     const random = tinyConfig({
       train: { epochs: 1, batchSize: 32 },

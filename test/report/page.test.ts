@@ -197,7 +197,7 @@ describe("the files of a report", () => {
     expect(files.every((file) => existsSync(file))).toBe(true);
   });
 
-  it("tell the ablations that the run's directory holds", async () => {
+  it("tell the ablations that the run's folder holds", async () => {
     const at = (accuracy: number) => ({ accuracy, loss: 1 });
     const parts = { float: at(0.8), quantized: at(0.5), weightsOnly: at(0.7), activationsOnly: at(0.6), layers: [] };
     const file = runPaths(run).ablation;

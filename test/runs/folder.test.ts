@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { resolveTrainingConfig } from "../../src/config/config.ts";
 import { ConfigError, FileFormatError, InputOutputError, SubbyteError } from "../../src/errors.ts";
 import { writeFileAtomic } from "../../src/io/atomic-file.ts";
-import { createRunDirectory, defaultRunName, runPaths, writeSummary } from "../../src/runs/folder.ts";
+import { createRunFolder, defaultRunName, runPaths, writeSummary } from "../../src/runs/folder.ts";
 import { MetricsLog, readMetrics, truncateMetrics } from "../../src/runs/metrics-log.ts";
 
 let folder = "";
@@ -135,7 +135,7 @@ describe("metrics.jsonl", () => {
   });
 });
 
-describe("a run's directory", () => {
+describe("a run's folder", () => {
   const config = resolveTrainingConfig({ name: "c", text: "seed: 5\nquantization: { weightBits: 3 }" });
 
   it("is called after the model, the bits and the time", () => {
@@ -147,7 +147,7 @@ describe("a run's directory", () => {
   it("holds the configuration, its source and the environment", async () => {
     const source = { name: "c.yaml", text: "# mine\nseed: 5\n" };
     const versions = { "onnxruntime-node": "1.2.3" };
-    const paths = await createRunDirectory({ parent: join(folder, "runs"), name: "a", config, source, versions });
+    const paths = await createRunFolder({ parent: join(folder, "runs"), name: "a", config, source, versions });
     expect(paths).toEqual(runPaths(join(folder, "runs", "a")));
     expect(await readFile(paths.configSource, "utf8")).toBe(source.text);
     const text = await readFile(paths.config, "utf8");
@@ -167,15 +167,15 @@ describe("a run's directory", () => {
   });
 
   it("is never another run's: -2, -3, even when made at the same time", async () => {
-    const made = await Promise.all([1, 2, 3].map(() => createRunDirectory({ parent: folder, name: "a", config })));
+    const made = await Promise.all([1, 2, 3].map(() => createRunFolder({ parent: folder, name: "a", config })));
     expect(made.map((paths) => paths.folder).sort()).toEqual(["a", "a-2", "a-3"].map((name) => join(folder, name)));
   });
 
   it("is another run's when it may be, without that run's log and summary", async () => {
-    const first = await createRunDirectory({ parent: folder, name: "a", config });
+    const first = await createRunFolder({ parent: folder, name: "a", config });
     await writeFile(first.metrics, '{"step":1}\n');
     await writeFile(join(first.folder, "notes.txt"), "mine");
-    const again = await createRunDirectory({ parent: folder, name: "a", config, existOk: true });
+    const again = await createRunFolder({ parent: folder, name: "a", config, existOk: true });
     expect(again.folder).toBe(first.folder);
     expect(await readMetrics(again.metrics)).toEqual([]);
     expect(await readFile(join(first.folder, "notes.txt"), "utf8")).toBe("mine");
@@ -183,11 +183,11 @@ describe("a run's directory", () => {
 
   it("is refused where the name is a path or the parent is a file", async () => {
     for (const name of ["../x", "a/b", "..", ""]) {
-      expect(await errorOf(createRunDirectory({ parent: folder, name, config }))).toBeInstanceOf(ConfigError);
+      expect(await errorOf(createRunFolder({ parent: folder, name, config }))).toBeInstanceOf(ConfigError);
     }
     const file = join(folder, "file");
     await writeFile(file, "");
-    const error = await errorOf(createRunDirectory({ parent: file, name: "a", config }));
+    const error = await errorOf(createRunFolder({ parent: file, name: "a", config }));
     expect(error).toBeInstanceOf(InputOutputError);
     expect(error.where).toBe(join(file, "a"));
   });

@@ -1,4 +1,4 @@
-/** Models whose pictures have their channels last, as Keras writes them, beside the same models with channels first. */
+/** Models whose images have their channels last, as Keras writes them, beside the same models with channels first. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -9,7 +9,7 @@ import { loadRun } from "../../src/train/load-run.ts";
 import { evaluate } from "../../src/train/loop/evaluate.ts";
 import { startRun } from "../../src/train/run.ts";
 import { loadData } from "../../src/train/setup.ts";
-import { floats as arrayOfFloats, cifar, labels, picture, put } from "../data/files.ts";
+import { floats as arrayOfFloats, cifar, image, labels, put } from "../data/files.ts";
 import { capture } from "../support/machine/capture.ts";
 import { floats, ints, type NodeText, onnxModel, ramp } from "../support/onnx/model.ts";
 import { temporaryFolder, tinyConfig } from "../support/training/tiny-run.ts";
@@ -17,7 +17,7 @@ import { temporaryFolder, tinyConfig } from "../support/training/tiny-run.ts";
 const engine = nodeEngine({ threads: 1 });
 const side = 16;
 
-/** From pictures with their channels first to scores; `flatten` keeps all pixels, in the order of channels last. */
+/** From images with their channels first to scores; `flatten` keeps all pixels, in the order of channels last. */
 const pooling: readonly NodeText[] = [
   ["GlobalAveragePool", ["r2"], ["pooled"]],
   ["Flatten", ["pooled"], ["flat"]],
@@ -45,7 +45,7 @@ const scaling: readonly NodeText[] = [
   ["Mul", ["x", "factor"], ["product"]],
   ["Add", ["product", "shift"], ["scaled"]],
 ];
-/** The pictures are scaled before they are turned: the Transpose at the input stays. */
+/** The images are scaled before they are turned: the Transpose at the input stays. */
 const scaledFirst: Kind = { head: [...scaling, ["Identity", ["scaled"], ["turned"]]] };
 const scaledLast: Kind = { head: [...scaling, ["Transpose", ["scaled"], ["turned"], { perm: [0, 3, 1, 2] }]] };
 /** A single channel is moved by a Reshape. */
@@ -91,12 +91,12 @@ async function modelFile(
   return file;
 }
 
-/** Four classes of twelve pictures of 20x20 with colours that depend on the class. */
-async function pictureFolder(): Promise<string> {
+/** Four classes of twelve images of 20x20 with colours that depend on the class. */
+async function imageFolder(): Promise<string> {
   const files: Record<string, Uint8Array> = {};
   for (let kind = 0; kind < 4; kind++) {
     for (let i = 0; i < 12; i++) {
-      files[`kind${kind}/${i}.png`] = await picture(20, 20, [40 + 50 * kind + i, 200 - 40 * kind - 2 * i, 7 * i]);
+      files[`kind${kind}/${i}.png`] = await image(20, 20, [40 + 50 * kind + i, 200 - 40 * kind - 2 * i, 7 * i]);
     }
   }
   return put(await temporaryFolder(), files);
@@ -124,11 +124,11 @@ async function trained(file: string, folder: string, choice: Choice = {}) {
 
 describe("a model with its channels last", () => {
   it.each([
-    ["whose first node turns the pictures", first, last],
+    ["whose first node turns the images", first, last],
     ["that scales them before they are turned", scaledFirst, scaledLast],
-    ["of grey pictures, by a Reshape", greyFirst, greyLast],
+    ["of grey images, by a Reshape", greyFirst, greyLast],
   ] as const)("%s, is trained as the same one with them first", async (_, ours, theirs) => {
-    const folder = await pictureFolder();
+    const folder = await imageFolder();
     const expected = await trained(await modelFile(ours, "first"), folder);
     const found = await trained(await modelFile(theirs, "last"), folder);
     expect(new Set(expected.losses).size).toBeGreaterThan(8);
@@ -139,8 +139,8 @@ describe("a model with its channels last", () => {
     expect((await evaluate(network, data.test, engine)).accuracy).toBe(found.summary.accuracy);
   });
 
-  it("gets pictures of the size that it states, is told of, and takes others where it leaves the size open", async () => {
-    const folder = await pictureFolder();
+  it("gets images of the size that it states, is told of, and takes others where it leaves the size open", async () => {
+    const folder = await imageFolder();
     const stated = tinyConfig({ model: { file: await modelFile(last, "last") }, data: { folder } });
     const { train, notes } = await loadData(stated);
     expect(train.sampleShape).toEqual([3, side, side]);
@@ -155,7 +155,7 @@ describe("a model with its channels last", () => {
 
   it("is named with the size that would fit", async () => {
     const file = await modelFile(last, "last");
-    const run = trained(file, await pictureFolder(), { data: { size: [10, 12] } });
+    const run = trained(file, await imageFolder(), { data: { size: [10, 12] } });
     await expect(run).rejects.toMatchObject({
       message: "the model takes [N,16,16,3], the data gives [N,3,10,12]",
       remedy: expect.stringMatching(/data\.size=16 --set data\.channels=3/),
@@ -183,7 +183,7 @@ describe("a model with its channels last", () => {
   });
 
   it("learns without labels from its own float self, and from a teacher with channels first", async () => {
-    const folder = await pictureFolder();
+    const folder = await imageFolder();
     const data = { task: "none" };
     const [ours, theirs] = [await modelFile(first, "first"), await modelFile(last, "last")];
     const expected = await trained(ours, folder, { data });
@@ -209,7 +209,7 @@ describe("a run of a model with its channels last", () => {
   ])(
     "is converted to integers without a code that differs %s, and says that they take channels first",
     async (_, tail) => {
-      const { folder, summary } = await trained(await modelFile({ ...last, tail }, "last"), await pictureFolder());
+      const { folder, summary } = await trained(await modelFile({ ...last, tail }, "last"), await imageFolder());
       const { code, stdout, stderr } = await capture("convert", folder, "--format", "int", "--verify", "--json");
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       const { verification, notes } = JSON.parse(stdout);
@@ -228,7 +228,7 @@ describe("a run of a model with its channels last", () => {
 
   it("is written back as a float model that takes what the user's own takes", async () => {
     const file = await modelFile(last, "last");
-    const { folder } = await trained(file, await pictureFolder(), { quantization: null });
+    const { folder } = await trained(file, await imageFolder(), { quantization: null });
     const written = await capture("convert", folder, "--format", "float");
     expect({ code: written.code, stderr: written.stderr }).toEqual({ code: 0, stderr: "" });
     const path = join(folder, "convert", "model.float.onnx");
@@ -243,7 +243,7 @@ describe("a run of a model with its channels last", () => {
   });
 
   it("is explained as the same one with them first", async () => {
-    const folder = await pictureFolder();
+    const folder = await imageFolder();
     const [ours, theirs] = [await modelFile(first, "first"), await modelFile(last, "last")];
     const explained = async (file: string) => {
       const { code, stdout, stderr } = await capture("explain", "lsq", file, "--data", folder, "--json");
@@ -257,12 +257,12 @@ describe("a run of a model with its channels last", () => {
   });
 
   it("is compared with the file that it began with, and two such files with each other", async () => {
-    const pictures = await pictureFolder();
+    const images = await imageFolder();
     const [ours, theirs] = [await modelFile(first, "first"), await modelFile(last, "last")];
-    const { code, stdout, stderr } = await capture("compare", ours, theirs, "--data", pictures, "--json");
+    const { code, stdout, stderr } = await capture("compare", ours, theirs, "--data", images, "--json");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(JSON.parse(stdout)).toMatchObject({ agreement: 1, output: { sqnr: null } });
-    const both = await capture("compare", theirs, theirs, "--data", pictures, "--json");
+    const both = await capture("compare", theirs, theirs, "--data", images, "--json");
     expect(JSON.parse(both.stdout)).toMatchObject({ agreement: 1, output: { sqnr: null } });
   });
 });

@@ -5,7 +5,7 @@ import type { TrainingConfig } from "../../src/config/schema.ts";
 import { SubbyteError } from "../../src/errors.ts";
 import { startRun } from "../../src/train/run.ts";
 import { loadData } from "../../src/train/setup.ts";
-import { floats as arrayOfFloats, labels, picture, put } from "../data/files.ts";
+import { floats as arrayOfFloats, image, labels, put } from "../data/files.ts";
 import { floats, ints, onnxModel, ramp } from "../support/onnx/model.ts";
 import { temporaryFolder, tinyConfig } from "../support/training/tiny-run.ts";
 
@@ -56,7 +56,7 @@ function configOf(model: string, folder: string, more: { data?: object; train?: 
   });
 }
 
-/** What a run is refused with; no directory is made for it. */
+/** What a run is refused with; no folder is made for it. */
 async function refusal(config: TrainingConfig): Promise<SubbyteError> {
   const parent = join(await temporaryFolder(), "runs");
   const error: unknown = await startRun({ config, parent, name: "run" }).catch((cause: unknown) => cause);
@@ -223,7 +223,7 @@ describe("arrays", () => {
     expect(train.sampleShape).toEqual([5, 4]);
   });
 
-  it("of pictures enter a model that takes channels last, as they are or normalized by channels", async () => {
+  it("of images enter a model that takes channels last, as they are or normalized by channels", async () => {
     const [file, folder] = [await summed([6, 5, 3]), await arrays([6, 5, 3])];
     for (const [layout, shape] of [
       ["auto", [3, 6, 5]],
@@ -273,19 +273,19 @@ describe("regression", () => {
   });
 });
 
-/** Two classes of five grey pictures of 20x20, of which a fifth is set apart. */
-async function pictureFolder(folder: string): Promise<string> {
+/** Two classes of five grey images of 20x20, of which a fifth is set apart. */
+async function imageFolder(folder: string): Promise<string> {
   const files: Record<string, Uint8Array> = {};
   for (let i = 0; i < 5; i++) {
-    files[`dark/${i}.png`] = await picture(20, 20, 20 + i);
-    files[`light/${i}.png`] = await picture(20, 20, 200 + i);
+    files[`dark/${i}.png`] = await image(20, 20, 20 + i);
+    files[`light/${i}.png`] = await image(20, 20, 200 + i);
   }
   return put(folder, files);
 }
 
-describe("pictures", () => {
+describe("images", () => {
   it("get the size and channels that the model's file states, and others where the configuration says so", async () => {
-    const folder = await pictureFolder(await temporaryFolder());
+    const folder = await imageFolder(await temporaryFolder());
     const file = await modelFile(
       onnxModel({
         inputs: { x: ["N", 1, 12, 16] },
@@ -313,7 +313,7 @@ describe("pictures", () => {
   });
 
   it("keep their own size where the file leaves it open, and take the teacher's", async () => {
-    const folder = await pictureFolder(await temporaryFolder());
+    const folder = await imageFolder(await temporaryFolder());
     const pooled = (size: readonly (number | string)[]) =>
       onnxModel({
         inputs: { x: ["N", 3, ...size] },
@@ -335,7 +335,7 @@ describe("pictures", () => {
 
   it("are not looked at before the model is there", async () => {
     const missing = join(await temporaryFolder(), "none.onnx");
-    const error = await refusal(configOf(missing, join(missing, "pictures")));
+    const error = await refusal(configOf(missing, join(missing, "images")));
     expect(error.describe()).toBe(`${missing}: the model cannot be read\n  Check the path: there is no such file.`);
   });
 });

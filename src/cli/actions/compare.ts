@@ -78,7 +78,7 @@ async function sharedData(models: readonly ComparedModel[], flags: CompareFlags)
   return flags.limit === undefined ? test : firstSamples(test, Math.min(flags.limit, test.count));
 }
 
-/** Pictures are made as large as the model's input, in as many colours. */
+/** Images are made as large as the model's input, in as many colours. */
 function imageSize({ inputShape }: Comparand): Pick<TrainingConfig["data"], "size" | "channels"> {
   const [, channels, height, width] = inputShape;
   return {

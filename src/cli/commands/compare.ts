@@ -9,7 +9,7 @@ difference. Of two converted files the codes are compared.
 Examples:
   subbyte compare runs/float runs/lsq4
   subbyte compare runs/lsq4 runs/lsq4/convert/model.int.onnx
-  subbyte compare mine.onnx tuned.onnx --data pictures/ --limit 500 --json`;
+  subbyte compare mine.onnx tuned.onnx --data images/ --limit 500 --json`;
 
 /** Adds the command to the program. */
 export function addCompareCommand(program: ParentCommand): void {

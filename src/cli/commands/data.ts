@@ -12,7 +12,7 @@ Examples:
   subbyte data fetch fashion-mnist --out ./fashion`;
 
 const infoExamples = `
-What lies in a folder is recognised: pictures in a folder for each class (or train/ and val/ with such folders), CIFAR-10
+What lies in a folder is recognised: images in a folder for each class (or train/ and val/ with such folders), CIFAR-10
 and CIFAR-100 (binary), IDX files, x_train.npy with y_train.npy. Files: .npz, .npy, .csv.
 
 Examples:

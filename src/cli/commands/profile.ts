@@ -11,7 +11,7 @@ at the speed that a large matrix product and a large addition were measured to h
 Examples:
   subbyte profile --model resnet20 --preset lsq --weight-bits 4 --activation-bits 4
   subbyte profile --config qat.yaml --batch 64 --layers 30
-  subbyte profile --model mine.onnx --data ./pictures --json`;
+  subbyte profile --model mine.onnx --data ./images --json`;
 
 /** Adds the command to the program. */
 export function addProfileCommand(program: ParentCommand): void {

@@ -11,7 +11,7 @@ Examples:
   subbyte train --model resnet20 --epochs 10 --name float
   subbyte train --preset lsq --weight-bits 4 --activation-bits 4 --from runs/float --lr 0.01
   subbyte train --config qat.yaml --set train.schedule.warmupEpochs=1 --seed 3
-  subbyte train --model mine.onnx --data ./pictures --task distillation --preset lsq     no labels needed
+  subbyte train --model mine.onnx --data ./images --task distillation --preset lsq     no labels needed
   subbyte train --preset thread --dry-run          print the resolved configuration, run nothing
   subbyte train --resume                           go on with the latest run that was stopped
   subbyte train --resume runs/float                go on with this one`;

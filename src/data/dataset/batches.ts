@@ -78,7 +78,7 @@ export function trainingBatches(dataset: Dataset, options: TrainingBatchOptions)
   checkAugmentation(options, dataset.sampleShape);
   const stepsPerEpoch = Math.floor(dataset.count / batchSize);
   const orderOf = recentOrders(dataset.count, seed);
-  // Pictures that are larger than the samples are cropped themselves; the others are padded first.
+  // Images that are larger than the samples are cropped themselves; the others are padded first.
   const wide = (options.cropPadding ?? 0) > 0 ? dataset.wide : undefined;
   const original = isAugmenting(options)
     ? allocateBatch(wide === undefined ? dataset : { ...dataset, sampleShape: wide.shape }, batchSize)

@@ -10,7 +10,7 @@ export const arrayLayouts = ["auto", "chw", "hwc", "asIs"] as const;
 export type ArrayLayout = (typeof arrayLayouts)[number];
 
 /** The kinds of data that are read. */
-export const datasetKinds = ["fashion-mnist", "idx", "cifar10", "cifar100", "pictures", "npy", "npz", "csv"] as const;
+export const datasetKinds = ["fashion-mnist", "idx", "cifar10", "cifar100", "images", "npy", "npz", "csv"] as const;
 export type DatasetKind = (typeof datasetKinds)[number];
 
 /** How targets are meant: as the data looks (`auto`), class numbers, numbers to come near to, or none. */

@@ -13,7 +13,7 @@ import { loadCifar } from "../formats/cifar.ts";
 import { openCsv, type TableOptions } from "../formats/csv-dataset.ts";
 import { loadFashionMnist } from "../formats/fashion-mnist.ts";
 import { loadIdxFolder } from "../formats/idx-folder.ts";
-import { openPictures, type PictureOptions } from "../images/image-dataset.ts";
+import { type ImageOptions, openImages } from "../images/image-dataset.ts";
 import { type Dataset, type DatasetSplits, firstSamples, type SkippedSample } from "./dataset.ts";
 import { type DatasetKind, type LoadedData, namedDatasets, type Task } from "./loaded-data.ts";
 import { chooseNormalization, measuredSamples, type NormalizationChoice } from "./measure.ts";
@@ -21,7 +21,7 @@ import { type Recognized, recognize } from "./recognize.ts";
 import { type LabelledDataset, randomSubset, splitForValidation, withoutLabels } from "./subset.ts";
 
 /** How to open data; everything has a default. */
-export interface OpenOptions extends PictureOptions, ArrayOptions, TableOptions {
+export interface OpenOptions extends ImageOptions, ArrayOptions, TableOptions {
   /** What the data must be; recognised when not given. */
   readonly kind?: DatasetKind;
   readonly task?: Task;
@@ -49,7 +49,7 @@ export interface OpenedData extends DatasetSplits {
  * Opens a data set by its name or path.
  *
  * @throws FileFormatError, InputOutputError or ConfigError naming the file, what is wrong with it and what was expected;
- *   UnsupportedError for pictures without the package sharp.
+ *   UnsupportedError for images without the package sharp.
  */
 export async function openDataset(pathOrName: string, options: OpenOptions = {}): Promise<OpenedData> {
   const name = namedDatasets.find((known) => known === pathOrName);
@@ -102,8 +102,8 @@ function load({ kind, folder, files }: Recognized, options: OpenOptions): Promis
     case "cifar10":
     case "cifar100":
       return loadCifar(kind, folder);
-    case "pictures":
-      return openPictures(folder, options);
+    case "images":
+      return openImages(folder, options);
     case "npz":
       return openNpz(join(folder, files[0] ?? ""), options);
     case "npy":

@@ -5,7 +5,7 @@ import { ConfigError, FileFormatError, InputOutputError } from "../../errors.ts"
 import { describeSystemError } from "../../io/system-error.ts";
 import { findCifar, pickledCifarFiles } from "../formats/cifar.ts";
 import { isIdxName } from "../formats/idx-folder.ts";
-import { isPicture, listFolder, shortList } from "../images/image-files.ts";
+import { isImage, listFolder, shortList } from "../images/image-files.ts";
 import type { DatasetKind } from "./loaded-data.ts";
 
 /** What was recognised: a kind with the files in a folder that it is made of. */
@@ -17,7 +17,7 @@ export interface Recognized {
 }
 
 const expected =
-  "Expected a folder of pictures (a folder for each class, or train/ and val/ with them), CIFAR-10 or CIFAR-100 (binary), " +
+  "Expected a folder of images (a folder for each class, or train/ and val/ with them), CIFAR-10 or CIFAR-100 (binary), " +
   "IDX files (train-images-idx3-ubyte.gz …), x_train.npy and y_train.npy, or a file .npz, .npy or .csv.";
 
 const tableEndings = [".csv", ".tsv"];
@@ -52,7 +52,7 @@ function recognizeFile(path: string, kind: DatasetKind | undefined): Recognized 
         : undefined;
   const chosen = kind ?? own;
   if (chosen === "csv" || chosen === "npz" || chosen === "npy") return { kind: chosen, folder, files: [file] };
-  const isPart = isIdxName(file) || ending === ".bin" || isPicture(file);
+  const isPart = isIdxName(file) || ending === ".bin" || isImage(file);
   const isArchive = /\.(zip|tar|tgz|gz|bz2|xz|7z|rar)$/i.test(file) && !isIdxName(file);
   throw new FileFormatError("it is not known what this file holds", {
     where: path,
@@ -76,9 +76,9 @@ async function recognizeFolder(folder: string, kind: DatasetKind | undefined): P
   if (ending(".npy").length > 0) found.set("npy", ending(".npy"));
   if (ending(...tableEndings).length > 0) found.set("csv", ending(...tableEndings));
   // Folders beside arrays or tables are no classes: only where there is nothing else.
-  if (files.some(isPicture) || (found.size === 0 && folders.length > 0 && !isPickledCifar(files)))
-    found.set("pictures", []);
-  if (kind === "pictures" || kind === "fashion-mnist") return { kind, folder, files: [] };
+  if (files.some(isImage) || (found.size === 0 && folders.length > 0 && !isPickledCifar(files)))
+    found.set("images", []);
+  if (kind === "images" || kind === "fashion-mnist") return { kind, folder, files: [] };
   const chosen = kind ?? [...found.keys()][0];
   const chosenFiles = chosen === undefined ? undefined : found.get(chosen);
   if (chosen === undefined || chosenFiles === undefined) throw nothingKnown(folder, kind, [...folders, ...files]);

@@ -1,4 +1,4 @@
-/** A data set that reads its samples when a batch needs them: pictures that are decoded, arrays larger than memory. */
+/** A data set that reads its samples when a batch needs them: images that are decoded, arrays larger than memory. */
 import { availableParallelism } from "node:os";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { centerCrop, copyCrop } from "../crop.ts";

@@ -52,7 +52,7 @@ const versions: readonly CifarVersion[] = [
 ];
 
 const sampleShape = [3, 32, 32] as const;
-const pictureBytes = 3 * 32 * 32;
+const imageBytes = 3 * 32 * 32;
 
 /** The names of a CIFAR-10 without its file of names. */
 const cifar10Names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
@@ -110,7 +110,7 @@ async function readPart(
   files: readonly string[],
   classes: readonly string[],
 ): Promise<LabelledDataset> {
-  const recordBytes = version.labelBytes + pictureBytes;
+  const recordBytes = version.labelBytes + imageBytes;
   const parts: Uint8Array[] = [];
   for (const file of files) {
     const path = join(folder, file);
@@ -125,13 +125,13 @@ async function readPart(
     parts.push(bytes);
   }
   const count = parts.reduce((sum, bytes) => sum + bytes.length / recordBytes, 0);
-  const samples = new Uint8Array(count * pictureBytes);
+  const samples = new Uint8Array(count * imageBytes);
   const labels = new Int32Array(count);
   let sample = 0;
   for (const bytes of parts) {
     for (let start = 0; start < bytes.length; start += recordBytes, sample++) {
       labels[sample] = bytes[start + version.labelBytes - 1] ?? 0;
-      samples.set(bytes.subarray(start + version.labelBytes, start + recordBytes), sample * pictureBytes);
+      samples.set(bytes.subarray(start + version.labelBytes, start + recordBytes), sample * imageBytes);
     }
   }
   const dataset: Dataset = inMemoryDataset({
@@ -146,7 +146,7 @@ async function readPart(
 }
 
 function checkLabels(version: CifarVersion, bytes: Uint8Array, path: string): void {
-  const recordBytes = version.labelBytes + pictureBytes;
+  const recordBytes = version.labelBytes + imageBytes;
   for (let start = 0, record = 0; start < bytes.length; start += recordBytes, record++) {
     const label = bytes[start + version.labelBytes - 1] ?? 0;
     if (label < version.classCount) continue;

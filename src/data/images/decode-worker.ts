@@ -1,21 +1,21 @@
-/** The thread that decodes pictures: bundles of requests come in, bundles of answers go out. See decoding-thread.ts. */
+/** The thread that decodes images: bundles of requests come in, bundles of answers go out. See decoding-thread.ts. */
 import { availableParallelism } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { Limiter } from "../dataset/sample-store.ts";
 import type { DecodingAnswer, DecodingRequest } from "./decoding-thread.ts";
-import { PictureDecoder } from "./image-decoder.ts";
+import { ImageDecoder } from "./image-decoder.ts";
 
 /** Answers that go out together; the last ones of what was asked for go as they are. */
 const bundleSize = 16;
 
-const decoder = await PictureDecoder.create();
+const decoder = await ImageDecoder.create();
 const limiter = new Limiter(Math.max(2, availableParallelism()));
 let unanswered = 0;
 let bundle: DecodingAnswer[] = [];
 
 async function answer({ id, path, shape }: DecodingRequest): Promise<void> {
   const sample = await limiter.run(() => decoder.decode(path, shape));
-  // In memory of its own: a small picture comes as a piece of a larger buffer, which could not be given away.
+  // In memory of its own: a small image comes as a piece of a larger buffer, which could not be given away.
   bundle.push("samples" in sample ? { id, samples: Uint8Array.from(sample.samples) } : { id, reason: sample.reason });
   unanswered--;
   if (bundle.length < bundleSize && unanswered > 0) return;

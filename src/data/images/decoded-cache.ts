@@ -1,5 +1,5 @@
 /**
- * Decoded pictures in one file, so that later epochs and later runs read instead of decode.
+ * Decoded images in one file, so that later epochs and later runs read instead of decode.
  *
  * Layout: the samples one after another, each of the same length; a JSON text; its length as a little-endian uint64; eight
  * bytes of magic. The text holds the shape, the number of samples, which files were skipped and why, and the fingerprint
@@ -13,8 +13,8 @@ import { FileFormatError, InterruptedError } from "../../errors.ts";
 import { writeFileWithFolder } from "../../io/atomic-file.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { Limiter, type LoadedSample } from "../dataset/sample-store.ts";
-import type { PictureDecoder } from "./image-decoder.ts";
-import type { PictureList } from "./image-files.ts";
+import type { ImageDecoder } from "./image-decoder.ts";
+import type { ImageList } from "./image-files.ts";
 
 const magic = "SUBBYTE1";
 const trailerLength = 16;
@@ -44,31 +44,31 @@ export interface CacheOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Opens the cache of these pictures in a folder, and makes it first where it is missing, damaged or of something else. */
+/** Opens the cache of these images in a folder, and makes it first where it is missing, damaged or of something else. */
 export async function decodedCache(
   folder: string,
-  pictures: PictureList,
+  images: ImageList,
   shape: Shape,
-  decoder: PictureDecoder,
+  decoder: ImageDecoder,
   options: CacheOptions,
 ): Promise<DecodedCache> {
-  const fingerprint = await fingerprintOf(pictures, shape);
-  const path = join(folder, `pictures-${fingerprint.slice(0, 16)}.samples`);
+  const fingerprint = await fingerprintOf(images, shape);
+  const path = join(folder, `images-${fingerprint.slice(0, 16)}.samples`);
   const known = await openCache(path, fingerprint, shape);
   if (known !== undefined) return known;
-  await writeFileWithFolder(path, () => decodeAll(pictures, shape, fingerprint, decoder, options));
+  await writeFileWithFolder(path, () => decodeAll(images, shape, fingerprint, decoder, options));
   const made = await openCache(path, fingerprint, shape);
   if (made === undefined) throw new FileFormatError("the cache that was just written cannot be read", { where: path });
   return made;
 }
 
 /** Names, sizes and times of the files, and the shape that they are decoded to. */
-async function fingerprintOf(pictures: PictureList, shape: Shape): Promise<string> {
+async function fingerprintOf(images: ImageList, shape: Shape): Promise<string> {
   const limiter = new Limiter(64);
   const entries = await Promise.all(
-    pictures.files.map((file) =>
+    images.files.map((file) =>
       limiter.run(async () => {
-        const entry = await stat(join(pictures.folder, file)).catch(() => undefined);
+        const entry = await stat(join(images.folder, file)).catch(() => undefined);
         return `${file}\0${entry?.size}\0${entry?.mtimeMs}`;
       }),
     ),
@@ -78,20 +78,20 @@ async function fingerprintOf(pictures: PictureList, shape: Shape): Promise<strin
   return hash.digest("hex");
 }
 
-/** The bytes of the file. A few pictures more than are decoded at once wait to be written. */
+/** The bytes of the file. A few images more than are decoded at once wait to be written. */
 async function* decodeAll(
-  pictures: PictureList,
+  images: ImageList,
   shape: Shape,
   fingerprint: string,
-  decoder: PictureDecoder,
+  decoder: ImageDecoder,
   options: CacheOptions,
 ): AsyncGenerator<Uint8Array> {
-  const { files, folder } = pictures;
+  const { files, folder } = images;
   const waiting: Promise<LoadedSample>[] = [];
   const skipped: [number, string][] = [];
   let next = 0;
   for (let done = 0; done < files.length; done++) {
-    if (options.signal?.aborted) throw new InterruptedError("decoding the pictures was stopped");
+    if (options.signal?.aborted) throw new InterruptedError("decoding the images was stopped");
     while (next < files.length && waiting.length < 2 * options.concurrency) {
       waiting.push(decoder.decode(join(folder, files[next] ?? ""), shape));
       next++;
@@ -134,7 +134,7 @@ async function openCache(path: string, fingerprint: string, shape: Shape): Promi
       } finally {
         await handle.close();
       }
-      throw new FileFormatError("the cache of decoded pictures became shorter while it was read", { where: path });
+      throw new FileFormatError("the cache of decoded images became shorter while it was read", { where: path });
     },
   };
 }

@@ -1,7 +1,7 @@
 /**
- * Pictures decoded by a thread of their own. The engine holds the main thread while it computes a step: what is asked for
- * before a step would be started only after it, a few pictures at a time. Requests and answers cross in bundles, because a
- * message costs more than a small picture.
+ * Images decoded by a thread of their own. The engine holds the main thread while it computes a step: what is asked for
+ * before a step would be started only after it, a few images at a time. Requests and answers cross in bundles, because a
+ * message costs more than a small image.
  */
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -9,7 +9,7 @@ import { Worker } from "node:worker_threads";
 import type { Shape } from "../../ir/types.ts";
 import type { LoadedSample } from "../dataset/sample-store.ts";
 
-/** A picture to decode, as the thread is told of it. */
+/** An image to decode, as the thread is told of it. */
 export interface DecodingRequest {
   readonly id: number;
   readonly path: string;
@@ -27,7 +27,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** The thread that all data sets of the process share; it is started when the first picture is asked for. */
+/** The thread that all data sets of the process share; it is started when the first image is asked for. */
 class DecodingThread {
   readonly #worker = startWorker();
   readonly #waiting = new Map<number, Waiting>();
@@ -67,7 +67,7 @@ class DecodingThread {
 
 let thread: DecodingThread | undefined;
 
-/** Decodes a picture as PictureDecoder.decode does, beside this thread. */
+/** Decodes an image as ImageDecoder.decode does, beside this thread. */
 export function decodeBeside(path: string, shape: Shape): Promise<LoadedSample> {
   thread ??= new DecodingThread();
   return thread.decode(path, shape);

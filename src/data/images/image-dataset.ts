@@ -1,4 +1,4 @@
-/** Folders of pictures as data sets: which size, which channels, decoded when needed or once into a cache. */
+/** Folders of images as data sets: which size, which channels, decoded when needed or once into a cache. */
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { randomStream } from "../../base/random.ts";
@@ -12,20 +12,20 @@ import { streamedDataset } from "../dataset/streamed-dataset.ts";
 import type { LabelledDataset } from "../dataset/subset.ts";
 import { decodedCache } from "./decoded-cache.ts";
 import { decodeBeside } from "./decoding-thread.ts";
-import { PictureDecoder } from "./image-decoder.ts";
-import { findPictures, noneReadable, type PictureList, shortList } from "./image-files.ts";
+import { ImageDecoder } from "./image-decoder.ts";
+import { findImages, type ImageList, noneReadable, shortList } from "./image-files.ts";
 
-/** How pictures become samples. */
-export interface PictureOptions {
+/** How images become samples. */
+export interface ImageOptions {
   /** Height and width of a sample, or one number for both; see {@link defaultSize}. */
   readonly size?: number | readonly [number, number];
   /** What the shorter side is resized to before the crop; 8/7 of the size (256 for 224) from 64 up, else the size. */
   readonly resize?: number;
-  /** 1 for grey, 3 for red, green and blue; what the pictures are when not given. */
+  /** 1 for grey, 3 for red, green and blue; what the images are when not given. */
   readonly channels?: 1 | 3;
-  /** Folder for a file of decoded pictures, which is made once; without it every epoch decodes what memory cannot hold. */
+  /** Folder for a file of decoded images, which is made once; without it every epoch decodes what memory cannot hold. */
   readonly cache?: string;
-  /** Memory that decoded pictures of a part may take. */
+  /** Memory that decoded images of a part may take. */
   readonly memoryBytes?: number;
   /** Class names that fix the numbers, such as those that a network was trained with. */
   readonly classes?: readonly string[];
@@ -33,27 +33,27 @@ export interface PictureOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Size of a sample when nothing is said and the pictures are of several sizes, or of one that is larger than this. */
+/** Size of a sample when nothing is said and the images are of several sizes, or of one that is larger than this. */
 export const defaultSize = 64;
-/** Pictures up to this size that are all of one size are taken as they are. */
+/** Images up to this size that are all of one size are taken as they are. */
 const largestOwnSize = 128;
-/** Heads of files that are read before training, so that most broken pictures are known; more only by chance. */
+/** Heads of files that are read before training, so that most broken images are known; more only by chance. */
 const mostHeaders = 20_000;
-/** Pictures that the decoding thread is told of at once: the batches ahead, so that it has them all before a step begins. */
+/** Images that the decoding thread is told of at once: the batches ahead, so that it has them all before a step begins. */
 const mostAsked = 4096;
 const sampledHeaders = 1000;
 
-/** Opens a folder of pictures. @throws FileFormatError, ConfigError, UnsupportedError (without sharp). */
-export async function openPictures(folder: string, options: PictureOptions): Promise<LoadedData> {
-  const parts = await findPictures(folder);
-  const decoder = await PictureDecoder.create();
+/** Opens a folder of images. @throws FileFormatError, ConfigError, UnsupportedError (without sharp). */
+export async function openImages(folder: string, options: ImageOptions): Promise<LoadedData> {
+  const parts = await findImages(folder);
+  const decoder = await ImageDecoder.create();
   const notes: string[] = [];
   const train = await inspect(parts.train, decoder, options);
   const test = parts.test === undefined ? undefined : await inspect(parts.test, decoder, options);
   const { stored, sample } = shapesOf(train, options, notes);
   const target = targetOf(parts.train, options);
   describeParts(folder, parts.partFolders, parts.train, notes);
-  const open = (list: PictureList, survey: Survey, part: string) =>
+  const open = (list: ImageList, survey: Survey, part: string) =>
     openPart(
       relabel(list, options),
       survey,
@@ -62,14 +62,14 @@ export async function openPictures(folder: string, options: PictureOptions): Pro
       options,
     );
   return {
-    kind: "pictures",
+    kind: "images",
     train: await open(parts.train, train, test === undefined ? "" : "train"),
     ...(parts.test === undefined || test === undefined ? {} : { test: await open(parts.test, test, "test") }),
     notes,
   };
 }
 
-function describeParts(folder: string, partFolders: readonly string[], list: PictureList, notes: string[]): void {
+function describeParts(folder: string, partFolders: readonly string[], list: ImageList, notes: string[]): void {
   const { files, classes, otherFiles } = list;
   const what =
     classes === undefined
@@ -78,19 +78,19 @@ function describeParts(folder: string, partFolders: readonly string[], list: Pic
   const where = partFolders.length > 0 ? ` in ${partFolders.join("/ and ")}/` : "";
   // Of a part without another one some will be set apart.
   const purpose = partFolders.length > 1 ? " to train on" : "";
-  notes.unshift(`pictures${where}: ${files.length}${purpose}, ${what}`);
+  notes.unshift(`images${where}: ${files.length}${purpose}, ${what}`);
   if (otherFiles > 0) {
-    notes.push(`${otherFiles} ${otherFiles === 1 ? "file" : "files"} in ${folder} left out: no pictures of a class`);
+    notes.push(`${otherFiles} ${otherFiles === 1 ? "file" : "files"} in ${folder} left out: no images of a class`);
   }
 }
 
-function targetOf(list: PictureList, options: PictureOptions): Target {
+function targetOf(list: ImageList, options: ImageOptions): Target {
   if (list.classes === undefined) return { kind: "none" };
   return { kind: "classes", classes: options.classes ?? list.classes };
 }
 
 /** The list with the class numbers of the classes that are given. */
-function relabel(list: PictureList, options: PictureOptions): PictureList {
+function relabel(list: ImageList, options: ImageOptions): ImageList {
   const { classes: own } = list;
   const { classes: given } = options;
   if (own === undefined || given === undefined) return list;
@@ -113,7 +113,7 @@ interface Survey {
   readonly largest: readonly [number, number];
 }
 
-async function inspect(list: PictureList, decoder: PictureDecoder, options: PictureOptions): Promise<Survey> {
+async function inspect(list: ImageList, decoder: ImageDecoder, options: ImageOptions): Promise<Survey> {
   const { files, folder } = list;
   const isWhole = files.length <= mostHeaders;
   const chosen = isWhole
@@ -146,7 +146,7 @@ async function inspect(list: PictureList, decoder: PictureDecoder, options: Pict
 }
 
 /** The shapes of what is decoded and of what is cut out of it. */
-function shapesOf(survey: Survey, options: PictureOptions, notes: string[]): { stored: Shape; sample: Shape } {
+function shapesOf(survey: Survey, options: ImageOptions, notes: string[]): { stored: Shape; sample: Shape } {
   const channels = options.channels ?? (survey.isGrey ? 1 : 3);
   const [height, width] = sizeOf(survey, options, notes);
   const shorter = Math.min(height, width);
@@ -155,7 +155,7 @@ function shapesOf(survey: Survey, options: PictureOptions, notes: string[]): { s
   const usual = shorter >= 64 && !isOwn ? Math.round((shorter * 8) / 7) : shorter;
   const resize = options.resize ?? usual;
   if (!Number.isInteger(resize) || resize < shorter || resize > 8192) {
-    throw new ConfigError(`pictures resized to ${resize} cannot be cropped to ${height}x${width}`, {
+    throw new ConfigError(`images resized to ${resize} cannot be cropped to ${height}x${width}`, {
       where: "data.resize",
       remedy: `Give a whole number from ${shorter} to 8192.`,
     });
@@ -165,12 +165,12 @@ function shapesOf(survey: Survey, options: PictureOptions, notes: string[]): { s
   return { stored, sample: [channels, height, width] };
 }
 
-function sizeOf(survey: Survey, options: PictureOptions, notes: string[]): readonly [number, number] {
+function sizeOf(survey: Survey, options: ImageOptions, notes: string[]): readonly [number, number] {
   const { size } = options;
   if (size !== undefined) {
     const [height, width] = typeof size === "number" ? [size, size] : size;
     if ([height, width].every((side) => Number.isInteger(side) && side >= 1 && side <= 4096)) return [height, width];
-    throw new ConfigError(`pictures of ${height}x${width} are not possible`, {
+    throw new ConfigError(`images of ${height}x${width} are not possible`, {
       where: "data.size",
       remedy: "Give whole numbers from 1 to 4096, for example 224.",
     });
@@ -180,7 +180,7 @@ function sizeOf(survey: Survey, options: PictureOptions, notes: string[]): reado
   if (isOne && Math.max(height, width) <= largestOwnSize) return [height, width];
   const found = isOne ? `${height}x${width}` : `${height}x${width} to ${survey.largest.join("x")}`;
   notes.push(
-    `pictures of ${found} (height x width), resized and cropped to ${defaultSize}x${defaultSize}; data.size changes that`,
+    `images of ${found} (height x width), resized and cropped to ${defaultSize}x${defaultSize}; data.size changes that`,
   );
   return [defaultSize, defaultSize];
 }
@@ -193,11 +193,11 @@ interface PartShape {
 }
 
 async function openPart(
-  list: PictureList,
+  list: ImageList,
   survey: Survey,
   { name, target, stored, sample }: PartShape,
-  decoder: PictureDecoder,
-  options: PictureOptions,
+  decoder: ImageDecoder,
+  options: ImageOptions,
 ): Promise<LabelledDataset> {
   const readable = options.cache === undefined ? decodedWhenNeeded(list, survey, stored) : undefined;
   const { source, labels, skipped, concurrency } = readable ?? (await cached(list, stored, decoder, options));
@@ -230,8 +230,8 @@ interface ReadableSource {
   readonly skipped: ReadonlyMap<number, string>;
 }
 
-/** The pictures whose heads are not broken. */
-function decodedWhenNeeded(list: PictureList, survey: Survey, stored: Shape): ReadableSource {
+/** The images whose heads are not broken. */
+function decodedWhenNeeded(list: ImageList, survey: Survey, stored: Shape): ReadableSource {
   const { skipped } = survey;
   const kept = Int32Array.from(list.files.keys()).filter((index) => !skipped.has(index));
   const path = (index: number) => join(list.folder, list.files[kept[index] ?? 0] ?? "");
@@ -248,12 +248,12 @@ function decodedWhenNeeded(list: PictureList, survey: Survey, stored: Shape): Re
   };
 }
 
-/** The pictures that decoded when the cache was made. */
+/** The images that decoded when the cache was made. */
 async function cached(
-  list: PictureList,
+  list: ImageList,
   stored: Shape,
-  decoder: PictureDecoder,
-  options: PictureOptions,
+  decoder: ImageDecoder,
+  options: ImageOptions,
 ): Promise<ReadableSource> {
   const cache = await decodedCache(options.cache ?? "", list, stored, decoder, {
     concurrency: Math.max(2, availableParallelism()),

@@ -1,8 +1,8 @@
 /**
- * Pictures (JPEG, PNG, WebP, and what else libvips reads) as bytes [C, H, W].
+ * Images (JPEG, PNG, WebP, and what else libvips reads) as bytes [C, H, W].
  *
- * `sharp` is an optional dependency that is loaded when the first picture is read. It decodes on threads of its own, one
- * thread for each picture. As torchvision's loaders do, transparency is dropped and the shorter side is resized with a
+ * `sharp` is an optional dependency that is loaded when the first image is read. It decodes on threads of its own, one
+ * thread for each image. As torchvision's loaders do, transparency is dropped and the shorter side is resized with a
  * triangle filter; unlike them, the rotation that a camera noted is applied.
  */
 import type Sharp from "sharp";
@@ -10,8 +10,8 @@ import { UnsupportedError } from "../../errors.ts";
 import type { Shape } from "../../ir/types.ts";
 import type { LoadedSample } from "../dataset/sample-store.ts";
 
-/** The endings of file names that are taken for pictures. */
-export const pictureEndings: readonly string[] = [
+/** The endings of file names that are taken for images. */
+export const imageEndings: readonly string[] = [
   ".jpg",
   ".jpeg",
   ".jpe",
@@ -23,18 +23,18 @@ export const pictureEndings: readonly string[] = [
   ".avif",
 ];
 
-/** Seconds after which a picture is given up. */
+/** Seconds after which an image is given up. */
 const decodeTimeout = 60;
 
-/** What the head of a picture's file says. */
-export interface PictureHeader {
+/** What the head of an image's file says. */
+export interface ImageHeader {
   readonly width: number;
   readonly height: number;
   readonly isGrey: boolean;
 }
 
-/** Reads pictures with sharp. */
-export class PictureDecoder {
+/** Reads images with sharp. */
+export class ImageDecoder {
   readonly #sharp: typeof Sharp;
 
   private constructor(sharp: typeof Sharp) {
@@ -42,21 +42,21 @@ export class PictureDecoder {
   }
 
   /** @throws UnsupportedError when sharp is not installed. */
-  static async create(): Promise<PictureDecoder> {
+  static async create(): Promise<ImageDecoder> {
     const { default: sharp } = await import("sharp").catch((cause: unknown) => {
-      throw new UnsupportedError("pictures are decoded by the package sharp, which is not installed", {
+      throw new UnsupportedError("images are decoded by the package sharp, which is not installed", {
         remedy: "Install it: npm install sharp. Or give the data as .npy arrays.",
         cause,
       });
     });
-    // Many pictures at once, one thread each; and nothing is seen twice, so nothing need be remembered.
+    // Many images at once, one thread each; and nothing is seen twice, so nothing need be remembered.
     sharp.concurrency(1);
     sharp.cache(false);
-    return new PictureDecoder(sharp);
+    return new ImageDecoder(sharp);
   }
 
-  /** The size of a picture as it is seen, or why it cannot be read. */
-  async header(path: string): Promise<PictureHeader | { readonly reason: string }> {
+  /** The size of an image as it is seen, or why it cannot be read. */
+  async header(path: string): Promise<ImageHeader | { readonly reason: string }> {
     try {
       const { width, height, space, autoOrient } = await this.#sharp(path).metadata();
       return { width: autoOrient.width ?? width, height: autoOrient.height ?? height, isGrey: space === "b-w" };
@@ -66,7 +66,7 @@ export class PictureDecoder {
   }
 
   /**
-   * Decodes a picture, resized so that it covers `shape`, and cut to it around its middle.
+   * Decodes an image, resized so that it covers `shape`, and cut to it around its middle.
    *
    * @param shape [1, H, W] for grey or [3, H, W] for red, green and blue.
    */

@@ -1,7 +1,7 @@
 /**
- * Which pictures lie in a folder, and what their folders say about them.
+ * Which images lie in a folder, and what their folders say about them.
  *
- * Three layouts are known: `train/` and `val/` (or `test/`), each with a folder per class; a folder per class; and pictures
+ * Three layouts are known: `train/` and `val/` (or `test/`), each with a folder per class; a folder per class; and images
  * without class folders, which have no labels. Names are sorted by code units, as torchvision's ImageFolder sorts them,
  * so that class numbers agree.
  */
@@ -10,10 +10,10 @@ import { readdir, realpath, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { FileFormatError, InputOutputError } from "../../errors.ts";
 import { describeSystemError } from "../../io/system-error.ts";
-import { pictureEndings } from "./image-decoder.ts";
+import { imageEndings } from "./image-decoder.ts";
 
-/** The pictures of one part. */
-export interface PictureList {
+/** The images of one part. */
+export interface ImageList {
   readonly folder: string;
   /** Paths below the folder. */
   readonly files: readonly string[];
@@ -21,14 +21,14 @@ export interface PictureList {
   readonly classes?: readonly string[];
   /** For each file the number of its class; all 0 without classes. */
   readonly labels: Int32Array;
-  /** Files left out because their names are not those of pictures, or because they lie outside of the class folders. */
+  /** Files left out because their names are not those of images, or because they lie outside of the class folders. */
   readonly otherFiles: number;
 }
 
-/** The parts of a folder of pictures. */
-export interface PictureParts {
-  readonly train: PictureList;
-  readonly test?: PictureList;
+/** The parts of a folder of images. */
+export interface ImageParts {
+  readonly train: ImageList;
+  readonly test?: ImageList;
   /** Names of the folders that the parts come from, where they do. */
   readonly partFolders: readonly string[];
 }
@@ -74,36 +74,36 @@ async function kindOf(folder: string, entry: Dirent): Promise<"folder" | "file" 
   return target?.isFile() === true ? "file" : undefined;
 }
 
-/** Whether a file's name is that of a picture. */
-export function isPicture(name: string): boolean {
-  return pictureEndings.includes(extname(name).toLowerCase());
+/** Whether a file's name is that of an image. */
+export function isImage(name: string): boolean {
+  return imageEndings.includes(extname(name).toLowerCase());
 }
 
 /**
- * Finds the pictures of a folder.
+ * Finds the images of a folder.
  *
  * @throws FileFormatError when there is none, or when a class folder has none.
  */
-export async function findPictures(folder: string): Promise<PictureParts> {
+export async function findImages(folder: string): Promise<ImageParts> {
   const { folders } = await listFolder(folder);
   const named = (names: readonly string[]) =>
     names.flatMap((name) => folders.filter((found) => found.toLowerCase() === name))[0];
   const [train, test] = [named(trainNames), named(testNames)];
-  if (train === undefined) return { train: await listPictures(folder), partFolders: [] };
-  const trainPart = await listPictures(join(folder, train));
+  if (train === undefined) return { train: await listImages(folder), partFolders: [] };
+  const trainPart = await listImages(join(folder, train));
   if (test === undefined) return { train: trainPart, partFolders: [train] };
-  const testPart = await listPictures(join(folder, test), trainPart.classes ?? null);
+  const testPart = await listImages(join(folder, test), trainPart.classes ?? null);
   return { train: trainPart, test: testPart, partFolders: [train, test] };
 }
 
 /**
- * The pictures of one part.
+ * The images of one part.
  *
  * @param known The classes of the training part: others are refused, and not each need be there. null: it has none.
  */
-async function listPictures(folder: string, known?: readonly string[] | null): Promise<PictureList> {
+async function listImages(folder: string, known?: readonly string[] | null): Promise<ImageList> {
   const contents = await listFolder(folder);
-  const direct = contents.files.filter(isPicture);
+  const direct = contents.files.filter(isImage);
   const isFlat = known === null || (known === undefined && contents.folders.length === 0);
   if (isFlat) {
     const found =
@@ -128,9 +128,9 @@ async function listPictures(folder: string, known?: readonly string[] | null): P
     if (!contents.folders.includes(name)) continue;
     const found = await collect(join(folder, name), name, 0, new Set());
     if (found.files.length === 0) {
-      throw new FileFormatError("the class folder has no pictures", {
+      throw new FileFormatError("the class folder has no images", {
         where: join(folder, name),
-        remedy: `Put pictures in it (${pictureEndings.join(" ")}) or take the folder away: each folder is a class.`,
+        remedy: `Put images in it (${imageEndings.join(" ")}) or take the folder away: each folder is a class.`,
       });
     }
     otherFiles += found.other;
@@ -148,13 +148,13 @@ interface Collected {
   readonly other: number;
 }
 
-/** All pictures in a folder and in those below it. A folder that links lead back to is seen once. */
+/** All images in a folder and in those below it. A folder that links lead back to is seen once. */
 async function collect(folder: string, prefix: string, depth: number, seen: Set<string>): Promise<Collected> {
   const real = await realpath(folder);
   if (seen.has(real) || depth > deepest) return { files: [], other: 0 };
   seen.add(real);
   const contents = await listFolder(folder);
-  const files = contents.files.filter(isPicture).map((name) => join(prefix, name));
+  const files = contents.files.filter(isImage).map((name) => join(prefix, name));
   let other = contents.files.length - files.length;
   for (const name of contents.folders) {
     const below = await collect(join(folder, name), join(prefix, name), depth + 1, seen);
@@ -166,9 +166,9 @@ async function collect(folder: string, prefix: string, depth: number, seen: Set<
 }
 
 function nothingFound(folder: string): FileFormatError {
-  return new FileFormatError("there are no pictures in this folder", {
+  return new FileFormatError("there are no images in this folder", {
     where: folder,
-    remedy: `Expected a folder for each class with ${pictureEndings.join(" ")} in it, or such pictures.`,
+    remedy: `Expected a folder for each class with ${imageEndings.join(" ")} in it, or such images.`,
   });
 }
 
@@ -179,19 +179,19 @@ export function shortList(names: readonly string[], most = 8): string {
 }
 
 /**
- * What is told where no picture can be read. The first is that of the folder: pictures are decoded side by side, and which of
+ * What is told where no image can be read. The first is that of the folder: images are decoded side by side, and which of
  * them fails first is chance.
  *
- * @param skipped Places in the list → why that picture cannot be read.
+ * @param skipped Places in the list → why that image cannot be read.
  */
 export function noneReadable(
-  { folder, files }: PictureList,
+  { folder, files }: ImageList,
   count: number,
   skipped: ReadonlyMap<number, string>,
 ): FileFormatError {
   const [place = 0, ...others] = skipped.keys();
   const first = others.reduce((least, other) => Math.min(least, other), place);
-  return new FileFormatError(`none of ${count} pictures can be read; the first: ${skipped.get(first) ?? "unknown"}`, {
+  return new FileFormatError(`none of ${count} images can be read; the first: ${skipped.get(first) ?? "unknown"}`, {
     where: join(folder, files[first] ?? ""),
     remedy: "Check that the files are what their names say.",
   });

@@ -1,5 +1,5 @@
 /**
- * Models of pictures with their channels last, read as ones that have them first: the input is transposed, and where the
+ * Models of images with their channels last, read as ones that have them first: the input is transposed, and where the
  * file's own nodes bring the channels to the front, as converters of Keras models write them, both are left out.
  */
 import { copyNodes, mapped, type ValueMap } from "../../compile/passes/copy.ts";
@@ -22,12 +22,12 @@ const toChannelsLast: readonly number[] = [0, 2, 3, 1];
  *
  * @param type That of the file's input, [N, H, W, C].
  * @returns What the file's nodes read.
- * @throws UnsupportedError for an input that is no picture.
+ * @throws UnsupportedError for an input that is no image.
  */
 export function channelsFirstInput(e: Emitter, name: string, { dtype, shape }: TensorType): Slot {
   const [n, height, width, channels] = shape;
   if (shape.length !== 4 || n === undefined || height === undefined || width === undefined || channels === undefined) {
-    throw new UnsupportedError(`the input "${name}" is [${shape}], pictures with channels last are [N,H,W,C]`, {
+    throw new UnsupportedError(`the input "${name}" is [${shape}], images with channels last are [N,H,W,C]`, {
       where: e.builder.name,
     });
   }
@@ -76,7 +76,7 @@ function turnsBack(node: SourceNode, producer: Node): boolean {
   return permutationOf(node, rank).every((axis, i) => first[axis] === i);
 }
 
-/** A Transpose that moves an axis of size 1 alone, as that of a grey picture, keeps the elements in their order. */
+/** A Transpose that moves an axis of size 1 alone, as that of a grey image, keeps the elements in their order. */
 function shapesBack(e: Emitter, node: SourceNode, producer: Node): boolean {
   const [x, wanted] = node.inputs;
   const tensor = tensorOf(wanted);

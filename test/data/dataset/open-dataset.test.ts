@@ -189,7 +189,7 @@ describe("what is not known", () => {
   test.each([
     ["a.zip", "x", FileFormatError, /Unpack the archive/],
     ["data_batch_1.bin", "x", FileFormatError, /give its folder/],
-    ["a.txt", "x", FileFormatError, /Expected a folder of pictures/],
+    ["a.txt", "x", FileFormatError, /Expected a folder of images/],
   ] as const)("the file %s", async (name, contents, kind, remedy) => {
     const folder = await put(await temporaryFolder(), { [name]: contents });
     const error = await errorOf(() => openDataset(join(folder, name)));

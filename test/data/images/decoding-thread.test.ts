@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { decodeBeside } from "../../../src/data/images/decoding-thread.ts";
-import { PictureDecoder } from "../../../src/data/images/image-decoder.ts";
+import { ImageDecoder } from "../../../src/data/images/image-decoder.ts";
 
 const count = 40;
 const shape = [3, 16, 16];
@@ -23,9 +23,9 @@ describe("the decoding thread", () => {
   afterAll(() => rm(folder, { recursive: true }));
 
   it("decodes as this thread would, and says what is broken", async () => {
-    const decoder = await PictureDecoder.create();
+    const decoder = await ImageDecoder.create();
     const broken = join(folder, "broken.png");
-    await writeFile(broken, "no picture");
+    await writeFile(broken, "no image");
     for (const path of [paths[0] ?? "", broken]) {
       expect(await decodeBeside(path, shape)).toEqual(await decoder.decode(path, shape));
     }

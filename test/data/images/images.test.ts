@@ -1,4 +1,4 @@
-/** Folders of pictures: layouts, sizes, crops, pictures that do not decode, the cache, bounded memory. */
+/** Folders of images: layouts, sizes, crops, images that do not decode, the cache, bounded memory. */
 import { readdir, rm, truncate } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -9,7 +9,7 @@ import { openDataset, skippedSamples } from "../../../src/data/dataset/open-data
 import { SampleStore } from "../../../src/data/dataset/sample-store.ts";
 import { noneReadable } from "../../../src/data/images/image-files.ts";
 import { InterruptedError } from "../../../src/errors.ts";
-import { picture, put } from "../files.ts";
+import { image, put } from "../files.ts";
 import { errorOf, temporaryFolder } from "../support.ts";
 
 const red = [250, 0, 0] as const;
@@ -18,8 +18,8 @@ let redPng: Buffer;
 let bluePng: Buffer;
 
 beforeAll(async () => {
-  redPng = await picture(12, 10, red);
-  bluePng = await picture(12, 10, blue);
+  redPng = await image(12, 10, red);
+  bluePng = await image(12, 10, blue);
 });
 
 /** The samples of a data set in order: of each the first value of every channel, and the target. */
@@ -40,14 +40,14 @@ describe("layouts", () => {
   test("train/ and val/ with a folder for each class, sorted by name, in any format", async () => {
     const folder = await put(await temporaryFolder(), {
       "train/b/1.png": redPng,
-      "train/a/deep/2.JPG": await picture(12, 10, blue, "jpeg"),
-      "train/a/notes.txt": "not a picture",
+      "train/a/deep/2.JPG": await image(12, 10, blue, "jpeg"),
+      "train/a/notes.txt": "not an image",
       "train/.hidden/x.png": redPng,
-      "val/b/3.webp": await picture(12, 10, red, "webp"),
+      "val/b/3.webp": await image(12, 10, red, "webp"),
     });
     const { train, test, kind, notes } = await openDataset(folder, { normalization: "imagenet" });
     expect([kind, train.target, train.sampleShape]).toEqual([
-      "pictures",
+      "images",
       { kind: "classes", classes: ["a", "b"] },
       [3, 10, 12],
     ]);
@@ -56,23 +56,23 @@ describe("layouts", () => {
     expect(second).toEqual([250, 0, 0, 1]);
     expect((await looks(test)).map((sample) => sample[3])).toEqual([1]);
     expect(notes.join("\n")).toMatch(
-      /^pictures in train\/ and val\/: 2 to train on, in 2 class folders\n1 file in .* left out/,
+      /^images in train\/ and val\/: 2 to train on, in 2 class folders\n1 file in .* left out/,
     );
     expect(train.normalization.mean).toEqual([0.485, 0.456, 0.406]);
   });
 
-  test("pictures without class folders have no labels; grey ones have one channel", async () => {
-    const grey = await picture(6, 6, 77);
+  test("images without class folders have no labels; grey ones have one channel", async () => {
+    const grey = await image(6, 6, 77);
     const folder = await put(await temporaryFolder(), { "1.png": grey, "2.png": grey, "3.png": grey });
     const { train, test } = await openDataset(folder, { validationSplit: 0.34 });
     expect([train.target, train.sampleShape, train.count, test.count]).toEqual([{ kind: "none" }, [1, 6, 6], 2, 1]);
     expect(await looks(train)).toEqual([[77], [77]]);
   });
 
-  test("an empty class folder, an unknown class, a folder without pictures are named", async () => {
+  test("an empty class folder, an unknown class, a folder without images are named", async () => {
     const folder = await put(await temporaryFolder(), { "train/a/1.png": redPng, "train/b/readme.md": "" });
     const open = () => errorOf(() => openDataset(folder));
-    expect((await open()).describe()).toMatch(/train\/b: the class folder has no pictures\n.*each folder is a class/);
+    expect((await open()).describe()).toMatch(/train\/b: the class folder has no images\n.*each folder is a class/);
     await put(folder, { "train/b/1.png": redPng, "val/c/1.png": redPng });
     expect((await open()).message).toBe("the class folder c has no counterpart in the training part");
     const judged = await put(await temporaryFolder(), {
@@ -82,7 +82,7 @@ describe("layouts", () => {
       "val/b/readme.md": "",
     });
     const inVal = await errorOf(() => openDataset(judged));
-    expect(inVal.describe()).toMatch(/val\/b: the class folder has no pictures/);
+    expect(inVal.describe()).toMatch(/val\/b: the class folder has no images/);
     await rm(join(judged, "val", "b"), { recursive: true });
     expect((await openDataset(judged)).test.count).toBe(1);
     const empty = await temporaryFolder();
@@ -112,7 +112,7 @@ describe("layouts", () => {
 
 describe("sizes", () => {
   test("a size is resized to and cropped; training crops at random within the margin", async () => {
-    const wide = await picture(300, 200, [10, 20, 30]);
+    const wide = await image(300, 200, [10, 20, 30]);
     const folder = await put(await temporaryFolder(), { "a/1.png": wide, "b/1.png": wide, "b/2.png": wide });
     const { train } = await openDataset(folder, { size: 64, validationSplit: 0 });
     expect([train.sampleShape, train.wide?.shape]).toEqual([
@@ -130,7 +130,7 @@ describe("sizes", () => {
     expect((await errorOf(() => openDataset(folder, { size: 0 }))).message).toMatch(/0x0 are not possible/);
   });
 
-  test("random crops are windows of the wide picture, the same for the same step", async () => {
+  test("random crops are windows of the wide image, the same for the same step", async () => {
     const gradient = Buffer.alloc(9 * 9, 0).map((_, i) => i);
     const png = await sharp(gradient, { raw: { width: 9, height: 9, channels: 1 } })
       .png()
@@ -155,7 +155,7 @@ describe("sizes", () => {
   });
 });
 
-describe("pictures that do not decode", () => {
+describe("images that do not decode", () => {
   async function withBroken(): Promise<string> {
     const noise = Buffer.alloc(64 * 64 * 3).map((_, i) => (i * i * 31) % 251);
     const big = await sharp(noise, { raw: { width: 64, height: 64, channels: 3 } })
@@ -163,7 +163,7 @@ describe("pictures that do not decode", () => {
       .toBuffer();
     return put(await temporaryFolder(), {
       "a/1.png": redPng,
-      "a/2.png": "not a picture",
+      "a/2.png": "not an image",
       "a/3.jpg": big.subarray(0, big.length / 2),
       "b/1.png": bluePng,
     });
@@ -218,18 +218,18 @@ describe("pictures that do not decode", () => {
       [0, "early in the folder"],
     ]);
     const text = noneReadable(list, 3, failed).describe();
-    expect(text).toContain("f/a.png: none of 3 pictures can be read; the first: early in the folder");
+    expect(text).toContain("f/a.png: none of 3 images can be read; the first: early in the folder");
   });
 
   test("only when none decodes is it an error", async () => {
     const folder = await put(await temporaryFolder(), { "a/1.png": "no", "b/1.jpg": "no" });
     expect((await errorOf(() => openDataset(folder))).describe()).toMatch(
-      /a\/1.png: none of 2 pictures can be read; the first: Input/,
+      /a\/1.png: none of 2 images can be read; the first: Input/,
     );
     const half = redPng.subarray(0, redPng.length - 30);
     await put(folder, { "a/1.png": half, "b/1.jpg": half });
     const error = await errorOf(() => openDataset(folder, { size: 8, validationSplit: 0 }));
-    expect(error.message).toMatch(/^none of (the 2 samples|2 pictures) can be read/);
+    expect(error.message).toMatch(/^none of (the 2 samples|2 images) can be read/);
     expect((await errorOf(() => openDataset(folder, { cache: join(folder, ".cache"), size: 8 }))).message).toMatch(
       /^none of 2/,
     );
