@@ -8,7 +8,7 @@ import { newBuilder } from "../compile/registry.ts";
 import { consumers, intAttribute, type Node, producers, type Value } from "../ir/graph.ts";
 import { float32Data, float32Tensor, type Tensor } from "../ir/tensor.ts";
 import { elementCount, transposedIndex } from "../ir/types.ts";
-import { permutationOf } from "../ops/families/shape/reshaping.ts";
+import { permutationOf } from "../ops/build/operands.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 
 /** A layer's weights and the axis of them that the flattened elements are summed over. */

@@ -4,15 +4,16 @@
  */
 
 import type { QuantizerSite } from "../compile/passes/quantize.ts";
-import { inferTypes } from "../compile/registry.ts";
+import { inferTypes, operators } from "../compile/registry.ts";
 import { GraphError } from "../errors.ts";
 import { type Attributes, GraphBuilder, type OperatorCall, onnxDomain, showNode, type Value } from "../ir/graph.ts";
 import { inFloat32 } from "../ir/half.ts";
 import type { Parameter } from "../ir/network.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { elementCount, showType, type TensorType } from "../ir/types.ts";
+import { findDefinition } from "../ops/definition.ts";
 import { type BatchBinding, dependsOnBatch } from "./batch.ts";
-import { canFold, foldNode, isLayout } from "./fold/fold.ts";
+import { foldNode } from "./fold.ts";
 import { isOwnRole, isTrainedRole, parameterName, roleOf } from "./parameters.ts";
 import type { ConstantSlot, Slot } from "./slots.ts";
 
@@ -104,13 +105,13 @@ export class Emitter {
     const folded = this.#fold(op, inputs, attributes, options);
     if (folded !== undefined) return folded;
     const name = this.unusedName(options.name ?? (this.#nodeName === "" ? op : this.#nodeName));
-    const node = { op, name };
+    const node = { op, domain: options.domain ?? onnxDomain, name };
     const afterParameter = inputs.some((slot) => slot?.kind === "value" && this.#afterParameter.has(slot.value));
     const values = inputs.map((slot, index) =>
       slot === undefined ? undefined : this.#value(slot, index, node, afterParameter),
     );
     const outputs = this.builder.node(op, values, attributes, {
-      domain: options.domain ?? onnxDomain,
+      domain: node.domain,
       name,
       ...(options.outputCount === undefined ? {} : { outputCount: options.outputCount }),
       ...(options.outputNames === undefined ? {} : { outputNames: options.outputNames }),
@@ -131,7 +132,7 @@ export class Emitter {
 
   /** The value of a slot that is not the input of a node: an output of the network. */
   outputValue(slot: Slot): Value {
-    return this.#value(slot, 0, { op: "Identity", name: this.#nodeName }, false);
+    return this.#value(slot, 0, { op: "Identity", domain: onnxDomain, name: this.#nodeName }, false);
   }
 
   /** The same numbers, as what nodes compute with and not as what is computed while the file is read. */
@@ -139,7 +140,12 @@ export class Emitter {
     if (slot.kind === "value") return slot;
     return {
       kind: "value",
-      value: this.#value({ ...slot, stored: false }, 0, { op: "Loop", name: this.#nodeName }, false),
+      value: this.#value(
+        { ...slot, stored: false },
+        0,
+        { op: "Loop", domain: onnxDomain, name: this.#nodeName },
+        false,
+      ),
     };
   }
 
@@ -164,7 +170,9 @@ export class Emitter {
     attributes: Attributes,
     options: EmitOptions,
   ): readonly Slot[] | undefined {
-    if ((options.domain ?? onnxDomain) !== onnxDomain || !canFold(op)) return undefined;
+    const domain = options.domain ?? onnxDomain;
+    const rule = findDefinition(operators, { op, domain })?.fold;
+    if (rule === undefined) return undefined;
     const tensors: (Tensor | undefined)[] = [];
     for (const slot of inputs) {
       if (slot?.kind === "value") return undefined;
@@ -172,7 +180,7 @@ export class Emitter {
     }
     const call: OperatorCall = {
       op,
-      domain: onnxDomain,
+      domain,
       name: this.#nodeName,
       inputs: tensors.map((tensor) => tensor && { dtype: tensor.dtype, shape: tensor.shape }),
       constants: tensors,
@@ -184,17 +192,22 @@ export class Emitter {
     // Copies of a stored tensor would take it from training.
     const [first] = inputs;
     const isStored = first?.kind === "constant" && first.stored;
-    if ((op === "Expand" || op === "Tile") && isStored && elementCount(first.tensor.shape) > 64) return undefined;
-    const results = foldNode({ op, name: this.#nodeName, attributes, inputs: tensors, types });
+    if (rule.repeats === true && isStored && elementCount(first.tensor.shape) > 64) return undefined;
+    const results = foldNode(rule, { op, name: this.#nodeName, attributes, inputs: tensors, types });
     // One number spread over a shape is a default that an exporter filled in; it had no elements to be trained.
-    const isFilled = op === "Expand" && first?.kind === "constant" && first.tensor.shape.length === 0;
+    const isFilled = rule.repeats === true && first?.kind === "constant" && first.tensor.shape.length === 0;
     const stored = !isFilled && inputs.some((slot) => slot?.kind === "constant" && slot.stored);
-    return results?.map((tensor) => this.constant(tensor, isLayout(op) && isStored ? first.name : "", stored));
+    return results?.map((tensor) => this.constant(tensor, rule.copies === true && isStored ? first.name : "", stored));
   }
 
-  #value(slot: Slot, index: number, node: { op: string; name: string }, afterParameter: boolean): Value {
+  #value(
+    slot: Slot,
+    index: number,
+    node: { op: string; domain: string; name: string },
+    afterParameter: boolean,
+  ): Value {
     if (slot.kind === "value") return slot.value;
-    const role = roleOf({ op: node.op, index, afterParameter, ...slot });
+    const role = roleOf({ node, index, afterParameter, ...slot });
     const isOwn = role !== undefined && isOwnRole(role);
     const known = this.#made.get(slot);
     const same = isOwn ? this.#ownMade.get(slot)?.get(this.#node)?.get(index) : known;

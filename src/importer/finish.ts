@@ -45,7 +45,7 @@ function rolesIn(graph: Graph): Map<string, ParameterRole> {
   const roles = new Map<string, ParameterRole>();
   for (const node of graph.nodes) {
     node.inputs.forEach((value, index) => {
-      const role = operatorRole(node.op, index);
+      const role = operatorRole(node, index);
       if (value !== undefined && role !== undefined && !roles.has(value.name)) roles.set(value.name, role);
     });
   }

@@ -1,79 +1,60 @@
 /**
  * Which tensors of a file are parameters, and of what kind.
  *
- * ONNX does not say: weights, tables of constants and the shapes of reshapes are all tensors. What reads a tensor decides:
- * the weight of a convolution is trained, the bound of a Clip is not.
+ * ONNX does not say: weights, tables of constants and the shapes of reshapes are all tensors. The definition of the operator
+ * that reads a tensor decides, with how it is used.
  */
 
+import { operators } from "../compile/registry.ts";
+import type { Node } from "../ir/graph.ts";
 import type { ParameterRole } from "../ir/network.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { elementCount } from "../ir/types.ts";
-
-type Roles = Readonly<Record<number, ParameterRole>>;
-
-const layer: Roles = { 1: "weight", 2: "bias" };
-const product: Roles = { 0: "weight", 1: "weight", 2: "bias" };
-const normalization: Roles = { 1: "normalization-scale", 2: "normalization-bias" };
-const recurrent: Roles = { 1: "weight", 2: "weight", 3: "bias", 7: "weight" };
-
-/** Inputs of operators that are parameters wherever a float tensor is stored for them. */
-const rolesByOperator: ReadonlyMap<string, Roles> = new Map([
-  ["Conv", layer],
-  ["ConvTranspose", layer],
-  ["Gemm", product],
-  ["MatMul", product],
-  ["Einsum", product],
-  [
-    "BatchNormalization",
-    { 1: "normalization-scale", 2: "normalization-bias", 3: "running-mean", 4: "running-variance" },
-  ],
-  ["LayerNormalization", normalization],
-  ["GroupNormalization", normalization],
-  ["InstanceNormalization", normalization],
-  ["PRelu", { 1: "other" }],
-  ["LSTM", recurrent],
-  ["GRU", recurrent],
-  ["RNN", recurrent],
-]);
+import { findDefinition } from "../ops/definition.ts";
+import { inputAt, type OperatorInput } from "../ops/inputs.ts";
 
 /** A number of this size is a mask (minus infinity) and not a weight. */
 const largestWeight = 1e6;
 
-/** What is asked about a tensor that a node reads. */
+/** A use of a tensor by a node. */
 export interface Use {
-  readonly op: string;
+  readonly node: OperatorName;
   readonly index: number;
   readonly tensor: Tensor;
   /** Its name in the file. */
   readonly name: string;
   /** Whether its elements come from the file. */
   readonly stored: boolean;
-  /** Whether another input of the node depends on a parameter: scales and offsets before the first layer normalise data. */
+  /** Whether another input of the node depends on a parameter. */
   readonly afterParameter: boolean;
 }
 
+type OperatorName = Pick<Node, "op" | "domain">;
+
+function inputOf(node: OperatorName, index: number): OperatorInput | undefined {
+  return inputAt(findDefinition(operators, node)?.inputs ?? [], index);
+}
+
 /** The role that an operator gives to one of its inputs, whatever tensor stands there. */
-export function operatorRole(op: string, index: number): ParameterRole | undefined {
-  return rolesByOperator.get(op)?.[index];
+export function operatorRole(node: OperatorName, index: number): ParameterRole | undefined {
+  return inputOf(node, index)?.role;
 }
 
 /** The role of a tensor, or undefined for a constant. */
-export function roleOf({ op, index, tensor, name, stored, afterParameter }: Use): ParameterRole | undefined {
+export function roleOf({ node, index, tensor, name, stored, afterParameter }: Use): ParameterRole | undefined {
   if (!stored || tensor.dtype !== "float32") return undefined;
-  const role = rolesByOperator.get(op)?.[index];
+  const { role, roleIn } = inputOf(node, index) ?? {};
   if (role !== undefined) return role;
-  if (elementCount(tensor.shape) < 2) return undefined;
-  if (op === "Gather" && index === 0) return tensor.shape.length > 1 ? "weight" : undefined;
-  if (!looksLearned(tensor, name)) return undefined;
-  if (op === "Add" || op === "Mul") return afterParameter ? elementwiseRole(op, tensor) : undefined;
-  // A token that is put before a sequence of others.
-  return op === "Concat" || ((op === "Expand" || op === "ExpandBatch") && index === 0) ? "other" : undefined;
-}
-
-function elementwiseRole(op: "Add" | "Mul", { shape }: Tensor): ParameterRole {
-  const isVector = Math.max(...shape) === elementCount(shape);
-  if (!isVector) return "other";
-  return op === "Add" ? "bias" : "normalization-scale";
+  if (roleIn === undefined || elementCount(tensor.shape) < 2) return undefined;
+  const use = {
+    type: tensor,
+    afterParameter,
+    // Asked for by few operators, and a table is large.
+    get looksLearned() {
+      return looksLearned(tensor, name);
+    },
+  };
+  return roleIn(use);
 }
 
 /** Whether the elements are finite, of moderate size, and not all the same; a name of the author's own excuses the last. */

@@ -16,6 +16,8 @@ import {
 } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import type { TensorType } from "../ir/types.ts";
+import type { FoldRule } from "./build/fold/data.ts";
+import type { OperatorInput } from "./inputs.ts";
 
 /**
  * What a gradient rule is given. `needed[i]` says whether the gradient of input i will be used: a rule may return
@@ -110,7 +112,11 @@ export interface OperatorTraits {
 export interface OperatorDefinition {
   readonly op: string;
   readonly domain: string;
+  /** What stands at the inputs, in order; the last one may stand for all that follow. Absent: none can be a parameter. */
+  readonly inputs?: readonly OperatorInput[];
   readonly infer: (call: OperatorCall) => readonly TensorType[];
+  /** Its value on constants. Absent: a node of constants stays a node. */
+  readonly fold?: FoldRule;
   readonly gradient?: GradientRule;
   /** Absent: the node is standard ONNX and stays as it is. */
   readonly lower?: PartialLowering;
@@ -121,6 +127,9 @@ export interface OperatorDefinition {
   readonly arrange?: Lowering;
   readonly traits?: OperatorTraits;
 }
+
+/** The columns of a definition that helpers which make definitions hand on as they are. */
+export type OperatorColumns = Partial<Omit<OperatorDefinition, "op" | "domain" | "infer" | "gradient">>;
 
 export type OperatorRegistry = ReadonlyMap<string, OperatorDefinition>;
 

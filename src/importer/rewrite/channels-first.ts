@@ -9,7 +9,7 @@ import type { Node, Value } from "../../ir/graph.ts";
 import { dataInputs, type Network } from "../../ir/network.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import { sameShape, type TensorType } from "../../ir/types.ts";
-import { permutationOf } from "../../ops/families/shape/reshaping.ts";
+import { permutationOf } from "../../ops/build/operands.ts";
 import type { Emitter } from "../emitter.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
 import { resolveReshape } from "./batch-forms.ts";

@@ -10,12 +10,12 @@ import { UnsupportedError } from "../../errors.ts";
 import { intAttribute, type Node, stringAttribute, type Value } from "../../ir/graph.ts";
 import { bitsPerElement, float32Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import { type DType, elementCount, type Shape } from "../../ir/types.ts";
+import { broadcastIndex } from "../../ops/build/fold/data.ts";
 import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { fakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { binary } from "../../quantizers/methods/binary.ts";
 import { uniform } from "../../quantizers/methods/uniform.ts";
 import type { Emitter } from "../emitter.ts";
-import { broadcastIndex } from "../fold/data.ts";
 import { parameterName } from "../parameters.ts";
 import { type ConstantSlot, type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
 

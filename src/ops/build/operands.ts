@@ -3,7 +3,13 @@
  */
 
 import { GraphError } from "../../errors.ts";
-import type { GraphBuilder, OperatorCall, Value } from "../../ir/graph.ts";
+import {
+  type AttributeSource,
+  type GraphBuilder,
+  intsAttribute,
+  type OperatorCall,
+  type Value,
+} from "../../ir/graph.ts";
 import { allocate, int64Tensor, makeTensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import type { DType, TensorType } from "../../ir/types.ts";
 import { dtypeToOnnx } from "../../onnx/wire/proto.ts";
@@ -12,42 +18,19 @@ import { requiredConstant, requiredInput, typeError } from "../definition.ts";
 /** A value, or a number that becomes a scalar constant of the other operand's element type. */
 export type Operand = Value | number;
 
-const known = new WeakMap<GraphBuilder, Map<string, Value>>();
-
-/**
- * One constant per content and builder. The builder merges equal nodes but not equal constants, so nodes that differ only
- * in a copy of the same axes would not be merged without this.
- */
-function sharedConstant(b: GraphBuilder, key: string, make: () => Value): Value {
-  let values = known.get(b);
-  if (values === undefined) {
-    values = new Map();
-    known.set(b, values);
-  }
-  let value = values.get(key);
-  if (value === undefined) {
-    value = make();
-    values.set(key, value);
-  }
-  return value;
-}
-
 /** A constant list of integers, for axes, shapes and pads. */
 export function int64Constant(b: GraphBuilder, values: readonly number[]): Value {
-  return sharedConstant(b, `int64[${values}]`, () => b.constant(int64Tensor(values), `i${values.join("_")}`));
+  return b.constant(int64Tensor(values), `i${values.join("_")}`);
 }
 
 /** A scalar constant of any element type that has plain numbers, and of the 16-bit floats. */
 export function scalarOf(b: GraphBuilder, number: number, dtype: DType): Value {
   if (dtype === "float32") return b.scalar(number);
-  return sharedConstant(b, `${dtype}:${number}`, () => {
-    if (dtype === "float16" || dtype === "bfloat16")
-      return b.one("Cast", [b.scalar(number)], { to: dtypeToOnnx(dtype) });
-    const data = allocate(dtype, 1);
-    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[0] = BigInt(number);
-    else data[0] = number;
-    return b.constant(makeTensor(dtype, [], data), `c${number}`);
-  });
+  if (dtype === "float16" || dtype === "bfloat16") return b.one("Cast", [b.scalar(number)], { to: dtypeToOnnx(dtype) });
+  const data = allocate(dtype, 1);
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[0] = BigInt(number);
+  else data[0] = number;
+  return b.constant(makeTensor(dtype, [], data), `c${number}`);
 }
 
 /** The operands as values; a number takes the element type of the first value among them, or float32. */
@@ -102,6 +85,11 @@ export function integersOf(call: OperatorCall, input: number, attribute: string)
   if (typeof value === "number") return [value];
   if (Array.isArray(value)) return value.map(Number);
   throw typeError(call, `attribute ${attribute} should be a list of integers`);
+}
+
+/** The order of the axes that a Transpose of so many axes makes; without the attribute it reverses them. */
+export function permutationOf(source: AttributeSource, rank: number): readonly number[] {
+  return intsAttribute(source, "perm", indices(rank).reverse());
 }
 
 /** The integers behind a constant value of a checked node. @throws GraphError when it is computed. */

@@ -9,15 +9,17 @@ import { floatAttribute, type GraphBuilder, stringAttribute, subbyteDomain, type
 import { type Tensor, toNumbers } from "../../ir/tensor.ts";
 import { sameShape } from "../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../build/broadcast.ts";
+import { foldClip, foldLeakyRelu, foldUnary } from "../build/fold/elementwise.ts";
 import { atLeast, atMost, floatBefore, positive } from "../build/masks.ts";
 import { commonDtype, type Operand, present, sameAsInput, scalarOf } from "../build/operands.ts";
 import {
   type GradientContext,
+  type OperatorColumns,
   type OperatorDefinition,
-  type OperatorTraits,
   requiredInput,
   typeError,
 } from "../definition.ts";
+import { data, parameter } from "../inputs.ts";
 import { insideLimits } from "../internal/inside-limits.ts";
 import { cast } from "./cast.ts";
 import { equal } from "./comparison.ts";
@@ -172,14 +174,14 @@ function geluTanhSlope(b: GraphBuilder, x: Value): Value {
 function activation(
   op: string,
   slope: (context: GradientContext) => Value,
-  traits: OperatorTraits = {},
+  columns: OperatorColumns = {},
 ): OperatorDefinition {
   return {
     op,
     domain: "",
     infer: sameAsInput,
     gradient: (context) => [multiply(context.builder, context.outputGradient(0), slope(context))],
-    traits,
+    ...columns,
   };
 }
 
@@ -188,6 +190,7 @@ export const reluOperator: OperatorDefinition = {
   domain: "",
   infer: sameAsInput,
   gradient: ({ builder, output, outputGradient }) => [reluGrad(builder, outputGradient(0), output(0))],
+  fold: foldUnary((x) => Math.max(x, 0)),
   traits: { module: true, passesCodes: true, nonNegative: "always" },
 };
 
@@ -203,6 +206,7 @@ export const clipOperator: OperatorDefinition = {
     return [input];
   },
   gradient: clipGradient,
+  fold: foldClip,
   traits: {
     nonNegative: ({ isNonNegative, constant }) => {
       const low = constant(1);
@@ -230,9 +234,12 @@ export const activationOperators: readonly OperatorDefinition[] = [
   },
   clipOperator,
   activation("Sigmoid", ({ builder: b, output }) => multiply(b, output(0), subtract(b, 1, output(0))), {
-    nonNegative: "always",
+    fold: foldUnary((x) => 1 / (1 + Math.exp(-x))),
+    traits: { nonNegative: "always" },
   }),
-  activation("Tanh", ({ builder: b, output }) => subtract(b, 1, square(b, output(0)))),
+  activation("Tanh", ({ builder: b, output }) => subtract(b, 1, square(b, output(0))), {
+    fold: foldUnary(Math.tanh),
+  }),
   activation(
     "HardSigmoid",
     ({ builder: b, node, output }) => {
@@ -240,7 +247,7 @@ export const activationOperators: readonly OperatorDefinition[] = [
       const inside = positive(b, multiply(b, y, subtract(b, 1, y)));
       return multiply(b, inside, floatAttribute(node, "alpha", 0.2));
     },
-    { nonNegative: "always" },
+    { traits: { nonNegative: "always" } },
   ),
   activation("HardSwish", ({ builder: b, input }) => {
     const x = input(0);
@@ -250,13 +257,18 @@ export const activationOperators: readonly OperatorDefinition[] = [
     const form = stringAttribute(node, "approximate", "none");
     return form === "tanh" ? geluTanhSlope(b, input(0)) : geluSlope(b, input(0));
   }),
-  activation("LeakyRelu", ({ builder: b, node, input }) => {
-    const alpha = floatAttribute(node, "alpha", 0.01);
-    return add(b, multiply(b, positive(b, input(0)), 1 - alpha), alpha);
-  }),
+  activation(
+    "LeakyRelu",
+    ({ builder: b, node, input }) => {
+      const alpha = floatAttribute(node, "alpha", 0.01);
+      return add(b, multiply(b, positive(b, input(0)), 1 - alpha), alpha);
+    },
+    { fold: foldLeakyRelu },
+  ),
   {
     op: "PRelu",
     domain: "",
+    inputs: [data("x"), parameter("slope", "other")],
     infer(call) {
       const [x, slope] = [requiredInput(call, 0), requiredInput(call, 1)];
       const shape = broadcastShapes(x.shape, slope.shape);

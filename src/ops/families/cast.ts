@@ -3,6 +3,7 @@
 import { type GraphBuilder, intAttribute, type Value } from "../../ir/graph.ts";
 import type { DType } from "../../ir/types.ts";
 import { dtypeFromOnnx, dtypeToOnnx } from "../../onnx/wire/proto.ts";
+import { foldCast, foldCastLike } from "../build/fold/elementwise.ts";
 import { isFloat } from "../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 
@@ -27,12 +28,14 @@ export const castOperators: readonly OperatorDefinition[] = [
       if (dtype === undefined) throw typeError(call, `there is no element type ${intAttribute(call, "to")}`);
       return [{ dtype, shape: requiredInput(call, 0).shape }];
     },
+    fold: foldCast,
     gradient,
   },
   {
     op: "CastLike",
     domain: "",
     infer: (call) => [{ dtype: requiredInput(call, 1).dtype, shape: requiredInput(call, 0).shape }],
+    fold: foldCastLike,
     gradient,
   },
 ];

@@ -3,6 +3,8 @@
 import type { GraphBuilder, OperatorCall, Value } from "../../ir/graph.ts";
 import type { TensorType } from "../../ir/types.ts";
 import { broadcastInputs, broadcastShapes, sumTo } from "../build/broadcast.ts";
+import type { FoldRule } from "../build/fold/data.ts";
+import { foldBinary, foldUnary, foldVariadic } from "../build/fold/elementwise.ts";
 import { commonDtype, noGradient, type Operand, scalarOf, valuesOf } from "../build/operands.ts";
 import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 
@@ -68,14 +70,63 @@ function logic(call: OperatorCall): readonly TensorType[] {
   return [{ dtype: "bool", shape: broadcastInputs(call) }];
 }
 
-function table(ops: readonly string[], infer: OperatorDefinition["infer"]): OperatorDefinition[] {
-  return ops.map((op) => ({ op, domain: "", infer, gradient: noGradient }));
+function flat(op: string, infer: OperatorDefinition["infer"], fold?: FoldRule): OperatorDefinition {
+  return { op, domain: "", infer, gradient: noGradient, ...(fold === undefined ? {} : { fold }) };
 }
 
 /** The operators of this file. */
 export const comparisonOperators: readonly OperatorDefinition[] = [
-  ...table(["Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "IsNaN", "IsInf"], comparison),
-  ...table(["And", "Or", "Xor", "Not"], logic),
+  flat(
+    "Equal",
+    comparison,
+    foldBinary((x, y) => Number(x === y)),
+  ),
+  flat(
+    "Greater",
+    comparison,
+    foldBinary((x, y) => Number(x > y)),
+  ),
+  flat(
+    "GreaterOrEqual",
+    comparison,
+    foldBinary((x, y) => Number(x >= y)),
+  ),
+  flat(
+    "Less",
+    comparison,
+    foldBinary((x, y) => Number(x < y)),
+  ),
+  flat(
+    "LessOrEqual",
+    comparison,
+    foldBinary((x, y) => Number(x <= y)),
+  ),
+  flat(
+    "IsNaN",
+    comparison,
+    foldUnary((x) => Number(Number.isNaN(x))),
+  ),
+  flat("IsInf", comparison),
+  flat(
+    "And",
+    logic,
+    foldBinary((x, y) => x && y),
+  ),
+  flat(
+    "Or",
+    logic,
+    foldBinary((x, y) => x || y),
+  ),
+  flat(
+    "Xor",
+    logic,
+    foldBinary((x, y) => Number(x !== y)),
+  ),
+  flat(
+    "Not",
+    logic,
+    foldUnary((x) => Number(x === 0)),
+  ),
   {
     op: "Where",
     domain: "",
@@ -88,6 +139,7 @@ export const comparisonOperators: readonly OperatorDefinition[] = [
       if (shape === undefined) throw typeError(call, "the shapes do not broadcast");
       return [{ dtype: x.dtype, shape }];
     },
+    fold: foldVariadic(([condition, x = 0, y = 0]) => (condition ? x : y)),
     gradient: ({ builder: b, input, outputGradient, needed }) => {
       const zero = scalarOf(b, 0, input(1).type.dtype);
       const dy = () => outputGradient(0);

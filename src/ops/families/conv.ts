@@ -30,6 +30,7 @@ import {
   requiredInput,
   typeError,
 } from "../definition.ts";
+import { bias, data, weight } from "../inputs.ts";
 import { reduceSum } from "./reduce.ts";
 import { reshape, slice, transpose } from "./shape/shape-ops.ts";
 
@@ -198,6 +199,7 @@ const lowerGradWeight: Lowering = (context) => [
 export const convOperator: OperatorDefinition = {
   op: "Conv",
   domain: onnxDomain,
+  inputs: [data("x"), weight("w"), bias("b")],
   infer: inferConv,
   gradient: convGradient,
   arrange: lowerConv,
@@ -210,6 +212,7 @@ export const convOperator: OperatorDefinition = {
 export const convTransposeOperator: OperatorDefinition = {
   op: "ConvTranspose",
   domain: onnxDomain,
+  inputs: [data("x"), weight("w"), bias("b")],
   infer: inferConvTranspose,
   gradient: convTransposeGradient,
   traits: {

@@ -8,9 +8,12 @@
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import { broadcastType, sumTo } from "../build/broadcast.ts";
+import { foldBinary, foldModulo, foldRound, foldUnary, foldVariadic } from "../build/fold/elementwise.ts";
+import { foldReshape } from "../build/fold/layout.ts";
 import { halfAtZero } from "../build/masks.ts";
 import { at, noGradient, type Operand, sameAsInput, valuesOf } from "../build/operands.ts";
-import type { GradientContext, GradientRule, OperatorDefinition, OperatorTraits } from "../definition.ts";
+import type { GradientContext, GradientRule, OperatorColumns, OperatorDefinition } from "../definition.ts";
+import { operand } from "../inputs.ts";
 
 type Binary = (b: GraphBuilder, x: Operand, y: Operand) => Value;
 type Unary = (b: GraphBuilder, x: Value) => Value;
@@ -85,13 +88,13 @@ export function modulo(b: GraphBuilder, x: Operand, y: Operand, truncated = fals
 function unaryOperator(
   op: string,
   factor: (b: GraphBuilder, x: Value, y: () => Value) => Value,
-  traits: OperatorTraits = {},
+  columns: OperatorColumns = {},
 ): OperatorDefinition {
   return {
     op,
     domain: "",
     infer: sameAsInput,
-    traits,
+    ...columns,
     gradient: ({ builder: b, input, output, outputGradient }) => [
       multiply(
         b,
@@ -102,8 +105,8 @@ function unaryOperator(
   };
 }
 
-function flatOperator(op: string): OperatorDefinition {
-  return { op, domain: "", infer: sameAsInput, gradient: noGradient };
+function flatOperator(op: string, columns: OperatorColumns): OperatorDefinition {
+  return { op, domain: "", infer: sameAsInput, gradient: noGradient, ...columns };
 }
 
 /** An operator of two broadcast tensors, by its two partial gradients. */
@@ -111,13 +114,13 @@ function binaryOperator(
   op: string,
   left: (context: GradientContext) => Value,
   right: (context: GradientContext) => Value,
-  traits: OperatorTraits = {},
+  columns: OperatorColumns = {},
 ): OperatorDefinition {
   return {
     op,
     domain: "",
     infer: broadcastType,
-    traits,
+    ...columns,
     gradient: (context) => {
       const { builder: b, input, needed } = context;
       return [
@@ -131,7 +134,7 @@ function binaryOperator(
 const passGradient = ({ outputGradient }: GradientContext): Value => outputGradient(0);
 
 /** Min and Max of any number of inputs: pairwise from the left, so that each step is the tie rule of two. */
-function extremum(op: "Min" | "Max", traits: OperatorTraits = {}): OperatorDefinition {
+function extremum(op: "Min" | "Max", columns: OperatorColumns): OperatorDefinition {
   const gradient: GradientRule = ({ builder: b, node, input, outputGradient, needed }) => {
     const partial: Value[] = [input(0)];
     for (let i = 1; i < node.inputs.length; i++) partial.push(b.one(op, [at(partial, i - 1), input(i)]));
@@ -147,15 +150,16 @@ function extremum(op: "Min" | "Max", traits: OperatorTraits = {}): OperatorDefin
     gradients[0] = needed[0] ? remaining : undefined;
     return gradients;
   };
-  return { op, domain: "", infer: broadcastType, gradient, traits };
+  return { op, domain: "", infer: broadcastType, gradient, ...columns };
 }
 
 /** Sum and Mean of any number of inputs. */
-function combination(op: "Sum" | "Mean"): OperatorDefinition {
+function combination(op: "Sum" | "Mean", columns: OperatorColumns = {}): OperatorDefinition {
   return {
     op,
     domain: "",
     infer: broadcastType,
+    ...columns,
     gradient: ({ builder: b, node, input, outputGradient, needed }) => {
       const count = node.inputs.length;
       const gradient = op === "Sum" ? outputGradient(0) : multiply(b, outputGradient(0), 1 / count);
@@ -165,15 +169,20 @@ function combination(op: "Sum" | "Mean"): OperatorDefinition {
 }
 
 export const addOperator: OperatorDefinition = binaryOperator("Add", passGradient, passGradient, {
-  module: true,
-  nonNegative: "when-all-inputs",
+  inputs: [operand("x", "bias"), operand("y", "bias")],
+  fold: foldBinary((x, y) => x + y),
+  traits: { module: true, nonNegative: "when-all-inputs" },
 });
 
 export const multiplyOperator: OperatorDefinition = binaryOperator(
   "Mul",
   ({ builder, input, outputGradient }) => multiply(builder, outputGradient(0), input(1)),
   ({ builder, input, outputGradient }) => multiply(builder, outputGradient(0), input(0)),
-  { nonNegative: "when-all-inputs" },
+  {
+    inputs: [operand("x", "normalization-scale"), operand("y", "normalization-scale")],
+    fold: foldBinary((x, y) => x * y),
+    traits: { nonNegative: "when-all-inputs" },
+  },
 );
 
 export const identityOperator: OperatorDefinition = {
@@ -181,25 +190,35 @@ export const identityOperator: OperatorDefinition = {
   domain: "",
   infer: sameAsInput,
   gradient: (context) => [passGradient(context)],
+  fold: foldReshape,
   traits: { passesCodes: true, nonNegative: "when-first-input" },
 };
 
 /** The operators of this file. */
 export const elementwiseOperators: readonly OperatorDefinition[] = [
   addOperator,
-  binaryOperator("Sub", passGradient, ({ builder, outputGradient }) => negate(builder, outputGradient(0))),
+  binaryOperator("Sub", passGradient, ({ builder, outputGradient }) => negate(builder, outputGradient(0)), {
+    fold: foldBinary((x, y) => x - y),
+  }),
   multiplyOperator,
   binaryOperator(
     "Div",
     ({ builder, input, outputGradient }) => divide(builder, outputGradient(0), input(1)),
     ({ builder: b, input, output, outputGradient }) =>
       negate(b, divide(b, multiply(b, outputGradient(0), output(0)), input(1))),
+    {
+      fold: foldBinary(
+        (x, y) => x / y,
+        (x, y) => Math.trunc(x / y),
+      ),
+    },
   ),
   binaryOperator(
     "Pow",
     ({ builder: b, input, outputGradient }) => multiply(b, outputGradient(0), powerSlope(b, input(0), input(1))),
     ({ builder: b, input, output, outputGradient }) =>
       multiply(b, outputGradient(0), multiply(b, output(0), logarithm(b, input(0)))),
+    { fold: foldBinary((x, y) => x ** y) },
   ),
   {
     op: "Mod",
@@ -212,41 +231,48 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
         needed[1] ? sumTo(b, negate(b, multiply(b, outputGradient(0), ratio())), input(1).type.shape) : undefined,
       ];
     },
+    fold: foldModulo,
   },
-  extremum("Min"),
-  extremum("Max", { nonNegative: "when-all-inputs" }),
-  combination("Sum"),
+  extremum("Min", { fold: foldVariadic((values) => Math.min(...values)) }),
+  extremum("Max", {
+    fold: foldVariadic((values) => Math.max(...values)),
+    traits: { nonNegative: "when-all-inputs" },
+  }),
+  combination("Sum", { fold: foldVariadic((values) => values.reduce((sum, value) => sum + value, 0)) }),
   combination("Mean"),
   {
     op: "Neg",
     domain: "",
     infer: sameAsInput,
     gradient: ({ builder, outputGradient }) => [negate(builder, outputGradient(0))],
+    fold: foldUnary((x) => -x),
   },
   identityOperator,
-  unaryOperator("Abs", (b, x) => sign(b, x), { nonNegative: "always" }),
+  unaryOperator("Abs", (b, x) => sign(b, x), { fold: foldUnary(Math.abs), traits: { nonNegative: "always" } }),
   {
     op: "Sqrt",
     domain: "",
     infer: sameAsInput,
     gradient: ({ builder: b, output, outputGradient }) => [divide(b, outputGradient(0), multiply(b, output(0), 2))],
+    fold: foldUnary(Math.sqrt),
     traits: { nonNegative: "always" },
   },
-  unaryOperator("Reciprocal", (b, _, y) => negate(b, square(b, y()))),
-  unaryOperator("Exp", (_, __, y) => y(), { nonNegative: "always" }),
+  unaryOperator("Reciprocal", (b, _, y) => negate(b, square(b, y())), { fold: foldUnary((x) => 1 / x) }),
+  unaryOperator("Exp", (_, __, y) => y(), { fold: foldUnary(Math.exp), traits: { nonNegative: "always" } }),
   {
     op: "Log",
     domain: "",
     infer: sameAsInput,
     gradient: ({ builder: b, input, outputGradient }) => [divide(b, outputGradient(0), input(0))],
+    fold: foldUnary(Math.log),
   },
   unaryOperator("Erf", (b, x) => multiply(b, exponential(b, negate(b, square(b, x))), 2 / Math.sqrt(Math.PI))),
-  unaryOperator("Sin", (b, x) => cosine(b, x)),
-  unaryOperator("Cos", (b, x) => negate(b, sine(b, x))),
-  flatOperator("Round"),
-  flatOperator("Floor"),
-  flatOperator("Ceil"),
-  flatOperator("Sign"),
+  unaryOperator("Sin", (b, x) => cosine(b, x), { fold: foldUnary(Math.sin) }),
+  unaryOperator("Cos", (b, x) => negate(b, sine(b, x)), { fold: foldUnary(Math.cos) }),
+  flatOperator("Round", { fold: foldRound }),
+  flatOperator("Floor", { fold: foldUnary(Math.floor) }),
+  flatOperator("Ceil", { fold: foldUnary(Math.ceil) }),
+  flatOperator("Sign", { fold: foldUnary(Math.sign) }),
 ];
 
 /** exponent · x^(exponent − 1); squares, which are most powers that are met, without a power. */

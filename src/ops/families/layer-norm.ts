@@ -10,6 +10,7 @@ import type { TensorType } from "../../ir/types.ts";
 import { sumTo } from "../build/broadcast.ts";
 import { axisOf, countFromFront, indices } from "../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+import { normalizationInputs } from "../inputs.ts";
 import { add, multiply, reciprocal, squareRoot, subtract } from "./elementwise.ts";
 import { reduceMean } from "./reduce.ts";
 import { reshape } from "./shape/shape-ops.ts";
@@ -130,16 +131,18 @@ function groupGradient(groupsOf: (context: GradientContext) => number) {
 
 /** The operators of this file. */
 export const layerNormOperators: readonly OperatorDefinition[] = [
-  { op: "LayerNormalization", domain: "", infer: layerType, gradient: layerGradient },
+  { op: "LayerNormalization", domain: "", inputs: normalizationInputs, infer: layerType, gradient: layerGradient },
   {
     op: "InstanceNormalization",
     domain: "",
+    inputs: normalizationInputs,
     infer: channelsType,
     gradient: groupGradient(({ input }) => input(0).type.shape[1] ?? 1),
   },
   {
     op: "GroupNormalization",
     domain: "",
+    inputs: normalizationInputs,
     infer: groupType,
     gradient: groupGradient(({ node }) => intAttribute(node, "num_groups")),
     // The engine knows it only as a function of a newer version, so it becomes arithmetic.

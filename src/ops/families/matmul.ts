@@ -17,8 +17,10 @@ import {
 } from "../../ir/graph.ts";
 import type { Shape, TensorType } from "../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../build/broadcast.ts";
+import { foldMatmul } from "../build/fold/reduction.ts";
 import { at, commonDtype, indices, product } from "../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+import { bias, weight } from "../inputs.ts";
 import { multiply } from "./elementwise.ts";
 import { expand, reshape, transpose, unsqueeze } from "./shape/shape-ops.ts";
 
@@ -210,6 +212,7 @@ function einsumGradient({ builder: b, node, input, outputGradient, needed }: Gra
 export const matmulOperator: OperatorDefinition = {
   op: "MatMul",
   domain: "",
+  inputs: [weight("a"), weight("b")],
   infer: (call) => [
     {
       dtype: commonDtype(call),
@@ -217,6 +220,7 @@ export const matmulOperator: OperatorDefinition = {
     },
   ],
   gradient: matmulGradient,
+  fold: foldMatmul,
   traits: {
     layer: {
       data: 0,
@@ -234,6 +238,7 @@ export const matmulOperator: OperatorDefinition = {
 export const gemmOperator: OperatorDefinition = {
   op: "Gemm",
   domain: "",
+  inputs: [weight("a"), weight("b"), bias("c")],
   infer: gemmType,
   gradient: gemmGradient,
   traits: {
@@ -254,7 +259,13 @@ export const gemmOperator: OperatorDefinition = {
 export const matmulOperators: readonly OperatorDefinition[] = [
   matmulOperator,
   gemmOperator,
-  { op: "Einsum", domain: "", infer: einsumType, gradient: einsumGradient },
+  {
+    op: "Einsum",
+    domain: "",
+    inputs: [weight("first"), weight("second"), bias("third")],
+    infer: einsumType,
+    gradient: einsumGradient,
+  },
   {
     op: "MatMulInteger",
     domain: "",

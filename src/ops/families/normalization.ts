@@ -2,6 +2,7 @@
  * Normalization layers. BatchNormalization in evaluation is ONNX's own operator; in training it is `BatchNormTrain`,
  * which follows torch: the batch is normalised by its biased variance, the running variance takes the unbiased one.
  */
+
 import { GraphError } from "../../errors.ts";
 import {
   floatAttribute,
@@ -21,6 +22,7 @@ import {
   requiredInput,
   typeError,
 } from "../definition.ts";
+import { normalizationInputs, parameter } from "../inputs.ts";
 import { perChannel } from "../internal/channel-ops.ts";
 import { add, multiply, subtract } from "./elementwise.ts";
 import { reduceMean, reduceSum } from "./reduce.ts";
@@ -221,6 +223,7 @@ function inferBatchNormalization(call: OperatorCall): TensorType[] {
 
 export const batchNormalizationOperator: OperatorDefinition = {
   op: "BatchNormalization",
+  inputs: [...normalizationInputs, parameter("mean", "running-mean"), parameter("variance", "running-variance")],
   domain: onnxDomain,
   infer: inferBatchNormalization,
   gradient: evaluationGradient,

@@ -3,6 +3,7 @@
 import { intAttribute, type OperatorCall, stringAttribute } from "../../ir/graph.ts";
 import type { TensorType } from "../../ir/types.ts";
 import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+import { bias, data, type OperatorInput, weight } from "../inputs.ts";
 
 /** `gates` matrices are stacked in the weights; an LSTM has a cell state besides. */
 function recurrentType(gates: number, states: number) {
@@ -27,9 +28,21 @@ function recurrentType(gates: number, states: number) {
   };
 }
 
+/** The peepholes are an LSTM's. */
+const inputs: readonly OperatorInput[] = [
+  data("x"),
+  weight("w"),
+  weight("r"),
+  bias("b"),
+  data("lengths"),
+  data("initial state"),
+  data("initial cell"),
+  weight("peepholes"),
+];
+
 /** The operators of this file. */
 export const recurrentOperators: readonly OperatorDefinition[] = [
-  { op: "RNN", domain: "", infer: recurrentType(1, 1) },
-  { op: "GRU", domain: "", infer: recurrentType(3, 1) },
-  { op: "LSTM", domain: "", infer: recurrentType(4, 2) },
+  { op: "RNN", domain: "", inputs, infer: recurrentType(1, 1) },
+  { op: "GRU", domain: "", inputs, infer: recurrentType(3, 1) },
+  { op: "LSTM", domain: "", inputs, infer: recurrentType(4, 2) },
 ];

@@ -7,6 +7,7 @@
 import { type GraphBuilder, intAttribute, type Node, type OperatorCall, type Value } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import type { Shape, TensorType } from "../../ir/types.ts";
+import { foldCumulativeSum, foldReduction } from "../build/fold/reduction.ts";
 import { notNegative } from "../build/masks.ts";
 import {
   at,
@@ -20,7 +21,13 @@ import {
   noGradient,
   product,
 } from "../build/operands.ts";
-import { type GradientContext, type OperatorDefinition, requiredConstant, requiredInput } from "../definition.ts";
+import {
+  type GradientContext,
+  type OperatorColumns,
+  type OperatorDefinition,
+  requiredConstant,
+  requiredInput,
+} from "../definition.ts";
 import { divide, exponential, maximum, multiply, subtract } from "./elementwise.ts";
 import { expand, reshape } from "./shape/shape-ops.ts";
 
@@ -113,7 +120,11 @@ interface ReduceContext {
 }
 
 /** A reduction by its gradient, which may still have to be broadcast to the shape of the input. */
-function reduceOperator(op: string, rule: (context: ReduceContext) => Value): OperatorDefinition {
+function reduceOperator(
+  op: string,
+  rule: (context: ReduceContext) => Value,
+  columns: OperatorColumns = {},
+): OperatorDefinition {
   const gradient = ({ builder: b, node, input, output, outputGradient, needed }: GradientContext) => {
     if (!needed[0]) return [];
     const x = input(0);
@@ -124,7 +135,7 @@ function reduceOperator(op: string, rule: (context: ReduceContext) => Value): Op
     const dy = reshape(b, outputGradient(0), kept);
     return [expand(b, rule({ b, x, axes, count, dy, y: () => reshape(b, output(0), kept) }), shape)];
   };
-  return { op, domain: "", infer: reduceType, gradient };
+  return { op, domain: "", infer: reduceType, gradient, ...columns };
 }
 
 /** dy shared among the elements that equal the extremum; `below` is not positive, and zero there. */
@@ -147,16 +158,32 @@ function cumulativeType(call: OperatorCall): readonly TensorType[] {
 
 /** The operators of this file. */
 export const reduceOperators: readonly OperatorDefinition[] = [
-  reduceOperator("ReduceSum", ({ dy }) => dy),
-  reduceOperator("ReduceMean", ({ b, dy, count }) => multiply(b, dy, 1 / count)),
-  reduceOperator("ReduceMax", (context) => shareAmongTies(context, subtract(context.b, context.x, context.y()))),
-  reduceOperator("ReduceMin", (context) => shareAmongTies(context, subtract(context.b, context.y(), context.x))),
+  reduceOperator("ReduceSum", ({ dy }) => dy, {
+    fold: foldReduction({ start: 0, step: (total, value) => total + value }),
+  }),
+  reduceOperator("ReduceMean", ({ b, dy, count }) => multiply(b, dy, 1 / count), {
+    fold: foldReduction({ start: 0, step: (total, value) => total + value, end: (total, n) => total / n }),
+  }),
+  reduceOperator("ReduceMax", (context) => shareAmongTies(context, subtract(context.b, context.x, context.y())), {
+    fold: foldReduction({ start: Number.NEGATIVE_INFINITY, step: Math.max }),
+  }),
+  reduceOperator("ReduceMin", (context) => shareAmongTies(context, subtract(context.b, context.y(), context.x)), {
+    fold: foldReduction({ start: Number.POSITIVE_INFINITY, step: Math.min }),
+  }),
   // By division, so it needs elements other than zero.
-  reduceOperator("ReduceProd", ({ b, x, y, dy }) => divide(b, multiply(b, dy, y()), x)),
-  reduceOperator("ReduceL1", ({ b, x, dy }) => multiply(b, dy, b.one("Sign", [x]))),
+  reduceOperator("ReduceProd", ({ b, x, y, dy }) => divide(b, multiply(b, dy, y()), x), {
+    fold: foldReduction({ start: 1, step: (total, value) => total * value }),
+  }),
+  reduceOperator("ReduceL1", ({ b, x, dy }) => multiply(b, dy, b.one("Sign", [x])), {
+    fold: foldReduction({ start: 0, step: (total, value) => total + Math.abs(value) }),
+  }),
   // The norm of zeros has no gradient; torch's is zero, and the floor keeps 0 / 0 out.
-  reduceOperator("ReduceL2", ({ b, x, y, dy }) => multiply(b, x, divide(b, dy, maximum(b, y(), 1e-30)))),
-  reduceOperator("ReduceSumSquare", ({ b, x, dy }) => multiply(b, x, multiply(b, dy, 2))),
+  reduceOperator("ReduceL2", ({ b, x, y, dy }) => multiply(b, x, divide(b, dy, maximum(b, y(), 1e-30))), {
+    fold: foldReduction({ start: 0, step: (total, value) => total + value * value, end: Math.sqrt }),
+  }),
+  reduceOperator("ReduceSumSquare", ({ b, x, dy }) => multiply(b, x, multiply(b, dy, 2)), {
+    fold: foldReduction({ start: 0, step: (total, value) => total + value * value }),
+  }),
   reduceOperator("ReduceLogSum", ({ b, y, dy }) => divide(b, dy, exponential(b, y()))),
   reduceOperator("ReduceLogSumExp", ({ b, x, y, dy }) => multiply(b, dy, exponential(b, subtract(b, x, y())))),
   { op: "ArgMax", domain: "", infer: placeType, gradient: noGradient },
@@ -165,6 +192,7 @@ export const reduceOperators: readonly OperatorDefinition[] = [
     op: "CumSum",
     domain: "",
     infer: cumulativeType,
+    fold: foldCumulativeSum,
     gradient: ({ builder: b, node, outputGradient, needed }) => {
       if (!needed[0]) return [];
       const attributes = {

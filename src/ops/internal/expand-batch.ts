@@ -10,6 +10,7 @@ import { sumTo } from "../build/broadcast.ts";
 import { axisOf } from "../build/operands.ts";
 import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 import { expand } from "../families/shape/reshaping.ts";
+import { data, token } from "../inputs.ts";
 
 /** x repeated along `axis`, `factor` times the first size of the reference. */
 export function expandBatch(b: GraphBuilder, x: Value, reference: Value, axis = 0, factor = 1): Value {
@@ -21,6 +22,7 @@ export const expandBatchOperators: readonly OperatorDefinition[] = [
   {
     op: "ExpandBatch",
     domain: subbyteDomain,
+    inputs: [token("x"), data("reference")],
     infer(call) {
       const [x, reference] = [requiredInput(call, 0), requiredInput(call, 1)];
       const axis = axisOf(call, intAttribute(call, "axis", 0), x.shape.length);

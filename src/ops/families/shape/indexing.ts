@@ -17,6 +17,7 @@ import {
 import { makeTensor, type Tensor, toNumbers } from "../../../ir/tensor.ts";
 import type { Shape, TensorType } from "../../../ir/types.ts";
 import { dtypeFromOnnx } from "../../../onnx/wire/proto.ts";
+import { foldConstantOfShape, foldGather, foldRange, foldTriangle } from "../../build/fold/layout.ts";
 import {
   at,
   axisOf,
@@ -29,11 +30,13 @@ import {
 } from "../../build/operands.ts";
 import {
   type GradientContext,
+  type OperatorColumns,
   type OperatorDefinition,
   requiredConstant,
   requiredInput,
   typeError,
 } from "../../definition.ts";
+import { table } from "../../inputs.ts";
 import { multiply } from "../elementwise.ts";
 import { filledLike, inversePermutation, transpose, unsqueeze } from "./shape-ops.ts";
 
@@ -263,8 +266,8 @@ function randomlessType(call: OperatorCall): readonly TensorType[] {
   return [{ dtype: wanted, shape }];
 }
 
-function table(infer: OperatorDefinition["infer"], ...ops: readonly string[]): OperatorDefinition[] {
-  return ops.map((op) => ({ op, domain: "", infer, gradient: noGradient }));
+function flat(op: string, infer: OperatorDefinition["infer"], columns: OperatorColumns = {}): OperatorDefinition {
+  return { op, domain: "", infer, gradient: noGradient, ...columns };
 }
 
 /** The operators of this file. */
@@ -272,6 +275,8 @@ export const indexingOperators: readonly OperatorDefinition[] = [
   {
     op: "Gather",
     domain: "",
+    inputs: [table("rows")],
+    fold: foldGather,
     infer: gatherType,
     gradient: gatherGradient,
     traits: { nonNegative: "when-first-input" },
@@ -324,19 +329,20 @@ export const indexingOperators: readonly OperatorDefinition[] = [
   {
     op: "Trilu",
     domain: "",
+    fold: foldTriangle,
     infer: (call) => [requiredInput(call, 0)],
     gradient: ({ builder: b, node, outputGradient }) => [
       b.one("Trilu", present([outputGradient(0), node.inputs[1]]), node.attributes),
     ],
   },
-  ...table(oneHotType, "OneHot"),
-  ...table(shapeType, "Shape"),
-  ...table((call) => [{ dtype: "int64", shape: requiredInput(call, 0).shape.slice(0, 0) }], "Size"),
-  ...table(constantOfShapeType, "ConstantOfShape"),
-  ...table(rangeType, "Range"),
-  ...table((call) => {
+  flat("OneHot", oneHotType),
+  flat("Shape", shapeType),
+  flat("Size", (call) => [{ dtype: "int64", shape: requiredInput(call, 0).shape.slice(0, 0) }]),
+  flat("ConstantOfShape", constantOfShapeType, { fold: foldConstantOfShape }),
+  flat("Range", rangeType, { fold: foldRange }),
+  flat("Constant", (call) => {
     const { dtype, shape } = constantTensor(call);
     return [{ dtype, shape }];
-  }, "Constant"),
-  ...table(randomlessType, "EyeLike"),
+  }),
+  flat("EyeLike", randomlessType),
 ];

@@ -8,7 +8,6 @@ import { UnsupportedError } from "../../../errors.ts";
 import {
   type GraphBuilder,
   intAttribute,
-  intsAttribute,
   type OperatorCall,
   showNode,
   stringAttribute,
@@ -17,6 +16,7 @@ import {
 import { toNumbers } from "../../../ir/tensor.ts";
 import { elementCount, type Shape, sameShape, type TensorType } from "../../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../../build/broadcast.ts";
+import { foldExpand, foldReshape, foldTile, foldTranspose } from "../../build/fold/layout.ts";
 import {
   at,
   axesOf,
@@ -26,6 +26,7 @@ import {
   int64Constant,
   integersOf,
   noGradient,
+  permutationOf,
   product,
   sameAsInput,
   scalarOf,
@@ -38,6 +39,7 @@ import {
   requiredInput,
   typeError,
 } from "../../definition.ts";
+import { token } from "../../inputs.ts";
 
 /** The same elements in another shape; one size may be −1. The value itself when it has that shape. */
 export function reshape(b: GraphBuilder, x: Value, shape: Shape): Value {
@@ -120,11 +122,6 @@ function flattenType(call: OperatorCall): readonly TensorType[] {
   const axis = intAttribute(call, "axis", 1);
   const place = axis === shape.length ? axis : axisOf(call, axis, shape.length);
   return [{ dtype, shape: [product(shape.slice(0, place)), product(shape.slice(place))] }];
-}
-
-/** The order of the axes that a Transpose of so many axes makes; without the attribute it reverses them. */
-export function permutationOf(source: Parameters<typeof intsAttribute>[0], rank: number): readonly number[] {
-  return intsAttribute(source, "perm", indices(rank).reverse());
 }
 
 function transposeType(call: OperatorCall): readonly TensorType[] {
@@ -239,7 +236,7 @@ function dropoutType(call: OperatorCall): readonly TensorType[] {
 
 /** A reshaping by its type rule: the same elements in the same order. */
 function reshaping(op: string, infer: OperatorDefinition["infer"], traits: OperatorTraits): OperatorDefinition {
-  return { op, domain: "", infer, gradient: reshapeBack, traits };
+  return { op, domain: "", infer, gradient: reshapeBack, fold: foldReshape, traits };
 }
 
 export const reshapeOperator: OperatorDefinition = reshaping("Reshape", reshapeType, {
@@ -264,6 +261,7 @@ export const transposeOperator: OperatorDefinition = {
   gradient: ({ builder: b, node, input, outputGradient }) => [
     transpose(b, outputGradient(0), inversePermutation(permutationOf(node, input(0).type.shape.length))),
   ],
+  fold: foldTranspose,
   traits: { passesCodes: true, nonNegative: "when-first-input" },
 };
 
@@ -285,13 +283,15 @@ export const reshapingOperators: readonly OperatorDefinition[] = [
   {
     op: "Expand",
     domain: "",
+    inputs: [token("x")],
+    fold: foldExpand,
     infer: expandType,
     gradient: ({ builder: b, input, outputGradient, needed }) => [
       needed[0] ? sumTo(b, outputGradient(0), input(0).type.shape) : undefined,
     ],
     traits: { nonNegative: "when-first-input" },
   },
-  { op: "Tile", domain: "", infer: tileType, gradient: tileGradient },
+  { op: "Tile", domain: "", infer: tileType, gradient: tileGradient, fold: foldTile },
   { op: "DepthToSpace", domain: "", infer: depthToSpaceType, gradient: depthToSpaceGradient },
   {
     op: "SpaceToDepth",

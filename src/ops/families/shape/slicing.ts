@@ -15,6 +15,7 @@ import {
   type Value,
 } from "../../../ir/graph.ts";
 import type { Shape, TensorType } from "../../../ir/types.ts";
+import { foldConcat, foldPad, foldSlice, foldSplit } from "../../build/fold/layout.ts";
 import {
   at,
   axesOf,
@@ -29,6 +30,7 @@ import {
   scalarOf,
 } from "../../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../../definition.ts";
+import { tokens } from "../../inputs.ts";
 import { filledLike, reshape } from "./reshaping.ts";
 
 /** The values one after the other along an axis. */
@@ -275,6 +277,8 @@ function splitGradient({ builder: b, node, outputGradients, needed }: GradientCo
 export const concatOperator: OperatorDefinition = {
   op: "Concat",
   domain: "",
+  inputs: [tokens("x")],
+  fold: foldConcat,
   infer: concatType,
   gradient: concatGradient,
   traits: { nonNegative: "when-all-inputs" },
@@ -283,12 +287,13 @@ export const concatOperator: OperatorDefinition = {
 /** The operators of this file. */
 export const slicingOperators: readonly OperatorDefinition[] = [
   concatOperator,
-  { op: "Pad", domain: "", infer: padType, gradient: padGradient },
+  { op: "Pad", domain: "", infer: padType, gradient: padGradient, fold: foldPad },
   {
     op: "Slice",
     domain: "",
     infer: sliceType,
     gradient: sliceGradient,
+    fold: foldSlice,
     traits: { nonNegative: "when-first-input" },
   },
   {
@@ -296,6 +301,7 @@ export const slicingOperators: readonly OperatorDefinition[] = [
     domain: "",
     infer: splitType,
     gradient: splitGradient,
+    fold: foldSplit,
     traits: { nonNegative: "when-first-input" },
   },
 ];

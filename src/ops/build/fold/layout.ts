@@ -1,10 +1,10 @@
-/** Evaluation of operators that arrange, pick and repeat elements, and of those that make tensors out of shapes. */
+/** Values on constants of operators that arrange, pick and repeat elements, and of those that make tensors out of shapes. */
 
-import { intAttribute, stringAttribute } from "../../ir/graph.ts";
-import { allocate, makeTensor, type Tensor } from "../../ir/tensor.ts";
-import { elementCount, type Shape, transposedIndex } from "../../ir/types.ts";
-import { permutationOf } from "../../ops/families/shape/reshaping.ts";
-import { broadcastIndex, type Fold, type FoldCall, fromNumbers, moved, numbersOf, ravel, unravel } from "./data.ts";
+import { intAttribute, stringAttribute } from "../../../ir/graph.ts";
+import { allocate, makeTensor, type Tensor } from "../../../ir/tensor.ts";
+import { elementCount, type Shape, transposedIndex } from "../../../ir/types.ts";
+import { permutationOf } from "../operands.ts";
+import { broadcastIndex, type Fold, type FoldRule, fromNumbers, moved, numbersOf, ravel, unravel } from "./data.ts";
 
 /** The same elements in the shape of the result. */
 const reshaped: Fold = ({ inputs: [input], types: [type] }) =>
@@ -215,24 +215,27 @@ export function foldNonZero(input: Tensor): Tensor | undefined {
   return fromNumbers({ dtype: "int64", shape: [rank, places.length] }, flat);
 }
 
-const same = (call: FoldCall) => reshaped(call);
-
-/** The entries of this file. */
-export const layoutFolds: readonly (readonly [string, Fold])[] = [
-  ["Identity", same],
-  ["Reshape", same],
-  ["Flatten", same],
-  ["Squeeze", same],
-  ["Unsqueeze", same],
-  ["Transpose", transpose],
-  ["Expand", expand],
-  ["Tile", tile],
-  ["Gather", gather],
-  ["Concat", concat],
-  ["Slice", slice],
-  ["Split", split],
-  ["Pad", pad],
-  ["ConstantOfShape", constantOfShape],
-  ["Range", range],
-  ["Trilu", triangle],
-];
+/** The value of operators that keep the elements in their order: Reshape, Flatten, Squeeze, Unsqueeze, Identity. */
+export const foldReshape: FoldRule = { compute: reshaped, copies: true };
+/** The value of Transpose. */
+export const foldTranspose: FoldRule = { compute: transpose, copies: true };
+/** The value of Concat. */
+export const foldConcat: FoldRule = { compute: concat, copies: true };
+/** The value of Slice. */
+export const foldSlice: FoldRule = { compute: slice, copies: true };
+/** The value of Split. */
+export const foldSplit: FoldRule = { compute: split, copies: true };
+/** The value of Expand. */
+export const foldExpand: FoldRule = { compute: expand, repeats: true };
+/** The value of Tile. */
+export const foldTile: FoldRule = { compute: tile, repeats: true };
+/** The value of Gather. */
+export const foldGather: FoldRule = { compute: gather };
+/** The value of Pad. */
+export const foldPad: FoldRule = { compute: pad };
+/** The value of ConstantOfShape. */
+export const foldConstantOfShape: FoldRule = { compute: constantOfShape };
+/** The value of Range. */
+export const foldRange: FoldRule = { compute: range };
+/** The value of Trilu. */
+export const foldTriangle: FoldRule = { compute: triangle };

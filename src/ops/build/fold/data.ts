@@ -1,12 +1,12 @@
 /**
- * Tensors for the evaluator of constants: elements as numbers in and out, indices, and moving elements without looking.
+ * What an operator's value on constants is written with: elements as numbers in and out, indices, and moving elements without looking.
  *
  * Arithmetic runs in float64 and is rounded when it is stored, which for one float32 operation gives the same result.
  */
 
-import type { Attributes } from "../../ir/graph.ts";
-import { allocate, makeTensor, type Tensor, type TensorData, toNumbers } from "../../ir/tensor.ts";
-import { type DType, elementCount, rowMajorStrides, type Shape, type TensorType } from "../../ir/types.ts";
+import type { Attributes } from "../../../ir/graph.ts";
+import { allocate, makeTensor, type Tensor, type TensorData, toNumbers } from "../../../ir/tensor.ts";
+import { type DType, elementCount, rowMajorStrides, type Shape, type TensorType } from "../../../ir/types.ts";
 
 /** A node with its constant inputs and the types of its outputs. */
 export interface FoldCall {
@@ -17,8 +17,17 @@ export interface FoldCall {
   readonly types: readonly TensorType[];
 }
 
-/** The outputs, or undefined where the entry cannot compute this case. */
+/** Returns the outputs, or undefined where the rule cannot compute this case. */
 export type Fold = (call: FoldCall) => readonly Tensor[] | undefined;
+
+/** An operator's value on constants. The types of the results come from its type rule, so that a rule only computes elements. */
+export interface FoldRule {
+  readonly compute: Fold;
+  /** Costs no more than a copy of its inputs: worth doing to a weight of any size, whose name the result keeps. */
+  readonly copies?: boolean;
+  /** Repeats elements: copies of a weight would take it from training. */
+  readonly repeats?: boolean;
+}
 
 const int64Max = 2n ** 63n - 1n;
 

@@ -1,11 +1,12 @@
-/** Evaluation of reductions and of small matrix products on constants. */
+/** Values of reductions, running sums and small matrix products on constants. */
 
-import { intAttribute } from "../../ir/graph.ts";
-import type { Tensor } from "../../ir/tensor.ts";
-import { elementCount } from "../../ir/types.ts";
-import { type Fold, fromNumbers, numbersOf, unravel } from "./data.ts";
+import { intAttribute } from "../../../ir/graph.ts";
+import type { Tensor } from "../../../ir/tensor.ts";
+import { elementCount } from "../../../ir/types.ts";
+import { type Fold, type FoldRule, fromNumbers, numbersOf, unravel } from "./data.ts";
 
-interface Reduction {
+/** How a reduction goes over its elements. */
+export interface Reduction {
   readonly start: number;
   readonly step: (total: number, value: number) => number;
   readonly end?: (total: number, count: number) => number;
@@ -76,16 +77,12 @@ const cumulativeSum: Fold = (call) => {
   return [fromNumbers(type, result)];
 };
 
-/** The entries of this file. */
-export const reductionFolds: readonly (readonly [string, Fold])[] = [
-  ["ReduceSum", reduction({ start: 0, step: (total, value) => total + value })],
-  ["ReduceProd", reduction({ start: 1, step: (total, value) => total * value })],
-  ["ReduceMax", reduction({ start: Number.NEGATIVE_INFINITY, step: Math.max })],
-  ["ReduceMin", reduction({ start: Number.POSITIVE_INFINITY, step: Math.min })],
-  ["ReduceMean", reduction({ start: 0, step: (total, value) => total + value, end: (total, n) => total / n })],
-  ["ReduceL1", reduction({ start: 0, step: (total, value) => total + Math.abs(value) })],
-  ["ReduceL2", reduction({ start: 0, step: (total, value) => total + value * value, end: Math.sqrt })],
-  ["ReduceSumSquare", reduction({ start: 0, step: (total, value) => total + value * value })],
-  ["MatMul", matmul],
-  ["CumSum", cumulativeSum],
-];
+/** The value of a reduction: every element steps a total on, which a last function may change. */
+export function foldReduction(reduced: Reduction): FoldRule {
+  return { compute: reduction(reduced) };
+}
+
+/** The value of MatMul, for two matrices of moderate size. */
+export const foldMatmul: FoldRule = { compute: matmul };
+/** The value of CumSum. */
+export const foldCumulativeSum: FoldRule = { compute: cumulativeSum };

@@ -1,0 +1,63 @@
+/** What definitions say of their operators, next to the tables that said it before they did. */
+
+import { expect, it } from "vitest";
+import { operators } from "../../src/compile/registry.ts";
+import { operatorKey } from "../../src/ops/definition.ts";
+
+const definitions = [...operators.values()];
+
+function namesWhere(holds: (definition: (typeof definitions)[number]) => boolean): string[] {
+  return definitions
+    .filter(holds)
+    .map(({ domain, op }) => operatorKey(domain, op))
+    .sort();
+}
+
+it("gives inputs the roles that they had by the operator's name", () => {
+  const layer = { 1: "weight", 2: "bias" };
+  const normalization = { 1: "normalization-scale", 2: "normalization-bias" };
+  const recurrent = { 1: "weight", 2: "weight", 3: "bias", 7: "weight" };
+  const roles = definitions.flatMap(({ op, inputs = [] }) => {
+    const own = Object.fromEntries(inputs.flatMap(({ role }, i) => (role === undefined ? [] : [[i, role]])));
+    return Object.keys(own).length === 0 ? [] : [[op, own]];
+  });
+  expect(Object.fromEntries(roles)).toEqual({
+    Conv: layer,
+    ConvTranspose: layer,
+    Gemm: { 0: "weight", 1: "weight", 2: "bias" },
+    MatMul: { 0: "weight", 1: "weight" },
+    Einsum: { 0: "weight", 1: "weight", 2: "bias" },
+    BatchNormalization: { ...normalization, 3: "running-mean", 4: "running-variance" },
+    LayerNormalization: normalization,
+    GroupNormalization: normalization,
+    InstanceNormalization: normalization,
+    PRelu: { 1: "other" },
+    LSTM: recurrent,
+    GRU: recurrent,
+    RNN: recurrent,
+  });
+});
+
+it("gives roles by use to the operators that had them", () => {
+  expect(namesWhere(({ inputs = [] }) => inputs.some(({ roleIn }) => roleIn !== undefined))).toEqual([
+    "Add",
+    "Concat",
+    "Expand",
+    "Gather",
+    "Mul",
+    "subbyte:ExpandBatch",
+  ]);
+});
+
+const folded =
+  "Abs Add And Cast CastLike Ceil Clip Concat ConstantOfShape Cos CumSum Div Equal Exp Expand Flatten Floor Gather Greater GreaterOrEqual Identity IsNaN LeakyRelu Less LessOrEqual Log MatMul Max Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round Sigmoid Sign Sin Slice Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Trilu Unsqueeze Where Xor";
+
+it("computes the operators on constants that the table of folds held", () => {
+  expect(namesWhere(({ fold }) => fold !== undefined)).toEqual(folded.split(" "));
+});
+
+it("copies with the operators that were called layout, and repeats with two", () => {
+  const copying = "Cast Concat Flatten Identity Reshape Slice Split Squeeze Transpose Unsqueeze";
+  expect(namesWhere(({ fold }) => fold?.copies === true)).toEqual(copying.split(" "));
+  expect(namesWhere(({ fold }) => fold?.repeats === true)).toEqual(["Expand", "Tile"]);
+});
