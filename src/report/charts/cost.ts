@@ -1,6 +1,6 @@
 /** The charts of cost: accuracy against bit operations or size with its Pareto front, and what each layer takes. */
 import * as Plot from "@observablehq/plot";
-import type { LayerCost } from "../../study/cost.ts";
+import type { LayerCost } from "../../runs/cost.ts";
 import type { Reference } from "../../study/result/accuracy-map.ts";
 import type { CostKind, CostPoint } from "../../study/result/pareto.ts";
 import { bitsName } from "../../study/result/summary.ts";

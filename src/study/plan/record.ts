@@ -1,7 +1,7 @@
 /** What is known about a trial: what was planned, and what its files say happened. */
 
 import type { Ablation } from "../../diagnose/ablation-result.ts";
-import type { LayerCost, NetworkCost } from "../cost.ts";
+import type { LayerCost, NetworkCost } from "../../runs/cost.ts";
 import type { Finding } from "../result/finding.ts";
 
 /** Levels that weights and activations really have, in the layers between the first and the last. */

@@ -3,7 +3,7 @@ import { randomStream } from "../../src/base/random.ts";
 import { quantize } from "../../src/compile/passes/quantize.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
-import { networkCost } from "../../src/study/cost.ts";
+import { networkCost } from "../../src/runs/cost.ts";
 
 const sample = { sampleShape: [1, 28, 28], classes: 10 };
 const random = () => randomStream(0, "initial weights");
