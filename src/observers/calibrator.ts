@@ -52,7 +52,7 @@ export function widened({ min, max }: Range, values: Float32Array): Range {
  * Samples kept for a calibrator that needs to see them all: at most `limit` of each observation, at even steps of its
  * sorted values, so that they are distributed as all of them are.
  */
-export class SampleStore {
+class SampleStore {
   readonly #limit: number;
   #kept: Float32Array[] = [];
   #range: Range = unobserved;
@@ -81,6 +81,23 @@ export class SampleStore {
   get range(): Range {
     return this.#range;
   }
+}
+
+/**
+ * A calibrator that keeps samples and looks at them all in the end.
+ *
+ * @param limit Elements that are kept of one observation.
+ * @param search The range for the samples, at least one, whose extremes are `full`.
+ */
+export function fromSamples(limit: number, search: (values: Float32Array, full: Range) => Range): Calibrator {
+  const store = new SampleStore(limit);
+  return {
+    observe: (values) => store.add(values),
+    range() {
+      const { values, range } = store;
+      return values.length === 0 ? unobserved : search(values, range);
+    },
+  };
 }
 
 /** Observations that are kept apart before they are thinned together. */

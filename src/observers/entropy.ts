@@ -8,14 +8,7 @@
  * numbers. Options: `bins` (2048).
  */
 import type { QuantizerSpec } from "../quantizers/definition.ts";
-import {
-  type Calibrator,
-  type CalibratorDefinition,
-  numberOption,
-  type Range,
-  SampleStore,
-  unobserved,
-} from "./calibrator.ts";
+import { type CalibratorDefinition, fromSamples, numberOption, type Range } from "./calibrator.ts";
 import { histogramOf } from "./histogram.ts";
 
 const sampleLimit = 1 << 18;
@@ -72,12 +65,6 @@ function search(spec: QuantizerSpec, levels: number, values: Float32Array, { min
 export const entropy: CalibratorDefinition = {
   name: "entropy",
   options: { bins: { from: 1, whole: true } },
-  create(spec, definition): Calibrator {
-    const store = new SampleStore(sampleLimit);
-    return {
-      observe: (values) => store.add(values),
-      range: () =>
-        store.values.length === 0 ? unobserved : search(spec, definition.levels(spec), store.values, store.range),
-    };
-  },
+  create: (spec, definition) =>
+    fromSamples(sampleLimit, (values, full) => search(spec, definition.levels(spec), values, full)),
 };

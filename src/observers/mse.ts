@@ -9,14 +9,7 @@
 
 import { decode } from "../quantizers/arithmetic/scalar.ts";
 import type { GroupParameters, QuantizerDefinition, QuantizerSpec } from "../quantizers/definition.ts";
-import {
-  type Calibrator,
-  type CalibratorDefinition,
-  numberOption,
-  type Range,
-  SampleStore,
-  unobserved,
-} from "./calibrator.ts";
+import { type CalibratorDefinition, fromSamples, numberOption, type Range } from "./calibrator.ts";
 
 const sampleLimit = 4096;
 
@@ -64,11 +57,5 @@ function search(spec: QuantizerSpec, definition: QuantizerDefinition, values: Fl
 export const mse: CalibratorDefinition = {
   name: "mse",
   options: { steps: { from: 1, whole: true } },
-  create(spec, definition): Calibrator {
-    const store = new SampleStore(sampleLimit);
-    return {
-      observe: (values) => store.add(values),
-      range: () => (store.values.length === 0 ? unobserved : search(spec, definition, store.values, store.range)),
-    };
-  },
+  create: (spec, definition) => fromSamples(sampleLimit, (values, full) => search(spec, definition, values, full)),
 };

@@ -5,47 +5,23 @@
  * `percentile`: max is the p-th percentile of the sample and min the (100 − p)-th, interpolated between neighbours as
  * numpy.percentile does; a sample without negative numbers keeps min = 0. Options: `percentile` (99.9), `deviations` (3).
  */
+import { quantile } from "../base/statistics.ts";
 import { statisticsOf } from "../quantizers/arithmetic/scalar.ts";
-import {
-  type Calibrator,
-  type CalibratorDefinition,
-  numberOption,
-  type Range,
-  SampleStore,
-  unobserved,
-  widened,
-} from "./calibrator.ts";
+import { type CalibratorDefinition, fromSamples, numberOption, unobserved, widened } from "./calibrator.ts";
 
 const sampleLimit = 1 << 20;
-
-/** The p-th percentile of ascending values. */
-export function percentileOf(ascending: Float32Array, percent: number): number {
-  const place = (Math.min(Math.max(percent, 0), 100) / 100) * (ascending.length - 1);
-  const below = Math.floor(place);
-  const [low, high] = [ascending[below] ?? 0, ascending[Math.min(below + 1, ascending.length - 1)] ?? 0];
-  return low + (high - low) * (place - below);
-}
-
-/** A calibrator that looks at everything it was shown. */
-function collecting(range: (values: Float32Array) => Range): Calibrator {
-  const store = new SampleStore(sampleLimit);
-  return {
-    observe: (values) => store.add(values),
-    range: () => (store.values.length === 0 ? unobserved : range(store.values)),
-  };
-}
 
 export const percentile: CalibratorDefinition = {
   name: "percentile",
   options: { percentile: { from: 50, to: 100 } },
   create(spec) {
     const percent = numberOption(spec, "percentile", 99.9);
-    return collecting((values) => {
+    return fromSamples(sampleLimit, (values) => {
       const ascending = values.slice().sort();
       const isOneSided = (ascending[0] ?? 0) >= 0;
       return {
-        min: isOneSided ? 0 : percentileOf(ascending, 100 - percent),
-        max: percentileOf(ascending, percent),
+        min: isOneSided ? 0 : quantile(ascending, (100 - percent) / 100),
+        max: quantile(ascending, percent / 100),
       };
     });
   },
@@ -56,7 +32,7 @@ export const deviation: CalibratorDefinition = {
   options: { deviations: { from: 0 } },
   create(spec) {
     const factor = numberOption(spec, "deviations", 3);
-    return collecting((values) => {
+    return fromSamples(sampleLimit, (values) => {
       const { min, max, mean, deviation: sigma } = statisticsOf(values);
       return { min: Math.max(min, mean - factor * sigma), max: Math.min(max, mean + factor * sigma) };
     });

@@ -1,13 +1,13 @@
 /** Calibrators: the ranges that they find, and the initial parameters that follow. */
 
 import { describe, expect, it } from "vitest";
+import { quantile } from "../../src/base/statistics.ts";
 import { ConfigError } from "../../src/errors.ts";
 import { float32Data, float32Tensor } from "../../src/ir/tensor.ts";
 import type { Range } from "../../src/observers/calibrator.ts";
 import { calibratorNamed, calibrators, initialParameters } from "../../src/observers/calibrators.ts";
 import { histogramOf } from "../../src/observers/histogram.ts";
 import { quantizationError } from "../../src/observers/mse.ts";
-import { percentileOf } from "../../src/observers/percentile.ts";
 import type { QuantizerSpec } from "../../src/quantizers/definition.ts";
 import { quantizerNamed, quantizers } from "../../src/quantizers/index.ts";
 import { seeded } from "../support/random.ts";
@@ -78,7 +78,7 @@ describe("calibrators", () => {
 
   it("percentile: interpolated as numpy.percentile; one-sided samples start at 0", () => {
     const ascending = Float32Array.of(1, 2, 4, 8);
-    expect([0, 10, 50, 90, 100].map((p) => percentileOf(ascending, p))).toEqual(
+    expect([0, 10, 50, 90, 100].map((p) => quantile(ascending, p / 100))).toEqual(
       [1, 1.3, 3, 6.8, 8].map((v) => expect.closeTo(v, 6)),
     );
     const { min, max } = rangeOf("percentile", specFor("uniform", 4, true, { percentile: 99 }), normal(20_000, 4));

@@ -1,10 +1,10 @@
 /** What quantizers with trained parameters share: access to them, their gradient scale, and sums over a group. */
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import type { Tensor } from "../../ir/tensor.ts";
-import { elementCount } from "../../ir/types.ts";
+import { elementCount, type TensorType } from "../../ir/types.ts";
 import { notNegative, positive } from "../../ops/build/masks.ts";
 import { hardSigmoid } from "../../ops/families/activations.ts";
-import { absolute, multiply, subtract } from "../../ops/families/elementwise.ts";
+import { absolute, divide, multiply, subtract } from "../../ops/families/elementwise.ts";
 import { reduceSum } from "../../ops/families/reduce.ts";
 import { dot } from "../../ops/internal/channel-ops.ts";
 import {
@@ -12,7 +12,10 @@ import {
   type GroupParameters,
   groupTensors,
   parameterGroups,
+  parameterShape,
   type QuantizerContext,
+  type QuantizerDefinition,
+  type QuantizerParameter,
   type QuantizerSpec,
   sharedAxes,
 } from "../definition.ts";
@@ -26,17 +29,50 @@ export function largestReach(spec: QuantizerSpec, min: number, max: number): num
   return Math.max(isUnsigned(spec) ? max : Math.max(-min, max), smallestScale);
 }
 
-/** Parameters from the extremes of each group, for quantizers that start by covering the sample. */
-export function initializeFromExtremes(
+/** α at the end of a range that holds every value. */
+export function alphaFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
+  return { alpha: largestReach(spec, min, max) };
+}
+
+/** s at which a range just fits the codes; ends without codes of their sign do not count. */
+export function scaleFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
+  const below = spec.quantMin < 0 ? Math.max(0, -min) / -spec.quantMin : 0;
+  const above = spec.quantMax > 0 ? Math.max(0, max) / spec.quantMax : 0;
+  return { scale: Math.max(below, above, smallestScale) };
+}
+
+/** s = 2·mean|x|/√Qp, never 0: LSQ, section 2.1. */
+export function lsqScale(spec: QuantizerSpec, row: Float32Array): number {
+  const { meanMagnitude } = statisticsOf(row);
+  return Math.max((2 * meanMagnitude) / Math.sqrt(Math.max(spec.quantMax, 1)), smallestScale);
+}
+
+/** A parameter of each group that is trained and stays above 0. */
+export function positiveParameter(name: string, spec: QuantizerSpec, type: TensorType): QuantizerParameter {
+  return { name, shape: parameterShape(spec, type), trainable: true, initial: 1, minimum: smallestScale };
+}
+
+/** Initial parameters from what is found in each group. */
+export function initializeGroups(
   spec: QuantizerSpec,
   sample: Tensor,
-  fromRange: (spec: QuantizerSpec, min: number, max: number) => GroupParameters,
+  numbersOf: (row: Float32Array) => GroupParameters,
 ): ReadonlyMap<string, Tensor> {
-  const groups = parameterGroups(spec, sample).map((row) => {
-    const { min, max } = statisticsOf(row);
-    return fromRange(spec, min, max);
-  });
-  return groupTensors(spec, sample, groups);
+  return groupTensors(spec, sample, parameterGroups(spec, sample).map(numbersOf));
+}
+
+/** The start of quantizers that cover the sample, or the range that a calibrator chooses. */
+export function startFromRange(
+  fromRange: (spec: QuantizerSpec, min: number, max: number) => GroupParameters,
+): Pick<QuantizerDefinition, "initialize"> & Required<Pick<QuantizerDefinition, "initialFromRange">> {
+  return {
+    initialize: (spec, sample) =>
+      initializeGroups(spec, sample, (row) => {
+        const { min, max } = statisticsOf(row);
+        return fromRange(spec, min, max);
+      }),
+    initialFromRange: fromRange,
+  };
 }
 
 /** A parameter, shaped to broadcast over x. */
@@ -69,6 +105,12 @@ export function sumOfResiduals(context: QuantizerContext, { dy, y, dx, x }: Resi
   const { builder } = context;
   if (parameter.type.shape.length === 0) return subtract(builder, dot(builder, dy, y), dot(builder, dx, x));
   return sumShared(context, subtract(builder, multiply(builder, dy, y), multiply(builder, dx, x)), parameter);
+}
+
+/** ds = g·(Σ dy·q − Σ dx·v) = g·(Σ dy·y − Σ dx·x)/s: LSQ's gradient of a scale (eq. 3). */
+export function scaleGradient(context: QuantizerContext, residuals: Residuals, scale: Value): Value {
+  const sum = divide(context.builder, sumOfResiduals(context, residuals, scale), scale);
+  return scaled(context.builder, sum, gradientFactor(context, scale, "lsq"));
 }
 
 /** How the gradient of a trained scale is scaled: LSQ's 1/√(N·Qp) (section 2.2), torch's, or not at all. */

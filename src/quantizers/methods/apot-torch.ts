@@ -20,13 +20,7 @@
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import { positive } from "../../ops/build/masks.ts";
 import { add, divide, maximum, multiply, negate, reciprocal } from "../../ops/families/elementwise.ts";
-import {
-  checkWholeRange,
-  initializeFromExtremes,
-  isUnsigned,
-  parameterOf,
-  smallestScale,
-} from "../arithmetic/learned.ts";
+import { checkWholeRange, isUnsigned, parameterOf, smallestScale, startFromRange } from "../arithmetic/learned.ts";
 import { type LevelTable, lookUpLevel, lookUpScalar, mirrored, sumsOf } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
 import { encodeWith, scalarOf, unitOf } from "../arithmetic/scalar.ts";
@@ -131,10 +125,8 @@ export const apotTorch: QuantizerDefinition = {
 
   parameters: (spec, type) => [{ name: "alpha", shape: parameterShape(spec, type), trainable: false, initial: 1 }],
 
-  initialize: (spec, sample) => initializeFromExtremes(spec, sample, alphaFromRange),
-
+  ...startFromRange(alphaFromRange),
   fromRange,
-  initialFromRange: alphaFromRange,
 
   forward(context) {
     const { builder, spec, x } = context;

@@ -24,25 +24,20 @@ import type { Value } from "../../ir/graph.ts";
 import { divide, maximum, multiply, reciprocal, square, squareRoot, subtract } from "../../ops/families/elementwise.ts";
 import { reduceMean, reduceSum } from "../../ops/families/reduce.ts";
 import {
+  alphaFromRange,
   checkWholeRange,
+  initializeGroups,
   isUnsigned,
-  largestReach,
   parameterOf,
+  positiveParameter,
   smallestScale,
+  startFromRange,
   sumOfResiduals,
 } from "../arithmetic/learned.ts";
 import { type LevelTable, lookUpLevel, lookUpScalar, mirrored, sumsOf } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
 import { encodeWith, scalarOf, statisticsOf, unitOf } from "../arithmetic/scalar.ts";
-import {
-  groupTensors,
-  parameterGroups,
-  parameterShape,
-  type QuantizerContext,
-  type QuantizerDefinition,
-  type QuantizerSpec,
-  sharedAxes,
-} from "../definition.ts";
+import { type QuantizerContext, type QuantizerDefinition, type QuantizerSpec, sharedAxes } from "../definition.ts";
 import { forms } from "../options.ts";
 
 const { fround } = Math;
@@ -131,25 +126,21 @@ function normalizedRow(spec: QuantizerSpec, row: Float32Array): Float32Array {
   return row.map((x) => fround(fround(x - fround(mean)) * inverse));
 }
 
+const coveringAlpha = startFromRange(alphaFromRange);
+
 export const apot: QuantizerDefinition = {
   name: "apot",
   traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
   options: { form: forms, normalize: "boolean" },
 
-  parameters: (spec, type) => [
-    { name: "alpha", shape: parameterShape(spec, type), trainable: true, initial: 1, minimum: smallestScale },
-  ],
+  parameters: (spec, type) => [positiveParameter("alpha", spec, type)],
 
-  initialize(spec, sample) {
-    const groups = parameterGroups(spec, sample).map((row) => {
-      if (normalizes(spec)) return { alpha: initialWeightAlpha };
-      const { min, max } = statisticsOf(row);
-      return { alpha: largestReach(spec, min, max) };
-    });
-    return groupTensors(spec, sample, groups);
-  },
+  initialize: (spec, sample) =>
+    normalizes(spec)
+      ? initializeGroups(spec, sample, () => ({ alpha: initialWeightAlpha }))
+      : coveringAlpha.initialize(spec, sample),
 
-  initialFromRange: (spec, min, max) => ({ alpha: largestReach(spec, min, max) }),
+  initialFromRange: coveringAlpha.initialFromRange,
 
   forward(context) {
     const { builder, spec } = context;

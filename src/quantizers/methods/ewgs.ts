@@ -12,19 +12,20 @@
  * `gradientScale` "lsq" (default) or "none".
  */
 import type { Value } from "../../ir/graph.ts";
-import { absolute, add, divide, multiply, reciprocal, subtract } from "../../ops/families/elementwise.ts";
-import { gradientFactor, parameterOf, scaled, smallestScale, sumOfResiduals } from "../arithmetic/learned.ts";
+import { absolute, add, multiply, reciprocal, subtract } from "../../ops/families/elementwise.ts";
+import { codeCount, scaleIntegers } from "../arithmetic/even-codes.ts";
+import {
+  initializeGroups,
+  lsqScale,
+  parameterOf,
+  positiveParameter,
+  scaleFromRange,
+  scaleGradient,
+} from "../arithmetic/learned.ts";
 import { insideRange } from "../arithmetic/masks.ts";
 import { codeRange, quotientOf, roundedValue } from "../arithmetic/round-codes.ts";
-import {
-  groupTensors,
-  parameterGroups,
-  parameterShape,
-  type QuantizerContext,
-  type QuantizerDefinition,
-} from "../definition.ts";
+import type { QuantizerContext, QuantizerDefinition } from "../definition.ts";
 import { gradientScales } from "../options.ts";
-import { lsqInitialStep, lsqIntegers, stepFromRange } from "./lsq.ts";
 
 function quotient(context: QuantizerContext): Value {
   return quotientOf(context.builder, context.x, parameterOf(context, "scale"));
@@ -35,16 +36,11 @@ export const ewgs: QuantizerDefinition = {
   traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
   options: { delta: { from: 0 }, gradientScale: gradientScales },
 
-  parameters: (spec, type) => [
-    { name: "scale", shape: parameterShape(spec, type), trainable: true, initial: 1, minimum: smallestScale },
-  ],
+  parameters: (spec, type) => [positiveParameter("scale", spec, type)],
 
-  initialize(spec, sample) {
-    const groups = parameterGroups(spec, sample).map((row) => ({ scale: lsqInitialStep(spec, row) }));
-    return groupTensors(spec, sample, groups);
-  },
+  initialize: (spec, sample) => initializeGroups(spec, sample, (row) => ({ scale: lsqScale(spec, row) })),
 
-  initialFromRange: (spec, min, max) => ({ scale: stepFromRange(spec, min, max) }),
+  initialFromRange: scaleFromRange,
 
   forward(context) {
     const { builder, spec, target } = context;
@@ -56,8 +52,7 @@ export const ewgs: QuantizerDefinition = {
     const scale = parameterOf(context, "scale");
     const mask = insideRange(builder, quotient(context), codeRange(spec));
     const passed = multiply(builder, dy, mask);
-    const sum = divide(builder, sumOfResiduals(context, { dy, y, dx: passed, x }, scale), scale);
-    const ds = scaled(builder, sum, gradientFactor(context, scale, "lsq"));
+    const ds = scaleGradient(context, { dy, y, dx: passed, x }, scale);
     const { delta } = spec.options;
     const strength = (typeof delta === "number" ? delta : 1e-3) / (spec.quantMax - spec.quantMin);
     // sign(dy)·dy = |dy|, and v − q = (x − y)/s.
@@ -66,6 +61,6 @@ export const ewgs: QuantizerDefinition = {
     return { x: dx, parameters: { scale: ds } };
   },
 
-  levels: (spec) => spec.quantMax - spec.quantMin + 1,
-  integers: lsqIntegers,
+  levels: codeCount,
+  integers: scaleIntegers,
 };

@@ -20,16 +20,10 @@ import type { Value } from "../../ir/graph.ts";
 import { clip } from "../../ops/families/activations.ts";
 import { cast } from "../../ops/families/cast.ts";
 import { add, multiply, negate, reciprocal, round, subtract } from "../../ops/families/elementwise.ts";
-import {
-  codeInside,
-  gradientFactor,
-  initializeFromExtremes,
-  parameterOf,
-  scaled,
-  sumShared,
-} from "../arithmetic/learned.ts";
+import { affineIntegers, codeCount } from "../arithmetic/even-codes.ts";
+import { codeInside, gradientFactor, parameterOf, scaled, startFromRange, sumShared } from "../arithmetic/learned.ts";
 import { roundedWithin } from "../arithmetic/round-codes.ts";
-import { encodeWith, integersBetween, scalarOf } from "../arithmetic/scalar.ts";
+import { scalarOf } from "../arithmetic/scalar.ts";
 import { uniformParameters } from "../arithmetic/uniform-parameters.ts";
 import {
   type GroupParameters,
@@ -39,8 +33,6 @@ import {
   type QuantizerSpec,
 } from "../definition.ts";
 import { gradientScales } from "../options.ts";
-
-const { fround } = Math;
 
 function isSymmetric(spec: QuantizerSpec): boolean {
   return spec.options.scheme === "symmetric";
@@ -94,9 +86,7 @@ export const learnable: QuantizerDefinition = {
     return isSymmetric(spec) ? [scale] : [scale, { name: "zero_point", shape, trainable: true, initial: 0 }];
   },
 
-  initialize: (spec, sample) => initializeFromExtremes(spec, sample, numbersFromRange),
-
-  initialFromRange: numbersFromRange,
+  ...startFromRange(numbersFromRange),
 
   forward(context) {
     const { builder, x } = context;
@@ -128,21 +118,6 @@ export const learnable: QuantizerDefinition = {
     return { x: dx, parameters: { ...parameters, zero_point: scaled(builder, perZeroPoint, factor) } };
   },
 
-  levels: (spec) => spec.quantMax - spec.quantMin + 1,
-
-  integers: {
-    codes: (spec) => integersBetween(spec.quantMin, spec.quantMax),
-    unit: (spec, parameters) => ({
-      scale: scalarOf(parameters, "scale"),
-      zeroPoint: zeroPointOf(spec, parameters),
-      offset: 0,
-    }),
-    encode(spec, parameters, row) {
-      const inverse = fround(1 / scalarOf(parameters, "scale"));
-      const zeroPoint = zeroPointOf(spec, parameters);
-      return encodeWith(row, (x) =>
-        clamp(zeroPoint + roundHalfEven(fround(x * inverse)), spec.quantMin, spec.quantMax),
-      );
-    },
-  },
+  levels: codeCount,
+  integers: affineIntegers(zeroPointOf),
 };

@@ -14,30 +14,30 @@
  */
 import type { Value } from "../../ir/graph.ts";
 import { add, divide, multiply, subtract } from "../../ops/families/elementwise.ts";
+import { codeCount, quotientIntegers } from "../arithmetic/even-codes.ts";
 import {
   gradientFactor,
+  initializeGroups,
   parameterOf,
+  positiveParameter,
   scaled,
+  scaleFromRange,
+  scaleGradient,
   smallestScale,
   sumOfResiduals,
   sumShared,
 } from "../arithmetic/learned.ts";
 import { insideRange } from "../arithmetic/masks.ts";
 import { codeRange, quotientOf, roundedValue } from "../arithmetic/round-codes.ts";
-import { encodeWith, integersBetween, roundedQuotient, scalarOf, statisticsOf } from "../arithmetic/scalar.ts";
+import { scalarOf, statisticsOf } from "../arithmetic/scalar.ts";
 import {
   type GroupParameters,
-  groupTensors,
-  parameterGroups,
   parameterShape,
   type QuantizerContext,
   type QuantizerDefinition,
   type QuantizerSpec,
 } from "../definition.ts";
 import { gradientScales } from "../options.ts";
-import { stepFromRange } from "./lsq.ts";
-
-const { fround } = Math;
 
 function hasOffset(spec: QuantizerSpec): boolean {
   return spec.options.offset !== false;
@@ -57,7 +57,7 @@ function quotient(context: QuantizerContext): Value {
 }
 
 function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
-  if (!hasOffset(spec)) return { scale: stepFromRange(spec, min, max) };
+  if (!hasOffset(spec)) return scaleFromRange(spec, min, max);
   const scale = Math.max((max - min) / (spec.quantMax - spec.quantMin), smallestScale);
   return { scale, offset: min - spec.quantMin * scale };
 }
@@ -69,19 +69,17 @@ export const lsqPlus: QuantizerDefinition = {
 
   parameters(spec, type) {
     const shape = parameterShape(spec, type);
-    const scale = { name: "scale", shape, trainable: true, initial: 1, minimum: smallestScale };
+    const scale = positiveParameter("scale", spec, type);
     return hasOffset(spec) ? [scale, { name: "offset", shape, trainable: true, initial: 1 }] : [scale];
   },
 
-  initialize(spec, sample) {
-    const groups = parameterGroups(spec, sample).map((row) => {
+  initialize: (spec, sample) =>
+    initializeGroups(spec, sample, (row) => {
       const { min, max, mean, deviation } = statisticsOf(row);
       if (hasOffset(spec)) return numbersFromRange(spec, min, max);
       const reach = Math.max(Math.abs(mean - 3 * deviation), Math.abs(mean + 3 * deviation));
       return { scale: Math.max(reach / 2 ** (spec.bits - 1), smallestScale) };
-    });
-    return groupTensors(spec, sample, groups);
-  },
+    }),
 
   initialFromRange: numbersFromRange,
 
@@ -99,11 +97,11 @@ export const lsqPlus: QuantizerDefinition = {
     const scale = parameterOf(context, "scale");
     const mask = insideRange(builder, quotient(context), rangeOf(spec));
     const dx = multiply(builder, dy, mask);
+    if (!hasOffset(spec)) {
+      return { x: dx, parameters: { scale: scaleGradient(context, { dy, y, dx, x }, scale) } };
+    }
     const factor = gradientFactor(context, scale, "lsq");
     const residuals = sumOfResiduals(context, { dy, y, dx, x }, scale);
-    if (!hasOffset(spec)) {
-      return { x: dx, parameters: { scale: scaled(builder, divide(builder, residuals, scale), factor) } };
-    }
     const outside = subtract(builder, sumShared(context, dy, scale), sumShared(context, dx, scale));
     const moved = subtract(builder, residuals, multiply(builder, outside, parameterOf(context, "offset")));
     return {
@@ -115,19 +113,9 @@ export const lsqPlus: QuantizerDefinition = {
     };
   },
 
-  levels: (spec) => spec.quantMax - spec.quantMin + 1,
+  levels: codeCount,
 
-  integers: {
-    codes: (spec) => integersBetween(spec.quantMin, spec.quantMax),
-    unit: (spec, parameters) => ({
-      scale: scalarOf(parameters, "scale"),
-      zeroPoint: 0,
-      offset: hasOffset(spec) ? scalarOf(parameters, "offset") : 0,
-    }),
-    encode(spec, parameters, row) {
-      const scale = scalarOf(parameters, "scale");
-      const offset = hasOffset(spec) ? scalarOf(parameters, "offset") : 0;
-      return encodeWith(row, (x) => roundedQuotient(fround(x - offset), scale, spec.quantMin, spec.quantMax));
-    },
-  },
+  integers: quotientIntegers({
+    offset: (spec, parameters) => (hasOffset(spec) ? scalarOf(parameters, "offset") : 0),
+  }),
 };

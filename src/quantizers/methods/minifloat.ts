@@ -36,13 +36,7 @@ import {
   subtract,
 } from "../../ops/families/elementwise.ts";
 import { reduceMax } from "../../ops/families/reduce.ts";
-import {
-  checkWholeRange,
-  initializeFromExtremes,
-  isUnsigned,
-  parameterOf,
-  smallestScale,
-} from "../arithmetic/learned.ts";
+import { checkWholeRange, isUnsigned, parameterOf, smallestScale, startFromRange } from "../arithmetic/learned.ts";
 import { type LevelTable, lookUpLevel, mirrored, nearestLevel } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
 import { encodeWith, scalarOf, statisticsOf, unitOf } from "../arithmetic/scalar.ts";
@@ -227,12 +221,7 @@ export const minifloat: QuantizerDefinition = {
       ? [{ name: "scale", shape: parameterShape(spec, type), trainable: false, initial: 1 }]
       : [],
 
-  initialize(spec, sample) {
-    if (scaleKind(spec) !== "tensor") return new Map();
-    return initializeFromExtremes(spec, sample, numbersFromRange);
-  },
-
-  initialFromRange: numbersFromRange,
+  ...startFromRange(numbersFromRange),
 
   fromRange(builder, spec, { min, max }) {
     const low = isUnsigned(spec) ? max : maximum(builder, negate(builder, minimum(builder, min, 0)), max);

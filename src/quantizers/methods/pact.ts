@@ -14,26 +14,19 @@ import type { Value } from "../../ir/graph.ts";
 import { atLeast } from "../../ops/build/masks.ts";
 import { add, divide, multiply, negate, subtract } from "../../ops/families/elementwise.ts";
 import { dot } from "../../ops/internal/channel-ops.ts";
+import { quotientIntegers } from "../arithmetic/even-codes.ts";
 import {
-  initializeFromExtremes,
+  alphaFromRange,
   isUnsigned,
-  largestReach,
   parameterOf,
-  smallestScale,
+  positiveParameter,
+  startFromRange,
   sumShared,
 } from "../arithmetic/learned.ts";
 import { insideRange } from "../arithmetic/masks.ts";
 import { codeRange, quotientOf, roundedValue } from "../arithmetic/round-codes.ts";
-import { encodeWith, integersBetween, roundedQuotient, scalarOf, unitOf } from "../arithmetic/scalar.ts";
-import {
-  type GroupParameters,
-  parameterShape,
-  type QuantizerContext,
-  type QuantizerDefinition,
-  type QuantizerSpec,
-} from "../definition.ts";
-
-const { fround } = Math;
+import { scalarOf } from "../arithmetic/scalar.ts";
+import type { QuantizerContext, QuantizerDefinition, QuantizerSpec } from "../definition.ts";
 
 /** The lowest code that is used: the clip is symmetric where it is not one-sided. */
 function lowestCode(spec: QuantizerSpec): number {
@@ -53,23 +46,14 @@ function quotient(context: QuantizerContext): Value {
   return quotientOf(context.builder, context.x, stepOf(context));
 }
 
-/** A range that holds every value. */
-function alphaFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
-  return { alpha: largestReach(spec, min, max) };
-}
-
 export const pact: QuantizerDefinition = {
   name: "pact",
   traits: { uniformGrid: false, masksOutside: true, fixedSign: false, torchRange: false },
   options: { decay: { from: 0 } },
 
-  parameters: (spec, type) => [
-    { name: "alpha", shape: parameterShape(spec, type), trainable: true, initial: 1, minimum: smallestScale },
-  ],
+  parameters: (spec, type) => [positiveParameter("alpha", spec, type)],
 
-  initialize: (spec, sample) => initializeFromExtremes(spec, sample, alphaFromRange),
-
-  initialFromRange: alphaFromRange,
+  ...startFromRange(alphaFromRange),
 
   forward(context) {
     const { builder, spec, target } = context;
@@ -95,14 +79,10 @@ export const pact: QuantizerDefinition = {
 
   levels: (spec) => spec.quantMax - lowestCode(spec) + 1,
 
-  integers: {
-    codes: (spec) => integersBetween(lowestCode(spec), spec.quantMax),
-    unit: (spec, parameters) => unitOf(fround(scalarOf(parameters, "alpha") / spec.quantMax)),
-    encode(spec, parameters, row) {
-      const step = fround(scalarOf(parameters, "alpha") / spec.quantMax);
-      return encodeWith(row, (x) => roundedQuotient(x, step, lowestCode(spec), spec.quantMax));
-    },
-  },
+  integers: quotientIntegers({
+    scale: (spec, parameters) => scalarOf(parameters, "alpha") / spec.quantMax,
+    lowest: lowestCode,
+  }),
 
   check: (spec) =>
     spec.quantMax >= 1

@@ -11,18 +11,18 @@
  */
 import { divide, multiply, reciprocal } from "../../ops/families/elementwise.ts";
 import {
+  alphaFromRange,
   checkWholeRange,
-  initializeFromExtremes,
   isUnsigned,
-  largestReach,
   parameterOf,
-  smallestScale,
+  positiveParameter,
+  startFromRange,
   sumOfResiduals,
 } from "../arithmetic/learned.ts";
 import { type LevelTable, lookUpLevel, lookUpScalar, mirrored } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
 import { encodeWith, scalarOf, unitOf } from "../arithmetic/scalar.ts";
-import { type GroupParameters, parameterShape, type QuantizerDefinition, type QuantizerSpec } from "../definition.ts";
+import type { QuantizerDefinition, QuantizerSpec } from "../definition.ts";
 
 const { fround } = Math;
 const lastExponent = 14;
@@ -49,23 +49,14 @@ function largestLevel(spec: QuantizerSpec): number {
   return 2 ** (powersOf(spec) - 1);
 }
 
-/** A range that holds every value. */
-function alphaFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
-  return { alpha: largestReach(spec, min, max) };
-}
-
 export const powerOfTwo: QuantizerDefinition = {
   name: "powerOfTwo",
   traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
   options: {},
 
-  parameters: (spec, type) => [
-    { name: "alpha", shape: parameterShape(spec, type), trainable: true, initial: 1, minimum: smallestScale },
-  ],
+  parameters: (spec, type) => [positiveParameter("alpha", spec, type)],
 
-  initialize: (spec, sample) => initializeFromExtremes(spec, sample, alphaFromRange),
-
-  initialFromRange: alphaFromRange,
+  ...startFromRange(alphaFromRange),
 
   forward(context) {
     const { builder, spec, x } = context;

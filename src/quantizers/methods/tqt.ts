@@ -10,21 +10,20 @@
  * plain SGD the sum wants `gradientScale: "lsq"` (1/√(N·p)); the default is "none", as in the paper.
  * Initial value: the largest magnitude (the paper's MAX), or what an `initializer` says ("deviation" is its 3SD).
  */
-
-import { clamp, roundHalfEven } from "../../base/rounding.ts";
 import type { Value } from "../../ir/graph.ts";
 import { ceil, multiply, power } from "../../ops/families/elementwise.ts";
+import { codeCount, quotientIntegers } from "../arithmetic/even-codes.ts";
 import {
   gradientFactor,
-  initializeFromExtremes,
   isUnsigned,
   parameterOf,
   scaled,
+  startFromRange,
   sumOfResiduals,
 } from "../arithmetic/learned.ts";
 import { insideQuotient } from "../arithmetic/masks.ts";
 import { codeRange, highestRoundingTo, lowestRoundingTo, quotientOf, roundedValue } from "../arithmetic/round-codes.ts";
-import { encodeWith, integersBetween, scalarOf, unitOf } from "../arithmetic/scalar.ts";
+import { scalarOf } from "../arithmetic/scalar.ts";
 import {
   type GroupParameters,
   parameterShape,
@@ -77,9 +76,7 @@ export const tqt: QuantizerDefinition = {
     },
   ],
 
-  initialize: (spec, sample) => initializeFromExtremes(spec, sample, logarithmFromRange),
-
-  initialFromRange: logarithmFromRange,
+  ...startFromRange(logarithmFromRange),
 
   forward(context) {
     const { builder, spec, target } = context;
@@ -101,16 +98,8 @@ export const tqt: QuantizerDefinition = {
     return { x: dx, parameters: { log2_threshold: sum } };
   },
 
-  levels: (spec) => spec.quantMax - spec.quantMin + 1,
-
-  integers: {
-    codes: (spec) => integersBetween(spec.quantMin, spec.quantMax),
-    unit: (spec, parameters) => unitOf(stepFor(spec, scalarOf(parameters, "log2_threshold"))),
-    encode(spec, parameters, row) {
-      const step = stepFor(spec, scalarOf(parameters, "log2_threshold"));
-      return encodeWith(row, (x) => clamp(roundHalfEven(fround(x / step)), spec.quantMin, spec.quantMax));
-    },
-  },
+  levels: codeCount,
+  integers: quotientIntegers({ scale: (spec, parameters) => stepFor(spec, scalarOf(parameters, "log2_threshold")) }),
 
   check: (spec) =>
     Number.isInteger(Math.log2(codesPerThreshold(spec)))

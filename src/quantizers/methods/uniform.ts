@@ -11,14 +11,14 @@
  * `reducedObserver`, which uniform-parameters.ts explains.
  */
 
-import { clamp, roundHalfEven } from "../../base/rounding.ts";
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
-import type { Tensor } from "../../ir/tensor.ts";
-import { float32Tensor, makeTensor } from "../../ir/tensor.ts";
+import { makeTensor } from "../../ir/tensor.ts";
 import type { TensorType } from "../../ir/types.ts";
 import { hardSigmoid } from "../../ops/families/activations.ts";
 import { absolute, add, multiply, subtract } from "../../ops/families/elementwise.ts";
 import { dequantizeLinear } from "../../ops/families/quantize-linear.ts";
+import { affineIntegers, codeCount } from "../arithmetic/even-codes.ts";
+import { startFromRange } from "../arithmetic/learned.ts";
 import { insideQuotient } from "../arithmetic/masks.ts";
 import {
   type CodeRange,
@@ -32,20 +32,17 @@ import {
   storedCodes,
   valueOfCodes,
 } from "../arithmetic/round-codes.ts";
-import { encodeWith, integersBetween, scalarOf } from "../arithmetic/scalar.ts";
+import { scalarOf } from "../arithmetic/scalar.ts";
 import { conventions, parametersFromRange, uniformParameters } from "../arithmetic/uniform-parameters.ts";
 import {
   type Contradiction,
-  type IntegerForm,
+  type GroupParameters,
   type ParameterValues,
-  parameterGroups,
   parameterShape,
   type QuantizerContext,
   type QuantizerDefinition,
   type QuantizerSpec,
 } from "../definition.ts";
-
-const { fround } = Math;
 
 /** x/s, before it is rounded. */
 function quotient({ builder, x, parameters }: QuantizerContext): Value {
@@ -130,20 +127,10 @@ function moved(builder: GraphBuilder, bound: number | Value, distance: number): 
   return typeof bound === "number" ? bound + distance : add(builder, bound, distance);
 }
 
-/** value = s·(code − z), code = clamp(z + round(x·(1/s)), qmin, qmax). */
-const uniformIntegers: IntegerForm = {
-  codes: (spec) => integersBetween(spec.quantMin, spec.quantMax),
-  unit: (_spec, parameters) => ({
-    scale: scalarOf(parameters, "scale"),
-    zeroPoint: scalarOf(parameters, "zero_point"),
-    offset: 0,
-  }),
-  encode(spec, parameters, row) {
-    const inverse = fround(1 / scalarOf(parameters, "scale"));
-    const zeroPoint = scalarOf(parameters, "zero_point");
-    return encodeWith(row, (x) => clamp(zeroPoint + roundHalfEven(fround(x * inverse)), spec.quantMin, spec.quantMax));
-  },
-};
+function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
+  const { scale, zeroPoint } = uniformParameters(spec, min, max);
+  return { scale, zero_point: zeroPoint };
+}
 
 function checkUniform(spec: QuantizerSpec): Contradiction | undefined {
   const { convention, scheme, zeroPoint } = spec.options;
@@ -180,41 +167,8 @@ export const uniform: QuantizerDefinition = {
     ];
   },
 
-  initialize(spec: QuantizerSpec, sample: Tensor) {
-    const rows = parameterGroups(spec, sample).map((row) => {
-      let min = Number.POSITIVE_INFINITY;
-      let max = Number.NEGATIVE_INFINITY;
-      for (const value of row) {
-        if (value < min) min = value;
-        if (value > max) max = value;
-      }
-      return uniformParameters(spec, min, max);
-    });
-    const shape = parameterShape(spec, sample);
-    return new Map([
-      [
-        "scale",
-        float32Tensor(
-          shape,
-          rows.map((row) => row.scale),
-        ),
-      ],
-      [
-        "zero_point",
-        float32Tensor(
-          shape,
-          rows.map((row) => row.zeroPoint),
-        ),
-      ],
-    ]);
-  },
-
+  ...startFromRange(numbersFromRange),
   fromRange: parametersFromRange,
-
-  initialFromRange(spec, min, max) {
-    const { scale, zeroPoint } = uniformParameters(spec, min, max);
-    return { scale, zero_point: zeroPoint };
-  },
 
   forward(context) {
     const { builder, parameters, spec, target } = context;
@@ -230,7 +184,7 @@ export const uniform: QuantizerDefinition = {
     return { x: multiply(builder, dy, insideMask(context)), parameters: {} };
   },
 
-  levels: (spec) => spec.quantMax - spec.quantMin + 1,
-  integers: uniformIntegers,
+  levels: codeCount,
+  integers: affineIntegers((_spec, parameters) => scalarOf(parameters, "zero_point")),
   check: checkUniform,
 };

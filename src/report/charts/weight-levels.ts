@@ -1,4 +1,5 @@
 /** A trained network's weights in units of their step size: what rounding does to them, and which codes they use. */
+import { roundHalfEven } from "../../base/rounding.ts";
 import { isQuantized, type QuantizerSite, siteParameter } from "../../compile/passes/quantize.ts";
 import type { Network } from "../../ir/network.ts";
 import type { Tensor } from "../../ir/tensor.ts";
@@ -88,11 +89,4 @@ function histogram(values: Float64Array, from: number, to: number, bins: number)
     counts[bin] = (counts[bin] ?? 0) + 1;
   }
   return counts;
-}
-
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value);
-  const rest = value - floor;
-  if (rest !== 0.5) return rest < 0.5 ? floor : floor + 1;
-  return floor % 2 === 0 ? floor : floor + 1;
 }

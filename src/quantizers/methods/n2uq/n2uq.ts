@@ -32,11 +32,10 @@ import {
   subtract,
 } from "../../../ops/families/elementwise.ts";
 import { reduceMean } from "../../../ops/families/reduce.ts";
-import { isUnsigned, smallestScale } from "../../arithmetic/learned.ts";
+import { isUnsigned, lsqScale, smallestScale } from "../../arithmetic/learned.ts";
 import { encodeWith, integersBetween, scalarOf, statisticsOf, unitOf } from "../../arithmetic/scalar.ts";
 import { type QuantizerContext, type QuantizerDefinition, type QuantizerSpec, sharedAxes } from "../../definition.ts";
 import { forms } from "../../options.ts";
-import { lsqInitialStep } from "../lsq.ts";
 import { encodeActivation, forwardActivations, gradientActivations, reach, smallestInterval } from "./activations.ts";
 
 const { fround } = Math;
@@ -105,7 +104,7 @@ export const n2uq: QuantizerDefinition = {
   initialize(spec, sample) {
     if (isWeights(spec)) return new Map();
     const n = stepsOf(spec);
-    const range = lsqInitialStep(spec, float32Data(sample)) * n;
+    const range = lsqScale(spec, float32Data(sample)) * n;
     return new Map([
       ["intervals", filled([n], reach / n)],
       ["start", float32Tensor([], [0])],
