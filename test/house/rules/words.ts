@@ -1,0 +1,78 @@
+/** Words of a private dialect, for which the field has better ones. */
+
+import ts from "typescript";
+import { type Breach, descendants, type ParsedFile } from "./project.ts";
+
+/** A pattern over plain words (identifiers are split at their humps), and what to write instead. */
+interface BannedWord {
+  readonly pattern: RegExp;
+  readonly instead: string;
+}
+
+const bannedWords: readonly BannedWord[] = [
+  { pattern: /\bpatients?\b/g, instead: "failing trial" },
+  { pattern: /\bcure[sd]?\b|\bcuring\b/g, instead: "fix, remedy" },
+  { pattern: /\bneedless(ly)?\b/g, instead: "redundant" },
+  { pattern: /\bsure of\b|% sure\b|\bpercent sure\b/g, instead: "confidence 97 %" },
+  { pattern: /\bspeaks? (for|against)\b/g, instead: "supports, contradicts" },
+  { pattern: /\bhopeless\b/g, instead: "stop early" },
+  { pattern: /\bgo(es)? on with\b/g, instead: "resume, continue" },
+  { pattern: /\bcannot be meant\b/g, instead: "invalid" },
+  { pattern: /\brivals?\b/g, instead: "uniform baseline" },
+  { pattern: /\bcomparands?\b/g, instead: "compared model" },
+  { pattern: /\bpictures?\b/g, instead: "image" },
+  { pattern: /\bnoise ratio\b/g, instead: "SQNR" },
+  { pattern: /\blate readers?\b/g, instead: "write-after-read hazard" },
+  { pattern: /\bunreturned\b/g, instead: "skipOutputCopy" },
+  { pattern: /\bunread inputs?\b/g, instead: "unused inputs" },
+  { pattern: /\bjudges?\b/g, instead: "early stopping; reference interpreter" },
+  { pattern: /\bno dearer\b|\bdearer\b/g, instead: "costs no more" },
+  { pattern: /\banew\b/g, instead: "again, from scratch" },
+  { pattern: /\bmend(s|ed|ing)?\b/g, instead: "repair, correct" },
+  { pattern: /\bbeside\b/g, instead: "next to" },
+  { pattern: /\bso many\b/g, instead: "the number" },
+  { pattern: /\bwhoever\b/g, instead: "a program that, a user who" },
+  { pattern: /\b(is|are) told\b/g, instead: "is given, receives" },
+  { pattern: /\bhears? of\b/g, instead: "is notified of" },
+];
+
+/** Patterns over the text as it stands, where case matters. */
+const bannedSpellings: readonly BannedWord[] = [
+  { pattern: /\basWritten\b/g, instead: "disableGraphRewrites" },
+  { pattern: /\b\d+W\d+A\b/g, instead: "W4A4" },
+];
+
+/** The flag that stays as an alias. */
+const alias = /--cure\b/g;
+
+/** A text in which identifiers are words: `asWritten` reads "as written". */
+function plainWords(text: string): string {
+  return text
+    .replaceAll(alias, "--fix")
+    .replaceAll(/([a-z\d])([A-Z])/g, "$1 $2")
+    .toLowerCase();
+}
+
+/** The banned words in a text, by line. */
+export function bannedWordsIn(path: string, text: string): Breach[] {
+  return text.split("\n").flatMap((line, index) => {
+    const find = (words: readonly BannedWord[], searched: string) =>
+      words.flatMap(({ pattern, instead }) =>
+        [...searched.matchAll(pattern)].map(([word]) => ({
+          key: path,
+          text: `${path}:${index + 1}: "${word}", better: ${instead}`,
+        })),
+      );
+    return [...find(bannedWords, plainWords(line)), ...find(bannedSpellings, line)];
+  });
+}
+
+/** The banned words in the titles of a file's tests: the first argument of describe, it and test. */
+export function bannedWordsInTitles(file: ParsedFile): Breach[] {
+  return [...descendants(file.tree)].flatMap((node) => {
+    if (!ts.isCallExpression(node)) return [];
+    const [title] = node.arguments;
+    const called = /^(describe|it|test)\b/.test(node.expression.getText(file.tree));
+    return called && title !== undefined && ts.isStringLiteralLike(title) ? bannedWordsIn(file.path, title.text) : [];
+  });
+}
