@@ -12,9 +12,9 @@ export { randomStream } from "./base/random.ts";
 // Compilation: jobs as graphs, to be run step by step.
 export { buildEvaluation, type EvaluationJob } from "./compile/build/evaluation.ts";
 export { type ForwardMode, trainingMode } from "./compile/build/forward.ts";
+export type { LossConfig } from "./compile/build/loss.ts";
 export {
   buildTrainingStep,
-  type LossConfig,
   learningRateInput,
   parameterGroups,
   type TrainingStep,

@@ -9,6 +9,7 @@ import { GraphError } from "../errors.ts";
 import { type Attributes, GraphBuilder, type OperatorCall, onnxDomain, showNode, type Value } from "../ir/graph.ts";
 import { inFloat32 } from "../ir/half.ts";
 import type { Parameter } from "../ir/network.ts";
+import { type LayerId, originOf } from "../ir/origin.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { elementCount, showType, type TensorType } from "../ir/types.ts";
 import { findDefinition } from "../ops/definition.ts";
@@ -41,6 +42,7 @@ export class Emitter {
   readonly #notes = new Set<string>();
   readonly #sites: QuantizerSite[] = [];
   #reference: Value | undefined;
+  readonly #layers = new Map<object, LayerId>();
   #nodeName = "";
   #node: object = {};
 
@@ -110,17 +112,26 @@ export class Emitter {
     const values = inputs.map((slot, index) =>
       slot === undefined ? undefined : this.#value(slot, index, node, afterParameter),
     );
-    const outputs = this.builder.node(op, values, attributes, {
+    const nodeOptions = {
       domain: node.domain,
       name,
       ...(options.outputCount === undefined ? {} : { outputCount: options.outputCount }),
       ...(options.outputNames === undefined ? {} : { outputNames: options.outputNames }),
-    });
+    };
+    const origin = originOf("forward", this.#layerOf(name));
+    const outputs = this.builder.from({ origin }, () => this.builder.node(op, values, attributes, nodeOptions));
     for (const output of outputs) checkSize(output.type, node);
     if (values.some((value) => value !== undefined && this.#afterParameter.has(value))) {
       for (const output of outputs) this.#afterParameter.add(output);
     }
     return outputs.map((value) => ({ kind: "value", value }));
+  }
+
+  /** The layer that a node of the file is, however many nodes are made of it: the name of the first of them. */
+  #layerOf(name: string): LayerId {
+    const layer = this.#layers.get(this.#node) ?? name;
+    this.#layers.set(this.#node, layer);
+    return layer;
   }
 
   /** Adds a node with one output. */

@@ -111,6 +111,7 @@ function expandAtRunTime(graph: Graph): Graph {
       inputs,
       outputs: [makeValue(`${node.name}/${op}`, type)],
       attributes,
+      origin: node.origin,
     });
     const one: TensorType = { dtype: "int64", shape: [1] };
     const rows = plain("Shape", [reference], one, { start: 0, end: 1 });

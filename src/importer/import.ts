@@ -8,10 +8,12 @@
 import { bindBatch } from "../compile/passes/bind-batch.ts";
 import type { QuantizerSite } from "../compile/passes/quantize.ts";
 import { SubbyteError } from "../errors.ts";
-import type { Network, Parameter } from "../ir/network.ts";
+import { consumers } from "../ir/graph.ts";
+import { type Network, type Parameter, withOrigins } from "../ir/network.ts";
 import type { TensorType } from "../ir/types.ts";
 import { type OnnxFile, readOnnxFile } from "../onnx/read/file.ts";
 import type { ExternalData } from "../onnx/wire/tensor.ts";
+import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { isBatch, unusualBatch } from "./batch.ts";
 import { Emitter } from "./emitter.ts";
 import { finishNetwork } from "./finish.ts";
@@ -175,8 +177,19 @@ function build(
   const parameters: readonly Parameter[] = emitter.parameters;
   const opset = file.opset.get("") ?? 0;
   const imported = { producer: file.producer, opset, batch, notes: emitter.notes, held: new Map<string, string>() };
-  const network = { name: file.graph.name || "network", graph: emitter.builder.finish(), parameters, imported };
+  const read = { name: file.graph.name || "network", graph: emitter.builder.finish(), parameters, imported };
+  const network = withQuantizersOfLayers(read);
   const names = new Set(network.graph.nodes.map((node) => node.name));
   const sites = emitter.sites.filter((site) => names.has(site.name));
   return sites.length === 0 ? network : { ...network, sites };
+}
+
+/** A quantizer belongs to the first layer that reads its output, whatever the file calls it. */
+function withQuantizersOfLayers<Kind extends Network>(network: Kind): Kind {
+  const readers = consumers(network.graph);
+  return withOrigins(network, (origin, node) => {
+    const [output] = node.outputs;
+    const [reader] = output === undefined ? [] : (readers.get(output) ?? []);
+    return isFakeQuantize(node) && reader !== undefined ? reader.origin : origin;
+  });
 }

@@ -5,6 +5,7 @@
  * only {@link GraphBuilder} has a life, and it ends with `finish()`.
  */
 import { GraphError } from "../errors.ts";
+import type { Origin } from "./origin.ts";
 import { float32Scalar, type Tensor } from "./tensor.ts";
 import { showType, type TensorType } from "./types.ts";
 
@@ -45,7 +46,13 @@ export interface Node {
   readonly inputs: readonly (Value | undefined)[];
   readonly outputs: readonly Value[];
   readonly attributes: Attributes;
+  readonly origin: Origin;
+  /** In a lowered graph, the node of the graph before that this one computes a part of; absent where it is that node. */
+  readonly source?: Node;
 }
+
+/** What passes keep of a node when they put others in its place. */
+export type Provenance = Pick<Node, "origin" | "source">;
 
 export interface GraphOutput {
   readonly name: string;
@@ -95,7 +102,8 @@ export function makeValue(name: string, type: TensorType): Value {
  * Builds a graph node by node; types are inferred as nodes are added, so a mistake is reported at the node that made it.
  *
  * Nodes are pure, so a node equal to an earlier one (same operator, attributes and inputs) is not added again: its
- * values are returned. Passes rely on this to share work between a forward and a backward expansion.
+ * values are returned. Passes rely on this to share work between a forward and a backward expansion. Such a node keeps the
+ * name and the origin that it was first added with.
  */
 export class GraphBuilder {
   readonly name: string;
@@ -108,6 +116,7 @@ export class GraphBuilder {
   readonly #known = new Map<string, readonly Value[]>();
   readonly #producers = new Map<Value, Node>();
   #scope = "";
+  #provenance: Provenance = { origin: { phase: "forward" } };
 
   constructor(name: string, infer: InferTypes) {
     this.name = name;
@@ -164,7 +173,7 @@ export class GraphBuilder {
     const outputs = types.map((type, i) =>
       makeValue(options.outputNames?.[i] ?? (i === 0 ? name : `${name}_${i}`), type),
     );
-    const node: Node = { op, domain, name, inputs, outputs, attributes };
+    const node: Node = { op, domain, name, inputs, outputs, attributes, ...this.#provenance };
     this.#nodes.push(node);
     for (const output of outputs) this.#producers.set(output, node);
     if (key !== undefined) this.#known.set(key, outputs);
@@ -191,6 +200,20 @@ export class GraphBuilder {
       return body();
     } finally {
       this.#scope = outer;
+    }
+  }
+
+  /**
+   * Gives the nodes that `body` adds an origin, and in a lowered graph a source: those of another node where one is passed.
+   * Outside of it nodes are of the forward pass and of no layer.
+   */
+  from<Result>({ origin, source }: Provenance, body: () => Result): Result {
+    const outer = this.#provenance;
+    this.#provenance = source === undefined ? { origin } : { origin, source };
+    try {
+      return body();
+    } finally {
+      this.#provenance = outer;
     }
   }
 

@@ -5,7 +5,8 @@
  * and export (they become constants).
  */
 import { GraphError } from "../errors.ts";
-import type { Graph, Value } from "./graph.ts";
+import type { Graph, Node, Value } from "./graph.ts";
+import type { LayerId, Origin } from "./origin.ts";
 import type { Tensor } from "./tensor.ts";
 import { elementCount, sameShape } from "./types.ts";
 
@@ -42,6 +43,24 @@ export interface Network {
 export function dataInputs(network: Network): readonly Value[] {
   const names = new Set(network.parameters.map((parameter) => parameter.name));
   return network.graph.inputs.filter((value) => !names.has(value.name));
+}
+
+/** Returns the layer of each parameter, by its name: that of the first node that reads it, where this belongs to one. */
+export function layersOfParameters({ graph, parameters }: Network): ReadonlyMap<string, LayerId> {
+  const names = new Set(parameters.map(({ name }) => name));
+  const layers = new Map<string, LayerId | undefined>();
+  for (const { inputs, origin } of graph.nodes) {
+    for (const value of inputs) {
+      if (value !== undefined && names.has(value.name) && !layers.has(value.name)) layers.set(value.name, origin.layer);
+    }
+  }
+  return new Map([...layers].flatMap(([name, layer]) => (layer === undefined ? [] : [[name, layer] as const])));
+}
+
+/** Returns the network with other origins of its nodes. */
+export function withOrigins<Kind extends Network>(network: Kind, change: (origin: Origin, node: Node) => Origin): Kind {
+  const nodes = network.graph.nodes.map((node) => ({ ...node, origin: change(node.origin, node) }));
+  return { ...network, graph: { ...network.graph, nodes } };
 }
 
 /** The same network with other parameter values. @throws GraphError for a missing tensor or another shape. */

@@ -6,6 +6,7 @@
  */
 import type { GraphBuilder, Value } from "../ir/graph.ts";
 import type { Network, Parameter, ParameterRole } from "../ir/network.ts";
+import { originOf } from "../ir/origin.ts";
 import { filled, float32Tensor, type Tensor } from "../ir/tensor.ts";
 import { elementCount, type Shape } from "../ir/types.ts";
 import { builderFor } from "../ops/definition.ts";
@@ -62,37 +63,27 @@ export class NetworkBuilder {
     const bias = options.bias === true ? this.parameter(`${name}.bias`, "bias", filled([channels], 0)) : undefined;
     const stride = options.stride ?? 1;
     const padding = options.padding ?? 0;
-    return conv(
-      this.builder,
-      x,
-      weight,
-      bias,
-      { strides: [stride, stride], pads: [padding, padding, padding, padding], group: groups },
-      name,
-    );
+    const geometry = { strides: [stride, stride], pads: [padding, padding, padding, padding], group: groups };
+    return this.layer(name, () => conv(this.builder, x, weight, bias, geometry, name));
   }
 
   /** BatchNormalization with torch's defaults (ε 1e-5, momentum 0.1, which ONNX writes as 0.9). */
   batchNorm(name: string, x: Value): Value {
     const channels = x.type.shape[1] ?? 0;
-    return batchNormalization(
-      this.builder,
-      x,
-      this.parameter(`${name}.weight`, "normalization-scale", filled([channels], 1)),
-      this.parameter(`${name}.bias`, "normalization-bias", filled([channels], 0)),
-      this.parameter(`${name}.running_mean`, "running-mean", filled([channels], 0), false),
-      this.parameter(`${name}.running_var`, "running-variance", filled([channels], 1), false),
-      { name },
-    );
+    const scale = this.parameter(`${name}.weight`, "normalization-scale", filled([channels], 1));
+    const bias = this.parameter(`${name}.bias`, "normalization-bias", filled([channels], 0));
+    const mean = this.parameter(`${name}.running_mean`, "running-mean", filled([channels], 0), false);
+    const variance = this.parameter(`${name}.running_var`, "running-variance", filled([channels], 1), false);
+    return this.layer(name, () => batchNormalization(this.builder, x, scale, bias, mean, variance, { name }));
   }
 
   relu(name: string, x: Value): Value {
-    return this.builder.one("Relu", [x], {}, { name });
+    return this.layer(name, () => this.builder.one("Relu", [x], {}, { name }));
   }
 
   /** min(max(x, 0), 6): ONNX's Clip. */
   relu6(name: string, x: Value): Value {
-    return this.builder.scope(name, () => clip(this.builder, x, 0, 6));
+    return this.layer(name, () => this.builder.scope(name, () => clip(this.builder, x, 0, 6)));
   }
 
   /** LayerNormalization over the last axis, `name.weight` and `name.bias`. */
@@ -100,12 +91,12 @@ export class NetworkBuilder {
     const features = x.type.shape.at(-1) ?? 0;
     const scale = this.parameter(`${name}.weight`, "normalization-scale", filled([features], 1));
     const bias = this.parameter(`${name}.bias`, "normalization-bias", filled([features], 0));
-    return layerNormalization(this.builder, x, scale, bias, { epsilon: 1e-6 });
+    return this.layer(name, () => layerNormalization(this.builder, x, scale, bias, { epsilon: 1e-6 }));
   }
 
   /** A residual addition. */
   add(name: string, x: Value, y: Value): Value {
-    return this.builder.one("Add", [x, y], {}, { name });
+    return this.layer(name, () => this.builder.one("Add", [x, y], {}, { name }));
   }
 
   /** A fully connected layer on x[N,F], `name.weight`[out,F] and `name.bias`[out]. */
@@ -114,7 +105,12 @@ export class NetworkBuilder {
     const bound = 1 / Math.sqrt(inFeatures);
     const weight = this.parameter(`${name}.weight`, "weight", this.#uniform([features, inFeatures], bound));
     const bias = this.parameter(`${name}.bias`, "bias", this.#uniform([features], bound));
-    return this.builder.one("Gemm", [x, weight, bias], { transA: 0, transB: 1 }, { name });
+    return this.layer(name, () => this.builder.one("Gemm", [x, weight, bias], { transA: 0, transB: 1 }, { name }));
+  }
+
+  /** Gives the nodes that `body` adds to a layer of this name; layers inside of it keep their own. */
+  layer(name: string, body: () => Value): Value {
+    return this.builder.from({ origin: originOf("forward", name) }, body);
   }
 
   finish(output: Value, outputName = "logits"): Network {

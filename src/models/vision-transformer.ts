@@ -67,10 +67,12 @@ export function visionTransformer(name: string, options: VisionTransformerOption
 function encoderBlock(network: NetworkBuilder, name: string, x: Value, heads: number): Value {
   const { builder } = network;
   const features = x.type.shape[2] ?? 0;
-  const attended = attention(network, `${name}.attn`, network.layerNorm(`${name}.norm1`, x), heads);
+  const normalized = network.layerNorm(`${name}.norm1`, x);
+  const attended = network.layer(`${name}.attn`, () => attention(network, `${name}.attn`, normalized, heads));
   const y = network.add(`${name}.add1`, x, attended);
   const wide = tokenwise(network, `${name}.mlp.fc1`, network.layerNorm(`${name}.norm2`, y), 4 * features);
-  return network.add(`${name}.add2`, y, tokenwise(network, `${name}.mlp.fc2`, gelu(builder, wide), features));
+  const active = network.layer(`${name}.mlp.act`, () => gelu(builder, wide));
+  return network.add(`${name}.add2`, y, tokenwise(network, `${name}.mlp.fc2`, active, features));
 }
 
 /** Self-attention over x[N,T,F]: softmax(q·kᵀ/√d)·v for each head of d features. */

@@ -28,15 +28,17 @@ export interface StepResult {
   readonly prediction: Tensor;
 }
 
-/** A graph that is ready for the engine, and what it needs. */
-interface PlannedGraph {
+/** A training step as the engine runs it, and what it needs. */
+export interface TrainingPlan {
+  /** Lowered for the target. */
   readonly graph: Graph;
   /** State that is written over what it was. */
   readonly inPlace: readonly Update[];
+  /** The values of a step alive at once. */
   readonly bytes: number;
 }
 
-function planned(graph: Graph, mayOverwrite: boolean): PlannedGraph {
+function planned(graph: Graph, mayOverwrite: boolean): TrainingPlan {
   const inPlace = mayOverwrite ? updatesInPlace(graph) : [];
   return { graph, inPlace, bytes: peakBytes(graph, new Set(inPlace.map(({ next }) => next))) };
 }
@@ -44,7 +46,7 @@ function planned(graph: Graph, mayOverwrite: boolean): PlannedGraph {
 /** @throws ConfigError with the batch that fits, when the values need more than the limit. */
 function requireMemory(
   { dataInput, state }: TrainingStep,
-  { bytes: needed, inPlace }: PlannedGraph,
+  { bytes: needed, inPlace }: TrainingPlan,
   limit: number,
 ): void {
   if (needed <= limit) return;
@@ -81,6 +83,27 @@ export interface TrainingJobOptions {
   readonly inPlace?: boolean;
 }
 
+/**
+ * Lowers a training step for a target, and decides what is computed again and what is updated in place.
+ *
+ * @throws ConfigError when the values would take more than the limit, before anything of that size is allocated.
+ */
+export function planTraining(
+  step: TrainingStep,
+  target: Target,
+  { memoryLimit = Number.POSITIVE_INFINITY, recompute = "auto", inPlace = true }: TrainingJobOptions = {},
+): TrainingPlan {
+  const lowered = lowerGraph(step.graph, operators, target);
+  // Other engines than the one for the CPU keep the state for themselves, and may merge equal nodes again.
+  const isOnCpu = target.name === "cpu";
+  const plan = (graph: Graph) => planned(isOnCpu && inPlace ? orderUpdates(graph) : graph, inPlace);
+  const plain = plan(lowered);
+  const repeats = isOnCpu && (recompute === "always" || (recompute === "auto" && plain.bytes > memoryLimit));
+  const last = repeats ? plan(recomputeCheap(lowered)) : plain;
+  requireMemory(step, last, memoryLimit);
+  return last;
+}
+
 /** A training step ready to run. Where the engine can, its state stays on the device from one step to the next. */
 export class TrainingJob {
   readonly #engine: Engine;
@@ -106,7 +129,7 @@ export class TrainingJob {
     session: EngineSession,
     step: TrainingStep,
     residence: Residence,
-    { inPlace, bytes }: PlannedGraph,
+    { inPlace, bytes }: TrainingPlan,
   ) {
     this.#engine = engine;
     this.#session = session;
@@ -129,25 +152,20 @@ export class TrainingJob {
     engine: Engine,
     step: TrainingStep,
     target?: Target,
-    { memoryLimit = Number.POSITIVE_INFINITY, recompute = "auto", inPlace = true }: TrainingJobOptions = {},
+    options: TrainingJobOptions = {},
   ): Promise<TrainingJob> {
+    return TrainingJob.open(engine, step, planTraining(step, target ?? (await engine.target()), options));
+  }
+
+  /** Opens a session for a plan of the step. */
+  static async open(engine: Engine, step: TrainingStep, plan: TrainingPlan): Promise<TrainingJob> {
     const residence = residenceOf(step, engine);
-    const chosen = target ?? (await engine.target());
-    const lowered = lowerGraph(step.graph, operators, chosen);
-    // Other engines than the one for the CPU keep the state for themselves, and may merge equal nodes again.
-    const isOnCpu = chosen.name === "cpu";
-    const plan = (graph: Graph) => planned(isOnCpu && inPlace ? orderUpdates(graph) : graph, inPlace);
-    const plain = plan(lowered);
-    const repeats = isOnCpu && (recompute === "always" || (recompute === "auto" && plain.bytes > memoryLimit));
-    const last = repeats ? plan(recomputeCheap(lowered)) : plain;
-    requireMemory(step, last, memoryLimit);
-    const model = writeOnnx(last.graph);
-    const session = await engine.createSession(model, {
+    const session = await engine.createSession(writeOnnx(plan.graph), {
       kept: residence.kept.map(nextName),
       asWritten: true,
       unreturned: true,
     });
-    return new TrainingJob(engine, session, step, residence, last);
+    return new TrainingJob(engine, session, step, residence, plan);
   }
 
   /** Adds the step's state to the buffers, where they have none of that name yet. */

@@ -2,16 +2,15 @@
 
 import { buildTrainingStep, type TrainingStep } from "../compile/build/training-step.ts";
 import { views } from "../compile/memory.ts";
-import { lowerGraph } from "../compile/passes/lower.ts";
-import { operators } from "../compile/registry.ts";
-import { floatOperations, type Work, type WorkKind, workKinds, workOf } from "../compile/work.ts";
+import { floatOperations, movements, type Work, type WorkKind, workKinds, workOf } from "../compile/work.ts";
 import type { TrainingConfig } from "../config/schema.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import { allocateBatch } from "../data/dataset/dataset.ts";
 import type { Graph } from "../ir/graph.ts";
 import { makeTensor } from "../ir/tensor.ts";
+import { writtenNames } from "../onnx/write/write.ts";
 import type { Device } from "../runtime/engine.ts";
-import { TrainingJob } from "../runtime/job.ts";
+import { planTraining, TrainingJob } from "../runtime/job.ts";
 import { type MachineSpeed, measureMachineSpeed } from "../runtime/machine-speed.ts";
 import { type ProfiledNode, profiled } from "../runtime/node-profile.ts";
 import { StateBuffers } from "../runtime/state.ts";
@@ -79,14 +78,11 @@ export async function profileStep(config: TrainingConfig, steps: number): Promis
     data: makeTensor(data.train.sampleType, [recipe.batchSize, ...data.train.sampleShape], batch.samples),
     targets: targetTensor(batch.targets, recipe.batchSize),
   };
-  let plannedBytes = 0;
+  const plan = planTraining(step, target, recipe.recompute === undefined ? {} : { recompute: recipe.recompute });
   const runs = await profiled(
     { device: engine.device, ...(config.threads === 0 ? {} : { threads: config.threads }) },
     async (profiling) => {
-      const job = await TrainingJob.create(profiling, step, target, {
-        ...(recipe.recompute === undefined ? {} : { recompute: recipe.recompute }),
-      });
-      plannedBytes = job.plannedBytes;
+      const job = await TrainingJob.open(profiling, step, plan);
       const state = new StateBuffers(network.parameters.map(({ name, value }) => [name, value] as const));
       job.prepare(state);
       // Learning rates of zero: what is measured is the same step each time.
@@ -97,14 +93,13 @@ export async function profileStep(config: TrainingConfig, steps: number): Promis
   const measured = runs.slice(1).toSorted((a, b) => a.seconds - b.seconds);
   const median = measured[Math.floor(measured.length / 2)] ?? { seconds: Number.NaN, nodes: [] };
   const speed = await measureMachineSpeed(engine);
-  const lowered = lowerGraph(step.graph, operators, target);
   return {
-    ...summarize(step, lowered, median.nodes, speed),
+    ...summarize(step, plan.graph, median.nodes, speed),
     device: engine.device,
     batchSize: recipe.batchSize,
     stepSeconds: median.seconds,
     speed,
-    plannedBytes,
+    plannedBytes: plan.bytes,
   };
 }
 
@@ -114,9 +109,13 @@ function summarize(
   nodes: readonly ProfiledNode[],
   speed: MachineSpeed,
 ): Pick<StepProfile, "kinds" | "layers" | "operators"> {
-  const find = workOf(graph, lowered);
-  const works = new Map<ProfiledNode, Work>(nodes.map((node) => [node, find(node.name, node.op)]));
-  const of = (node: ProfiledNode): Work => works.get(node) ?? { layer: "", kind: "other" };
+  const named = new Map([...writtenNames(lowered)].map(([node, name]) => [name, node]));
+  const of = ({ name, op }: ProfiledNode): Work => {
+    const node = named.get(name);
+    if (node !== undefined) return workOf(node);
+    // The engine, or the file's own form, needed it: a copy, or a tensor in another order.
+    return { layer: "", kind: movements.has(op) ? "data movement" : "other" };
+  };
   const operations = floatOperations(graph);
   const byKind = groups(nodes, (node) => of(node).kind);
   const kinds = workKinds.flatMap((kind) => {

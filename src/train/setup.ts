@@ -1,6 +1,6 @@
 /** From a resolved configuration to the parts of a run: data, network, recipe. */
 import type { TeacherConfig } from "../compile/build/distillation.ts";
-import type { LossConfig } from "../compile/build/training-step.ts";
+import type { LossConfig } from "../compile/build/loss.ts";
 import { quantize } from "../compile/passes/quantize.ts";
 import { quantizationOf } from "../config/quantization.ts";
 import { modelTitle, type TrainingConfig, type QuantizationConfig as TrainingQuantization } from "../config/schema.ts";

@@ -13,7 +13,8 @@ const b = makeValue("b", type);
 const stranger = makeValue("stranger", type);
 
 function node(op: string, inputs: readonly (Value | undefined)[], output: Value, attributes: Attributes = {}): Node {
-  return { op, domain: op === "Probe" ? "subbyte" : "", name: `the${op}`, inputs, outputs: [output], attributes };
+  const domain = op === "Probe" ? "subbyte" : "";
+  return { op, domain, name: `the${op}`, inputs, outputs: [output], attributes, origin: { phase: "forward" } };
 }
 
 const weight = float32Tensor([2], [1, 2]);

@@ -6,7 +6,8 @@
  */
 import { GraphError } from "../../errors.ts";
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
-import { dataInputs, type Network } from "../../ir/network.ts";
+import { dataInputs, type Network, withOrigins } from "../../ir/network.ts";
+import { originOf } from "../../ir/origin.ts";
 import { elementCount, sameShape, showType } from "../../ir/types.ts";
 import { add, multiply, subtract } from "../../ops/families/elementwise.ts";
 import { reshape } from "../../ops/families/shape/shape-ops.ts";
@@ -37,7 +38,9 @@ export function teacherOutput(
   data: Value,
   batchSize: number,
 ): Value {
-  const network = bindBatch(teacher, batchSize);
+  const network = withOrigins(bindBatch(teacher, batchSize), ({ layer }) =>
+    originOf("loss", layer === undefined ? undefined : `teacher/${layer}`),
+  );
   const inputs = new Map<string, Value>();
   for (const input of dataInputs(network)) inputs.set(input.name, data);
   for (const { name, value } of network.parameters) inputs.set(name, builder.constant(value, `teacher.${name}`));

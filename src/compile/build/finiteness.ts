@@ -10,11 +10,11 @@ import { reduceSum } from "../../ops/families/reduce.ts";
 import { bindBatch } from "../passes/bind-batch.ts";
 import { differentiate } from "../passes/differentiate.ts";
 import { newBuilder, operators } from "../registry.ts";
-import { type DistillationConfig, distilledLoss } from "./distillation.ts";
+import type { DistillationConfig } from "./distillation.ts";
 import { addForward, type ForwardMode, type ForwardResult } from "./forward.ts";
 import { addImageInput, type ImageInput } from "./input.ts";
-import { logitsOf } from "./outputs.ts";
-import { addLoss, type LossConfig, singleDataInput } from "./training-step.ts";
+import { addLoss, type LossConfig } from "./loss.ts";
+import { singleDataInput } from "./training-step.ts";
 
 export interface FinitenessConfig {
   readonly batchSize: number;
@@ -80,10 +80,8 @@ function addTask(
 ) {
   const [prediction] = outputs.values();
   if (prediction === undefined) throw new GraphError("a loss needs an output", { where: `graph "${builder.name}"` });
-  const task = addLoss(builder, prediction, loss, { data, batchSize });
-  if (distillation === undefined) return task;
-  const student = distillation.outputs === "classes" ? logitsOf(builder.nodes, prediction) : prediction;
-  return { ...task, loss: distilledLoss(builder, task.loss, student, data, batchSize, distillation) };
+  const given = { data, batchSize, ...(distillation === undefined ? {} : { distillation }) };
+  return addLoss(builder, prediction, loss, given);
 }
 
 /** By values of the network: of its parameters, and of what depends on trained ones, as the training step has them. */

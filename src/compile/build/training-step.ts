@@ -4,22 +4,19 @@
  * network's outputs.
  */
 import { GraphError } from "../../errors.ts";
-import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
-import { dataInputs, type Network, type Parameter, type ParameterRole } from "../../ir/network.ts";
+import type { Graph, Value } from "../../ir/graph.ts";
+import { dataInputs, layersOfParameters, type Network, type Parameter, type ParameterRole } from "../../ir/network.ts";
+import { originOf } from "../../ir/origin.ts";
 import type { Tensor } from "../../ir/tensor.ts";
-import { elementCount, type Shape, sameShape } from "../../ir/types.ts";
-import { cast } from "../../ops/families/cast.ts";
 import { add, maximum } from "../../ops/families/elementwise.ts";
-import { reshape } from "../../ops/families/shape/shape-ops.ts";
-import { crossEntropy, meanSquaredError } from "../../ops/internal/loss.ts";
 import { bindBatch } from "../passes/bind-batch.ts";
 import { differentiate } from "../passes/differentiate.ts";
 import { isQuantized, siteParameter } from "../passes/quantize.ts";
 import { newBuilder, operators } from "../registry.ts";
-import { optimizerScope } from "../work.ts";
-import { type DistillationConfig, distilledLoss, type TeacherConfig, teacherLoss } from "./distillation.ts";
+import type { DistillationConfig } from "./distillation.ts";
 import { addForward, type ForwardMode } from "./forward.ts";
 import { addImageInput, type ImageInput } from "./input.ts";
+import { addLoss, type LossConfig } from "./loss.ts";
 import { type OptimizerConfig, optimizerFor } from "./optimizer.ts";
 import {
   dampeningGradient,
@@ -31,18 +28,11 @@ import {
   type QuantizedWeight,
   thresholdInput,
 } from "./oscillation.ts";
-import { logitsOf } from "./outputs.ts";
 
 /** Parameters that share a learning rate. */
 export type ParameterGroup = "weights" | "normalization" | "quantizers";
 
 export const parameterGroups: readonly ParameterGroup[] = ["weights", "normalization", "quantizers"];
-
-export type LossConfig =
-  | { readonly name: "crossEntropy"; readonly labelSmoothing: number }
-  | { readonly name: "meanSquaredError" }
-  /** Of data without labels: the distance from a teacher alone. */
-  | ({ readonly name: "distillation" } & TeacherConfig);
 
 export interface TrainingStepConfig {
   readonly batchSize: number;
@@ -110,10 +100,9 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
     });
   }
   const { batchSize, distillation } = config;
-  const { loss: task, targetInput } = addLoss(builder, prediction, config.loss, { data: images, batchSize });
-  const student = distillation?.outputs === "classes" ? logitsOf(builder.nodes, prediction) : prediction;
-  const loss =
-    distillation === undefined ? task : distilledLoss(builder, task, student, images, batchSize, distillation);
+  const given = { data: images, batchSize, ...(distillation === undefined ? {} : { distillation }) };
+  const { loss, targetInput } = addLoss(builder, prediction, config.loss, given);
+  const layers = layersOfParameters(network);
 
   const trained = network.parameters.filter((parameter) => isTrained(parameter, config.mode));
   const wanted = trained.map((parameter) => inputFor(inputs, parameter));
@@ -145,7 +134,9 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
     const gradient =
       grid === undefined || oscillation?.dampen !== true
         ? plain
-        : add(builder, plain, dampeningGradient(builder, grid, scalarInput(dampeningInput)));
+        : builder.from({ origin: originOf("backward", layers.get(parameter.name)) }, () =>
+            add(builder, plain, dampeningGradient(builder, grid, scalarInput(dampeningInput))),
+          );
     const group = groupOf(parameter.role);
     const own = Object.entries(optimizer.init(value.type)).map(([name, initial]) => ({
       name,
@@ -160,10 +151,12 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
       scalars: optimizerScalars,
     };
     const minimum = parameter.minimum;
-    const result = builder.scope(`${optimizerScope}/${parameter.name}`, () => {
-      const { parameter: moved, state: kept } = optimizer.update(builder, update);
-      return { parameter: minimum === undefined ? moved : maximum(builder, moved, minimum), state: kept };
-    });
+    const result = builder.from({ origin: originOf("update", layers.get(parameter.name)) }, () =>
+      builder.scope(`optimizer/${parameter.name}`, () => {
+        const { parameter: moved, state: kept } = optimizer.update(builder, update);
+        return { parameter: minimum === undefined ? moved : maximum(builder, moved, minimum), state: kept };
+      }),
+    );
     next.set(parameter.name, result.parameter);
     for (const [name, value] of Object.entries(result.state)) next.set(optimizerStateName(parameter.name, name), value);
   }
@@ -175,12 +168,10 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
       const kept = Object.entries(oscillationState(weight.type.shape)).map(
         ([key, initial]) => [key, keep(oscillationStateName(name, key), initial)] as const,
       );
-      const frozen = freezeOscillating(
-        builder,
-        { ...grid, weight, scale },
-        Object.fromEntries(kept),
-        scalarInput(thresholdInput),
-        oscillation.momentum,
+      const threshold = scalarInput(thresholdInput);
+      const moved = { ...grid, weight, scale };
+      const frozen = builder.from({ origin: originOf("update", layers.get(name)) }, () =>
+        freezeOscillating(builder, moved, Object.fromEntries(kept), threshold, oscillation.momentum),
       );
       next.set(name, frozen.weight);
       for (const [key, value] of Object.entries(frozen.state)) next.set(oscillationStateName(name, key), value);
@@ -244,37 +235,4 @@ export function singleDataInput(network: Network): Value {
     });
   }
   return input;
-}
-
-/** What a loss takes besides the prediction. */
-export interface LossInputs {
-  /** What the network read, normalised. */
-  readonly data: Value;
-  readonly batchSize: number;
-  /** The targets' input, where the graph has one already. */
-  readonly targets?: Value;
-}
-
-/** The loss of a prediction; classes are scored by what enters a last Softmax. */
-export function addLoss(
-  builder: GraphBuilder,
-  prediction: Value,
-  config: LossConfig,
-  { data, batchSize, targets: given }: LossInputs,
-): { readonly loss: Value; readonly targetInput: Value | undefined } {
-  if (config.name === "distillation") {
-    const student = config.outputs === "classes" ? logitsOf(builder.nodes, prediction) : prediction;
-    return { loss: teacherLoss(builder, student, data, batchSize, config), targetInput: undefined };
-  }
-  if (config.name === "meanSquaredError") {
-    const { shape } = prediction.type;
-    const rows: Shape = [batchSize, elementCount(shape) / batchSize];
-    const targetInput = given ?? builder.input("targets", { dtype: "float32", shape: rows });
-    const targets = sameShape(shape, rows) ? targetInput : reshape(builder, targetInput, shape);
-    return { loss: meanSquaredError(builder, prediction, targets), targetInput };
-  }
-  const targetInput = given ?? builder.input("targets", { dtype: "int32", shape: [batchSize] });
-  const labels = cast(builder, targetInput, "int64");
-  const logits = logitsOf(builder.nodes, prediction);
-  return { loss: crossEntropy(builder, logits, labels, config.labelSmoothing), targetInput };
 }

@@ -15,7 +15,8 @@ export type NodeRule = (
 ) => readonly (Value | undefined)[] | undefined;
 
 /**
- * Copies the constants and nodes of `graph` into `builder`. `map` must hold the graph's inputs already.
+ * Copies the constants and nodes of `graph` into `builder`. `map` must hold the graph's inputs already. What a rule adds
+ * has the origin of the node that it stands for.
  *
  * @throws GraphError when a node reads a value that nothing made.
  */
@@ -25,7 +26,7 @@ export function copyNodes(graph: Graph, builder: GraphBuilder, map: ValueMap, ru
   }
   for (const node of graph.nodes) {
     const inputs = node.inputs.map((value) => (value === undefined ? undefined : mapped(map, value, node)));
-    const outputs = rule(node, inputs) ?? copyNode(builder, node, inputs);
+    const outputs = builder.from(node, () => rule(node, inputs)) ?? copyNode(builder, node, inputs);
     node.outputs.forEach((value, index) => {
       const output = outputs[index];
       if (output !== undefined) map.set(value, output);
@@ -35,12 +36,11 @@ export function copyNodes(graph: Graph, builder: GraphBuilder, map: ValueMap, ru
 
 /** Adds the same node with other inputs. */
 export function copyNode(builder: GraphBuilder, node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] {
-  return builder.node(node.op, inputs, node.attributes, {
-    domain: node.domain,
-    name: node.name,
-    outputNames: node.outputs.map((value) => value.name),
-    outputCount: node.outputs.length,
-  });
+  const { op, domain, name, attributes } = node;
+  const outputNames = node.outputs.map((value) => value.name);
+  return builder.from(node, () =>
+    builder.node(op, inputs, attributes, { domain, name, outputNames, outputCount: outputNames.length }),
+  );
 }
 
 /** The new value of an old one. @throws GraphError when there is none. */

@@ -4,11 +4,10 @@
  */
 import { GraphError, UnsupportedError } from "../../errors.ts";
 import { type GraphBuilder, type Node, showNode, type Value } from "../../ir/graph.ts";
+import { originOf } from "../../ir/origin.ts";
 import { sameShape, showType } from "../../ir/types.ts";
 import { definitionOf, type GradientContext, type OperatorRegistry } from "../../ops/definition.ts";
-
-/** What the names of the nodes of a backward pass begin with. */
-export const gradientPrefix = "gradient/";
+import { add } from "../../ops/families/elementwise.ts";
 
 /**
  * Adds to `builder` the nodes that compute d loss / d value for each value in `wanted`.
@@ -34,8 +33,9 @@ export function differentiate(
   for (let i = forward.length - 1; i >= 0; i--) {
     const node = forward[i];
     if (node === undefined || !node.outputs.some((value) => gradients.has(value) && carries.has(value))) continue;
-    const contributions = builder.scope(`${gradientPrefix}${node.name}`, () =>
-      applyRule(builder, registry, node, gradients, carries),
+    const backward = { origin: originOf("backward", node.origin.layer) };
+    const contributions = builder.from(backward, () =>
+      builder.scope(`gradient/${node.name}`, () => applyRule(builder, registry, node, gradients, carries)),
     );
     node.inputs.forEach((input, index) => {
       const contribution = contributions[index];
@@ -47,7 +47,10 @@ export function differentiate(
         );
       }
       const sum = gradients.get(input);
-      gradients.set(input, sum === undefined ? contribution : builder.one("Add", [sum, contribution]));
+      gradients.set(
+        input,
+        sum === undefined ? contribution : builder.from(backward, () => add(builder, sum, contribution)),
+      );
     });
   }
   return new Map(

@@ -38,7 +38,10 @@ function rewrite(graph: Graph, registry: OperatorRegistry, target: Target, rule:
   const map: ValueMap = new Map(graph.inputs.map((input) => [input, builder.input(input.name, input.type)]));
   const readers = countReaders(graph);
   copyNodes(graph, builder, map, (node, inputs) => {
-    const outputs = builder.scope(node.name, () => rule(makeContext(builder, node, inputs, target, readers)));
+    const context = makeContext(builder, node, inputs, target, readers);
+    const outputs = builder.from({ origin: node.origin, source: node.source ?? node }, () =>
+      builder.scope(node.name, () => rule(context)),
+    );
     node.outputs.forEach((value, index) => {
       const output = outputs?.[index];
       if (output === undefined || showType(output.type) === showType(value.type)) return;

@@ -7,7 +7,7 @@ import { type Graph, makeValue, type Node, type Value } from "../../ir/graph.ts"
 import { makeTensor, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import { bytesOf } from "../memory.ts";
-import { movements, optimizerScope } from "../work.ts";
+import { movements } from "../work.ts";
 import { DataFlow, largeUpdates, type Update } from "./in-place.ts";
 
 /** Smaller tensors are not worth the nodes. */
@@ -56,10 +56,13 @@ export function orderUpdates(graph: Graph): Graph {
       const passed = makeValue(`${name}/passed`, scalar.type);
       const corner = [numbers(shape.map(() => 0n)), numbers(shape.map(() => 1n))];
       const target = numbers(scalar.type.shape.map((size) => BigInt(size)));
+      const nodeOf = (op: string, inputs: readonly Value[], output: Value): Node => {
+        return { ...node, op, domain: "", name: `${name}/${op}`, inputs, outputs: [output], attributes: {} };
+      };
       added.push(
-        nodeOf("Slice", `${name}/Slice`, [sign, ...corner], one),
-        nodeOf("Reshape", `${name}/Reshape`, [one, target], number),
-        nodeOf("Where", `${name}/Where`, [never, number, opened], passed),
+        nodeOf("Slice", [sign, ...corner], one),
+        nodeOf("Reshape", [one, target], number),
+        nodeOf("Where", [never, number, opened], passed),
       );
       opened = passed;
     }
@@ -68,10 +71,6 @@ export function orderUpdates(graph: Graph): Graph {
   if (replaced.size === 0) return graph;
   const nodes = graph.nodes.map((node) => replaced.get(node) ?? node);
   return { ...graph, constants, nodes: inOrder(nodes, added) };
-}
-
-function nodeOf(op: string, name: string, inputs: readonly Value[], output: Value): Node {
-  return { op, domain: "", name, inputs, outputs: [output], attributes: {} };
 }
 
 /** Values that are not there before the readers have read; undefined where there are none that can be relied on. */
@@ -102,8 +101,8 @@ function canBeSliced({ type }: Value): boolean {
   return type.dtype === "float32" && type.shape.length > 0 && elementCount(type.shape) > 0;
 }
 
-function isUpdating({ name }: Node): boolean {
-  return name.startsWith(`${optimizerScope}/`);
+function isUpdating({ origin }: Node): boolean {
+  return origin.phase === "update";
 }
 
 /** Where to hold an update up: at the product with its learning rate, a few nodes before it. */

@@ -4,6 +4,7 @@
 import { ConfigError } from "../../errors.ts";
 import type { GraphBuilder, Node, Value } from "../../ir/graph.ts";
 import { dataInputs, type Network, type Parameter } from "../../ir/network.ts";
+import { originOf } from "../../ir/origin.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { isOperator, type LayerTraits } from "../../ops/definition.ts";
 import { addOperator } from "../../ops/families/elementwise.ts";
@@ -99,7 +100,10 @@ class Insertion {
     for (const input of dataInputs(this.#network)) {
       const quantization = this.#activationOf(this.#layers[0], { name: input.name, operator: inputOperator });
       if (quantization === null) continue;
-      this.#map.set(input, this.#activation(input, mapped(this.#map, input), quantization, input.name));
+      const quantized = this.#builder.from({ origin: originOf("forward", input.name) }, () =>
+        this.#activation(input, mapped(this.#map, input), quantization, input.name),
+      );
+      this.#map.set(input, quantized);
     }
   }
 

@@ -13,9 +13,9 @@ import {
   producers,
   type Value,
 } from "../../ir/graph.ts";
+import { originOf } from "../../ir/origin.ts";
 import { blockedDomain } from "../../ops/cpu/engine-operators.ts";
 import { bytesOf, ownersOf } from "../memory.ts";
-import { gradientPrefix } from "./differentiate.ts";
 
 /** Smaller tensors are not worth a node. */
 const leastBytes = 1 << 16;
@@ -37,7 +37,7 @@ function isCheap(node: Node): boolean {
 }
 
 function isBackward(node: Node): boolean {
-  return node.name.startsWith(gradientPrefix);
+  return node.origin.phase === "backward";
 }
 
 /** What decides whether a value is at hand in the backward pass. */
@@ -95,7 +95,8 @@ export function recomputeCheap(graph: Graph): Graph {
     if (producer === undefined || isBackward(producer) || !isLarge || !holding.canRepeat(producer)) return value;
     const inputs = producer.inputs.map((input) => (input === undefined ? undefined : repeated(input)));
     const copy = makeValue(`${value.name}/again`, value.type);
-    nodes.push({ ...producer, name: `${producer.name}/again`, inputs, outputs: [copy] });
+    const origin = originOf("backward", producer.origin.layer);
+    nodes.push({ ...producer, name: `${producer.name}/again`, inputs, outputs: [copy], origin });
     again.set(value, copy);
     return copy;
   };

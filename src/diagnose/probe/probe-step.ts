@@ -6,7 +6,8 @@
 
 import { addForward, type ForwardMode, type ForwardResult } from "../../compile/build/forward.ts";
 import { addImageInput, type ImageInput } from "../../compile/build/input.ts";
-import { addLoss, type LossConfig, singleDataInput } from "../../compile/build/training-step.ts";
+import { addLoss, type LossConfig } from "../../compile/build/loss.ts";
+import { singleDataInput } from "../../compile/build/training-step.ts";
 import { bindBatch } from "../../compile/passes/bind-batch.ts";
 import { differentiate } from "../../compile/passes/differentiate.ts";
 import { isQuantized, type QuantizerSite, siteParameter } from "../../compile/passes/quantize.ts";

@@ -3,7 +3,7 @@
 import { cosineSimilarity, decibels, mean, median, normalDivergence, rootMeanSquare } from "../../base/statistics.ts";
 import type { ForwardMode } from "../../compile/build/forward.ts";
 import type { ImageInput } from "../../compile/build/input.ts";
-import type { LossConfig } from "../../compile/build/training-step.ts";
+import type { LossConfig } from "../../compile/build/loss.ts";
 import { siteParameter } from "../../compile/passes/quantize.ts";
 import type { Network } from "../../ir/network.ts";
 import { allocate, float32Data, makeTensor, type NumericArray, type Tensor } from "../../ir/tensor.ts";

@@ -213,7 +213,7 @@ class GraphReader {
       if (outputName !== "") this.#values.set(outputName, value);
       return value;
     });
-    return { op: proto.opType, domain, name, inputs, outputs, attributes };
+    return { op: proto.opType, domain, name, inputs, outputs, attributes, origin: { phase: "forward" } };
   }
 
   #unusedNodeName(wanted: string): string {

@@ -54,7 +54,9 @@ const defaultDomains: Readonly<Record<string, number>> = { "com.microsoft": 1, "
 export function writeOnnx(graph: Graph, options: OnnxWriteOptions = {}): Uint8Array<ArrayBuffer> {
   const symbols = options.symbols ?? new Map<number, string>();
   const use: Use = { opset: options.opset ?? defaultOpset, domains: new Map(), symbols };
-  const writer = new GraphWriter(new Names(), new Names(), use, undefined);
+  const nodeNames = new Names();
+  const names = { values: new Names(), nodes: nodeNames, ofNode: namesOfNodes(graph, nodeNames) };
+  const writer = new GraphWriter(names, use, undefined);
   const proto = writer.write(graph);
   const domains = { ...defaultDomains, ...options.domains };
   const opsetImport = [create(OperatorSetIdProtoSchema, { domain: onnxDomain, version: BigInt(use.opset) })];
@@ -126,17 +128,39 @@ class Names {
   }
 }
 
+/** Returns the names that a file gives to a graph's nodes and to those of its subgraphs: their own, made unique. */
+export function writtenNames(graph: Graph): ReadonlyMap<Node, string> {
+  return namesOfNodes(graph, new Names());
+}
+
+function namesOfNodes(graph: Graph, names: Names): Map<Node, string> {
+  const named = new Map<Node, string>();
+  for (const node of graph.nodes) {
+    for (const value of Object.values(node.attributes)) {
+      if (typeof value !== "object" || !("graph" in value)) continue;
+      for (const [inner, name] of namesOfNodes(value.graph, names)) named.set(inner, name);
+    }
+    named.set(node, names.unique(node.name === "" ? node.op : node.name));
+  }
+  return named;
+}
+
+/** The names of one file. */
+interface FileNames {
+  readonly values: Names;
+  readonly nodes: Names;
+  readonly ofNode: ReadonlyMap<Node, string>;
+}
+
 class GraphWriter {
-  readonly #valueNames: Names;
-  readonly #nodeNames: Names;
+  readonly #names: FileNames;
   readonly #use: Use;
   readonly #outer: GraphWriter | undefined;
   readonly #named = new Map<Value, string>();
   readonly #outputNames: string[] = [];
 
-  constructor(valueNames: Names, nodeNames: Names, use: Use, outer: GraphWriter | undefined) {
-    this.#valueNames = valueNames;
-    this.#nodeNames = nodeNames;
+  constructor(names: FileNames, use: Use, outer: GraphWriter | undefined) {
+    this.#names = names;
     this.#use = use;
     this.#outer = outer;
   }
@@ -148,7 +172,7 @@ class GraphWriter {
     const nodes: NodeProto[] = [];
     for (const node of graph.nodes) nodes.push(this.#node(node));
     for (const { name, value } of copies) {
-      const copy = { opType: "Identity", name: this.#nodeNames.unique(`${name}/copy`) };
+      const copy = { opType: "Identity", name: this.#names.nodes.unique(`${name}/copy`) };
       nodes.push(
         create(NodeProtoSchema, { ...copy, input: [this.#lookUp(value, `output "${name}"`)], output: [name] }),
       );
@@ -191,8 +215,8 @@ class GraphWriter {
 
   /** Callers know inputs and outputs of the whole graph by name, those of a subgraph only by position. */
   #interfaceName(graph: Graph, kind: string, name: string): string {
-    if (this.#outer !== undefined) return this.#valueNames.unique(name === "" ? kind : name);
-    if (name !== "" && this.#valueNames.reserve(name)) return name;
+    if (this.#outer !== undefined) return this.#names.values.unique(name === "" ? kind : name);
+    if (name !== "" && this.#names.values.reserve(name)) return name;
     const problem = name === "" ? `an ${kind} has no name` : `two inputs or outputs have the name "${name}"`;
     throw new GraphError(problem, {
       where: `graph "${graph.name}"`,
@@ -203,7 +227,7 @@ class GraphWriter {
   #nameInside(value: Value): string {
     const known = this.#named.get(value);
     if (known !== undefined) return known;
-    const name = this.#valueNames.unique(value.name === "" ? "value" : value.name);
+    const name = this.#names.values.unique(value.name === "" ? "value" : value.name);
     this.#named.set(value, name);
     return name;
   }
@@ -230,7 +254,7 @@ class GraphWriter {
       this.#seen(value.type);
       output.push(this.#nameInside(value));
     }
-    const name = this.#nodeNames.unique(node.name === "" ? node.op : node.name);
+    const name = this.#names.ofNode.get(node) ?? node.name;
     return create(NodeProtoSchema, { opType: node.op, domain: node.domain, name, input, output, attribute });
   }
 
@@ -253,7 +277,7 @@ class GraphWriter {
       return create(AttributeProtoSchema, { name, type: AttributeKind.TENSOR, t: tensorProto(value.tensor, name) });
     }
     if ("graph" in value) {
-      const inner = new GraphWriter(this.#valueNames, this.#nodeNames, this.#use, this);
+      const inner = new GraphWriter(this.#names, this.#use, this);
       return create(AttributeProtoSchema, { name, type: AttributeKind.GRAPH, g: inner.write(value.graph) });
     }
     const ints = value.map((element) => toInt64(element, node, name));

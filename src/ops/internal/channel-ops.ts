@@ -115,7 +115,10 @@ function offsetInConvolution(context: LoweringContext, x: Value, offset: Value |
   const isPlain =
     producer?.op === "Conv" && producer.domain === blockedDomain && producer.attributes.activation === undefined;
   if (!isPlain || producer.inputs.length !== 2 || !context.isOnlyConsumer(0)) return undefined;
-  const biased = builder.one("Conv", [...producer.inputs, offset], producer.attributes, { domain: blockedDomain });
+  // It is the layer's own work still, and not the normalization's.
+  const biased = builder.from(producer, () =>
+    builder.one("Conv", [...producer.inputs, offset], producer.attributes, { domain: blockedDomain }),
+  );
   return fromBlocked(builder, biased, x.type.shape[1] ?? 0);
 }
 

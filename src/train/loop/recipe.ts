@@ -1,6 +1,8 @@
 /** What a training is asked for, what it tells on its way, and what it gives. */
+
+import type { LossConfig } from "../../compile/build/loss.ts";
 import type { OptimizerConfig } from "../../compile/build/optimizer.ts";
-import type { LossConfig, ParameterGroup } from "../../compile/build/training-step.ts";
+import type { ParameterGroup } from "../../compile/build/training-step.ts";
 import type { DatasetSplits } from "../../data/dataset/dataset.ts";
 import type { Network } from "../../ir/network.ts";
 import type { Target } from "../../ops/definition.ts";

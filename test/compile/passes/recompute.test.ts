@@ -64,7 +64,9 @@ describe("recomputation", () => {
       value = builder.one("Exp", [cheap]);
     }
     for (const [dear, cheap] of pairs.reverse()) {
-      value = builder.scope("gradient/relu", () => builder.one("Mul", [builder.one("Mul", [value, cheap]), dear]));
+      value = builder.from({ origin: { phase: "backward" } }, () =>
+        builder.one("Mul", [builder.one("Mul", [value, cheap]), dear]),
+      );
     }
     builder.output("y", value);
     const graph = builder.finish();

@@ -1,7 +1,7 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { type ModelProto, ModelProtoSchema } from "onnx-buf";
 import { describe, expect, test } from "vitest";
-import { type Attributes, type Graph, GraphBuilder, makeValue } from "../../../src/ir/graph.ts";
+import { type Attributes, type Graph, GraphBuilder, makeValue, type Node } from "../../../src/ir/graph.ts";
 import { float32Tensor } from "../../../src/ir/tensor.ts";
 import type { DType } from "../../../src/ir/types.ts";
 import { type OnnxWriteOptions, writeOnnx } from "../../../src/onnx/write/write.ts";
@@ -123,7 +123,8 @@ describe("versions", () => {
       ["", 21n],
       ["subbyte", 1n],
     ]);
-    const node = { op: "Odd", domain: "com.example", name: "odd", inputs: [], outputs: [], attributes: {} };
+    const parts = { inputs: [], outputs: [], attributes: {}, origin: { phase: "forward" } } as const;
+    const node = { op: "Odd", domain: "com.example", name: "odd", ...parts };
     expect(() => write({ ...graph("subbyte"), nodes: [node], outputs: [] })).toThrow(
       expect.objectContaining({
         where: 'node Odd "odd"',
@@ -162,13 +163,14 @@ describe("attributes", () => {
 test("inputs left out at the end are not written", () => {
   const x = makeValue("x", type);
   const y = makeValue("y", type);
-  const clip = {
+  const clip: Node = {
     op: "Clip",
     domain: "",
     name: "clip",
     inputs: [x, undefined, undefined],
     outputs: [y],
     attributes: {},
+    origin: { phase: "forward" },
   };
   const graph: Graph = {
     name: "g",

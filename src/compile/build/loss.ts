@@ -1,0 +1,70 @@
+/** The loss of a training step: the task's, a teacher's, or both. All of its nodes are of the phase `loss` and of no layer. */
+import type { GraphBuilder, Value } from "../../ir/graph.ts";
+import { elementCount, type Shape, sameShape } from "../../ir/types.ts";
+import { cast } from "../../ops/families/cast.ts";
+import { reshape } from "../../ops/families/shape/shape-ops.ts";
+import { crossEntropy, meanSquaredError } from "../../ops/internal/loss.ts";
+import { type DistillationConfig, distilledLoss, type TeacherConfig, teacherLoss } from "./distillation.ts";
+import { logitsOf } from "./outputs.ts";
+
+export type LossConfig =
+  | { readonly name: "crossEntropy"; readonly labelSmoothing: number }
+  | { readonly name: "meanSquaredError" }
+  /** Of data without labels: the distance from a teacher alone. */
+  | ({ readonly name: "distillation" } & TeacherConfig);
+
+/** What a loss takes besides the prediction. */
+export interface LossInputs {
+  /** What the network read, normalised. */
+  readonly data: Value;
+  readonly batchSize: number;
+  /** The targets' input, where the graph has one already. */
+  readonly targets?: Value;
+  /** Absent: the task's loss alone. */
+  readonly distillation?: DistillationConfig;
+}
+
+export interface AddedLoss {
+  /** A scalar. */
+  readonly loss: Value;
+  /** Undefined where the loss takes nothing but the data. */
+  readonly targetInput: Value | undefined;
+}
+
+/**
+ * Adds the loss of a prediction; classes are scored by what enters a last Softmax.
+ *
+ * @throws GraphError when a teacher's output has another shape.
+ */
+export function addLoss(builder: GraphBuilder, prediction: Value, config: LossConfig, inputs: LossInputs): AddedLoss {
+  const { data, batchSize, distillation } = inputs;
+  return builder.from({ origin: { phase: "loss" } }, () => {
+    const task = taskLoss(builder, prediction, config, inputs);
+    if (distillation === undefined) return task;
+    const student = distillation.outputs === "classes" ? logitsOf(builder.nodes, prediction) : prediction;
+    return { ...task, loss: distilledLoss(builder, task.loss, student, data, batchSize, distillation) };
+  });
+}
+
+function taskLoss(
+  builder: GraphBuilder,
+  prediction: Value,
+  config: LossConfig,
+  { data, batchSize, targets: given }: LossInputs,
+): AddedLoss {
+  if (config.name === "distillation") {
+    const student = config.outputs === "classes" ? logitsOf(builder.nodes, prediction) : prediction;
+    return { loss: teacherLoss(builder, student, data, batchSize, config), targetInput: undefined };
+  }
+  if (config.name === "meanSquaredError") {
+    const { shape } = prediction.type;
+    const rows: Shape = [batchSize, elementCount(shape) / batchSize];
+    const targetInput = given ?? builder.input("targets", { dtype: "float32", shape: rows });
+    const targets = sameShape(shape, rows) ? targetInput : reshape(builder, targetInput, shape);
+    return { loss: meanSquaredError(builder, prediction, targets), targetInput };
+  }
+  const targetInput = given ?? builder.input("targets", { dtype: "int32", shape: [batchSize] });
+  const labels = cast(builder, targetInput, "int64");
+  const logits = logitsOf(builder.nodes, prediction);
+  return { loss: crossEntropy(builder, logits, labels, config.labelSmoothing), targetInput };
+}
