@@ -47,9 +47,7 @@ export {
 } from "./data/dataset/dataset.ts";
 // Diagnosis: why a training does not get there.
 export { ablate } from "./diagnose/ablation.ts";
-export type { Ablation } from "./diagnose/ablation-result.ts";
 export { diagnose } from "./diagnose/diagnose.ts";
-export { type Evidence, type Finding as RunFinding, highConfidence, type Remedy } from "./diagnose/finding.ts";
 export type { ProbeRecord } from "./diagnose/probe/measurement.ts";
 // Errors: one family, with a code, a place and a remedy.
 export {
@@ -118,6 +116,8 @@ export { parseTorchConfig, type TorchSource, type TorchTextConfig } from "./qcon
 export * from "./qconfig/torch/torch.ts";
 export type { ObserverSpec, QuantizerDefinition, QuantizerSpec } from "./quantizers/definition.ts";
 export { quantizerNamed, quantizers } from "./quantizers/index.ts";
+export type { Ablation } from "./runs/ablation.ts";
+export { type Evidence, type Finding as RunFinding, highConfidence, type Remedy } from "./runs/finding.ts";
 // Engines, training and evaluation.
 export type { Device, DeviceChoice, Engine, EngineOptions } from "./runtime/engine.ts";
 export { ForwardJob, type StepResult, TrainingJob } from "./runtime/job.ts";

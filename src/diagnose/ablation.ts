@@ -11,13 +11,13 @@ import { float32Scalar } from "../ir/tensor.ts";
 import type { Target } from "../ops/definition.ts";
 import { add, multiply, subtract } from "../ops/families/elementwise.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
+import type { Ablation, AblationResult, LayerAblation } from "../runs/ablation.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { StateBuffers } from "../runtime/state.ts";
 import { BatchNormReestimator } from "../train/loop/batch-norm-statistics.ts";
 import { Evaluator } from "../train/loop/evaluate.ts";
 import { metricOf } from "../train/loop/metric-text.ts";
 import type { Judge } from "../train/teacher/outputs.ts";
-import type { Ablation, AblationResult, LayerAblation } from "./ablation-result.ts";
 import { layerOfSite } from "./layer-names.ts";
 
 export interface AblationOptions {

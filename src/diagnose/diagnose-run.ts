@@ -8,8 +8,11 @@ import { allocateBatch, firstSamples } from "../data/dataset/dataset.ts";
 import { FileFormatError } from "../errors.ts";
 import { makeTensor } from "../ir/tensor.ts";
 import type { Target } from "../ops/definition.ts";
+import type { Ablation } from "../runs/ablation.ts";
+import type { Finding } from "../runs/finding.ts";
 import { runPaths } from "../runs/folder.ts";
 import { readMetrics } from "../runs/metrics-log.ts";
+import { readEpochs } from "../runs/record.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { StateBuffers } from "../runtime/state.ts";
 import { type LoadedRun, loadRun } from "../train/load-run.ts";
@@ -17,11 +20,8 @@ import { inputOf } from "../train/loop/evaluate.ts";
 import { modeOfEpoch } from "../train/loop/phases.ts";
 import { recipeOf } from "../train/setup.ts";
 import { ablate } from "./ablation.ts";
-import type { Ablation } from "./ablation-result.ts";
 import { diagnose } from "./diagnose.ts";
 import { factsOf } from "./facts.ts";
-import type { Finding } from "./finding.ts";
-import type { EpochFacts } from "./input.ts";
 import { type ProbeRecord, probeRecordSchema } from "./probe/measurement.ts";
 import { Probe } from "./probe/probe.ts";
 import { WeightWatch } from "./probe/weight-watch.ts";
@@ -82,23 +82,6 @@ export async function readRecords(file: string): Promise<ProbeRecord[]> {
       remedy: "Delete the file: the checkpoint alone can be diagnosed too.",
     });
   });
-}
-
-/** The lines of a run's metrics that end an epoch. */
-export async function readEpochs(file: string): Promise<EpochFacts[]> {
-  const lines = await readMetrics(file);
-  return lines.flatMap(({ epoch, trainLoss, testLoss, testAccuracy }) =>
-    testLoss === undefined
-      ? []
-      : [
-          {
-            epoch: Number(epoch),
-            trainLoss: Number(trainLoss),
-            testLoss: Number(testLoss),
-            testAccuracy: Number(testAccuracy),
-          },
-        ],
-  );
 }
 
 function ablateRun({ network, data, teacher }: LoadedRun, options: DiagnoseRunOptions): Promise<Ablation | undefined> {

@@ -7,11 +7,11 @@ import { rangeCauses } from "./causes/ranges.ts";
 import { scaleCauses } from "./causes/scales.ts";
 import { trainingCauses } from "./causes/training.ts";
 import { weightCauses } from "./causes/weights.ts";
-import { type Finding, ranked } from "./finding.ts";
+import { type CauseFinding, ranked } from "./finding.ts";
 import type { DiagnosisInput } from "./input.ts";
 
 /** The findings that the measurements support, most certain first. */
-export function diagnose(input: DiagnosisInput): Finding[] {
+export function diagnose(input: DiagnosisInput): CauseFinding[] {
   const families = [
     codeCauses,
     rangeCauses,

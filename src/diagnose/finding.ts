@@ -1,40 +1,11 @@
-/**
- * Findings: a cause in the field's terms, where it is, what was measured for and against it, how sure that makes one,
- * and the change of configuration that mends it. Plain data; `findings.json` of a run holds them.
- */
+/** The causes that a diagnosis looks for, and how measurements become confidence. */
+import type { Evidence, Finding } from "../runs/finding.ts";
 
-/** A measurement that speaks for a finding, or against it. */
-export interface Evidence {
-  /** What was measured: `levels`, `clipped share`. */
-  readonly measurement: string;
-  /** The layer or tensor it was measured on; absent: the whole network. */
-  readonly layer?: string;
-  readonly value: number;
-  /** The value from which on it supports the cause, or up to which where it is refuting. */
-  readonly threshold?: number;
-  readonly supports: boolean;
-}
-
-/** Dotted keys of the training configuration and their new values. */
-export interface Remedy {
-  readonly title: string;
-  readonly changes: Readonly<Record<string, string | number | boolean | null>>;
-}
-
-export interface Finding {
-  /** A stable name for programs: one of {@link causes}. */
+/** A finding of this diagnosis, whose cause is one of {@link causes}; a file may hold causes of other versions. */
+export interface CauseFinding extends Finding {
   readonly cause: CauseName;
-  /** The cause as a sentence. */
-  readonly title: string;
-  readonly layers: readonly string[];
-  readonly evidence: readonly Evidence[];
-  /** 0 to 1; from {@link highConfidence} on it is worth acting on. */
-  readonly confidence: number;
-  readonly remedy: Remedy | null;
 }
 
-/** From here on a finding asks for action. */
-export const highConfidence = 0.6;
 /** Findings below this are not worth a line. */
 export const leastConfidence = 0.15;
 
@@ -98,7 +69,7 @@ export function logRamp(value: number, from: number, to: number): number {
  * The most certain first; those that say nothing are left out, and so is what was not measured. Equal ones stay in the
  * order of the table.
  */
-export function ranked(findings: readonly Finding[]): Finding[] {
+export function ranked(findings: readonly CauseFinding[]): CauseFinding[] {
   return findings
     .filter(({ confidence }) => confidence >= leastConfidence)
     .map((finding) => ({

@@ -1,15 +1,11 @@
 /** What findings are made of. */
-import type { Ablation } from "./ablation-result.ts";
+import type { Ablation } from "../runs/ablation.ts";
+import type { EpochPoint } from "../runs/record.ts";
 import type { Facts } from "./facts.ts";
 import type { ProbeRecord } from "./probe/measurement.ts";
 
 /** What is known after an epoch. */
-export interface EpochFacts {
-  readonly epoch: number;
-  readonly trainLoss: number;
-  readonly testLoss: number;
-  readonly testAccuracy: number;
-}
+export type EpochFacts = Pick<EpochPoint, "epoch" | "trainLoss" | "testLoss" | "testAccuracy">;
 
 export interface DiagnosisInput {
   readonly facts: Facts;

@@ -2,13 +2,14 @@
 
 import { InputOutputError } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic-file.ts";
+import type { KeptAblation } from "../runs/ablation.ts";
+import type { Finding } from "../runs/finding.ts";
 import { type RunPaths, runPaths } from "../runs/folder.ts";
+import { readEpochs } from "../runs/record.ts";
 import type { WatchedTraining } from "../train/loop/recipe.ts";
-import type { KeptAblation } from "./ablation-result.ts";
 import { diagnose } from "./diagnose.ts";
-import { type RunDiagnosis, readEpochs, readRecords } from "./diagnose-run.ts";
+import { type RunDiagnosis, readRecords } from "./diagnose-run.ts";
 import { factsOf } from "./facts.ts";
-import type { Finding } from "./finding.ts";
 import { type RunWatch, type WatchOptions, watchTraining } from "./watch-run.ts";
 
 /** Writes the findings of a run into its folder. @throws InputOutputError when they cannot be written. */

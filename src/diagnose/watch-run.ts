@@ -4,13 +4,13 @@
  */
 import { isQuantized } from "../compile/passes/quantize.ts";
 import type { Network } from "../ir/network.ts";
+import type { Finding } from "../runs/finding.ts";
 import { MetricsLog } from "../runs/metrics-log.ts";
 import { inputOf } from "../train/loop/evaluate.ts";
 import type { EpochProgress, WatchedTraining } from "../train/loop/recipe.ts";
 import type { TrainingWatcher, UpcomingStep } from "../train/loop/watcher.ts";
 import { diagnose } from "./diagnose.ts";
 import { type FactsOptions, factsOf } from "./facts.ts";
-import type { Finding } from "./finding.ts";
 import type { EpochFacts } from "./input.ts";
 import { encodeRecord, type ProbeRecord } from "./probe/measurement.ts";
 import { Probe } from "./probe/probe.ts";

@@ -16,9 +16,9 @@ import { loadRun } from "../train/load-run.ts";
 import { figureWidths, standalone } from "./charts/draw.ts";
 import { weightLevels } from "./charts/weight-levels.ts";
 import { diagnosisFigures } from "./pages/diagnosis-figures.ts";
-import { renderPage } from "./pages/page.ts";
+import { type Report, renderPage } from "./pages/page.ts";
 import { runReport, weightFigures } from "./pages/run-report.ts";
-import { type Report, studyReport, type TrialFigures } from "./pages/study-report.ts";
+import { studyReport, type TrialFigures } from "./pages/study-report.ts";
 
 export interface ReportOptions {
   /** Folder to write to; default: `report` inside of the study or run. */

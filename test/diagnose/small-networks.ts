@@ -2,7 +2,6 @@
 
 import { randomStream } from "../../src/base/random.ts";
 import type { DatasetSplits } from "../../src/data/dataset/dataset.ts";
-import type { Finding } from "../../src/diagnose/finding.ts";
 import type { ProbeRecord } from "../../src/diagnose/probe/measurement.ts";
 import { type WatchOptions, watchTraining } from "../../src/diagnose/watch-run.ts";
 import type { Network } from "../../src/ir/network.ts";
@@ -10,6 +9,7 @@ import { NetworkBuilder } from "../../src/models/network-builder.ts";
 import { resnet } from "../../src/models/resnet.ts";
 import { maxPool } from "../../src/ops/families/pool.ts";
 import { flatten } from "../../src/ops/families/shape/shape-ops.ts";
+import type { Finding } from "../../src/runs/finding.ts";
 import type { Engine } from "../../src/runtime/engine.ts";
 import { calibrate } from "../../src/train/loop/calibrate.ts";
 import type { TrainingRecipe, TrainingResult } from "../../src/train/loop/recipe.ts";

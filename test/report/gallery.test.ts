@@ -5,13 +5,14 @@
  * seen makes a difference. A chart that Plot warns about fails.
  */
 import { describe, expect, it, vi } from "vitest";
-import type { Ablation } from "../../src/diagnose/ablation-result.ts";
 import { ablationChart } from "../../src/report/charts/ablation.ts";
 import { changeChart } from "../../src/report/charts/change.ts";
-import { layersChart, paretoChart } from "../../src/report/charts/cost.ts";
+import { paretoChart } from "../../src/report/charts/cost.ts";
 import { colors, figureWidths, seriesColor, standalone } from "../../src/report/charts/draw.ts";
+import { layersChart } from "../../src/report/charts/layers.ts";
 import { bitWorthChart, interactionChart, mapChart } from "../../src/report/charts/map.ts";
 import { codeUsageChart, learningCurves, levelHistogramChart, trajectoryChart } from "../../src/report/charts/run.ts";
+import type { Ablation } from "../../src/runs/ablation.ts";
 import { effects, front, maps, points, records, reference } from "./samples.ts";
 
 const [thread, lsq] = maps;

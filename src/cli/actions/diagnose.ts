@@ -1,7 +1,8 @@
 /** What `subbyte diagnose` does. */
-import type { Ablation } from "../../diagnose/ablation-result.ts";
+
 import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
 import { keepDiagnosis } from "../../diagnose/keep-findings.ts";
+import type { Ablation } from "../../runs/ablation.ts";
 import { nodeEngine } from "../../runtime/node.ts";
 import { metricTitle, showMetric } from "../../train/loop/metric-text.ts";
 import type { DiagnoseFlags } from "../flags.ts";

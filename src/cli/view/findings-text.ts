@@ -1,5 +1,5 @@
 /** Findings as text for the terminal. */
-import { type Finding, highConfidence } from "../../diagnose/finding.ts";
+import { type Finding, highConfidence } from "../../runs/finding.ts";
 
 export interface FindingsTextOptions {
   /** With the measurements for and against each. */

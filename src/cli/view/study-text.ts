@@ -1,5 +1,5 @@
 /** A finished study as text for the terminal: its maps, what went wrong and why, the cure, the answer. */
-import type { Ablation, AblationResult } from "../../diagnose/ablation-result.ts";
+import type { Ablation, AblationResult } from "../../runs/ablation.ts";
 import { curedName, sufficientChanges } from "../../study/plan/cells.ts";
 import type { TrialRecord } from "../../study/plan/record.ts";
 import { patientOf } from "../../study/repair/failing-trial.ts";

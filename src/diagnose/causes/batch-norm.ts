@@ -1,14 +1,15 @@
 /** Batch normalization: running statistics that are not those of the batches (row 9). */
 
 import { median } from "../../base/statistics.ts";
-import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
+import type { Evidence } from "../../runs/finding.ts";
+import { type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { latest, listed, meanOf, worst } from "./view.ts";
 
 /** Divergence from which on running statistics are called stale. */
 const staleDivergence = 0.15;
 
-export function batchNormCauses({ records, epochs, facts }: DiagnosisInput): Finding[] {
+export function batchNormCauses({ records, epochs, facts }: DiagnosisInput): CauseFinding[] {
   const recent = latest(records.filter(({ step }) => step > 0));
   const last = recent.at(-1);
   if (last === undefined) return [];

@@ -1,11 +1,12 @@
 /** Codes that are asked for and not there, and codes that are there and not used (rows 1 and 14). */
 
 import { advisedPresets } from "../../qconfig/presets.ts";
-import { type Evidence, evidence, type Finding, ramp } from "../finding.ts";
+import type { Evidence } from "../../runs/finding.ts";
+import { type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layersOf, learnRanges, listed, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function codeCauses(input: DiagnosisInput): Finding[] {
+export function codeCauses(input: DiagnosisInput): CauseFinding[] {
   const sites = sitesOf(input);
   return [...reducedRange(sites), ...signWasted(sites), ...negativeLost(sites)];
 }
@@ -17,7 +18,7 @@ function weightOfLevels(levels: number): number {
   return levels <= 64 ? 0.5 : 0.3;
 }
 
-function reducedRange(sites: readonly SiteView[]): Finding[] {
+function reducedRange(sites: readonly SiteView[]): CauseFinding[] {
   const halved = worst(sites, ({ facts: { levels, bits, rangeOfWholeType }, last }) => {
     const lost = levels <= 2 ** (bits - 1);
     const uncovered = rangeOfWholeType && last.coverage < 0.5;
@@ -50,7 +51,7 @@ function reducedRange(sites: readonly SiteView[]): Finding[] {
   ];
 }
 
-function signWasted(sites: readonly SiteView[]): Finding[] {
+function signWasted(sites: readonly SiteView[]): CauseFinding[] {
   const wasted = worst(sites, ({ facts, last }) =>
     facts.nonNegative && last.min >= 0 && last.levelsBelowZero >= 0.25 ? weightOfLevels(facts.levels) - 0.05 : 0,
   );
@@ -75,7 +76,7 @@ function signWasted(sites: readonly SiteView[]): Finding[] {
   ];
 }
 
-function negativeLost(sites: readonly SiteView[]): Finding[] {
+function negativeLost(sites: readonly SiteView[]): CauseFinding[] {
   const lost = worst(
     sites.filter(({ facts }) => facts.kind === "activation"),
     ({ last }) => 0.75 * ramp(last.lostNegativeShare, 0.02, 0.15),

@@ -2,12 +2,12 @@
 
 import { advisedPresets } from "../../qconfig/presets.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
-import { evidence, type Finding, ramp } from "../finding.ts";
+import { type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layerOfWeight } from "../layer-names.ts";
 import { latest, layersOf, learnRanges, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function gradientCauses(input: DiagnosisInput): Finding[] {
+export function gradientCauses(input: DiagnosisInput): CauseFinding[] {
   return [...maskMissing(sitesOf(input)), ...gradientMismatch(input)];
 }
 
@@ -19,7 +19,7 @@ function leak({ all }: SiteView): { readonly count: number; readonly share: numb
   return { count, share: count === 0 ? Number.NaN : passed / count };
 }
 
-function maskMissing(sites: readonly SiteView[]): Finding[] {
+function maskMissing(sites: readonly SiteView[]): CauseFinding[] {
   const leaking = worst(sites, (view) => {
     const { count, share } = leak(view);
     const byDesign = quantizerNamed(view.facts.quantizer).traits.masksOutside ? 1 : 0.3;
@@ -47,7 +47,7 @@ function maskMissing(sites: readonly SiteView[]): Finding[] {
   ];
 }
 
-function gradientMismatch({ records, facts }: DiagnosisInput): Finding[] {
+function gradientMismatch({ records, facts }: DiagnosisInput): CauseFinding[] {
   const names = records.at(-1)?.weights.map(({ name }) => name) ?? [];
   const cosines = names.map((name) => ({
     layer: layerOfWeight(name),

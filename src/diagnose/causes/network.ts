@@ -1,10 +1,11 @@
 /** Where quantizers stand: first and last layer, residual additions, unfused modules; and ablations (rows 12, 16, 19, 20). */
 
-import { type Evidence, evidence, type Finding, ramp } from "../finding.ts";
+import type { Evidence } from "../../runs/finding.ts";
+import { type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { latest, layersOf, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function networkCauses(input: DiagnosisInput): Finding[] {
+export function networkCauses(input: DiagnosisInput): CauseFinding[] {
   const sites = sitesOf(input);
   return [...edgeLayerBits(sites, input), ...residualMismatch(input), ...unfused(sites), ...sideOfLoss(input)];
 }
@@ -16,7 +17,7 @@ function suspicionOfBits(bits: number): number {
   return bits === 4 ? 0.4 : bits <= 6 ? 0.2 : 0;
 }
 
-function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput): Finding[] {
+function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput): CauseFinding[] {
   const edges = sites.filter(({ facts }) => facts.edge !== undefined);
   const low = worst(
     edges,
@@ -67,7 +68,7 @@ function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput)
   ];
 }
 
-function residualMismatch({ records }: DiagnosisInput): Finding[] {
+function residualMismatch({ records }: DiagnosisInput): CauseFinding[] {
   const recent = latest(records, 3);
   const additions = (records.at(-1)?.additions ?? []).map(({ name }) => {
     const all = recent.flatMap((record) => record.additions.filter((addition) => addition.name === name));
@@ -101,7 +102,7 @@ function residualMismatch({ records }: DiagnosisInput): Finding[] {
   ];
 }
 
-function unfused(sites: readonly SiteView[]): Finding[] {
+function unfused(sites: readonly SiteView[]): CauseFinding[] {
   const between = sites.filter(({ facts }) => facts.intermediate);
   if (between.length === 0) return [];
   const bits = Math.min(...between.map(({ facts }) => facts.bits));
@@ -124,7 +125,7 @@ function unfused(sites: readonly SiteView[]): Finding[] {
 }
 
 /** Says where to look, never more: the loss of one kind of tensor alone. */
-function sideOfLoss({ ablation }: DiagnosisInput): Finding[] {
+function sideOfLoss({ ablation }: DiagnosisInput): CauseFinding[] {
   if (ablation === undefined) return [];
   const base = ablation.float.loss;
   const weights = ablation.weightsOnly.loss - base;

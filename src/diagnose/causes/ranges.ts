@@ -1,10 +1,11 @@
 /** Ranges that observers give: stretched by outliers, still moving, frozen too early; and clipping (rows 2, 3 and 8). */
 
-import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
+import type { Evidence } from "../../runs/finding.ts";
+import { type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layersOf, learnRanges, listed, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function rangeCauses(input: DiagnosisInput): Finding[] {
+export function rangeCauses(input: DiagnosisInput): CauseFinding[] {
   const sites = sitesOf(input);
   const isObserving = input.records.at(-1)?.observing ?? true;
   return [
@@ -29,7 +30,7 @@ function levelsOfMedianChannel({ facts, last }: SiteView): number {
   return last.magnitude.max / last.channelDisparity / last.scale;
 }
 
-function outlierRange(sites: readonly SiteView[], isObserving: boolean): Finding[] {
+function outlierRange(sites: readonly SiteView[], isObserving: boolean): CauseFinding[] {
   const isOutlierChannel = (view: SiteView) => view.last.channelDisparity >= 6 && levelsOfMedianChannel(view) < 4;
   const stretched = worst(
     sites.filter(
@@ -81,7 +82,7 @@ function outlierRange(sites: readonly SiteView[], isObserving: boolean): Finding
   ];
 }
 
-function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): Finding[] {
+function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): CauseFinding[] {
   const [before, last] = input.records.slice(-2);
   if (before === undefined || last === undefined || before.step === 0 || progressOf(input) < 0.5) return [];
   const drifts = sites
@@ -112,7 +113,7 @@ function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): Finding
   ];
 }
 
-function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Finding[] {
+function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): CauseFinding[] {
   const frozen = worst(
     sites.filter((view) => view.facts.observer !== undefined),
     ({ last }) => 0.95 * logRamp(Math.max(last.coverage, 1 / last.coverage), 1.3, 2.2),
@@ -153,7 +154,7 @@ function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Fin
   ];
 }
 
-function saturated(sites: readonly SiteView[]): Finding[] {
+function saturated(sites: readonly SiteView[]): CauseFinding[] {
   const clipped = worst(
     sites.filter(({ facts, first }) => facts.kind === "activation" && !Number.isNaN(first.clippedShare)),
     ({ all }) => 0.55 * ramp(meanOf(all.slice(-3).map((each) => each.clippedShare)), 0.08, 0.3),

@@ -2,17 +2,18 @@
 
 import { median } from "../../base/statistics.ts";
 import { advisedPresets } from "../../qconfig/presets.ts";
-import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
+import type { Evidence } from "../../runs/finding.ts";
+import { type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layersOf, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function scaleCauses(input: DiagnosisInput): Finding[] {
+export function scaleCauses(input: DiagnosisInput): CauseFinding[] {
   const sites = sitesOf(input).filter(({ facts }) => facts.learned && facts.observer === undefined);
   const began = input.records[0]?.step ?? 0;
   return [...(began <= 10 ? badInitialScale(sites) : []), ...gradientImbalance(sites)];
 }
 
-function badInitialScale(sites: readonly SiteView[]): Finding[] {
+function badInitialScale(sites: readonly SiteView[]): CauseFinding[] {
   const bad = worst(sites, ({ first, last }) => {
     const lost = first.optimalNoiseRatio - first.noiseRatio;
     const visible = first.deadShare > 0.4 || first.clippedShare > 0.05 ? 1 : 0.6;
@@ -56,7 +57,7 @@ function describeRatio(ratio: number): string {
   return ratio >= 1 ? `at ${ratio.toFixed(1)} times` : `at a ${(1 / ratio).toFixed(1)}th`;
 }
 
-function gradientImbalance(sites: readonly SiteView[]): Finding[] {
+function gradientImbalance(sites: readonly SiteView[]): CauseFinding[] {
   const balances = sites.flatMap(({ facts, all }) => {
     const balance = meanOf(all.slice(-3).map((each) => each.scaleBalance));
     return Number.isNaN(balance) ? [] : [{ facts, balance }];

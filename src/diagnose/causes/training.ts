@@ -1,12 +1,13 @@
 /** The training itself: learning rate, start, and what is left when nothing else is wrong (rows 11, 13 and 18). */
 
 import { median } from "../../base/statistics.ts";
-import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
+import type { Evidence } from "../../runs/finding.ts";
+import { type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import type { ProbeRecord } from "../probe/measurement.ts";
 import { latest, meanOf, progressOf } from "./view.ts";
 
-export function trainingCauses(input: DiagnosisInput): Finding[] {
+export function trainingCauses(input: DiagnosisInput): CauseFinding[] {
   return [...learningRate(input), ...randomStart(input), ...capacity(input)];
 }
 
@@ -27,7 +28,7 @@ function judge(record: ProbeRecord, start: ProbeRecord, chance: number) {
   return { record, update, distance, score, isTrained };
 }
 
-function learningRate(input: DiagnosisInput): Finding[] {
+function learningRate(input: DiagnosisInput): CauseFinding[] {
   const { records, facts } = input;
   const [start] = records;
   const after = records.filter(({ step }) => step > 0);
@@ -57,7 +58,7 @@ function learningRate(input: DiagnosisInput): Finding[] {
     evidence("losses that are not finite", notFinite, 1, "above"),
     ...(Number.isNaN(flips) ? [] : [evidence("codes that change a step", flips, 0.05, "above")]),
   ];
-  const findings: Finding[] = [
+  const findings: CauseFinding[] = [
     {
       cause: "learning-rate-too-high",
       title: `The learning rate is too high: a step moves the weights by ${(100 * update).toFixed(1)} %`,
@@ -92,7 +93,7 @@ function learningRate(input: DiagnosisInput): Finding[] {
   return findings;
 }
 
-function randomStart({ records, facts }: DiagnosisInput): Finding[] {
+function randomStart({ records, facts }: DiagnosisInput): CauseFinding[] {
   const [first] = records;
   const last = records.at(-1);
   if (first === undefined || last === undefined || first.step > 0 || facts.sites.length === 0) return [];
@@ -124,7 +125,7 @@ function randomStart({ records, facts }: DiagnosisInput): Finding[] {
 }
 
 /** Only late, only at few bits, and only where float does clearly better on the same weights. */
-function capacity(input: DiagnosisInput): Finding[] {
+function capacity(input: DiagnosisInput): CauseFinding[] {
   const { records, facts } = input;
   const last = records.at(-1);
   if (last === undefined || facts.sites.length === 0 || progressOf(input) < 0.75) return [];

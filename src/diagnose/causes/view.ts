@@ -1,8 +1,8 @@
 /** The measurements of a run, seen by tensor. */
 
 import { advisedPresets } from "../../qconfig/presets.ts";
+import type { Remedy } from "../../runs/finding.ts";
 import type { SiteFacts } from "../facts.ts";
-import type { Remedy } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import type { ProbeRecord, SiteMeasurement } from "../probe/measurement.ts";
 

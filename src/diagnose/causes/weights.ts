@@ -1,18 +1,19 @@
 /** Weights: oscillation, channels that differ, heavy tails (rows 10, 15 and 17). */
 
 import { advisedPresets } from "../../qconfig/presets.ts";
-import { type Evidence, evidence, type Finding, logRamp, ramp } from "../finding.ts";
+import type { Evidence } from "../../runs/finding.ts";
+import { type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layerOfWeight } from "../layer-names.ts";
 import { latest, layersOf, listed, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function weightCauses(input: DiagnosisInput): Finding[] {
+export function weightCauses(input: DiagnosisInput): CauseFinding[] {
   const sites = sitesOf(input).filter(({ facts }) => facts.kind === "weight");
   return [...oscillation(input), ...channelDisparity(sites), ...heavyTails(sites)];
 }
 
 /** Late in the run: early on, codes that turn back are weights on their way. */
-function oscillation(input: DiagnosisInput): Finding[] {
+function oscillation(input: DiagnosisInput): CauseFinding[] {
   if (progressOf(input) < 0.6) return [];
   const records = latest(input.records, 2);
   const weights = (records.at(-1)?.weights ?? []).map(({ name }) => {
@@ -44,7 +45,7 @@ function oscillation(input: DiagnosisInput): Finding[] {
   ];
 }
 
-function channelDisparity(sites: readonly SiteView[]): Finding[] {
+function channelDisparity(sites: readonly SiteView[]): CauseFinding[] {
   const uneven = worst(
     sites.filter(({ facts }) => !facts.perChannel),
     ({ last }) => 0.85 * logRamp(last.channelDisparity, 6, 20) * ramp(last.noiseRatio, 24, 10),
@@ -72,7 +73,7 @@ function channelDisparity(sites: readonly SiteView[]): Finding[] {
   ];
 }
 
-function heavyTails(sites: readonly SiteView[]): Finding[] {
+function heavyTails(sites: readonly SiteView[]): CauseFinding[] {
   const heavy = worst(sites, ({ facts, last }) =>
     last.entropy < facts.bits - 1.5 && facts.bits > 2 ? 0.5 * logRamp(last.kurtosis, 8, 30) : 0,
   );

@@ -1,6 +1,6 @@
 /** The chart of ablations: the same weights with one part of the quantizers at work, and with all but that part. */
 import * as Plot from "@observablehq/plot";
-import type { Ablation } from "../../diagnose/ablation-result.ts";
+import type { Ablation } from "../../runs/ablation.ts";
 import { isShare, metricTitle } from "../../train/loop/metric-text.ts";
 import { colors, draw, legend, rowNames, seriesColor, valueAxis } from "./draw.ts";
 

@@ -1,12 +1,11 @@
-/** The charts of cost: accuracy against bit operations or size with its Pareto front, and what each layer takes. */
+/** The chart of accuracy against bit operations or size, with its Pareto front. */
 import * as Plot from "@observablehq/plot";
-import type { LayerCost } from "../../runs/cost.ts";
 import type { Reference } from "../../study/result/accuracy-map.ts";
 import type { CostKind, CostPoint } from "../../study/result/pareto.ts";
 import { bitsName } from "../../study/result/summary.ts";
 import { siNumber } from "../pages/format.ts";
 import { colors, draw, legend, seriesColor } from "./draw.ts";
-import { floatRule, roomyDomain } from "./map.ts";
+import { floatRule, roomyDomain } from "./float-line.ts";
 
 const costNames: Readonly<Record<CostKind, string>> = {
   bitOperations: "bit operations for one image",
@@ -92,36 +91,4 @@ function spacedLabels(front: readonly CostPoint[], cost: CostKind, width: number
     if (last === undefined || Math.log(last[cost]) - Math.log(point[cost]) >= room) kept.push(point);
   }
   return kept;
-}
-
-/** The share that each layer has in the network's bit operations, with the bits of its weights and its input. */
-export function layersChart(layers: readonly LayerCost[], width: number): string {
-  const total = layers.reduce((sum, layer) => sum + layer.bitOperations, 0) || 1;
-  const rows = layers.map((layer) => ({
-    name: layer.name,
-    share: (100 * layer.bitOperations) / total,
-    bits: `${layer.weight.bits}×${layer.activation.bits}`,
-    isWide: Math.max(layer.weight.bits, layer.activation.bits) >= 8,
-  }));
-  const longest = Math.max(0, ...rows.map((row) => row.name.length));
-  return draw({
-    width,
-    height: 40 + 20 * rows.length,
-    marginLeft: Math.min(width * 0.45, 16 + 6.4 * longest),
-    marginRight: 44,
-    marginTop: 4,
-    marginBottom: 34,
-    ariaLabel: "Bit operations of each layer",
-    x: { label: "share of the bit operations, %", labelAnchor: "center", labelArrow: "none", grid: true, ticks: 5 },
-    y: { type: "band", domain: rows.map((row) => row.name), label: null, padding: 0.25, tickSize: 0 },
-    marks: [
-      Plot.barX(rows, {
-        x: "share",
-        y: "name",
-        fill: (row: { isWide: boolean }) => (row.isWide ? seriesColor(1) : seriesColor(0)),
-        rx: 2,
-      }),
-      Plot.text(rows, { x: "share", y: "name", text: "bits", textAnchor: "start", dx: 5, fontSize: 11 }),
-    ],
-  });
 }

@@ -3,6 +3,7 @@ import * as Plot from "@observablehq/plot";
 import type { AccuracyMap, MapCell, Reference } from "../../study/result/accuracy-map.ts";
 import type { BitValue } from "../../study/result/effects.ts";
 import { colors, draw, legend, seriesColor } from "./draw.ts";
+import { floatRule, roomyDomain } from "./float-line.ts";
 
 /** Red, yellow, blue, as ColorBrewer's RdYlBu, which readers who do not see red and green apart can read. */
 const heatStops: readonly (readonly [number, number, number])[] = [
@@ -179,30 +180,6 @@ export function interactionChart(map: AccuracyMap, reference: Reference, width: 
     },
     legend(names, width),
   );
-}
-
-/** A domain for accuracies in percent that keeps float in sight and does not magnify noise. */
-export function roomyDomain(values: readonly number[], { float }: Reference): { domain: [number, number] } {
-  const all = [...values, ...(float === null ? [] : [float])].map((value) => 100 * value);
-  const [low, high] = all.length === 0 ? [0, 100] : [Math.min(...all), Math.max(...all)];
-  const room = Math.max(1, 0.06 * (high - low));
-  return { domain: [Math.max(0, low - room), Math.min(100, high + room)] };
-}
-
-/** A dashed line at the float network's accuracy. */
-export function floatRule({ float }: Reference): Plot.Markish[] {
-  if (float === null) return [];
-  return [
-    Plot.ruleY([float], { stroke: colors.faint, strokeDasharray: "5 4" }),
-    Plot.text([float], {
-      y: (value: number) => value,
-      frameAnchor: "right",
-      textAnchor: "end",
-      dy: -7,
-      text: () => "float",
-      fill: colors.faint,
-    }),
-  ];
 }
 
 /** What the bits of one axis are worth: points of accuracy that each step down costs, for each value of the other axis. */

@@ -1,8 +1,7 @@
 /** The charts of trainings: learning curves, trajectories, and weights with the levels that they are rounded to. */
 import * as Plot from "@observablehq/plot";
-import type { Reference } from "../../study/result/accuracy-map.ts";
 import { colors, draw, legend } from "./draw.ts";
-import { floatRule, roomyDomain } from "./map.ts";
+import { type FloatReference, floatRule, roomyDomain } from "./float-line.ts";
 
 /** One line of a chart over epochs or steps. */
 export interface Curve {
@@ -18,7 +17,7 @@ export interface Curve {
 export function learningCurves(
   curves: readonly Curve[],
   groups: readonly { readonly label: string; readonly color: string }[],
-  reference: Reference,
+  reference: FloatReference,
   width: number,
   title = "accuracy",
 ): string {

@@ -4,10 +4,10 @@
  */
 
 import { isQuantized } from "../../compile/passes/quantize.ts";
-import type { Ablation } from "../../diagnose/ablation-result.ts";
 import { tensorOfSite } from "../../diagnose/layer-names.ts";
 import type { ProbeRecord, SiteMeasurement } from "../../diagnose/probe/measurement.ts";
 import type { Network } from "../../ir/network.ts";
+import type { Ablation } from "../../runs/ablation.ts";
 import { ablationChart } from "../charts/ablation.ts";
 import { seriesColor } from "../charts/draw.ts";
 import {

@@ -1,6 +1,6 @@
 /** Findings as a page shows them: the cause, the remedy, and folded away what was measured for and against it. */
 import { stringify } from "yaml";
-import type { Finding } from "../../study/result/finding.ts";
+import type { Finding } from "../../runs/finding.ts";
 import { copyable, folded, type Html, html, table } from "./page.ts";
 
 /** Layers that are named before the rest is only counted; the fold has them all. */
@@ -36,4 +36,12 @@ function evidenceHtml(evidence: Finding["evidence"], layers: Finding["layers"]):
   const speaking = evidence.filter(({ supports }) => supports).length;
   const summary = `What was measured: ${speaking} for it, ${evidence.length - speaking} against it`;
   return folded(summary, html`${table(["measured", "where", "value", "threshold", "speaks"], rows)}${whole}`);
+}
+
+/** The causes that name a layer, or a module or tensor inside of it. */
+export function causesOf(layer: string, findings: readonly Finding[]): string {
+  return findings
+    .filter(({ layers }) => layers.some((name) => name === layer || name.startsWith(`${layer}.`)))
+    .map(({ cause }) => cause)
+    .join(", ");
 }

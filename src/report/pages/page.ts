@@ -86,6 +86,12 @@ export interface Page {
   readonly footer: string;
 }
 
+/** A page and the figures in it. */
+export interface Report {
+  readonly page: Page;
+  readonly figures: readonly Figure[];
+}
+
 /** The page as one HTML file. */
 export function renderPage(page: Page): string {
   const links = page.sections.map(({ id, title }) => html`<a href="#${id}">${title}</a> `);

@@ -4,16 +4,16 @@ import { configToYaml } from "../../config/config.ts";
 import { modelTitle } from "../../config/schema.ts";
 import { readRecords } from "../../diagnose/diagnose-run.ts";
 import { networkCost } from "../../runs/cost.ts";
+import type { Finding } from "../../runs/finding.ts";
+import { runPaths } from "../../runs/folder.ts";
 import { type MetricsRecord, readMetrics } from "../../runs/metrics-log.ts";
-import type { EpochPoint } from "../../study/plan/record.ts";
-import type { Finding } from "../../study/result/finding.ts";
-import { readEpochs, readTrialState, trialPaths } from "../../study/schedule/trial-files.ts";
+import { type EpochPoint, readRunRecord } from "../../runs/record.ts";
 import { type LoadedRun, loadRun } from "../../train/load-run.ts";
 import { isShare, metricOf, metricTitle } from "../../train/loop/metric-text.ts";
 import type { MetricName } from "../../train/loop/metrics.ts";
 import { levelsOf } from "../../train/run.ts";
-import { layersChart } from "../charts/cost.ts";
 import { colors, seriesColor } from "../charts/draw.ts";
+import { layersChart } from "../charts/layers.ts";
 import {
   type Curve,
   codeUsageChart,
@@ -24,21 +24,16 @@ import {
 } from "../charts/run.ts";
 import { type WeightLevels, weightLevels } from "../charts/weight-levels.ts";
 import { ablationFigure, diagnosisFigures } from "./diagnosis-figures.ts";
-import { findingsHtml } from "./findings.ts";
+import { causesOf, findingsHtml } from "./findings.ts";
 import { percentOrDash, siNumber } from "./format.ts";
-import { copyable, type Figure, html, type Section, table } from "./page.ts";
-import type { Report } from "./study-report.ts";
-import { causesOf } from "./study-tables.ts";
+import { copyable, type Figure, html, type Report, type Section, table } from "./page.ts";
 
 /** The report of the run in a directory. */
 export async function runReport(folder: string): Promise<Report> {
   const run = await loadRun(folder);
-  const paths = trialPaths(folder);
-  const [metrics, epochs, state] = await Promise.all([
-    readMetrics(paths.metrics),
-    readEpochs(paths.metrics),
-    readTrialState(paths),
-  ]);
+  const paths = runPaths(folder);
+  const [metrics, record] = await Promise.all([readMetrics(paths.metrics), readRunRecord(paths)]);
+  const { epochs } = record;
   const cost = networkCost(run.network);
   const weights = weightLevels(run.network);
   const metric = metricOf(run.data.test.target, run.teacher?.outputs);
@@ -51,19 +46,19 @@ export async function runReport(folder: string): Promise<Report> {
     data: cost,
   };
   const levels = weightFigures(weights);
-  const ablations = state.ablation === null ? [] : [ablationFigure("run", basename(folder), state.ablation)];
+  const ablations = record.ablation === null ? [] : [ablationFigure("run", basename(folder), record.ablation)];
   const named = { name: basename(folder), title: basename(folder) };
   const measured = diagnosisFigures(named, run.network, await readRecords(paths.diagnosis));
   const sections: readonly (Section | undefined)[] = [
-    state.findings.length + ablations.length === 0
+    record.findings.length + ablations.length === 0
       ? undefined
       : {
           id: "findings",
           title: "What went wrong, and why",
-          body: html`${findingsHtml(state.findings)}${ablations}`,
+          body: html`${findingsHtml(record.findings)}${ablations}`,
         },
     { id: "curves", title: "Learning curves", body: html`${curves}` },
-    { id: "layers", title: "Layers", body: html`${layersTable(run, weights, state.findings)}${layers}` },
+    { id: "layers", title: "Layers", body: html`${layersTable(run, weights, record.findings)}${layers}` },
     measured.length === 0
       ? undefined
       : { id: "activations", title: "Activations while training", body: html`${measured}` },
@@ -74,9 +69,9 @@ export async function runReport(folder: string): Promise<Report> {
     figures: [...ablations, ...curves, layers, ...measured, ...levels],
     page: {
       title: `Run ${basename(folder)}`,
-      lead: leadOf(run, metric, state.accuracy ?? epochs.at(-1)?.testAccuracy ?? null),
+      lead: leadOf(run, metric, record.summary?.accuracy ?? epochs.at(-1)?.testAccuracy ?? null),
       sections: sections.filter((section) => section !== undefined),
-      data: { schemaVersion: 1, config: run.config, epochs, cost, weights, findings: state.findings },
+      data: { schemaVersion: 1, config: run.config, epochs, cost, weights, findings: record.findings },
       footer: `Made by subbyte from ${folder}.`,
     },
   };

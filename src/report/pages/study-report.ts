@@ -11,7 +11,7 @@ import { lastCheckpoint } from "../../train/loop/trainer.ts";
 import { ablationFigure } from "./diagnosis-figures.ts";
 import { findingsHtml } from "./findings.ts";
 import { percentOrDash } from "./format.ts";
-import { copyable, type Figure, type Html, html, type Page, type Section } from "./page.ts";
+import { copyable, type Figure, type Html, html, type Report, type Section } from "./page.ts";
 import {
   changeFigures,
   costFigures,
@@ -25,12 +25,6 @@ import {
   worthFigures,
 } from "./study-figures.ts";
 import { cureTable, frontTable, layersTable, sharesTable, trialsTable } from "./study-tables.ts";
-
-/** A page and the figures in it. */
-export interface Report {
-  readonly page: Page;
-  readonly figures: readonly Figure[];
-}
 
 /** Further figures of single trials, which need the trial's files. */
 export interface TrialFigures {

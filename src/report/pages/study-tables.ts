@@ -3,9 +3,9 @@
 import type { TrialRecord } from "../../study/plan/record.ts";
 import type { Cure } from "../../study/repair/fix.ts";
 import type { Effects } from "../../study/result/effects.ts";
-import type { Finding } from "../../study/result/finding.ts";
 import type { LoadedStudy } from "../../study/result/read-study.ts";
 import { bitsName, cureSentence } from "../../study/result/summary.ts";
+import { causesOf } from "./findings.ts";
 import { numberOrDash, percentOrDash, siNumber } from "./format.ts";
 import { type Html, html, table } from "./page.ts";
 
@@ -46,14 +46,6 @@ export function cureTable(cure: Cure): Html {
     step.reason,
   ]);
   return html`<p>${cureSentence(cure)}</p>${table(["remedy", "without, %", "with, %", "verdict", "gain"], rows)}`;
-}
-
-/** The causes that name a layer, or a module or tensor inside of it. */
-export function causesOf(layer: string, findings: readonly Finding[]): string {
-  return findings
-    .filter(({ layers }) => layers.some((name) => name === layer || name.startsWith(`${layer}.`)))
-    .map(({ cause }) => cause)
-    .join(", ");
 }
 
 /** What each layer of a trial has and takes, and what was found about it. */

@@ -1,8 +1,9 @@
 /** What is known about a trial: what was planned, and what its files say happened. */
 
-import type { Ablation } from "../../diagnose/ablation-result.ts";
+import type { Ablation } from "../../runs/ablation.ts";
 import type { LayerCost, NetworkCost } from "../../runs/cost.ts";
-import type { Finding } from "../result/finding.ts";
+import type { Finding } from "../../runs/finding.ts";
+import type { EpochPoint } from "../../runs/record.ts";
 
 /** Levels that weights and activations really have, in the layers between the first and the last. */
 export interface Levels {
@@ -34,16 +35,6 @@ export interface PlannedTrial {
  * - `impossible`: the cell contradicts itself, nothing was run.
  */
 export type TrialStatus = "waiting" | "unfinished" | "finished" | "stopped" | "failed" | "impossible";
-
-/** The end of an epoch. */
-export interface EpochPoint {
-  readonly epoch: number;
-  readonly trainLoss: number;
-  /** null where the training has no classes. */
-  readonly trainAccuracy: number | null;
-  readonly testLoss: number;
-  readonly testAccuracy: number;
-}
 
 /** What a trial's files say, without anything that depends on the machine's speed. */
 export interface TrialState {

@@ -1,9 +1,9 @@
 /** Which trial of a recipe stands for what went wrong with it: the one that is explained and cured. */
 
+import type { Remedy } from "../../runs/finding.ts";
 import type { TrialRecord } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
 import { outcomeOf, type Reference } from "../result/accuracy-map.ts";
-import type { Remedy } from "../result/finding.ts";
 
 /** How far below float a trial has fallen when nothing else is said. */
 export const defaultFall = 0.02;

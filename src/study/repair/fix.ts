@@ -9,7 +9,7 @@ import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { FileFormatError } from "../../errors.ts";
 import { systemErrorCode } from "../../io/system-error.ts";
-import type { Remedy } from "../result/finding.ts";
+import type { Remedy } from "../../runs/finding.ts";
 
 const changes = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]));
 const step = z.object({

@@ -7,19 +7,13 @@
 import { freemem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError, InterruptedError } from "../../errors.ts";
+import { hasFiniteNumbers, readEpochs } from "../../runs/record.ts";
 import { isAlive } from "../plan/folder.ts";
 import type { TrialStatus } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
 import { judgeTrials } from "./early-stopping.ts";
 import { isWorkerOf, type Launch, type RunningWorker, type WorkerEnd } from "./launch.ts";
-import {
-  clearForAttempt,
-  type Outcome,
-  readEpochs,
-  readWorkerFile,
-  type TrialPaths,
-  writeOutcome,
-} from "./trial-files.ts";
+import { clearForAttempt, type Outcome, readWorkerFile, type TrialPaths, writeOutcome } from "./trial-files.ts";
 import type { WorkerEvent, WorkerJob } from "./worker-protocol.ts";
 
 /** A trial as the scheduler is given it. */
@@ -190,7 +184,7 @@ class Scheduler {
     const { signal, retries, onChange } = this.#options;
     if (end.kind === "finished") {
       this.#peakMemory = Math.max(this.#peakMemory, end.peakMemoryBytes);
-      const epochs = await readEpochs(slot.trial.paths.metrics);
+      const epochs = (await readEpochs(slot.trial.paths.metrics)).filter(hasFiniteNumbers);
       if (epochs.length > 0) slot.accuracies = epochs.map((point) => point.testAccuracy);
       slot.status = "finished";
       slot.step = slot.trial.totalSteps;

@@ -1,16 +1,14 @@
 /** A trial's files: reading what happened, and writing down that it was stopped or failed. */
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
-import { ablationFileSchema } from "../../diagnose/ablation-result.ts";
 import { SubbyteError } from "../../errors.ts";
 import { writeFileAtomic } from "../../io/atomic-file.ts";
-import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
+import { describeSystemError } from "../../io/system-error.ts";
 import { type RunPaths, runPaths } from "../../runs/folder.ts";
-import { readMetrics } from "../../runs/metrics-log.ts";
-import type { EpochPoint, TrialState, TrialTiming } from "../plan/record.ts";
-import { findingsFileSchema } from "../result/finding.ts";
+import { readJson, readRunRecord } from "../../runs/record.ts";
+import type { TrialState, TrialTiming } from "../plan/record.ts";
 
 /** The paths inside of a trial's folder: a run's, and the study's own. */
 export interface TrialPaths extends RunPaths {
@@ -38,45 +36,9 @@ const outcomeSchema = z.object({
 /** How a trial ended that is no result. */
 export type Outcome = Omit<z.output<typeof outcomeSchema>, "schemaVersion">;
 
-const summarySchema = z.object({
-  accuracy: z.number(),
-  bestAccuracy: z.number(),
-  loss: z.number().nullable(),
-  seconds: z.number(),
-  imagesPerSecond: z.number(),
-});
 const workerSchema = z.object({ pid: z.number(), peakMemoryBytes: z.number().nullable() });
 /** What a worker says of itself. */
 export type WorkerFile = z.output<typeof workerSchema>;
-
-const epochSchema = z.object({
-  epoch: z.number(),
-  trainLoss: z.coerce.number(),
-  trainAccuracy: z.number().nullable().default(null),
-  testLoss: z.coerce.number(),
-  testAccuracy: z.number(),
-});
-
-/** The content of a JSON file that fits a schema; undefined when it is missing or does not. */
-async function readJson<Output>(file: string, schema: z.ZodType<Output>): Promise<Output | undefined> {
-  try {
-    const result = schema.safeParse(JSON.parse(await readFile(file, "utf8")));
-    return result.success ? result.data : undefined;
-  } catch (error) {
-    if (error instanceof SyntaxError || systemErrorCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
-}
-
-/** The ends of epochs that a run's log tells of. */
-export async function readEpochs(metricsFile: string): Promise<EpochPoint[]> {
-  const epochs = new Map<number, EpochPoint>();
-  for (const record of await readMetrics(metricsFile)) {
-    const point = epochSchema.safeParse(record);
-    if (point.success) epochs.set(point.data.epoch, point.data);
-  }
-  return [...epochs.values()];
-}
 
 /** What a trial's files say happened. Files that cannot be read or are damaged make a failed trial, not a failed study. */
 export async function readTrialState(paths: TrialPaths): Promise<TrialState & { readonly timing: TrialTiming }> {
@@ -91,23 +53,17 @@ export async function readTrialState(paths: TrialPaths): Promise<TrialState & { 
 }
 
 async function readFiles(paths: TrialPaths): Promise<TrialState & { readonly timing: TrialTiming }> {
-  const [summary, outcome, worker, findings, ablation, epochs] = await Promise.all([
-    readJson(paths.summary, summarySchema),
+  const [{ summary, epochs, findings, ablation }, outcome, worker] = await Promise.all([
+    readRunRecord(paths),
     readJson(paths.outcome, outcomeSchema),
     readJson(paths.worker, workerSchema),
-    readJson(paths.findings, findingsFileSchema),
-    readJson(
-      paths.ablation,
-      ablationFileSchema.transform(({ schemaVersion: _version, step: _step, ...rest }) => rest),
-    ),
-    readEpochs(paths.metrics),
   ]);
   const timing = {
     seconds: summary?.seconds ?? null,
     imagesPerSecond: summary?.imagesPerSecond ?? null,
     peakMemoryBytes: worker?.peakMemoryBytes ?? null,
   };
-  const shared = { findings: findings?.findings ?? [], ablation: ablation ?? null, timing };
+  const shared = { findings, ablation, timing };
   const none = { accuracy: null, bestAccuracy: null, loss: null };
   if (outcome !== undefined) {
     const { status, reason, epoch } = outcome;

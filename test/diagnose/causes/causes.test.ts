@@ -3,20 +3,12 @@ import { randomStream } from "../../../src/base/random.ts";
 import { resolveTrainingConfig } from "../../../src/config/config.ts";
 import { diagnose } from "../../../src/diagnose/diagnose.ts";
 import { factsOf } from "../../../src/diagnose/facts.ts";
-import {
-  type CauseName,
-  causes,
-  evidence,
-  type Finding,
-  highConfidence,
-  logRamp,
-  ramp,
-} from "../../../src/diagnose/finding.ts";
+import { type CauseName, causes, evidence, logRamp, ramp } from "../../../src/diagnose/finding.ts";
 import type { DiagnosisInput } from "../../../src/diagnose/input.ts";
 import type { ProbeRecord } from "../../../src/diagnose/probe/measurement.ts";
 import { makeModel } from "../../../src/models/index.ts";
 import { quantizers } from "../../../src/quantizers/index.ts";
-import { findingsFileSchema } from "../../../src/study/result/finding.ts";
+import { type Finding, findingsFileSchema, highConfidence } from "../../../src/runs/finding.ts";
 import { facts, layer, record, records, siteFacts, siteMeasurement, weightMeasurement } from "../synthetic.ts";
 
 const observed = { quantizer: "uniform", observer: "movingAverageMinMax", learned: false };

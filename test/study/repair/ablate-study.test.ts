@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { ablationFileSchema } from "../../../src/diagnose/ablation-result.ts";
 import { writeReport } from "../../../src/report/write-report.ts";
+import { ablationFileSchema } from "../../../src/runs/ablation.ts";
 import { readStudy } from "../../../src/study/result/read-study.ts";
 import { runStudy } from "../../../src/study/run-study.ts";
 import { type Launch, launchWorker, type WorkerEnd } from "../../../src/study/schedule/launch.ts";

@@ -1,8 +1,8 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import type { Remedy } from "../../../src/runs/finding.ts";
 import { cure, readCures } from "../../../src/study/repair/fix.ts";
 import { cureTrial } from "../../../src/study/repair/fix-trial.ts";
-import type { Remedy } from "../../../src/study/result/finding.ts";
 import { cureSentence } from "../../../src/study/result/summary.ts";
 import { runStudy } from "../../../src/study/run-study.ts";
 import { type Launch, launchWorker } from "../../../src/study/schedule/launch.ts";
