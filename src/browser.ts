@@ -85,6 +85,9 @@ export { NetworkBuilder } from "./models/network-builder.ts";
 export { observerNamed, observers } from "./observers/index.ts";
 export { type OnnxModel, readOnnx } from "./onnx/read/read.ts";
 export { writeOnnx } from "./onnx/write/write.ts";
+export type { IntegerMeaning, OperatorDefinition, OperatorTraits } from "./ops/definition.ts";
+// Operators, quantizers and presets from outside the package.
+export { defineOperator, definePlugin, defineQuantizer, type Plugin, registerPlugin } from "./plugins/plugin.ts";
 // Quantization: what to quantize and how, in words of subbyte or of torch.
 export type {
   LayerBits,

@@ -50,6 +50,12 @@ export class ConfigError extends SubbyteError {
   readonly exitCode = exitCodes.usage;
 }
 
+/** A plugin that cannot be loaded, or that defines a name a second time. */
+export class PluginError extends SubbyteError {
+  readonly code = "PLUGIN";
+  readonly exitCode = exitCodes.usage;
+}
+
 /** A file that is missing, truncated, or not what its name says. */
 export class FileFormatError extends SubbyteError {
   readonly code = "FILE_FORMAT";

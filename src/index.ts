@@ -18,6 +18,8 @@ export { diagnoseRun, type RunDiagnosis } from "./diagnose/diagnose-run.ts";
 export { type RunWatch, watchTraining } from "./diagnose/watch-run.ts";
 // Models in files, with the data files beside them.
 export { importOnnxFile } from "./importer/node-files.ts";
+// Plugins in files.
+export { loadPlugin } from "./plugins/load.ts";
 // Reports of runs and studies.
 export { type ReportOptions, type WrittenReport, writeReport } from "./report/write-report.ts";
 // Engines of Node.js, and runs in folders.

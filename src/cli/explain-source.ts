@@ -10,7 +10,7 @@ import { describeSystemError } from "../io/system-error.ts";
 import type { QuantizationConfig } from "../qconfig/config.ts";
 import type { ChangeVoice } from "../qconfig/explain/types.ts";
 import { torchVoice, trainingVoice } from "../qconfig/explain/voice.ts";
-import { presetNamed, presets } from "../qconfig/presets.ts";
+import { presetNamed, presetNames } from "../qconfig/presets.ts";
 import { quantizationConfigOf } from "../qconfig/torch/convert.ts";
 import { parseTorchConfig, type TorchSource } from "../qconfig/torch/text.ts";
 import { type LoadedRun, loadRun } from "../train/load-run.ts";
@@ -40,7 +40,7 @@ export async function readExplainSource(argument: string, flags: ExplainFlags): 
 }
 
 async function readAny(argument: string, flags: ExplainFlags): Promise<ExplainSource> {
-  if (Object.hasOwn(presets, argument)) return fromPreset(argument, flags);
+  if (presetNames().includes(argument)) return fromPreset(argument, flags);
   refuse(flags.weightBits !== undefined, "--weight-bits", argument);
   refuse(flags.activationBits !== undefined, "--activation-bits", argument);
   if (argument === "-") return fromTorch({ name: "standard input", text: await readStream(process.stdin) }, flags);
@@ -64,8 +64,8 @@ function refuse(given: boolean, flag: string, argument: string): void {
 }
 
 function unknownSource(argument: string): ConfigError {
-  const nearest = nearestWord(argument, Object.keys(presets));
-  const names = `The presets are ${Object.keys(presets).join(", ")}.`;
+  const nearest = nearestWord(argument, presetNames());
+  const names = `The presets are ${presetNames().join(", ")}.`;
   return new ConfigError("there is no such preset, file or run", {
     where: argument,
     remedy: nearest === undefined ? names : `Did you mean ${nearest}?`,

@@ -7,6 +7,7 @@
 import { Command } from "@commander-js/extra-typings";
 import { exitCodes } from "../errors.ts";
 import { packageVersion } from "../runs/package-version.ts";
+import { collect } from "./commands/common.ts";
 import { addCompareCommand } from "./commands/compare.ts";
 import { addConvertCommand } from "./commands/convert.ts";
 import { addDataCommand } from "./commands/data.ts";
@@ -52,11 +53,18 @@ export function createProgram() {
     .helpCommand("help [command]", "print the help of a command")
     .option("--no-color", "print without colours (as does the variable NO_COLOR)")
     .option("--debug", "print the stack of every error")
+    .option("--plugin <file>", "load quantizers, observers, presets and operators from a module (repeatable)", collect)
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({ outputError: (text, write) => write(colorsFor(process.stderr).red(text)) })
     .showHelpAfterError("  Run it with --help for the flags that there are.")
     .exitOverride()
     .addHelpText("after", epilogue);
+  program.hook("preAction", async () => {
+    const { plugin } = program.opts();
+    if (plugin === undefined) return;
+    const { loadCommandLinePlugins } = await import("./plugins.ts");
+    await loadCommandLinePlugins(plugin);
+  });
   addDemoCommand(program);
   addTrainCommand(program);
   addStudyCommand(program);

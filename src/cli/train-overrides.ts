@@ -8,6 +8,7 @@ import { parseDataArgument } from "../config/data-folder.ts";
 import { ConfigError } from "../errors.ts";
 import { modelNames } from "../models/index.ts";
 import type { TrainFlags } from "./flags.ts";
+import { pluginOverrides } from "./plugins.ts";
 
 /** The flags that say something about the configuration. */
 type ConfigFlags = Omit<TrainFlags, "out">;
@@ -97,7 +98,13 @@ function isModelFile(argument: string): boolean {
 /** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */
 export function trainOverrides(flags: ConfigFlags): ConfigOverride[] {
   const overrides = (flags.set ?? []).map(parseSetOption);
-  overrides.push(...modelOverrides(flags), ...dataOverrides(flags), ...taskOverrides(flags), ...presetOverrides(flags));
+  overrides.push(
+    ...pluginOverrides(),
+    ...modelOverrides(flags),
+    ...dataOverrides(flags),
+    ...taskOverrides(flags),
+    ...presetOverrides(flags),
+  );
   for (const [flag, written, path] of numberFlags) {
     const text = flags[flag];
     if (text !== undefined) overrides.push({ path, value: parseScalar(text), origin: `${written} ${text}` });

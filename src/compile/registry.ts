@@ -1,4 +1,5 @@
 /** Every operator that the compiler works with: the standard ones, our own, and the engine's blocked ones. */
+import { addOnce } from "../base/add-once.ts";
 import type { GraphBuilder, Node } from "../ir/graph.ts";
 import { engineOperators } from "../ops/cpu/engine-operators.ts";
 import {
@@ -6,17 +7,22 @@ import {
   findDefinition,
   inferWith,
   makeRegistry,
+  type OperatorDefinition,
   type OperatorRegistry,
   type OperatorTraits,
+  operatorKey,
 } from "../ops/definition.ts";
 import { standardOperators } from "../ops/index.ts";
 import { quantizerOperators } from "../quantizers/fake-quantize.ts";
 
-export const operators: OperatorRegistry = makeRegistry(
-  [...standardOperators.values()],
-  engineOperators,
-  quantizerOperators,
-);
+const registered = new Map(makeRegistry([...standardOperators.values()], engineOperators, quantizerOperators));
+
+export const operators: OperatorRegistry = registered;
+
+/** Adds an operator from outside. Returns false where another operator has its domain and name. */
+export function registerOperator(definition: OperatorDefinition): boolean {
+  return addOnce(registered, operatorKey(definition.domain, definition.op), definition);
+}
 
 /** Returns what is known of a node's operator; nothing for one that no registry holds. */
 export function traitsOf(node: Pick<Node, "op" | "domain">): OperatorTraits {

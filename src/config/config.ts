@@ -7,6 +7,7 @@
 
 import { type Document, isMap, isScalar, LineCounter, parseDocument, stringify } from "yaml";
 import { ConfigError } from "../errors.ts";
+import { pluginFile } from "../plugins/plugin-files.ts";
 import { issuesToError, type Locate } from "./issues.ts";
 import { adviceForUnknownKey, isKnownKey } from "./keys.ts";
 import { type TrainingConfig, trainingConfigSchema } from "./schema.ts";
@@ -133,8 +134,14 @@ export function resolveTrainingConfig(
   const root = mappingOf(document, given.name);
   for (const override of overrides) applyOverride(root, override);
   const result = trainingConfigSchema.safeParse(root);
-  if (result.success) return result.data;
+  if (result.success) return withPluginFiles(result.data, given.name);
   throw issuesToError(result.error.issues, root, locator(document, lines, given.name, overrides));
+}
+
+/** Plugins by absolute paths, so that the configuration means the same wherever it is kept. */
+function withPluginFiles(config: TrainingConfig, source: string): TrainingConfig {
+  const { plugins } = config;
+  return plugins === undefined ? config : { ...config, plugins: plugins.map((given) => pluginFile(source, given)) };
 }
 
 /** The configuration as YAML that resolves to itself. */

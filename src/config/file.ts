@@ -1,14 +1,16 @@
-/** Reads a training configuration from a file. */
+/** Reads a configuration from a file, with the plugins that it needs. */
 
 import { readFile } from "node:fs/promises";
 import { InputOutputError } from "../errors.ts";
 import { describeSystemError } from "../io/system-error.ts";
+import { loadPluginsOf } from "../plugins/load.ts";
 import type { ConfigSource } from "./config.ts";
 
-/** The text of a configuration file, named as the user named it. */
+/** Returns the text of a configuration file, named as the user named it; the plugins that it lists are loaded. */
 export async function readConfigFile(file: string): Promise<ConfigSource> {
+  let source: ConfigSource;
   try {
-    return { name: file, text: await readFile(file, "utf8") };
+    source = { name: file, text: await readFile(file, "utf8") };
   } catch (cause) {
     const message = `cannot read the configuration: ${describeSystemError(cause).reason}`;
     throw new InputOutputError(message, {
@@ -17,4 +19,6 @@ export async function readConfigFile(file: string): Promise<ConfigSource> {
       cause,
     });
   }
+  await loadPluginsOf(source);
+  return source;
 }

@@ -1,11 +1,19 @@
 /** The `quantization` part of a training configuration: preset, bits, overrides, and the aids of the training. */
 import { z } from "zod";
 import type { QuantizationConfig as LayerQuantization } from "../qconfig/config.ts";
-import { defaultPreset, presetNamed, presets } from "../qconfig/presets.ts";
+import { defaultPreset, presetNamed, presetNames } from "../qconfig/presets.ts";
 import { bits, count, epochRange, layerBits } from "./schema-common.ts";
 
-/** The quantization recipes; `float` stands for none. */
-export const presetNames: readonly string[] = [...Object.keys(presets), "float"];
+/** Returns the names that `preset` may have: the quantization recipes, those of plugins included, and `float` for none. */
+export function presetChoices(): string[] {
+  return [...presetNames(), "float"];
+}
+
+/** Asked when a configuration is checked, since plugins add presets. */
+const presetName = z.string().check((context) => {
+  const values = presetChoices();
+  if (!values.includes(context.value)) context.issues.push({ code: "invalid_value", values, input: context.value });
+});
 /** Where quantizers are put: docs/architecture.md says what each means. */
 export const placementNames = ["fused", "everyModule"] as const;
 
@@ -60,7 +68,7 @@ const bitStage = z.strictObject({ fromEpoch: z.int().min(0), weightBits: bits, a
 /** The schema of `quantization`; the preset `float` resolves to null. */
 export const quantization = z
   .strictObject({
-    preset: z.enum(presetNames).default(defaultPreset),
+    preset: presetName.default(defaultPreset),
     weightBits: bits.default(4),
     activationBits: bits.default(4),
     /** Default of this and of the next three: the preset's. */

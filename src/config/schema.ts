@@ -17,7 +17,7 @@ import { quantization } from "./schema-quantization.ts";
 
 export { bitRange } from "./schema-common.ts";
 export { dataNames } from "./schema-data.ts";
-export { placementNames, presetNames } from "./schema-quantization.ts";
+export { placementNames, presetChoices } from "./schema-quantization.ts";
 
 /** The ways of lowering a graph; `auto` takes `cpu` where the machine's probe succeeds. */
 export const targetNames = ["auto", "generic", "cpu"] as const;
@@ -133,6 +133,8 @@ export const trainingConfigSchema = z.strictObject({
   train: train.prefault({}),
   /** null, or the preset `float`, trains in float. */
   quantization: quantization.nullable().default(null),
+  /** JavaScript modules whose default export is a plugin; relative paths resolve against the folder of the file. */
+  plugins: z.array(z.string().min(1)).exactOptional(),
   seed: z
     .int()
     .min(0)

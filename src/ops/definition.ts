@@ -109,6 +109,18 @@ export interface OperatorTraits {
   readonly nonNegative?: NonNegativity;
 }
 
+/**
+ * What an operator computes, in terms of its first input x, as far as conversion to integers can fold it. `affine`:
+ * y = gain·x + offset, each one number or one for each channel (axis 1). `clamp`: y = min(max(x, low), high).
+ */
+export type IntegerMeaning =
+  | {
+      readonly kind: "affine";
+      readonly gain: number | readonly number[];
+      readonly offset?: number | readonly number[];
+    }
+  | { readonly kind: "clamp"; readonly low: number; readonly high: number };
+
 export interface OperatorDefinition {
   readonly op: string;
   readonly domain: string;
@@ -126,6 +138,8 @@ export interface OperatorDefinition {
    */
   readonly arrange?: Lowering;
   readonly traits?: OperatorTraits;
+  /** How `convert` folds the operator into integers, where conversion has no rule of its own for it. */
+  readonly integers?: (node: Node) => IntegerMeaning;
 }
 
 /** The columns of a definition that helpers which make definitions hand on as they are. */

@@ -1,4 +1,5 @@
 /** Configurations known by a name. Each is plain data: print it, copy it, change it. */
+import { addOnce } from "../base/add-once.ts";
 import { ConfigError } from "../errors.ts";
 import type { QuantizationConfig } from "./config.ts";
 import type { TensorQuantization } from "./tensor-quantization.ts";
@@ -226,7 +227,10 @@ export const advisedPresets = {
   trainedThresholds: "n2uq",
 } as const;
 
-export const presets: Readonly<Record<string, (bits: PresetBits) => QuantizationConfig>> = {
+/** Makes a configuration for the bits asked for. */
+export type PresetMaker = (bits: PresetBits) => QuantizationConfig;
+
+export const presets: Readonly<Record<string, PresetMaker>> = {
   thread,
   minmax,
   lsq,
@@ -241,12 +245,24 @@ export const presets: Readonly<Record<string, (bits: PresetBits) => Quantization
   fp4,
 };
 
+const registered = new Map(Object.entries(presets));
+
+/** Returns the names of all presets, those of plugins included. */
+export function presetNames(): string[] {
+  return [...registered.keys()];
+}
+
+/** Adds a preset from outside. Returns false where another preset has its name. */
+export function registerPreset(name: string, maker: PresetMaker): boolean {
+  return name !== "float" && addOnce(registered, name, maker);
+}
+
 /** The preset of this name. @throws ConfigError listing the names that exist. */
 export function presetNamed(name: string, bits: PresetBits): QuantizationConfig {
-  const preset = presets[name];
+  const preset = registered.get(name);
   if (preset === undefined) {
     throw new ConfigError(`there is no preset "${name}"`, {
-      remedy: `Use one of: ${Object.keys(presets).join(", ")}.`,
+      remedy: `Use one of: ${presetNames().join(", ")}.`,
     });
   }
   return preset(bits);

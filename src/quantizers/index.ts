@@ -1,4 +1,5 @@
 /** The quantizers that subbyte has. Adding one is adding its file and a line here. */
+import { addOnce } from "../base/add-once.ts";
 import { ConfigError } from "../errors.ts";
 import type { QuantizerDefinition } from "./definition.ts";
 import { apot } from "./methods/apot.ts";
@@ -35,10 +36,15 @@ const definitions: readonly QuantizerDefinition[] = [
   minifloat,
 ];
 
+const registered = new Map(definitions.map((definition) => [definition.name, definition]));
+
 /** Every quantizer by its name. */
-export const quantizers: ReadonlyMap<string, QuantizerDefinition> = new Map(
-  definitions.map((definition) => [definition.name, definition]),
-);
+export const quantizers: ReadonlyMap<string, QuantizerDefinition> = registered;
+
+/** Adds a quantizer from outside. Returns false where another quantizer has its name. */
+export function registerQuantizer(definition: QuantizerDefinition): boolean {
+  return addOnce(registered, definition.name, definition);
+}
 
 /** The quantizer of this name. @throws ConfigError listing the names that exist. */
 export function quantizerNamed(name: string): QuantizerDefinition {

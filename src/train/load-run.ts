@@ -3,13 +3,14 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { TeacherConfig } from "../compile/build/distillation.ts";
 import { quantize } from "../compile/passes/quantize.ts";
-import { resolveTrainingConfig } from "../config/config.ts";
+import { type ConfigSource, resolveTrainingConfig } from "../config/config.ts";
 import { readConfigFile } from "../config/file.ts";
 import { quantizationOf } from "../config/quantization.ts";
 import type { TrainingConfig } from "../config/schema.ts";
 import type { DatasetSplits } from "../data/dataset/dataset.ts";
 import { InputOutputError } from "../errors.ts";
 import { type Network, withParameterValues } from "../ir/network.ts";
+import { loadPluginsOf } from "../plugins/load.ts";
 import { readCheckpoint } from "../runs/checkpoint.ts";
 import { runPaths } from "../runs/folder.ts";
 import { bestCheckpoint, lastCheckpoint } from "./loop/trainer.ts";
@@ -29,6 +30,12 @@ export interface LoadedRun {
   readonly step: number;
 }
 
+/** A checkpoint carries its configuration; the plugins that it lists are loaded. */
+async function checkpointSource(name: string, text: string): Promise<ConfigSource> {
+  await loadPluginsOf({ name, text });
+  return { name, text };
+}
+
 /**
  * Reads a run's folder, or a checkpoint file (which carries its configuration).
  *
@@ -45,7 +52,9 @@ export async function loadRun(path: string, which: "last" | "best" = "last"): Pr
   const paths = runPaths(path);
   const file = entry.isDirectory() ? join(paths.checkpoints, which === "best" ? bestCheckpoint : lastCheckpoint) : path;
   const checkpoint = await readCheckpoint(file);
-  const source = entry.isDirectory() ? await readConfigFile(paths.config) : { name: file, text: checkpoint.config };
+  const source = entry.isDirectory()
+    ? await readConfigFile(paths.config)
+    : await checkpointSource(file, checkpoint.config);
   const config = resolveTrainingConfig(source);
   const data = await loadData(config);
   const teacher = data.train.target.kind === "none" ? await teacherOf(config, data) : undefined;

@@ -6,7 +6,7 @@ import { nearestWord } from "../../src/base/nearest-word.ts";
 import { type ConfigOverride, configToYaml, parseSetOption, resolveTrainingConfig } from "../../src/config/config.ts";
 import { readConfigFile } from "../../src/config/file.ts";
 import { knownKeys, trainingConfigJsonSchema } from "../../src/config/keys.ts";
-import { presetNames } from "../../src/config/schema.ts";
+import { presetChoices } from "../../src/config/schema.ts";
 import { ConfigError, InputOutputError } from "../../src/errors.ts";
 import { modelNames } from "../../src/models/index.ts";
 import { presets } from "../../src/qconfig/presets.ts";
@@ -197,7 +197,7 @@ describe("configuration files", () => {
 
 describe("presets", () => {
   it("are those of qconfig, and float", () => {
-    expect([...presetNames].sort()).toEqual([...Object.keys(presets), "float"].sort());
+    expect(presetChoices().sort()).toEqual([...Object.keys(presets), "float"].sort());
   });
 });
 

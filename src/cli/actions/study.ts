@@ -10,6 +10,7 @@ import { makePlan } from "../../study/plan/plan.ts";
 import { bitsName, percent } from "../../study/result/summary.ts";
 import { type FinishedStudy, runStudy } from "../../study/run-study.ts";
 import { interruptible } from "../interrupt.ts";
+import { pluginOverrides } from "../plugins.ts";
 import { StudyProgress } from "../view/study-progress.ts";
 import { stepText, studyText } from "../view/study-text.ts";
 import { type Cell, formatTable } from "../view/table.ts";
@@ -141,7 +142,7 @@ async function writeReport(folder: string): Promise<{ readonly page?: string; re
 
 /** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */
 export function studyOverrides(flags: StudyFlags): ConfigOverride[] {
-  const overrides = (flags.set ?? []).map(parseSetOption);
+  const overrides = [...(flags.set ?? []).map(parseSetOption), ...pluginOverrides()];
   if (flags.data !== undefined) {
     const origin = `--data ${flags.data}`;
     for (const [key, value] of Object.entries(parseDataArgument(flags.data))) {

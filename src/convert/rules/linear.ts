@@ -1,6 +1,7 @@
 /** Rules of what is folded into requantizations: BatchNormalization, additions, factors, limits. */
 import { floatAttribute } from "../../ir/graph.ts";
-import { type Affine, type Constant, type Moved, type Symbolic, scaled } from "../symbolic.ts";
+import type { IntegerMeaning } from "../../ops/definition.ts";
+import { type Affine, type Constant, channelsOf, type Moved, type Symbolic, scaled } from "../symbolic.ts";
 import { inputOf, numbersOf, outputShape, perChannel, type Rule, type RuleContext, unsupported } from "./rule.ts";
 
 /** A sum of integers for any value that has, or can be given, codes. */
@@ -82,6 +83,18 @@ function limited(context: RuleContext, value: Symbolic, low: number, high: numbe
 }
 
 export const reluRule: Rule = (context) => limited(context, inputOf(context, 0), 0, Number.POSITIVE_INFINITY);
+
+/** The rule of an operator whose definition says what it is on integers. */
+export function meaningRule(meaning: IntegerMeaning): Rule {
+  return (context) => {
+    const x = inputOf(context, 0);
+    if (meaning.kind === "clamp") return limited(context, x, meaning.low, meaning.high);
+    const channels = channelsOf(outputShape(context.node));
+    const each = (value: number | readonly number[]) =>
+      typeof value === "number" ? new Float64Array(channels).fill(value) : Float64Array.from(value);
+    return scaled(affineOf(context, x), each(meaning.gain), each(meaning.offset ?? 0), context.node.name);
+  };
+}
 
 export const clipRule: Rule = (context) => {
   const bound = (index: number, attribute: string, missing: number): number => {

@@ -7,6 +7,7 @@ import { type ConfigOverride, type ConfigSource, resolveTrainingConfig } from ".
 import { issuesToError, type Locate } from "../../config/issues.ts";
 import { type TrainingConfig, trainingConfigSchema } from "../../config/schema.ts";
 import { ConfigError } from "../../errors.ts";
+import { pluginFile } from "../../plugins/plugin-files.ts";
 import { type Recipe, type StudyConfig, studyDefaults, studyFormat, studySchema } from "./schema.ts";
 
 type Mapping = Record<string, unknown>;
@@ -45,7 +46,9 @@ export function resolveStudyConfig(
   for (const [index, recipe] of result.data.recipes.entries()) {
     checkRecipe(result.data, recipe, locate(["recipes", index], "value"));
   }
-  return result.data;
+  const { plugins } = result.data;
+  if (plugins === undefined) return result.data;
+  return { ...result.data, plugins: plugins.map((file) => pluginFile(given.name, file)) };
 }
 
 function setPath(root: Mapping, { path, value }: ConfigOverride): void {
@@ -179,8 +182,8 @@ export function floatConfig(config: StudyConfig): TrainingConfig | undefined {
   });
 }
 
-function sharedParts({ model, data, device, target, threads }: StudyConfig): Mapping {
-  return { model, data, device, target, threads };
+function sharedParts({ model, data, device, target, threads, plugins }: StudyConfig): Mapping {
+  return { model, data, device, target, threads, ...(plugins === undefined ? {} : { plugins }) };
 }
 
 function trainingConfigOf(name: string, value: Mapping): TrainingConfig {

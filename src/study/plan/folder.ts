@@ -18,6 +18,7 @@ import type { ConfigSource } from "../../config/config.ts";
 import { ConfigError, InputOutputError } from "../../errors.ts";
 import { describeWriteFailure, writeFileAtomic } from "../../io/atomic-file.ts";
 import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
+import { loadPluginsOf } from "../../plugins/load.ts";
 import { resolveStudyConfig, studyToYaml } from "./config.ts";
 import { type StudyConfig, studySchema } from "./schema.ts";
 
@@ -70,7 +71,9 @@ export async function readStudyConfig(folder: string): Promise<StudyConfig> {
       cause,
     });
   });
-  return resolveStudyConfig({ name: config, text });
+  const source = { name: config, text };
+  await loadPluginsOf(source);
+  return resolveStudyConfig(source);
 }
 
 /**

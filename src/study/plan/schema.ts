@@ -4,10 +4,9 @@
  * `model`, `data` and `train` are those of a training configuration and are checked by its own schema; here they are
  * kept as they were written, so that what a default depends on (milestones on the epochs) is filled in for each trial.
  */
-
 import { z } from "zod";
-import { bitRange, presetNames, targetNames } from "../../config/schema.ts";
-import { defaultPreset } from "../../qconfig/presets.ts";
+import { bitRange, presetChoices, targetNames } from "../../config/schema.ts";
+import { defaultPreset, presetNames } from "../../qconfig/presets.ts";
 import { deviceChoices } from "../../runtime/engine.ts";
 
 /** Written into every study folder; another number is another version's folder. */
@@ -105,6 +104,8 @@ export const studySchema = z.strictObject({
   data: mapping.default(studyDefaults.data),
   train: mapping.default(studyDefaults.train),
   target: z.enum(targetNames).default("auto"),
+  /** JavaScript modules whose default export is a plugin; relative paths resolve against the folder of the file. */
+  plugins: z.array(z.string().min(1)).exactOptional(),
   /** null: every trial starts from random weights. */
   float: floatStage.nullable().default(studyDefaults.float),
   weightBits: bitsList.default([8, 4, 2]),
@@ -113,9 +114,12 @@ export const studySchema = z.strictObject({
     .array(recipe)
     .min(1)
     .refine((list) => distinct(list.map(({ name }) => name)), { error: "expected each recipe's name once" })
-    .refine((list) => list.every(({ preset }) => presetNames.some((known) => known === preset && known !== "float")), {
-      error: `expected presets out of ${presetNames.filter((name) => name !== "float").join(", ")}; the float network is the stage \`float\``,
-    })
+    .refine(
+      (list) => list.every(({ preset }) => presetChoices().some((known) => known === preset && known !== "float")),
+      {
+        error: () => `expected presets out of ${presetNames().join(", ")}; the float network is the stage \`float\``,
+      },
+    )
     .prefault(["thread", defaultPreset]),
   seeds: z.array(seedValue).min(1).refine(distinct, { error: "expected each seed once" }).default([0]),
   earlyStopping: earlyStopping.prefault({}),

@@ -13,6 +13,7 @@ import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
 import { keepDiagnosis, watchAndKeep } from "../../diagnose/keep-findings.ts";
 import { InterruptedError, SubbyteError } from "../../errors.ts";
 import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
+import { loadPluginsOf } from "../../plugins/load.ts";
 import { runPaths } from "../../runs/folder.ts";
 import { peakMemory } from "../../train/memory.ts";
 import { engineOf, type RunListeners, resumeRun, startRun } from "../../train/run.ts";
@@ -60,7 +61,9 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
   const folder = join(job.parent, job.name);
   const modelCache = join(job.parent, compiledFolder);
   writeWorkerFile(folder, null);
-  const config = resolveTrainingConfig({ name: job.name, text: job.config });
+  const source = { name: job.name, text: job.config };
+  await loadPluginsOf(source);
+  const config = resolveTrainingConfig(source);
   let reportedAt = 0;
   let lastStep = 0;
   const listeners: RunListeners = {

@@ -8,6 +8,7 @@ import type { TrainingConfig } from "../../config/schema.ts";
 import type { DatasetSplits } from "../../data/dataset/dataset.ts";
 import { ConfigError } from "../../errors.ts";
 import { type Network, withParameterValues } from "../../ir/network.ts";
+import { loadPluginsOf } from "../../plugins/load.ts";
 import { checkpointAt, importedNetwork, makeNetwork, outputsOfCheckpoint } from "../network.ts";
 
 /** The temperature where the configuration says nothing of distillation and the data has no labels. */
@@ -57,7 +58,9 @@ async function teacherNetwork(config: TrainingConfig, data: DatasetSplits): Prom
 async function networkOfRun(path: string, data: DatasetSplits): Promise<Network> {
   const checkpoint = await checkpointAt(path);
   const { config: text, state, file } = checkpoint;
-  const config = resolveTrainingConfig({ name: file, text });
+  const source = { name: file, text };
+  await loadPluginsOf(source);
+  const config = resolveTrainingConfig(source);
   const unlabelled = data.train.target.kind === "none" && "name" in config.model;
   const outputs = unlabelled ? outputsOfCheckpoint(makeNetwork(config, data, 1), checkpoint) : undefined;
   const float = makeNetwork(config, data, outputs);

@@ -1,0 +1,17 @@
+/** The plugins of `--plugin`: loaded before any command runs, and written into the configurations that it makes. */
+import type { ConfigOverride } from "../config/config.ts";
+import { loadPlugin } from "../plugins/load.ts";
+
+let files: readonly string[] = [];
+
+/** Loads the modules that `--plugin` names. @throws PluginError for a file that is no plugin. */
+export async function loadCommandLinePlugins(given: readonly string[]): Promise<void> {
+  const loaded: string[] = [];
+  for (const file of given) loaded.push(await loadPlugin(file));
+  files = loaded;
+}
+
+/** Returns the override that lists the plugins of the command line in a configuration; none where there are none. */
+export function pluginOverrides(): ConfigOverride[] {
+  return files.length === 0 ? [] : [{ path: "plugins", value: files, origin: "--plugin" }];
+}

@@ -1,0 +1,90 @@
+/**
+ * Plugins: operators, quantizers, observers and presets from outside the package. A plugin is plain data; registering it
+ * adds its definitions to the registries that every pass asks, so a definition from a plugin and one of subbyte's own are
+ * used in the same way.
+ */
+import { registerOperator } from "../compile/registry.ts";
+import { PluginError } from "../errors.ts";
+import { registerObserver } from "../observers/index.ts";
+import type { ObserverDefinition } from "../observers/observer.ts";
+import type { OperatorDefinition } from "../ops/definition.ts";
+import { type PresetMaker, registerPreset } from "../qconfig/presets.ts";
+import type { QuantizerDefinition } from "../quantizers/definition.ts";
+import { registerQuantizer } from "../quantizers/index.ts";
+
+/** Definitions that a plugin adds. */
+export interface Plugin {
+  /** The plugin's name, for errors. */
+  readonly name: string;
+  readonly operators?: readonly OperatorDefinition[];
+  readonly quantizers?: readonly QuantizerDefinition[];
+  readonly observers?: readonly ObserverDefinition[];
+  /** Presets by their names, as `--preset` and `quantization.preset` give them. */
+  readonly presets?: Readonly<Record<string, PresetMaker>>;
+}
+
+/**
+ * Returns the plugin unchanged; it exists for the types.
+ *
+ * @example
+ * const plugin = definePlugin({ name: "mine", presets: { gentle: (bits) => ({ ...presets.lsq(bits), residualBits: 8 }) } });
+ * console.log(plugin.name); // mine
+ */
+export function definePlugin(plugin: Plugin): Plugin {
+  return plugin;
+}
+
+/**
+ * Returns the operator definition unchanged; it exists for the types.
+ *
+ * @example
+ * const double = defineOperator({
+ *   op: "Double",
+ *   domain: "mine",
+ *   infer: ({ inputs: [x] }) => [x ?? { dtype: "float32", shape: [] }],
+ *   lower: ({ builder, input }) => [builder.one("Mul", [input(0), builder.scalar(2)])],
+ *   gradient: ({ builder, outputGradient }) => [builder.one("Mul", [outputGradient(0), builder.scalar(2)])],
+ * });
+ * console.log(double.op); // Double
+ */
+export function defineOperator(definition: OperatorDefinition): OperatorDefinition {
+  return definition;
+}
+
+/**
+ * Returns the quantizer definition unchanged; it exists for the types.
+ *
+ * @example
+ * const lsq = quantizerNamed("lsq");
+ * const renamed = defineQuantizer({ ...lsq, name: "my-lsq" });
+ * console.log(renamed.name); // my-lsq
+ */
+export function defineQuantizer(definition: QuantizerDefinition): QuantizerDefinition {
+  return definition;
+}
+
+/**
+ * Adds a plugin's definitions to this process. Registering the same definitions again changes nothing.
+ *
+ * @throws PluginError when a name is taken by another definition.
+ * @example
+ * registerPlugin({ name: "mine", quantizers: [{ ...quantizerNamed("lsq"), name: "my-lsq" }] });
+ * console.log(quantizerNamed("my-lsq").name); // my-lsq
+ */
+export function registerPlugin(plugin: Plugin): void {
+  const additions: readonly (readonly [kind: string, name: string, add: () => boolean])[] = [
+    ...(plugin.operators ?? []).map((entry) => ["operator", entry.op, () => registerOperator(entry)] as const),
+    ...(plugin.quantizers ?? []).map((entry) => ["quantizer", entry.name, () => registerQuantizer(entry)] as const),
+    ...(plugin.observers ?? []).map((entry) => ["observer", entry.name, () => registerObserver(entry)] as const),
+    ...Object.entries(plugin.presets ?? {}).map(
+      ([name, maker]) => ["preset", name, () => registerPreset(name, maker)] as const,
+    ),
+  ];
+  for (const [kind, name, add] of additions) {
+    if (add()) continue;
+    throw new PluginError(`there is another ${kind} "${name}" already`, {
+      where: `plugin "${plugin.name}"`,
+      remedy: `Give the plugin's ${kind} another name.`,
+    });
+  }
+}
