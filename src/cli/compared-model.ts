@@ -2,10 +2,10 @@
 import { basename } from "node:path";
 import { integerOperators } from "../convert/formats/integer-operators.ts";
 import { type Comparand, graphComparand, networkComparand } from "../convert/prove/compared-model.ts";
-import { importOnnxFile, readModelFile } from "../importer/node-files.ts";
+import { decodeModelFile, importOnnxFile } from "../importer/node-files.ts";
 import type { Shape } from "../ir/types.ts";
-import { type OnnxFile, readOnnxFile } from "../onnx/read/file.ts";
-import { readOnnx } from "../onnx/read/read.ts";
+import type { OnnxFile } from "../onnx/read/file.ts";
+import { typedGraph } from "../onnx/read/read.ts";
 import { inferWith } from "../ops/definition.ts";
 import { statesChannelsLast, takesChannelsLast } from "../train/image-layout.ts";
 import { type LoadedRun, loadRun } from "../train/load-run.ts";
@@ -37,16 +37,14 @@ async function readRun(path: string): Promise<ComparedModel> {
 
 /** @param samples The shape of the samples that are compared on, where it is known. */
 function readFile(path: string, samples: Shape | undefined): ComparedModel {
-  const { bytes, externalData } = readModelFile(path);
-  const source = basename(path);
-  const file = readOnnxFile(bytes, { source, externalData });
+  const file = decodeModelFile(path);
   if (!isConverted(file)) {
     const { inputs } = file.graph;
     const isLast = samples === undefined ? statesChannelsLast(inputs) : takesChannelsLast(inputs, samples);
     return { comparand: networkComparand(importOnnxFile(path, { channelsFirst: isLast })) };
   }
-  const { graph } = readOnnx(bytes, inferWith(integerOperators), { source, externalData });
-  return { comparand: graphComparand(graph, source) };
+  const source = basename(path);
+  return { comparand: graphComparand(typedGraph(file, inferWith(integerOperators), { source }), source) };
 }
 
 function isConverted({ graph }: OnnxFile): boolean {

@@ -8,6 +8,7 @@
 import { bindBatch } from "../compile/passes/bind-batch.ts";
 import type { QuantizerSite } from "../compile/passes/quantize.ts";
 import { SubbyteError } from "../errors.ts";
+import type { DataBytes } from "../ir/data-bytes.ts";
 import { consumers } from "../ir/graph.ts";
 import { type Network, type Parameter, withOrigins } from "../ir/network.ts";
 import type { TensorType } from "../ir/types.ts";
@@ -63,11 +64,12 @@ export interface ImportedNetwork extends Network {
 /**
  * Reads an ONNX model, opset 7 to 28.
  *
+ * @param bytes The model in memory, or what gives parts of one: then its large tensors are read one at a time.
  * @throws FileFormatError for bytes that are not ONNX, GraphError for a graph that contradicts itself,
  *   UnsupportedError for what subbyte cannot hold, ConfigError for options that do not fit the model.
  * @example const network = importOnnx(await readFile("resnet18.onnx"));
  */
-export function importOnnx(bytes: Uint8Array, options: ImportOptions = {}): ImportedNetwork {
+export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): ImportedNetwork {
   const source = options.source ?? "ONNX model";
   const { file, unread } = withoutUnreadInputs(
     readOnnxFile(bytes, {

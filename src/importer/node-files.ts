@@ -4,8 +4,7 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync, 
 import { basename, dirname, resolve, sep } from "node:path";
 import { FileFormatError, InputOutputError } from "../errors.ts";
 import type { DataBytes } from "../ir/data-bytes.ts";
-import { type FileInput, readOnnxFile } from "../onnx/read/file.ts";
-import { outlineModel, ownFile } from "../onnx/wire/outline.ts";
+import { type FileInput, type OnnxFile, readOnnxFile } from "../onnx/read/file.ts";
 import type { ExternalData } from "../onnx/wire/tensor.ts";
 import { type ImportedNetwork, type ImportOptions, importOnnx } from "./import.ts";
 
@@ -18,36 +17,18 @@ import { type ImportedNetwork, type ImportOptions, importOnnx } from "./import.t
  */
 export function importOnnxFile(path: string, options: ImportOptions = {}): ImportedNetwork {
   const source = options.source ?? basename(path);
-  const { bytes, externalData } = openOutline(path, source);
-  return importOnnx(bytes, { ...options, source, inPlace: true, externalData });
+  return importOnnx(openModelFile(path), { ...options, source, inPlace: true, externalData: dataBeside(path, source) });
 }
 
-/** The inputs that a model's file states, before anything of it is understood. @throws as importOnnxFile does. */
-export function statedInputs(path: string): readonly FileInput[] {
+/** A model's file decoded, before anything of it is understood. @throws as importOnnxFile does. */
+export function decodeModelFile(path: string): OnnxFile {
   const source = basename(path);
-  const { bytes, externalData } = openOutline(path, source);
-  return readOnnxFile(bytes, { source, inPlace: true, externalData }).graph.inputs;
+  return readOnnxFile(openModelFile(path), { source, inPlace: true, externalData: dataBeside(path, source) });
 }
 
-/** The model's bytes without its large tensors, and what gives those and the data beside it. */
-function openOutline(path: string, source: string): ReturnType<typeof readModelFile> {
-  const file = openModelFile(path);
-  const beside = dataBeside(path, source);
-  const externalData: ExternalData = (location) => (location === ownFile ? file : beside(location));
-  return { bytes: outlineModel(file) ?? file.subarray(0, file.length), externalData };
-}
-
-/** The bytes of a model's file, and what gives the data that lie beside it. @throws InputOutputError */
-export function readModelFile(path: string): { readonly bytes: Uint8Array; readonly externalData: ExternalData } {
-  return { bytes: readModel(path), externalData: dataBeside(path, basename(path)) };
-}
-
-function readModel(path: string): Uint8Array {
-  try {
-    return readFileSync(path);
-  } catch (cause) {
-    throw unreadable(path, cause);
-  }
+/** The inputs that a model's file states. @throws as importOnnxFile does. */
+export function statedInputs(path: string): readonly FileInput[] {
+  return decodeModelFile(path).graph.inputs;
 }
 
 /** The model's bytes where it is a file; what comes through a pipe is read at once. */

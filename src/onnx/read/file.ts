@@ -1,29 +1,29 @@
 /**
- * An ONNX file as it is written, before types: what the importer works on.
+ * The one decoder of ONNX files: what is written, before types. Nothing in the file is trusted.
  *
- * The reader of onnx-read.ts infers types while it reads, which needs operators in their present form and constant
- * shapes. Files of exporters have neither, so here nodes keep their names for values and nothing is inferred. Bytes are
- * checked as strictly as there: nothing in the file is trusted.
+ * Nodes keep their names for values and nothing is inferred, since that needs operators in their present form and constant
+ * shapes: the importer brings them there, and read.ts infers the types of files that are so already.
  */
 
 import {
   AttributeProto_AttributeType as AttributeKind,
   type AttributeProto,
   type GraphProto,
+  type TypeProto_Tensor,
   type ValueInfoProto,
 } from "onnx-buf";
 import { FileFormatError, GraphError, UnsupportedError } from "../../errors.ts";
+import type { DataBytes } from "../../ir/data-bytes.ts";
 import { onnxDomain } from "../../ir/graph.ts";
 import type { Tensor } from "../../ir/tensor.ts";
-import type { DType } from "../../ir/types.ts";
+import type { DType, TensorType } from "../../ir/types.ts";
 import { type PlainAttribute, readAttribute, readAttributes } from "../wire/attribute.ts";
 import { notOnnx, openModel, plainDomain } from "../wire/decode.ts";
+import { outlineModel, ownFile } from "../wire/outline.ts";
 import { relabelPackedFloats } from "../wire/packed.ts";
-import { type ExternalData, readDtype, readShape, readTensor } from "../wire/tensor.ts";
+import { type ExternalData, missingFile, readDtype, readShape, readTensor } from "../wire/tensor.ts";
 import { readConstant } from "./constant.ts";
-import { inputPlace } from "./inputs.ts";
 import { orderNodes, showProto } from "./order.ts";
-import { remembering } from "./read.ts";
 
 /** An attribute, or the subgraph of an If, a Loop or a Scan. */
 export type FileAttribute = PlainAttribute | FileSubgraph;
@@ -37,6 +37,10 @@ export interface FileNode {
   readonly domain: string;
   /** Never empty: nodes without a name get one of their operator and their first output. */
   readonly name: string;
+  /** Its name in the file, which may be empty. */
+  readonly givenName: string;
+  /** Its number in the order of the nodes, Constant nodes counted too. */
+  readonly position: number;
   /** File and node, as errors name the place. */
   readonly where: string;
   /** Names of values; "" for an optional input that was left out. */
@@ -62,6 +66,14 @@ export interface FileBody {
   readonly nodes: readonly FileNode[];
   /** Initializers and Constant nodes. */
   readonly constants: ReadonlyMap<string, Tensor>;
+  /** Present where the file is read strictly. */
+  readonly stated?: StatedTypes;
+}
+
+/** What a file says of a graph's interface, as far as it says it. */
+export interface StatedTypes {
+  readonly inputs: ReadonlyMap<string, TensorType>;
+  readonly outputs: ReadonlyMap<string, DType>;
 }
 
 export interface FileGraph extends FileBody {
@@ -76,6 +88,7 @@ export interface OnnxFile {
   /** The operator versions that the file was written with, by domain; "" is the standard one. */
   readonly opset: ReadonlyMap<string, number>;
   readonly metadata: ReadonlyMap<string, string>;
+  /** The program that wrote the file, with its version. */
   readonly producer: string;
 }
 
@@ -85,29 +98,37 @@ export interface OnnxFileOptions {
   readonly source?: string;
   /** The bytes, and those of external data, are nobody else's: large tensors stay in them. Default false: in a copy. */
   readonly inPlace?: boolean;
+  /**
+   * Refuses what exporters get wrong and the importer reads over: texts that are no UTF-8, negative sizes, domains without
+   * a version, and types of subgraphs that are none. Default false.
+   */
+  readonly strict?: boolean;
 }
 
 /**
  * Decodes an ONNX file. Large tensors are views of the bytes, or of one copy of them: three times the memory would
- * otherwise be taken by the file, its decoded form and the tensors.
+ * otherwise be taken by the file, its decoded form and the tensors. Of bytes that are not in memory only the outline is
+ * decoded at once, and large tensors are read one at a time.
  *
+ * @param file A model in memory, or what gives parts of one.
  * @throws FileFormatError, GraphError or UnsupportedError, which say where.
  */
-export function readOnnxFile(bytes: Uint8Array, options: OnnxFileOptions = {}): OnnxFile {
-  const source = options.source ?? "ONNX model";
-  const { inPlace = false } = options;
-  const own = inPlace ? bytes : new Uint8Array(bytes);
+export function readOnnxFile(file: DataBytes, options: OnnxFileOptions = {}): OnnxFile {
+  if (!(file instanceof Uint8Array)) return readOutline(file, options);
+  const { source = "ONNX model", inPlace = false, strict = false } = options;
+  const own = inPlace ? file : new Uint8Array(file);
   relabelPackedFloats(own);
   const { graph: graphProto, opset, metadata, producer } = openModel(own, source);
   const reader: Reader = {
     source,
     opset,
+    strict,
     externalData: options.externalData && remembering(inPlace ? options.externalData : copying(options.externalData)),
   };
   const body = readBody(graphProto, reader, () => false);
   const given = new Set(body.inputNames);
   const infos = graphProto.input.filter(({ name }) => given.has(name));
-  const inputs = infos.map((info) => readInput(info, `${source}, ${inputPlace(info)}`));
+  const inputs = infos.map((info) => readInput(info, `${source}, ${inputPlace(info)}`, strict));
   const outputShapes = new Map(
     graphProto.output.flatMap((info) => {
       const shape = statedShape(info);
@@ -115,6 +136,27 @@ export function readOnnxFile(bytes: Uint8Array, options: OnnxFileOptions = {}): 
     }),
   );
   return { graph: { ...body, inputs }, outputShapes, opset, metadata, producer };
+}
+
+/** Reads a model of which parts are in memory: its large tensors are external data that lie in the file itself. */
+function readOutline(file: DataBytes, options: OnnxFileOptions): OnnxFile {
+  const bytes = outlineModel(file) ?? file.subarray(0, file.length);
+  const externalData: ExternalData = (location) => {
+    if (location === ownFile) return file;
+    if (options.externalData === undefined) throw missingFile(location, options.source ?? "ONNX model");
+    return (options.inPlace === true ? options.externalData : copying(options.externalData))(location);
+  };
+  return readOnnxFile(bytes, { ...options, inPlace: true, externalData });
+}
+
+/** A model's tensors mostly share one data file. */
+function remembering(read: ExternalData): ExternalData {
+  const known = new Map<string, DataBytes>();
+  return (location) => {
+    const bytes = known.get(location) ?? read(location);
+    known.set(location, bytes);
+    return bytes;
+  };
 }
 
 function statedShape({ type }: ValueInfoProto): readonly (number | undefined)[] | undefined {
@@ -129,6 +171,7 @@ function statedShape({ type }: ValueInfoProto): readonly (number | undefined)[] 
 interface Reader {
   readonly source: string;
   readonly opset: ReadonlyMap<string, number>;
+  readonly strict: boolean;
   readonly externalData: ExternalData | undefined;
 }
 
@@ -170,12 +213,12 @@ function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => 
   const made = new Set([...given, ...proto.node.flatMap((node) => node.output)]);
   const isKnown = (name: string) => made.has(name) || isOuter(name);
   const nodes: FileNode[] = [];
-  for (const node of ordered) {
+  for (const [position, node] of ordered.entries()) {
     const where = `${source}, ${showProto(node)}`;
     const domain = plainDomain(node.domain);
     if (node.opType === "") throw new FileFormatError("the node has no operator", { where, remedy: notOnnx });
     // The qonnx package leaves out the version of its own domain.
-    if (domain === onnxDomain && !reader.opset.has(domain)) {
+    if ((domain === onnxDomain || reader.strict) && !reader.opset.has(domain)) {
       throw new FileFormatError(`the file does not say which version of the operator domain "${domain}" it uses`, {
         where,
         remedy: notOnnx,
@@ -188,8 +231,19 @@ function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => 
     const attributes = readAttributes(node.attribute, where, (attribute, place) =>
       readFileAttribute(attribute, place, reader, isKnown),
     );
-    const name = node.name === "" ? `${node.opType}_${node.output.find((output) => output !== "") ?? ""}` : node.name;
-    nodes.push({ op: node.opType, domain, name, where, inputs: node.input, outputs: node.output, attributes });
+    const givenName = node.name;
+    const name = givenName === "" ? `${node.opType}_${node.output.find((output) => output !== "") ?? ""}` : givenName;
+    nodes.push({
+      op: node.opType,
+      domain,
+      name,
+      givenName,
+      position,
+      where,
+      inputs: node.input,
+      outputs: node.output,
+      attributes,
+    });
   }
   const outputs = proto.output.map(({ name }, i) => {
     const where = `${source}, output "${name}"`;
@@ -199,7 +253,35 @@ function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => 
     }
     return name;
   });
-  return { name: proto.name, inputNames, outputs, nodes, constants };
+  const body = { name: proto.name, inputNames, outputs, nodes, constants };
+  return reader.strict ? { ...body, stated: statedTypes(proto, inputNames, source) } : body;
+}
+
+function statedTypes(proto: GraphProto, inputNames: readonly string[], source: string): StatedTypes {
+  const own = new Set(inputNames);
+  const inputs = proto.input.flatMap((info) => {
+    const type = own.has(info.name) ? statedType(info, `${source}, ${inputPlace(info)}`) : undefined;
+    return type === undefined ? [] : [[info.name, type] as const];
+  });
+  const outputs = proto.output.flatMap(({ name, type }) => {
+    const elemType = type?.value.case === "tensorType" ? type.value.value.elemType : 0;
+    return elemType === 0 ? [] : [[name, readDtype(elemType, `${source}, output "${name}"`)] as const];
+  });
+  return { inputs: new Map(inputs), outputs: new Map(outputs) };
+}
+
+/** The type of an input where the file states all of it. */
+function statedType(info: ValueInfoProto, where: string): TensorType | undefined {
+  const tensor = tensorTypeOf(info, where);
+  if (tensor?.shape === undefined || tensor.elemType === 0) return undefined;
+  const sizes: bigint[] = [];
+  for (const { value } of tensor.shape.dim) {
+    if (value.case !== "dimValue") return undefined;
+    // The top graph's are checked when they are bound.
+    if (value.value < 0n) return undefined;
+    sizes.push(value.value);
+  }
+  return { dtype: readDtype(tensor.elemType, where), shape: readShape(sizes, where) };
 }
 
 const lenient = new TextDecoder();
@@ -211,27 +293,35 @@ function readFileAttribute(
   isOuter: (name: string) => boolean,
 ): FileAttribute {
   // Converters leave operators of their own with texts that are bytes: the operator is what should be refused.
-  if (proto.type === AttributeKind.STRING) return lenient.decode(proto.s);
+  if (!reader.strict && proto.type === AttributeKind.STRING) return lenient.decode(proto.s);
   return readAttribute<FileSubgraph>(proto, where, reader.externalData, (graph) => ({
     subgraph: readBody(graph, reader, isOuter),
   }));
 }
 
-function readInput(info: ValueInfoProto, where: string): FileInput {
-  const value = info.type?.value;
-  if (value?.case !== undefined && value.case !== "tensorType") {
-    throw new UnsupportedError(`it is a ${value.case.replace("Type", "")}, not a tensor`, {
-      where,
-      remedy: "Export the model with tensors as inputs and outputs.",
-    });
-  }
-  const tensor = value?.case === "tensorType" ? value.value : undefined;
+function readInput(info: ValueInfoProto, where: string, strict: boolean): FileInput {
+  const tensor = tensorTypeOf(info, where);
   const dtype = readDtype(tensor?.elemType ?? 0, where);
   const dimensions = tensor?.shape?.dim.map(({ value: size }) => {
     if (size.case === "dimParam") return size.value === "" ? undefined : size.value;
     if (size.case === undefined) return undefined;
     // Some exporters write -1 for an open size.
-    return size.value < 0n ? undefined : readShape([size.value], where)[0];
+    return size.value < 0n && !strict ? undefined : readShape([size.value], where)[0];
   });
   return { name: info.name, dtype, dimensions };
+}
+
+function tensorTypeOf({ type }: ValueInfoProto, where: string): TypeProto_Tensor | undefined {
+  const value = type?.value;
+  if (value?.case === undefined) return undefined;
+  if (value.case === "tensorType") return value.value;
+  throw new UnsupportedError(`it is a ${value.case.replace("Type", "")}, not a tensor`, {
+    where,
+    remedy: "Export the model with tensors as inputs and outputs.",
+  });
+}
+
+/** `input "image"`, as errors name an input. */
+function inputPlace({ name }: ValueInfoProto): string {
+  return `input "${name}"`;
 }

@@ -2,10 +2,10 @@
  * Binds the shapes of an ONNX file's inputs, which may be symbols, to the numbers that a static graph needs.
  */
 
-import type { TensorShapeProto_Dimension, ValueInfoProto } from "onnx-buf";
 import { ConfigError, UnsupportedError } from "../../errors.ts";
 import { type Shape, showType, type TensorType } from "../../ir/types.ts";
-import { readDtype, readShape } from "../wire/tensor.ts";
+import { readShape } from "../wire/tensor.ts";
+import type { FileInput } from "./file.ts";
 
 export interface InputShapeOptions {
   /** Size of the first dimension where the file leaves it open. Default 1. */
@@ -14,6 +14,8 @@ export interface InputShapeOptions {
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
 }
 
+type Size = number | string | undefined;
+
 /** Knows the sizes of a file's symbols; a symbol has one size wherever it stands. */
 export class InputShapes {
   readonly #batch: number;
@@ -21,7 +23,7 @@ export class InputShapes {
   readonly #symbols = new Map<string, number>();
 
   /** @throws ConfigError for sizes that are not whole numbers or inputs that the file does not have. */
-  constructor(options: InputShapeOptions, inputs: readonly ValueInfoProto[]) {
+  constructor(options: InputShapeOptions, inputs: readonly FileInput[]) {
     this.#batch = options.batch ?? 1;
     this.#shapes = new Map(Object.entries(options.inputShapes ?? {}));
     if (!isSize(this.#batch) || this.#batch === 0) {
@@ -38,94 +40,48 @@ export class InputShapes {
       if (!shape.every(isSize)) {
         throw new ConfigError(`[${shape.join(",")}] is not a shape`, { where: `option inputShapes, input "${name}"` });
       }
-      const dims = openShape(input, inputPlace(input))?.dims ?? [];
       shape.forEach((size, i) => {
-        this.#bind(dims[i], size);
+        this.#bind(input.dimensions?.[i], size);
       });
     }
-    for (const input of inputs) {
-      const first = openShape(input, inputPlace(input))?.dims?.[0];
-      this.#bind(first, this.#batch);
-    }
+    for (const { dimensions } of inputs) this.#bind(dimensions?.[0], this.#batch);
   }
 
   /** The static type of an input. @throws UnsupportedError when a dimension stays open. */
-  typeOf(info: ValueInfoProto, where: string): TensorType {
-    const open = openShape(info, where);
-    const dtype = readDtype(open?.elemType ?? 0, where);
-    const wanted = this.#shapes.get(info.name);
-    if (wanted !== undefined) return { dtype, shape: checkWanted(dtype, wanted, open?.dims, where) };
-    if (open?.dims === undefined) throw openError("the whole shape is open", info.name, where);
-    const dims = open.dims.map((dim, i) => this.#size(dim, i, info.name, where));
-    return { dtype, shape: readShape(dims, where) };
+  typeOf({ name, dtype, dimensions }: FileInput, where: string): TensorType {
+    const wanted = this.#shapes.get(name);
+    if (wanted !== undefined) return { dtype, shape: checkWanted(dtype, wanted, dimensions, where) };
+    if (dimensions === undefined) throw openError("the whole shape is open", name, where);
+    const sizes = dimensions.map((size, i) => BigInt(this.#size(size, i, name, where)));
+    return { dtype, shape: readShape(sizes, where) };
   }
 
-  #size(dim: TensorShapeProto_Dimension, index: number, input: string, where: string): bigint {
-    if (dim.value.case === "dimValue") return dim.value.value;
-    const symbol = dim.value.case === "dimParam" ? dim.value.value : "";
-    const known = symbol === "" ? undefined : this.#symbols.get(symbol);
-    if (known !== undefined) return BigInt(known);
-    if (index === 0) return BigInt(this.#batch);
-    const shown = symbol === "" ? "" : ` ("${symbol}")`;
-    throw openError(`dimension ${index}${shown} is open`, input, where);
+  #size(size: Size, index: number, input: string, where: string): number {
+    if (typeof size === "number") return size;
+    const known = size === undefined ? undefined : this.#symbols.get(size);
+    if (known !== undefined) return known;
+    if (index === 0) return this.#batch;
+    throw openError(`dimension ${index}${size === undefined ? "" : ` ("${size}")`} is open`, input, where);
   }
 
   /** The first size that a symbol gets counts: shapes that the caller gives come before the batch size. */
-  #bind(dim: TensorShapeProto_Dimension | undefined, size: number): void {
-    if (dim?.value.case !== "dimParam" || dim.value.value === "" || this.#symbols.has(dim.value.value)) return;
-    this.#symbols.set(dim.value.value, size);
+  #bind(symbol: Size, size: number): void {
+    if (typeof symbol === "string" && !this.#symbols.has(symbol)) this.#symbols.set(symbol, size);
   }
-}
-
-/** The type of a value where the file states all of it; undefined where it does not. */
-export function statedType(info: ValueInfoProto, where: string): TensorType | undefined {
-  const open = openShape(info, where);
-  if (open?.dims === undefined || open.elemType === 0) return undefined;
-  const sizes: bigint[] = [];
-  for (const dim of open.dims) {
-    if (dim.value.case !== "dimValue") return undefined;
-    sizes.push(dim.value.value);
-  }
-  return { dtype: readDtype(open.elemType, where), shape: readShape(sizes, where) };
-}
-
-/** `input "image"`, as errors name an input. */
-export function inputPlace(info: ValueInfoProto): string {
-  return `input "${info.name}"`;
-}
-
-interface OpenShape {
-  readonly elemType: number;
-  /** Undefined when not even the rank is known. */
-  readonly dims: readonly TensorShapeProto_Dimension[] | undefined;
-}
-
-function openShape(info: ValueInfoProto, where: string): OpenShape | undefined {
-  const value = info.type?.value;
-  if (value?.case === undefined) return undefined;
-  if (value.case !== "tensorType") {
-    throw new UnsupportedError(`it is a ${value.case.replace("Type", "")}, not a tensor`, {
-      where,
-      remedy: "Export the model with tensors as inputs and outputs.",
-    });
-  }
-  return { elemType: value.value.elemType, dims: value.value.shape?.dim };
 }
 
 function checkWanted(
   dtype: TensorType["dtype"],
   wanted: Shape,
-  dims: readonly TensorShapeProto_Dimension[] | undefined,
+  dimensions: readonly Size[] | undefined,
   where: string,
 ): Shape {
   const fits =
-    dims === undefined ||
-    (dims.length === wanted.length &&
-      dims.every(
-        ({ value }, i) => value.case !== "dimValue" || value.value < 0n || value.value === BigInt(wanted[i] ?? -1),
-      ));
+    dimensions === undefined ||
+    (dimensions.length === wanted.length &&
+      dimensions.every((size, i) => typeof size !== "number" || size === wanted[i]));
   if (!fits) {
-    const stated = dims.map(({ value }) => (value.case === undefined ? "?" : String(value.value))).join(",");
+    const stated = dimensions.map((size) => size ?? "?").join(",");
     throw new ConfigError(
       `the model's ${where} is ${dtype}[${stated}], which ${showType({ dtype, shape: wanted })} is not`,
       {

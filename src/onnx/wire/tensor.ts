@@ -160,6 +160,14 @@ function expectLength(got: number, expected: number, unit: string, dtype: DType,
   });
 }
 
+/** The error for data that lie in a file which the reader was not given. */
+export function missingFile(location: string, where: string): UnsupportedError {
+  return new UnsupportedError(`the tensor's data lies in another file, "${location}"`, {
+    where,
+    remedy: "Give the reader that file (externalData), or save the model as one file.",
+  });
+}
+
 function externalBytes(proto: TensorProto, where: string, externalData: ExternalData | undefined): DataBytes {
   const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
   const location = entries.get("location");
@@ -173,12 +181,7 @@ function externalBytes(proto: TensorProto, where: string, externalData: External
       remedy: "Save the model with its data in the same folder.",
     });
   }
-  if (externalData === undefined) {
-    throw new UnsupportedError(`the tensor's data lies in another file, "${location}"`, {
-      where,
-      remedy: "Give the reader that file (externalData), or save the model as one file.",
-    });
-  }
+  if (externalData === undefined) throw missingFile(location, where);
   const file = externalData(location);
   const offset = byteCount(entries.get("offset") ?? "0", "offset", where);
   const length = byteCount(entries.get("length") ?? String(Math.max(0, file.length - offset)), "length", where);

@@ -75,6 +75,18 @@ describe("the outline of a model", () => {
     expect(decoded.graph?.initializer[3]?.int64Data).toEqual(model().graph?.initializer[3]?.int64Data);
   });
 
+  test("is what the reader decodes of a file that is not in memory", () => {
+    const file = watched(bytes);
+    const whole = readOnnxFile(bytes).graph.constants;
+    for (const [name, tensor] of readOnnxFile(file, { inPlace: true }).graph.constants) {
+      const expected = whole.get(name);
+      const isHalf = expected?.dtype === "float16";
+      expect(tensor.shape).toEqual(expected?.shape);
+      expect([...tensor.data]).toEqual(isHalf ? Array.from(halves, halfToNumber) : [...(expected?.data ?? [])]);
+    }
+    expect(file.largest()).toBeLessThan(bytes.length / 2);
+  });
+
   test("is read as the same tensors, halves as the numbers that they are", () => {
     const whole = readOnnxFile(bytes).graph.constants;
     const file = watched(bytes);
