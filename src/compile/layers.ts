@@ -1,6 +1,6 @@
 /** What counts as a layer, and what is known of one from its place in the graph. */
 import type { Graph, Node, Value } from "../ir/graph.ts";
-import { isOperator } from "../ops/definition.ts";
+import { findDefinition, isOperator } from "../ops/definition.ts";
 import { batchNormalizationOperator } from "../ops/families/normalization.ts";
 import type { OverrideTarget } from "../qconfig/overrides.ts";
 import { operators, traitsOf } from "./registry.ts";
@@ -18,6 +18,11 @@ export function layersOf(graph: Graph): Node[] {
 /** Returns the names of the operators that are layers. */
 export function layerOperatorNames(): string[] {
   return [...operators.values()].filter(isLayer).map(({ op }) => op);
+}
+
+/** Returns the multiply-accumulates of a node, for its whole batch; 0 where its operator counts none. */
+export function macsOf(node: Node): number {
+  return findDefinition(operators, node)?.macs?.(node) ?? 0;
 }
 
 /** What overrides call the operator of the network's data input. */

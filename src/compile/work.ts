@@ -2,10 +2,9 @@
  * What each node of a training step is there for: which layer it computes for, by its origin, and which kind of work it
  * does, by the operator that it was lowered from.
  */
-import { type Graph, intAttribute, type Node, type Value } from "../ir/graph.ts";
+import { type Graph, intAttribute, type Node } from "../ir/graph.ts";
 import type { LayerId } from "../ir/origin.ts";
-import { elementCount } from "../ir/types.ts";
-import { isLayer } from "./layers.ts";
+import { isLayer, macsOf } from "./layers.ts";
 
 /** The kinds of work of a training step, in the order in which they are shown. */
 export const workKinds = [
@@ -79,43 +78,16 @@ function gradientKind(node: Node): WorkKind {
 }
 
 /**
- * Floating-point operations (a multiplication and an addition are two) of the convolutions and matrix products of a
- * training step, by what they are for.
+ * Floating-point operations (a multiplication and an addition are two) of what a training step multiplies, by what they
+ * are for.
  */
 export function floatOperations(graph: Graph): Map<WorkKind, number> {
   const totals = new Map<WorkKind, number>();
   for (const node of graph.nodes) {
-    const operations = operationsOf(node);
+    const operations = 2 * macsOf(node);
     if (operations === 0) continue;
     const kind = kindOf(node);
     totals.set(kind, (totals.get(kind) ?? 0) + operations);
   }
   return totals;
-}
-
-function operationsOf({ op, inputs, outputs }: Node): number {
-  const [first, second] = inputs;
-  const [output] = outputs;
-  if (first === undefined || second === undefined || output === undefined) return 0;
-  // Per element of the convolution's output: the channels that one filter reads, times the filter's area.
-  if (op === "Conv") return 2 * size(output) * perFilter(second);
-  if (op === "ConvGradInput") return 2 * size(first) * perFilter(second);
-  if (op === "ConvGradWeight") return 2 * size(first) * perFilter(output);
-  if (op === "Gemm" || op === "MatMul") {
-    const rows = output.type.shape.at(-2) ?? 1;
-    return 2 * size(output) * (size(first) / Math.max(1, rows * batchOf(first, output)));
-  }
-  return 0;
-}
-
-function batchOf(first: Value, output: Value): number {
-  return first.type.shape.length > 2 ? elementCount(output.type.shape.slice(0, -2)) : 1;
-}
-
-function size(value: Value): number {
-  return elementCount(value.type.shape);
-}
-
-function perFilter(weight: Value): number {
-  return elementCount(weight.type.shape.slice(1));
 }

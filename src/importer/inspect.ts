@@ -6,12 +6,14 @@
  * bits (as in HAWQ and most papers on mixed precision).
  */
 
-import { isLayer } from "../compile/layers.ts";
+import { isLayer, macsOf } from "../compile/layers.ts";
 import { bindBatch } from "../compile/passes/bind-batch.ts";
 import { SubbyteError } from "../errors.ts";
-import { intAttribute, type Node, type Value } from "../ir/graph.ts";
-import { dataInputs, type Network } from "../ir/network.ts";
-import { elementCount, type Shape } from "../ir/types.ts";
+import type { Node, Value } from "../ir/graph.ts";
+import { dataInputs, type Network, type ParameterRole } from "../ir/network.ts";
+import type { Shape } from "../ir/types.ts";
+import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
+import { operatorRole } from "./parameters.ts";
 import { findObstacles, heldParameters } from "./trainability.ts";
 
 export interface Bits {
@@ -60,22 +62,24 @@ export interface NetworkReport {
 }
 
 const floatBits = 32;
-const recurrentOperators = new Set(["LSTM", "GRU", "RNN"]);
 
 /** Looks at a network. @param bits What weights and activations of layers have; 32 is float. */
 export function inspectNetwork(network: Network, bits: Bits = { weightBits: 32, activationBits: 32 }): NetworkReport {
   const { graph } = oneSample(network);
   const parameters = new Map(network.parameters.map((parameter) => [parameter.name, parameter]));
-  const sizeOf = (value: Value | undefined) =>
-    value !== undefined && parameters.has(value.name) ? elementCount(value.type.shape) : 0;
+  const behind = parameterBehind(graph.nodes);
   const layers = graph.nodes.flatMap((node): LayerReport[] => {
-    const multiplications = multiplicationsOf(node);
+    const multiplications = macsOf(node);
     const [x, second] = node.inputs;
     const [output] = node.outputs;
-    if (multiplications === undefined || x === undefined || output === undefined) return [];
-    const weight = [second, x].map(parameterBehind(graph.nodes)).find((value) => value && parameters.has(value.name));
-    const weights = recurrentOperators.has(node.op) ? sizeOf(second) + sizeOf(node.inputs[2]) : sizeOf(weight);
-    const others = sizeOf(node.inputs[recurrentOperators.has(node.op) ? 3 : 2]);
+    if (multiplications === 0 || x === undefined || output === undefined) return [];
+    const weight = [second, x].map(behind).find((value) => value && parameters.has(value.name));
+    const elementsOf = (role: ParameterRole) =>
+      node.inputs.reduce((sum, value, index) => {
+        const parameter = parameters.get(behind(value)?.name ?? "");
+        return operatorRole(node, index) === role ? sum + (parameter?.value.data.length ?? 0) : sum;
+      }, 0);
+    const [weights, others] = [elementsOf("weight"), elementsOf("bias")];
     const quantizable = isLayer(node) && weight !== undefined;
     const used = quantizable ? bits : { weightBits: floatBits, activationBits: floatBits };
     return [
@@ -144,37 +148,9 @@ function countOperators(nodes: readonly Node[]): Record<string, number> {
 
 /** A weight's parameter, through its quantizer. */
 function parameterBehind(nodes: readonly Node[]): (value: Value | undefined) => Value | undefined {
-  const quantizers = new Map(
-    nodes.flatMap((node) => (node.op === "FakeQuantize" ? node.outputs.map((y) => [y, node]) : [])),
-  );
+  const quantizers = new Map(nodes.flatMap((node) => (isFakeQuantize(node) ? node.outputs.map((y) => [y, node]) : [])));
   return (value) => {
     const node = value === undefined ? undefined : quantizers.get(value);
     return node === undefined ? value : node.inputs[0];
   };
-}
-
-/** Multiplications of a layer for its whole input; undefined for operators that are no layers. */
-function multiplicationsOf(node: Node): number | undefined {
-  const [x, weight] = node.inputs.map((value) => value?.type.shape);
-  const output = node.outputs[0]?.type.shape;
-  if (x === undefined || weight === undefined || output === undefined) return undefined;
-  switch (node.op) {
-    case "Conv":
-      return elementCount(output) * elementCount(weight.slice(1));
-    case "ConvTranspose":
-      return elementCount(x) * elementCount(weight.slice(1));
-    case "Gemm":
-      return elementCount(output) * (intAttribute(node, "transA", 0) === 1 ? (x[0] ?? 1) : (x[1] ?? 1));
-    case "MatMul":
-      return elementCount(output) * (x.at(-1) ?? 1);
-    case "LSTM":
-    case "GRU":
-    case "RNN": {
-      const [length = 1, batch = 1] = x;
-      const recurrent = node.inputs[2]?.type.shape ?? [];
-      return length * batch * (elementCount(weight) + elementCount(recurrent));
-    }
-    default:
-      return undefined;
-  }
 }

@@ -75,6 +75,8 @@ export interface LayerTraits {
   readonly weight: number;
   /** Returns the axis of the weight that counts output channels. */
   outputAxis(node: Node): number;
+  /** Returns how many output channels the layer has, those of all groups. */
+  outputChannels(node: Node): number;
   /** Returns the axes of data and weight that are summed over together. */
   summedAxes(node: Node): { readonly data: number; readonly weight: number };
 }
@@ -140,6 +142,8 @@ export interface OperatorDefinition {
   readonly traits?: OperatorTraits;
   /** How `convert` folds the operator into integers, where conversion has no rule of its own for it. */
   readonly integers?: (node: Node) => IntegerMeaning;
+  /** Returns the multiply-accumulates of a node, for its whole batch. Absent: its arithmetic does not count as such. */
+  readonly macs?: (node: Node) => number;
 }
 
 /** The columns of a definition that helpers which make definitions hand on as they are. */

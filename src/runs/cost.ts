@@ -9,7 +9,9 @@
  * bytes each, into which batch normalization and all scales fold. A float layer stores four bytes for each weight and
  * for each channel's bias.
  */
-import { type Graph, intAttribute, type Node, producers, type Value } from "../ir/graph.ts";
+import { macsOf } from "../compile/layers.ts";
+import { traitsOf } from "../compile/registry.ts";
+import { type Node, producers, type Value } from "../ir/graph.ts";
 import { dataInputs, type Network } from "../ir/network.ts";
 import { elementCount } from "../ir/types.ts";
 import { isFakeQuantize, specOf } from "../quantizers/fake-quantize.ts";
@@ -34,7 +36,7 @@ export interface LayerCost {
   readonly bytes: number;
 }
 
-/** The sums over all layers. */
+/** The sums over all layers with weights; products of two activations and recurrent layers are not among them. */
 export interface NetworkCost {
   readonly macs: number;
   readonly bitOperations: number;
@@ -42,26 +44,26 @@ export interface NetworkCost {
   readonly layers: readonly LayerCost[];
 }
 
+/** What is asked of a network's graph, layer by layer. */
+interface Subject {
+  readonly madeBy: ReadonlyMap<Value, Node>;
+  /** Parameters and constants. */
+  readonly stored: ReadonlySet<Value>;
+  readonly batch: number;
+}
+
 const floatBits = 32;
-/** Operators that pass codes on without new arithmetic between the codes of different layers. */
-const transparent = new Set([
-  "Reshape",
-  "Flatten",
-  "Transpose",
-  "Identity",
-  "MaxPool",
-  "AveragePool",
-  "GlobalAveragePool",
-  "Relu",
-  "Dropout",
-]);
 
 /** The cost of a network, quantized or not. */
 export function networkCost(network: Network): NetworkCost {
   const { graph } = network;
-  const made = producers(graph);
-  const batch = dataInputs(network)[0]?.type.shape[0] ?? 1;
-  const layers = graph.nodes.flatMap((node) => layerCost(node, graph, made, batch) ?? []);
+  const data = dataInputs(network);
+  const subject = {
+    madeBy: producers(graph),
+    stored: new Set([...graph.constants.keys(), ...graph.inputs.filter((input) => !data.includes(input))]),
+    batch: data[0]?.type.shape[0] ?? 1,
+  };
+  const layers = graph.nodes.flatMap((node) => layerCost(node, subject) ?? []);
   const sum = (pick: (layer: LayerCost) => number) => layers.reduce((total, layer) => total + pick(layer), 0);
   return {
     macs: sum((layer) => layer.macs),
@@ -71,17 +73,15 @@ export function networkCost(network: Network): NetworkCost {
   };
 }
 
-function layerCost(node: Node, graph: Graph, made: ReadonlyMap<Value, Node>, batch: number): LayerCost | undefined {
-  const [x, w] = node.inputs;
-  const [y] = node.outputs;
-  if (x === undefined || w === undefined || y === undefined) return undefined;
-  const reduced = reductionOf(node, x, w);
-  if (reduced === undefined || !isWeight(w, graph, made)) return undefined;
+function layerCost(node: Node, subject: Subject): LayerCost | undefined {
+  const { layer } = traitsOf(node);
+  const [x, w] = [layer?.data, layer?.weight].map((index) => (index === undefined ? undefined : node.inputs[index]));
+  if (layer === undefined || x === undefined || w === undefined) return undefined;
+  if (!isWeight(w, subject)) return undefined;
   const weights = elementCount(w.type.shape);
-  const outputs = node.op === "ConvTranspose" ? x : y;
-  const macs = (elementCount(outputs.type.shape) * reduced.sum) / batch;
-  const weight = operandCost(w, made);
-  const activation = operandCost(x, made);
+  const macs = macsOf(node) / subject.batch;
+  const weight = operandCost(w, subject);
+  const activation = operandCost(x, subject);
   return {
     name: node.name,
     operator: node.op,
@@ -90,51 +90,33 @@ function layerCost(node: Node, graph: Graph, made: ReadonlyMap<Value, Node>, bat
     weight,
     activation,
     bitOperations: macs * weight.bits * activation.bits,
-    bytes: Math.ceil((weights * weight.bits) / 8) + reduced.channels * (weight.levels === null ? 4 : 8),
+    bytes: Math.ceil((weights * weight.bits) / 8) + layer.outputChannels(node) * (weight.levels === null ? 4 : 8),
   };
 }
 
-/** Products that are summed for each output (for ConvTranspose: that each input takes part in), and output channels. */
-function reductionOf(node: Node, x: Value, w: Value): { readonly sum: number; readonly channels: number } | undefined {
-  const [first = 1, second = 1, ...kernel] = w.type.shape;
-  const taps = elementCount(kernel);
-  switch (node.op) {
-    case "Conv":
-      return { sum: second * taps, channels: first };
-    case "ConvTranspose":
-      return { sum: second * taps, channels: second * intAttribute(node, "group", 1) };
-    case "Gemm":
-      return node.attributes.transB === 1 ? { sum: second, channels: first } : { sum: first, channels: second };
-    case "MatMul":
-      return { sum: x.type.shape.at(-1) ?? 1, channels: w.type.shape.at(-1) ?? 1 };
-    default:
-      return undefined;
-  }
-}
-
 /** Whether a value is a parameter or a constant, behind its quantizer and changes of shape. */
-function isWeight(value: Value, graph: Graph, made: ReadonlyMap<Value, Node>): boolean {
-  let current: Value | undefined = value;
-  for (let node = made.get(value); node !== undefined; node = current === undefined ? undefined : made.get(current)) {
-    if (!isFakeQuantize(node) && !transparent.has(node.op)) return false;
-    current = node.inputs[0];
+function isWeight(value: Value | undefined, { madeBy, stored }: Subject): boolean {
+  for (let current = value; current !== undefined; ) {
+    const node = madeBy.get(current);
+    if (node === undefined) return stored.has(current);
+    if (!isFakeQuantize(node) && traitsOf(node).passesCodes !== true) return false;
+    [current] = node.inputs;
   }
-  return current !== undefined && (graph.constants.has(current) || graph.inputs.includes(current));
+  return false;
 }
 
 /** The bits that reach a layer's operand: those of the nearest quantizer behind operators that keep the codes. */
-function operandCost(value: Value, made: ReadonlyMap<Value, Node>): OperandCost {
-  let current: Value | undefined = value;
-  while (current !== undefined) {
-    const node = made.get(current);
+function operandCost(value: Value, { madeBy }: Subject): OperandCost {
+  for (let current: Value | undefined = value; current !== undefined; ) {
+    const node = madeBy.get(current);
     if (node === undefined) break;
     if (isFakeQuantize(node)) {
       const { quantMin, quantMax } = specOf(node);
       const levels = quantMax - quantMin + 1;
       return { bits: Math.max(1, Math.ceil(Math.log2(levels))), levels };
     }
-    if (!transparent.has(node.op)) break;
-    current = node.inputs[0];
+    if (traitsOf(node).passesCodes !== true) break;
+    [current] = node.inputs;
   }
   return { bits: floatBits, levels: null };
 }

@@ -8,6 +8,7 @@ import { UnsupportedError } from "../../errors.ts";
 import {
   type Attributes,
   type GraphBuilder,
+  intAttribute,
   intsAttribute,
   type OperatorCall,
   onnxDomain,
@@ -16,8 +17,10 @@ import {
   subbyteDomain,
   type Value,
 } from "../../ir/graph.ts";
-import type { TensorType } from "../../ir/types.ts";
+import { elementCount, type Shape, type TensorType } from "../../ir/types.ts";
 import { convGeometry, convOutputSizes, geometryAttributes } from "../build/conv-geometry.ts";
+import { elementsOfInput, elementsOfOutput, shapeOfInput } from "../build/node-shapes.ts";
+import { at } from "../build/operands.ts";
 import { lowerBlockedConv } from "../cpu/conv-blocked.ts";
 import { lowerBlockedGradInput } from "../cpu/conv-blocked-input.ts";
 import { lowerBlockedGradWeight } from "../cpu/conv-blocked-weight.ts";
@@ -196,6 +199,11 @@ const lowerGradWeight: Lowering = (context) => [
   lowerBlockedGradWeight(context) ?? lowerDepthwiseGradWeight(context) ?? genericGradWeight(context),
 ];
 
+/** Multiply-accumulates for each element of a convolution's output: what one filter reads. */
+function filterSize(weight: Shape): number {
+  return elementCount(weight.slice(1));
+}
+
 export const convOperator: OperatorDefinition = {
   op: "Conv",
   domain: onnxDomain,
@@ -203,8 +211,15 @@ export const convOperator: OperatorDefinition = {
   infer: inferConv,
   gradient: convGradient,
   arrange: lowerConv,
+  macs: (node) => elementsOfOutput(node) * filterSize(shapeOfInput(node, 1)),
   traits: {
-    layer: { data: 0, weight: 1, outputAxis: () => 0, summedAxes: () => ({ data: 1, weight: 1 }) },
+    layer: {
+      data: 0,
+      weight: 1,
+      outputAxis: () => 0,
+      outputChannels: (node) => at(shapeOfInput(node, 1), 0),
+      summedAxes: () => ({ data: 1, weight: 1 }),
+    },
     module: true,
   },
 };
@@ -215,8 +230,16 @@ export const convTransposeOperator: OperatorDefinition = {
   inputs: [data("x"), weight("w"), bias("b")],
   infer: inferConvTranspose,
   gradient: convTransposeGradient,
+  // Every element of the input meets every tap of its group's filters.
+  macs: (node) => elementsOfInput(node, 0) * filterSize(shapeOfInput(node, 1)),
   traits: {
-    layer: { data: 0, weight: 1, outputAxis: () => 1, summedAxes: () => ({ data: 1, weight: 0 }) },
+    layer: {
+      data: 0,
+      weight: 1,
+      outputAxis: () => 1,
+      outputChannels: (node) => at(shapeOfInput(node, 1), 1) * intAttribute(node, "group", 1),
+      summedAxes: () => ({ data: 1, weight: 0 }),
+    },
     module: true,
   },
 };
@@ -224,8 +247,20 @@ export const convTransposeOperator: OperatorDefinition = {
 /** The operators of this file. */
 export const convolutionOperators: readonly OperatorDefinition[] = [
   convOperator,
-  { op: "ConvGradInput", domain: subbyteDomain, infer: inferFromShape, arrange: lowerGradInput },
-  { op: "ConvGradWeight", domain: subbyteDomain, infer: inferFromShape, arrange: lowerGradWeight },
+  {
+    op: "ConvGradInput",
+    domain: subbyteDomain,
+    infer: inferFromShape,
+    arrange: lowerGradInput,
+    macs: (node) => elementsOfInput(node, 0) * filterSize(shapeOfInput(node, 1)),
+  },
+  {
+    op: "ConvGradWeight",
+    domain: subbyteDomain,
+    infer: inferFromShape,
+    arrange: lowerGradWeight,
+    macs: (node) => elementsOfInput(node, 0) * filterSize(intsAttribute(node, "shape")),
+  },
   convTransposeOperator,
 ];
 

@@ -18,6 +18,7 @@ import {
 import type { Shape, TensorType } from "../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../build/broadcast.ts";
 import { foldMatmul } from "../build/fold/reduction.ts";
+import { elementsOfOutput, shapeOfInput } from "../build/node-shapes.ts";
 import { at, commonDtype, indices, product } from "../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 import { bias, weight } from "../inputs.ts";
@@ -220,12 +221,14 @@ export const matmulOperator: OperatorDefinition = {
     },
   ],
   gradient: matmulGradient,
+  macs: (node) => elementsOfOutput(node) * at(shapeOfInput(node, 0), shapeOfInput(node, 0).length - 1),
   fold: foldMatmul,
   traits: {
     layer: {
       data: 0,
       weight: 1,
       outputAxis: () => 1,
+      outputChannels: (node) => shapeOfInput(node, 1).slice(1).at(-1) ?? 1,
       summedAxes: ({ inputs: [x, w] }) => ({
         data: Math.max(0, (x?.type.shape.length ?? 2) - 1),
         weight: Math.max(0, (w?.type.shape.length ?? 2) - 2),
@@ -241,11 +244,13 @@ export const gemmOperator: OperatorDefinition = {
   inputs: [weight("a"), weight("b"), bias("c")],
   infer: gemmType,
   gradient: gemmGradient,
+  macs: (node) => elementsOfOutput(node) * at(shapeOfInput(node, 0), intAttribute(node, "transA", 0) === 1 ? 0 : 1),
   traits: {
     layer: {
       data: 0,
       weight: 1,
       outputAxis: (node) => (intAttribute(node, "transB", 0) === 1 ? 0 : 1),
+      outputChannels: (node) => at(shapeOfInput(node, 1), intAttribute(node, "transB", 0) === 1 ? 0 : 1),
       summedAxes: (node) => ({
         data: intAttribute(node, "transA", 0) === 1 ? 0 : 1,
         weight: intAttribute(node, "transB", 0) === 1 ? 1 : 0,

@@ -1,7 +1,8 @@
 /** LSTM, GRU and RNN: type rules only. They are imported, evaluated and exported; training keeps them as they are. */
 
-import { intAttribute, type OperatorCall, stringAttribute } from "../../ir/graph.ts";
+import { intAttribute, type Node, type OperatorCall, stringAttribute } from "../../ir/graph.ts";
 import type { TensorType } from "../../ir/types.ts";
+import { elementsOfInput, shapeOfInput } from "../build/node-shapes.ts";
 import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 import { bias, data, type OperatorInput, weight } from "../inputs.ts";
 
@@ -40,9 +41,15 @@ const inputs: readonly OperatorInput[] = [
   weight("peepholes"),
 ];
 
+/** Every step of every sequence meets both matrices once. */
+function recurrentMacs(node: Node): number {
+  const [first = 1, second = 1] = shapeOfInput(node, 0);
+  return first * second * (elementsOfInput(node, 1) + elementsOfInput(node, 2));
+}
+
 /** The operators of this file. */
 export const recurrentOperators: readonly OperatorDefinition[] = [
-  { op: "RNN", domain: "", inputs, infer: recurrentType(1, 1) },
-  { op: "GRU", domain: "", inputs, infer: recurrentType(3, 1) },
-  { op: "LSTM", domain: "", inputs, infer: recurrentType(4, 2) },
+  { op: "RNN", domain: "", inputs, infer: recurrentType(1, 1), macs: recurrentMacs },
+  { op: "GRU", domain: "", inputs, infer: recurrentType(3, 1), macs: recurrentMacs },
+  { op: "LSTM", domain: "", inputs, infer: recurrentType(4, 2), macs: recurrentMacs },
 ];
