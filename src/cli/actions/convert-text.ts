@@ -1,5 +1,6 @@
 /** What `subbyte convert` prints. */
-import type { ConvertedFile, Format } from "../../convert/formats/files.ts";
+import type { ConvertedFile, FormatDefinition } from "../../convert/formats/definition.ts";
+import { formats } from "../../convert/formats/files.ts";
 import type { IntegerNetwork } from "../../convert/integer-network.ts";
 import type { ProgramResult, VerificationResult } from "../../convert/prove/verify.ts";
 import type { StoredSize } from "../../convert/size.ts";
@@ -7,9 +8,6 @@ import { elementCount } from "../../ir/types.ts";
 import type { ConvertFlags } from "../flags.ts";
 import { formatBytes } from "../view/progress-format.ts";
 import { formatTable } from "../view/table.ts";
-
-/** The formats that a verification runs. */
-const executed: readonly Format[] = ["int", "qdq", "qcdq"];
 
 export interface WrittenFile extends Pick<ConvertedFile, "memory"> {
   readonly file: string;
@@ -55,10 +53,10 @@ export function printHint({ tensors }: IntegerNetwork): void {
 
 /** The QDQ forms sum floats in the runtime's own order, so only the integer ones must agree in every code. */
 export function sumsFloats({ program }: ProgramResult): boolean {
-  return program.includes("q");
+  return formats.some((format) => format.sumsFloats === true && program === `onnx ${format.name}`);
 }
 
-export function printProof(proof: VerificationResult, wanted: readonly Format[]): void {
+export function printProof(proof: VerificationResult, wanted: readonly FormatDefinition[]): void {
   show(
     ["compared with the simulation", "images", "layers", "codes", "different"],
     proof.programs.map(({ program, samples, layers, compared, mismatches }) => [
@@ -75,7 +73,7 @@ export function printProof(proof: VerificationResult, wanted: readonly Format[])
         "what reads them differs in turn; so do the last digits of the logits, which count here. The int file agrees in all.\n",
     );
   }
-  const others = wanted.filter((format) => !executed.includes(format));
+  const others = wanted.filter(({ runner }) => runner === undefined).map(({ name }) => name);
   if (others.length > 0) {
     process.stdout.write(`not compared here, because ONNX Runtime does not execute it: ${others.join(", ")}\n`);
   }

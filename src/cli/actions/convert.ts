@@ -5,7 +5,9 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isQuantized, type QuantizedNetwork } from "../../compile/passes/quantize.ts";
 import { convert } from "../../convert/convert.ts";
-import { type ConvertedFile, type Format, filesOf, formatNamed, runnerOf } from "../../convert/formats/files.ts";
+import type { ConvertedFile, FormatDefinition } from "../../convert/formats/definition.ts";
+import { formatNamed } from "../../convert/formats/files.ts";
+import { intFormat } from "../../convert/formats/int/int.ts";
 import type { IntegerNetwork } from "../../convert/integer-network.ts";
 import { type ConvertedRunner, showMismatch, type VerificationResult, verify } from "../../convert/prove/verify.ts";
 import { floatElements, storedSize } from "../../convert/size.ts";
@@ -42,7 +44,7 @@ export async function convertRun(path: string, flags: ConvertFlags): Promise<voi
   const files = floats.map(({ file }) => file);
   const options = { batchSize: flags.batch, arithmetic: flags.arithmetic, packed: flags.pack };
   if (converted !== undefined) {
-    for (const format of wanted) files.push(...filesOf(format, converted.source, converted.network, options));
+    for (const format of wanted) files.push(...format.files(converted.network, options, converted.source));
   }
   const written: WrittenFile[] = [];
   for (const file of files) written.push(await write(folder, file));
@@ -139,15 +141,15 @@ async function requireFinished(path: string, run: LoadedRun): Promise<void> {
 /** Every code of every layer: the simulation, each format that ONNX Runtime executes, and the interpreter for some images. */
 async function prove(
   network: IntegerNetwork,
-  wanted: readonly Format[],
+  wanted: readonly FormatDefinition[],
   data: Dataset,
   flags: ConvertFlags,
 ): Promise<VerificationResult> {
   const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
   const batchSize = Math.min(verifyBatch, data.count);
   const options = { batchSize, arithmetic: flags.arithmetic, packed: flags.pack };
-  const checked: readonly Format[] = wanted.includes("int") ? wanted : ["int", ...wanted];
-  const made = await Promise.all(checked.map((format) => runnerOf(format, network, options, engine)));
+  const checked = [...new Set([intFormat, ...wanted])];
+  const made = await Promise.all(checked.map((format) => format.runner?.(network, options, engine)));
   const runners = made.filter((runner): runner is ConvertedRunner => runner !== undefined);
   try {
     return await verify(network, data, engine, { batchSize, interpretedSamples: flags.interpret, runners });

@@ -8,10 +8,12 @@
  * A runtime may compute this form in float with the scales multiplied in, so a value on the border between two codes may
  * fall to the other side: `verify` counts them.
  */
+
 import { GraphError } from "../../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
 import { filled, makeTensor, packBits } from "../../ir/tensor.ts";
 import type { Shape } from "../../ir/types.ts";
+import { writeOnnx } from "../../onnx/write/write.ts";
 import { builderFor } from "../../ops/definition.ts";
 import { clip } from "../../ops/families/activations.ts";
 import { cast } from "../../ops/families/cast.ts";
@@ -33,9 +35,11 @@ import {
   tensorOf,
 } from "../integer-network.ts";
 import { containerOf, storedType } from "./containers.ts";
+import type { FormatDefinition } from "./definition.ts";
 import { byte, limited, perChannel, scales } from "./int/codes.ts";
 import { windowAttributes } from "./int/parts.ts";
 import { integerOperators } from "./integer-operators.ts";
+import { onnxRunner } from "./run-onnx.ts";
 
 export interface QdqOptions {
   readonly batchSize: number;
@@ -226,3 +230,20 @@ function directType(weight: IntegerWeight): "int4" | "uint4" | "int8" {
   if (dtype === "int2" || dtype === "int4") return "int4";
   return dtype === "int8" ? "int8" : "uint4";
 }
+
+function qdqLike(name: string, types: "native" | "clip"): FormatDefinition {
+  return {
+    name,
+    sumsFloats: true,
+    files: (network, { batchSize }) => [
+      { name: `model.${name}.onnx`, parts: [writeOnnx(buildQdqGraph(network, { batchSize, types }))] },
+    ],
+    runner: (network, { batchSize }, engine) =>
+      onnxRunner(`onnx ${name}`, network, buildQdqGraph(network, { batchSize, types, codes: true }), engine, () => 0),
+  };
+}
+
+/** QuantizeLinear and DequantizeLinear with weights of 4 bits in their own type. */
+export const qdqFormat: FormatDefinition = qdqLike("qdq", "native");
+/** QuantizeLinear, Clip and DequantizeLinear over bytes. */
+export const qcdqFormat: FormatDefinition = qdqLike("qcdq", "clip");

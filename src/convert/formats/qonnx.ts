@@ -5,13 +5,16 @@
  * The tensors hold codes, so every Quant has scale 1 and zero point 0, and executing the graph gives the same codes as the
  * integers do. What a code stands for in real numbers lies in the multipliers between them.
  */
+
 import { operators } from "../../compile/registry.ts";
 import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
+import { writeOnnx } from "../../onnx/write/write.ts";
 import { builderFor, makeRegistry, type OperatorDefinition, requiredInput } from "../../ops/definition.ts";
 import { clip } from "../../ops/families/activations.ts";
 import { add } from "../../ops/families/elementwise.ts";
 import { buildFormulaGraph, type FormulaConfig } from "../formula-graph.ts";
 import { bitsFor, type IntegerNetwork } from "../integer-network.ts";
+import type { FormatDefinition } from "./definition.ts";
 
 /** The domain of QONNX's own operators. */
 export const qonnxDomain = "qonnx.custom_op.general";
@@ -54,3 +57,12 @@ export function buildQonnxGraph(network: IntegerNetwork, config: FormulaConfig):
     },
   }).graph;
 }
+
+/** Quant and BipolarQuant on codes. */
+export const qonnxFormat: FormatDefinition = {
+  name: "qonnx",
+  files(network, { batchSize }) {
+    const bytes = writeOnnx(buildQonnxGraph(network, { batchSize }), { domains: { [qonnxDomain]: 1 } });
+    return [{ name: "model.qonnx.onnx", parts: [bytes] }];
+  },
+};

@@ -3,11 +3,13 @@
  * configuration as JSON, and a short loader. Everything in one safetensors file, which Python reads with the package of
  * that name.
  */
+
 import { type QuantizedNetwork, siteParameter } from "../../compile/passes/quantize.ts";
 import { makeTensor, type Tensor } from "../../ir/tensor.ts";
 import { encodeSafetensors } from "../../runs/safetensors.ts";
 import { integerWeight } from "../grid.ts";
 import type { IntegerNetwork } from "../integer-network.ts";
+import { type FormatDefinition, textFile } from "./definition.ts";
 
 export interface StateDictFiles {
   /** The safetensors file, in parts that lie one after another. */
@@ -79,3 +81,16 @@ if __name__ == "__main__":
         print(name, tuple(value.shape), "float" if weight is None else f"{weight['levels']} levels")
     # model.load_state_dict(quantized_state, strict=False)
 `;
+
+/** Float weights, codes and scales in safetensors, with a loader for torch. */
+export const stateDictFormat: FormatDefinition = {
+  name: "state_dict",
+  files(network, _options, source) {
+    const { tensors, json, loader } = buildStateDict(source, network);
+    return [
+      { name: "state_dict.safetensors", parts: tensors },
+      textFile("quantization.json", json),
+      textFile("load_state_dict.py", loader),
+    ];
+  },
+};

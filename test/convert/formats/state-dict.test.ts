@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { buildEvaluation } from "../../../src/compile/build/evaluation.ts";
 import { convert } from "../../../src/convert/convert.ts";
-import { filesOf } from "../../../src/convert/formats/files.ts";
+import { stateDictFormat } from "../../../src/convert/formats/state-dict.ts";
 import { withParameterValues } from "../../../src/ir/network.ts";
 import { float32Data, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
@@ -49,7 +49,7 @@ function write(folder: string, source: Awaited<ReturnType<typeof small>>["quanti
   const network = convert(source, { input: { dtype: "float32" } });
   const options = { batchSize: 1, arithmetic: "float", packed: true } as const;
   let safetensors = new Uint8Array();
-  for (const { name, parts } of filesOf("state_dict", source, network, options)) {
+  for (const { name, parts } of stateDictFormat.files(network, options, source)) {
     const bytes = Buffer.concat(parts);
     if (name.endsWith(".safetensors")) safetensors = new Uint8Array(bytes);
     writeFileSync(join(folder, name), bytes);

@@ -2,8 +2,10 @@
  * The integer network as one self-contained C99 file: no allocation, no library but <stdint.h>, weights packed to their bits,
  * one static buffer whose size is known. Compile it as ISO C (`-std=c99`), so that no product and sum are fused.
  */
+
 import { elementCount } from "../../../ir/types.ts";
 import { type IntegerNetwork, type IntegerOperation, inputsOf, tensorOf } from "../../integer-network.ts";
+import { type FormatDefinition, textFile } from "../definition.ts";
 import { type Arena, elementType, planArena, storedOffset } from "./arena.ts";
 import { comment, identifierParts } from "./names.ts";
 import {
@@ -160,3 +162,12 @@ function callOf(
       return [`run_${output.id}(${[...inputsOf(operation).map(stored), place(output.id)].join(", ")});`, ...watch];
   }
 }
+
+/** A C99 source file and its header. */
+export const cFormat: FormatDefinition = {
+  name: "c",
+  files(network, { arithmetic }) {
+    const { source, header, constantBytes, arenaBytes } = buildCProgram(network, { arithmetic });
+    return [{ ...textFile("network.c", source), memory: { constantBytes, arenaBytes } }, textFile("network.h", header)];
+  },
+};

@@ -6,10 +6,12 @@
  * Fully connected layers that are requantized become 1x1 convolutions, because QLinearMatMul has no bias; averages that are
  * requantized become convolutions of ones.
  */
+
 import { GraphError } from "../../../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../../../ir/graph.ts";
 import { makeTensor } from "../../../ir/tensor.ts";
 import { elementCount, type Shape } from "../../../ir/types.ts";
+import { writeOnnx } from "../../../onnx/write/write.ts";
 import { builderFor } from "../../../ops/definition.ts";
 import { cast } from "../../../ops/families/cast.ts";
 import { add, multiply, subtract } from "../../../ops/families/elementwise.ts";
@@ -27,7 +29,9 @@ import {
   tensorOf,
 } from "../../integer-network.ts";
 import { type Container, containerOf, weightValue } from "../containers.ts";
+import type { FormatDefinition } from "../definition.ts";
 import { integerOperators } from "../integer-operators.ts";
+import { onnxRunner } from "../run-onnx.ts";
 import { byte, limited, perChannel, rounded, scales, sumOfCodes, withWholeGroups } from "./codes.ts";
 import {
   convAttributes,
@@ -229,3 +233,13 @@ class IntBuilder implements IntContext {
     return zeroPoint === 0 ? v : subtract(builder, v, zeroPoint);
   }
 }
+
+/** The standard ONNX file. */
+export const intFormat: FormatDefinition = {
+  name: "int",
+  files: (network, options) => [{ name: "model.int.onnx", parts: [writeOnnx(buildIntGraph(network, options))] }],
+  runner(network, options, engine) {
+    const graph = buildIntGraph(network, { ...options, codes: true });
+    return onnxRunner("onnx int", network, graph, engine, (tensor) => containerOf(tensor.form, tensor.name).offset);
+  },
+};
