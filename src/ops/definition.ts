@@ -123,6 +123,12 @@ export type IntegerMeaning =
     }
   | { readonly kind: "clamp"; readonly low: number; readonly high: number };
 
+/**
+ * How a target with blocked tensors runs an operator on them: "pointwise" element by element as it is, "reduction" where it
+ * reduces everything to a scalar, "average" by the engine's own average over the image, "own" by a lowering of its own.
+ */
+export type BlockedForm = "pointwise" | "reduction" | "average" | "own";
+
 export interface OperatorDefinition {
   readonly op: string;
   readonly domain: string;
@@ -139,6 +145,8 @@ export interface OperatorDefinition {
    * keeps the tensors around them (blocked or not), which is known only then.
    */
   readonly arrange?: Lowering;
+  /** How it runs on tensors that are blocked already. Absent: it reads them as NCHW. */
+  readonly blocked?: BlockedForm | undefined;
   readonly traits?: OperatorTraits;
   /** How `convert` folds the operator into integers, where conversion has no rule of its own for it. */
   readonly integers?: (node: Node) => IntegerMeaning;

@@ -61,3 +61,13 @@ it("copies with the operators that were called layout, and repeats with two", ()
   expect(namesWhere(({ fold }) => fold?.copies === true)).toEqual(copying.split(" "));
   expect(namesWhere(({ fold }) => fold?.repeats === true)).toEqual(["Expand", "Tile"]);
 });
+
+it("runs on blocked tensors what the CPU's lists named", () => {
+  const pointwise =
+    "Abs Add Cast Ceil Clip DequantizeLinear Div Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity LeakyRelu Log Max Mean Min Mish Mul Neg Pow QuantizeLinear Reciprocal Relu Round Sigmoid Sign Softplus Softsign Sqrt Sub Sum Tanh";
+  expect(namesWhere(({ blocked }) => blocked === "pointwise")).toEqual(pointwise.split(" "));
+  const reductions = ["ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"];
+  expect(namesWhere(({ blocked }) => blocked === "reduction")).toEqual(reductions);
+  expect(namesWhere(({ blocked }) => blocked === "average")).toEqual(["GlobalAveragePool"]);
+  expect(namesWhere(({ blocked }) => blocked === "own")).toEqual(["BatchNormalization", "Conv"]);
+});

@@ -25,8 +25,10 @@ import { joinMasks } from "./join-masks.ts";
 export function lowerGraph(graph: Graph, registry: OperatorRegistry, target: Target): Graph {
   const meant = rewrite(graph, registry, target, (context) => definitionOf(registry, context.node).lower?.(context));
   return rewrite(joinMasks(shortenDots(meant)), registry, target, (context) => {
-    const { arrange } = definitionOf(registry, context.node);
-    return arrange === undefined ? (arrangeBlocked(context) ?? arrangeScalarOperand(context)) : arrange(context);
+    const { arrange, blocked } = definitionOf(registry, context.node);
+    return arrange === undefined
+      ? (arrangeBlocked(context, blocked) ?? arrangeScalarOperand(context))
+      : arrange(context);
   });
 }
 

@@ -4,10 +4,10 @@
  * NCHW reorders it. One tensor of several that is not blocked yet is reordered: what follows mostly wants it so.
  */
 import type { Value } from "../../ir/graph.ts";
-import { floatAttribute, onnxDomain } from "../../ir/graph.ts";
+import { floatAttribute } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import { elementCount, sameShape } from "../../ir/types.ts";
-import type { LoweringContext } from "../definition.ts";
+import type { BlockedForm, LoweringContext } from "../definition.ts";
 import { reduceMax, reduceMin } from "../families/reduce.ts";
 import { reshape } from "../families/shape/shape-ops.ts";
 import { blockedAffine, canBeBlocked } from "../internal/channel-ops.ts";
@@ -20,24 +20,29 @@ import {
   toBlocked,
 } from "./engine-operators.ts";
 
-const pointwise = new Set(
-  "Add Sub Mul Div Pow Min Max Sum Mean Neg Abs Sqrt Reciprocal Exp Log Erf Round Floor Ceil Sign Relu Clip Sigmoid Tanh HardSigmoid HardSwish Gelu LeakyRelu Elu Softplus Softsign Mish Identity QuantizeLinear DequantizeLinear Cast".split(
-    " ",
-  ),
-);
-const reductions = new Set(["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"]);
-
-/** The node's outputs on blocked tensors; undefined where it stays as it is. */
-export function arrangeBlocked(context: LoweringContext): readonly Value[] | undefined {
+/** The node's outputs on blocked tensors by its operator's form; undefined where it stays as it is. */
+export function arrangeBlocked(context: LoweringContext, form: BlockedForm | undefined): readonly Value[] | undefined {
   const { builder, node, inputs } = context;
-  if (node.domain !== onnxDomain || node.outputs.length !== 1) return undefined;
+  if (form === undefined || node.outputs.length !== 1) return undefined;
   if (!inputs.some((value) => value !== undefined && blockedForm(builder, value) !== undefined)) return undefined;
-  const result =
-    (pointwise.has(node.op) ? onBlocked(context) : undefined) ??
-    (reductions.has(node.op) ? reduceAll(context) : undefined);
-  if (result !== undefined) return [result];
-  const x = inputs[0] === undefined ? undefined : blockedForm(builder, inputs[0]);
-  return node.op === "GlobalAveragePool" && x !== undefined ? [blockedGlobalAverage(builder, x)] : undefined;
+  const result = resultOf(context, form);
+  return result === undefined ? undefined : [result];
+}
+
+function resultOf(context: LoweringContext, form: BlockedForm): Value | undefined {
+  switch (form) {
+    case "pointwise":
+      return onBlocked(context);
+    case "reduction":
+      return reduceAll(context);
+    case "average": {
+      const { builder, inputs } = context;
+      const x = inputs[0] === undefined ? undefined : blockedForm(builder, inputs[0]);
+      return x === undefined ? undefined : blockedGlobalAverage(builder, x);
+    }
+    case "own":
+      return undefined;
+  }
 }
 
 function onBlocked(context: LoweringContext): Value | undefined {

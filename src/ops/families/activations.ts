@@ -181,6 +181,7 @@ function activation(
     domain: "",
     infer: sameAsInput,
     gradient: (context) => [multiply(context.builder, context.outputGradient(0), slope(context))],
+    blocked: "pointwise",
     ...columns,
   };
 }
@@ -188,6 +189,7 @@ function activation(
 export const reluOperator: OperatorDefinition = {
   op: "Relu",
   domain: "",
+  blocked: "pointwise",
   infer: sameAsInput,
   gradient: ({ builder, output, outputGradient }) => [reluGrad(builder, outputGradient(0), output(0))],
   fold: foldUnary((x) => Math.max(x, 0)),
@@ -197,6 +199,7 @@ export const reluOperator: OperatorDefinition = {
 export const clipOperator: OperatorDefinition = {
   op: "Clip",
   domain: "",
+  blocked: "pointwise",
   infer(call) {
     const input = requiredInput(call, 0);
     commonDtype(call);
@@ -300,9 +303,14 @@ export const activationOperators: readonly OperatorDefinition[] = [
     const t = tanh(b, softplus(b, x));
     return add(b, t, multiply(b, multiply(b, x, sigmoid(b, x)), subtract(b, 1, square(b, t))));
   }),
-  activation("Swish", ({ builder: b, node, input, output }) => {
-    const alpha = floatAttribute(node, "alpha", 1);
-    const s = sigmoid(b, multiply(b, input(0), alpha));
-    return add(b, s, multiply(b, multiply(b, output(0), alpha), subtract(b, 1, s)));
-  }),
+  activation(
+    "Swish",
+    ({ builder: b, node, input, output }) => {
+      const alpha = floatAttribute(node, "alpha", 1);
+      const s = sigmoid(b, multiply(b, input(0), alpha));
+      return add(b, s, multiply(b, multiply(b, output(0), alpha), subtract(b, 1, s)));
+    },
+    // Files' nodes become the product that it is.
+    { blocked: undefined },
+  ),
 ];

@@ -29,6 +29,7 @@ export const castOperators: readonly OperatorDefinition[] = [
       return [{ dtype, shape: requiredInput(call, 0).shape }];
     },
     fold: foldCast,
+    blocked: "pointwise",
     gradient,
   },
   {

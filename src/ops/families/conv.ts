@@ -212,6 +212,7 @@ export const convOperator: OperatorDefinition = {
   gradient: convGradient,
   arrange: lowerConv,
   macs: (node) => elementsOfOutput(node) * filterSize(shapeOfInput(node, 1)),
+  blocked: "own",
   traits: {
     layer: {
       data: 0,

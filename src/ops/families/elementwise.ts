@@ -106,7 +106,7 @@ function unaryOperator(
 }
 
 function flatOperator(op: string, columns: OperatorColumns): OperatorDefinition {
-  return { op, domain: "", infer: sameAsInput, gradient: noGradient, ...columns };
+  return { op, domain: "", infer: sameAsInput, gradient: noGradient, blocked: "pointwise", ...columns };
 }
 
 /** An operator of two broadcast tensors, by its two partial gradients. */
@@ -120,6 +120,7 @@ function binaryOperator(
     op,
     domain: "",
     infer: broadcastType,
+    blocked: "pointwise",
     ...columns,
     gradient: (context) => {
       const { builder: b, input, needed } = context;
@@ -150,7 +151,7 @@ function extremum(op: "Min" | "Max", columns: OperatorColumns): OperatorDefiniti
     gradients[0] = needed[0] ? remaining : undefined;
     return gradients;
   };
-  return { op, domain: "", infer: broadcastType, gradient, ...columns };
+  return { op, domain: "", infer: broadcastType, gradient, blocked: "pointwise", ...columns };
 }
 
 /** Sum and Mean of any number of inputs. */
@@ -159,6 +160,7 @@ function combination(op: "Sum" | "Mean", columns: OperatorColumns = {}): Operato
     op,
     domain: "",
     infer: broadcastType,
+    blocked: "pointwise",
     ...columns,
     gradient: ({ builder: b, node, input, outputGradient, needed }) => {
       const count = node.inputs.length;
@@ -188,6 +190,7 @@ export const multiplyOperator: OperatorDefinition = binaryOperator(
 export const identityOperator: OperatorDefinition = {
   op: "Identity",
   domain: "",
+  blocked: "pointwise",
   infer: sameAsInput,
   gradient: (context) => [passGradient(context)],
   fold: foldReshape,
@@ -243,30 +246,46 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
   {
     op: "Neg",
     domain: "",
+    blocked: "pointwise",
     infer: sameAsInput,
     gradient: ({ builder, outputGradient }) => [negate(builder, outputGradient(0))],
     fold: foldUnary((x) => -x),
   },
   identityOperator,
-  unaryOperator("Abs", (b, x) => sign(b, x), { fold: foldUnary(Math.abs), traits: { nonNegative: "always" } }),
+  unaryOperator("Abs", (b, x) => sign(b, x), {
+    fold: foldUnary(Math.abs),
+    blocked: "pointwise",
+    traits: { nonNegative: "always" },
+  }),
   {
     op: "Sqrt",
     domain: "",
+    blocked: "pointwise",
     infer: sameAsInput,
     gradient: ({ builder: b, output, outputGradient }) => [divide(b, outputGradient(0), multiply(b, output(0), 2))],
     fold: foldUnary(Math.sqrt),
     traits: { nonNegative: "always" },
   },
-  unaryOperator("Reciprocal", (b, _, y) => negate(b, square(b, y())), { fold: foldUnary((x) => 1 / x) }),
-  unaryOperator("Exp", (_, __, y) => y(), { fold: foldUnary(Math.exp), traits: { nonNegative: "always" } }),
+  unaryOperator("Reciprocal", (b, _, y) => negate(b, square(b, y())), {
+    fold: foldUnary((x) => 1 / x),
+    blocked: "pointwise",
+  }),
+  unaryOperator("Exp", (_, __, y) => y(), {
+    fold: foldUnary(Math.exp),
+    blocked: "pointwise",
+    traits: { nonNegative: "always" },
+  }),
   {
     op: "Log",
     domain: "",
+    blocked: "pointwise",
     infer: sameAsInput,
     gradient: ({ builder: b, input, outputGradient }) => [divide(b, outputGradient(0), input(0))],
     fold: foldUnary(Math.log),
   },
-  unaryOperator("Erf", (b, x) => multiply(b, exponential(b, negate(b, square(b, x))), 2 / Math.sqrt(Math.PI))),
+  unaryOperator("Erf", (b, x) => multiply(b, exponential(b, negate(b, square(b, x))), 2 / Math.sqrt(Math.PI)), {
+    blocked: "pointwise",
+  }),
   unaryOperator("Sin", (b, x) => cosine(b, x), { fold: foldUnary(Math.sin) }),
   unaryOperator("Cos", (b, x) => negate(b, sine(b, x)), { fold: foldUnary(Math.cos) }),
   flatOperator("Round", { fold: foldRound }),

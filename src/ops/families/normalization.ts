@@ -223,6 +223,7 @@ function inferBatchNormalization(call: OperatorCall): TensorType[] {
 
 export const batchNormalizationOperator: OperatorDefinition = {
   op: "BatchNormalization",
+  blocked: "own",
   inputs: [...normalizationInputs, parameter("mean", "running-mean"), parameter("variance", "running-variance")],
   domain: onnxDomain,
   infer: inferBatchNormalization,

@@ -206,6 +206,7 @@ export const averagePoolOperator: OperatorDefinition = {
 export const globalAveragePoolOperator: OperatorDefinition = {
   op: "GlobalAveragePool",
   domain: onnxDomain,
+  blocked: "average",
   infer: inferGlobal,
   gradient: globalAverageGradient,
   traits: { averages: true, passesCodes: true, nonNegative: "when-first-input" },

@@ -95,8 +95,8 @@ function dequantizeType(call: OperatorCall): readonly TensorType[] {
 
 /** The operators of this file. */
 export const quantizeLinearOperators: readonly OperatorDefinition[] = [
-  { op: "QuantizeLinear", domain: "", infer: quantizeType },
-  { op: "DequantizeLinear", domain: "", infer: dequantizeType },
+  { op: "QuantizeLinear", domain: "", infer: quantizeType, blocked: "pointwise" },
+  { op: "DequantizeLinear", domain: "", infer: dequantizeType, blocked: "pointwise" },
   {
     op: "DynamicQuantizeLinear",
     domain: "",

@@ -159,15 +159,19 @@ function cumulativeType(call: OperatorCall): readonly TensorType[] {
 /** The operators of this file. */
 export const reduceOperators: readonly OperatorDefinition[] = [
   reduceOperator("ReduceSum", ({ dy }) => dy, {
+    blocked: "reduction",
     fold: foldReduction({ start: 0, step: (total, value) => total + value }),
   }),
   reduceOperator("ReduceMean", ({ b, dy, count }) => multiply(b, dy, 1 / count), {
+    blocked: "reduction",
     fold: foldReduction({ start: 0, step: (total, value) => total + value, end: (total, n) => total / n }),
   }),
   reduceOperator("ReduceMax", (context) => shareAmongTies(context, subtract(context.b, context.x, context.y())), {
+    blocked: "reduction",
     fold: foldReduction({ start: Number.NEGATIVE_INFINITY, step: Math.max }),
   }),
   reduceOperator("ReduceMin", (context) => shareAmongTies(context, subtract(context.b, context.y(), context.x)), {
+    blocked: "reduction",
     fold: foldReduction({ start: Number.POSITIVE_INFINITY, step: Math.min }),
   }),
   // By division, so it needs elements other than zero.
