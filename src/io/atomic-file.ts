@@ -2,12 +2,14 @@
  * Files that are either wholly there or not at all.
  *
  * The data goes to a temporary file in the same folder (a rename is atomic only within one file system), is flushed to
- * the disk, and then takes the name of the old file. A run that is killed in between leaves the old file as it was.
+ * the disk, and then takes the name of the old file. A run that is killed in between leaves the old file as it was, and the
+ * temporary file, which {@link removeTemporaries} removes later.
  */
 import { randomUUID } from "node:crypto";
-import { access, constants, type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { access, constants, type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { InputOutputError } from "../errors.ts";
+import { isAlive } from "./processes.ts";
 import { describeSystemError } from "./system-error.ts";
 
 /** What can be written: a text, bytes, or bytes in pieces, so that a large file need not be put together in memory. */
@@ -41,7 +43,7 @@ export async function writeFileAtomic(
   system: AtomicFileSystem = { open, rename },
 ): Promise<void> {
   const folder = dirname(file);
-  const temporary = join(folder, `.${basename(file)}.${randomUUID()}.part`);
+  const temporary = temporaryName(file);
   try {
     await writeTemporary(temporary, content, system);
     await system.rename(temporary, file);
@@ -51,6 +53,33 @@ export async function writeFileAtomic(
     throw describeWriteFailure(file, cause);
   }
   await syncFolder(folder);
+}
+
+/** The name of a temporary file: `.metrics.jsonl.4711.0b1c….part`, with the number of the process that writes it. */
+const temporaryPattern = /^\..+\.(\d+)\.[\da-f-]{36}\.part$/s;
+
+/** Makes a name for what is to become a file, in the same folder. */
+export function temporaryName(file: string): string {
+  return join(dirname(file), `.${basename(file)}.${process.pid}.${randomUUID()}.part`);
+}
+
+/** Whether a file of this name is a temporary one whose process is gone, so that nobody will finish it. */
+export function isAbandoned(name: string): boolean {
+  const [, pid] = temporaryPattern.exec(name) ?? [];
+  return pid !== undefined && !isAlive(Number(pid));
+}
+
+/**
+ * Removes the temporary files that processes which were killed left in a folder. What cannot be read or removed stays: it
+ * costs space, nothing else.
+ *
+ * @param options.recursive Whether to look into the folders in it too.
+ */
+export async function removeTemporaries(folder: string, options: { readonly recursive?: boolean } = {}): Promise<void> {
+  const { recursive = false } = options;
+  const entries = await readdir(folder, { withFileTypes: true, recursive }).catch(() => []);
+  const abandoned = entries.filter((entry) => entry.isFile() && isAbandoned(entry.name));
+  await Promise.all(abandoned.map(({ parentPath, name }) => rm(join(parentPath, name)).catch(() => undefined)));
 }
 
 /** As {@link writeFileAtomic}, and makes the folder where needed. */

@@ -23,7 +23,7 @@ import { promisify } from "node:util";
 import { type ConfigSource, configToYaml } from "../config/config.ts";
 import { modelTitle, type TrainingConfig } from "../config/schema.ts";
 import { ConfigError } from "../errors.ts";
-import { describeWriteFailure, writeFileAtomic } from "../io/atomic-file.ts";
+import { describeWriteFailure, removeTemporaries, writeFileAtomic } from "../io/atomic-file.ts";
 import { systemErrorCode } from "../io/system-error.ts";
 import { packageVersion } from "./package-version.ts";
 
@@ -143,6 +143,7 @@ export async function createRunFolder(options: RunFolderOptions): Promise<RunPat
   const ofAnother = [paths.metrics, paths.summary, paths.diagnosis, paths.findings, paths.ablation];
   for (const file of ofAnother) await rm(file, { force: true });
   await mkdir(paths.checkpoints, { recursive: true });
+  if (existOk) await removeTemporaries(paths.folder, { recursive: true });
   await writeFileAtomic(paths.config, configToYaml(config));
   if (source !== undefined) await writeFileAtomic(paths.configSource, source.text);
   await writeJson(paths.environment, await describeEnvironment(config.seed, versions));

@@ -2,12 +2,13 @@
  * Graphs that ONNX Runtime has optimised, kept in a folder by what they were made of: processes that run the same graph
  * one after another, as the trials of a study do, have it optimised once.
  */
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm } from "node:fs/promises";
 import { arch, cpus } from "node:os";
 import { join } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
+import { temporaryName } from "../io/atomic-file.ts";
 
 /** What to open a session with. */
 export interface CachedModel {
@@ -45,7 +46,7 @@ export async function cachedModel(folder: string, model: Uint8Array, engine: str
     () => false,
   );
   if (!made) return undefined;
-  const temporary = `${file}.${randomUUID()}`;
+  const temporary = temporaryName(file);
   return {
     model,
     options: { optimizedModelFilePath: temporary },

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import type { ConfigSource } from "../config/config.ts";
 import type { TrainingConfig } from "../config/schema.ts";
 import { ConfigError, InputOutputError, InterruptedError, RuntimeError, SubbyteError } from "../errors.ts";
-import { writeFileAtomic } from "../io/atomic-file.ts";
+import { removeTemporaries, writeFileAtomic } from "../io/atomic-file.ts";
 import { describeSystemError, systemErrorCode } from "../io/system-error.ts";
 import { placeConfig, studyPlaces, trialId } from "./plan/cells.ts";
 import { floatConfig, settleStudyConfig } from "./plan/config.ts";
@@ -97,6 +97,7 @@ export async function runStudy(options: StudyOptions, listeners: StudyListeners 
   const { paths, isNew } = await openFolder(options);
   const unlock = lockStudy(paths);
   try {
+    await removeTemporaries(paths.folder, { recursive: true });
     return await new StudyRun(options, listeners, paths, await readStudyConfig(paths.folder), isNew).run();
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;

@@ -8,6 +8,7 @@ import { trainingBatches } from "../data/dataset/batches.ts";
 import type { DatasetSplits, SkippedSample } from "../data/dataset/dataset.ts";
 import { skippedSamples } from "../data/dataset/open-dataset.ts";
 import { ConfigError, DivergenceError, InterruptedError } from "../errors.ts";
+import { removeTemporaries } from "../io/atomic-file.ts";
 import type { Target } from "../ops/definition.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
@@ -143,6 +144,7 @@ export async function resumeRun(
 ): Promise<RunResult> {
   const paths = runPaths(folder);
   const config = resolveTrainingConfig(await readConfigFile(paths.config));
+  await removeTemporaries(folder, { recursive: true });
   const file = join(paths.checkpoints, lastCheckpoint);
   const checkpoint = await readCheckpoint(file).catch((error: unknown) => {
     if (isMissing(error)) return undefined;

@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { readFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
@@ -40,7 +42,11 @@ describe("SIGKILL", () => {
     }
     child.kill("SIGKILL");
     await exited;
+    const { pid = 0 } = child;
+    const half = join(folder, "checkpoints", `.last.safetensors.${pid}.${randomUUID()}.part`);
+    await writeFile(half, "half a checkpoint");
     const resumed = await resumeRun(folder);
+    expect(existsSync(half)).toBe(false);
     expect(await readFile(resumed.paths.metrics, "utf8")).toBe(await readFile(whole.paths.metrics, "utf8"));
     const bytes = await tensorBytes(join(resumed.paths.checkpoints, "last.safetensors"));
     expect(bytes).toEqual(await tensorBytes(join(whole.paths.checkpoints, "last.safetensors")));

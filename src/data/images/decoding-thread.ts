@@ -3,9 +3,7 @@
  * before a step would be started only after it, a few images at a time. Requests and answers cross in bundles, because a
  * message costs more than a small image.
  */
-import { createRequire } from "node:module";
-import { pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
+import { startThread } from "../../io/processes.ts";
 import type { Shape } from "../../ir/types.ts";
 import type { LoadedSample } from "../dataset/sample-store.ts";
 
@@ -29,7 +27,7 @@ interface Waiting {
 
 /** The thread that all data sets of the process share; it is started when the first image is asked for. */
 class DecodingThread {
-  readonly #worker = startWorker();
+  readonly #worker = startThread(import.meta.url, "decode-worker");
   readonly #waiting = new Map<number, Waiting>();
   #bundle: DecodingRequest[] = [];
   #lastId = 0;
@@ -71,15 +69,4 @@ let thread: DecodingThread | undefined;
 export function decodeBeside(path: string, shape: Shape): Promise<LoadedSample> {
   thread ??= new DecodingThread();
   return thread.decode(path, shape);
-}
-
-/** From the sources, the thread needs the loader of TypeScript, which does not take part in a thread's start by itself. */
-function startWorker(): Worker {
-  const isSource = import.meta.url.endsWith(".ts");
-  const file = new URL(isSource ? "./decode-worker.ts" : "./decode-worker.js", import.meta.url);
-  if (!isSource) return new Worker(file);
-  const forRequire = createRequire(import.meta.url).resolve("tsx/esm/api");
-  const loader = pathToFileURL(forRequire.replace(/\.cjs$/, ".mjs")).href;
-  const begin = `import("${loader}").then(({ register }) => (register(), import("${file.href}")))`;
-  return new Worker(begin, { eval: true });
 }

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import type { ConfigSource } from "../../config/config.ts";
 import { ConfigError, InputOutputError } from "../../errors.ts";
 import { describeWriteFailure, writeFileAtomic } from "../../io/atomic-file.ts";
+import { isAlive } from "../../io/processes.ts";
 import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
 import { loadPluginsOf } from "../../plugins/load.ts";
 import { resolveStudyConfig, studyToYaml } from "./config.ts";
@@ -161,15 +162,5 @@ function lockOwner(file: string): number | undefined {
   } catch {
     // It went away in the meantime: nobody's.
     return undefined;
-  }
-}
-
-/** Whether a process of this number runs. */
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return systemErrorCode(error) === "EPERM";
   }
 }

@@ -1,8 +1,7 @@
 /** Starts workers as child processes and says how each one ended. */
 import { fork } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { processEntry } from "../../io/processes.ts";
 import { stopRequest, type WorkerEvent, type WorkerJob, workerEventSchema } from "./worker-protocol.ts";
 
 /** How a worker ended. */
@@ -29,19 +28,16 @@ export type Launch = (folder: string, job: WorkerJob, onEvent: (event: WorkerEve
 /** Characters of a worker's own words that are kept for the case that they are its last. */
 const keptWords = 4000;
 
-/** The worker's file, and what Node.js needs to run it: from the sources, the loader of TypeScript. */
-function workerEntry(): { readonly file: string; readonly execArgv: string[] } {
-  const isSource = import.meta.url.endsWith(".ts");
-  const file = fileURLToPath(new URL(isSource ? "./worker.ts" : "./worker.js", import.meta.url));
-  if (!isSource) return { file, execArgv: [] };
-  const loader = createRequire(import.meta.url).resolve("tsx");
-  return { file, execArgv: ["--import", pathToFileURL(loader).href] };
-}
+/** The file that a worker's process runs. */
+const entry = processEntry(import.meta.url, "worker");
 
 /** A worker as a child process of this one. */
 export const launchWorker: Launch = (folder, job, onEvent) => {
-  const { file, execArgv } = workerEntry();
-  const child = fork(file, [job.name], { cwd: folder, execArgv, stdio: ["ignore", "ignore", "pipe", "ipc"] });
+  const child = fork(entry.file, [job.name], {
+    cwd: folder,
+    execArgv: [...entry.execArgv],
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
   let words = "";
   let last: WorkerEvent | undefined;
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
@@ -101,7 +97,7 @@ export function endOf(
 export function isWorkerOf(pid: number, name: string): boolean | undefined {
   try {
     const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-    return words.includes(name) && words.some((word) => /study[\\/]schedule[\\/]worker\.(ts|js)$/.test(word));
+    return words.includes(name) && words.includes(entry.file);
   } catch {
     return undefined;
   }

@@ -7,8 +7,8 @@
 import { freemem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ConfigError, InterruptedError } from "../../errors.ts";
+import { isAlive } from "../../io/processes.ts";
 import { hasFiniteNumbers, readEpochs } from "../../runs/record.ts";
-import { isAlive } from "../plan/folder.ts";
 import type { TrialStatus } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
 import { judgeTrials } from "./early-stopping.ts";

@@ -1,10 +1,10 @@
 /** A trial's files: reading what happened, and writing down that it was stopped or failed. */
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { SubbyteError } from "../../errors.ts";
-import { writeFileAtomic } from "../../io/atomic-file.ts";
+import { removeTemporaries, writeFileAtomic } from "../../io/atomic-file.ts";
 import { describeSystemError } from "../../io/system-error.ts";
 import { type RunPaths, runPaths } from "../../runs/folder.ts";
 import { readJson, readRunRecord } from "../../runs/record.ts";
@@ -24,6 +24,11 @@ export function trialPaths(folder: string): TrialPaths {
     outcome: join(folder, "outcome.json"),
     worker: join(folder, "worker.json"),
   };
+}
+
+/** The folder next to a study's trials for graphs that are optimised once for all of them. */
+export function compiledFolder(parent: string): string {
+  return join(parent, ".compiled");
 }
 
 const outcomeSchema = z.object({
@@ -88,11 +93,8 @@ export async function writeOutcome(paths: TrialPaths, outcome: Outcome): Promise
 /** Makes a failed trial ready for another attempt: its failure is forgotten, and half-written files are removed. */
 export async function clearForAttempt(paths: TrialPaths): Promise<void> {
   await rm(paths.outcome, { force: true });
-  for (const folder of [paths.folder, paths.checkpoints]) {
-    const names = await readdir(folder).catch(() => []);
-    const halves = names.filter((name) => name.startsWith(".") && name.endsWith(".tmp"));
-    await Promise.all(halves.map((name) => rm(join(folder, name), { force: true })));
-  }
+  const folders = [paths.folder, paths.checkpoints, compiledFolder(dirname(paths.folder))];
+  await Promise.all(folders.map((folder) => removeTemporaries(folder)));
 }
 
 /** The process that ran a trial last. */

@@ -17,11 +17,8 @@ import { loadPluginsOf } from "../../plugins/load.ts";
 import { runPaths } from "../../runs/folder.ts";
 import { peakMemory } from "../../train/memory.ts";
 import { engineOf, type RunListeners, resumeRun, startRun } from "../../train/run.ts";
-import { trialPaths, type WorkerFile } from "./trial-files.ts";
+import { compiledFolder, trialPaths, type WorkerFile } from "./trial-files.ts";
 import { stopRequest, type WorkerEvent, type WorkerJob, workerJobSchema } from "./worker-protocol.ts";
-
-/** Folder of a study, beside its trials, for graphs that are optimised once for all of them. */
-const compiledFolder = ".compiled";
 
 /** Test samples of an ablation: an unfused network has many parts, and what costs much shows on few samples. */
 const ablationSamples = 500;
@@ -59,7 +56,7 @@ type JobOf<Kind extends WorkerJob["kind"]> = Extract<WorkerJob, { kind: Kind }>;
 /** The accuracy at the end. */
 async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number> {
   const folder = join(job.parent, job.name);
-  const modelCache = join(job.parent, compiledFolder);
+  const modelCache = compiledFolder(job.parent);
   writeWorkerFile(folder, null);
   const source = { name: job.name, text: job.config };
   await loadPluginsOf(source);
@@ -94,7 +91,7 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
 async function ablateRun({ parent, name, threads }: JobOf<"ablate">, signal: AbortSignal): Promise<number> {
   const folder = join(parent, name);
   const config = resolveTrainingConfig(await readConfigFile(runPaths(folder).config));
-  const { engine, target } = await engineOf({ ...config, threads }, { modelCache: join(parent, compiledFolder) });
+  const { engine, target } = await engineOf({ ...config, threads }, { modelCache: compiledFolder(parent) });
   const diagnosis = await diagnoseRun(folder, {
     engine,
     target,

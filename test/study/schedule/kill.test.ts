@@ -56,6 +56,13 @@ async function runFor(folder: string, milliseconds: number): Promise<boolean> {
   return isDone;
 }
 
+/** What a process that was killed while it wrote would leave. */
+function temporariesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((path) => path.endsWith(".part"));
+}
+
+const worker = join(repositoryRoot, "src", "study", "schedule", "worker.ts");
+
 /** Processes of this machine that run a trial of a folder. */
 function workersOf(folder: string): string[] {
   return readdirSync("/proc")
@@ -63,7 +70,7 @@ function workersOf(folder: string): string[] {
     .filter((pid) => {
       try {
         const words = readFileSync(`/proc/${pid}/cmdline`, "utf8");
-        return words.includes("study/worker") && readFileSync(`/proc/${pid}/environ`, "utf8").includes(folder);
+        return words.includes(worker) && readFileSync(`/proc/${pid}/environ`, "utf8").includes(folder);
       } catch {
         return false;
       }
@@ -95,6 +102,7 @@ describe("a study", () => {
     }
     await runStudy({ folder, config });
     expect(numbersOf(folder)).toEqual(expected);
+    expect(temporariesOf(folder)).toEqual([]);
   }, 600_000);
 
   it("ends with the same numbers when its trials are killed", async () => {
@@ -116,6 +124,7 @@ describe("a study", () => {
     expect(killed).toBe(4);
     const numbers = numbersOf(folder);
     expect(numbers).toEqual(numbersOf(uninterrupted));
+    expect(temporariesOf(folder)).toEqual([]);
   }, 120_000);
 
   it.skipIf(process.platform !== "linux")(
