@@ -14,8 +14,16 @@ import {
 } from "../ops/definition.ts";
 import { standardOperators } from "../ops/index.ts";
 import { quantizerOperators } from "../quantizers/fake-quantize.ts";
+import { batchValueOperators } from "./batch-value.ts";
 
-const registered = new Map(makeRegistry([...standardOperators.values()], engineOperators, quantizerOperators));
+const registered = new Map(
+  makeRegistry(
+    [...standardOperators.values()],
+    engineOperators,
+    quantizerOperators,
+    batchValueOperators(standardOperators),
+  ),
+);
 
 export const operators: OperatorRegistry = registered;
 

@@ -3,23 +3,41 @@
  * tensors become constants or parameters where a node that stays reads them.
  */
 
+import { foldNode } from "../compile/evaluate.ts";
 import type { QuantizerSite } from "../compile/passes/quantize.ts";
 import { inferTypes, operators } from "../compile/registry.ts";
 import { GraphError } from "../errors.ts";
-import { type Attributes, GraphBuilder, type OperatorCall, onnxDomain, showNode, type Value } from "../ir/graph.ts";
+import {
+  type Attributes,
+  GraphBuilder,
+  type OperatorCall,
+  onnxDomain,
+  showNode,
+  subbyteDomain,
+  type Value,
+} from "../ir/graph.ts";
 import { inFloat32 } from "../ir/half.ts";
 import type { Parameter } from "../ir/network.ts";
 import { type LayerId, originOf } from "../ir/origin.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { elementCount, showType, type TensorType } from "../ir/types.ts";
+import { fromNumbers } from "../ops/build/fold/data.ts";
 import { findDefinition } from "../ops/definition.ts";
-import { type BatchBinding, dependsOnBatch } from "./batch.ts";
-import { foldNode } from "./fold.ts";
+import { computationOf, tensorAt } from "./batch/computation.ts";
+import { type BatchBinding, BatchDependence } from "./batch/dependence.ts";
+import { type Dimensions, fitSize, isSymbolic, numbersIn, sampledBatches } from "./batch/size.ts";
+import { symbolicResults } from "./batch/symbolic.ts";
 import { isOwnRole, isTrainedRole, parameterName, roleOf } from "./parameters.ts";
-import type { ConstantSlot, Slot } from "./slots.ts";
-
-/** A constant holds the size of the batch, so the network is for that size only. */
-export class BatchDependence extends GraphError {}
+import {
+  type BatchCall,
+  type BatchSlot,
+  type ConstantSlot,
+  type Slot,
+  type SlotType,
+  typeAt,
+  typeOf,
+  type ValueSlot,
+} from "./slots.ts";
 
 export interface EmitOptions {
   readonly domain?: string;
@@ -27,6 +45,14 @@ export interface EmitOptions {
   readonly name?: string;
   /** Names of the outputs, for people. */
   readonly outputNames?: readonly string[];
+}
+
+interface Emission {
+  readonly op: string;
+  readonly name: string;
+  readonly inputs: readonly (Slot | undefined)[];
+  readonly attributes: Attributes;
+  readonly options: EmitOptions;
 }
 
 export class Emitter {
@@ -41,6 +67,9 @@ export class Emitter {
   readonly #afterParameter = new Set<Value>();
   readonly #notes = new Set<string>();
   readonly #sites: QuantizerSite[] = [];
+  /** The types of values whose shapes depend on the batch. */
+  readonly #types = new Map<Value, SlotType>();
+  readonly #batchValues = new Map<string | BatchCall, Map<number, Value>>();
   #reference: Value | undefined;
   readonly #layers = new Map<object, LayerId>();
   #nodeName = "";
@@ -80,17 +109,38 @@ export class Emitter {
   }
 
   /** An input of the network. */
-  input(name: string, type: TensorType): Slot {
+  input(name: string, type: SlotType): Slot {
     this.#names.add(name);
-    const value = this.builder.input(name, type);
+    const value = this.builder.input(name, typeAt(type, this.batch?.size ?? 0));
     this.#reference ??= value;
-    return { kind: "value", value };
+    return this.#remember(value, type);
   }
 
   /** An input of the network whose first axis is the batch. */
-  batchReference(): Slot {
+  batchReference(): ValueSlot {
     if (this.#reference === undefined) throw new GraphError("the network has no input", { where: this.builder.name });
-    return { kind: "value", value: this.#reference };
+    return this.slotOf(this.#reference);
+  }
+
+  /** What stands for a value of the network. */
+  slotOf(value: Value): ValueSlot {
+    return { kind: "value", value, type: this.#types.get(value) ?? value.type };
+  }
+
+  #remember(value: Value, type: SlotType): ValueSlot {
+    if (type.shape.some(isSymbolic)) this.#types.set(value, type);
+    return { kind: "value", value, type };
+  }
+
+  /** Integers, some of which depend on the batch: the sizes of a shape. */
+  integers(elements: Dimensions, shape: readonly number[] = [elements.length]): Slot {
+    return this.#fromElements("int64", shape, elements);
+  }
+
+  #fromElements(dtype: TensorType["dtype"], shape: readonly number[], elements: Dimensions): ConstantSlot | BatchSlot {
+    const numbers = numbersIn(elements);
+    if (numbers !== undefined) return this.constant(fromNumbers({ dtype, shape }, numbers), "");
+    return { kind: "batch", type: { dtype, shape }, source: { elements } };
   }
 
   constant(tensor: Tensor, name = "constant", stored = false): ConstantSlot {
@@ -121,10 +171,41 @@ export class Emitter {
     const origin = originOf("forward", this.#layerOf(name));
     const outputs = this.builder.from({ origin }, () => this.builder.node(op, values, attributes, nodeOptions));
     for (const output of outputs) checkSize(output.type, node);
+    const types = this.#inferred({ op, name, inputs, attributes, options }) ?? outputs.map(({ type }) => type);
     if (values.some((value) => value !== undefined && this.#afterParameter.has(value))) {
       for (const output of outputs) this.#afterParameter.add(output);
     }
-    return outputs.map((value) => ({ kind: "value", value }));
+    return outputs.map((value, i) => this.#remember(value, types[i] ?? value.type));
+  }
+
+  /** The types of a node's outputs as they depend on the batch; undefined where none of its inputs does. */
+  #inferred({ op, name, inputs, attributes, options }: Emission): readonly SlotType[] | undefined {
+    const depends = inputs.some((slot) => slot?.kind === "batch" || (slot && typeOf(slot).shape.some(isSymbolic)));
+    if (!depends) return undefined;
+    const samples = sampledBatches.map((batch) =>
+      inferTypes({
+        op,
+        domain: options.domain ?? onnxDomain,
+        name,
+        inputs: inputs.map((slot) => slot && typeAt(typeOf(slot), batch)),
+        constants: inputs.map((slot) =>
+          slot === undefined || slot.kind === "value" ? undefined : tensorAt(slot, batch),
+        ),
+        attributes,
+        outputCount: options.outputCount,
+      }),
+    );
+    return (samples[0] ?? []).map(({ dtype, shape }, output) => {
+      const shapes = samples.map((types) => types[output]?.shape);
+      const sizes = shape.map((_, axis) => fitSize(shapes.map((each) => each?.[axis] ?? -1)));
+      const known = sizes.filter((size) => size !== undefined);
+      if (known.length === sizes.length && shapes.every((each) => each?.length === shape.length)) {
+        return { dtype, shape: known };
+      }
+      throw new BatchDependence("the shape of its output depends on the batch in a way that no formula is known for", {
+        where: showNode({ op, name }),
+      });
+    });
   }
 
   /** The layer that a node of the file is, however many nodes are made of it: the name of the first of them. */
@@ -147,17 +228,13 @@ export class Emitter {
   }
 
   /** The same numbers, as what nodes compute with and not as what is computed while the file is read. */
-  fixed(slot: Slot): Slot {
+  fixed(slot: Slot): ValueSlot {
     if (slot.kind === "value") return slot;
-    return {
-      kind: "value",
-      value: this.#value(
-        { ...slot, stored: false },
-        0,
-        { op: "Loop", domain: onnxDomain, name: this.#nodeName },
-        false,
-      ),
-    };
+    const given = slot.kind === "constant" ? { ...slot, stored: false } : slot;
+    return this.#remember(
+      this.#value(given, 0, { op: "Loop", domain: onnxDomain, name: this.#nodeName }, false),
+      typeOf(slot),
+    );
   }
 
   /** A parameter of the network; its name is made unique. */
@@ -172,6 +249,8 @@ export class Emitter {
 
   /** Notes that a value was made of another one without this emitter. */
   follow(from: Value, made: Value): void {
+    const type = this.#types.get(from);
+    if (type !== undefined) this.#types.set(made, type);
     if (this.#afterParameter.has(from)) this.#afterParameter.add(made);
   }
 
@@ -184,10 +263,15 @@ export class Emitter {
     const domain = options.domain ?? onnxDomain;
     const rule = findDefinition(operators, { op, domain })?.fold;
     if (rule === undefined) return undefined;
+    const known: (ConstantSlot | BatchSlot | undefined)[] = [];
     const tensors: (Tensor | undefined)[] = [];
     for (const slot of inputs) {
       if (slot?.kind === "value") return undefined;
-      tensors.push(slot?.tensor);
+      known.push(slot);
+      if (slot?.kind !== "batch") tensors.push(slot?.tensor);
+    }
+    if (tensors.length < inputs.length) {
+      return domain === onnxDomain ? this.#foldBatch(op, known, attributes, options) : undefined;
     }
     const call: OperatorCall = {
       op,
@@ -211,6 +295,50 @@ export class Emitter {
     return results?.map((tensor) => this.constant(tensor, rule.copies === true && isStored ? first.name : "", stored));
   }
 
+  /** The outputs of a node of tensors that are known once the batch is; undefined where it has to stay a node. */
+  #foldBatch(
+    op: string,
+    inputs: readonly (ConstantSlot | BatchSlot | undefined)[],
+    attributes: Attributes,
+    options: EmitOptions,
+  ): readonly Slot[] | undefined {
+    const name = this.#nodeName === "" ? op : this.#nodeName;
+    // A weight that is computed with stays one.
+    const isTrained = (slot: ConstantSlot | BatchSlot | undefined) =>
+      slot?.kind === "constant" && slot.stored && slot.tensor.dtype === "float32" && slot.tensor.data.length > 1;
+    if (inputs.some(isTrained)) return undefined;
+    const exact = symbolicResults({ op, name, attributes, inputs, outputCount: options.outputCount });
+    if (exact !== undefined)
+      return exact.map(({ dtype, shape, elements }) => this.#fromElements(dtype, shape, elements));
+    const types = this.#inferred({ op, name, inputs, attributes, options });
+    if (types === undefined) return undefined;
+    const call: BatchCall = { op, name, attributes, inputs, types };
+    const slots = types.map((type, output): BatchSlot => ({ kind: "batch", type, source: { call, output } }));
+    // The smallest batch with more than one sample shows whether the evaluator has a rule for this case.
+    return slots.every((slot) => tensorAt(slot, 2) !== undefined) ? slots : undefined;
+  }
+
+  /** The node that gives a tensor which is known once the batch is. */
+  #batchValue(slot: BatchSlot): Value {
+    const { type, source } = slot;
+    const key = "elements" in source ? JSON.stringify([type, source.elements]) : source.call;
+    const made = this.#batchValues.get(key) ?? new Map<number, Value>();
+    this.#batchValues.set(key, made);
+    const output = "elements" in source ? 0 : source.output;
+    const known = made.get(output);
+    if (known !== undefined) return known;
+    const reference = this.batchReference();
+    const value = this.builder.one(
+      "BatchValue",
+      [reference.value],
+      { value: { graph: computationOf(slot, this.batch?.size ?? 1) } },
+      { domain: subbyteDomain, name: this.unusedName(`${this.#nodeName}.batch`) },
+    );
+    made.set(output, value);
+    this.#remember(value, type);
+    return value;
+  }
+
   #value(
     slot: Slot,
     index: number,
@@ -218,17 +346,12 @@ export class Emitter {
     afterParameter: boolean,
   ): Value {
     if (slot.kind === "value") return slot.value;
+    if (slot.kind === "batch") return this.#batchValue(slot);
     const role = roleOf({ node, index, afterParameter, ...slot });
     const isOwn = role !== undefined && isOwnRole(role);
     const known = this.#made.get(slot);
     const same = isOwn ? this.#ownMade.get(slot)?.get(this.#node)?.get(index) : known;
     if (same !== undefined) return same;
-    if (this.batch !== undefined && dependsOnBatch(slot.tensor, this.batch)) {
-      throw new BatchDependence(`input ${index}, ${showType(slot.tensor)}, holds the size of the batch`, {
-        where: showNode(node),
-        remedy: "The network keeps the batch size that it was exported with.",
-      });
-    }
     const value =
       role === undefined
         ? this.builder.constant(slot.tensor, slot.name === "" ? "constant" : slot.name)

@@ -5,17 +5,16 @@
  * (upgrades.ts), computed where everything is known (fold.ts), and its arithmetic recognised (patterns/).
  */
 
-import { bindBatch } from "../compile/passes/bind-batch.ts";
 import type { QuantizerSite } from "../compile/passes/quantize.ts";
 import { SubbyteError } from "../errors.ts";
 import type { DataBytes } from "../ir/data-bytes.ts";
 import { consumers } from "../ir/graph.ts";
 import { type Network, type Parameter, withOrigins } from "../ir/network.ts";
-import type { TensorType } from "../ir/types.ts";
 import { type OnnxFile, readOnnxFile } from "../onnx/read/file.ts";
 import type { ExternalData } from "../onnx/wire/tensor.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
-import { isBatch, unusualBatch } from "./batch.ts";
+import { BatchDependence } from "./batch/dependence.ts";
+import { batchSymbol, isSymbolic } from "./batch/size.ts";
 import { Emitter } from "./emitter.ts";
 import { finishNetwork } from "./finish.ts";
 import { type InputShapes, inputTypes, type StatedBatch, statedBatch } from "./input-types.ts";
@@ -23,7 +22,7 @@ import { channelsFirstInput } from "./rewrite/channels-first.ts";
 import { refuseDataControlFlow } from "./rewrite/control-flow.ts";
 import { dropoutNote, withoutDropout } from "./rewrite/dropout.ts";
 import { restoreBatchNorms } from "./rewrite/restore-batch-norm.ts";
-import type { Slot } from "./slots.ts";
+import { type Slot, type SlotType, typeOf } from "./slots.ts";
 import { unreadNote, withoutUnreadInputs } from "./unused-inputs.ts";
 import { walkGraph } from "./walk.ts";
 
@@ -80,7 +79,8 @@ export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): Impor
   );
   refuseDataControlFlow(file, source);
   const stated = statedBatch(file);
-  const read = readForAnyBatch(file, stated, options, source) ?? readFor(file, stated, options, source);
+  const any = readForAnyBatch(file, stated, options, source);
+  const read = any.network ?? readFor(file, stated, options, source, any.obstacle);
   const notes = [
     ...read.imported.notes,
     ...(unread.length === 0 ? [] : [unreadNote(unread)]),
@@ -104,32 +104,31 @@ function contradictions({ outputShapes }: OnnxFile, { graph }: Network): string[
   });
 }
 
-/** Undefined where the network holds for one batch size only. */
+interface AnyBatch {
+  /** Absent where the network holds for one batch size only. */
+  readonly network?: ImportedNetwork;
+  /** Why it does. */
+  readonly obstacle?: SubbyteError;
+}
+
 function readForAnyBatch(
   file: OnnxFile,
   stated: StatedBatch | undefined,
   options: ImportOptions,
   source: string,
-): ImportedNetwork | undefined {
-  if (stated === undefined || (stated.kind === "fixed" && (options.keepBatch === true || stated.size < 1)))
-    return undefined;
-  const types = inputTypes(file, options, source, unusualBatch, true);
+): AnyBatch {
+  if (stated === undefined || (stated.kind === "fixed" && (options.keepBatch === true || stated.size < 1))) return {};
+  const types = inputTypes(file, options, source, batchSymbol, true);
+  const binding = stated.kind === "fixed" ? { size: stated.size, stated: stated.size } : { size: 1 };
   try {
-    const emitter = new Emitter(file.graph.name, {
-      size: unusualBatch,
-      ...(stated.kind === "fixed" ? { stated: stated.size } : {}),
-    });
-    const network = build(file, emitter, { types, place: placeOf(options) }, "any");
-    const isFree = network.graph.outputs.some(({ value }) =>
-      value.type.shape.some((size) => isBatch(size, { size: unusualBatch })),
-    );
-    if (!isFree) return undefined;
-    const bound = bindBatch(network, options.batch ?? (stated.kind === "fixed" ? stated.size : 1));
-    const { graph, parameters, held } = finishNetwork(bound);
-    return { ...network, graph, parameters, imported: { ...network.imported, held } };
+    const emitter = new Emitter(file.graph.name, { ...binding, size: options.batch ?? binding.size });
+    const { network, isFree } = build(file, emitter, { types, place: placeOf(options) }, "any");
+    if (!isFree) return {};
+    const { graph, parameters, held } = finishNetwork(network);
+    return { network: { ...network, graph, parameters, imported: { ...network.imported, held } } };
   } catch (error) {
     // The error that counts is the one that the batch size of the file gives.
-    if (error instanceof SubbyteError) return undefined;
+    if (error instanceof SubbyteError) return { obstacle: error };
     throw error;
   }
 }
@@ -139,20 +138,26 @@ function readFor(
   stated: StatedBatch | undefined,
   options: ImportOptions,
   source: string,
+  obstacle: SubbyteError | undefined,
 ): ImportedNetwork {
   const size = stated?.kind === "fixed" ? stated.size : (options.batch ?? 1);
   const types = inputTypes(file, options, source, size, false);
-  const network = build(file, new Emitter(file.graph.name, undefined), { types, place: placeOf(options) }, size);
+  const { network } = build(file, new Emitter(file.graph.name, undefined), { types, place: placeOf(options) }, size);
   const { graph, parameters, held } = finishNetwork(network);
   const notes = [...network.imported.notes];
   if (stated !== undefined && options.keepBatch !== true) {
-    notes.push(`The network holds for batches of ${size} only: its shapes have the batch size in them.`);
+    const reason =
+      obstacle instanceof BatchDependence
+        ? `${obstacle.where ?? source}: ${obstacle.message}`
+        : "its shapes have the batch size in them";
+    notes.push(`The network holds for batches of ${size} only: ${reason}.`);
   }
-  return { ...network, graph, parameters, imported: { ...network.imported, held, notes } };
+  const only = stated === undefined ? {} : { onlyBatch: size };
+  return { ...network, graph, parameters, ...only, imported: { ...network.imported, held, notes } };
 }
 
 /** Makes an input of the network; what the file's nodes read in its place. */
-type PlaceInput = (emitter: Emitter, name: string, type: TensorType) => Slot;
+type PlaceInput = (emitter: Emitter, name: string, type: SlotType) => Slot;
 
 function placeOf({ channelsFirst }: ImportOptions): PlaceInput {
   return channelsFirst === true ? channelsFirstInput : (emitter, name, type) => emitter.input(name, type);
@@ -161,9 +166,9 @@ function placeOf({ channelsFirst }: ImportOptions): PlaceInput {
 function build(
   file: OnnxFile,
   emitter: Emitter,
-  { types, place }: { readonly types: readonly TensorType[]; readonly place: PlaceInput },
+  { types, place }: { readonly types: readonly SlotType[]; readonly place: PlaceInput },
   batch: "any" | number,
-): ImportedNetwork {
+): { readonly network: ImportedNetwork; readonly isFree: boolean } {
   const inputs = new Map<string, Slot>();
   file.graph.inputs.forEach(({ name }, i) => {
     const type = types[i];
@@ -183,7 +188,8 @@ function build(
   const network = withQuantizersOfLayers(read);
   const names = new Set(network.graph.nodes.map((node) => node.name));
   const sites = emitter.sites.filter((site) => names.has(site.name));
-  return sites.length === 0 ? network : { ...network, sites };
+  const isFree = outputs.some((slot) => typeOf(slot).shape.some(isSymbolic));
+  return { network: sites.length === 0 ? network : { ...network, sites }, isFree };
 }
 
 /** A quantizer belongs to the first layer that reads its output, whatever the file calls it. */

@@ -2,8 +2,10 @@
 
 import { ConfigError, UnsupportedError } from "../errors.ts";
 import { becomesFloat32 } from "../ir/half.ts";
-import type { DType, TensorType } from "../ir/types.ts";
+import type { DType } from "../ir/types.ts";
 import type { FileInput, OnnxFile } from "../onnx/read/file.ts";
+import type { Dimension } from "./batch/size.ts";
+import type { SlotType } from "./slots.ts";
 
 export interface InputShapes {
   /** Whole shapes of inputs, by name, for dimensions besides the batch that the file leaves open. */
@@ -51,9 +53,9 @@ export function inputTypes(
   file: OnnxFile,
   options: InputShapes,
   source: string,
-  batch: number,
+  batch: Dimension,
   replaceFirst: boolean,
-): TensorType[] {
+): SlotType[] {
   const shapes = new Map(Object.entries(options.inputShapes ?? {}));
   const { inputs } = file.graph;
   for (const name of shapes.keys()) {
@@ -96,9 +98,9 @@ function shapeWithSample({ dimensions }: FileInput, sample: readonly number[] | 
 function symbolSizes(
   inputs: readonly FileInput[],
   shapes: ReadonlyMap<string, readonly number[]>,
-  batch: number,
-): Map<string, number> {
-  const sizes = new Map<string, number>();
+  batch: Dimension,
+): Map<string, Dimension> {
+  const sizes = new Map<string, Dimension>();
   for (const { dimensions } of inputs) if (typeof dimensions?.[0] === "string") sizes.set(dimensions[0], batch);
   for (const { name, dimensions } of inputs) {
     shapes.get(name)?.forEach((size, axis) => {
@@ -112,9 +114,9 @@ function symbolSizes(
 function shapeOf(
   { name, dimensions }: FileInput,
   given: readonly number[] | undefined,
-  symbols: ReadonlyMap<string, number>,
+  symbols: ReadonlyMap<string, Dimension>,
   where: string,
-): number[] {
+): Dimension[] {
   if (given !== undefined) return checkedShape(given, dimensions, where);
   const open = (what: string) =>
     new UnsupportedError(`${what} is open`, {

@@ -2,7 +2,14 @@
 
 import type { Attributes, Value } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import type { TensorType } from "../ir/types.ts";
+import type { DType, TensorType } from "../ir/types.ts";
+import { type Dimensions, shapeAt, showSize } from "./batch/size.ts";
+
+/** An element type, and a shape whose sizes may depend on the batch. */
+export interface SlotType {
+  readonly dtype: DType;
+  readonly shape: Dimensions;
+}
 
 /** A tensor that is known; it becomes a constant or a parameter when a node that stays reads it. */
 export interface ConstantSlot {
@@ -13,12 +20,39 @@ export interface ConstantSlot {
   readonly stored: boolean;
 }
 
+/** A tensor that is known once the size of the batch is: what a file computes of the shapes of its inputs. */
+export interface BatchSlot {
+  readonly kind: "batch";
+  readonly type: SlotType;
+  readonly source: BatchElements | BatchResult;
+}
+
+/** Integers, each of them a polynomial in the batch. */
+export interface BatchElements {
+  readonly elements: Dimensions;
+}
+
+/** An output of an operator that reads tensors which are known once the batch is. */
+export interface BatchResult {
+  readonly call: BatchCall;
+  readonly output: number;
+}
+
+export interface BatchCall {
+  readonly op: string;
+  readonly name: string;
+  readonly attributes: Attributes;
+  readonly inputs: readonly (ConstantSlot | BatchSlot | undefined)[];
+  readonly types: readonly SlotType[];
+}
+
 export interface ValueSlot {
   readonly kind: "value";
   readonly value: Value;
+  readonly type: SlotType;
 }
 
-export type Slot = ConstantSlot | ValueSlot;
+export type Slot = ConstantSlot | BatchSlot | ValueSlot;
 
 /** A node of the file as translations see it: attributes are plain, inputs are slots. */
 export interface SourceNode {
@@ -36,11 +70,21 @@ export interface SourceNode {
 }
 
 /** The type of what a slot stands for. */
-export function typeOf(slot: Slot): TensorType {
-  return slot.kind === "constant" ? slot.tensor : slot.value.type;
+export function typeOf(slot: Slot): SlotType {
+  return slot.kind === "constant" ? slot.tensor : slot.type;
+}
+
+/** A type for one size of the batch. */
+export function typeAt({ dtype, shape }: SlotType, batch: number): TensorType {
+  return { dtype, shape: shapeAt(shape, batch) };
 }
 
 /** The tensor of a slot that is known. */
 export function tensorOf(slot: Slot | undefined): Tensor | undefined {
   return slot?.kind === "constant" ? slot.tensor : undefined;
+}
+
+/** `float32[batch,4]`, as errors show a type. */
+export function showSlotType({ dtype, shape }: SlotType): string {
+  return `${dtype}[${shape.map((size) => showSize(size)).join(",")}]`;
 }

@@ -62,7 +62,7 @@ export function heldParameters(graph: Graph, obstacles: readonly Obstacle[]): Ma
 function keyOf(node: Node, needed: readonly boolean[], constants: ReadonlyMap<Value, Tensor>): string {
   const inputs = node.inputs.map((value, i) => {
     if (value === undefined) return "-";
-    return `${showType(value.type)}${constants.has(value) ? `#${value.id}` : ""}${needed[i] === true ? "*" : ""}`;
+    return `${showType(value.type)}${constants.has(value) || value.known !== undefined ? `#${value.id}` : ""}${needed[i] === true ? "*" : ""}`;
   });
   return `${node.domain}:${node.op}(${inputs.join()})${node.outputs.length}${JSON.stringify(node.attributes)}`;
 }
@@ -77,7 +77,7 @@ function tryGradient(
   const builder = newBuilder("trial");
   const inputs = node.inputs.map((value, i) => {
     if (value === undefined) return undefined;
-    const tensor = constants.get(value);
+    const tensor = constants.get(value) ?? value.known;
     return tensor === undefined ? builder.input(`x${i}`, value.type) : builder.constant(tensor, value.name);
   });
   const outputs = builder.node(node.op, inputs, node.attributes, {

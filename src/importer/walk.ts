@@ -6,11 +6,12 @@
 import { GraphError, UnsupportedError } from "../errors.ts";
 import type { Attribute } from "../ir/graph.ts";
 import { becomesFloat32, inFloat32 } from "../ir/half.ts";
-import { int64Tensor, toNumbers } from "../ir/tensor.ts";
-import { elementCount } from "../ir/types.ts";
+import { toNumbers } from "../ir/tensor.ts";
 import type { FileAttribute, FileBody, FileNode } from "../onnx/read/file.ts";
 import { dtypeFromOnnx, dtypeToOnnx } from "../onnx/wire/proto.ts";
 import { foldNonZero } from "../ops/build/fold/layout.ts";
+import { BatchDependence } from "./batch/dependence.ts";
+import { productOf } from "./batch/size.ts";
 import type { Emitter } from "./emitter.ts";
 import { batchForm } from "./rewrite/batch-forms.ts";
 import { undoneTranspose } from "./rewrite/channels-first.ts";
@@ -138,6 +139,9 @@ class Walk {
   /** A branch that is known when the file is read replaces its If. */
   #branch(file: FileNode, condition: Slot | undefined, names: Names): Slot[] {
     const tensor = tensorOf(condition);
+    if (condition?.kind === "batch") {
+      throw new BatchDependence("which branch of this If runs depends on the size of the batch", { where: file.where });
+    }
     if (tensor === undefined) {
       throw new UnsupportedError("which branch of this If runs depends on the data", {
         where: file.where,
@@ -210,10 +214,10 @@ function knownResult(e: Emitter, node: SourceNode): readonly Slot[] | undefined 
         const value = attributes[name];
         return typeof value === "number" ? value : fallback;
       };
-      return [e.constant(int64Tensor(shape.slice(place("start", 0), place("end", shape.length))))];
+      return [e.integers(shape.slice(place("start", 0), place("end", shape.length)))];
     }
     case "Size":
-      return [e.constant(int64Tensor([elementCount(shape)], []))];
+      return [e.integers([productOf(shape)], [])];
     case "Cast":
       return attributes.to === dtypeToOnnx(dtype) ? [x] : undefined;
     case "Transpose": {

@@ -36,6 +36,8 @@ export interface Value {
   /** A name for people; the writer makes names unique. */
   readonly name: string;
   readonly type: TensorType;
+  /** The tensor, where it follows from the types of what its node reads: a number made of the size of the batch. */
+  readonly known?: Tensor;
 }
 
 export interface Node {
@@ -80,8 +82,13 @@ export interface OperatorCall {
   readonly outputCount: number | undefined;
 }
 
+/** What a type rule says of an output: its type, and the tensor where that follows from the types of the inputs. */
+export interface InferredType extends TensorType {
+  readonly known?: Tensor;
+}
+
 /** Gives the output types of a node, or throws a GraphError or UnsupportedError that names it. */
-export type InferTypes = (call: OperatorCall) => readonly TensorType[];
+export type InferTypes = (call: OperatorCall) => readonly InferredType[];
 
 export interface NodeOptions {
   readonly domain?: string;
@@ -94,8 +101,8 @@ export interface NodeOptions {
 let nextValueId = 0;
 
 /** Makes a value without a producer: for the builder and the ONNX reader only. */
-export function makeValue(name: string, type: TensorType): Value {
-  return { id: nextValueId++, name, type };
+export function makeValue(name: string, { known, ...type }: InferredType): Value {
+  return { id: nextValueId++, name, type, ...(known === undefined ? {} : { known }) };
 }
 
 /**
@@ -166,7 +173,7 @@ export class GraphBuilder {
       domain,
       name,
       inputs: inputs.map((value) => value?.type),
-      constants: inputs.map((value) => (value === undefined ? undefined : this.#constants.get(value))),
+      constants: inputs.map((value) => (value === undefined ? undefined : this.constantOf(value))),
       attributes,
       outputCount: options.outputCount,
     });
@@ -229,9 +236,9 @@ export class GraphBuilder {
     return this.#nodes;
   }
 
-  /** The tensor behind a constant value, or undefined. */
+  /** The tensor behind a constant, or behind a value that follows from the size of the batch; undefined for others. */
   constantOf(value: Value): Tensor | undefined {
-    return this.#constants.get(value);
+    return this.#constants.get(value) ?? value.known;
   }
 
   /** The node that made a value, or undefined for inputs and constants. */

@@ -37,6 +37,8 @@ export interface Network {
   /** Inputs: the data first, then one input for each parameter. Outputs: the network's outputs, `logits` by convention. */
   readonly graph: Graph;
   readonly parameters: readonly Parameter[];
+  /** The only batch size that the graph holds for: it is another graph for others. Absent: types are inferred for any. */
+  readonly onlyBatch?: number;
 }
 
 /** The inputs that are data, not parameters. */

@@ -246,7 +246,7 @@ function inferNode(
       domain: node.domain,
       name: node.name,
       inputs: node.inputs.map((value) => value?.type),
-      constants: node.inputs.map((value) => (value === undefined ? undefined : constants.get(value))),
+      constants: node.inputs.map((value) => (value === undefined ? undefined : (constants.get(value) ?? value.known))),
       attributes: node.attributes,
       outputCount: node.outputs.length,
     });

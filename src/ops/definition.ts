@@ -6,6 +6,7 @@
 import { GraphError, UnsupportedError } from "../errors.ts";
 import {
   GraphBuilder,
+  type InferredType,
   type InferTypes,
   type Node,
   type OperatorCall,
@@ -134,7 +135,7 @@ export interface OperatorDefinition {
   readonly domain: string;
   /** What stands at the inputs, in order; the last one may stand for all that follow. Absent: none can be a parameter. */
   readonly inputs?: readonly OperatorInput[];
-  readonly infer: (call: OperatorCall) => readonly TensorType[];
+  readonly infer: (call: OperatorCall) => readonly InferredType[];
   /** Its value on constants. Absent: a node of constants stays a node. */
   readonly fold?: FoldRule;
   readonly gradient?: GradientRule;

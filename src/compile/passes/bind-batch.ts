@@ -1,10 +1,18 @@
 /** The same network for another batch size: types are inferred again from the data inputs. */
+import { GraphError } from "../../errors.ts";
 import type { Network } from "../../ir/network.ts";
 import { newBuilder } from "../registry.ts";
 import { copyNodes, mapped, type ValueMap } from "./copy.ts";
 
-/** @throws GraphError when a node cannot live with that batch size (a Reshape to a fixed one). */
+/** @throws GraphError when the network or one of its nodes holds for another batch size only (a Reshape to a fixed one). */
 export function bindBatch(network: Network, batchSize: number): Network {
+  const { onlyBatch = batchSize } = network;
+  if (batchSize !== onlyBatch) {
+    throw new GraphError(`the network holds for batches of ${onlyBatch} only, not of ${batchSize}`, {
+      where: `network "${network.name}"`,
+      remedy: "Export it for any batch size, or use the one that it holds for.",
+    });
+  }
   const parameters = new Set(network.parameters.map((parameter) => parameter.name));
   const builder = newBuilder(network.graph.name);
   const map: ValueMap = new Map();

@@ -145,7 +145,8 @@ class Insertion {
     const skip = skipBranch(this.#network.graph, node);
     const branches = inputs.map((value, index) => {
       const old = node.inputs[index];
-      if (old === undefined || value === undefined || this.#network.graph.constants.has(old)) return value;
+      if (old === undefined || value === undefined || old.known !== undefined) return value;
+      if (this.#network.graph.constants.has(old)) return value;
       return this.#activation(old, value, quantization, `${node.name}.${index === skip ? "skip" : "branch"}`);
     });
     return copyNode(this.#builder, node, branches);

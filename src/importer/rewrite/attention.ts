@@ -6,9 +6,10 @@
 import { UnsupportedError } from "../../errors.ts";
 import { floatAttribute, intAttribute } from "../../ir/graph.ts";
 import { float32Scalar, float32Tensor, int64Tensor, makeTensor, toNumbers } from "../../ir/tensor.ts";
+import { times } from "../batch/size.ts";
 import type { Emitter } from "../emitter.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
-import { expandTo, int64Slot, reshapeTo } from "./batch-forms.ts";
+import { expandTo, fixedSizes, int64Slot, reshapeTo, showSizes } from "./batch-forms.ts";
 
 /** What a forbidden key gets. Minus infinity would make rows without any key NaN, and their gradients too. */
 const lowest = -3e38;
@@ -24,13 +25,13 @@ export function attention(e: Emitter, node: SourceNode): readonly (Slot | undefi
   const query = inHeads(e, q, queryHeads, node);
   const key = withPast(e, pastKey, inHeads(e, k, keyHeads, node));
   const value = withPast(e, pastValue, inHeads(e, v, keyHeads, node));
-  const [, heads = 1, rows = 1, width = 1] = typeOf(query).shape;
-  const columns = typeOf(key).shape[2] ?? 1;
+  const [heads = 1, rows = 1, width = 1] = fixedSizes(node, typeOf(query).shape.slice(1));
+  const [columns = 1] = fixedSizes(node, typeOf(key).shape.slice(2));
   const scale = floatAttribute(node, "scale", 1 / Math.sqrt(width));
   const turned = e.one("Transpose", [repeated(e, key, heads, node)], { perm: [0, 1, 3, 2] });
   const raw = e.one("MatMul", [e.one("Mul", [query, number(e, scale)]), turned]);
   const capped = softCap(e, raw, floatAttribute(node, "softcap", 0));
-  const past = pastKey === undefined ? 0 : (typeOf(pastKey).shape[2] ?? 0);
+  const [past = 0] = pastKey === undefined ? [] : fixedSizes(node, typeOf(pastKey).shape.slice(2));
   const sight = { rows, columns, past, lengths, ...windowOf(node) };
   const bias = biasOf(e, mask, sight, lowest);
   const probabilities = e.one("Softmax", [bias === undefined ? capped : e.one("Add", [capped, bias])], { axis: -1 });
@@ -68,9 +69,10 @@ function number(e: Emitter, value: number): Slot {
 function inHeads(e: Emitter, x: Slot, heads: number, node: SourceNode): Slot {
   const { shape } = typeOf(x);
   if (shape.length === 4) return x;
-  const [batch = 1, length = 1, width = 1] = shape;
+  const [batch = 1, length = 1] = shape;
+  const [width = 1] = fixedSizes(node, shape.slice(2));
   if (shape.length !== 3 || heads < 1 || width % heads !== 0) {
-    throw refusal(node, `${heads} heads over [${shape}]`);
+    throw refusal(node, `${heads} heads over [${showSizes(shape)}]`);
   }
   return e.one("Transpose", [reshapeTo(e, x, [batch, length, heads, width / heads])], { perm: [0, 2, 1, 3] });
 }
@@ -78,7 +80,7 @@ function inHeads(e: Emitter, x: Slot, heads: number, node: SourceNode): Slot {
 /** [batch, heads, length, size] as [batch, length, heads·size]. */
 function inWidth(e: Emitter, x: Slot): Slot {
   const [batch = 1, heads = 1, length = 1, size = 1] = typeOf(x).shape;
-  return reshapeTo(e, e.one("Transpose", [x], { perm: [0, 2, 1, 3] }), [batch, length, heads * size]);
+  return reshapeTo(e, e.one("Transpose", [x], { perm: [0, 2, 1, 3] }), [batch, length, times(heads, size)]);
 }
 
 function withPast(e: Emitter, past: Slot | undefined, x: Slot): Slot {
@@ -87,7 +89,8 @@ function withPast(e: Emitter, past: Slot | undefined, x: Slot): Slot {
 
 /** Keys or values whose heads are shared by several heads of queries, once for each. */
 function repeated(e: Emitter, x: Slot, heads: number, node: SourceNode): Slot {
-  const [batch = 1, own = 1, length = 1, size = 1] = typeOf(x).shape;
+  const [batch = 1, , length = 1, size = 1] = typeOf(x).shape;
+  const [own = 1] = fixedSizes(node, typeOf(x).shape.slice(1, 2));
   if (own === heads) return x;
   if (heads % own !== 0) throw refusal(node, `${heads} heads of queries and ${own} of keys`);
   const apart = reshapeTo(e, x, [batch, own, 1, length, size]);
@@ -137,7 +140,8 @@ function maskBias(e: Emitter, mask: Slot, columns: number, low: number): Slot {
       : low === lowest
         ? e.one("Max", [mask, number(e, low)])
         : mask;
-  const missing = columns - (shape.at(-1) ?? columns);
+  const last = shape.at(-1);
+  const missing = typeof last === "number" ? columns - last : 0;
   if (missing <= 0) return added;
   const pads = [...new Array<number>(2 * shape.length - 1).fill(0), missing];
   return e.one("Pad", [added, int64Slot(e, pads), number(e, low)]);

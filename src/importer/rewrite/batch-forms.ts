@@ -1,19 +1,41 @@
 /**
  * Reshapes, expansions and cuts in forms that hold for any batch size: sizes that follow from the batch are copied from
- * the input (0), left open (-1), or taken from an input of the network (ExpandBatch).
+ * the input (0), left open (-1), or taken from an input of the network (ExpandBatch). What has no such form reads its
+ * sizes from a BatchValue.
  */
 
 import { GraphError } from "../../errors.ts";
 import { subbyteDomain } from "../../ir/graph.ts";
 import { int64Tensor, toNumbers } from "../../ir/tensor.ts";
-import { elementCount, type Shape, sameShape } from "../../ir/types.ts";
-import { broadcastShapes } from "../../ops/build/broadcast.ts";
-import { isBatch } from "../batch.ts";
+import { BatchDependence } from "../batch/dependence.ts";
+import {
+  batchSymbol,
+  type Dimension,
+  type Dimensions,
+  isSymbolic,
+  numbersIn,
+  productOf,
+  quotient,
+  sameSize,
+  sameSizes,
+  showSize,
+} from "../batch/size.ts";
+import { symbolicOf } from "../batch/symbolic.ts";
 import type { Emitter } from "../emitter.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
 
-/** The integers of an input that must be known. @throws GraphError naming the node. */
-export function knownIntegers(node: Pick<SourceNode, "where" | "op">, slot: Slot | undefined, what: string): number[] {
+/**
+ * The integers of an input that must be known; undefined where the batch decides them in a way that is no polynomial.
+ *
+ * @throws GraphError naming the node.
+ */
+export function knownIntegers(
+  node: Pick<SourceNode, "where" | "op">,
+  slot: Slot | undefined,
+  what: string,
+): Dimensions | undefined {
+  const known = slot?.kind === "value" ? undefined : symbolicOf(slot)?.elements;
+  if (known !== undefined || slot?.kind === "batch") return known;
   const tensor = tensorOf(slot);
   if (tensor !== undefined) return toNumbers(tensor);
   throw new GraphError(`the ${what} of ${node.op} is ${slot === undefined ? "missing" : "computed from the data"}`, {
@@ -22,61 +44,89 @@ export function knownIntegers(node: Pick<SourceNode, "where" | "op">, slot: Slot
   });
 }
 
+/** Sizes that must not depend on the batch, as numbers. @throws BatchDependence naming the node. */
+export function fixedSizes(node: Pick<SourceNode, "where" | "op">, sizes: Dimensions): number[] {
+  const numbers = numbersIn(sizes);
+  if (numbers !== undefined) return numbers;
+  throw new BatchDependence(`${node.op} needs sizes that do not depend on the batch, not [${showSizes(sizes)}]`, {
+    where: node.where,
+  });
+}
+
+export function showSizes(sizes: Dimensions): string {
+  return sizes.map((size) => showSize(size)).join(",");
+}
+
 export function int64Slot(e: Emitter, values: readonly number[]): Slot {
   return e.constant(int64Tensor(values));
 }
 
-/** x in another shape, whose sizes are all known; one of them may hold the batch. */
-export function reshapeTo(e: Emitter, x: Slot, shape: Shape): Slot {
+/** x in another shape. */
+export function reshapeTo(e: Emitter, x: Slot, shape: Dimensions): Slot {
   const from = typeOf(x).shape;
-  if (sameShape(from, shape)) return x;
+  if (sameSizes(from, shape)) return x;
   const target = shape.map((size, axis) => {
-    if (!isBatch(size, e.batch)) return size;
-    return from[axis] === size ? 0 : -1;
+    if (!isSymbolic(size)) return size;
+    return sameSize(from[axis], size) ? 0 : -1;
   });
-  return e.one("Reshape", [x, int64Slot(e, target)], shape.includes(0) ? { allowzero: 1 } : {});
+  const isPlain = target.filter((size) => size === -1).length <= 1 && !(shape.includes(0) && shape.some(isSymbolic));
+  const sizes = isPlain ? int64Slot(e, target) : e.integers(shape);
+  return e.one("Reshape", [x, sizes], shape.includes(0) ? { allowzero: 1 } : {});
 }
 
 /** The sizes that a Reshape asks for, with 0 and -1 worked out. */
-export function resolveReshape(e: Emitter, node: SourceNode, x: Shape, wanted: readonly number[]): number[] {
+export function resolveReshape(e: Emitter, node: SourceNode, x: Dimensions, wanted: Dimensions): Dimension[] {
   const keepZeros = node.attributes.allowzero === 1;
   const stated = e.batch?.stated;
-  const sizes = wanted.map((size, axis) => {
+  const sizes = wanted.map((size, axis): Dimension => {
     if (size === 0 && !keepZeros) return x[axis] ?? 0;
     // A file for one batch size names it; where the input has the batch there, that is what is meant.
-    const isStated = axis === 0 && stated !== undefined && size === stated && x[0] === e.batch?.size;
-    return isStated ? (x[0] ?? size) : size;
+    const isStated = axis === 0 && stated !== undefined && size === stated && sameSize(x[0], batchSymbol);
+    return isStated ? batchSymbol : size;
   });
-  const rest = sizes.reduce((product, size) => (size === -1 ? product : product * size), 1);
-  const total = elementCount(x);
-  const open = sizes.map((size) => (size === -1 ? (rest === 0 ? 0 : total / rest) : size));
-  if (elementCount(open) === total && open.every((size) => Number.isSafeInteger(size) && size >= 0)) return open;
-  throw new GraphError(`${total} elements cannot take the shape [${wanted}]`, {
+  const rest = productOf(sizes.filter((size) => size !== -1));
+  const total = productOf(x);
+  const left = rest === 0 ? 0 : quotient(total, rest);
+  const open = sizes.map((size) => (size === -1 ? left : size));
+  const known = open.filter((size) => size !== undefined);
+  const isCounted = known.every((size) => isSymbolic(size) || (Number.isSafeInteger(size) && size >= 0));
+  if (known.length === open.length && sameSize(productOf(known), total) && isCounted) return known;
+  throw new GraphError(`${showSize(total)} elements cannot take the shape [${showSizes(wanted)}]`, {
     where: node.where,
     remedy: "The shapes in the file contradict each other: export the model again.",
   });
 }
 
-/** x broadcast to a shape, some sizes of which may hold the batch. */
-export function expandTo(e: Emitter, x: Slot, shape: Shape): Slot {
-  const { batch } = e;
-  const from = typeOf(x).shape;
-  const result = broadcastShapes(from, shape);
-  if (result !== undefined && sameShape(result, from)) return x;
-  if (batch === undefined || result === undefined || !shape.some((size) => isBatch(size, batch))) {
-    return e.one("Expand", [x, int64Slot(e, shape)]);
+/** The shape of two others broadcast; undefined where they do not fit for every batch. */
+function broadcastSizes(a: Dimensions, b: Dimensions): Dimension[] | undefined {
+  const rank = Math.max(a.length, b.length);
+  const result: Dimension[] = [];
+  for (let axis = 0; axis < rank; axis++) {
+    const [x, y] = [a[axis - rank + a.length] ?? 1, b[axis - rank + b.length] ?? 1];
+    if (x !== 1 && y !== 1 && !sameSize(x, y)) return undefined;
+    result.push(x === 1 ? y : x);
   }
+  return result;
+}
+
+/** x broadcast to a shape. */
+export function expandTo(e: Emitter, x: Slot, shape: Dimensions): Slot {
+  const from = typeOf(x).shape;
+  const result = broadcastSizes(from, shape);
+  if (result !== undefined && sameSizes(result, from)) return x;
+  if (result === undefined || !shape.some(isSymbolic)) return e.one("Expand", [x, e.integers(shape)]);
+  const factors = result.map((size) => (isSymbolic(size) ? quotient(size, batchSymbol) : undefined));
+  const isPlain = result.every((size, axis) => !isSymbolic(size) || typeof factors[axis] === "number");
+  if (!isPlain) return e.one("Expand", [x, e.integers(shape)]);
   const missing = result.length - from.length;
   let y = missing > 0 ? reshapeTo(e, x, [...new Array<number>(missing).fill(1), ...from]) : x;
-  const fixed = result.map((size) => (isBatch(size, batch) ? 1 : size));
+  const fixed = result.map((size) => (isSymbolic(size) ? 1 : size));
   result.forEach((size, axis) => {
-    const own = typeOf(y).shape[axis];
-    if (!isBatch(size, batch) || own !== 1) return;
-    const attributes = { axis, factor: size / batch.size };
-    y = e.one("ExpandBatch", [y, e.batchReference()], attributes, { domain: subbyteDomain });
+    const factor = factors[axis];
+    if (!isSymbolic(size) || typeof factor !== "number" || typeOf(y).shape[axis] !== 1) return;
+    y = e.one("ExpandBatch", [y, e.batchReference()], { axis, factor }, { domain: subbyteDomain });
   });
-  const now = typeOf(y).shape;
-  return sameShape(now, result) ? y : e.one("Expand", [y, int64Slot(e, fixed)]);
+  return sameSizes(typeOf(y).shape, result) ? y : e.one("Expand", [y, int64Slot(e, fixed)]);
 }
 
 type Form = (e: Emitter, node: SourceNode) => Slot | undefined;
@@ -84,7 +134,8 @@ type Form = (e: Emitter, node: SourceNode) => Slot | undefined;
 const reshape: Form = (e, node) => {
   const [x, shape] = node.inputs;
   if (x === undefined) return undefined;
-  return reshapeTo(e, x, resolveReshape(e, node, typeOf(x).shape, knownIntegers(node, shape, "shape")));
+  const wanted = knownIntegers(node, shape, "shape");
+  return wanted === undefined ? undefined : reshapeTo(e, x, resolveReshape(e, node, typeOf(x).shape, wanted));
 };
 
 const flatten: Form = (e, node) => {
@@ -95,7 +146,7 @@ const flatten: Form = (e, node) => {
   const axis = given < 0 ? given + shape.length : given;
   // The batch alone in front is what Flatten itself says for any batch.
   if (axis === 1) return undefined;
-  return reshapeTo(e, x, [elementCount(shape.slice(0, axis)), elementCount(shape.slice(axis))]);
+  return reshapeTo(e, x, [productOf(shape.slice(0, axis)), productOf(shape.slice(axis))]);
 };
 
 const expand: Form = (e, node) => {
@@ -103,52 +154,57 @@ const expand: Form = (e, node) => {
   if (x === undefined) return undefined;
   const wanted = knownIntegers(node, shape, "shape");
   const stated = e.batch?.stated;
-  const meant = wanted.map((size, axis) =>
-    axis === 0 && stated !== undefined && size === stated && typeOf(x).shape[0] === e.batch?.size ? 1 : size,
+  const meant = wanted?.map((size, axis) =>
+    axis === 0 && stated !== undefined && size === stated && sameSize(typeOf(x).shape[0], batchSymbol) ? 1 : size,
   );
-  return expandTo(e, x, meant);
+  return meant === undefined ? undefined : expandTo(e, x, meant);
 };
 
 const constantOfShape: Form = (e, node) => {
-  const { batch } = e;
   const sizes = knownIntegers(node, node.inputs[0], "shape");
-  if (!sizes.some((size) => isBatch(size, batch))) return undefined;
-  const one = e.one(
-    "ConstantOfShape",
-    [
-      int64Slot(
-        e,
-        sizes.map(() => 1),
-      ),
-    ],
-    node.attributes,
+  if (sizes === undefined || !sizes.some(isSymbolic)) return undefined;
+  const ones = int64Slot(
+    e,
+    sizes.map(() => 1),
   );
-  return expandTo(e, one, sizes);
+  return expandTo(e, e.one("ConstantOfShape", [ones], node.attributes), sizes);
 };
 
 const tile: Form = (e, node) => {
   const [x, repeats] = node.inputs;
   if (x === undefined) return undefined;
   const counts = knownIntegers(node, repeats, "counts");
-  if (!counts.some((count) => isBatch(count, e.batch))) return undefined;
+  if (counts === undefined || !counts.some(isSymbolic)) return undefined;
   const { shape } = typeOf(x);
+  const isWide = (count: Dimension, axis: number) => shape[axis] === 1 && isSymbolic(count);
   const wide = expandTo(
     e,
     x,
-    shape.map((size, axis) => (size === 1 && isBatch(counts[axis] ?? 1, e.batch) ? (counts[axis] ?? 1) : size)),
+    shape.map((size, axis) => (isWide(counts[axis] ?? 1, axis) ? (counts[axis] ?? 1) : size)),
   );
-  const rest = counts.map((count, axis) => (shape[axis] === 1 && isBatch(count, e.batch) ? 1 : count));
-  return rest.every((count) => count === 1) ? wide : e.one("Tile", [wide, int64Slot(e, rest)]);
+  const rest = counts.map((count, axis) => (isWide(count, axis) ? 1 : count));
+  return rest.every((count) => count === 1) ? wide : e.one("Tile", [wide, e.integers(rest)]);
 };
 
-/** An end that is the batch's size is the end of the axis. */
+/** The largest end of a Slice, as exporters write it where an axis is taken to its end. */
+const openEnd = 2 ** 31 - 1;
+
+/** An end that is the size of its axis is the end of the axis. */
 const slice: Form = (e, node) => {
   const [x, starts, ends, axes, steps] = node.inputs;
-  if (x === undefined || tensorOf(ends) === undefined) return undefined;
-  const list = knownIntegers(node, ends, "ends");
-  if (!list.some((end) => isBatch(end, e.batch))) return undefined;
-  const open = list.map((end) => (isBatch(end, e.batch) ? 2 ** 31 - 1 : end));
-  return e.one("Slice", [x, starts, int64Slot(e, open), axes, steps]);
+  const list = ends === undefined || ends.kind === "value" ? undefined : symbolicOf(ends)?.elements;
+  const order = axes === undefined ? list?.map((_, axis) => axis) : tensorOf(axes) && knownIntegers(node, axes, "axes");
+  const strides = steps === undefined ? [] : tensorOf(steps) && knownIntegers(node, steps, "steps");
+  if (x === undefined || list === undefined || order === undefined || strides === undefined) return undefined;
+  if (!list.some(isSymbolic)) return undefined;
+  const { shape } = typeOf(x);
+  const open = list.map((end, i) => {
+    const axis = Number(order[i] ?? 0);
+    const size = shape[axis < 0 ? axis + shape.length : axis];
+    const isForward = Number(strides[i] ?? 1) > 0;
+    return isForward && isSymbolic(end) && sameSize(end, size) ? openEnd : end;
+  });
+  return e.one("Slice", [x, starts, e.integers(open), axes, steps]);
 };
 
 const forms: ReadonlyMap<string, Form> = new Map([

@@ -7,12 +7,11 @@ import { newBuilder } from "../../compile/registry.ts";
 import { UnsupportedError } from "../../errors.ts";
 import type { Node, Value } from "../../ir/graph.ts";
 import { dataInputs, type Network } from "../../ir/network.ts";
-import { toNumbers } from "../../ir/tensor.ts";
-import { sameShape, type TensorType } from "../../ir/types.ts";
 import { permutationOf } from "../../ops/build/operands.ts";
+import { sameSizes } from "../batch/size.ts";
 import type { Emitter } from "../emitter.ts";
-import { type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
-import { resolveReshape } from "./batch-forms.ts";
+import { type Slot, type SlotType, type SourceNode, typeOf } from "../slots.ts";
+import { knownIntegers, resolveReshape, showSizes } from "./batch-forms.ts";
 
 /** From [N, C, H, W] to [N, H, W, C]. */
 const toChannelsLast: readonly number[] = [0, 2, 3, 1];
@@ -24,12 +23,15 @@ const toChannelsLast: readonly number[] = [0, 2, 3, 1];
  * @returns What the file's nodes read.
  * @throws UnsupportedError for an input that is no image.
  */
-export function channelsFirstInput(e: Emitter, name: string, { dtype, shape }: TensorType): Slot {
+export function channelsFirstInput(e: Emitter, name: string, { dtype, shape }: SlotType): Slot {
   const [n, height, width, channels] = shape;
   if (shape.length !== 4 || n === undefined || height === undefined || width === undefined || channels === undefined) {
-    throw new UnsupportedError(`the input "${name}" is [${shape}], images with channels last are [N,H,W,C]`, {
-      where: e.builder.name,
-    });
+    throw new UnsupportedError(
+      `the input "${name}" is [${showSizes(shape)}], images with channels last are [N,H,W,C]`,
+      {
+        where: e.builder.name,
+      },
+    );
   }
   const input = e.input(name, { dtype, shape: [n, channels, height, width] });
   return e.one("Transpose", [input], { perm: [...toChannelsLast] }, { name: "channels_last" });
@@ -67,7 +69,7 @@ export function undoneTranspose(e: Emitter, node: SourceNode): Slot | undefined 
   if (producer?.op !== "Transpose" || source === undefined) return undefined;
   const undoes =
     node.op === "Transpose" ? turnsBack(node, producer) : node.op === "Reshape" && shapesBack(e, node, producer);
-  return undoes ? { kind: "value", value: source } : undefined;
+  return undoes ? e.slotOf(source) : undefined;
 }
 
 function turnsBack(node: SourceNode, producer: Node): boolean {
@@ -79,10 +81,11 @@ function turnsBack(node: SourceNode, producer: Node): boolean {
 /** A Transpose that moves an axis of size 1 alone, as that of a grey image, keeps the elements in their order. */
 function shapesBack(e: Emitter, node: SourceNode, producer: Node): boolean {
   const [x, wanted] = node.inputs;
-  const tensor = tensorOf(wanted);
-  const from = producer.inputs[0]?.type.shape;
-  if (x === undefined || tensor === undefined || from === undefined) return false;
+  const source = producer.inputs[0];
+  const sizes = wanted === undefined || wanted.kind === "value" ? undefined : knownIntegers(node, wanted, "shape");
+  if (x === undefined || sizes === undefined || source === undefined) return false;
+  const from = typeOf(e.slotOf(source)).shape;
   const moved = permutationOf(producer, from.length).filter((axis) => from[axis] !== 1);
   const isInOrder = moved.every((axis, i) => i === 0 || axis > (moved[i - 1] ?? -1));
-  return isInOrder && sameShape(resolveReshape(e, node, typeOf(x).shape, toNumbers(tensor)), from);
+  return isInOrder && sameSizes(resolveReshape(e, node, typeOf(x).shape, sizes), from);
 }

@@ -102,6 +102,6 @@ export function decompose(e: Emitter, node: SourceNode): readonly (Slot | undefi
   const decomposition = decompositions.get(key);
   if (decomposition === undefined) return undefined;
   const isConstant = node.inputs.length > 0 && node.inputs.every((slot) => tensorOf(slot) !== undefined);
-  const isLarge = node.inputs.some((slot) => slot !== undefined && elementCount(typeOf(slot).shape) > 1 << 24);
+  const isLarge = node.inputs.some((slot) => slot !== undefined && elementCount(tensorOf(slot)?.shape ?? []) > 1 << 24);
   return isConstant && isLarge ? undefined : decomposition(e, node);
 }

@@ -7,6 +7,7 @@
 import { GraphError, UnsupportedError } from "../../errors.ts";
 import { int64Tensor, toNumbers } from "../../ir/tensor.ts";
 import type { FileBody, FileNode } from "../../onnx/read/file.ts";
+import { BatchDependence } from "../batch/dependence.ts";
 import type { Emitter } from "../emitter.ts";
 import { type Slot, tensorOf, typeOf } from "../slots.ts";
 import { int64Slot } from "./batch-forms.ts";
@@ -116,6 +117,9 @@ function stacked(e: Emitter, node: FileNode, slices: readonly Slot[]): Slot {
 }
 
 function known(node: FileNode, slot: Slot | undefined): number {
+  if (slot?.kind === "batch") {
+    throw new BatchDependence("how often this Loop runs depends on the size of the batch", { where: node.where });
+  }
   const value = toNumbers(tensorOf(slot) ?? int64Tensor([]))[0];
   if (value !== undefined) return value;
   throw new UnsupportedError("how often this Loop runs depends on the data", {

@@ -3,7 +3,7 @@
 import { intAttribute, stringAttribute } from "../../ir/graph.ts";
 import { float32Scalar } from "../../ir/tensor.ts";
 import { type Slot, typeOf } from "../slots.ts";
-import { reshapeTo } from "./batch-forms.ts";
+import { fixedSizes, reshapeTo } from "./batch-forms.ts";
 import { type Upgrade, without } from "./upgrade.ts";
 
 /** Since opset 28 the channels may be the outer ones, as DepthToSpace has had it since 11. */
@@ -11,7 +11,8 @@ export const spaceToDepth: Upgrade = (e, node) => {
   const [x] = node.inputs;
   const attributes = without(node.attributes, "mode");
   if (x === undefined || stringAttribute(node, "mode", "DCR") === "DCR") return { ...node, attributes };
-  const [batch = 1, channels = 1, height = 1, width = 1] = typeOf(x).shape;
+  const [batch = 1] = typeOf(x).shape;
+  const [channels = 1, height = 1, width = 1] = fixedSizes(node, typeOf(x).shape.slice(1));
   const block = intAttribute(node, "blocksize");
   const apart = reshapeTo(e, x, [batch, channels, height / block, block, width / block, block]);
   const turned = e.one("Transpose", [apart], { perm: [0, 1, 3, 5, 2, 4] });

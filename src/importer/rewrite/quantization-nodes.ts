@@ -17,7 +17,7 @@ import { binary } from "../../quantizers/methods/binary.ts";
 import { uniform } from "../../quantizers/methods/uniform.ts";
 import type { Emitter } from "../emitter.ts";
 import { parameterName } from "../parameters.ts";
-import { type ConstantSlot, type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
+import { type ConstantSlot, type Slot, type SourceNode, tensorOf, typeOf, type ValueSlot } from "../slots.ts";
 
 const qonnxDomains = new Set(["qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"]);
 
@@ -43,6 +43,11 @@ export function readQuantization(e: Emitter, node: SourceNode): readonly (Slot |
   return [readDequantize(e, node)];
 }
 
+/** The node's inputs as constants and values of the network. */
+function withoutBatchSlots(e: Emitter, node: SourceNode): readonly (ConstantSlot | ValueSlot | undefined)[] {
+  return node.inputs.map((slot) => (slot?.kind === "batch" ? e.fixed(slot) : slot));
+}
+
 /** Codes, steps and offsets of a quantizer, whatever node stated them. */
 interface Statement {
   readonly low: number;
@@ -63,7 +68,7 @@ function codesOf(dtype: DType): { low: number; high: number } | undefined {
 }
 
 function readDequantize(e: Emitter, node: SourceNode): Slot {
-  const [x, scale, zeroPoint] = node.inputs;
+  const [x, scale, zeroPoint] = withoutBatchSlots(e, node);
   const plain = () => e.one("DequantizeLinear", node.inputs, node.attributes);
   const step = tensorOf(scale);
   if (x === undefined || step === undefined || (zeroPoint !== undefined && tensorOf(zeroPoint) === undefined)) {
@@ -79,9 +84,9 @@ function readDequantize(e: Emitter, node: SourceNode): Slot {
   const { value, low, high } = source;
   const weight = e.builder.constantOf(value);
   const statement = { low, high, ...rest };
-  if (weight === undefined) return { kind: "value", value: insert(e, value, "activation", node.name, statement) };
+  if (weight === undefined) return e.slotOf(insert(e, value, "activation", node.name, statement));
   const stored = e.constant(weight, value.name, true);
-  return { kind: "value", value: insertWeight(e, stored, node, statement) };
+  return e.slotOf(insertWeight(e, stored, node, statement));
 }
 
 /** The float value behind codes: the input of a QuantizeLinear with the same step, perhaps with a Clip after it. */
@@ -152,12 +157,12 @@ function dequantizeConstant(
   const { axis: _axis, ...shared } = rest;
   const statement: Statement =
     block === 0 ? { ...range, ...rest } : { ...range, ...shared, axis: undefined, groupSize: block };
-  return { kind: "value", value: insertWeight(e, weight, node, statement) };
+  return e.slotOf(insertWeight(e, weight, node, statement));
 }
 
 /** QONNX's Quant: x, scale, zero point and bits as inputs; signed and narrow as attributes. */
 function readQuant(e: Emitter, node: SourceNode): Slot {
-  const [x, scaleSlot, zeroSlot, bitsSlot] = node.inputs;
+  const [x, scaleSlot, zeroSlot, bitsSlot] = withoutBatchSlots(e, node);
   const [scale, zero, bitTensor] = [tensorOf(scaleSlot), tensorOf(zeroSlot), tensorOf(bitsSlot)];
   const refuse = (what: string) =>
     new UnsupportedError(what, { where: node.where, remedy: "Export the float model and quantize it here." });
@@ -187,7 +192,7 @@ function readQuant(e: Emitter, node: SourceNode): Slot {
     x.kind === "constant"
       ? insertWeight(e, { ...x, stored: true }, node, statement)
       : insert(e, x.value, "activation", node.name, statement);
-  return { kind: "value", value };
+  return e.slotOf(value);
 }
 
 /** A tensor with its elements at the steps of a quantizer. */
@@ -203,7 +208,7 @@ function rounded(x: Tensor, { low, high, scale, zeroPoint }: Omit<Statement, "ax
 
 /** scale·sign(x): the binary quantizer without a scale of its own, times the file's. */
 function readBipolar(e: Emitter, node: SourceNode): Slot {
-  const [x, scale] = node.inputs;
+  const [x, scale] = withoutBatchSlots(e, node);
   if (x === undefined || scale === undefined) {
     throw new UnsupportedError("a BipolarQuant node has no scale", { where: node.where, remedy: "Export it again." });
   }
@@ -216,7 +221,7 @@ function readBipolar(e: Emitter, node: SourceNode): Slot {
   const signs = fakeQuantize(e.builder, value, spec, {}, site);
   e.follow(value, signs);
   e.addSite({ name: site, kind: isWeight ? "weight" : "activation", layer: name, spec, parameters: [] });
-  return e.one("Mul", [{ kind: "value", value: signs }, scale]);
+  return e.one("Mul", [e.slotOf(signs), scale]);
 }
 
 function insertWeight(e: Emitter, weight: ConstantSlot, node: SourceNode, statement: Statement): Value {

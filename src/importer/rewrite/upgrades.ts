@@ -6,14 +6,17 @@
 import { UnsupportedError } from "../../errors.ts";
 import { type Attribute, type Attributes, intAttribute, intsAttribute, onnxDomain } from "../../ir/graph.ts";
 import { float32Scalar, float32Tensor, toNumbers } from "../../ir/tensor.ts";
-import { type DType, elementCount } from "../../ir/types.ts";
+import type { DType } from "../../ir/types.ts";
 import { dtypeToOnnx } from "../../onnx/wire/proto.ts";
+import { type Dimension, isSymbolic, productOf, quotient, sameSize } from "../batch/size.ts";
+import { symbolicOf } from "../batch/symbolic.ts";
 import type { Emitter } from "../emitter.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
-import { int64Slot, reshapeTo } from "./batch-forms.ts";
+import { fixedSizes, int64Slot, reshapeTo } from "./batch-forms.ts";
 import { dropoutNote } from "./dropout.ts";
 import { modulo, spaceToDepth } from "./newer-forms.ts";
 import { spatialMean } from "./spatial-mean.ts";
+import { squeezeAll } from "./squeeze.ts";
 import { type Upgrade, without } from "./upgrade.ts";
 
 interface Entry {
@@ -107,7 +110,7 @@ const softmax: Upgrade = (e, node) => {
   const given = intAttribute(node, "axis", 1);
   const axis = given < 0 ? given + shape.length : given;
   if (shape.slice(axis + 1).every((size) => size === 1)) return { ...node, attributes: { axis } };
-  const joined = reshapeTo(e, x, [...shape.slice(0, axis), elementCount(shape.slice(axis))]);
+  const joined = reshapeTo(e, x, [...shape.slice(0, axis), productOf(shape.slice(axis))]);
   return [reshapeTo(e, e.one(node.op, [joined], { axis }), shape)];
 };
 
@@ -131,42 +134,57 @@ const resize: Upgrade = (e, node) => {
   const isEmpty = (slot: Slot | undefined) => slot === undefined || typeOf(slot).shape[0] === 0;
   const attributes: Attributes =
     node.attributes.mode === "bilinear" ? { ...node.attributes, mode: "linear" } : node.attributes;
-  const tensor = tensorOf(isEmpty(scales) ? sizes : scales);
-  if (x === undefined || tensor === undefined || attributes.axes !== undefined) return { ...node, attributes };
-  const { shape } = typeOf(x);
   const isSizes = isEmpty(scales);
-  const numbers = toNumbers(tensor);
-  const axes = numbers.flatMap((number, axis) => (number === (isSizes ? shape[axis] : 1) ? [] : [axis]));
+  const numbers = isSizes ? symbolicOf(sizes?.kind === "value" ? undefined : sizes)?.elements : scaleFactors(scales);
+  if (x === undefined || numbers === undefined || attributes.axes !== undefined) return { ...node, attributes };
+  const { shape } = typeOf(x);
+  const axes = numbers.flatMap((number, axis) => (sameSize(number, isSizes ? shape[axis] : 1) ? [] : [axis]));
   const isWhole = numbers.length === shape.length;
   const crops = attributes.coordinate_transformation_mode === "tf_crop_and_resize";
   const keepsRatio = (attributes.keep_aspect_ratio_policy ?? "stretch") !== "stretch";
   if (!isWhole || crops || keepsRatio) return { ...node, attributes };
   if (axes.length === 0) return [x];
-  const picked = axes.map((axis) => numbers[axis] ?? 1);
+  const picked = fixedSizes(
+    node,
+    axes.map((axis) => numbers[axis] ?? 1),
+  );
   const lengths = isSizes ? int64Slot(e, picked) : e.constant(float32Tensor([picked.length], picked));
   const inputs = isSizes ? [x, undefined, undefined, lengths] : [x, undefined, lengths];
   return { ...node, inputs, attributes: { ...attributes, axes } };
 };
 
+function scaleFactors(slot: Slot | undefined): readonly number[] | undefined {
+  const tensor = tensorOf(slot);
+  return tensor === undefined ? undefined : toNumbers(tensor);
+}
+
 /** The sizes of the parts, which opset 18 may leave to their number. */
 const split: Upgrade = (e, node) => {
   const [x, sizes] = node.inputs;
-  const count = node.outputCount;
   if (x === undefined || sizes !== undefined) return node;
   const { shape } = typeOf(x);
   const given = intAttribute(node, "axis", 0);
   const size = shape[given < 0 ? given + shape.length : given] ?? 0;
-  const part = Math.ceil(size / Math.max(1, count));
-  const parts = Array.from({ length: count }, (_, i) => Math.max(0, Math.min(part, size - i * part)));
-  const attributes = without(node.attributes, "num_outputs");
-  return { ...node, inputs: [x, int64Slot(e, parts)], attributes };
+  return { ...node, inputs: [x, partSizes(e, node, size)], attributes: without(node.attributes, "num_outputs") };
 };
+
+function partSizes(e: Emitter, node: SourceNode, size: Dimension): Slot {
+  const count = node.outputCount;
+  const equal = isSymbolic(size) ? quotient(size, count) : undefined;
+  if (equal !== undefined) return e.integers(new Array<Dimension>(count).fill(equal));
+  const [whole = 0] = fixedSizes(node, [size]);
+  const part = Math.ceil(whole / Math.max(1, count));
+  return int64Slot(
+    e,
+    Array.from({ length: count }, (_, i) => Math.max(0, Math.min(part, whole - i * part))),
+  );
+}
 
 /** The group form of opset 18 has one scale for each group. */
 const groupNormalization: Upgrade = (e, node) => {
   const [x, scale, bias] = node.inputs;
   if (x === undefined || scale === undefined || bias === undefined) return node;
-  const channels = typeOf(x).shape[1] ?? 1;
+  const [channels = 1] = fixedSizes(node, typeOf(x).shape.slice(1, 2));
   const groups = intAttribute(node, "num_groups");
   const perChannel = (slot: Slot) => {
     const wide = e.one("Expand", [reshapeTo(e, slot, [groups, 1]), int64Slot(e, [groups, channels / groups])]);
@@ -231,6 +249,7 @@ const entries: readonly Entry[] = [
   { op: "Pad", before: 11, rewrite: pad },
   { op: "TopK", before: 10, rewrite: topK },
   { op: "Squeeze", before: 13, rewrite: listInput("axes", 1) },
+  { op: "Squeeze", rewrite: squeezeAll },
   { op: "Unsqueeze", before: 13, rewrite: listInput("axes", 1) },
   { op: "Split", before: 13, rewrite: listInput("split", 1) },
   { op: "Split", rewrite: split },

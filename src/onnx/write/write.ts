@@ -41,8 +41,8 @@ export interface OnnxWriteOptions {
   readonly producer?: string;
   /** Versions of the other domains; only those that nodes use are imported. Added to the defaults. */
   readonly domains?: Readonly<Record<string, number>>;
-  /** Sizes of inputs and outputs that are written as symbols: size → its name. */
-  readonly symbols?: ReadonlyMap<number, string>;
+  /** Returns the name of a size of an input or output that is left open; undefined for one that is written as it is. */
+  readonly symbols?: (value: Value, axis: number) => string | undefined;
   /** Kept in the file as `metadata_props`. */
   readonly metadata?: ReadonlyMap<string, string>;
 }
@@ -52,7 +52,7 @@ const defaultDomains: Readonly<Record<string, number>> = { "com.microsoft": 1, "
 
 /** Encodes a graph as an ONNX model. @throws GraphError for a value without a producer, clashing names or an unknown domain. */
 export function writeOnnx(graph: Graph, options: OnnxWriteOptions = {}): Uint8Array<ArrayBuffer> {
-  const symbols = options.symbols ?? new Map<number, string>();
+  const symbols = options.symbols ?? (() => undefined);
   const use: Use = { opset: options.opset ?? defaultOpset, domains: new Map(), symbols };
   const nodeNames = new Names();
   const names = { values: new Names(), nodes: nodeNames, ofNode: namesOfNodes(graph, nodeNames) };
@@ -103,7 +103,7 @@ interface Use {
   opset: number;
   /** Each domain other than the standard one, with the first node that uses it. */
   readonly domains: Map<string, Node>;
-  readonly symbols: ReadonlyMap<number, string>;
+  readonly symbols: NonNullable<OnnxWriteOptions["symbols"]>;
 }
 
 /** Hands out names that were not handed out before. */
@@ -180,10 +180,10 @@ class GraphWriter {
     return create(GraphProtoSchema, {
       name: graph.name === "" ? "graph" : graph.name,
       input: graph.inputs.map((value) =>
-        valueInfo(this.#lookUp(value, "input"), this.#seen(value.type), this.#use.symbols),
+        valueInfo(this.#lookUp(value, "input"), this.#seen(value.type), (axis) => this.#use.symbols(value, axis)),
       ),
       output: graph.outputs.map(({ value }, i) =>
-        valueInfo(this.#outputNames[i] ?? "", this.#seen(value.type), this.#use.symbols),
+        valueInfo(this.#outputNames[i] ?? "", this.#seen(value.type), (axis) => this.#use.symbols(value, axis)),
       ),
       initializer: [...graph.constants].map(([value, tensor]) => {
         this.#seen(tensor);
@@ -309,9 +309,9 @@ function toInt64(value: number, node: Node, attribute: string): bigint {
   return value > 0 ? 2n ** 63n - 1n : -(2n ** 63n);
 }
 
-function valueInfo(name: string, type: TensorType, symbols: ReadonlyMap<number, string>): ValueInfoProto {
-  const dim = type.shape.map((size) => {
-    const symbol = symbols.get(size);
+function valueInfo(name: string, type: TensorType, symbolOf: (axis: number) => string | undefined): ValueInfoProto {
+  const dim = type.shape.map((size, axis) => {
+    const symbol = symbolOf(axis);
     return create(TensorShapeProto_DimensionSchema, {
       value: symbol === undefined ? { case: "dimValue", value: BigInt(size) } : { case: "dimParam", value: symbol },
     });

@@ -1,0 +1,13 @@
+/** What is known of the batch while a file is read, and the error of what holds for one size of it only. */
+
+import { GraphError } from "../../errors.ts";
+
+export interface BatchBinding {
+  /** The size that the network's values have while the file is read. Nothing is decided by it. */
+  readonly size: number;
+  /** The batch size that the file was written for, where it states one and is read for any. */
+  readonly stated?: number;
+}
+
+/** A part of the network is another one for other batches, so the network is for one size only. */
+export class BatchDependence extends GraphError {}
