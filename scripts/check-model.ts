@@ -10,7 +10,7 @@
 import { readFileSync } from "node:fs";
 import { basename, dirname } from "node:path";
 import { randomStream } from "../src/base/random.ts";
-import { parseInputShapes } from "../src/cli/actions/import.ts";
+import { parseInputShapes } from "../src/cli/imported-model.ts";
 import { formatTable } from "../src/cli/view/table.ts";
 import { addForward, evaluationMode, trainingMode } from "../src/compile/build/forward.ts";
 import { differentiate } from "../src/compile/passes/differentiate.ts";

@@ -1,6 +1,7 @@
 /** Ctrl-C once: finish the step, save, say how to resume. Twice: stop at once. */
 
 import { exitCodes } from "../errors.ts";
+import { note } from "./output.ts";
 
 /**
  * Runs a job with a signal that the first SIGINT or SIGTERM aborts. The job is expected to save what it has and to
@@ -8,7 +9,7 @@ import { exitCodes } from "../errors.ts";
  */
 export async function interruptible<Result>(
   job: (signal: AbortSignal) => Promise<Result>,
-  notice: (text: string) => void = (text) => process.stderr.write(`\n${text}\n`),
+  notice: (text: string) => void = (text) => note("", text),
 ): Promise<Result> {
   const controller = new AbortController();
   const stop = () => {

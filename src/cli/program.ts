@@ -1,85 +1,105 @@
-/**
- * The command line as a whole: what is common to all commands, and how their errors become exit codes.
- *
- * Nothing heavy is imported here or in commands/: each command loads its action when it runs, so that `--help` is quick.
- */
+/** The command line as a whole: what is common to all commands, and how their errors become exit codes. */
 
 import { Command } from "@commander-js/extra-typings";
+import { nearestWord } from "../base/nearest-word.ts";
 import { exitCodes } from "../errors.ts";
 import { packageVersion } from "../runs/package-version.ts";
-import { collect } from "./commands/common.ts";
-import { addCompareCommand } from "./commands/compare.ts";
-import { addConvertCommand } from "./commands/convert.ts";
-import { addDataCommand } from "./commands/data.ts";
-import { addDemoCommand } from "./commands/demo.ts";
-import { addDiagnoseCommand } from "./commands/diagnose.ts";
-import { addEvalCommand } from "./commands/eval.ts";
-import { addExplainCommand } from "./commands/explain.ts";
-import { addImportCommand } from "./commands/import.ts";
-import { addInspectCommand } from "./commands/inspect.ts";
-import { addMixCommand } from "./commands/mix.ts";
-import { addProfileCommand } from "./commands/profile.ts";
-import { addReportCommand } from "./commands/report.ts";
-import { addStudyCommand } from "./commands/study.ts";
-import { addTrainCommand } from "./commands/train.ts";
+import type { NewCommand } from "./command.ts";
+import { type CommandEntry, commandEntries, commandGroups } from "./commands/index.ts";
+import { collect } from "./flag-values.ts";
+import { note } from "./output.ts";
 import { reportError } from "./report-error.ts";
 import { colorsFor } from "./view/colors.ts";
+import { printable, printableLine } from "./view/printable.ts";
 
 const epilogue = `
 Examples:
-  subbyte demo                                    float, the thread's quantizers, the cure: a minute or two
-  subbyte study examples/thread-study.yaml        weight bits against activation bits: the map, why, the cure
+  subbyte demo                                    how 4 bits break a network, and a fix: a minute or two
+  subbyte study examples/thread-study.yaml        accuracy at 15 pairs of bits, the causes, the fixes
   subbyte train --preset lsq --weight-bits 4 --activation-bits 4 --from runs/float
   subbyte train --help                            every flag, with examples
 
 Exit codes:
-  ${exitCodes.ok}    all went well
-  ${exitCodes.failure}    something failed while running: a damaged file, a full disk, no network
-  ${exitCodes.usage}    a flag, an argument or a configuration that cannot be meant
-  ${exitCodes.unsupported}    a model or an operator that subbyte cannot do this with
-  ${exitCodes.targetMissed}    it ran, but an accuracy that was asked for was not reached
+  ${exitCodes.ok}    success
+  ${exitCodes.failure}    failure while running: damaged file, full disk, no network
+  ${exitCodes.usage}    invalid flag, argument or configuration
+  ${exitCodes.unsupported}    unsupported model or operator
+  ${exitCodes.targetMissed}    a requested accuracy was not reached
   ${exitCodes.interrupted}  stopped by Ctrl-C, after saving a checkpoint
 
 Results go to stdout, progress and errors to stderr.`;
 
-/** The program with all of its commands. */
-export function createProgram() {
-  const program = new Command("subbyte")
-    .description(
-      "Simulate, train, explain and deploy networks whose weights and activations have fewer than eight bits.",
-    )
-    .version(packageVersion(), "-V, --version", "print the version")
-    .helpOption("-h, --help", "print this help")
-    .helpCommand("help [command]", "print the help of a command")
-    .option("--no-color", "print without colours (as does the variable NO_COLOR)")
-    .option("--debug", "print the stack of every error")
-    .option("--plugin <file>", "load quantizers, observers, presets and operators from a module (repeatable)", collect)
-    .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ outputError: (text, write) => write(colorsFor(process.stderr).red(text)) })
-    .showHelpAfterError("  Run it with --help for the flags that there are.")
-    .exitOverride()
-    .addHelpText("after", epilogue);
+/** Returns the program with all of its commands, none of them loaded. */
+export function createProgram(): Program {
+  const program = emptyProgram();
   program.hook("preAction", async () => {
     const { plugin } = program.opts();
     if (plugin === undefined) return;
     const { loadCommandLinePlugins } = await import("./plugins.ts");
     await loadCommandLinePlugins(plugin);
   });
-  addDemoCommand(program);
-  addTrainCommand(program);
-  addStudyCommand(program);
-  addMixCommand(program);
-  addReportCommand(program);
-  addDiagnoseCommand(program);
-  addProfileCommand(program);
-  addEvalCommand(program);
-  addConvertCommand(program);
-  addCompareCommand(program);
-  addExplainCommand(program);
-  addImportCommand(program);
-  addInspectCommand(program);
-  addDataCommand(program);
+  for (const [heading, entries] of Object.entries(commandGroups)) {
+    for (const entry of entries) addCommand(program, entry, heading);
+  }
+  program.on("command:*", ([word = ""]: readonly string[]) => {
+    const name = commandMeant(word);
+    program.error(`error: unknown command '${word}'${name === undefined ? "" : `\n(Did you mean ${name}?)`}`);
+  });
   return program;
+}
+
+type Program = ReturnType<typeof emptyProgram>;
+
+function emptyProgram() {
+  return new Command("subbyte")
+    .description(
+      "Simulate, train, explain and deploy networks whose weights and activations have fewer than eight bits.",
+    )
+    .version(packageVersion(), "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this help")
+    .helpCommand(false)
+    .option("--no-color", "print without colours (as with the variable NO_COLOR)")
+    .option("--debug", "print the stack of every error")
+    .option("--plugin <file>", "load quantizers, observers, presets and operators from a module (repeatable)", collect)
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      outputError: (text, write) => write(colorsFor(process.stderr).red(printableError(text))),
+    })
+    .exitOverride()
+    .addHelpText("after", epilogue);
+}
+
+/** Adds a command by name. Its file is loaded and declares the rest when the command is called. */
+function addCommand(program: Program, entry: CommandEntry, heading: string): void {
+  const command: NewCommand = new Command(entry.name);
+  command
+    .copyInheritedSettings(program)
+    .summary(entry.summary)
+    .helpGroup(heading)
+    .showHelpAfterError(`  See \`subbyte ${entry.name} --help\`.`);
+  program.addCommand(command);
+  program.hook("preSubcommand", async (_program, called) => {
+    if (called.name() === entry.name) (await entry.load())(command);
+  });
+}
+
+/** The name of the command that a word stands for: one of its usual other names, or one that is spelled almost like it. */
+function commandMeant(word: string): string | undefined {
+  const names = new Map(
+    commandEntries.flatMap(({ name, alsoCalled = [] }) => [name, ...alsoCalled].map((other) => [other, name] as const)),
+  );
+  // Two letters are near to every other two.
+  const near = nearestWord(
+    word,
+    [...names.keys()].filter((name) => name.length > 3),
+  );
+  return names.get(word) ?? (word.length > 2 && near !== undefined ? names.get(near) : undefined);
+}
+
+/** A message of commander quotes the user's words. Only the line break before its suggestion is its own. */
+function printableError(text: string): string {
+  const [, message = "", hint = ""] = /^(.*?)(\n\(Did you mean [^\n]*)?\n?$/s.exec(text) ?? [];
+  return `${printableLine(message)}${printable(hint)}\n`;
 }
 
 /** Runs the command line on arguments (without `node` and the script) and returns the exit code. */
@@ -87,9 +107,22 @@ export async function run(args: readonly string[]): Promise<number> {
   const program = createProgram();
   try {
     if (args.length === 0) program.outputHelp();
-    else await program.parseAsync(args, { from: "user" });
+    else await program.parseAsync(withPresentNames(args), { from: "user" });
     return exitCodes.ok;
   } catch (error) {
     return reportError(error, { stream: process.stderr, debug: args.includes("--debug") });
   }
+}
+
+/** The arguments with `help train` as `train --help`, and with flags of earlier versions under their present names. */
+function withPresentNames(args: readonly string[]): string[] {
+  if (args[0] === "help") return [...args.slice(1), "--help"];
+  const renamed = commandEntries.find(({ name }) => args.includes(name))?.renamedFlags ?? {};
+  return args.map((arg) => {
+    const [flag = "", value] = arg.split(/=(.*)/s);
+    const present = Object.hasOwn(renamed, flag) ? renamed[flag] : undefined;
+    if (present === undefined) return arg;
+    note(`note: ${flag} is now called ${present}`);
+    return value === undefined ? present : `${present}=${value}`;
+  });
 }

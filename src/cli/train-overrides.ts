@@ -1,4 +1,4 @@
-/** The flags of `subbyte train` as overrides of the configuration. Each keeps its own words, so that errors can name it. */
+/** The flags of `subbyte train` as overrides of the configuration. Each override keeps the flag as it was written, so that errors can name it. */
 
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
@@ -7,11 +7,28 @@ import { type ConfigOverride, parseScalar, parseSetOption } from "../config/conf
 import { parseDataArgument } from "../config/data-folder.ts";
 import { ConfigError } from "../errors.ts";
 import { modelNames } from "../models/index.ts";
-import type { TrainFlags } from "./flags.ts";
 import { pluginOverrides } from "./plugins.ts";
 
-/** The flags that say something about the configuration. */
-type ConfigFlags = Omit<TrainFlags, "out">;
+/** The flags that say something about the configuration, as texts: the configuration's schema checks them. */
+export interface ConfigFlags {
+  readonly set?: readonly string[];
+  readonly model?: string;
+  readonly data?: string;
+  readonly task?: keyof typeof tasks;
+  readonly teacher?: string;
+  readonly epochs?: string;
+  readonly batch?: string;
+  readonly lr?: string;
+  readonly preset?: string;
+  readonly weightBits?: string;
+  readonly activationBits?: string;
+  readonly placement?: string;
+  readonly from?: string;
+  readonly seed?: string;
+  readonly device?: string;
+  readonly threads?: string;
+  readonly recompute?: string;
+}
 
 /** Flags that are numbers: their key in the configuration, and how they are written. */
 const numberFlags = [
@@ -37,7 +54,7 @@ const pathFlags = [
   ["teacher", "--teacher", "train.distillation.teacher"],
 ] as const;
 
-/** What each task asks of the data. */
+/** The task of the data for each `--task`. */
 const tasks = { classification: "classification", regression: "regression", distillation: "none" } as const;
 
 function taskOverrides({ task }: ConfigFlags): ConfigOverride[] {

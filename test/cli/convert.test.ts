@@ -74,7 +74,7 @@ describe("convert", () => {
       const { code, stdout, stderr } = await capture("convert", runOf(name), "--format", "float", "--out", out);
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
       expect(stdout).toMatch(/model\.float\.onnx .*kB/);
-      expect(stdout).toMatch(/note: model\.float\.onnx: it takes inputs as \(x - mean\) \/ std/);
+      expect(stdout).toMatch(/note: model\.float\.onnx: inputs are normalized as \(x - mean\) \/ std/);
       expect(stdout.includes("before rounding")).toBe(name === "lsq");
       const path = join(out, "model.float.onnx");
       const trained = (await loadRun(runOf(name))).network.parameters.find((each) => each.name === "conv1.weight");
@@ -165,14 +165,14 @@ describe("convert", () => {
     const args = ["--format", "qdq", "--format", "c", "--verify", "--limit", "20"];
     const { stdout } = await capture("convert", runOf("lsq"), ...args, "--out", join(folder, "partly"));
     expect(stdout).toMatch(/onnx qdq .* 20 /);
-    expect(stdout).toContain("qdq and qcdq leave sums to the runtime's floats");
-    expect(stdout).toContain("not compared here, because ONNX Runtime does not execute it: c\n");
+    expect(stdout).toContain("qdq and qcdq leave sums to the floats of ONNX Runtime");
+    expect(stdout).toContain("not verified, because ONNX Runtime cannot run them: c\n");
     expect(stdout).toContain("note: relu: no quantizer stands here");
     // The first block's skip, 28x28x4 values, and what the average pool reads, 7x7x16.
-    expect(stdout).toMatch(/hint: tensors without codes: 2, 4 bytes a value, 15.7 kB an image; with .* 8: 3.9 kB,/);
+    expect(stdout).toMatch(/hint: 2 tensors are not quantized: 4 bytes a value, 15.7 kB an image. With .* 8: 3.9 kB,/);
     const eight = ["--residual-bits", "8", "--verify", "--limit", "20", "--out", join(folder, "eight")];
     const added = (await capture("convert", runOf("lsq"), ...eight)).stdout;
-    expect(added).toContain("a quantizer of 8 bits was added after training");
+    expect(added).toContain("8-bit quantizer added after training");
     expect(added).not.toMatch(/hint|qdq|not compared/);
   });
 
@@ -191,7 +191,7 @@ describe("convert", () => {
     rmSync(join(stopped, "summary.json"));
     const unfinished = await capture("convert", stopped);
     expect(unfinished.code).toBe(3);
-    expect(unfinished.stderr).toContain("the run is not finished: it has done 8 steps");
+    expect(unfinished.stderr).toContain("the run has not finished: it stopped after 8 steps");
     expect(unfinished.stderr).toContain("train --resume");
     const checkpoint = join(folder, "last.safetensors");
     copyFileSync(join(stopped, "checkpoints", "last.safetensors"), checkpoint);

@@ -31,9 +31,9 @@ describe("subbyte explain", () => {
     const { code, stdout, stderr } = await capture("explain", file, "resnet8", "--define", "bits=4");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout.split("\n").slice(0, 3)).toEqual([
-      "The 4 bits of the activations are 3: 8 levels and not 16, codes 0..7.",
+      "Activations: 4 bits requested, 3 in effect (8 levels instead of 16, codes 0..7).",
       `  change ${file}:4:5: reduce_range=True  →  reduce_range=False`,
-      "The 4 bits of the weights are there: 16 levels, codes -8..7.",
+      "Weights: 4 bits, as requested (16 levels, codes -8..7).",
     ]);
     await expect(stdout.replaceAll(folder, "FOLDER")).toMatchFileSnapshot("snapshots/explain-thread.txt");
   });
@@ -87,7 +87,7 @@ describe("subbyte explain", () => {
     [["FILE"], "--define bits=4"],
     [["FILE", "--define", "bits"], "expected name=number"],
     [["FILE", "--define", "bits=4", "--define", "wb=4"], "nothing in"],
-    [["FILE", "--weight-bits", "4"], "says itself how many bits"],
+    [["FILE", "--weight-bits", "4"], "has its own bit widths"],
   ])("refuses %j", async (args, words) => {
     const { code, stdout, stderr } = await capture("explain", ...args.map((arg) => (arg === "FILE" ? file : arg)));
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });

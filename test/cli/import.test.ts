@@ -120,7 +120,7 @@ describe("inspect", () => {
     writeFileSync(file, text);
     const { stdout } = await capture("inspect", file);
     expect(stdout).toMatch(/^model: 8 parameters, 4 of them trainable, 4 statistics of BatchNormalization\n/);
-    expect(stdout).toContain("\nno layers that multiply, so nothing to quantize\n");
+    expect(stdout).toContain("\nno layer can be quantized: none multiplies by weights\n");
   });
 
   it("refuses the shape of an image that is none", async () => {

@@ -36,6 +36,6 @@ describe("subbyte profile", () => {
     const { code, stdout } = await capture("profile", ...small, "--layers", "2");
     expect(code).toBe(0);
     expect(stdout).toMatch(/^One training step of resnet8, float, batch 8, on cpu: [\d.]+ ms, \d+ images\/s/);
-    expect(stdout).toMatch(/\nValues alive at once, as planned: [\d.]+ MB\n$/);
+    expect(stdout).toMatch(/\nPlanned peak memory of values: [\d.]+ MB\n$/);
   });
 });

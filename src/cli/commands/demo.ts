@@ -1,37 +1,174 @@
-/** `subbyte demo`: its flags and its help. What it does is in actions/demo.ts. */
+/**
+ * `subbyte demo`: a float network, then the same network with few bits, once with the forum thread's configuration and
+ * once with learned step sizes, and a table with the levels that each really has.
+ */
 
-import { type ParentCommand, wholeNumber, wholeNumberBetween } from "./common.ts";
+import { join } from "node:path";
+import { resolveTrainingConfig } from "../../config/config.ts";
+import { modelTitle, type TrainingConfig } from "../../config/schema.ts";
+import { advisedPresets } from "../../qconfig/presets.ts";
+import { lastCheckpoint } from "../../train/loop/trainer.ts";
+import { type RunResult, startRun } from "../../train/run.ts";
+import { loadData } from "../../train/setup.ts";
+import type { FlagsOf, NewCommand } from "../command.ts";
+import { wholeNumber, wholeNumberBetween } from "../flag-values.ts";
+import { interruptible } from "../interrupt.ts";
+import { outputColumns, print, printJson } from "../output.ts";
+import { Progress } from "../view/progress.ts";
+import { formatDuration } from "../view/progress-format.ts";
+import { showRun } from "../view/show-run.ts";
+import { tableLines } from "../view/table.ts";
 
 const examples = `
-Trains a ResNet in float on a part of Fashion-MNIST that comes with subbyte, then twice more from there with so few bits:
-as the forum thread did it (moving min and max, reduced range), and with learned step sizes. Ends with a table of both.
+Trains a ResNet in float on a part of Fashion-MNIST that comes with subbyte, then twice from there with few bits: with the
+configuration of the forum thread (moving min and max, reduced range), and with learned step sizes. Ends with a table of
+all three.
 
 Examples:
   subbyte demo
   subbyte demo --weight-bits 2 --activation-bits 2
   subbyte demo --json > demo.json`;
 
-/** Adds the command to the program. */
-export function addDemoCommand(program: ParentCommand): void {
-  program
-    .command("demo")
-    .summary("the whole story in a few minutes: float, the thread's quantizers, the cure")
-    .description("Show what few bits do to a training, and what cures it.")
+const declare = (command: NewCommand) =>
+  command
+    .description("See how low-bit quantization breaks a network, and how to fix it.")
     .option("--weight-bits <n>", "bits of the weights", wholeNumberBetween(1, 16), 4)
     .option("--activation-bits <n>", "bits of the activations", wholeNumberBetween(1, 16), 4)
     .option("--float-epochs <n>", "epochs in float", wholeNumber(1), 4)
     .option("--qat-epochs <n>", "epochs with quantizers, each time", wholeNumber(1), 2)
-    .option("--train-limit <n>", "only the first so many training images", wholeNumber(1))
-    .option("--test-limit <n>", "only the first so many test images", wholeNumber(1))
-    .option("--seed <n>", "seed of everything random", wholeNumberBetween(0, 2 ** 32 - 1), 0)
-    .option("--threads <n>", "threads of ONNX Runtime, 0 for one for each core", wholeNumber(0), 0)
-    .option("-o, --out <dir>", "folder that runs are kept in", "runs")
+    .option("--train-limit <n>", "use only N training images", wholeNumber(1))
+    .option("--test-limit <n>", "use only N test images", wholeNumber(1))
+    .option("--seed <n>", "random seed", wholeNumberBetween(0, 2 ** 32 - 1), 0)
+    .option("--threads <n>", "threads of ONNX Runtime, 0 for one per core", wholeNumber(0), 0)
+    .option("-o, --out <folder>", "folder for runs", "runs")
     .option("--json", "print the result as one JSON document, and no progress")
     .option("-q, --quiet", "print no progress")
-    .option("-v, --verbose", "print more: shapes, the graph's size, where time went")
-    .addHelpText("after", examples)
-    .action(async (flags) => {
-      const { demo } = await import("../actions/demo.ts");
-      await demo(flags);
+    .option("-v, --verbose", "print the notes about the data too")
+    .addHelpText("after", examples);
+
+type Flags = FlagsOf<typeof declare>;
+
+export const declareDemo = (command: NewCommand) => declare(command).action(demo);
+
+interface Stage {
+  readonly name: string;
+  /** What the table calls it. */
+  readonly title: string;
+  readonly config: (float: string | undefined) => TrainingConfig;
+  /** Time of a step beside a float step's, for the estimate before it is measured. */
+  readonly cost: number;
+}
+
+/** Trains in float, then twice with few bits, and prints the table that compares them. */
+async function demo(flags: Flags): Promise<void> {
+  const stages = stagesOf(flags);
+  const silent = flags.json === true || flags.quiet === true;
+  const configs = stages.map((stage) => stage.config(undefined));
+  const [first] = configs;
+  if (first === undefined) return;
+  const data = await loadData(first);
+  const progress = new Progress({
+    silent,
+    stages: stages.map(({ name, cost }, index) => ({
+      name,
+      cost,
+      totalSteps: stepsOf(configs[index] ?? first, data.train.count),
+    })),
+  });
+  progress.message(
+    `${modelTitle(first.model)} on ${data.train.name}: ${data.train.count} training and ${data.test.count} test images, seed ${flags.seed}`,
+  );
+  if (flags.verbose === true) progress.message(...data.notes);
+  const results: RunResult[] = [];
+  try {
+    await interruptible(async (signal) => {
+      for (const [index, stage] of stages.entries()) {
+        const float = results[0]?.paths.checkpoints;
+        const config = stage.config(float === undefined ? undefined : join(float, lastCheckpoint));
+        const run = { config, parent: flags.out, name: `demo-${stage.name}`, data };
+        results.push(await startRun(run, { signal, ...showRun(progress, index, config.train.epochs) }));
+      }
     });
+  } finally {
+    progress.close();
+  }
+  printResults(flags, stages, results);
+}
+
+function stepsOf(config: TrainingConfig, samples: number): number {
+  return config.train.epochs * Math.floor(samples / config.train.batchSize);
+}
+
+function stagesOf(flags: Flags): Stage[] {
+  const { weightBits, activationBits } = flags;
+  const bits = `W${weightBits}A${activationBits}`;
+  const common = {
+    model: { name: "resnet8" },
+    data: {
+      crop: 0,
+      flip: false,
+      ...(flags.trainLimit === undefined ? {} : { trainLimit: flags.trainLimit }),
+      ...(flags.testLimit === undefined ? {} : { testLimit: flags.testLimit }),
+    },
+    seed: flags.seed,
+    threads: flags.threads,
+  };
+  const config = (epochs: number, learningRate: number, rest: object): TrainingConfig =>
+    resolveTrainingConfig({
+      name: "demo",
+      text: JSON.stringify({ ...common, train: { epochs, batchSize: 64, optimizer: { learningRate } }, ...rest }),
+    });
+  const quantized = (preset: string) => (float: string | undefined) =>
+    config(flags.qatEpochs, 0.01, {
+      quantization: { preset, weightBits, activationBits },
+      ...(float === undefined ? {} : { from: float }),
+    });
+  return [
+    { name: "float", title: "float", cost: 1, config: () => config(flags.floatEpochs, 0.1, {}) },
+    {
+      name: "thread",
+      title: `${bits}, the forum thread's: EMA min-max, reduce_range`,
+      cost: 1.6,
+      config: quantized("thread"),
+    },
+    {
+      name: advisedPresets.learnedRanges,
+      title: `${bits}, learned step sizes (LSQ)`,
+      cost: 1.2,
+      config: quantized(advisedPresets.learnedRanges),
+    },
+  ];
+}
+
+function printResults(flags: Flags, stages: readonly Stage[], results: readonly RunResult[]): void {
+  const rows = results.map((result, index) => ({
+    configuration: stages[index]?.title ?? "",
+    folder: result.paths.folder,
+    bits: index === 0 ? null : { weights: flags.weightBits, activations: flags.activationBits },
+    levels: result.summary.levels,
+    accuracy: result.accuracy,
+    seconds: result.seconds,
+    imagesPerSecond: result.imagesPerSecond,
+  }));
+  if (flags.json === true) {
+    printJson({ schemaVersion: 1, seed: flags.seed, rows });
+    return;
+  }
+  const float = rows[0]?.accuracy ?? 0;
+  const table = tableLines(
+    ["configuration", "weight levels", "activation levels", "test accuracy", "against float", "time", "images/s"].map(
+      (title, i) => (i === 0 ? title : { title, align: "right" as const }),
+    ),
+    rows.map((row, index) => [
+      row.configuration,
+      row.levels.weights ?? "float",
+      row.levels.activations ?? "float",
+      `${(100 * row.accuracy).toFixed(2)} %`,
+      index === 0 ? "" : `${row.accuracy >= float ? "+" : ""}${(100 * (row.accuracy - float)).toFixed(2)}`,
+      formatDuration(row.seconds),
+      row.imagesPerSecond.toFixed(0),
+    ]),
+    outputColumns(),
+  );
+  print(...table);
 }

@@ -1,42 +1,99 @@
-/** `subbyte eval`: its flags and its help. What it does is in actions/eval.ts. */
+/** `subbyte eval`: the accuracy and the loss of a run's network on test images. */
 
 import { Option } from "@commander-js/extra-typings";
+import { isQuantized } from "../../compile/passes/quantize.ts";
+import { modelTitle } from "../../config/schema.ts";
+import { convert } from "../../convert/convert.ts";
+import { evaluateIntegers } from "../../convert/prove/evaluate-integers.ts";
+import { RuntimeError } from "../../errors.ts";
 import { deviceChoices } from "../../runtime/engine.ts";
-import { type ParentCommand, wholeNumber } from "./common.ts";
+import { openEngine } from "../../runtime/node-devices.ts";
+import { notFinite } from "../../train/divergence/divergence.ts";
+import { loadRun } from "../../train/load-run.ts";
+import { evaluate as evaluateNetwork, inputOf } from "../../train/loop/evaluate.ts";
+import { metricTitle, showMetric } from "../../train/loop/metric-text.ts";
+import { levelsOf } from "../../train/run.ts";
+import type { FlagsOf, NewCommand } from "../command.ts";
+import { wholeNumber } from "../flag-values.ts";
+import { outputColumns, print, printJson } from "../output.ts";
+import { testData } from "../run-data.ts";
+import { tableLines } from "../view/table.ts";
 
 const examples = `
 Examples:
   subbyte eval runs/float
   subbyte eval runs/lsq --checkpoint best --data fashion-mnist --json`;
 
-/** Adds the command to the program. */
-export function addEvalCommand(program: ParentCommand): void {
-  program
-    .command("eval")
-    .summary("measure the accuracy of a trained network")
+const declare = (command: NewCommand) =>
+  command
     .description("Measure the accuracy and the loss of a run's network on the test images.")
-    .argument("<run>", "a run's directory, or a checkpoint file")
+    .argument("<run>", "folder of a run, or a checkpoint file")
     .addOption(
-      new Option("--checkpoint <which>", "which of a run's checkpoints")
+      new Option("--checkpoint <which>", "which checkpoint of the run")
         .choices(["last", "best"] as const)
         .default("last" as const),
     )
-    .option("--data <name|folder>", "other data than the run's own")
+    .option("--data <name|folder>", "evaluate on this data (default: the run's own)")
     .option("--batch <n>", "images in a batch", wholeNumber(1))
-    .option("--integer", "in the arithmetic of the converted integers, not in that of the training")
-    .option("--limit <n>", "only the first so many test images", wholeNumber(1))
+    .option("--integer", "compute in the integers of subbyte convert instead of the training's simulation")
+    .option("--limit <n>", "use only the first N test images", wholeNumber(1))
     .addOption(
-      new Option("--device <name>", "where to compute: cpu, webgpu, cuda, or auto for the fastest there is")
+      new Option("--device <name>", "cpu, webgpu, cuda, or auto for the fastest one available")
         .choices(deviceChoices)
         .default("cpu" as const),
     )
-    .option("--threads <n>", "threads of ONNX Runtime, 0 for one for each core", wholeNumber(0), 0)
+    .option("--threads <n>", "threads of ONNX Runtime, 0 for one per core", wholeNumber(0), 0)
     .option("--json", "print the result as one JSON document, and no progress")
     .option("-q, --quiet", "print no progress")
-    .option("-v, --verbose", "print more: each class, the levels of each layer")
-    .addHelpText("after", examples)
-    .action(async (run, flags) => {
-      const { evaluate } = await import("../actions/eval.ts");
-      await evaluate(run, flags);
+    .option("-v, --verbose", "print the bits of each quantizer too")
+    .addHelpText("after", examples);
+
+export const declareEval = (command: NewCommand) => declare(command).action(evaluate);
+
+/** Measures the network of a run on its own test images, or on other data. */
+async function evaluate(path: string, flags: FlagsOf<typeof declare>): Promise<void> {
+  const run = await loadRun(path, flags.checkpoint);
+  const data = await testData(run, flags);
+  const { device, threads } = flags;
+  const engine = await openEngine({ device, ...(threads === 0 ? {} : { threads }) });
+  const options = flags.batch === undefined ? {} : { batchSize: flags.batch };
+  const result =
+    flags.integer === true
+      ? await evaluateIntegers(convert(run.network, { input: inputOf(run.data.test) }), data, engine, options)
+      : await evaluateNetwork(run.network, data, engine, {
+          ...options,
+          ...(run.teacher === undefined ? {} : { judge: run.teacher }),
+        });
+  if (!Number.isFinite(result.loss)) {
+    throw new RuntimeError(`${notFinite("the loss", result.loss)}: there is no result`, {
+      where: path,
+      remedy: "The weights of this checkpoint or the data hold NaN or infinite values: try --checkpoint best.",
     });
+  }
+  const arithmetic = flags.integer === true ? "integers" : isQuantized(run.network) ? "simulation" : "float";
+  const levels = levelsOf(run.config);
+  if (flags.json === true) {
+    const { name, count } = data;
+    const { checkpoint } = flags;
+    const document = { schemaVersion: 1, run: path, checkpoint, step: run.step, data: { name, count } };
+    return printJson({ ...document, arithmetic, levels, ...result });
+  }
+  const rows = [
+    ["data", `${data.name}, ${result.count} ${data.sampleShape.length === 3 ? "images" : "samples"}`],
+    ["levels of weights / activations", `${levels.weights ?? "float"} / ${levels.activations ?? "float"}`],
+    ...(flags.integer === true ? [["arithmetic", "integers, as converted"]] : []),
+    [metricTitle(result.metric), showMetric(result.metric, result.accuracy)],
+    ...(result.top5Accuracy === undefined ? [] : [["top-5 accuracy", `${(100 * result.top5Accuracy).toFixed(2)} %`]]),
+    ...(result.relativeError === undefined ? [] : [["relative error", result.relativeError.toExponential(2)]]),
+    ...(result.meanAbsoluteError === undefined
+      ? []
+      : [["mean absolute error", result.meanAbsoluteError.toPrecision(4)]]),
+    ["loss", result.loss.toFixed(4)],
+    ["trained for", `${run.step} steps`],
+  ];
+  print(...tableLines(["", modelTitle(run.config.model)], rows, outputColumns()));
+  if (flags.verbose === true && isQuantized(run.network)) {
+    const sites = run.network.sites.map(({ layer, kind, spec }) => [layer, kind, spec.bits]);
+    print(...tableLines(["layer", "quantizer of", "bits"], sites, outputColumns()));
+  }
 }

@@ -1,32 +1,90 @@
-/** `subbyte import`: its flags and its help. What it does is in actions/import.ts. */
+/** `subbyte import`: reads an ONNX model and says what it became. */
 
-import { collect, type ParentCommand, wholeNumber } from "./common.ts";
+import { exportOnnx } from "../../importer/export.ts";
+import type { ImportedNetwork } from "../../importer/import.ts";
+import { importOnnxFile } from "../../importer/node-files.ts";
+import { writeFileAtomic } from "../../io/atomic-file.ts";
+import { dataInputs, parameterCount } from "../../ir/network.ts";
+import type { FlagsOf, NewCommand } from "../command.ts";
+import { collect, wholeNumber } from "../flag-values.ts";
+import { frozenLines, parseInputShapes } from "../imported-model.ts";
+import { print, printJson } from "../output.ts";
 
 const examples = `
-Reads opset 7 to 25, computes what is constant, recognises what exporters wrote as arithmetic, and says what can be
-trained. With --out the simplified model is written as ONNX again.
+Reads opset 7 to 28, computes constant parts, recognizes operators that exporters wrote as arithmetic, and lists what can
+be trained. With --out the simplified model is written as ONNX.
 
 Examples:
   subbyte import model.onnx
   subbyte import model.onnx --out simplified.onnx
   subbyte import detector.onnx --input-shape image=1x3x320x320 --json`;
 
-/** Adds the command to the program. */
-export function addImportCommand(program: ParentCommand): void {
-  program
-    .command("import")
-    .summary("read an ONNX model and say what it became")
+const declare = (command: NewCommand) =>
+  command
     .description("Read an ONNX model as a network that can be trained and quantized.")
-    .argument("<model>", "an ONNX file; its external data may lie beside it")
+    .argument("<model>", "an ONNX file, with its external data in the same folder")
     .option("-o, --out <file>", "write the simplified float model as ONNX")
-    .option("--input-shape <name=shape>", "an input's shape where the file leaves it open (repeatable)", collect)
-    .option("--batch <n>", "batch size where the file leaves it open and shapes need one", wholeNumber(1))
+    .option("--input-shape <name=shape>", "shape of an input that the file leaves open (repeatable)", collect)
+    .option("--batch <n>", "batch size, where the file leaves it open and shapes need one", wholeNumber(1))
     .option("--keep-batch", "keep a batch size that the file states")
-    .option("--restore-batch-norm", "put a BatchNormalization after convolutions that it was folded into")
-    .option("--json", "print it as one JSON document")
-    .addHelpText("after", examples)
-    .action(async (model, flags) => {
-      const { importModel } = await import("../actions/import.ts");
-      await importModel(model, flags);
-    });
+    .option("--restore-batch-norm", "add a BatchNormalization after convolutions that it was folded into")
+    .option("--json", "print the result as one JSON document")
+    .option("-q, --quiet", "print no notes")
+    .option("-v, --verbose", "count the operators too")
+    .addHelpText("after", examples);
+
+export const declareImport = (command: NewCommand) => declare(command).action(importModel);
+
+/** Reads a model, prints what it became, and writes it if asked. */
+async function importModel(path: string, flags: FlagsOf<typeof declare>): Promise<void> {
+  const network = importOnnxFile(path, {
+    inputShapes: parseInputShapes(flags.inputShape),
+    ...(flags.batch === undefined ? {} : { batch: flags.batch }),
+    ...(flags.keepBatch === undefined ? {} : { keepBatch: flags.keepBatch }),
+    ...(flags.restoreBatchNorm === undefined ? {} : { restoreBatchNorm: flags.restoreBatchNorm }),
+  });
+  if (flags.out !== undefined) await writeFileAtomic(flags.out, exportOnnx(network));
+  const summary = describe(network);
+  if (flags.json === true) return printJson({ schemaVersion: 1, model: path, out: flags.out ?? null, ...summary });
+  print(
+    `${path}: ${summary.producer === "" ? "" : `from ${summary.producer}, `}opset ${summary.opset}`,
+    ...summary.inputs.map(({ name, type }) => `input ${name}: ${type}`),
+    ...summary.outputs.map(({ name, type }) => `output ${name}: ${type}`),
+    `batch: ${summary.batch === "any" ? "any size" : `${summary.batch} only`}`,
+    `${summary.nodes} nodes, ${summary.parameters} parameter tensors, ${summary.trainable} trainable numbers`,
+    ...(summary.quantizers === 0 ? [] : [`${summary.quantizers} quantizers from the file`]),
+    ...(flags.quiet === true ? [] : summary.notes.map((text) => `note: ${text}`)),
+    ...(flags.verbose === true ? operatorLines(network) : []),
+    ...frozenLines(summary.held),
+    ...(flags.out === undefined ? [] : [`written to ${flags.out}`]),
+  );
+}
+
+function describe(network: ImportedNetwork) {
+  const { imported, graph, parameters, sites } = network;
+  const show = (type: { dtype: string; shape: readonly number[] }) => {
+    const [, ...rest] = type.shape;
+    const first = imported.batch === "any" ? "batch" : type.shape[0];
+    return `${type.dtype}[${[...(type.shape.length === 0 ? [] : [first]), ...rest].join(",")}]`;
+  };
+  return {
+    producer: imported.producer,
+    opset: imported.opset,
+    batch: imported.batch,
+    inputs: dataInputs(network).map(({ name, type }) => ({ name, type: show(type) })),
+    outputs: graph.outputs.map(({ name, value }) => ({ name, type: show(value.type) })),
+    nodes: graph.nodes.length,
+    parameters: parameters.length,
+    trainable: parameterCount(network),
+    quantizers: sites?.length ?? 0,
+    notes: imported.notes,
+    held: Object.fromEntries(imported.held),
+  };
+}
+
+/** How often each operator occurs, the most frequent first. */
+function operatorLines({ graph }: ImportedNetwork): string[] {
+  const counts = new Map<string, number>();
+  for (const { op } of graph.nodes) counts.set(op, (counts.get(op) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]).map(([op, count]) => `${op} ${count}`);
 }

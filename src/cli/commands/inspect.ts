@@ -1,11 +1,21 @@
-/** `subbyte inspect`: its flags and its help. What it does is in actions/inspect.ts. */
+/** `subbyte inspect`: the layers of a model, their cost at given bits, and which can be quantized and trained. */
 
-import { networkNames } from "../network-names.ts";
-import { collect, type ParentCommand, wholeNumber, wholeNumberBetween } from "./common.ts";
+import { randomStream } from "../../base/random.ts";
+import { ConfigError } from "../../errors.ts";
+import { inspectNetwork, type NetworkReport } from "../../importer/inspect.ts";
+import { importOnnxFile } from "../../importer/node-files.ts";
+import type { Network } from "../../ir/network.ts";
+import { makeModel, modelNames } from "../../models/index.ts";
+import type { FlagsOf, NewCommand } from "../command.ts";
+import { collect, wholeNumber, wholeNumberBetween } from "../flag-values.ts";
+import { frozenLines, parseInputShapes } from "../imported-model.ts";
+import { outputColumns, print, printJson } from "../output.ts";
+import { formatBytes } from "../view/progress-format.ts";
+import { tableLines } from "../view/table.ts";
 
 const examples = `
-Multiplications, bit operations and shapes are for one sample. Layers are what quantizers are put at; everything else
-stays in float.
+Multiplications, bit operations and shapes are for one sample. Quantizers go to the layers; everything else stays in
+float.
 
 Examples:
   subbyte inspect model.onnx
@@ -13,22 +23,92 @@ Examples:
   subbyte inspect detector.onnx --input-shape image=1x3x320x320
   subbyte inspect resnet20 --sample-shape 3x32x32 --json`;
 
-/** Adds the command to the program. */
-export function addInspectCommand(program: ParentCommand): void {
-  program
-    .command("inspect")
-    .summary("what a model holds and costs, and what can be quantized and trained")
-    .description("Print a model's layers, their cost at given bits, and what can be quantized and trained.")
-    .argument("<model>", `an ONNX file, or the name of a network: ${networkNames}`)
+const declare = (command: NewCommand) =>
+  command
+    .description("Print a model's layers, their cost at given bits, and which of them can be quantized and trained.")
+    .argument("<model>", `an ONNX file, or the name of a network: ${modelNames.join(", ")}`)
     .option("--weight-bits <n>", "bits of the weights", wholeNumberBetween(1, 32), 32)
     .option("--activation-bits <n>", "bits of the activations", wholeNumberBetween(1, 32), 32)
-    .option("--input-shape <name=shape>", "an input's shape where the file leaves it open (repeatable)", collect)
+    .option("--input-shape <name=shape>", "shape of an input that the file leaves open (repeatable)", collect)
     .option("--sample-shape <shape>", "channels, height and width of a named network's images", "1x28x28")
     .option("--classes <n>", "classes of a named network", wholeNumber(1), 10)
-    .option("--json", "print it as one JSON document")
-    .addHelpText("after", examples)
-    .action(async (model, flags) => {
-      const { inspect } = await import("../actions/inspect.ts");
-      await inspect(model, flags);
+    .option("--json", "print the result as one JSON document")
+    .option("-q, --quiet", "print no notes on what cannot be trained")
+    .option("-v, --verbose", "print the full names of layers, wider than the terminal")
+    .addHelpText("after", examples);
+
+type Flags = FlagsOf<typeof declare>;
+
+export const declareInspect = (command: NewCommand) => declare(command).action(inspect);
+
+async function inspect(model: string, flags: Flags): Promise<void> {
+  const { weightBits, activationBits } = flags;
+  const report = inspectNetwork(load(model, flags), { weightBits, activationBits });
+  if (flags.json === true) return printJson({ schemaVersion: 1, model, ...report });
+  print(...show(report, flags));
+}
+
+function load(model: string, flags: Flags): Network {
+  if (!modelNames.includes(model)) {
+    return importOnnxFile(model, { inputShapes: parseInputShapes(flags.inputShape) });
+  }
+  const sampleShape = flags.sampleShape.split("x").map(Number);
+  if (sampleShape.length !== 3 || !sampleShape.every((size) => Number.isInteger(size) && size > 0)) {
+    throw new ConfigError(`"${flags.sampleShape}" is not an image shape`, {
+      where: "--sample-shape",
+      remedy: "Write channels, height and width, as 3x32x32.",
     });
+  }
+  return makeModel(model, { sampleShape, classes: flags.classes }, randomStream(0, "inspect"));
+}
+
+/** 1234567 as 1.23 M. */
+function amount(count: number): string {
+  const units = ["", " k", " M", " G", " T", " P"];
+  let unit = 0;
+  let value = count;
+  while (value >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return unit === 0 ? String(value) : `${value.toPrecision(3)}${units[unit]}`;
+}
+
+function show(report: NetworkReport, { quiet, verbose }: Flags): string[] {
+  const { totals, bits, layers } = report;
+  const rows = layers.map((layer) => [
+    layer.name,
+    layer.op,
+    layer.input.join("x"),
+    layer.output.join("x"),
+    layer.weight === undefined ? "" : layer.weight.join("x"),
+    layer.parameters,
+    amount(layer.multiplications),
+    amount(layer.bitOperations),
+    formatBytes(layer.bytes),
+    layer.quantizable ? "yes" : "no",
+  ]);
+  const columns = ["layer", "operator", "input", "output", "weight", "parameters", "MACs", "bit operations", "size"];
+  const others = Object.entries(report.operators)
+    .map(([op, count]) => `${op} ${count}`)
+    .join(", ");
+  const quantized = layers.filter(({ quantizable }) => quantizable).length;
+  const statistics = totals.statistics === 0 ? "" : `, ${totals.statistics} statistics of BatchNormalization`;
+  const notes = [
+    ...report.obstacles.map(({ node, op, reason }) => `no gradient: ${op} "${node}": ${reason}`),
+    ...frozenLines(report.held),
+  ];
+  return [
+    ...(rows.length === 0
+      ? []
+      : tableLines([...columns, "quantizable"], rows, verbose === true ? undefined : outputColumns())),
+    `${report.name}: ${totals.parameters} parameters, ${totals.trainable} of them trainable${statistics}`,
+    `at ${bits.weightBits} bits for weights and ${bits.activationBits} for activations: ${amount(totals.multiplications)} MACs, ` +
+      `${amount(totals.bitOperations)} bit operations, ${formatBytes(totals.bytes)} (float: ${formatBytes(totals.floatBytes)})`,
+    layers.length === 0
+      ? "no layer can be quantized: none multiplies by weights"
+      : `${quantized} of ${layers.length} layers can be quantized`,
+    `operators: ${others}`,
+    ...(quiet === true ? [] : notes),
+  ];
 }

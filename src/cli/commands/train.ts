@@ -1,72 +1,243 @@
-/** `subbyte train`: its flags and its help. What it does is in actions/train.ts. */
+/** `subbyte train`: trains a network, in float or with quantizers. */
 
+import { readdir, stat } from "node:fs/promises";
+import { join } from "node:path";
 import { Option } from "@commander-js/extra-typings";
-import { networkNames } from "../network-names.ts";
-import { collect, type ParentCommand } from "./common.ts";
+import { configToYaml, resolveTrainingConfig } from "../../config/config.ts";
+import { readConfigFile } from "../../config/file.ts";
+import type { TrainingConfig } from "../../config/schema.ts";
+import type { SkippedSample } from "../../data/dataset/dataset.ts";
+import { watchAndKeep } from "../../diagnose/keep-findings.ts";
+import type { RunWatch } from "../../diagnose/watch-run.ts";
+import { ConfigError } from "../../errors.ts";
+import { modelNames } from "../../models/index.ts";
+import { presetNames } from "../../qconfig/presets.ts";
+import { runPaths } from "../../runs/folder.ts";
+import { metricTitle, showMetric } from "../../train/loop/metric-text.ts";
+import { peakMemory } from "../../train/memory.ts";
+import { type RunListeners, type RunResult, type RunSummary, resumeRun, startRun } from "../../train/run.ts";
+import { loadData } from "../../train/setup.ts";
+import type { FlagsOf, NewCommand } from "../command.ts";
+import { collect } from "../flag-values.ts";
+import { interruptible } from "../interrupt.ts";
+import { note, outputColumns, print, printJson, printText } from "../output.ts";
+import { trainOverrides } from "../train-overrides.ts";
+import { findingsText } from "../view/findings-text.ts";
+import { Progress } from "../view/progress.ts";
+import { formatBytes } from "../view/progress-format.ts";
+import { showRun } from "../view/show-run.ts";
+import { tableLines } from "../view/table.ts";
 
 const examples = `
-A flag goes over --set, which goes over the file, which goes over the defaults.
+Order of precedence: a flag, --set, the file, the defaults.
 
 Examples:
   subbyte train --model resnet20 --epochs 10 --name float
   subbyte train --preset lsq --weight-bits 4 --activation-bits 4 --from runs/float --lr 0.01
   subbyte train --config qat.yaml --set train.schedule.warmupEpochs=1 --seed 3
-  subbyte train --model mine.onnx --data ./images --task distillation --preset lsq     no labels needed
+  subbyte train --model mine.onnx --data ./images --task distillation --preset lsq       no labels needed
   subbyte train --preset thread --dry-run          print the resolved configuration, run nothing
-  subbyte train --resume                           go on with the latest run that was stopped
-  subbyte train --resume runs/float                go on with this one`;
+  subbyte train --resume                           resume the latest stopped run
+  subbyte train --resume runs/float                resume this one`;
 
-/** Adds the command to the program. */
-export function addTrainCommand(program: ParentCommand): void {
-  program
-    .command("train")
-    .summary("train a network, in float or with quantizers")
-    .description("Train a network, in float or with the quantizers that simulate fewer bits.")
+const declare = (command: NewCommand) =>
+  command
+    .description("Train a network, in float or with quantizers that simulate fewer bits.")
     .option("-c, --config <file>", "YAML or JSON file with the configuration")
     .option("--set <key=value>", "set one key of it, e.g. train.optimizer.momentum=0.8 (repeatable)", collect)
-    .option("-m, --model <name|file>", `network: ${networkNames}, or a file such as mine.onnx`)
+    .option("-m, --model <name|file>", `network: ${modelNames.join(", ")}, or a file such as mine.onnx`)
     .option(
       "--data <name|folder>",
       "fashion-mnist-part (comes with subbyte), fashion-mnist, or a folder such as ./mine",
     )
     .addOption(
-      new Option("--task <what>", "what is learned from the data (default: what its labels look like)").choices([
+      new Option("--task <name>", "training task (default: inferred from the labels)").choices([
         "classification",
         "regression",
         "distillation",
       ] as const),
     )
-    .option("--teacher <file|run>", "network to learn from besides the labels, or instead: mine.onnx, or a float run")
+    .option("--teacher <file|run>", "learn from this network, with or without labels: mine.onnx, or a float run")
     .option("--epochs <n>", "epochs to train")
     .option("--batch <n>", "images in a batch")
     .option("--lr <x>", "learning rate")
-    .option("--preset <name>", "quantization recipe: lsq, minmax, thread, pact, … (README has all); float for none")
+    .option("--preset <name>", `quantization preset: ${presetNames().join(", ")}`)
     .option("--weight-bits <n>", "bits of the weights, 1 to 16")
     .option("--activation-bits <n>", "bits of the activations, 1 to 16")
-    .addOption(new Option("--placement <how>", "where quantizers are put").choices(["fused", "everyModule"] as const))
-    .option("--from <checkpoint>", "start from the weights of a checkpoint or of a run's directory")
-    .option("--seed <n>", "seed of everything random (default: 0)")
-    .option("--device <name>", "where to compute: cpu, webgpu, cuda, or auto for the fastest there is (default: cpu)")
-    .option("--threads <n>", "threads of ONNX Runtime, 0 for one for each core (default: 0)")
+    .addOption(new Option("--placement <how>", "where quantizers go").choices(["fused", "everyModule"] as const))
+    .option("--from <checkpoint>", "start from the weights of a checkpoint or of a run's folder")
+    .option("--seed <n>", "random seed (default: 0)")
+    .option("--device <name>", "cpu, webgpu, cuda, or auto for the fastest one available (default: cpu)")
+    .option("--threads <n>", "threads of ONNX Runtime, 0 for one per core (default: 0)")
     .addOption(
       new Option(
         "--recompute <when>",
-        "when to compute cheap values again instead of holding them; auto: where a step would not fit (default: auto)",
+        "recompute activations to save memory (gradient checkpointing); auto: only if a step does not fit (default: auto)",
       ).choices(["auto", "always", "never"] as const),
     )
-    .option("-o, --out <dir>", "folder that runs are kept in", "runs")
-    .option("--name <name>", "name of the run's directory (default: made of model, bits and time)")
-    .option("--exist-ok", "use a directory that is already there instead of NAME-2")
-    .option("--resume [dir]", "go on with a stopped run, the latest one if none is named")
+    .option("-o, --out <folder>", "folder for runs", "runs")
+    .option("--name <name>", "name of the run's folder (default: made of model, bits and time)")
+    .option("--exist-ok", "use a folder that exists already instead of NAME-2")
+    .option("--resume [folder]", "resume a stopped run; without a folder the latest one")
     .option("--json", "print the result as one JSON document, and no progress")
     .option("-q, --quiet", "print no progress")
-    .option("-v, --verbose", "print more: shapes, the graph's size, where time went")
-    .option("--diagnose", "print what the measurements say after each epoch")
+    .option("-v, --verbose", "with --diagnose: print the measurements of each finding too")
+    .option("--diagnose", "print the findings after each epoch")
     .option("--no-diagnose", "do not measure the tensors while training (diagnosis.jsonl)")
     .option("--dry-run", "check and print the resolved configuration, then stop")
-    .addHelpText("after", examples)
-    .action(async (flags) => {
-      const { train } = await import("../actions/train.ts");
-      await train(flags);
+    .addHelpText("after", examples);
+
+type Flags = FlagsOf<typeof declare>;
+
+export const declareTrain = (command: NewCommand) => declare(command).action(train);
+
+/** Resolves the configuration and trains, or resumes a run that was stopped. */
+async function train(flags: Flags): Promise<void> {
+  if (flags.resume !== undefined) {
+    const overrides = trainOverrides(flags);
+    if (flags.config !== undefined || overrides.length > 0) {
+      throw new ConfigError("a resumed run keeps its own configuration", {
+        where: overrides[0]?.origin ?? "--config",
+        remedy: "Leave the other flags out, or start a new run with --from and the checkpoint.",
+      });
+    }
+    const folder = flags.resume === true ? await latestUnfinishedRun(flags.out) : flags.resume;
+    const config = resolveTrainingConfig(await readConfigFile(runPaths(folder).config));
+    report(await watch(flags, config, (listeners) => resumeRun(folder, listeners)), flags);
+    return;
+  }
+  const source = flags.config === undefined ? undefined : await readConfigFile(flags.config);
+  const config = resolveTrainingConfig(source, trainOverrides(flags));
+  if (flags.dryRun === true) {
+    if (flags.json === true) printJson({ schemaVersion: 1, config });
+    else printText(configToYaml(config));
+    return;
+  }
+  const data = await loadData(config);
+  if (flags.json !== true && flags.quiet !== true) note(...data.notes);
+  const result = await watch(flags, config, (listeners) =>
+    startRun(
+      {
+        config,
+        parent: flags.out,
+        data,
+        ...(source === undefined ? {} : { source }),
+        ...(flags.name === undefined ? {} : { name: flags.name }),
+        ...(flags.existOk === true ? { existOk: true } : {}),
+      },
+      listeners,
+    ),
+  );
+  report(result, flags);
+}
+
+/** Runs a training with its progress on stderr and Ctrl-C in hand. */
+async function watch(
+  flags: Flags,
+  config: TrainingConfig,
+  job: (listeners: RunListeners) => Promise<RunResult>,
+): Promise<RunResult> {
+  const silent = flags.json === true || flags.quiet === true;
+  let progress: Progress | undefined;
+  let watched: RunWatch | undefined;
+  const name = config.quantization === null ? "float" : config.quantization.preset;
+  try {
+    return await interruptible((signal) =>
+      job({
+        signal,
+        onStart: ({ paths, step, totalSteps, device, notes }) => {
+          progress = new Progress({ stages: [{ name, totalSteps }], silent });
+          progress.message(...notes.map((text) => `note: ${text}`));
+          const place = config.device === "cpu" ? "" : `, on ${device}`;
+          progress.message(
+            `${step > 0 ? `resuming at step ${step} of ${totalSteps}` : `${totalSteps} steps`}${place}, seed ${config.seed}, run in ${paths.folder}`,
+          );
+        },
+        onStep: (step) => progress !== undefined && showRun(progress, 0, config.train.epochs).onStep(step),
+        onEpoch: (epoch) => {
+          if (progress === undefined) return;
+          showRun(progress, 0, config.train.epochs).onEpoch(epoch);
+          if (flags.diagnose === true && watched !== undefined) {
+            progress.message(...findingsText(watched.findings(), { verbose: flags.verbose === true }));
+          }
+        },
+        ...(flags.diagnose === false
+          ? {}
+          : {
+              watch: (run) => {
+                watched = watchAndKeep(run, config.from === undefined ? {} : { from: config.from });
+                return watched.watcher;
+              },
+            }),
+      }),
+    );
+  } finally {
+    progress?.close();
+  }
+}
+
+function report({ summary, skipped }: RunResult, flags: Flags): void {
+  if (skipped.length > 0 && flags.quiet !== true) note(...skippedText(skipped));
+  if (flags.json === true) {
+    printJson(summary);
+    return;
+  }
+  const { metric } = summary;
+  const rows = [
+    ["quantization", summary.quantization],
+    [
+      "levels of weights / activations",
+      `${summary.levels.weights ?? "float"} / ${summary.levels.activations ?? "float"}`,
+    ],
+    [`test ${metricTitle(metric)}`, showMetric(metric, summary.accuracy)],
+    [`best test ${metricTitle(metric)}`, showMetric(metric, summary.bestAccuracy)],
+    ...(summary.top5Accuracy === undefined ? [] : [["test top-5 accuracy", showMetric(metric, summary.top5Accuracy)]]),
+    ["test loss", summary.loss.toFixed(4)],
+    ["steps", String(summary.steps)],
+    ["images/s", summary.imagesPerSecond.toFixed(0)],
+    ["waiting for data", waitingShare(summary)],
+    ["peak memory", formatBytes(peakMemory())],
+    ["run", summary.folder],
+  ];
+  print(...tableLines(["", summary.model], rows, outputColumns()));
+}
+
+/** The share of the training's time in which its next batch was not ready. */
+function waitingShare({ seconds, dataSeconds }: RunSummary): string {
+  return seconds === 0 ? "-" : `${((100 * dataSeconds) / seconds).toFixed(1)} %`;
+}
+
+/** How many samples could not be read, and why the first of them could not. */
+function skippedText(skipped: readonly SkippedSample[]): string[] {
+  const shown = skipped.slice(0, 3).map(({ name, reason }) => `  ${name}: ${reason}`);
+  const rest = skipped.length > shown.length ? [`  and ${skipped.length - shown.length} more`] : [];
+  return [`${skipped.length} ${skipped.length === 1 ? "sample was" : "samples were"} skipped:`, ...shown, ...rest];
+}
+
+/** The run that was changed last among those without a summary. @throws ConfigError when there is none. */
+async function latestUnfinishedRun(parent: string): Promise<string> {
+  const names = await readdir(parent).catch(() => []);
+  const candidates: { readonly folder: string; readonly time: number }[] = [];
+  for (const name of names) {
+    const paths = runPaths(join(parent, name));
+    const [config, summary] = await Promise.all([timeOf(paths.config), timeOf(paths.summary)]);
+    if (config === undefined || summary !== undefined) continue;
+    candidates.push({ folder: paths.folder, time: (await timeOf(paths.metrics)) ?? config });
+  }
+  candidates.sort((a, b) => b.time - a.time);
+  const [latest] = candidates;
+  if (latest === undefined) {
+    throw new ConfigError("there is no stopped run to resume", {
+      where: parent,
+      remedy: "Name the run's folder: subbyte train --resume FOLDER.",
     });
+  }
+  return latest.folder;
+}
+
+async function timeOf(file: string): Promise<number | undefined> {
+  return stat(file).then(
+    (entry) => entry.mtimeMs,
+    () => undefined,
+  );
 }

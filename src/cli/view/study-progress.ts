@@ -4,7 +4,7 @@ import { cureKind } from "../../study/repair/fix-trial.ts";
 import type { StudyEvent, StudyStart } from "../../study/run-study.ts";
 import type { ScheduledTrial, TrialProgress } from "../../study/schedule/scheduler.ts";
 import { StudyClock } from "../../study/schedule/time-left.ts";
-import type { ProgressStream } from "./progress.ts";
+import { type Line, type OutputStream, StatusLine } from "../output.ts";
 import { formatAccuracy, formatBar, formatDuration } from "./progress-format.ts";
 
 /** A step with quantizers beside a float one, and how much of a further core a training uses; both roughly. */
@@ -12,11 +12,10 @@ const quantizedCost = 1.7;
 const parallelGain = 0.7;
 const terminalInterval = 100;
 const plainInterval = 10_000;
-const clearLine = "\r\u001b[2K";
 
 export interface StudyProgressOptions {
   readonly silent?: boolean;
-  readonly stream?: ProgressStream;
+  readonly stream?: OutputStream;
   /** A clock in milliseconds. */
   readonly now?: () => number;
 }
@@ -24,7 +23,7 @@ export interface StudyProgressOptions {
 /** Shows a study's progress. Call `close` at its end, whatever way it ends. */
 export class StudyProgress {
   readonly #silent: boolean;
-  readonly #stream: ProgressStream;
+  readonly #status: StatusLine;
   readonly #now: () => number;
   readonly #clock = new StudyClock((kind) => (kind === "float" ? 1 : this.#trialCost));
   readonly #trials = new Map<string, TrialProgress>();
@@ -33,14 +32,13 @@ export class StudyProgress {
   #parallel = 1;
   #trialCost = 1;
   #shownAt: number;
-  #lineIsOpen = false;
 
   constructor(options: StudyProgressOptions = {}) {
     this.#silent = options.silent ?? false;
-    this.#stream = options.stream ?? process.stderr;
+    this.#status = new StatusLine(options.stream);
     this.#now = options.now ?? (() => performance.now());
     this.#startedAt = this.#now();
-    this.#shownAt = this.#stream.isTTY === true ? Number.NEGATIVE_INFINITY : this.#startedAt;
+    this.#shownAt = this.#status.isTerminal ? Number.NEGATIVE_INFINITY : this.#startedAt;
   }
 
   /** Says what the study will do. */
@@ -78,15 +76,21 @@ export class StudyProgress {
     this.#show(now);
   }
 
-  /** Writes a line of its own. */
-  message(text: string): void {
+  /** Writes lines of their own above the progress line. */
+  message(...lines: readonly Line[]): void {
     if (this.#silent) return;
-    this.#clear();
-    this.#stream.write(`${text}\n`);
+    this.#status.message(...lines);
+    this.#showAgain();
   }
 
   close(): void {
-    this.#clear();
+    this.#status.clear();
+    this.#showAgain();
+  }
+
+  /** The line that was removed is due at once. */
+  #showAgain(): void {
+    if (this.#status.isTerminal) this.#shownAt = Number.NEGATIVE_INFINITY;
   }
 
   #endLine(trial: TrialProgress, event: StudyEvent): string {
@@ -107,7 +111,7 @@ export class StudyProgress {
 
   #show(now: number): void {
     if (this.#silent) return;
-    const isTerminal = this.#stream.isTTY === true;
+    const { isTerminal, columns } = this.#status;
     if (now - this.#shownAt < (isTerminal ? terminalInterval : plainInterval)) return;
     this.#shownAt = now;
     const all = [...this.#trials.values()];
@@ -126,15 +130,12 @@ export class StudyProgress {
       ...running.map(({ trial, step }) => `${labelOf(trial)} ${Math.floor((100 * step) / trial.totalSteps)}%`),
     ];
     if (!isTerminal) {
-      this.#stream.write(`${Math.floor(100 * fraction)}% ${parts.join(", ")}\n`);
+      this.#status.show(`${Math.floor(100 * fraction)}% ${parts.join(", ")}`);
       return;
     }
-    // One column is left free: a line that fills the last one makes some terminals wrap.
-    const columns = (this.#stream.columns ?? 80) - 1;
     let line = `${formatBar(fraction, 12)} ${String(Math.floor(100 * fraction)).padStart(3)}%`;
     for (const part of parts) if (line.length + 2 + part.length <= columns) line += `  ${part}`;
-    this.#stream.write(clearLine + line);
-    this.#lineIsOpen = true;
+    this.#status.show(line);
   }
 
   /** The float stage runs alone, before all others. */
@@ -162,12 +163,6 @@ export class StudyProgress {
       (sum, part) => (sum === undefined || part === undefined ? undefined : sum + part),
       0,
     );
-  }
-
-  #clear(): void {
-    if (this.#lineIsOpen) this.#stream.write(clearLine);
-    this.#lineIsOpen = false;
-    if (this.#stream.isTTY === true) this.#shownAt = Number.NEGATIVE_INFINITY;
   }
 }
 

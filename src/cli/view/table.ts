@@ -1,6 +1,7 @@
 /** Text tables for the terminal: light box lines, numbers to the right, cut to the width that there is. */
 
 import { stripVTControlCharacters } from "node:util";
+import { printableLine } from "./printable.ts";
 
 /** What a cell may hold. A number is written as it is; round it before. null is an empty cell. */
 export type Cell = string | number | null;
@@ -55,7 +56,7 @@ function fitWidths(natural: readonly number[], shrinkable: readonly boolean[], a
 }
 
 /**
- * A table as text, without a line break at its end.
+ * Returns a table as lines.
  *
  *     ┌────────┬──────────┐
  *     │ preset │ accuracy │
@@ -63,15 +64,19 @@ function fitWidths(natural: readonly number[], shrinkable: readonly boolean[], a
  *     │ lsq    │     87.6 │
  *     └────────┴──────────┘
  *
- * With a `width`, text columns are cut until it fits; numbers never are, for half a number is a wrong number.
+ * With a `width`, text columns are cut until it fits; numbers never are, for half a number is a wrong number. Control
+ * characters in cells are shown as text.
  */
-export function formatTable(
+export function tableLines(
   columns: readonly (string | Column)[],
   rows: readonly (readonly Cell[])[],
   width = Number.POSITIVE_INFINITY,
-): string {
-  const specs = columns.map((column) => (typeof column === "string" ? { title: column } : column));
-  const texts = rows.map((row) => specs.map((_, i) => (row[i] === null ? "" : String(row[i] ?? ""))));
+): string[] {
+  const specs = columns.map((column) => {
+    const spec = typeof column === "string" ? { title: column } : column;
+    return { ...spec, title: printableLine(spec.title) };
+  });
+  const texts = rows.map((row) => specs.map((_, i) => (row[i] === null ? "" : printableLine(String(row[i] ?? "")))));
   const holdsText = specs.map((_, i) => rows.some((row) => typeof row[i] === "string"));
   const aligns = specs.map((spec, i) => spec.align ?? (holdsText[i] === true ? "left" : "right"));
   const natural = specs.map((spec, i) =>
@@ -92,5 +97,10 @@ export function formatTable(
     rule("├", "┼", "┤"),
     ...texts.map(line),
     rule("└", "┴", "┘"),
-  ].join("\n");
+  ];
+}
+
+/** Returns a table as one text, without a line break at its end. */
+export function formatTable(...args: Parameters<typeof tableLines>): string {
+  return tableLines(...args).join("\n");
 }

@@ -17,7 +17,7 @@ export interface KeepOptions {
   /** Names or globs of layers whose bits stay as the configuration has them. */
   readonly keep: readonly string[];
   /** Whether the first and the last layer get bits like all others, instead of keeping those of their rules. */
-  readonly freeEnds: boolean;
+  readonly firstAndLast: boolean;
 }
 
 /**
@@ -26,7 +26,7 @@ export interface KeepOptions {
  *
  * @throws ConfigError when a name matches nothing, or none is left.
  */
-export function freeLayers(network: Network, { keep, freeEnds }: KeepOptions): string[] {
+export function freeLayers(network: Network, { keep, firstAndLast }: KeepOptions): string[] {
   const layers = layersOf(network.graph);
   const stray = keep.find((glob) => !layers.some(({ name }) => matchesGlob(glob, name)));
   if (stray !== undefined) {
@@ -40,7 +40,7 @@ export function freeLayers(network: Network, { keep, freeEnds }: KeepOptions): s
     const weight = weightOf(node);
     // Layers that share a weight share its quantizer, so none of them can choose alone.
     if (weight === undefined || !parameters.has(weight) || readers(weight) > 1) return false;
-    if (!freeEnds && (index === 0 || index === layers.length - 1)) return false;
+    if (!firstAndLast && (index === 0 || index === layers.length - 1)) return false;
     return !keep.some((glob) => matchesGlob(glob, node.name));
   });
   if (free.length > 0) return free.map(({ name }) => name);

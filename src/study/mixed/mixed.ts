@@ -51,8 +51,8 @@ export interface Mix {
   readonly mixed: MixOutcome;
   readonly uniform: readonly MixOutcome[];
   /** The uniform configuration to compare with: the budget's own, or the one of the least loss within it. */
-  readonly rival: UniformBits | null;
-  /** Trains the mix from the run's weights; the same without the layers' bits trains the rival. */
+  readonly baseline: UniformBits | null;
+  /** Trains the mix from the run's weights; the same without the layers' bits trains the baseline. */
   readonly config: TrainingConfig;
   readonly uniformConfig: TrainingConfig;
 }
@@ -74,8 +74,8 @@ export async function mixBits(run: LoadedRun, options: MixOptions): Promise<Mix>
     });
   }
   const float = floatNetwork(run);
-  const { keep = [], freeEnds = false, samples = 256 } = options;
-  const free = freeLayers(float, { keep, freeEnds });
+  const { keep = [], firstAndLast = false, samples = 256 } = options;
+  const free = freeLayers(float, { keep, firstAndLast });
   const { engine, target } = await engineOf(base.config);
   const data = await calibrationData(run.data.train, samples, run.config.seed);
   const subject = await FloatSubject.create(float, data, engine, target);
@@ -110,14 +110,14 @@ async function mixMeasured(
   const uniforms = uniformAssignments(problem, parts.candidates);
   const limits = "weightBits" in budget ? limitsOfUniform(problem, uniforms, budget) : budget;
   const best = await solveMix(problem, limits);
-  const rival = "weightBits" in budget ? budget : bestUniform(problem, uniforms, limits);
-  const shown = uniforms.filter(({ bits }) => bits.weightBits === bits.activationBits || sameBits(bits, rival));
+  const baseline = "weightBits" in budget ? budget : bestUniform(problem, uniforms, limits);
+  const shown = uniforms.filter(({ bits }) => bits.weightBits === bits.activationBits || sameBits(bits, baseline));
   const uniform: MixOutcome[] = [];
   for (const { bits, assignment } of shown) {
     uniform.push(await outcome(parts, problem, uniformName(bits), assignment));
   }
   const mixed = await outcome(parts, problem, "mixed", best);
-  const bits = rival ?? { weightBits: quantization.weightBits, activationBits: quantization.activationBits };
+  const bits = baseline ?? { weightBits: quantization.weightBits, activationBits: quantization.activationBits };
   const uniformConfig = { ...base.config, quantization: { ...quantization, ...bits } };
   return {
     distance: data.distance,
@@ -126,7 +126,7 @@ async function mixMeasured(
     layers: layersOf(float, problem, best),
     mixed,
     uniform,
-    rival: rival ?? null,
+    baseline: baseline ?? null,
     config: {
       ...uniformConfig,
       quantization: withLayerBits(uniformConfig.quantization, bitsByName(problem, best)),

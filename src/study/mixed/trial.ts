@@ -1,4 +1,4 @@
-/** A mix and its uniform rival, trained alike over several seeds: a study of two recipes. */
+/** A mix and its uniform baseline, trained alike over several seeds: a study of two recipes. */
 import type { TrainingConfig } from "../../config/schema.ts";
 import { resolveStudyConfig } from "../plan/config.ts";
 import type { StudyConfig } from "../plan/schema.ts";
@@ -8,12 +8,12 @@ import type { Mix } from "./mixed.ts";
 const mixedRecipe = "mixed";
 const uniformRecipe = "uniform";
 
-/** The study that compares them; without a rival it trains the mix alone. Seeds are 0 to `seeds` − 1. */
+/** The study that compares them; without a baseline it trains the mix alone. Seeds are 0 to `seeds` − 1. */
 export function mixStudy(mix: Mix, seeds: number): StudyConfig {
   const { model, data, train, target, from, quantization } = mix.config;
   const recipes = [
     recipeOf(mixedRecipe, mix.config),
-    ...(mix.rival === null ? [] : [recipeOf(uniformRecipe, mix.uniformConfig)]),
+    ...(mix.baseline === null ? [] : [recipeOf(uniformRecipe, mix.uniformConfig)]),
   ];
   const document = {
     model,

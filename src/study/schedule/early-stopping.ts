@@ -84,11 +84,11 @@ function reasonToStop(
     return `after epoch ${epoch} its best accuracy was ${percent(best)}, the median of ${others.length} earlier trials ${percent(middle)}`;
   }
   if (!isRung(rule, epoch)) return undefined;
-  const rivals = [...others.map((accuracies) => Math.max(...accuracies.slice(0, epoch))), best];
-  const better = rivals.filter((accuracy) => accuracy > best).length;
-  const allowed = Math.max(1, Math.floor(rivals.length / rule.reduction));
-  if (rivals.length < rule.reduction || better < allowed) return undefined;
-  return `at the rung of epoch ${epoch} it was number ${better + 1} of ${rivals.length}, and the best ${allowed} go on`;
+  const candidates = [...others.map((accuracies) => Math.max(...accuracies.slice(0, epoch))), best];
+  const better = candidates.filter((accuracy) => accuracy > best).length;
+  const allowed = Math.max(1, Math.floor(candidates.length / rule.reduction));
+  if (candidates.length < rule.reduction || better < allowed) return undefined;
+  return `at the rung of epoch ${epoch} it was number ${better + 1} of ${candidates.length}, and the best ${allowed} go on`;
 }
 
 function isRung({ graceEpochs, reduction }: EarlyStopping, epoch: number): boolean {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
+import type { OutputStream } from "../../../src/cli/output.ts";
 import { JobClock } from "../../../src/cli/view/job-clock.ts";
-import { Progress, type ProgressStream } from "../../../src/cli/view/progress.ts";
+import { Progress } from "../../../src/cli/view/progress.ts";
 import {
   formatAccuracy,
   formatBar,
@@ -149,7 +150,7 @@ describe("the clock of a job", () => {
 });
 
 describe("the writer", () => {
-  function writer(stream: Omit<ProgressStream, "write">, silent = false) {
+  function writer(stream: Omit<OutputStream, "write">, silent = false) {
     let text = "";
     let time = 0;
     const progress = new Progress({

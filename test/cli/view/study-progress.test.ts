@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { ProgressStream } from "../../../src/cli/view/progress.ts";
+import type { OutputStream } from "../../../src/cli/output.ts";
 import { StudyProgress } from "../../../src/cli/view/study-progress.ts";
 import { studyPaths } from "../../../src/study/plan/folder.ts";
 import type { StudyStart } from "../../../src/study/run-study.ts";
@@ -20,7 +20,7 @@ function at(trial: ScheduledTrial, step: number): TrialProgress {
 
 function display(isTTY: boolean) {
   const written: string[] = [];
-  const stream: ProgressStream = {
+  const stream: OutputStream = {
     isTTY,
     columns: 100,
     write: (text) => {

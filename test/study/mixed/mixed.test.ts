@@ -87,12 +87,12 @@ describe("mixBits", () => {
   }, 60_000);
 
   it("measures what quantization makes of the outputs: more bits lose less, and a wide budget takes the most", async () => {
-    const mix = await mixBits(run, { budget: { averageWeightBits: 8 }, candidates, samples: 32, freeEnds: true });
+    const mix = await mixBits(run, { budget: { averageWeightBits: 8 }, candidates, samples: 32, firstAndLast: true });
     const [low, middle, high] = mix.uniform.map(({ measured }) => measured);
     expect(low).toBeGreaterThan(middle ?? 0);
     expect(middle).toBeGreaterThan(high ?? 0);
     expect(high).toBeGreaterThan(0);
-    expect(mix.rival).toEqual({ weightBits: 6, activationBits: 6 });
+    expect(mix.baseline).toEqual({ weightBits: 6, activationBits: 6 });
     expect(mix.layers.every(({ isKept, weightBits }) => !isKept && weightBits === 6)).toBe(true);
   }, 60_000);
 
@@ -121,9 +121,9 @@ describe("mixBits", () => {
   });
 
   it("lets layers keep their bits", () => {
-    const kept = freeLayers(run.network, { keep: ["fc*"], freeEnds: false });
+    const kept = freeLayers(run.network, { keep: ["fc*"], firstAndLast: false });
     expect(kept).toEqual(["conv2"]);
-    expect(freeLayers(run.network, { keep: [], freeEnds: true })).toHaveLength(5);
+    expect(freeLayers(run.network, { keep: [], firstAndLast: true })).toHaveLength(5);
   });
 });
 
@@ -186,7 +186,7 @@ describe("subbyte mix", () => {
     expect(stdout).toBe("");
   });
 
-  it("writes a configuration that trains, and trains it beside its rival", async () => {
+  it("writes a configuration that trains, and trains it beside its baseline", async () => {
     const bits = ["--weight-bits", "2,4", "--activation-bits", "4"];
     const study = join(folder, "study");
     const { code, stdout, stderr } = await capture(
@@ -212,7 +212,7 @@ describe("subbyte mix", () => {
     expect(document).toMatchObject({
       schemaVersion: 1,
       configuration: join(folder, "mix.yaml"),
-      rival: { weightBits: 3, activationBits: 4 },
+      baseline: { weightBits: 3, activationBits: 4 },
       trained: { study, mixed: { count: 2 }, uniform: { count: 2 } },
     });
     const config = resolveTrainingConfig(await readConfigFile(join(folder, "mix.yaml")));

@@ -1,4 +1,4 @@
-/** An explanation as text for the terminal: what bits there are, the tensors by kind, the findings with lines to change. */
+/** An explanation as text for the terminal: the bits in effect, the tensors by kind, the findings with lines to change. */
 import type {
   Change,
   Explanation,
@@ -6,24 +6,26 @@ import type {
   KindSummary,
   TensorExplanation,
   ValueRange,
-} from "../../qconfig/explain/types.ts";
-import type { colorsFor } from "./colors.ts";
-import { type Cell, displayWidth, formatTable } from "./table.ts";
+} from "../../../qconfig/explain/types.ts";
+import { type Line, styled } from "../../output.ts";
+import { printableLine } from "../../view/printable.ts";
+import { type Cell, displayWidth, tableLines } from "../../view/table.ts";
 
 export interface ExplainTextOptions {
   readonly title: string;
-  readonly colors: ReturnType<typeof colorsFor>;
   /** Columns of the terminal. */
   readonly width: number;
   /** Every tensor in a row of its own. */
   readonly verbose: boolean;
+  /** Without notes, which ask for no change. */
+  readonly quiet: boolean;
   /** What the ranges come from, when there are any. */
   readonly observedOn?: string;
 }
 
-/** The whole text, without a line break at its end. */
-export function explainText(explanation: Explanation, options: ExplainTextOptions): string {
-  const { width } = options;
+/** Returns the lines of the whole text. */
+export function explainText(explanation: Explanation, options: ExplainTextOptions): Line[] {
+  const { width, quiet } = options;
   const findings = explanation.findings.filter((finding) => finding.severity !== "info");
   const notes = explanation.findings.filter((finding) => finding.severity === "info");
   return [
@@ -31,45 +33,49 @@ export function explainText(explanation: Explanation, options: ExplainTextOption
     ...headline("weights", explanation.weights, explanation, options),
     "",
     ...wrapped(aboutLine(explanation, options), width, ""),
-    tensorTable(explanation.tensors, options),
+    ...tensorTable(explanation.tensors, options),
     ...findings.flatMap((finding) => ["", ...findingLines(finding, explanation, options)]),
-    ...notes.flatMap((finding) => ["", ...findingLines(finding, explanation, options)]),
+    ...(quiet ? [] : notes.flatMap((finding) => ["", ...findingLines(finding, explanation, options)])),
     "",
-    summaryLine(findings, notes, options),
-  ].join("\n");
+    summaryLine(findings, notes),
+  ];
 }
 
-/** What stands first: whether the bits that were asked for are there, and the line that brings them back. */
+/** Returns whether the requested bits are in effect and, if not, the line that restores them. */
 function headline(
   name: "activations" | "weights",
   summary: KindSummary | null,
   { findings }: Explanation,
-  { colors, width }: ExplainTextOptions,
-): string[] {
-  if (summary === null) return [`The ${name} are not quantized.`];
+  { width }: ExplainTextOptions,
+): Line[] {
+  const title = name === "activations" ? "Activations" : "Weights";
+  if (summary === null) return [`${title}: not quantized.`];
   const { bitsAsked, levelsAsked, levels, bits } = summary;
-  const subject = `The ${bitsAsked} bit${bitsAsked === 1 ? "" : "s"} of the ${name} ${bitsAsked === 1 ? "is" : "are"}`;
+  const asked = `${bitsAsked} bit${bitsAsked === 1 ? "" : "s"}`;
   const codes = `codes ${summary.codes}`;
-  if (levels === levelsAsked) return [colors.green(`${subject} there: ${levels} levels, ${codes}.`)];
-  if (levels === levelsAsked - 1)
-    return [colors.green(`${subject} there, but for one level: ${levels} levels, ${codes}.`)];
+  if (levels === levelsAsked) {
+    return [[styled(`${title}: ${asked}, as requested (${levels} levels, ${codes}).`, "green")]];
+  }
+  if (levels === levelsAsked - 1) {
+    return [[styled(`${title}: ${asked}, as requested but for one level (${levels} levels, ${codes}).`, "green")]];
+  }
   const real = Number.isInteger(bits) ? String(bits) : bits.toFixed(1);
-  const text = `${subject} ${real}: ${levels} levels and not ${levelsAsked}, ${codes}.`;
+  const text = `${title}: ${asked} requested, ${real} in effect (${levels} levels instead of ${levelsAsked}, ${codes}).`;
   const cause = findings.find(({ severity, code, evidence, change }) => {
     const isAboutLevels = code === "reduce-range" || code === "limits-lost";
     return severity === "error" && isAboutLevels && change !== null && evidence.levels === levels;
   });
   const line = cause?.change == null ? [] : wrapped(changeText(cause.change), width, "  ");
-  return [colors.bold(levels < levelsAsked ? colors.red(text) : colors.yellow(text)), ...line];
+  return [[styled(text, "bold", levels < levelsAsked ? "red" : "yellow")], ...line];
 }
 
 function aboutLine({ network, placement, tensors }: Explanation, { title, observedOn }: ExplainTextOptions): string {
   const where = placement === "fused" ? "at the inputs of layers" : "after every module";
   const seen = observedOn === undefined ? "" : ` Ranges: ${observedOn}.`;
-  return `${title}, on ${network}: ${tensors.length} tensors are quantized, ${where}.${seen}`;
+  return `${title}, on ${network}: ${tensors.length} quantized tensors, ${where}.${seen}`;
 }
 
-function tensorTable(tensors: readonly TensorExplanation[], { width, verbose }: ExplainTextOptions): string {
+function tensorTable(tensors: readonly TensorExplanation[], { width, verbose }: ExplainTextOptions): string[] {
   const hasRanges = tensors.some(({ observed }) => observed !== null);
   const columns = [
     "tensors",
@@ -92,7 +98,7 @@ function tensorTable(tensors: readonly TensorExplanation[], { width, verbose }: 
     ];
     return hasRanges ? [...cells, ...rangeCells(group)] : cells;
   });
-  return formatTable(columns, rows, width);
+  return tableLines(columns, rows, width);
 }
 
 /** Tensors that are quantized alike, in the order in which the first of each kind comes. */
@@ -135,14 +141,14 @@ function rangeText(ranges: readonly (ValueRange | null)[]): Cell {
   return `${number(Math.min(...known.map(({ min }) => min)))} … ${number(Math.max(...known.map(({ max }) => max)))}`;
 }
 
-function findingLines(finding: Finding, { tensors }: Explanation, { colors, width }: ExplainTextOptions): string[] {
+function findingLines(finding: Finding, { tensors }: Explanation, { width }: ExplainTextOptions): Line[] {
   const { severity, code, what, change } = finding;
-  const color = { error: colors.red, warning: colors.yellow, info: colors.dim }[severity];
+  const color = ({ error: "red", warning: "yellow", info: "dim" } as const)[severity];
   const word = severity === "info" ? "note" : severity;
   return [
-    `${color(colors.bold(word))} ${code}, ${tensorsText(finding.tensors, tensors)}`,
+    [styled(word, color, "bold"), ` ${code}, ${tensorsText(finding.tensors, tensors)}`],
     ...wrapped(what, width, "  "),
-    ...(change === null ? [] : wrapped(changeText(change), width, "  ").map((line) => colors.cyan(line))),
+    ...(change === null ? [] : wrapped(changeText(change), width, "  ").map((line) => [styled(line, "cyan")])),
   ];
 }
 
@@ -160,10 +166,13 @@ function changeText({ from, to, where }: Change): string {
   return `change ${where === undefined ? "" : `${where}: `}${from}  →  ${to}`;
 }
 
-function summaryLine(findings: readonly Finding[], notes: readonly Finding[], { colors }: ExplainTextOptions): string {
+function summaryLine(findings: readonly Finding[], notes: readonly Finding[]): Line {
   const errors = findings.filter(({ severity }) => severity === "error").length;
   const warnings = findings.length - errors;
-  if (findings.length === 0) return colors.green(`Nothing is lost on the way. ${count(notes.length, "note")}.`);
+  if (findings.length === 0) {
+    const noted = notes.length === 0 ? "" : ` ${count(notes.length, "note")}.`;
+    return [styled(`No problems found.${noted}`, "green")];
+  }
   return `${count(errors, "error")}, ${count(warnings, "warning")}, ${count(notes.length, "note")}.`;
 }
 
@@ -176,7 +185,7 @@ function wrapped(text: string, width: number, indent: string): string[] {
   const limit = Math.max(40, Math.min(width, 120));
   const lines: string[] = [];
   let line = indent;
-  for (const word of text.split(/(?<! ) (?! )/)) {
+  for (const word of printableLine(text).split(/(?<! ) (?! )/)) {
     const joined = line === indent ? `${indent}${word}` : `${line} ${word}`;
     if (displayWidth(joined) <= limit || line === indent) line = joined;
     else {

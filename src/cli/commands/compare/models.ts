@@ -1,14 +1,14 @@
 /** What the arguments A and B of `subbyte compare` stand for: a run, a checkpoint, or an ONNX file. */
 import { basename } from "node:path";
-import { integerOperators } from "../convert/formats/integer-operators.ts";
-import { type Comparand, graphComparand, networkComparand } from "../convert/prove/compared-model.ts";
-import { decodeModelFile, importOnnxFile } from "../importer/node-files.ts";
-import type { Shape } from "../ir/types.ts";
-import type { OnnxFile } from "../onnx/read/file.ts";
-import { typedGraph } from "../onnx/read/read.ts";
-import { inferWith } from "../ops/definition.ts";
-import { statesChannelsLast, takesChannelsLast } from "../train/image-layout.ts";
-import { type LoadedRun, loadRun } from "../train/load-run.ts";
+import { integerOperators } from "../../../convert/formats/integer-operators.ts";
+import { type Comparand, graphComparand, networkComparand } from "../../../convert/prove/compared-model.ts";
+import { decodeModelFile, importOnnxFile } from "../../../importer/node-files.ts";
+import type { Shape } from "../../../ir/types.ts";
+import type { OnnxFile } from "../../../onnx/read/file.ts";
+import { typedGraph } from "../../../onnx/read/read.ts";
+import { inferWith } from "../../../ops/definition.ts";
+import { statesChannelsLast, takesChannelsLast } from "../../../train/image-layout.ts";
+import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
 
 export interface ComparedModel {
   readonly comparand: Comparand;

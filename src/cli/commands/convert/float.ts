@@ -1,17 +1,17 @@
 /** A run's model computing in float, as ONNX: the trained weights as they are, or in the bits of their quantizers. */
 
-import { isQuantized } from "../../compile/passes/quantize.ts";
-import type { ConvertedFile } from "../../convert/formats/definition.ts";
-import { buildLowBitWeights } from "../../convert/formats/low-bit-weights.ts";
-import { UnsupportedError } from "../../errors.ts";
-import { exportOnnx } from "../../importer/export.ts";
-import { withChannelsLast } from "../../importer/rewrite/channels-first.ts";
-import { type Network, withParameterValues } from "../../ir/network.ts";
-import type { LoadedRun } from "../../train/load-run.ts";
-import { makeNetwork, modelTakesChannelsLast } from "../../train/network.ts";
-import { outputCountOfTeacher } from "../../train/teacher/teacher.ts";
+import { isQuantized } from "../../../compile/passes/quantize.ts";
+import type { ConvertedFile } from "../../../convert/formats/definition.ts";
+import { buildLowBitWeights } from "../../../convert/formats/low-bit-weights.ts";
+import { UnsupportedError } from "../../../errors.ts";
+import { exportOnnx } from "../../../importer/export.ts";
+import { withChannelsLast } from "../../../importer/rewrite/channels-first.ts";
+import { type Network, withParameterValues } from "../../../ir/network.ts";
+import type { LoadedRun } from "../../../train/load-run.ts";
+import { makeNetwork, modelTakesChannelsLast } from "../../../train/network.ts";
+import { outputCountOfTeacher } from "../../../train/teacher/teacher.ts";
 
-/** What `--format` calls them, beside the formats of integers. */
+/** Their names for `--format`, next to the formats of integers. */
 export const floatFormats = ["float", "weights"] as const;
 export type FloatFormat = (typeof floatFormats)[number];
 
@@ -21,7 +21,7 @@ export function isFloatFormat(name: string): name is FloatFormat {
 
 export interface FloatModel {
   readonly file: ConvertedFile;
-  /** What whoever runs the file has to know, in the form of the notes of a conversion. */
+  /** What users of the file must know, as notes of a conversion. */
   readonly notes: readonly { readonly kind: "computes in float"; readonly where: string; readonly message: string }[];
 }
 
@@ -31,7 +31,7 @@ export function floatModelOf(format: FloatFormat, path: string, run: LoadedRun):
   const { mean, std } = run.data.train.normalization;
   const show = (values: readonly number[]) => values.map((value) => Number(value.toPrecision(6))).join(", ");
   const isShort = mean.length <= 4;
-  const range = isShort ? [`it takes inputs as (x - mean) / std: mean ${show(mean)}, std ${show(std)}`] : [];
+  const range = isShort ? [`inputs are normalized as (x - mean) / std: mean ${show(mean)}, std ${show(std)}`] : [];
   const messages = [...range, ...model.messages];
   const file = { name: `model.${format}.onnx`, parts: [model.bytes] };
   return {
@@ -47,16 +47,14 @@ interface Made {
 
 /** The network without quantizers, with the weights that were trained: of a quantized run those before they are rounded. */
 function trainedModel(run: LoadedRun): Made {
-  const messages = isQuantized(run.network)
-    ? ["its weights are those before rounding, and nothing in it is quantized"]
-    : [];
+  const messages = isQuantized(run.network) ? ["it holds the weights before rounding and no quantizers"] : [];
   return { bytes: exportOnnx(inOwnLayout(run, floatNetwork(run))), messages };
 }
 
 function lowBitModel(path: string, run: LoadedRun): Made {
   const { network } = run;
   if (!isQuantized(network)) {
-    throw new UnsupportedError("the run trained in float: there are no bits to store its weights in", {
+    throw new UnsupportedError("the run trained in float, so its weights have no bit width", {
       where: path,
       remedy: "Write the float model with --format float.",
     });

@@ -1,21 +1,58 @@
-/** What `subbyte explain` does. */
-import { isQuantized, type QuantizedNetwork, quantize } from "../../compile/passes/quantize.ts";
-import { resolveTrainingConfig } from "../../config/config.ts";
-import { parseDataArgument } from "../../config/data-folder.ts";
-import type { TrainingConfig } from "../../config/schema.ts";
-import type { DatasetSplits } from "../../data/dataset/dataset.ts";
-import { ConfigError } from "../../errors.ts";
-import { importOnnxFile } from "../../importer/node-files.ts";
-import type { Network } from "../../ir/network.ts";
-import { explainQuantized } from "../../qconfig/explain/explain.ts";
-import { nodeEngine } from "../../runtime/node.ts";
-import { loadRun } from "../../train/load-run.ts";
-import { observeNetwork } from "../../train/loop/observe.ts";
-import { loadData, makeNetwork, withCheckpoint } from "../../train/setup.ts";
-import { type ExplainSource, readExplainSource } from "../explain-source.ts";
-import type { ExplainFlags } from "../flags.ts";
-import { colorsFor } from "../view/colors.ts";
-import { explainText } from "../view/explain-text.ts";
+/** `subbyte explain`: the levels, codes and ranges that a quantization configuration really gives. */
+
+import { Option } from "@commander-js/extra-typings";
+import { isQuantized, type QuantizedNetwork, quantize } from "../../../compile/passes/quantize.ts";
+import { resolveTrainingConfig } from "../../../config/config.ts";
+import { parseDataArgument } from "../../../config/data-folder.ts";
+import type { TrainingConfig } from "../../../config/schema.ts";
+import type { DatasetSplits } from "../../../data/dataset/dataset.ts";
+import { ConfigError } from "../../../errors.ts";
+import { importOnnxFile } from "../../../importer/node-files.ts";
+import type { Network } from "../../../ir/network.ts";
+import { modelNames } from "../../../models/index.ts";
+import { explainQuantized } from "../../../qconfig/explain/explain.ts";
+import { nodeEngine } from "../../../runtime/node.ts";
+import { loadRun } from "../../../train/load-run.ts";
+import { observeNetwork } from "../../../train/loop/observe.ts";
+import { loadData, makeNetwork, withCheckpoint } from "../../../train/setup.ts";
+import type { NewCommand } from "../../command.ts";
+import { collect, wholeNumber, wholeNumberBetween } from "../../flag-values.ts";
+import { print, printJson } from "../../output.ts";
+import { type ExplainFlags, type ExplainSource, readExplainSource } from "./source.ts";
+import { explainText } from "./text.ts";
+
+const examples = `
+CONFIG is one of
+  a preset                 lsq, minmax, thread, …, with --weight-bits and --activation-bits
+  a training configuration a YAML or JSON file
+  a run                    its folder, or a checkpoint; ranges come from its own weights and data
+  Python                   a .py or .txt file with a torch QConfig, or - for standard input
+
+Examples:
+  subbyte explain thread
+  subbyte explain lsq resnet18 --weight-bits 2 --activation-bits 2
+  subbyte explain qconfig.py --define bits=4
+  pbpaste | subbyte explain -
+  subbyte explain runs/thread --verbose
+  subbyte explain minmax --from runs/float         with the ranges of a trained network`;
+
+export const declareExplain = (command: NewCommand) =>
+  command
+    .description("Compare the requested bits with the levels that there are, and name the lines to change.")
+    .argument("<config>", "a preset, a configuration file, a run, Python with a torch QConfig, or -")
+    .argument("[model]", `network: ${modelNames.join(", ")}, or an .onnx file`)
+    .option("--weight-bits <n>", "bits of a preset's weights (default: 4)", wholeNumberBetween(1, 16))
+    .option("--activation-bits <n>", "bits of a preset's activations (default: 4)", wholeNumberBetween(1, 16))
+    .addOption(new Option("--placement <how>", "where quantizers go").choices(["fused", "everyModule"] as const))
+    .option("--define <name=value>", "value of a variable in the Python code, e.g. bits=4 (repeatable)", collect)
+    .option("--data <name|folder>", "measure ranges and used codes on a batch of this data")
+    .option("--from <checkpoint>", "take the weights of a checkpoint or of a run's folder")
+    .option("--threads <n>", "threads of ONNX Runtime, 0 for one per core", wholeNumber(0), 0)
+    .option("--json", "print the result as one JSON document")
+    .option("-q, --quiet", "print no notes")
+    .option("-v, --verbose", "list every tensor, not only every kind")
+    .addHelpText("after", examples)
+    .action(explainConfig);
 
 /** A network to explain, with the data to look at, if any. */
 interface Subject {
@@ -28,7 +65,7 @@ interface Subject {
 }
 
 /** Explains CONFIG on MODEL. */
-export async function explainConfig(argument: string, model: string | undefined, flags: ExplainFlags): Promise<void> {
+async function explainConfig(argument: string, model: string | undefined, flags: ExplainFlags): Promise<void> {
   const source = await readExplainSource(argument, flags);
   const { network, data, observedOn, trained = false } = await subjectOf(source, model, flags);
   const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
@@ -39,18 +76,17 @@ export async function explainConfig(argument: string, model: string | undefined,
   });
   if (flags.json === true) {
     const { schemaVersion, ...rest } = explanation;
-    const document = { schemaVersion, config: source.title, observedOn: observedOn ?? null, ...rest };
-    process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
+    printJson({ schemaVersion, config: source.title, observedOn: observedOn ?? null, ...rest });
     return;
   }
-  const text = explainText(explanation, {
+  const lines = explainText(explanation, {
     title: source.title,
-    colors: colorsFor(process.stdout),
     width: process.stdout.columns ?? 120,
     verbose: flags.verbose === true,
+    quiet: flags.quiet === true,
     ...(observedOn === undefined ? {} : { observedOn }),
   });
-  process.stdout.write(`${text}\n`);
+  print(...lines);
 }
 
 async function subjectOf(source: ExplainSource, model: string | undefined, flags: ExplainFlags): Promise<Subject> {
@@ -107,7 +143,7 @@ async function onnxSubject(file: string, source: ExplainSource, flags: ExplainFl
   const float: Network =
     config === undefined || data === undefined ? importOnnxFile(file, { source: file }) : makeNetwork(config, data);
   if (isQuantized(float)) {
-    throw new ConfigError("the model carries quantizers already", { where: file, remedy: "Give the float model." });
+    throw new ConfigError("the model already has quantizers", { where: file, remedy: "Give the float model." });
   }
   const network = quantize(float, source.config);
   if (data === undefined) return { network };

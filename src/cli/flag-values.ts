@@ -1,9 +1,6 @@
-/** What several commands' declarations share. */
+/** How flags' texts become values. */
 
-import { type CommandUnknownOpts, InvalidArgumentError } from "@commander-js/extra-typings";
-
-/** Any command; each adds its own sub-commands to it. */
-export type ParentCommand = CommandUnknownOpts;
+import { InvalidArgumentError } from "@commander-js/extra-typings";
 
 /** Collects a flag that may be given several times. */
 export function collect(value: string, earlier: readonly string[] = []): readonly string[] {
@@ -12,21 +9,16 @@ export function collect(value: string, earlier: readonly string[] = []): readonl
 
 /** Reads a flag's whole number of at least `minimum`. */
 export function wholeNumber(minimum: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (text.trim() === "" || !Number.isInteger(value) || value < minimum) {
-      throw new InvalidArgumentError(`Expected a whole number of at least ${minimum}.`);
-    }
-    return value;
-  };
+  return wholeNumberBetween(minimum, Number.POSITIVE_INFINITY);
 }
 
 /** Reads a flag's whole number from `minimum` to `maximum`. */
 export function wholeNumberBetween(minimum: number, maximum: number): (text: string) => number {
+  const range = Number.isFinite(maximum) ? `from ${minimum} to ${maximum}` : `of at least ${minimum}`;
   return (text) => {
     const value = Number(text);
     if (text.trim() === "" || !Number.isInteger(value) || value < minimum || value > maximum) {
-      throw new InvalidArgumentError(`Expected a whole number from ${minimum} to ${maximum}.`);
+      throw new InvalidArgumentError(`Expected a whole number ${range}.`);
     }
     return value;
   };

@@ -1,8 +1,8 @@
-/** What `subbyte mix` prints: layers with their bits, and the mix beside uniform configurations. */
-import type { Mix } from "../../study/mixed/mixed.ts";
-import type { MixOutcome } from "../../study/mixed/outcome.ts";
-import type { TrainedMix } from "../../study/mixed/trial.ts";
-import { type Cell, formatTable } from "../view/table.ts";
+/** What `subbyte mix` prints: layers with their bits, and the mix next to uniform configurations. */
+import type { Mix } from "../../../study/mixed/mixed.ts";
+import type { MixOutcome } from "../../../study/mixed/outcome.ts";
+import type { TrainedMix } from "../../../study/mixed/trial.ts";
+import { type Cell, tableLines } from "../../view/table.ts";
 
 function millions(count: number): string {
   return (count / 1e6).toFixed(count < 1e6 ? 3 : 1);
@@ -13,7 +13,7 @@ function small(increase: number): string {
 }
 
 /** Every layer with its bits; "kept" where the recipe gave them. */
-export function layerTable({ layers }: Mix, width: number | undefined): string {
+export function layerTable({ layers }: Mix, width: number | undefined): string[] {
   const columns = [
     "layer",
     "weights",
@@ -36,11 +36,11 @@ export function layerTable({ layers }: Mix, width: number | undefined): string {
     layer.bytes,
     millions(layer.bitOperations),
   ]);
-  return formatTable(columns, rows, width);
+  return tableLines(columns, rows, width);
 }
 
-/** The mix beside uniform configurations, by rising bit operations, before any training. */
-export function outcomeTable(mix: Mix, width: number | undefined): string {
+/** The mix next to uniform configurations, by rising bit operations, before any training. */
+export function outcomeTable(mix: Mix, width: number | undefined): string[] {
   const unit = mix.distance === "klDivergence" ? "nats" : "squared error";
   const columns = [
     "configuration",
@@ -51,7 +51,7 @@ export function outcomeTable(mix: Mix, width: number | undefined): string {
     "bits a weight",
   ];
   const all = [mix.mixed, ...mix.uniform].sort((a, b) => a.bitOperations - b.bitOperations || a.bytes - b.bytes);
-  return formatTable(columns, all.map(outcomeRow), width);
+  return tableLines(columns, all.map(outcomeRow), width);
 }
 
 function outcomeRow({ name, predicted, measured, bytes, bitOperations, averageWeightBits }: MixOutcome): Cell[] {
@@ -62,13 +62,13 @@ function outcomeRow({ name, predicted, measured, bytes, bitOperations, averageWe
 export function trainedTable(
   mix: Mix,
   trained: { readonly mixed: TrainedMix | null; readonly uniform: TrainedMix | null },
-  rival: string,
+  baseline: string,
   width: number | undefined,
-): string {
-  const outcomeOfRival = mix.uniform.find(({ name }) => name === rival);
+): string[] {
+  const baselineOutcome = mix.uniform.find(({ name }) => name === baseline);
   const rows = [
     { outcome: mix.mixed, result: trained.mixed },
-    { outcome: outcomeOfRival, result: trained.uniform },
+    { outcome: baselineOutcome, result: trained.uniform },
   ].flatMap(({ outcome, result }): Cell[][] => {
     if (outcome === undefined || result === null) return [];
     const accuracy = result.mean === null ? "no result" : `${(100 * result.mean).toFixed(2)} %`;
@@ -76,5 +76,5 @@ export function trainedTable(
     return [[outcome.name, accuracy, spread, result.count, outcome.bytes, millions(outcome.bitOperations)]];
   });
   const columns = ["trained", "test accuracy", "over seeds", "seeds", "bytes", "million bit operations"];
-  return formatTable(columns, rows, width);
+  return tableLines(columns, rows, width);
 }

@@ -1,30 +1,90 @@
-/** What `subbyte convert` does. */
+/** `subbyte convert`: a trained simulation as integers, in files that other programs run. */
 
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { isQuantized, type QuantizedNetwork } from "../../compile/passes/quantize.ts";
-import { convert } from "../../convert/convert.ts";
-import type { ConvertedFile, FormatDefinition } from "../../convert/formats/definition.ts";
-import { formatNamed } from "../../convert/formats/files.ts";
-import { intFormat } from "../../convert/formats/int/int.ts";
-import type { IntegerNetwork } from "../../convert/integer-network.ts";
-import { type ConvertedRunner, showMismatch, type VerificationResult, verify } from "../../convert/prove/verify.ts";
-import { floatElements, storedSize } from "../../convert/size.ts";
-import type { Dataset } from "../../data/dataset/dataset.ts";
-import { RuntimeError, UnsupportedError } from "../../errors.ts";
-import { makeWritableFolder, writeFileAtomic } from "../../io/atomic-file.ts";
-import { runPaths } from "../../runs/folder.ts";
-import { nodeEngine } from "../../runtime/node.ts";
-import { type LoadedRun, loadRun } from "../../train/load-run.ts";
-import { evenIndices, withStoredQuantizers } from "../../train/loop/calibrate.ts";
-import { inputOf } from "../../train/loop/evaluate.ts";
-import { modelTakesChannelsLast } from "../../train/network.ts";
-import { showBatchOf } from "../../train/network-fit.ts";
-import type { ConvertFlags } from "../flags.ts";
-import { testData } from "../run-data.ts";
-import { floatModelOf, isFloatFormat } from "./convert-float.ts";
-import { printFiles, printHint, printProof, printSize, sumsFloats, type WrittenFile } from "./convert-text.ts";
+import { Option } from "@commander-js/extra-typings";
+import { isQuantized, type QuantizedNetwork } from "../../../compile/passes/quantize.ts";
+import { convert } from "../../../convert/convert.ts";
+import type { ConvertedFile, FormatDefinition } from "../../../convert/formats/definition.ts";
+import { formatNamed } from "../../../convert/formats/files.ts";
+import { intFormat } from "../../../convert/formats/int/int.ts";
+import type { IntegerNetwork } from "../../../convert/integer-network.ts";
+import { type ConvertedRunner, showMismatch, type VerificationResult, verify } from "../../../convert/prove/verify.ts";
+import { floatElements, storedSize } from "../../../convert/size.ts";
+import type { Dataset } from "../../../data/dataset/dataset.ts";
+import { RuntimeError, UnsupportedError } from "../../../errors.ts";
+import { makeWritableFolder, writeFileAtomic } from "../../../io/atomic-file.ts";
+import { runPaths } from "../../../runs/folder.ts";
+import { nodeEngine } from "../../../runtime/node.ts";
+import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
+import { evenIndices, withStoredQuantizers } from "../../../train/loop/calibrate.ts";
+import { inputOf } from "../../../train/loop/evaluate.ts";
+import { modelTakesChannelsLast } from "../../../train/network.ts";
+import { showBatchOf } from "../../../train/network-fit.ts";
+import type { FlagsOf, NewCommand } from "../../command.ts";
+import { collect, wholeNumber } from "../../flag-values.ts";
+import { printJson } from "../../output.ts";
+import { testData } from "../../run-data.ts";
+import { floatModelOf, isFloatFormat } from "./float.ts";
+import { printFiles, printHint, printNotes, printProof, printSize, sumsFloats, type WrittenFile } from "./text.ts";
+
+const examples = `
+FORMAT is one of
+  int         ONNX on integers (QLinearConv), weights packed; runs on ONNX Runtime everywhere
+  qdq, qcdq   ONNX with QuantizeLinear and DequantizeLinear: small types, or 8-bit types with Clip
+  qonnx       Quant and BipolarQuant nodes of QONNX
+  c           one C99 file without allocation, weights packed to their bits
+  state_dict  safetensors, JSON and a Python loader for torch
+  float       the float model as ONNX for any batch size, without quantizers; of a float run too
+  weights     ONNX computing in float, weights stored in their bits: for runs that quantize only weights
+
+Examples:
+  subbyte convert runs/lsq4 --verify
+  subbyte convert runs/lsq4 --residual-bits 8 --batch 32
+  subbyte convert runs/lsq4 --format int --format c --arithmetic fixed -o deployed
+  subbyte convert runs/lsq4 --format qonnx --json`;
+
+const declare = (command: NewCommand) =>
+  command
+    .description("Convert a run's simulation to integers, in files that other programs run, and prove that they agree.")
+    .argument("<run>", "folder of a run, or a checkpoint file")
+    .addOption(
+      new Option("--checkpoint <which>", "which checkpoint of the run")
+        .choices(["last", "best"] as const)
+        .default("last" as const),
+    )
+    .option(
+      "-f, --format <name>",
+      "int (default), qdq, qcdq, qonnx, c, state_dict, float or weights (repeatable)",
+      collect,
+    )
+    .option("-o, --out <folder>", "folder to write to (default: convert/ in the run's folder)")
+    .option("--batch <n>", "images in a batch of the ONNX files", wholeNumber(1), 1)
+    .addOption(
+      new Option("--arithmetic <how>", "arithmetic of the C program's rescaling")
+        .choices(["float", "fixed"] as const)
+        .default("float" as const),
+    )
+    .option("--no-pack", "keep all weights of the int format in int8, for older runtimes")
+    .option(
+      "--residual-bits <n>",
+      "quantize residual additions and average pools to n bits where training did not; int runs faster with 8",
+      wholeNumber(2),
+    )
+    .option("--verify", "compare every code of every layer over the test images, and write verify.json")
+    .option("--data <name|folder>", "verify on this data (default: the run's own test images)")
+    .option("--limit <n>", "verify on only the first N test images", wholeNumber(1))
+    .option("--interpret <n>", "images for the reference interpreter too (it is slow)", wholeNumber(0), 2)
+    .option("--threads <n>", "threads of ONNX Runtime, 0 for one per core", wholeNumber(0), 0)
+    .option("--json", "print the result as one JSON document")
+    .option("-q, --quiet", "print no notes and no progress")
+    .option("-v, --verbose", "print every note, and each layer's bits and bytes")
+    .addHelpText("after", examples);
+
+type Flags = FlagsOf<typeof declare>;
+
+export const declareConvert = (command: NewCommand) => declare(command).action(convertRun);
 
 /** Training images that the ranges of added quantizers are taken from. */
 const calibrationImages = 128;
@@ -32,7 +92,7 @@ const calibrationImages = 128;
 const verifyBatch = 64;
 
 /** Converts a run's network, writes the files, and with --verify proves that they are the simulation. */
-export async function convertRun(path: string, flags: ConvertFlags): Promise<void> {
+async function convertRun(path: string, flags: Flags): Promise<void> {
   const asked = [...new Set(flags.format ?? ["int"])];
   const wanted = asked.filter((name) => !isFloatFormat(name)).map(formatNamed);
   const run = await loadRun(path, flags.checkpoint);
@@ -60,12 +120,11 @@ export async function convertRun(path: string, flags: ConvertFlags): Promise<voi
   }
   if (flags.json === true) {
     // What is undefined is left out of the document.
-    const document = { schemaVersion: 1, run: path, step: run.step, files: written, size, notes, verification: proof };
-    process.stdout.write(`${JSON.stringify(document, undefined, 2)}\n`);
+    printJson({ schemaVersion: 1, run: path, step: run.step, files: written, size, notes, verification: proof });
   } else {
     printFiles(written);
     if (size !== undefined) printSize(size, flags);
-    for (const { where, message } of notes) process.stdout.write(`note: ${where}: ${message}\n`);
+    if (flags.quiet !== true) printNotes(notes, flags);
     if (converted !== undefined && flags.residualBits === undefined) printHint(converted.network);
     if (proof !== undefined) printProof(proof, wanted);
   }
@@ -76,7 +135,7 @@ export async function convertRun(path: string, flags: ConvertFlags): Promise<voi
 async function integersOf(
   path: string,
   run: LoadedRun,
-  flags: ConvertFlags,
+  flags: Flags,
 ): Promise<{ readonly source: QuantizedNetwork; readonly network: IntegerNetwork }> {
   const { network: trained } = run;
   if (!isQuantized(trained)) {
@@ -102,7 +161,7 @@ async function write(folder: string, { name, parts, memory }: ConvertedFile): Pr
 async function withResidualBits(
   trained: QuantizedNetwork,
   train: Dataset,
-  { residualBits, threads }: ConvertFlags,
+  { residualBits, threads }: Flags,
 ): Promise<QuantizedNetwork> {
   if (residualBits === undefined) return trained;
   const engine = nodeEngine(threads === 0 ? {} : { threads });
@@ -115,7 +174,7 @@ function withAddedNotes(network: IntegerNetwork, trained: QuantizedNetwork, sour
   const notes = added.map(({ layer, spec }) => ({
     kind: "added quantizer" as const,
     where: layer,
-    message: `a quantizer of ${spec.bits} bits was added after training: the simulation that is compared has it too`,
+    message: `${spec.bits}-bit quantizer added after training, also in the simulation that --verify compares`,
   }));
   return { ...network, notes: [...notes, ...network.notes] };
 }
@@ -124,15 +183,15 @@ function withAddedNotes(network: IntegerNetwork, trained: QuantizedNetwork, sour
 function withLayoutNote(network: IntegerNetwork, { config, data }: LoadedRun): IntegerNetwork {
   if (!modelTakesChannelsLast(config, data)) return network;
   const { name, sampleShape } = network.input;
-  const message = `it takes ${showBatchOf(sampleShape)}, channels first; the model's own file takes them last`;
+  const message = `the input is ${showBatchOf(sampleShape)}, channels first; the original model takes channels last`;
   return { ...network, notes: [{ kind: "channels first", where: name, message }, ...network.notes] };
 }
 
-/** Refuses the directory of a training that still runs or was stopped; a checkpoint file is taken as it is. */
+/** Refuses the folder of a training that still runs or was stopped; a checkpoint file is always accepted. */
 async function requireFinished(path: string, run: LoadedRun): Promise<void> {
   const isFolder = (await stat(path)).isDirectory();
   if (!isFolder || existsSync(runPaths(path).summary)) return;
-  throw new UnsupportedError(`the run is not finished: it has done ${run.step} steps`, {
+  throw new UnsupportedError(`the run has not finished: it stopped after ${run.step} steps`, {
     where: path,
     remedy: `Finish it with subbyte train --resume ${path}, or name the checkpoint file to convert it as it is.`,
   });
@@ -143,7 +202,7 @@ async function prove(
   network: IntegerNetwork,
   wanted: readonly FormatDefinition[],
   data: Dataset,
-  flags: ConvertFlags,
+  flags: Flags,
 ): Promise<VerificationResult> {
   const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
   const batchSize = Math.min(verifyBatch, data.count);

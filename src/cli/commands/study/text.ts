@@ -1,14 +1,14 @@
 /** A finished study as text for the terminal: its maps, what went wrong and why, the cure, the answer. */
-import type { Ablation, AblationResult } from "../../runs/ablation.ts";
-import { curedName, sufficientChanges } from "../../study/plan/cells.ts";
-import type { TrialRecord } from "../../study/plan/record.ts";
-import { patientOf } from "../../study/repair/failing-trial.ts";
-import type { Cure, CureStep } from "../../study/repair/fix.ts";
-import type { AccuracyMap, MapCell } from "../../study/result/accuracy-map.ts";
-import { bitsName, percent } from "../../study/result/summary.ts";
-import type { FinishedStudy } from "../../study/run-study.ts";
-import { showMetric } from "../../train/loop/metric-text.ts";
-import { formatTable } from "./table.ts";
+import type { Ablation, AblationResult } from "../../../runs/ablation.ts";
+import { curedName, sufficientChanges } from "../../../study/plan/cells.ts";
+import type { TrialRecord } from "../../../study/plan/record.ts";
+import { patientOf } from "../../../study/repair/failing-trial.ts";
+import type { Cure, CureStep } from "../../../study/repair/fix.ts";
+import type { AccuracyMap, MapCell } from "../../../study/result/accuracy-map.ts";
+import { bitsName, percent } from "../../../study/result/summary.ts";
+import type { FinishedStudy } from "../../../study/run-study.ts";
+import { showMetric } from "../../../train/loop/metric-text.ts";
+import { tableLines } from "../../view/table.ts";
 
 /** What leaving out one layer's quantizers must gain to be told. */
 const worthTelling = 0.02;
@@ -16,17 +16,27 @@ const worthTelling = 0.02;
 /** Findings that are told of a trial; the report and `--json` have all. */
 const mostFindings = 4;
 
+export interface StudyTextOptions {
+  /** Columns of the terminal. */
+  readonly columns: number | undefined;
+  /** Every finding of a failing trial. */
+  readonly verbose: boolean;
+}
+
 /** Each recipe's map, followed by what went wrong with it, and where it was cured the cure and the map again. */
-export function studyText({ config, result, records }: FinishedStudy, columns: number | undefined): string[] {
+export function studyText(
+  { config, result, records }: FinishedStudy,
+  { columns, verbose }: StudyTextOptions,
+): string[] {
   const { reference, cures } = result;
   const map = (recipe: string) =>
-    result.maps.filter((found) => found.recipe === recipe).map((found) => mapTable(found, columns));
+    result.maps.filter((found) => found.recipe === recipe).flatMap((found) => mapTable(found, columns));
   const parts = config.recipes.flatMap(({ name }) => {
     const cure = cures.find(({ recipe }) => recipe === name);
     const patient = records.find(({ id }) => id === cure?.trial) ?? patientOf(records, name, reference, config.cure);
     return [
       ...map(name),
-      ...(patient === undefined ? [] : whyText(patient)),
+      ...(patient === undefined ? [] : whyText(patient, verbose ? Number.POSITIVE_INFINITY : mostFindings)),
       ...(cure === undefined ? [] : cureText(cure)),
       ...map(curedName(name)),
     ];
@@ -35,10 +45,10 @@ export function studyText({ config, result, records }: FinishedStudy, columns: n
 }
 
 /** The causes of a trial's fall, the most certain first. */
-export function whyText(patient: TrialRecord): string[] {
+export function whyText(patient: TrialRecord, most: number): string[] {
   const { findings, recipe, accuracy, ablation } = patient;
   if (findings.length === 0) return [];
-  const shown = findings.slice(0, mostFindings).map(({ title, confidence, layers }, index) => {
+  const shown = findings.slice(0, most).map(({ title, confidence, layers }, index) => {
     const where =
       layers.length === 0
         ? ""
@@ -82,10 +92,10 @@ function verdictOf({ kept, needless, partOf }: CureStep): string {
   return needless ? "helps, but is not needed" : "no help";
 }
 
-function mapTable(map: AccuracyMap, width: number | undefined): string {
+function mapTable(map: AccuracyMap, width: number | undefined): string[] {
   const columns = [map.recipe, ...map.activationBits.map((bits) => ({ title: `A${bits}`, align: "right" as const }))];
   const rows = map.rows.map((row, index) => [`W${map.weightBits[index]}`, ...row.map(cellText)]);
-  return formatTable(columns, rows, width);
+  return tableLines(columns, rows, width);
 }
 
 /** `59.2 (8)`: the accuracy, and the levels that the activations really have. */

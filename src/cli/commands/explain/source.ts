@@ -1,25 +1,38 @@
-/** What the argument CONFIG of `subbyte explain` stands for, and the words in which its lines to change are given. */
+/** Reads the argument CONFIG of `subbyte explain`. */
 import { readFile, stat } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
-import { nearestWord } from "../base/nearest-word.ts";
-import { resolveTrainingConfig } from "../config/config.ts";
-import { readConfigFile } from "../config/file.ts";
-import type { TrainingConfig } from "../config/schema.ts";
-import { ConfigError, InputOutputError } from "../errors.ts";
-import { describeSystemError } from "../io/system-error.ts";
-import type { QuantizationConfig } from "../qconfig/config.ts";
-import type { ChangeVoice } from "../qconfig/explain/types.ts";
-import { torchVoice, trainingVoice } from "../qconfig/explain/voice.ts";
-import { presetNamed, presetNames } from "../qconfig/presets.ts";
-import { quantizationConfigOf } from "../qconfig/torch/convert.ts";
-import { parseTorchConfig, type TorchSource } from "../qconfig/torch/text.ts";
-import { type LoadedRun, loadRun } from "../train/load-run.ts";
-import { quantizationOf } from "../train/setup.ts";
-import type { ExplainFlags } from "./flags.ts";
+import { nearestWord } from "../../../base/nearest-word.ts";
+import { resolveTrainingConfig } from "../../../config/config.ts";
+import { readConfigFile } from "../../../config/file.ts";
+import type { TrainingConfig } from "../../../config/schema.ts";
+import { ConfigError, InputOutputError } from "../../../errors.ts";
+import { describeSystemError } from "../../../io/system-error.ts";
+import type { QuantizationConfig } from "../../../qconfig/config.ts";
+import type { ChangeVoice } from "../../../qconfig/explain/types.ts";
+import { torchVoice, trainingVoice } from "../../../qconfig/explain/voice.ts";
+import { presetNamed, presetNames } from "../../../qconfig/presets.ts";
+import { quantizationConfigOf } from "../../../qconfig/torch/convert.ts";
+import { parseTorchConfig, type TorchSource } from "../../../qconfig/torch/text.ts";
+import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
+import { quantizationOf } from "../../../train/setup.ts";
+
+/** The flags of `subbyte explain`. */
+export interface ExplainFlags {
+  readonly weightBits?: number;
+  readonly activationBits?: number;
+  readonly placement?: "fused" | "everyModule";
+  readonly define?: readonly string[];
+  readonly data?: string;
+  readonly from?: string;
+  readonly threads: number;
+  readonly json?: true;
+  readonly quiet?: true;
+  readonly verbose?: true;
+}
 
 /** A configuration to explain. */
 export interface ExplainSource {
-  /** How the output calls it. */
+  /** Its name in the output. */
   readonly title: string;
   readonly config: QuantizationConfig;
   readonly voice: ChangeVoice;
@@ -34,7 +47,7 @@ export async function readExplainSource(argument: string, flags: ExplainFlags): 
   const source = await readAny(argument, flags);
   if (flags.placement === undefined) return source;
   if (source.run !== undefined) {
-    throw new ConfigError("a run has its placement already", { where: "--placement", remedy: "Leave it out." });
+    throw new ConfigError("a run has its own placement", { where: "--placement", remedy: "Leave it out." });
   }
   return { ...source, config: { ...source.config, placement: flags.placement } };
 }
@@ -48,8 +61,8 @@ async function readAny(argument: string, flags: ExplainFlags): Promise<ExplainSo
   if (entry === undefined) throw unknownSource(argument);
   if (/\.(py|txt)$/i.test(argument)) return fromTorch({ name: argument, text: await read(argument) }, flags);
   if (flags.define !== undefined) {
-    const remedy = "Leave it out: it gives values to variables of Python.";
-    throw new ConfigError(`${argument} is no Python`, { where: `--define ${flags.define[0]}`, remedy });
+    const remedy = "Leave it out: it sets variables of Python code.";
+    throw new ConfigError(`${argument} is not Python code`, { where: `--define ${flags.define[0]}`, remedy });
   }
   if (entry.isDirectory() || /\.safetensors$/i.test(argument)) return fromRun(argument);
   return fromTraining(argument);
@@ -57,9 +70,9 @@ async function readAny(argument: string, flags: ExplainFlags): Promise<ExplainSo
 
 function refuse(given: boolean, flag: string, argument: string): void {
   if (!given) return;
-  throw new ConfigError(`${argument} says itself how many bits there are`, {
+  throw new ConfigError(`${argument} has its own bit widths`, {
     where: flag,
-    remedy: "Leave it out; it goes with a preset. For Python, give its variables with --define.",
+    remedy: "Leave it out: it belongs to presets. Set variables of Python code with --define.",
   });
 }
 
@@ -146,8 +159,8 @@ async function fromRun(path: string): Promise<ExplainSource> {
 
 function quantizationFrom(training: TrainingConfig, where: string): QuantizationConfig {
   if (training.quantization !== null) return quantizationOf(training.quantization);
-  throw new ConfigError("it trains in float: there is nothing to explain", {
+  throw new ConfigError("it trains in float, without quantizers", {
     where,
-    remedy: "Name a preset, and this as the source of the weights: subbyte explain lsq --from RUN.",
+    remedy: "Explain a preset with its weights: subbyte explain lsq --from RUN.",
   });
 }

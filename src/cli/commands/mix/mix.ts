@@ -1,0 +1,178 @@
+/** `subbyte mix`: bit widths per layer that fit a budget. */
+
+import { stat } from "node:fs/promises";
+import { join } from "node:path";
+import { type ConfigOverride, configToYaml, parseScalar, parseSetOption } from "../../../config/config.ts";
+import { bitRange } from "../../../config/schema.ts";
+import { ConfigError, exitCodes } from "../../../errors.ts";
+import { writeFileAtomic } from "../../../io/atomic-file.ts";
+import { type Mix, type MixOptions, mixBits, uniformName } from "../../../study/mixed/mixed.ts";
+import { mixStudy, trainedMix } from "../../../study/mixed/trial.ts";
+import { runStudy } from "../../../study/run-study.ts";
+import { loadRun } from "../../../train/load-run.ts";
+import type { FlagsOf, NewCommand } from "../../command.ts";
+import { collect, wholeNumber } from "../../flag-values.ts";
+import { interruptible } from "../../interrupt.ts";
+import { outputColumns, print, printJson, StatusLine } from "../../output.ts";
+import { StudyProgress } from "../../view/study-progress.ts";
+import { layerTable, outcomeTable, trainedTable } from "./text.ts";
+
+const examples = `
+Quantizes the weights and the input of one layer at a time to each bit width, measures how much the network's outputs
+change, and finds the bit widths that lose least within the budget. It trains nothing. The first and the last layer keep
+the bits of the recipe. The configuration goes to a file for \`subbyte train\`.
+
+Examples:
+  subbyte mix runs/float --budget W3A3            at most the size and compute of W3A3
+  subbyte mix runs/float --max-bytes 30000 --activation-bits 4
+  subbyte mix runs/float --max-bit-operations 9e7 --first-and-last
+  subbyte mix runs/float --max-average-bits 2.5 --keep layer3.0.conv2
+  subbyte mix runs/float --budget W3A3 --train --seeds 3 --epochs 4 --lr 0.01
+  subbyte train --config runs/float/mix.yaml
+
+Exit codes: 1 when a training failed, 2 when no mix fits the budget, 130 when it was stopped.`;
+
+const declare = (command: NewCommand) =>
+  command
+    .description("Choose per-layer bit widths that fit a budget with the smallest loss of accuracy.")
+    .argument("<run>", "folder of a run, or a checkpoint file; a float run is best")
+    .option("--budget <bits>", "size and bit operations of these bits in every layer, e.g. W3A3")
+    .option("--max-bytes <n>", "budget: size of the integer model")
+    .option("--max-bit-operations <n>", "budget: bit operations for one sample")
+    .option("--max-average-bits <x>", "budget: mean bits of a weight")
+    .option("--weight-bits <list>", "bits that weights may have (default: 2,3,4,5,6,8)")
+    .option("--activation-bits <list>", "bits that activations may have (default: 2,3,4,5,6,8)")
+    .option("--preset <name>", "quantization preset (default: the run's own, lsq for a float run)")
+    .option("--keep <layer>", "keep the recipe's bits of this layer; a name or a glob (repeatable)", collect)
+    .option("--first-and-last", "choose bits of the first and the last layer too")
+    .option("--samples <n>", "training samples to measure on", wholeNumber(1), 256)
+    .option("--epochs <n>", "epochs in the written configuration (default: the run's)")
+    .option("--lr <x>", "its learning rate (default: the run's, a tenth of it for a float run)")
+    .option("--set <key=value>", "set another key of its configuration (repeatable)", collect)
+    .option("-o, --out <file>", "where to write the configuration (default: mix.yaml in the run's folder)")
+    .option("--train [folder]", "train it and its uniform baseline, as a study in this folder (studies/mix)")
+    .option("--seeds <n>", "seeds to train with", wholeNumber(1), 1)
+    .option("--json", "print the result as one JSON document, and no progress")
+    .option("-q, --quiet", "print no progress")
+    .option("-v, --verbose", "print every measurement, also without a terminal")
+    .addHelpText("after", examples);
+
+type Flags = FlagsOf<typeof declare>;
+
+export const declareMix = (command: NewCommand) => declare(command).action(mix);
+
+/** Chooses the bits of a run's layers, writes the configuration, and trains it where that is asked for. */
+async function mix(folder: string, flags: Flags): Promise<void> {
+  const options = mixOptions(flags);
+  const run = await loadRun(folder);
+  const status = new StatusLine();
+  const silent = flags.json === true || flags.quiet === true || (!status.isTerminal && flags.verbose !== true);
+  const onProgress = (done: number, total: number) => {
+    if (!silent) status.show(`measuring ${done} of ${total}`);
+  };
+  const found = await interruptible((signal) => mixBits(run, { ...options, signal, onProgress })).finally(() =>
+    status.clear(),
+  );
+  const file = flags.out ?? ((await stat(folder)).isDirectory() ? join(folder, "mix.yaml") : "mix.yaml");
+  await writeFileAtomic(file, configToYaml(found.config));
+  const columns = outputColumns();
+  if (flags.json !== true) {
+    print(...layerTable(found, columns), ...outcomeTable(found, columns));
+    print(`configuration: ${file} (subbyte train --config ${file})`);
+  }
+  const trained = flags.train === undefined ? null : await trainBoth(found, flags);
+  if (flags.json === true) {
+    const { config: _config, uniformConfig: _uniform, ...numbers } = found;
+    printJson({ schemaVersion: 1, run: folder, configuration: file, ...numbers, trained });
+  } else if (trained !== null) {
+    const baseline = found.baseline === null ? "" : uniformName(found.baseline);
+    print(...trainedTable(found, trained, baseline, columns));
+  }
+}
+
+async function trainBoth(found: Mix, flags: Flags) {
+  const progress = new StudyProgress({ silent: flags.json === true || flags.quiet === true });
+  const folder = typeof flags.train === "string" ? flags.train : join("studies", "mix");
+  try {
+    const { result } = await interruptible((signal) =>
+      runStudy(
+        { folder, config: mixStudy(found, flags.seeds) },
+        {
+          signal,
+          onStart: (start) => progress.start(start),
+          onChange: (trial, event) => progress.change(trial, event),
+        },
+      ),
+    );
+    if (result.counts.failed + result.counts.impossible > 0) process.exitCode = exitCodes.failure;
+    return { study: folder, ...trainedMix(result.maps) };
+  } finally {
+    progress.close();
+  }
+}
+
+/** What the flags ask for. @throws ConfigError naming the invalid flag. */
+export function mixOptions(flags: Flags): MixOptions {
+  const weightBits = bitsList("--weight-bits", flags.weightBits);
+  const activationBits = bitsList("--activation-bits", flags.activationBits);
+  const overrides: ConfigOverride[] = (flags.set ?? []).map(parseSetOption);
+  for (const [flag, path, text] of [
+    ["--epochs", "train.epochs", flags.epochs],
+    ["--lr", "train.optimizer.learningRate", flags.lr],
+  ] as const) {
+    if (text !== undefined) overrides.push({ path, value: parseScalar(text), origin: `${flag} ${text}` });
+  }
+  return {
+    budget: budgetOf(flags),
+    candidates: {
+      ...(weightBits === undefined ? {} : { weightBits }),
+      ...(activationBits === undefined ? {} : { activationBits }),
+    },
+    ...(flags.preset === undefined ? {} : { preset: flags.preset }),
+    keep: flags.keep ?? [],
+    firstAndLast: flags.firstAndLast === true,
+    samples: flags.samples,
+    overrides,
+  };
+}
+
+function budgetOf({ budget, maxBytes, maxBitOperations, maxAverageBits }: Flags): MixOptions["budget"] {
+  const limits = {
+    ...limit("bytes", "--max-bytes", maxBytes),
+    ...limit("bitOperations", "--max-bit-operations", maxBitOperations),
+    ...limit("averageWeightBits", "--max-average-bits", maxAverageBits),
+  };
+  const count = Object.keys(limits).length;
+  if (budget === undefined && count > 0) return limits;
+  if (budget === undefined || count > 0) {
+    throw new ConfigError(budget === undefined ? "there is no budget" : "there are two budgets", {
+      where: budget === undefined ? "subbyte mix" : `--budget ${budget}`,
+      remedy: "Give --budget W3A3, or limits: --max-bytes, --max-bit-operations, --max-average-bits.",
+    });
+  }
+  const bits = /^W(\d+)A(\d+)$/i.exec(budget);
+  const [weightBits, activationBits] = [Number(bits?.[1]), Number(bits?.[2])];
+  if (isBits(weightBits) && isBits(activationBits)) return { weightBits, activationBits };
+  throw new ConfigError("expected the bits of weights and of activations, such as W3A3", {
+    where: `--budget ${budget}`,
+  });
+}
+
+function isBits(value: number): boolean {
+  return Number.isInteger(value) && value >= bitRange.minimum && value <= bitRange.maximum;
+}
+
+function limit(key: string, flag: string, text: string | undefined): Record<string, number> {
+  if (text === undefined) return {};
+  const value = Number(text);
+  if (text.trim() !== "" && Number.isFinite(value) && value > 0) return { [key]: value };
+  throw new ConfigError("expected a number above 0", { where: `${flag} ${text}` });
+}
+
+function bitsList(flag: string, text: string | undefined): number[] | undefined {
+  const list = text?.split(",").map((item) => Number(item.trim() === "" ? Number.NaN : item));
+  if (list === undefined || list.every(isBits)) return list;
+  throw new ConfigError(`expected whole numbers from ${bitRange.minimum} to ${bitRange.maximum}, such as 2,4,8`, {
+    where: `${flag} ${text}`,
+  });
+}

@@ -1,0 +1,95 @@
+/** The flags of `subbyte study` as overrides of its configuration. */
+
+import { type ConfigOverride, parseScalar, parseSetOption } from "../../../config/config.ts";
+import { parseDataArgument } from "../../../config/data-folder.ts";
+import { ConfigError } from "../../../errors.ts";
+import { pluginOverrides } from "../../plugins.ts";
+
+/** Flags that are one value: how they are written, and their key. */
+const valueFlags = [
+  ["model", "--model", "model.name"],
+  ["trainLimit", "--train-limit", "data.trainLimit"],
+  ["testLimit", "--test-limit", "data.testLimit"],
+  ["epochs", "--epochs", "train.epochs"],
+  ["batch", "--batch", "train.batchSize"],
+  ["lr", "--lr", "train.optimizer.learningRate"],
+  ["floatEpochs", "--float-epochs", "float.epochs"],
+  ["earlyStopping", "--early-stopping", "earlyStopping.rule"],
+  ["maxBytes", "--max-bytes", "budget.bytes"],
+  ["maxBitOperations", "--max-bit-operations", "budget.bitOperations"],
+  ["device", "--device", "device"],
+  ["threads", "--threads", "threads"],
+] as const;
+
+/** Flags that are lists, written with commas. */
+const listFlags = [
+  ["weightBits", "--weight-bits", "weightBits"],
+  ["activationBits", "--activation-bits", "activationBits"],
+  ["recipes", "--recipes", "recipes"],
+] as const;
+
+/** The flags of `subbyte study` that say something about its configuration, as texts: its schema checks them. */
+export interface StudyConfigFlags {
+  readonly set?: readonly string[];
+  readonly model?: string;
+  readonly data?: string;
+  readonly trainLimit?: string;
+  readonly testLimit?: string;
+  readonly weightBits?: string;
+  readonly activationBits?: string;
+  readonly recipes?: string;
+  readonly seeds?: string;
+  readonly epochs?: string;
+  readonly lr?: string;
+  readonly floatEpochs?: string;
+  readonly batch?: string;
+  readonly from?: string;
+  readonly earlyStopping?: string;
+  readonly maxBytes?: string;
+  readonly maxBitOperations?: string;
+  readonly device?: string;
+  readonly threads?: string;
+  readonly fix?: true;
+  readonly resume?: string | true;
+  readonly diagnose: boolean;
+}
+
+/** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */
+export function studyOverrides(flags: StudyConfigFlags): ConfigOverride[] {
+  const overrides = [...(flags.set ?? []).map(parseSetOption), ...pluginOverrides()];
+  if (flags.data !== undefined) {
+    const origin = `--data ${flags.data}`;
+    for (const [key, value] of Object.entries(parseDataArgument(flags.data))) {
+      overrides.push({ path: `data.${key}`, value, origin });
+    }
+  }
+  for (const [flag, written, path] of valueFlags) {
+    const text = flags[flag];
+    if (text !== undefined) overrides.push({ path, value: parseScalar(text), origin: `${written} ${text}` });
+  }
+  for (const [flag, written, path] of listFlags) {
+    const text = flags[flag];
+    const items = text?.split(",").map((item) => parseScalar(item.trim()));
+    if (items !== undefined) overrides.push({ path, value: items, origin: `${written} ${text}` });
+  }
+  if (flags.from !== undefined) {
+    overrides.push({ path: "float", value: { from: flags.from }, origin: `--from ${flags.from}` });
+  }
+  // A resumed study keeps its configuration; it is told to search for fixes in another way.
+  if (flags.fix === true && flags.resume === undefined) {
+    overrides.push({ path: "cure", value: true, origin: "--fix" });
+  }
+  if (!flags.diagnose) overrides.push({ path: "diagnose", value: false, origin: "--no-diagnose" });
+  if (flags.seeds !== undefined) overrides.push(seedsOverride(flags.seeds));
+  return overrides;
+}
+
+function seedsOverride(text: string): ConfigOverride {
+  const origin = `--seeds ${text}`;
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1 || count > 1000) {
+    const remedy = "For seeds of your own: --set 'seeds=[3, 14]'.";
+    throw new ConfigError("expected a number of seeds from 1 to 1000", { where: origin, remedy });
+  }
+  return { path: "seeds", value: Array.from({ length: count }, (_, seed) => seed), origin };
+}
