@@ -4,7 +4,7 @@ import { convGeometry } from "../../ops/build/conv-geometry.ts";
 import type { IntegerWeight, TensorForm } from "../integer-network.ts";
 import { layerBounds } from "../ranges.ts";
 import { type Affine, type Codes, channelsOf } from "../symbolic.ts";
-import { inputOf, numbersOf, outputShape, type Rule, type RuleContext, unsupported } from "./rule.ts";
+import { type IntegerRule, inputOf, numbersOf, outputShape, type RuleContext, unsupported } from "./rule.ts";
 
 interface LayerInputs {
   readonly codes: Codes;
@@ -75,7 +75,7 @@ function layerResult(
   };
 }
 
-export const convRule: Rule = (context) => {
+export const convRule: IntegerRule = (context) => {
   const { assembly, node } = context;
   const layer = layerInputs(context);
   const { codes, weight } = layer;
@@ -117,7 +117,7 @@ function fullyConnected(context: RuleContext, layer: LayerInputs): Affine {
   return layerResult(context, tensor, layer);
 }
 
-export const gemmRule: Rule = (context) => {
+export const gemmRule: IntegerRule = (context) => {
   const { node } = context;
   const layer = layerInputs(context);
   const plain =
@@ -131,7 +131,7 @@ export const gemmRule: Rule = (context) => {
   );
 };
 
-export const matMulRule: Rule = (context) => {
+export const matMulRule: IntegerRule = (context) => {
   const layer = layerInputs(context);
   return fullyConnected(context, { ...layer, weight: transposed(layer.weight) });
 };

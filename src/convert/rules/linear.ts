@@ -2,7 +2,15 @@
 import { floatAttribute } from "../../ir/graph.ts";
 import type { IntegerMeaning } from "../../ops/definition.ts";
 import { type Affine, type Constant, channelsOf, type Moved, type Symbolic, scaled } from "../symbolic.ts";
-import { inputOf, numbersOf, outputShape, perChannel, type Rule, type RuleContext, unsupported } from "./rule.ts";
+import {
+  type IntegerRule,
+  inputOf,
+  numbersOf,
+  outputShape,
+  perChannel,
+  type RuleContext,
+  unsupported,
+} from "./rule.ts";
 
 /** A sum of integers for any value that has, or can be given, codes. */
 function affineOf(context: RuleContext, value: Symbolic): Affine {
@@ -13,7 +21,7 @@ function affineOf(context: RuleContext, value: Symbolic): Affine {
 }
 
 /** y = γ(x − μ)/√(σ² + ε) + β, in float64. */
-export const batchNormRule: Rule = (context) => {
+export const batchNormRule: IntegerRule = (context) => {
   const { node } = context;
   const x = affineOf(context, inputOf(context, 0));
   const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((index) => numbersOf(context, index));
@@ -31,7 +39,7 @@ export const batchNormRule: Rule = (context) => {
 };
 
 /** A sum of two values, or of a value and a constant for each channel. */
-export const addRule: Rule = (context) => {
+export const addRule: IntegerRule = (context) => {
   const { node } = context;
   const [a, b] = [inputOf(context, 0), inputOf(context, 1)];
   if (a.kind === "constant") return shifted(context, b, a);
@@ -58,7 +66,7 @@ function shifted(context: RuleContext, value: Symbolic, constant: Constant): Aff
 }
 
 /** A constant factor for each channel. */
-export const multiplyRule: Rule = (context) => {
+export const multiplyRule: IntegerRule = (context) => {
   const { node } = context;
   const [a, b] = [inputOf(context, 0), inputOf(context, 1)];
   const constant = a.kind === "constant" ? a : b.kind === "constant" ? b : undefined;
@@ -82,10 +90,10 @@ function limited(context: RuleContext, value: Symbolic, low: number, high: numbe
   return { ...x, name, low: clip(x.low), high: clip(x.high) };
 }
 
-export const reluRule: Rule = (context) => limited(context, inputOf(context, 0), 0, Number.POSITIVE_INFINITY);
+export const reluRule: IntegerRule = (context) => limited(context, inputOf(context, 0), 0, Number.POSITIVE_INFINITY);
 
 /** The rule of an operator whose definition says what it is on integers. */
-export function meaningRule(meaning: IntegerMeaning): Rule {
+export function meaningRule(meaning: IntegerMeaning): IntegerRule {
   return (context) => {
     const x = inputOf(context, 0);
     if (meaning.kind === "clamp") return limited(context, x, meaning.low, meaning.high);
@@ -96,7 +104,7 @@ export function meaningRule(meaning: IntegerMeaning): Rule {
   };
 }
 
-export const clipRule: Rule = (context) => {
+export const clipRule: IntegerRule = (context) => {
   const bound = (index: number, attribute: string, missing: number): number => {
     if (context.inputs[index] !== undefined) return numbersOf(context, index)[0] ?? missing;
     return floatAttribute(context.node, attribute, missing);

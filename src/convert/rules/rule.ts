@@ -14,7 +14,7 @@ export interface RuleContext {
 }
 
 /** From symbolic inputs to a symbolic output. */
-export type Rule = (context: RuleContext) => Symbolic;
+export type IntegerRule = (context: RuleContext) => Symbolic;
 
 export function inputOf({ node, inputs }: RuleContext, index: number): Symbolic {
   const value = inputs[index];

@@ -1,40 +1,63 @@
 /** How each operator of a float network is carried over: one rule for each, from symbolic inputs to a symbolic output. */
 
 import { operators } from "../../compile/registry.ts";
-import { findDefinition } from "../../ops/definition.ts";
+import { findDefinition, type OperatorDefinition } from "../../ops/definition.ts";
+import { clipOperator, reluOperator } from "../../ops/families/activations.ts";
+import { convOperator } from "../../ops/families/conv.ts";
+import { addOperator, identityOperator, multiplyOperator } from "../../ops/families/elementwise.ts";
+import { gemmOperator, matmulOperator } from "../../ops/families/matmul.ts";
+import { batchNormalizationOperator } from "../../ops/families/normalization.ts";
+import { averagePoolOperator, globalAveragePoolOperator, maxPoolOperator } from "../../ops/families/pool.ts";
+import {
+  concatOperator,
+  dropoutOperator,
+  flattenOperator,
+  reshapeOperator,
+  squeezeOperator,
+  unsqueezeOperator,
+} from "../../ops/families/shape/shape-ops.ts";
 import type { Symbolic } from "../symbolic.ts";
 import { convRule, gemmRule, matMulRule } from "./layers.ts";
 import { addRule, batchNormRule, clipRule, meaningRule, multiplyRule, reluRule } from "./linear.ts";
-import { inputOf, type Rule, type RuleContext, unsupported } from "./rule.ts";
+import { type IntegerRule, inputOf, type RuleContext, unsupported } from "./rule.ts";
 import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, reshapeRule } from "./shape.ts";
 
-export const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
-  ["Conv", convRule],
-  ["Gemm", gemmRule],
-  ["MatMul", matMulRule],
-  ["BatchNormalization", batchNormRule],
-  ["Add", addRule],
-  ["Mul", multiplyRule],
-  ["Relu", reluRule],
-  ["Clip", clipRule],
-  ["MaxPool", maxPoolRule],
-  ["AveragePool", averagePoolRule],
-  ["GlobalAveragePool", globalAverageRule],
-  ["Flatten", reshapeRule],
-  ["Reshape", reshapeRule],
-  ["Squeeze", reshapeRule],
-  ["Unsqueeze", reshapeRule],
-  ["Concat", concatRule],
-  ["Identity", (context) => inputOf(context, 0)],
-  ["Dropout", (context) => inputOf(context, 0)],
+const kept: IntegerRule = (context) => inputOf(context, 0);
+
+/** The rule of each operator that has an integer form; docs/OPS.md shows which have none. */
+export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Map([
+  [convOperator, convRule],
+  [gemmOperator, gemmRule],
+  [matmulOperator, matMulRule],
+  [batchNormalizationOperator, batchNormRule],
+  [addOperator, addRule],
+  [multiplyOperator, multiplyRule],
+  [reluOperator, reluRule],
+  [clipOperator, clipRule],
+  [maxPoolOperator, maxPoolRule],
+  [averagePoolOperator, averagePoolRule],
+  [globalAveragePoolOperator, globalAverageRule],
+  [flattenOperator, reshapeRule],
+  [reshapeOperator, reshapeRule],
+  [squeezeOperator, reshapeRule],
+  [unsqueezeOperator, reshapeRule],
+  [concatOperator, concatRule],
+  [identityOperator, kept],
+  [dropoutOperator, kept],
 ]);
+
+/** Whether conversion has an integer form of an operator: a rule of its own, or the meaning that its record states. */
+export function hasIntegerForm(definition: OperatorDefinition): boolean {
+  return integerRules.has(definition) || definition.integers !== undefined;
+}
 
 /** The value of a node. @throws UnsupportedError naming it when there is no integer form of its operator. */
 export function applyRule(context: RuleContext): Symbolic {
   const { node } = context;
-  const rule = node.domain === "" ? rules.get(node.op) : undefined;
+  const definition = findDefinition(operators, node);
+  const rule = definition === undefined ? undefined : integerRules.get(definition);
   if (rule !== undefined) return rule(context);
-  const meaning = findDefinition(operators, node)?.integers?.(node);
+  const meaning = definition?.integers?.(node);
   if (meaning === undefined) throw unsupported(node, `there is no integer form of ${node.op}`);
   return meaningRule(meaning)(context);
 }

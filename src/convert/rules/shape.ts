@@ -4,7 +4,7 @@ import { convGeometry } from "../../ops/build/conv-geometry.ts";
 import type { WindowGeometry } from "../integer-network.ts";
 import { sumBounds } from "../ranges.ts";
 import { type Affine, channelsOf, type Symbolic } from "../symbolic.ts";
-import { inputOf, outputShape, type Rule, type RuleContext, unsupported } from "./rule.ts";
+import { type IntegerRule, inputOf, outputShape, type RuleContext, unsupported } from "./rule.ts";
 
 function quantizable(context: RuleContext, value: Symbolic): Symbolic {
   if (value.kind === "weight" || value.kind === "constant") {
@@ -28,7 +28,7 @@ function windowOf(context: RuleContext, x: Symbolic): WindowGeometry {
   return { kernel, strides, dilations, pads: [...pads.slice(0, 2), ...end] };
 }
 
-export const maxPoolRule: Rule = (context) => {
+export const maxPoolRule: IntegerRule = (context) => {
   const { node } = context;
   const x = quantizable(context, inputOf(context, 0));
   const window = windowOf(context, x);
@@ -41,7 +41,7 @@ export const maxPoolRule: Rule = (context) => {
   });
 };
 
-export const reshapeRule: Rule = (context) => {
+export const reshapeRule: IntegerRule = (context) => {
   const { node } = context;
   return context.assembly.moved({
     kind: "moved",
@@ -52,7 +52,7 @@ export const reshapeRule: Rule = (context) => {
   });
 };
 
-export const concatRule: Rule = (context) => {
+export const concatRule: IntegerRule = (context) => {
   const { node } = context;
   const shape = outputShape(node);
   const axis = intAttribute(node, "axis");
@@ -112,13 +112,13 @@ function average(context: RuleContext, window: WindowGeometry): Affine {
   };
 }
 
-export const globalAverageRule: Rule = (context) => {
+export const globalAverageRule: IntegerRule = (context) => {
   const kernel = inputOf(context, 0).shape.slice(2);
   const ones = kernel.map(() => 1);
   return average(context, { kernel, strides: ones, dilations: ones, pads: [...kernel, ...kernel].map(() => 0) });
 };
 
-export const averagePoolRule: Rule = (context) => {
+export const averagePoolRule: IntegerRule = (context) => {
   const { node } = context;
   const window = windowOf(context, inputOf(context, 0));
   if (

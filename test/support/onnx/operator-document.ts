@@ -1,5 +1,7 @@
 /** The text of docs/OPS.md. */
 
+import { operators } from "../../../src/compile/registry.ts";
+import { hasIntegerForm } from "../../../src/convert/rules/rules.ts";
 import { importedOperators, type OperatorRow } from "../../../src/importer/operator-table.ts";
 import { newestOpset } from "../../../src/importer/rewrite/upgrades.ts";
 
@@ -20,6 +22,7 @@ float16, bfloat16 and float64 are read as float32.
 - **gradient**: "flat": there is none to have, because the output is whole numbers or does not move; "parts": by the
   operators that it becomes; "no": parameters before it are held fast.
 - **quantizable**: quantizers are put at its weight and its input.
+- **integers**: \`convert\` has an integer form of it; "parts": where those of the operators that it becomes have one.
 - **cpu**, **generic**: whether the target has a form of its own, or the engine runs the operator as it is.
 
 If is read where its condition is known, and a Loop where it is known how often it runs: it is written out. Scan,
@@ -27,13 +30,21 @@ sequences, optional values and texts are refused.
 
 `;
 
+/** What conversion makes of an operator: it is known after the importer, so the table gets it here. */
+function integersOf({ key, gradient }: OperatorRow): string {
+  if (gradient === "parts") return "parts";
+  const definition = operators.get(key);
+  return definition !== undefined && hasIntegerForm(definition) ? "yes" : "";
+}
+
 /** The whole document. */
 export function operatorTable(rows: readonly OperatorRow[] = importedOperators()): string {
-  const lines = rows.map(
-    ({ key, import: how, gradient, quantizable, cpu, generic }) =>
-      `| ${key} | ${how} | ${gradient} | ${quantizable ? "yes" : ""} | ${cpu} | ${generic} |`,
-  );
+  const lines = rows.map((row) => {
+    const { key, import: how, gradient, quantizable, cpu, generic } = row;
+    return `| ${[key, how, gradient, quantizable ? "yes" : "", integersOf(row), cpu, generic].join(" | ")} |`;
+  });
   const title =
-    "| operator | import | gradient | quantizable | cpu | generic |\n| --- | --- | --- | --- | --- | --- |\n";
+    "| operator | import | gradient | quantizable | integers | cpu | generic |\n" +
+    "| --- | --- | --- | --- | --- | --- | --- |\n";
   return `${head}${title}${lines.join("\n")}\n`;
 }
