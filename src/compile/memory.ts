@@ -1,9 +1,7 @@
 /** How much memory a graph's values need while it runs, node by node, in the order that they are in. */
 import type { Graph, Value } from "../ir/graph.ts";
 import { elementCount, type TensorType } from "../ir/types.ts";
-
-/** Operators whose output the engine keeps in their input's memory. */
-export const views: ReadonlySet<string> = new Set(["Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity"]);
+import { traitsOf } from "./registry.ts";
 
 const bitsOf: Readonly<Record<string, number>> = {
   float64: 64,
@@ -30,10 +28,11 @@ export function bytesOf({ dtype, shape }: TensorType): number {
 /** The value whose memory each view shows. */
 export function ownersOf(graph: Graph): ReadonlyMap<Value, Value> {
   const owners = new Map<Value, Value>();
-  for (const { op, inputs, outputs } of graph.nodes) {
-    const [input] = inputs;
-    const [output] = outputs;
-    if (views.has(op) && input !== undefined && output !== undefined) owners.set(output, owners.get(input) ?? input);
+  for (const node of graph.nodes) {
+    const [input] = node.inputs;
+    const [output] = node.outputs;
+    if (traitsOf(node).view === true && input !== undefined && output !== undefined)
+      owners.set(output, owners.get(input) ?? input);
   }
   return owners;
 }

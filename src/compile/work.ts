@@ -4,10 +4,15 @@
  */
 import { type Graph, intAttribute, type Node } from "../ir/graph.ts";
 import type { LayerId } from "../ir/origin.ts";
-import { isLayer, macsOf } from "./layers.ts";
+import type { OperatorWork } from "../ops/definition.ts";
+import { macsOf } from "./layers.ts";
+import { traitsOf } from "./registry.ts";
+
+/** A kind of work of a training step. */
+export type WorkKind = OperatorWork | "layers forward" | "data movement" | "optimizer" | "other";
 
 /** The kinds of work of a training step, in the order in which they are shown. */
-export const workKinds = [
+export const workKinds: readonly WorkKind[] = [
   "layers forward",
   "gradient of inputs",
   "gradient of weights",
@@ -16,8 +21,7 @@ export const workKinds = [
   "data movement",
   "optimizer",
   "other",
-] as const;
-export type WorkKind = (typeof workKinds)[number];
+];
 
 export interface Work {
   /** The layer of the network; empty for what belongs to none (loss, input). */
@@ -25,51 +29,18 @@ export interface Work {
   readonly kind: WorkKind;
 }
 
-/** Operators of the engine that compute nothing: they copy, reorder or repeat. */
-export const movements: ReadonlySet<string> = new Set([
-  "Concat",
-  "Expand",
-  "Flatten",
-  "Gather",
-  "Identity",
-  "Pad",
-  "ReorderInput",
-  "ReorderOutput",
-  "Reshape",
-  "Slice",
-  "Split",
-  "Squeeze",
-  "Tile",
-  "Transpose",
-  "Unsqueeze",
-]);
-
-const kindOfOperator: Readonly<Record<string, WorkKind>> = {
-  ConvGradInput: "gradient of inputs",
-  ConvGradWeight: "gradient of weights",
-  BatchNormTrain: "normalization",
-  BatchNormTrainGrad: "normalization",
-  BatchNormalization: "normalization",
-  LayerNormalization: "normalization",
-  GroupNormalization: "normalization",
-  InstanceNormalization: "normalization",
-  FakeQuantize: "quantizers",
-  FakeQuantizeGrad: "quantizers",
-};
-
 /** Returns what a node of a training step, lowered or not, is there for. */
 export function workOf(node: Node): Work {
   const { layer = "" } = node.origin;
-  return { layer, kind: movements.has(node.op) ? "data movement" : kindOf(node.source ?? node) };
+  return { layer, kind: traitsOf(node).movement === true ? "data movement" : kindOf(node.source ?? node) };
 }
 
 function kindOf(node: Node): WorkKind {
-  const { op, origin } = node;
-  if (origin.phase === "update") return "optimizer";
-  const kind = kindOfOperator[op];
-  if (kind !== undefined) return kind;
-  if (!isLayer(node)) return "other";
-  return origin.phase === "backward" ? gradientKind(node) : "layers forward";
+  if (node.origin.phase === "update") return "optimizer";
+  const { work, layer } = traitsOf(node);
+  if (work !== undefined) return work;
+  if (layer === undefined) return "other";
+  return node.origin.phase === "backward" ? gradientKind(node) : "layers forward";
 }
 
 /** The gradient of a matrix product is one too: that of the weight has the weight's shape, which has no batch. */

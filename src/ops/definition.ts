@@ -98,8 +98,24 @@ export type NonNegativity =
   | "when-all-inputs"
   | ((context: NonNegativityContext) => boolean);
 
+/** The work that an operator of a training step does by its nature; a layer's depends on what its node is for. */
+export type OperatorWork = "gradient of inputs" | "gradient of weights" | "normalization" | "quantizers";
+
 /** What passes ask about an operator. An absent trait is one that the operator does not have. */
 export interface OperatorTraits {
+  /** Whether it computes nothing: it copies elements, reorders or repeats them. */
+  readonly movement?: boolean;
+  /** Whether the engine keeps its output in the memory of its first input. */
+  readonly view?: boolean;
+  /**
+   * Whether its output may be written over an input of the same shape: element i of it needs element i of that input and no
+   * other, and the engine reads the element before it writes.
+   */
+  readonly inPlace?: boolean;
+  /** Whether a node takes one pass over its tensor, and gives the same bits when it is computed again. */
+  readonly cheap?: boolean | ((node: Node) => boolean);
+  /** Absent: that of a layer where it is one, otherwise none that is told apart. */
+  readonly work?: OperatorWork;
   /** Present: the operator has weights, and can get quantizers of its own. */
   readonly layer?: LayerTraits;
   /** Whether torch's eager mode observes its output. */

@@ -124,13 +124,14 @@ export const quantizerOperators: readonly OperatorDefinition[] = [
     infer: (call) => [requiredInput(call, 0)],
     gradient: gradientRule,
     lower: lowerForward,
-    traits: { nonNegative: "when-first-input" },
+    traits: { nonNegative: "when-first-input", work: "quantizers" },
   },
   {
     op: "FakeQuantizeGrad",
     domain: subbyteDomain,
     infer: (call) => call.inputs.slice(2).map((_, index) => requiredInput(call, index + 2)),
     lower: lowerGradient,
+    traits: { work: "quantizers" },
   },
   ...tableOperators,
 ];

@@ -1,14 +1,15 @@
 /** Where the time and the bytes of a training step go, beside the least that they could be on this machine. */
 
 import { buildTrainingStep, type TrainingStep } from "../compile/build/training-step.ts";
-import { views } from "../compile/memory.ts";
-import { floatOperations, movements, type Work, type WorkKind, workKinds, workOf } from "../compile/work.ts";
+import { traitsOf } from "../compile/registry.ts";
+import { floatOperations, type Work, type WorkKind, workKinds, workOf } from "../compile/work.ts";
 import type { TrainingConfig } from "../config/schema.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import { allocateBatch } from "../data/dataset/dataset.ts";
-import type { Graph } from "../ir/graph.ts";
+import { type Graph, onnxDomain } from "../ir/graph.ts";
 import { makeTensor } from "../ir/tensor.ts";
 import { writtenNames } from "../onnx/write/write.ts";
+import type { OperatorTraits } from "../ops/definition.ts";
 import type { Device } from "../runtime/engine.ts";
 import { planTraining, TrainingJob } from "../runtime/job.ts";
 import { type MachineSpeed, measureMachineSpeed } from "../runtime/machine-speed.ts";
@@ -113,8 +114,8 @@ function summarize(
   const of = ({ name, op }: ProfiledNode): Work => {
     const node = named.get(name);
     if (node !== undefined) return workOf(node);
-    // The engine, or the file's own form, needed it: a copy, or a tensor in another order.
-    return { layer: "", kind: movements.has(op) ? "data movement" : "other" };
+    // The engine, or the form of the file, needed it: a copy, or a tensor in another order.
+    return { layer: "", kind: engineTraits(op).movement === true ? "data movement" : "other" };
   };
   const operations = floatOperations(graph);
   const byKind = groups(nodes, (node) => of(node).kind);
@@ -146,11 +147,16 @@ function groups<Key>(nodes: readonly ProfiledNode[], keyOf: (node: ProfiledNode)
   return grouped;
 }
 
+/** What is known of an operator that the engine ran, of which it tells the name alone. */
+function engineTraits(op: string): OperatorTraits {
+  return traitsOf({ op, domain: onnxDomain });
+}
+
 function shareOf(nodes: readonly ProfiledNode[]): Share {
   const total = (of: (node: ProfiledNode) => number) => nodes.reduce((sum, node) => sum + of(node), 0);
   return {
     seconds: total(({ seconds }) => seconds),
-    bytes: total(({ op, bytes }) => (views.has(op) ? 0 : bytes)),
+    bytes: total(({ op, bytes }) => (engineTraits(op).view === true ? 0 : bytes)),
     nodes: nodes.length,
   };
 }

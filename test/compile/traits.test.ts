@@ -23,6 +23,46 @@ describe("the traits of operators", () => {
     expect(withTrait(({ averages }) => averages === true)).toEqual(["AveragePool", "GlobalAveragePool"]);
   });
 
+  it("movement: what copies, reorders or repeats elements", () => {
+    const standard = "Concat Expand Flatten Gather Identity Pad Reshape Slice Split Squeeze Tile Transpose Unsqueeze";
+    const blocked = ["com.microsoft.nchwc:ReorderInput", "com.microsoft.nchwc:ReorderOutput"];
+    expect(withTrait(({ movement }) => movement === true)).toEqual([...standard.split(" "), ...blocked]);
+  });
+
+  it("view: what the engine keeps in the memory of the input", () => {
+    const expected = ["Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"];
+    expect(withTrait(({ view }) => view === true)).toEqual(expected);
+  });
+
+  it("inPlace: what an update may write over its input with", () => {
+    const expected = ["Add", "Clip", "Div", "Max", "Min", "Mul", "Sub", "Where"];
+    expect(withTrait(({ inPlace }) => inPlace === true)).toEqual(expected);
+  });
+
+  it("cheap: what is computed again", () => {
+    const expected = ["Clip", "DequantizeLinear", "HardSigmoid", "Mul", "Relu"];
+    expect(withTrait(({ cheap }) => cheap === true)).toEqual(expected);
+    expect(withTrait(({ cheap }) => typeof cheap === "function")).toEqual(["com.microsoft.nchwc:Conv"]);
+  });
+
+  it("work: what the time of a training step is counted under", () => {
+    const works = [...operators.values()].flatMap(({ domain, op, traits }) =>
+      traits?.work === undefined ? [] : [[operatorKey(domain, op), traits.work]],
+    );
+    expect(Object.fromEntries(works)).toEqual({
+      BatchNormalization: "normalization",
+      GroupNormalization: "normalization",
+      InstanceNormalization: "normalization",
+      LayerNormalization: "normalization",
+      "subbyte:BatchNormTrain": "normalization",
+      "subbyte:BatchNormTrainGrad": "normalization",
+      "subbyte:ConvGradInput": "gradient of inputs",
+      "subbyte:ConvGradWeight": "gradient of weights",
+      "subbyte:FakeQuantize": "quantizers",
+      "subbyte:FakeQuantizeGrad": "quantizers",
+    });
+  });
+
   it("nonNegative: always", () => {
     const expected = ["Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Sqrt"];
     expect(withTrait(({ nonNegative }) => nonNegative === "always")).toEqual(expected);

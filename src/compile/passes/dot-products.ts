@@ -8,23 +8,25 @@
  * Learned step sizes need Σ dy·y of what they quantized. The weights are a hundredth of it or less, and their gradient is
  * computed anyway. The sum differs in its last bits, as by any other order of adding.
  */
-import { type Graph, type Node, subbyteDomain, type Value } from "../../ir/graph.ts";
+import type { Graph, Node, Value } from "../../ir/graph.ts";
 import { elementCount } from "../../ir/types.ts";
+import { isOperator } from "../../ops/definition.ts";
+import { convGradInputOperator, convGradWeightOperator } from "../../ops/families/conv.ts";
+import { dotOperator } from "../../ops/internal/channel-ops.ts";
 
 /** The graph with each `Dot` of a convolution's input and its gradient in the shorter form, where there is one. */
 export function shortenDots(graph: Graph): Graph {
   const inputGradients = new Map<Value, Node>();
   const weightGradients = new Map<Value, Node[]>();
   const nodes = graph.nodes.map((node) => {
-    if (node.domain !== subbyteDomain) return node;
     const [first, second] = node.inputs;
     const [output] = node.outputs;
-    if (node.op === "ConvGradInput" && output !== undefined) inputGradients.set(output, node);
-    if (node.op === "ConvGradWeight" && first !== undefined) {
+    if (isOperator(convGradInputOperator, node) && output !== undefined) inputGradients.set(output, node);
+    if (isOperator(convGradWeightOperator, node) && first !== undefined) {
       weightGradients.set(first, [...(weightGradients.get(first) ?? []), node]);
     }
     // A gradient of the weight that comes later in the graph could not be read here.
-    const inputs = node.op === "Dot" ? shorter(first, second) : undefined;
+    const inputs = isOperator(dotOperator, node) ? shorter(first, second) : undefined;
     return inputs === undefined ? node : { ...node, inputs };
   });
   return { ...graph, nodes };

@@ -9,12 +9,10 @@ import { capturedValues, type Graph, type Node, producers, type Value } from "..
 import { sameShape } from "../../ir/types.ts";
 import { nextName } from "../build/training-step.ts";
 import { bytesOf, ownersOf } from "../memory.ts";
+import { traitsOf } from "../registry.ts";
 
 /** Smaller tensors are not worth the search. */
 const leastBytes = 1 << 14;
-
-/** Element i of the output needs element i of an input of the same shape, and no other. */
-const elementwise: ReadonlySet<string> = new Set(["Add", "Sub", "Mul", "Div", "Max", "Min", "Clip", "Where"]);
 
 /** A tensor of the state, and the value that becomes it. */
 export interface Update {
@@ -85,8 +83,7 @@ export class DataFlow {
   #goesThrough(node: Node, present: Value): boolean {
     const [output] = node.outputs;
     return (
-      node.domain === "" &&
-      elementwise.has(node.op) &&
+      traitsOf(node).inPlace === true &&
       node.inputs.every(
         (input) =>
           input === undefined ||

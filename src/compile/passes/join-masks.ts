@@ -7,21 +7,14 @@
  * only in what is zero anyway, and for ReLU6 where the quantizer's limit lies below the highest value; where it does not,
  * the quantizer masks nothing.
  */
-import {
-  consumers,
-  type Graph,
-  intAttribute,
-  type Node,
-  onnxDomain,
-  producers,
-  subbyteDomain,
-  type Value,
-} from "../../ir/graph.ts";
+import { consumers, type Graph, intAttribute, type Node, producers, type Value } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import { floatBefore } from "../../ops/build/masks.ts";
+import { isOperator } from "../../ops/definition.ts";
+import { clipOperator, reluOperator } from "../../ops/families/activations.ts";
 import { greaterOrEqual, where } from "../../ops/families/comparison.ts";
-import { minimum, multiply } from "../../ops/families/elementwise.ts";
-import { dot } from "../../ops/internal/channel-ops.ts";
+import { minimum, multiply, multiplyOperator } from "../../ops/families/elementwise.ts";
+import { dot, dotOperator } from "../../ops/internal/channel-ops.ts";
 import { insideLimits, insideLimitsOperator } from "../../ops/internal/inside-limits.ts";
 import { newBuilder } from "../registry.ts";
 import { copyNodes, mapped, type ValueMap } from "./copy.ts";
@@ -90,7 +83,7 @@ interface Pairs {
 function findPairs(graph: Graph): Pairs {
   const masks = new Map(
     graph.nodes.flatMap((node) =>
-      node.op === insideLimitsOperator && node.outputs[0] !== undefined ? [[node.outputs[0], node] as const] : [],
+      isOperator(insideLimitsOperator, node) && node.outputs[0] !== undefined ? [[node.outputs[0], node] as const] : [],
     ),
   );
   const products = new Map(graph.nodes.flatMap((node) => maskedOf(node, masks)).map((each) => [each.product, each]));
@@ -107,8 +100,7 @@ function findPairs(graph: Graph): Pairs {
     if (second.upper !== undefined && !graph.constants.has(second.upper)) continue;
     const highest = highestOf(graph, madeBy.get(first.of));
     const isSum = (node: Node) =>
-      node.op === "Dot" &&
-      node.domain === subbyteDomain &&
+      isOperator(dotOperator, node) &&
       node.inputs[0] === first.product &&
       node.inputs[1] === first.of &&
       !first.positive &&
@@ -131,17 +123,18 @@ function endsAt(graph: Graph, upper: Value | undefined, highest: number | undefi
 
 /** The highest value that a ReLU can give, infinity where there is none; undefined: what made it is no ReLU. */
 function highestOf(graph: Graph, producer: Node | undefined): number | undefined {
-  if (producer?.op === "Relu") return Number.POSITIVE_INFINITY;
-  const [low, high] = [producer?.inputs[1], producer?.inputs[2]].map((bound) => {
+  if (producer === undefined) return undefined;
+  if (isOperator(reluOperator, producer)) return Number.POSITIVE_INFINITY;
+  const [low, high] = [producer.inputs[1], producer.inputs[2]].map((bound) => {
     const tensor = bound === undefined ? undefined : graph.constants.get(bound);
     return tensor === undefined ? undefined : toNumbers(tensor)[0];
   });
-  return producer?.op === "Clip" && low === 0 ? high : undefined;
+  return isOperator(clipOperator, producer) && low === 0 ? high : undefined;
 }
 
 function maskedOf(node: Node, masks: ReadonlyMap<Value, Node>): Masked[] {
   const [product] = node.outputs;
-  if (node.op !== "Mul" || node.domain !== onnxDomain || product === undefined) return [];
+  if (!isOperator(multiplyOperator, node) || product === undefined) return [];
   const [a, b] = node.inputs;
   if (a === undefined || b === undefined) return [];
   const [gradient, mask] = masks.has(b) ? [a, masks.get(b)] : [b, masks.get(a)];

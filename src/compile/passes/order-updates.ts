@@ -6,8 +6,14 @@
 import { type Graph, makeValue, type Node, type Value } from "../../ir/graph.ts";
 import { makeTensor, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
+import { isOperator, type OperatorDefinition } from "../../ops/definition.ts";
+import { castOperator } from "../../ops/families/cast.ts";
+import { whereOperator } from "../../ops/families/comparison.ts";
+import { divideOperator, multiplyOperator } from "../../ops/families/elementwise.ts";
+import { reshapeOperator } from "../../ops/families/shape/reshaping.ts";
+import { sliceOperator } from "../../ops/families/shape/slicing.ts";
 import { bytesOf } from "../memory.ts";
-import { movements } from "../work.ts";
+import { traitsOf } from "../registry.ts";
 import { DataFlow, largeUpdates, type Update } from "./in-place.ts";
 
 /** Smaller tensors are not worth the nodes. */
@@ -17,8 +23,8 @@ const leastBytes = 1 << 18;
 const mostReaders = 3;
 
 /** Whether a node only brings values into another order or type: engines move it around, and what it makes says little. */
-function isMovement({ op }: Node): boolean {
-  return movements.has(op) || op === "Cast";
+function isMovement(node: Node): boolean {
+  return traitsOf(node).movement === true || isOperator(castOperator, node);
 }
 
 /** A node with a single number among its inputs, on which an update depends and nothing else. */
@@ -56,13 +62,13 @@ export function orderUpdates(graph: Graph): Graph {
       const passed = makeValue(`${name}/passed`, scalar.type);
       const corner = [numbers(shape.map(() => 0n)), numbers(shape.map(() => 1n))];
       const target = numbers(scalar.type.shape.map((size) => BigInt(size)));
-      const nodeOf = (op: string, inputs: readonly Value[], output: Value): Node => {
-        return { ...node, op, domain: "", name: `${name}/${op}`, inputs, outputs: [output], attributes: {} };
+      const nodeOf = ({ op, domain }: OperatorDefinition, inputs: readonly Value[], output: Value): Node => {
+        return { ...node, op, domain, name: `${name}/${op}`, inputs, outputs: [output], attributes: {} };
       };
       added.push(
-        nodeOf("Slice", [sign, ...corner], one),
-        nodeOf("Reshape", [one, target], number),
-        nodeOf("Where", [never, number, opened], passed),
+        nodeOf(sliceOperator, [sign, ...corner], one),
+        nodeOf(reshapeOperator, [one, target], number),
+        nodeOf(whereOperator, [never, number, opened], passed),
       );
       opened = passed;
     }
@@ -110,7 +116,7 @@ function gateOf(flow: DataFlow, { next }: Update): Gate | undefined {
   let nodes = [flow.producerOf(next)];
   for (let depth = 0; depth < 3; depth++) {
     for (const node of nodes) {
-      if (node === undefined || !isUpdating(node) || (node.op !== "Mul" && node.op !== "Div")) continue;
+      if (node === undefined || !isUpdating(node) || !takesFactor(node)) continue;
       const scalar = node.inputs.find((input) => input !== undefined && isNumber(input));
       const [output] = node.outputs;
       if (scalar !== undefined && output !== undefined && !isNumber(output)) return { node, scalar };
@@ -118,6 +124,10 @@ function gateOf(flow: DataFlow, { next }: Update): Gate | undefined {
     nodes = nodes.flatMap((node) => node?.inputs.map((input) => input && flow.producerOf(input)) ?? []);
   }
   return undefined;
+}
+
+function takesFactor(node: Node): boolean {
+  return isOperator(multiplyOperator, node) || isOperator(divideOperator, node);
 }
 
 function isNumber({ type }: Value): boolean {

@@ -4,36 +4,17 @@
  * last reader there, instead of being held until the gradients come to it (Chen et al., "Training Deep Nets with
  * Sublinear Memory Cost", arXiv 1604.06174, for the cheapest of operators only).
  */
-import {
-  type Graph,
-  intAttribute,
-  intsAttribute,
-  makeValue,
-  type Node,
-  producers,
-  type Value,
-} from "../../ir/graph.ts";
+import { type Graph, makeValue, type Node, producers, type Value } from "../../ir/graph.ts";
 import { originOf } from "../../ir/origin.ts";
-import { blockedDomain } from "../../ops/cpu/engine-operators.ts";
 import { bytesOf, ownersOf } from "../memory.ts";
+import { traitsOf } from "../registry.ts";
 
 /** Smaller tensors are not worth a node. */
 const leastBytes = 1 << 16;
 
-/** One pass over the tensor, and deterministic: computed again, the bits are the same. */
-const cheapOperators = new Set(["Clip", "DequantizeLinear", "HardSigmoid", "Mul", "Relu"]);
-
 function isCheap(node: Node): boolean {
-  if (node.outputs.length !== 1) return false;
-  if (node.domain === "") return cheapOperators.has(node.op);
-  // A scale and an offset for each channel.
-  return (
-    node.op === "Conv" &&
-    node.domain === blockedDomain &&
-    node.inputs.length <= 3 &&
-    intAttribute(node, "group", 1) === node.outputs[0]?.type.shape[1] &&
-    intsAttribute(node, "kernel_shape").every((size) => size === 1)
-  );
+  const { cheap = false } = traitsOf(node);
+  return node.outputs.length === 1 && (typeof cheap === "boolean" ? cheap : cheap(node));
 }
 
 function isBackward(node: Node): boolean {

@@ -4,7 +4,7 @@
  * The blocked ones (domain `com.microsoft.nchwc`) read and write tensors whose channels are split into blocks of the
  * vector width: element order [N, C/b, H, W, b], while the shape that ONNX sees stays [N, C, H, W].
  */
-import type { GraphBuilder, OperatorCall, Value } from "../../ir/graph.ts";
+import type { GraphBuilder, Node, OperatorCall, Value } from "../../ir/graph.ts";
 import { intAttribute, intsAttribute } from "../../ir/graph.ts";
 import { sameShape, type TensorType } from "../../ir/types.ts";
 import { type ConvGeometry, convGeometry, convOutputSizes, geometryAttributes } from "../build/conv-geometry.ts";
@@ -141,11 +141,25 @@ function inferFusedMatMul(call: OperatorCall): TensorType[] {
   return [{ dtype: x.dtype, shape: [...leading, y.shape.at(-2) ?? 1] }];
 }
 
+/** Whether a blocked convolution is a scale and an offset for each channel: see blockedAffine. */
+function scalesChannels(node: Node): boolean {
+  return (
+    node.inputs.length <= 3 &&
+    intAttribute(node, "group", 1) === node.outputs[0]?.type.shape[1] &&
+    intsAttribute(node, "kernel_shape").every((size) => size === 1)
+  );
+}
+
 /** The operators of this file. */
 export const engineOperators: readonly OperatorDefinition[] = [
-  { op: "ReorderInput", domain: blockedDomain, infer: (call) => [requiredInput(call, 0)] },
-  { op: "ReorderOutput", domain: blockedDomain, infer: inferReorderOutput },
-  { op: "Conv", domain: blockedDomain, infer: inferBlockedConv },
+  {
+    op: "ReorderInput",
+    domain: blockedDomain,
+    infer: (call) => [requiredInput(call, 0)],
+    traits: { movement: true },
+  },
+  { op: "ReorderOutput", domain: blockedDomain, infer: inferReorderOutput, traits: { movement: true } },
+  { op: "Conv", domain: blockedDomain, infer: inferBlockedConv, traits: { cheap: scalesChannels } },
   { op: "GlobalAveragePool", domain: blockedDomain, infer: inferGlobalAverage },
   { op: "MaxPool", domain: blockedDomain, infer: inferBlockedPool },
   { op: "FusedMatMul", domain: engineDomain, infer: inferFusedMatMul },

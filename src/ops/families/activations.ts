@@ -193,7 +193,7 @@ export const reluOperator: OperatorDefinition = {
   infer: sameAsInput,
   gradient: ({ builder, output, outputGradient }) => [reluGrad(builder, outputGradient(0), output(0))],
   fold: foldUnary((x) => Math.max(x, 0)),
-  traits: { module: true, passesCodes: true, nonNegative: "always" },
+  traits: { module: true, passesCodes: true, nonNegative: "always", cheap: true },
 };
 
 export const clipOperator: OperatorDefinition = {
@@ -211,6 +211,8 @@ export const clipOperator: OperatorDefinition = {
   gradient: clipGradient,
   fold: foldClip,
   traits: {
+    inPlace: true,
+    cheap: true,
     nonNegative: ({ isNonNegative, constant }) => {
       const low = constant(1);
       return (low !== undefined && (toNumbers(low)[0] ?? -1) >= 0) || isNonNegative(0);
@@ -250,7 +252,7 @@ export const activationOperators: readonly OperatorDefinition[] = [
       const inside = positive(b, multiply(b, y, subtract(b, 1, y)));
       return multiply(b, inside, floatAttribute(node, "alpha", 0.2));
     },
-    { traits: { nonNegative: "always" } },
+    { traits: { nonNegative: "always", cheap: true } },
   ),
   activation("HardSwish", ({ builder: b, input }) => {
     const x = input(0);

@@ -18,20 +18,22 @@ function gradient({ builder, input, outputGradient, needed }: GradientContext): 
   return [needed[0] && isFloat(dtype) ? cast(builder, outputGradient(0), dtype) : undefined];
 }
 
+export const castOperator: OperatorDefinition = {
+  op: "Cast",
+  domain: "",
+  infer(call) {
+    const dtype = dtypeFromOnnx(intAttribute(call, "to"));
+    if (dtype === undefined) throw typeError(call, `there is no element type ${intAttribute(call, "to")}`);
+    return [{ dtype, shape: requiredInput(call, 0).shape }];
+  },
+  fold: foldCast,
+  blocked: "pointwise",
+  gradient,
+};
+
 /** The operators of this file. */
 export const castOperators: readonly OperatorDefinition[] = [
-  {
-    op: "Cast",
-    domain: "",
-    infer(call) {
-      const dtype = dtypeFromOnnx(intAttribute(call, "to"));
-      if (dtype === undefined) throw typeError(call, `there is no element type ${intAttribute(call, "to")}`);
-      return [{ dtype, shape: requiredInput(call, 0).shape }];
-    },
-    fold: foldCast,
-    blocked: "pointwise",
-    gradient,
-  },
+  castOperator,
   {
     op: "CastLike",
     domain: "",

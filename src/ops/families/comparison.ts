@@ -74,6 +74,31 @@ function flat(op: string, infer: OperatorDefinition["infer"], fold?: FoldRule): 
   return { op, domain: "", infer, gradient: noGradient, ...(fold === undefined ? {} : { fold }) };
 }
 
+export const whereOperator: OperatorDefinition = {
+  op: "Where",
+  domain: "",
+  infer(call) {
+    const [condition, x, y] = [requiredInput(call, 0), requiredInput(call, 1), requiredInput(call, 2)];
+    if (condition.dtype !== "bool") throw typeError(call, "the condition should be boolean");
+    if (x.dtype !== y.dtype) throw typeError(call, "the element types differ");
+    const both = broadcastShapes(x.shape, y.shape);
+    const shape = both === undefined ? undefined : broadcastShapes(condition.shape, both);
+    if (shape === undefined) throw typeError(call, "the shapes do not broadcast");
+    return [{ dtype: x.dtype, shape }];
+  },
+  traits: { inPlace: true },
+  fold: foldVariadic(([condition, x = 0, y = 0]) => (condition ? x : y)),
+  gradient: ({ builder: b, input, outputGradient, needed }) => {
+    const zero = scalarOf(b, 0, input(1).type.dtype);
+    const dy = () => outputGradient(0);
+    return [
+      undefined,
+      needed[1] ? sumTo(b, where(b, input(0), dy(), zero), input(1).type.shape) : undefined,
+      needed[2] ? sumTo(b, where(b, input(0), zero, dy()), input(2).type.shape) : undefined,
+    ];
+  },
+};
+
 /** The operators of this file. */
 export const comparisonOperators: readonly OperatorDefinition[] = [
   flat(
@@ -127,27 +152,5 @@ export const comparisonOperators: readonly OperatorDefinition[] = [
     logic,
     foldUnary((x) => Number(x === 0)),
   ),
-  {
-    op: "Where",
-    domain: "",
-    infer(call) {
-      const [condition, x, y] = [requiredInput(call, 0), requiredInput(call, 1), requiredInput(call, 2)];
-      if (condition.dtype !== "bool") throw typeError(call, "the condition should be boolean");
-      if (x.dtype !== y.dtype) throw typeError(call, "the element types differ");
-      const both = broadcastShapes(x.shape, y.shape);
-      const shape = both === undefined ? undefined : broadcastShapes(condition.shape, both);
-      if (shape === undefined) throw typeError(call, "the shapes do not broadcast");
-      return [{ dtype: x.dtype, shape }];
-    },
-    fold: foldVariadic(([condition, x = 0, y = 0]) => (condition ? x : y)),
-    gradient: ({ builder: b, input, outputGradient, needed }) => {
-      const zero = scalarOf(b, 0, input(1).type.dtype);
-      const dy = () => outputGradient(0);
-      return [
-        undefined,
-        needed[1] ? sumTo(b, where(b, input(0), dy(), zero), input(1).type.shape) : undefined,
-        needed[2] ? sumTo(b, where(b, input(0), zero, dy()), input(2).type.shape) : undefined,
-      ];
-    },
-  },
+  whereOperator,
 ];

@@ -245,23 +245,29 @@ export const convTransposeOperator: OperatorDefinition = {
   },
 };
 
+export const convGradInputOperator: OperatorDefinition = {
+  op: "ConvGradInput",
+  domain: subbyteDomain,
+  infer: inferFromShape,
+  arrange: lowerGradInput,
+  macs: (node) => elementsOfInput(node, 0) * filterSize(shapeOfInput(node, 1)),
+  traits: { work: "gradient of inputs" },
+};
+
+export const convGradWeightOperator: OperatorDefinition = {
+  op: "ConvGradWeight",
+  domain: subbyteDomain,
+  infer: inferFromShape,
+  arrange: lowerGradWeight,
+  macs: (node) => elementsOfInput(node, 0) * filterSize(intsAttribute(node, "shape")),
+  traits: { work: "gradient of weights" },
+};
+
 /** The operators of this file. */
 export const convolutionOperators: readonly OperatorDefinition[] = [
   convOperator,
-  {
-    op: "ConvGradInput",
-    domain: subbyteDomain,
-    infer: inferFromShape,
-    arrange: lowerGradInput,
-    macs: (node) => elementsOfInput(node, 0) * filterSize(shapeOfInput(node, 1)),
-  },
-  {
-    op: "ConvGradWeight",
-    domain: subbyteDomain,
-    infer: inferFromShape,
-    arrange: lowerGradWeight,
-    macs: (node) => elementsOfInput(node, 0) * filterSize(intsAttribute(node, "shape")),
-  },
+  convGradInputOperator,
+  convGradWeightOperator,
   convTransposeOperator,
 ];
 

@@ -173,7 +173,7 @@ function combination(op: "Sum" | "Mean", columns: OperatorColumns = {}): Operato
 export const addOperator: OperatorDefinition = binaryOperator("Add", passGradient, passGradient, {
   inputs: [operand("x", "bias"), operand("y", "bias")],
   fold: foldBinary((x, y) => x + y),
-  traits: { module: true, nonNegative: "when-all-inputs" },
+  traits: { module: true, nonNegative: "when-all-inputs", inPlace: true },
 });
 
 export const multiplyOperator: OperatorDefinition = binaryOperator(
@@ -183,7 +183,7 @@ export const multiplyOperator: OperatorDefinition = binaryOperator(
   {
     inputs: [operand("x", "normalization-scale"), operand("y", "normalization-scale")],
     fold: foldBinary((x, y) => x * y),
-    traits: { nonNegative: "when-all-inputs" },
+    traits: { nonNegative: "when-all-inputs", inPlace: true, cheap: true },
   },
 );
 
@@ -194,28 +194,32 @@ export const identityOperator: OperatorDefinition = {
   infer: sameAsInput,
   gradient: (context) => [passGradient(context)],
   fold: foldReshape,
-  traits: { passesCodes: true, nonNegative: "when-first-input" },
+  traits: { movement: true, view: true, passesCodes: true, nonNegative: "when-first-input" },
 };
+
+export const divideOperator: OperatorDefinition = binaryOperator(
+  "Div",
+  ({ builder, input, outputGradient }) => divide(builder, outputGradient(0), input(1)),
+  ({ builder: b, input, output, outputGradient }) =>
+    negate(b, divide(b, multiply(b, outputGradient(0), output(0)), input(1))),
+  {
+    fold: foldBinary(
+      (x, y) => x / y,
+      (x, y) => Math.trunc(x / y),
+    ),
+    traits: { inPlace: true },
+  },
+);
 
 /** The operators of this file. */
 export const elementwiseOperators: readonly OperatorDefinition[] = [
   addOperator,
   binaryOperator("Sub", passGradient, ({ builder, outputGradient }) => negate(builder, outputGradient(0)), {
     fold: foldBinary((x, y) => x - y),
+    traits: { inPlace: true },
   }),
   multiplyOperator,
-  binaryOperator(
-    "Div",
-    ({ builder, input, outputGradient }) => divide(builder, outputGradient(0), input(1)),
-    ({ builder: b, input, output, outputGradient }) =>
-      negate(b, divide(b, multiply(b, outputGradient(0), output(0)), input(1))),
-    {
-      fold: foldBinary(
-        (x, y) => x / y,
-        (x, y) => Math.trunc(x / y),
-      ),
-    },
-  ),
+  divideOperator,
   binaryOperator(
     "Pow",
     ({ builder: b, input, outputGradient }) => multiply(b, outputGradient(0), powerSlope(b, input(0), input(1))),
@@ -236,10 +240,10 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
     },
     fold: foldModulo,
   },
-  extremum("Min", { fold: foldVariadic((values) => Math.min(...values)) }),
+  extremum("Min", { fold: foldVariadic((values) => Math.min(...values)), traits: { inPlace: true } }),
   extremum("Max", {
     fold: foldVariadic((values) => Math.max(...values)),
-    traits: { nonNegative: "when-all-inputs" },
+    traits: { nonNegative: "when-all-inputs", inPlace: true },
   }),
   combination("Sum", { fold: foldVariadic((values) => values.reduce((sum, value) => sum + value, 0)) }),
   combination("Mean"),

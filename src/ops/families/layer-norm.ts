@@ -131,13 +131,21 @@ function groupGradient(groupsOf: (context: GradientContext) => number) {
 
 /** The operators of this file. */
 export const layerNormOperators: readonly OperatorDefinition[] = [
-  { op: "LayerNormalization", domain: "", inputs: normalizationInputs, infer: layerType, gradient: layerGradient },
+  {
+    op: "LayerNormalization",
+    domain: "",
+    inputs: normalizationInputs,
+    infer: layerType,
+    gradient: layerGradient,
+    traits: { work: "normalization" },
+  },
   {
     op: "InstanceNormalization",
     domain: "",
     inputs: normalizationInputs,
     infer: channelsType,
     gradient: groupGradient(({ input }) => input(0).type.shape[1] ?? 1),
+    traits: { work: "normalization" },
   },
   {
     op: "GroupNormalization",
@@ -145,6 +153,7 @@ export const layerNormOperators: readonly OperatorDefinition[] = [
     inputs: normalizationInputs,
     infer: groupType,
     gradient: groupGradient(({ node }) => intAttribute(node, "num_groups")),
+    traits: { work: "normalization" },
     // The engine knows it only as a function of a newer version, so it becomes arithmetic.
     lower({ builder: b, node, input }) {
       const x = input(0);

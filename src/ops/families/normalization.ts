@@ -228,7 +228,7 @@ export const batchNormalizationOperator: OperatorDefinition = {
   domain: onnxDomain,
   infer: inferBatchNormalization,
   gradient: evaluationGradient,
-  traits: { module: true },
+  traits: { module: true, work: "normalization" },
 };
 
 /** The operators of this file. */
@@ -240,11 +240,13 @@ export const normalizationOperators: readonly OperatorDefinition[] = [
     infer: inferBatchNormTrain,
     gradient: trainingGradient,
     lower: lowerTrain,
+    traits: { work: "normalization" },
   },
   {
     op: "BatchNormTrainGrad",
     domain: subbyteDomain,
     infer: (call) => [requiredInput(call, 1), requiredInput(call, 2), requiredInput(call, 2)],
     lower: lowerTrainGrad,
+    traits: { work: "normalization" },
   },
 ];

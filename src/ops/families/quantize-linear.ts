@@ -96,7 +96,7 @@ function dequantizeType(call: OperatorCall): readonly TensorType[] {
 /** The operators of this file. */
 export const quantizeLinearOperators: readonly OperatorDefinition[] = [
   { op: "QuantizeLinear", domain: "", infer: quantizeType, blocked: "pointwise" },
-  { op: "DequantizeLinear", domain: "", infer: dequantizeType, blocked: "pointwise" },
+  { op: "DequantizeLinear", domain: "", infer: dequantizeType, blocked: "pointwise", traits: { cheap: true } },
   {
     op: "DynamicQuantizeLinear",
     domain: "",

@@ -206,6 +206,13 @@ function inferAffine(call: OperatorCall): TensorType[] {
   return [x];
 }
 
+export const dotOperator: OperatorDefinition = {
+  op: "Dot",
+  domain: subbyteDomain,
+  infer: (call) => [{ dtype: requiredInput(call, 0).dtype, shape: [] }],
+  arrange: arrangeDot,
+};
+
 /** The operators of this file. */
 export const channelOperators: readonly OperatorDefinition[] = [
   { op: "ChannelAffine", domain: subbyteDomain, infer: inferAffine, arrange: arrangeAffine },
@@ -215,10 +222,5 @@ export const channelOperators: readonly OperatorDefinition[] = [
     infer: (call) => [{ dtype: requiredInput(call, 0).dtype, shape: [requiredInput(call, 0).shape[1] ?? 0] }],
     arrange: arrangeMean,
   },
-  {
-    op: "Dot",
-    domain: subbyteDomain,
-    infer: (call) => [{ dtype: requiredInput(call, 0).dtype, shape: [] }],
-    arrange: arrangeDot,
-  },
+  dotOperator,
 ];

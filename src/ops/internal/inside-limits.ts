@@ -15,7 +15,7 @@ import { multiply, subtract } from "../families/elementwise.ts";
 import { expand, reshape } from "../families/shape/shape-ops.ts";
 import { blockedAffine, canBeBlocked } from "./channel-ops.ts";
 
-export const insideLimitsOperator = "InsideLimits";
+const insideLimitsName = "InsideLimits";
 
 export interface Limits {
   /** Whether x must be greater than 0. */
@@ -29,7 +29,7 @@ export function insideLimits(builder: GraphBuilder, x: Value, limits: Limits): V
   const { upper } = limits;
   const bound = typeof upper === "number" ? scalarOf(builder, upper, "float32") : upper;
   const attributes = { positive: limits.positive ? 1 : 0 };
-  return builder.one(insideLimitsOperator, bound === undefined ? [x] : [x, bound], attributes, {
+  return builder.one(insideLimitsName, bound === undefined ? [x] : [x, bound], attributes, {
     domain: subbyteDomain,
   });
 }
@@ -71,19 +71,19 @@ function blockedMask(builder: GraphBuilder, x: Value, upper: Value, isPositive: 
   return blockedAffine(builder, { x, scale: minusOne, sum: excess }, step);
 }
 
-/** The operator of this file. */
-export const insideLimitsOperators: readonly OperatorDefinition[] = [
-  {
-    op: insideLimitsOperator,
-    domain: subbyteDomain,
-    infer(call) {
-      const x = requiredInput(call, 0);
-      const upper = call.inputs[1];
-      if (x.dtype !== "float32") throw typeError(call, "limits are compared in float32 only");
-      if (upper !== undefined && elementCount(upper.shape) !== 1)
-        throw typeError(call, "the upper limit is not a scalar");
-      return [x];
-    },
-    arrange,
+export const insideLimitsOperator: OperatorDefinition = {
+  op: insideLimitsName,
+  domain: subbyteDomain,
+  infer(call) {
+    const x = requiredInput(call, 0);
+    const upper = call.inputs[1];
+    if (x.dtype !== "float32") throw typeError(call, "limits are compared in float32 only");
+    if (upper !== undefined && elementCount(upper.shape) !== 1)
+      throw typeError(call, "the upper limit is not a scalar");
+    return [x];
   },
-];
+  arrange,
+};
+
+/** The operator of this file. */
+export const insideLimitsOperators: readonly OperatorDefinition[] = [insideLimitsOperator];

@@ -279,7 +279,7 @@ export const indexingOperators: readonly OperatorDefinition[] = [
     fold: foldGather,
     infer: gatherType,
     gradient: gatherGradient,
-    traits: { nonNegative: "when-first-input" },
+    traits: { movement: true, nonNegative: "when-first-input" },
   },
   {
     op: "GatherElements",

@@ -236,7 +236,14 @@ function dropoutType(call: OperatorCall): readonly TensorType[] {
 
 /** A reshaping by its type rule: the same elements in the same order. */
 function reshaping(op: string, infer: OperatorDefinition["infer"], traits: OperatorTraits): OperatorDefinition {
-  return { op, domain: "", infer, gradient: reshapeBack, fold: foldReshape, traits };
+  return {
+    op,
+    domain: "",
+    infer,
+    gradient: reshapeBack,
+    fold: foldReshape,
+    traits: { movement: true, view: true, ...traits },
+  };
 }
 
 export const reshapeOperator: OperatorDefinition = reshaping("Reshape", reshapeType, {
@@ -262,7 +269,7 @@ export const transposeOperator: OperatorDefinition = {
     transpose(b, outputGradient(0), inversePermutation(permutationOf(node, input(0).type.shape.length))),
   ],
   fold: foldTranspose,
-  traits: { passesCodes: true, nonNegative: "when-first-input" },
+  traits: { movement: true, passesCodes: true, nonNegative: "when-first-input" },
 };
 
 export const dropoutOperator: OperatorDefinition = {
@@ -289,9 +296,9 @@ export const reshapingOperators: readonly OperatorDefinition[] = [
     gradient: ({ builder: b, input, outputGradient, needed }) => [
       needed[0] ? sumTo(b, outputGradient(0), input(0).type.shape) : undefined,
     ],
-    traits: { nonNegative: "when-first-input" },
+    traits: { movement: true, nonNegative: "when-first-input" },
   },
-  { op: "Tile", domain: "", infer: tileType, gradient: tileGradient, fold: foldTile },
+  { op: "Tile", domain: "", infer: tileType, gradient: tileGradient, fold: foldTile, traits: { movement: true } },
   { op: "DepthToSpace", domain: "", infer: depthToSpaceType, gradient: depthToSpaceGradient },
   {
     op: "SpaceToDepth",

@@ -281,27 +281,29 @@ export const concatOperator: OperatorDefinition = {
   fold: foldConcat,
   infer: concatType,
   gradient: concatGradient,
-  traits: { nonNegative: "when-all-inputs" },
+  traits: { movement: true, nonNegative: "when-all-inputs" },
+};
+
+export const sliceOperator: OperatorDefinition = {
+  op: "Slice",
+  domain: "",
+  infer: sliceType,
+  gradient: sliceGradient,
+  fold: foldSlice,
+  traits: { movement: true, nonNegative: "when-first-input" },
 };
 
 /** The operators of this file. */
 export const slicingOperators: readonly OperatorDefinition[] = [
   concatOperator,
-  { op: "Pad", domain: "", infer: padType, gradient: padGradient, fold: foldPad },
-  {
-    op: "Slice",
-    domain: "",
-    infer: sliceType,
-    gradient: sliceGradient,
-    fold: foldSlice,
-    traits: { nonNegative: "when-first-input" },
-  },
+  { op: "Pad", domain: "", infer: padType, gradient: padGradient, fold: foldPad, traits: { movement: true } },
+  sliceOperator,
   {
     op: "Split",
     domain: "",
     infer: splitType,
     gradient: splitGradient,
     fold: foldSplit,
-    traits: { nonNegative: "when-first-input" },
+    traits: { movement: true, nonNegative: "when-first-input" },
   },
 ];
