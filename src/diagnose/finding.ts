@@ -1,42 +1,22 @@
-/** The causes that a diagnosis looks for, and how measurements become confidence. */
+/** What a family of causes is, and how measurements become confidence. */
 import type { Evidence, Finding } from "../runs/finding.ts";
+import type { DiagnosisInput } from "./input.ts";
 
-/** A finding of this diagnosis, whose cause is one of {@link causes}; a file may hold causes of other versions. */
-export interface CauseFinding extends Finding {
-  readonly cause: CauseName;
+/** A finding with one of the causes `Name`; a file may hold causes of other versions. */
+export interface CauseFinding<Name extends string = string> extends Finding {
+  readonly cause: Name;
+}
+
+/** Causes that are found from the same measurements. One file of causes/ holds one, and diagnose.ts lists it. */
+export interface CauseFamily<Name extends string = string> {
+  /** The causes, with the row of the table in docs/diagnosis.md. */
+  readonly rows: Readonly<Record<Name, number>>;
+  /** The findings that the measurements support, in any order and with any confidence. */
+  find(input: DiagnosisInput): readonly CauseFinding<Name>[];
 }
 
 /** Findings below this are not worth a line. */
 export const leastConfidence = 0.15;
-
-/** The causes that are looked for, with the row of the table in docs/diagnosis.md. */
-export const causes = {
-  "reduced-range": 1,
-  "outlier-range": 2,
-  "range-moving": 3,
-  "observer-frozen-early": 3,
-  "bad-initial-scale": 4,
-  "mask-missing": 5,
-  "gradient-mismatch": 6,
-  "scale-gradient-imbalance": 7,
-  saturated: 8,
-  "batch-norm-stale": 9,
-  oscillation: 10,
-  "learning-rate-too-high": 11,
-  "learning-rate-too-low": 11,
-  "edge-layer-bits": 12,
-  "random-start": 13,
-  "sign-wasted": 14,
-  "negative-lost": 14,
-  "channel-disparity": 15,
-  "residual-mismatch": 16,
-  "heavy-tailed-weights": 17,
-  capacity: 18,
-  "activations-or-weights": 19,
-  "unfused-placement": 20,
-} as const;
-
-export type CauseName = keyof typeof causes;
 
 /**
  * A measurement with its threshold; whether it supports follows from the two.
@@ -63,20 +43,4 @@ export function ramp(value: number, from: number, to: number): number {
 /** The same on a logarithmic scale. */
 export function logRamp(value: number, from: number, to: number): number {
   return value > 0 ? ramp(Math.log(value), Math.log(from), Math.log(to)) : 0;
-}
-
-/**
- * The most certain first; those that say nothing are left out, and so is what was not measured. Equal ones stay in the
- * order of the table.
- */
-export function ranked(findings: readonly CauseFinding[]): CauseFinding[] {
-  return findings
-    .filter(({ confidence }) => confidence >= leastConfidence)
-    .map((finding) => ({
-      ...finding,
-      evidence: finding.evidence.filter(
-        ({ value, threshold = 0 }) => Number.isFinite(value) && Number.isFinite(threshold),
-      ),
-    }))
-    .sort((a, b) => b.confidence - a.confidence || causes[a.cause] - causes[b.cause]);
 }

@@ -3,7 +3,7 @@
  * bench/diagnosis.ts runs them all; tests run a few.
  */
 import { type QuantizedNetwork, quantize } from "../../src/compile/passes/quantize.ts";
-import type { CauseName } from "../../src/diagnose/finding.ts";
+import type { CauseName } from "../../src/diagnose/diagnose.ts";
 import { type Network, withParameterValues } from "../../src/ir/network.ts";
 import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";

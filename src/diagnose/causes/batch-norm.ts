@@ -2,14 +2,18 @@
 
 import { median } from "../../base/statistics.ts";
 import type { Evidence } from "../../runs/finding.ts";
-import { type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { latest, listed, meanOf, worst } from "./view.ts";
+
+/** The rows of docs/diagnosis.md. */
+const rows = { "batch-norm-stale": 9 } as const;
+type Found = CauseFinding<keyof typeof rows>;
 
 /** Divergence from which on running statistics are called stale. */
 const staleDivergence = 0.15;
 
-export function batchNormCauses({ records, epochs, facts }: DiagnosisInput): CauseFinding[] {
+function find({ records, epochs, facts }: DiagnosisInput): Found[] {
   const recent = latest(records.filter(({ step }) => step > 0));
   const last = recent.at(-1);
   if (last === undefined) return [];
@@ -69,3 +73,5 @@ export function batchNormCauses({ records, epochs, facts }: DiagnosisInput): Cau
     },
   ];
 }
+
+export const batchNormCauses: CauseFamily<keyof typeof rows> = { rows, find };

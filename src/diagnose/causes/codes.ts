@@ -2,11 +2,15 @@
 
 import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence } from "../../runs/finding.ts";
-import { type CauseFinding, evidence, ramp } from "../finding.ts";
+import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layersOf, learnRanges, listed, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function codeCauses(input: DiagnosisInput): CauseFinding[] {
+/** The rows of docs/diagnosis.md. */
+const rows = { "reduced-range": 1, "sign-wasted": 14, "negative-lost": 14 } as const;
+type Found = CauseFinding<keyof typeof rows>;
+
+function find(input: DiagnosisInput): Found[] {
   const sites = sitesOf(input);
   return [...reducedRange(sites), ...signWasted(sites), ...negativeLost(sites)];
 }
@@ -18,7 +22,7 @@ function weightOfLevels(levels: number): number {
   return levels <= 64 ? 0.5 : 0.3;
 }
 
-function reducedRange(sites: readonly SiteView[]): CauseFinding[] {
+function reducedRange(sites: readonly SiteView[]): Found[] {
   const halved = worst(sites, ({ facts: { levels, bits, rangeOfWholeType }, last }) => {
     const lost = levels <= 2 ** (bits - 1);
     const uncovered = rangeOfWholeType && last.coverage < 0.5;
@@ -51,7 +55,7 @@ function reducedRange(sites: readonly SiteView[]): CauseFinding[] {
   ];
 }
 
-function signWasted(sites: readonly SiteView[]): CauseFinding[] {
+function signWasted(sites: readonly SiteView[]): Found[] {
   const wasted = worst(sites, ({ facts, last }) =>
     facts.nonNegative && last.min >= 0 && last.levelsBelowZero >= 0.25 ? weightOfLevels(facts.levels) - 0.05 : 0,
   );
@@ -76,7 +80,7 @@ function signWasted(sites: readonly SiteView[]): CauseFinding[] {
   ];
 }
 
-function negativeLost(sites: readonly SiteView[]): CauseFinding[] {
+function negativeLost(sites: readonly SiteView[]): Found[] {
   const lost = worst(
     sites.filter(({ facts }) => facts.kind === "activation"),
     ({ last }) => 0.75 * ramp(last.lostNegativeShare, 0.02, 0.15),
@@ -103,3 +107,5 @@ function negativeLost(sites: readonly SiteView[]): CauseFinding[] {
     },
   ];
 }
+
+export const codeCauses: CauseFamily<keyof typeof rows> = { rows, find };

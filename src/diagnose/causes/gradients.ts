@@ -2,12 +2,16 @@
 
 import { advisedPresets } from "../../qconfig/presets.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
-import { type CauseFinding, evidence, ramp } from "../finding.ts";
+import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layerOfWeight } from "../layer-names.ts";
 import { latest, layersOf, learnRanges, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function gradientCauses(input: DiagnosisInput): CauseFinding[] {
+/** The rows of docs/diagnosis.md. */
+const rows = { "mask-missing": 5, "gradient-mismatch": 6 } as const;
+type Found = CauseFinding<keyof typeof rows>;
+
+function find(input: DiagnosisInput): Found[] {
   return [...maskMissing(sitesOf(input)), ...gradientMismatch(input)];
 }
 
@@ -19,7 +23,7 @@ function leak({ all }: SiteView): { readonly count: number; readonly share: numb
   return { count, share: count === 0 ? Number.NaN : passed / count };
 }
 
-function maskMissing(sites: readonly SiteView[]): CauseFinding[] {
+function maskMissing(sites: readonly SiteView[]): Found[] {
   const leaking = worst(sites, (view) => {
     const { count, share } = leak(view);
     const byDesign = quantizerNamed(view.facts.quantizer).traits.masksOutside ? 1 : 0.3;
@@ -47,7 +51,7 @@ function maskMissing(sites: readonly SiteView[]): CauseFinding[] {
   ];
 }
 
-function gradientMismatch({ records, facts }: DiagnosisInput): CauseFinding[] {
+function gradientMismatch({ records, facts }: DiagnosisInput): Found[] {
   const names = records.at(-1)?.weights.map(({ name }) => name) ?? [];
   const cosines = names.map((name) => ({
     layer: layerOfWeight(name),
@@ -83,3 +87,5 @@ function gradientMismatch({ records, facts }: DiagnosisInput): CauseFinding[] {
     },
   ];
 }
+
+export const gradientCauses: CauseFamily<keyof typeof rows> = { rows, find };

@@ -1,11 +1,20 @@
 /** Where quantizers stand: first and last layer, residual additions, unfused modules; and ablations (rows 12, 16, 19, 20). */
 
 import type { Evidence } from "../../runs/finding.ts";
-import { type CauseFinding, evidence, ramp } from "../finding.ts";
+import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { latest, layersOf, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function networkCauses(input: DiagnosisInput): CauseFinding[] {
+/** The rows of docs/diagnosis.md. */
+const rows = {
+  "edge-layer-bits": 12,
+  "residual-mismatch": 16,
+  "activations-or-weights": 19,
+  "unfused-placement": 20,
+} as const;
+type Found = CauseFinding<keyof typeof rows>;
+
+function find(input: DiagnosisInput): Found[] {
   const sites = sitesOf(input);
   return [...edgeLayerBits(sites, input), ...residualMismatch(input), ...unfused(sites), ...sideOfLoss(input)];
 }
@@ -17,7 +26,7 @@ function suspicionOfBits(bits: number): number {
   return bits === 4 ? 0.4 : bits <= 6 ? 0.2 : 0;
 }
 
-function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput): CauseFinding[] {
+function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput): Found[] {
   const edges = sites.filter(({ facts }) => facts.edge !== undefined);
   const low = worst(
     edges,
@@ -68,7 +77,7 @@ function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput)
   ];
 }
 
-function residualMismatch({ records }: DiagnosisInput): CauseFinding[] {
+function residualMismatch({ records }: DiagnosisInput): Found[] {
   const recent = latest(records, 3);
   const additions = (records.at(-1)?.additions ?? []).map(({ name }) => {
     const all = recent.flatMap((record) => record.additions.filter((addition) => addition.name === name));
@@ -102,7 +111,7 @@ function residualMismatch({ records }: DiagnosisInput): CauseFinding[] {
   ];
 }
 
-function unfused(sites: readonly SiteView[]): CauseFinding[] {
+function unfused(sites: readonly SiteView[]): Found[] {
   const between = sites.filter(({ facts }) => facts.intermediate);
   if (between.length === 0) return [];
   const bits = Math.min(...between.map(({ facts }) => facts.bits));
@@ -125,7 +134,7 @@ function unfused(sites: readonly SiteView[]): CauseFinding[] {
 }
 
 /** Says where to look, never more: the loss of one kind of tensor alone. */
-function sideOfLoss({ ablation }: DiagnosisInput): CauseFinding[] {
+function sideOfLoss({ ablation }: DiagnosisInput): Found[] {
   if (ablation === undefined) return [];
   const base = ablation.float.loss;
   const weights = ablation.weightsOnly.loss - base;
@@ -150,3 +159,5 @@ function sideOfLoss({ ablation }: DiagnosisInput): CauseFinding[] {
     },
   ];
 }
+
+export const networkCauses: CauseFamily<keyof typeof rows> = { rows, find };

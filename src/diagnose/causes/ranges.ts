@@ -1,11 +1,15 @@
 /** Ranges that observers give: stretched by outliers, still moving, frozen too early; and clipping (rows 2, 3 and 8). */
 
 import type { Evidence } from "../../runs/finding.ts";
-import { type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layersOf, learnRanges, listed, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function rangeCauses(input: DiagnosisInput): CauseFinding[] {
+/** The rows of docs/diagnosis.md. */
+const rows = { "outlier-range": 2, "range-moving": 3, "observer-frozen-early": 3, saturated: 8 } as const;
+type Found = CauseFinding<keyof typeof rows>;
+
+function find(input: DiagnosisInput): Found[] {
   const sites = sitesOf(input);
   const isObserving = input.records.at(-1)?.observing ?? true;
   return [
@@ -30,7 +34,7 @@ function levelsOfMedianChannel({ facts, last }: SiteView): number {
   return last.magnitude.max / last.channelDisparity / last.scale;
 }
 
-function outlierRange(sites: readonly SiteView[], isObserving: boolean): CauseFinding[] {
+function outlierRange(sites: readonly SiteView[], isObserving: boolean): Found[] {
   const isOutlierChannel = (view: SiteView) => view.last.channelDisparity >= 6 && levelsOfMedianChannel(view) < 4;
   const stretched = worst(
     sites.filter(
@@ -82,7 +86,7 @@ function outlierRange(sites: readonly SiteView[], isObserving: boolean): CauseFi
   ];
 }
 
-function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): CauseFinding[] {
+function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): Found[] {
   const [before, last] = input.records.slice(-2);
   if (before === undefined || last === undefined || before.step === 0 || progressOf(input) < 0.5) return [];
   const drifts = sites
@@ -113,7 +117,7 @@ function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): CauseFi
   ];
 }
 
-function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): CauseFinding[] {
+function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Found[] {
   const frozen = worst(
     sites.filter((view) => view.facts.observer !== undefined),
     ({ last }) => 0.95 * logRamp(Math.max(last.coverage, 1 / last.coverage), 1.3, 2.2),
@@ -154,7 +158,7 @@ function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Cau
   ];
 }
 
-function saturated(sites: readonly SiteView[]): CauseFinding[] {
+function saturated(sites: readonly SiteView[]): Found[] {
   const clipped = worst(
     sites.filter(({ facts, first }) => facts.kind === "activation" && !Number.isNaN(first.clippedShare)),
     ({ all }) => 0.55 * ramp(meanOf(all.slice(-3).map((each) => each.clippedShare)), 0.08, 0.3),
@@ -175,3 +179,5 @@ function saturated(sites: readonly SiteView[]): CauseFinding[] {
     },
   ];
 }
+
+export const rangeCauses: CauseFamily<keyof typeof rows> = { rows, find };

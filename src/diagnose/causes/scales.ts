@@ -3,17 +3,21 @@
 import { median } from "../../base/statistics.ts";
 import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence } from "../../runs/finding.ts";
-import { type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layersOf, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function scaleCauses(input: DiagnosisInput): CauseFinding[] {
+/** The rows of docs/diagnosis.md. */
+const rows = { "bad-initial-scale": 4, "scale-gradient-imbalance": 7 } as const;
+type Found = CauseFinding<keyof typeof rows>;
+
+function find(input: DiagnosisInput): Found[] {
   const sites = sitesOf(input).filter(({ facts }) => facts.learned && facts.observer === undefined);
   const began = input.records[0]?.step ?? 0;
   return [...(began <= 10 ? badInitialScale(sites) : []), ...gradientImbalance(sites)];
 }
 
-function badInitialScale(sites: readonly SiteView[]): CauseFinding[] {
+function badInitialScale(sites: readonly SiteView[]): Found[] {
   const bad = worst(sites, ({ first, last }) => {
     const lost = first.optimalNoiseRatio - first.noiseRatio;
     const visible = first.deadShare > 0.4 || first.clippedShare > 0.05 ? 1 : 0.6;
@@ -57,7 +61,7 @@ function describeRatio(ratio: number): string {
   return ratio >= 1 ? `at ${ratio.toFixed(1)} times` : `at a ${(1 / ratio).toFixed(1)}th`;
 }
 
-function gradientImbalance(sites: readonly SiteView[]): CauseFinding[] {
+function gradientImbalance(sites: readonly SiteView[]): Found[] {
   const balances = sites.flatMap(({ facts, all }) => {
     const balance = meanOf(all.slice(-3).map((each) => each.scaleBalance));
     return Number.isNaN(balance) ? [] : [{ facts, balance }];
@@ -91,3 +95,5 @@ function gradientImbalance(sites: readonly SiteView[]): CauseFinding[] {
     },
   ];
 }
+
+export const scaleCauses: CauseFamily<keyof typeof rows> = { rows, find };

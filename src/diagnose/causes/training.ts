@@ -2,12 +2,16 @@
 
 import { median } from "../../base/statistics.ts";
 import type { Evidence } from "../../runs/finding.ts";
-import { type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import type { ProbeRecord } from "../probe/measurement.ts";
 import { latest, meanOf, progressOf } from "./view.ts";
 
-export function trainingCauses(input: DiagnosisInput): CauseFinding[] {
+/** The rows of docs/diagnosis.md. */
+const rows = { "learning-rate-too-high": 11, "learning-rate-too-low": 11, "random-start": 13, capacity: 18 } as const;
+type Found = CauseFinding<keyof typeof rows>;
+
+function find(input: DiagnosisInput): Found[] {
   return [...learningRate(input), ...randomStart(input), ...capacity(input)];
 }
 
@@ -28,7 +32,7 @@ function judge(record: ProbeRecord, start: ProbeRecord, chance: number) {
   return { record, update, distance, score, isTrained };
 }
 
-function learningRate(input: DiagnosisInput): CauseFinding[] {
+function learningRate(input: DiagnosisInput): Found[] {
   const { records, facts } = input;
   const [start] = records;
   const after = records.filter(({ step }) => step > 0);
@@ -58,7 +62,7 @@ function learningRate(input: DiagnosisInput): CauseFinding[] {
     evidence("losses that are not finite", notFinite, 1, "above"),
     ...(Number.isNaN(flips) ? [] : [evidence("codes that change a step", flips, 0.05, "above")]),
   ];
-  const findings: CauseFinding[] = [
+  const findings: Found[] = [
     {
       cause: "learning-rate-too-high",
       title: `The learning rate is too high: a step moves the weights by ${(100 * update).toFixed(1)} %`,
@@ -93,7 +97,7 @@ function learningRate(input: DiagnosisInput): CauseFinding[] {
   return findings;
 }
 
-function randomStart({ records, facts }: DiagnosisInput): CauseFinding[] {
+function randomStart({ records, facts }: DiagnosisInput): Found[] {
   const [first] = records;
   const last = records.at(-1);
   if (first === undefined || last === undefined || first.step > 0 || facts.sites.length === 0) return [];
@@ -125,7 +129,7 @@ function randomStart({ records, facts }: DiagnosisInput): CauseFinding[] {
 }
 
 /** Only late, only at few bits, and only where float does clearly better on the same weights. */
-function capacity(input: DiagnosisInput): CauseFinding[] {
+function capacity(input: DiagnosisInput): Found[] {
   const { records, facts } = input;
   const last = records.at(-1);
   if (last === undefined || facts.sites.length === 0 || progressOf(input) < 0.75) return [];
@@ -146,3 +150,5 @@ function capacity(input: DiagnosisInput): CauseFinding[] {
     },
   ];
 }
+
+export const trainingCauses: CauseFamily<keyof typeof rows> = { rows, find };

@@ -2,18 +2,22 @@
 
 import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence } from "../../runs/finding.ts";
-import { type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { layerOfWeight } from "../layer-names.ts";
 import { latest, layersOf, listed, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
 
-export function weightCauses(input: DiagnosisInput): CauseFinding[] {
+/** The rows of docs/diagnosis.md. */
+const rows = { oscillation: 10, "channel-disparity": 15, "heavy-tailed-weights": 17 } as const;
+type Found = CauseFinding<keyof typeof rows>;
+
+function find(input: DiagnosisInput): Found[] {
   const sites = sitesOf(input).filter(({ facts }) => facts.kind === "weight");
   return [...oscillation(input), ...channelDisparity(sites), ...heavyTails(sites)];
 }
 
 /** Late in the run: early on, codes that turn back are weights on their way. */
-function oscillation(input: DiagnosisInput): CauseFinding[] {
+function oscillation(input: DiagnosisInput): Found[] {
   if (progressOf(input) < 0.6) return [];
   const records = latest(input.records, 2);
   const weights = (records.at(-1)?.weights ?? []).map(({ name }) => {
@@ -45,7 +49,7 @@ function oscillation(input: DiagnosisInput): CauseFinding[] {
   ];
 }
 
-function channelDisparity(sites: readonly SiteView[]): CauseFinding[] {
+function channelDisparity(sites: readonly SiteView[]): Found[] {
   const uneven = worst(
     sites.filter(({ facts }) => !facts.perChannel),
     ({ last }) => 0.85 * logRamp(last.channelDisparity, 6, 20) * ramp(last.noiseRatio, 24, 10),
@@ -73,7 +77,7 @@ function channelDisparity(sites: readonly SiteView[]): CauseFinding[] {
   ];
 }
 
-function heavyTails(sites: readonly SiteView[]): CauseFinding[] {
+function heavyTails(sites: readonly SiteView[]): Found[] {
   const heavy = worst(sites, ({ facts, last }) =>
     last.entropy < facts.bits - 1.5 && facts.bits > 2 ? 0.5 * logRamp(last.kurtosis, 8, 30) : 0,
   );
@@ -99,3 +103,5 @@ function heavyTails(sites: readonly SiteView[]): CauseFinding[] {
     },
   ];
 }
+
+export const weightCauses: CauseFamily<keyof typeof rows> = { rows, find };

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
 import { resolveTrainingConfig } from "../../../src/config/config.ts";
-import { diagnose } from "../../../src/diagnose/diagnose.ts";
+import { type CauseName, causes, diagnose } from "../../../src/diagnose/diagnose.ts";
 import { factsOf } from "../../../src/diagnose/facts.ts";
-import { type CauseName, causes, evidence, logRamp, ramp } from "../../../src/diagnose/finding.ts";
+import { evidence, logRamp, ramp } from "../../../src/diagnose/finding.ts";
 import type { DiagnosisInput } from "../../../src/diagnose/input.ts";
 import type { ProbeRecord } from "../../../src/diagnose/probe/measurement.ts";
 import { makeModel } from "../../../src/models/index.ts";
