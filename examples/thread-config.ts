@@ -54,7 +54,7 @@ const { sampleShape } = data.train;
 const float = makeModel("resnet8", { sampleShape, classes: 10, width: 8 }, randomStream(0, "weights"));
 const network = prepareQat(float, qconfig, { placement: "everyModule" });
 
-const site = network.sites.find(({ name }) => name === "relu.output.quantizer");
+const site = network.sites.find(({ tensor }) => tensor === "relu.output");
 if (site === undefined) throw new Error("every ReLU has a quantizer");
 export const levels = site.spec.quantMax - site.spec.quantMin + 1;
 console.log(`asked for ${bits} bits, ${2 ** bits} levels; the activations have ${levels}`);

@@ -1,6 +1,7 @@
-/** The places of a network's quantizers: what is known of each, and how one is put into a graph. */
+/** The sites of a network's quantizers: what is known of each, and how one is put into a graph. */
 import type { GraphBuilder, Value } from "../ir/graph.ts";
-import type { Network, Parameter } from "../ir/network.ts";
+import type { Network, Parameter, ParameterId } from "../ir/network.ts";
+import type { LayerId } from "../ir/origin.ts";
 import { filled, type Tensor } from "../ir/tensor.ts";
 import { showType } from "../ir/types.ts";
 import { initialParameters } from "../observers/calibrators.ts";
@@ -10,18 +11,26 @@ import type { QuantizerSpec } from "../quantizers/definition.ts";
 import { fakeQuantize } from "../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 
-/** A place where a tensor is quantized. */
+/** The name of the FakeQuantize node of a site: unique within the network. */
+export type SiteId = string;
+
+/** A quantizer site: where a tensor is quantized, what it belongs to, and what is kept of it. */
 export interface QuantizerSite {
-  /** Also the name of the FakeQuantize node, and the prefix of its parameters: `layer1.0.conv1.weight.quantizer`. */
-  readonly name: string;
+  readonly id: SiteId;
   readonly kind: "weight" | "activation";
-  /** The layers whose inputs it feeds (`fused`), or the node whose output it is (`everyModule`). */
-  readonly layer: string;
+  /** The first layer that reads the quantized tensor (`fused`), or the module whose output it is (`everyModule`). */
+  readonly layer: LayerId;
+  /** A name for the tensor: `layer1.0.conv1.input`, or that of the weight. */
+  readonly tensor: string;
+  /** The weight; absent for activations. */
+  readonly parameter?: ParameterId;
   readonly spec: QuantizerSpec;
   /** The quantization that was asked for, before it was resolved; absent where the quantizer came with the network. */
   readonly asked?: TensorQuantization;
-  /** Names of the network's parameters that the quantizer and its observer keep. */
-  readonly parameters: readonly string[];
+  /** The network's parameters by the names that the quantizer has for its own. */
+  readonly parameters: Readonly<Record<string, ParameterId>>;
+  /** The network's parameters by the names that the observer has for its states. */
+  readonly states: Readonly<Record<string, ParameterId>>;
 }
 
 export interface QuantizedNetwork extends Network {
@@ -33,18 +42,46 @@ export function isQuantized(network: Network): network is QuantizedNetwork {
   return "sites" in network;
 }
 
-/** The name of a quantizer's parameter among the network's. */
-export function siteParameter(site: string, parameter: string): string {
+/** The id of a site, which is also what the names of its tensors in checkpoints begin with. */
+export function siteOfTensor(tensor: string): SiteId {
+  return `${tensor}.quantizer`;
+}
+
+/** The name that a parameter of a quantizer gets among the network's; {@link QuantizerSite.parameters} links to it. */
+export function siteParameter(site: SiteId, parameter: string): ParameterId {
   return `${site}.${parameter}`;
 }
 
-/** The name of an observer's state among the network's parameters. */
-export function siteObserverState(site: string, state: string): string {
+/** The name that a state of an observer gets among the network's parameters; {@link QuantizerSite.states} links to it. */
+function siteObserverState(site: SiteId, state: string): ParameterId {
   return `${site}.observer.${state}`;
 }
 
+/** The tensor of a parameter of a site's quantizer; undefined where it has no parameter of that name. */
+export function siteTensor(
+  site: Pick<QuantizerSite, "parameters">,
+  parameter: string,
+  tensors: { get(name: ParameterId): Tensor | undefined },
+): Tensor | undefined {
+  const name = site.parameters[parameter];
+  return name === undefined ? undefined : tensors.get(name);
+}
+
+/** The tensors of all parameters of a site's quantizer, by the quantizer's names. */
+export function siteTensors(
+  site: Pick<QuantizerSite, "parameters">,
+  tensors: { get(name: ParameterId): Tensor | undefined },
+): Map<string, Tensor> {
+  return new Map(
+    Object.keys(site.parameters).flatMap((parameter) => {
+      const tensor = siteTensor(site, parameter, tensors);
+      return tensor === undefined ? [] : [[parameter, tensor] as const];
+    }),
+  );
+}
+
 /** A site before its parameters are known. */
-export type QuantizerPlace = Omit<QuantizerSite, "parameters">;
+export type QuantizerPlace = Omit<QuantizerSite, "parameters" | "states">;
 
 /** A quantizer in a graph, and what has to be kept of it. */
 export interface InsertedQuantizer {
@@ -64,19 +101,23 @@ export function insertQuantizer(
   place: QuantizerPlace,
   sample?: Tensor,
 ): InsertedQuantizer {
-  const { name: site, spec } = place;
+  const { id, spec } = place;
   const definition = quantizerNamed(spec.quantizer);
   const initial = sample === undefined || spec.observer !== undefined ? undefined : initialParameters(spec, sample);
   const inputs: Record<string, Value> = {};
   const added: Parameter[] = [];
+  const parameters: Record<string, ParameterId> = {};
+  const states: Record<string, ParameterId> = {};
   const keep = (parameter: Parameter): Value => {
     added.push(parameter);
     const { dtype, shape } = parameter.value;
     return builder.input(parameter.name, { dtype, shape });
   };
   for (const { name, shape, trainable, minimum, initial: start } of definition.parameters(spec, value.type)) {
+    const own = siteParameter(id, name);
+    parameters[name] = own;
     inputs[name] = keep({
-      name: siteParameter(site, name),
+      name: own,
       role: "quantizer",
       trainable,
       value: initial?.get(name) ?? filled(shape, start),
@@ -85,26 +126,23 @@ export function insertQuantizer(
   }
   if (spec.observer !== undefined) {
     for (const state of observerNamed(spec.observer.observer).state(spec, value.type)) {
-      keep({
-        name: siteObserverState(site, state.name),
-        role: "observer",
-        trainable: false,
-        value: state.initial,
-      });
+      const own = siteObserverState(id, state.name);
+      states[state.name] = own;
+      keep({ name: own, role: "observer", trainable: false, value: state.initial });
     }
   }
-  const quantized = fakeQuantize(builder, value, spec, inputs, site);
-  return { quantized, site: { ...place, parameters: added.map(({ name }) => name) }, parameters: added };
+  const quantized = fakeQuantize(builder, value, spec, inputs, id);
+  return { quantized, site: { ...place, parameters, states }, parameters: added };
 }
 
 /** One line for each site, for prints and tests: name, codes, type of the tensor. */
 export function showSites(network: QuantizedNetwork): string {
   const types = new Map(network.graph.nodes.map((node) => [node.name, node.outputs[0]?.type]));
   return network.sites
-    .map(({ name, spec }) => {
-      const type = types.get(name);
+    .map(({ id, spec }) => {
+      const type = types.get(id);
       const where = spec.channelAxis === undefined ? "per tensor" : `per channel ${spec.channelAxis}`;
-      return `${name} ${type === undefined ? "" : showType(type)} ${spec.quantizer} ${spec.quantMin}..${spec.quantMax} ${where}`;
+      return `${id} ${type === undefined ? "" : showType(type)} ${spec.quantizer} ${spec.quantMin}..${spec.quantMax} ${where}`;
     })
     .join("\n");
 }

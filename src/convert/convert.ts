@@ -75,7 +75,7 @@ function inputNormalization({ dtype, mean, deviation }: ImageInput): InputNormal
 
 function walk(network: QuantizedNetwork, data: Value, assembly: Assembly): Map<Value, Symbolic> {
   const parameters = new Map(network.parameters.map((parameter) => [parameter.name, parameter.value]));
-  const sites = new Map(network.sites.map((site) => [site.name, site]));
+  const sites = new Map(network.sites.map((site) => [site.id, site]));
   const values = new Map<Value, Symbolic>();
   for (const input of network.graph.inputs) {
     const { shape } = input.type;
@@ -93,7 +93,7 @@ function walk(network: QuantizedNetwork, data: Value, assembly: Assembly): Map<V
       const weight = integerWeight(site, x.tensor, parameters);
       return { kind: "weight", name: x.name, shape: x.shape, weight };
     }
-    return assembly.codes(assembly.realize(x, activationForm(site, parameters), site.name));
+    return assembly.codes(assembly.realize(x, activationForm(site, parameters), site.id));
   };
   for (const node of network.graph.nodes) {
     const inputs = node.inputs.map((value) => (value === undefined ? undefined : values.get(value)));

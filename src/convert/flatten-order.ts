@@ -80,7 +80,7 @@ class WeightSearch {
     this.#readers = consumers(graph);
     this.#outputs = new Set(graph.outputs.map(({ value }) => value));
     this.#parameters = new Set(parameters.map(({ name }) => name));
-    this.#channelAxes = new Map(sites.map(({ name, spec }) => [name, spec.channelAxis]));
+    this.#channelAxes = new Map(sites.map(({ id, spec }) => [id, spec.channelAxis]));
   }
 
   /** The weights that alone decide what the order of a row's elements means; undefined where something else does too. */

@@ -1,20 +1,13 @@
 /** The integers that a network's quantizers stand for: the form of an activation's codes, and the codes of weights. */
-import type { QuantizerSite } from "../compile/passes/quantize.ts";
+import { type QuantizerSite, siteTensors } from "../compile/passes/quantize.ts";
 import { GraphError, UnsupportedError } from "../errors.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import { type CodedTensor, gridOf, type IntegerGrid, toCodes } from "../quantizers/integers.ts";
 import type { IntegerWeight, TensorForm } from "./integer-network.ts";
 
-/** The parameters of a site's quantizer by their own names. */
-export function parametersOf(site: QuantizerSite, values: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  const prefix = `${site.name}.`;
-  const own = [...values].filter(([name]) => name.startsWith(prefix) && !name.startsWith(`${prefix}observer.`));
-  return new Map(own.map(([name, tensor]) => [name.slice(prefix.length), tensor]));
-}
-
 function refuse(site: QuantizerSite, message: string, remedy: string): UnsupportedError {
-  return new UnsupportedError(message, { where: `quantizer "${site.name}"`, remedy });
+  return new UnsupportedError(message, { where: `quantizer "${site.id}"`, remedy });
 }
 
 /**
@@ -77,7 +70,7 @@ export function activationForm(site: QuantizerSite, values: ReadonlyMap<string, 
       "A layer sums over its input's channels, so an activation needs one scale: quantize it per tensor.",
     );
   }
-  const grid = gridOf(site.spec, parametersOf(site, values));
+  const grid = gridOf(site.spec, siteTensors(site, values));
   const [unit] = grid?.units ?? [];
   if (grid === undefined || unit === undefined) {
     throw refuse(site, "its scale depends on the values", "Use a quantizer that keeps its scale for this activation.");
@@ -99,7 +92,7 @@ export function activationForm(site: QuantizerSite, values: ReadonlyMap<string, 
 /** The centred codes of a weight. */
 export function integerWeight(site: QuantizerSite, tensor: Tensor, values: ReadonlyMap<string, Tensor>): IntegerWeight {
   checkForm(site);
-  const parameters = parametersOf(site, values);
+  const parameters = siteTensors(site, values);
   const coded: CodedTensor = toCodes(site.spec, tensor, parameters);
   checkGrid(site, coded.grid, gridOf(site.spec, parameters) === undefined);
   const { units, codes: levels } = coded.grid;
@@ -113,11 +106,11 @@ export function integerWeight(site: QuantizerSite, tensor: Tensor, values: Reado
   const first = zeroPoints[0] ?? 0;
   const isShared = zeroPoints.every((zeroPoint) => zeroPoint === first);
   const [lowest, highest] = [levels[0], levels.at(-1)];
-  if (lowest === undefined || highest === undefined) throw new GraphError(`quantizer "${site.name}" has no codes`);
+  if (lowest === undefined || highest === undefined) throw new GraphError(`quantizer "${site.id}" has no codes`);
   const low = lowest - Math.max(...zeroPoints);
   const high = highest - Math.min(...zeroPoints);
   return {
-    name: site.name.replace(/\.quantizer$/, ""),
+    name: site.tensor,
     shape: tensor.shape,
     codes: centred,
     low,

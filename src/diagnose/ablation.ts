@@ -18,7 +18,6 @@ import { BatchNormReestimator } from "../train/loop/batch-norm-statistics.ts";
 import { Evaluator } from "../train/loop/evaluate.ts";
 import { metricOf } from "../train/loop/metric-text.ts";
 import type { Judge } from "../train/teacher/outputs.ts";
-import { layerOfSite } from "./layer-names.ts";
 
 export interface AblationOptions {
   readonly batchSize?: number;
@@ -97,11 +96,11 @@ export async function ablate(
           ...batch,
           ...(target === undefined ? {} : { target }),
         });
-  const layers = [...new Set(sites.map(layerOfSite))];
+  const layers = [...new Set(sites.map(({ layer }) => layer))];
   const total = 4 + 2 * layers.length;
   let done = 0;
   const measure = async (isOn: (site: (typeof sites)[number]) => boolean): Promise<AblationResult> => {
-    for (const site of sites) state.set(switchName(site.name), float32Scalar(isOn(site) ? 1 : 0));
+    for (const site of sites) state.set(switchName(site.id), float32Scalar(isOn(site) ? 1 : 0));
     if (!sites.every(isOn)) await reestimator?.run(state, 0, statisticsBatches);
     const { accuracy, loss } = await evaluator.run(state);
     options.onProgress?.(++done, total);
@@ -122,8 +121,8 @@ export async function ablate(
     for (const layer of layers) {
       results.push({
         layer,
-        alone: await measure((site) => layerOfSite(site) === layer),
-        without: await measure((site) => layerOfSite(site) !== layer),
+        alone: await measure((site) => site.layer === layer),
+        without: await measure((site) => site.layer !== layer),
       });
     }
     return { ...summary, layers: results };

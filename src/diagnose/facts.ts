@@ -2,14 +2,15 @@
 import { layersOf } from "../compile/layers.ts";
 import { isQuantized } from "../compile/passes/quantize.ts";
 import type { Node, Value } from "../ir/graph.ts";
-import type { Network } from "../ir/network.ts";
+import type { Network, ParameterId } from "../ir/network.ts";
+import type { LayerId } from "../ir/origin.ts";
 import { isOperator } from "../ops/definition.ts";
 import { reluOperator } from "../ops/families/activations.ts";
 import { batchNormalizationOperator } from "../ops/families/normalization.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import type { TrainingRecipe } from "../train/loop/recipe.ts";
-import { layerOfSite, tensorOfSite } from "./layer-names.ts";
+import { layersOfWeights } from "./layer-names.ts";
 
 /** A quantizer of the network. */
 export interface SiteFacts {
@@ -46,6 +47,8 @@ export type RecipeFacts = Pick<
 
 export interface Facts {
   readonly sites: readonly SiteFacts[];
+  /** The layer of each weight, by the weight's name. */
+  readonly layersOfWeights: ReadonlyMap<ParameterId, LayerId>;
   /** Classes of a classification: chance is a loss of ln(classes). Undefined where values are learned. */
   readonly classes: number | undefined;
   readonly recipe: RecipeFacts | undefined;
@@ -71,13 +74,12 @@ export function factsOf(network: Network, options: FactsOptions = {}): Facts {
   const intermediate = intermediateSites(network);
   return {
     sites: sites.map((site) => {
-      const { spec, name, kind } = site;
+      const { id, kind, tensor, layer, spec } = site;
       const definition = quantizerNamed(spec.quantizer);
-      const layer = layerOfSite(site);
       return {
-        name,
+        name: id,
         kind,
-        tensor: tensorOfSite(site),
+        tensor,
         layer,
         quantizer: spec.quantizer,
         bits: spec.bits,
@@ -90,9 +92,10 @@ export function factsOf(network: Network, options: FactsOptions = {}): Facts {
         rangeOfWholeType: spec.options.convention === "pre-1.12",
         learned: definition.parameters(spec, { dtype: "float32", shape: [1, 1, 1, 1] }).some((p) => p.trainable),
         edge: layer === edges.first ? "first" : layer === edges.last && layers.length > 1 ? "last" : undefined,
-        intermediate: intermediate.has(name),
+        intermediate: intermediate.has(id),
       };
     }),
+    layersOfWeights: layersOfWeights(network),
     classes: isValues ? undefined : (network.graph.outputs[0]?.value.type.shape.at(-1) ?? 1),
     recipe: options.recipe,
     from: options.from,

@@ -1,17 +1,26 @@
-/** From the places of quantizers to the layers that a person knows. */
-import type { QuantizerSite } from "../compile/passes/quantize.ts";
+/** Which layer a weight belongs to, and which weight a layer has: by the graph, whatever their names. */
+import { isLayer } from "../compile/layers.ts";
+import { producers } from "../ir/graph.ts";
+import type { Network, ParameterId } from "../ir/network.ts";
+import type { LayerId } from "../ir/origin.ts";
+import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 
-/** The layer or module of a site: `layer1.0.conv1` for its weight, its input, and its output. */
-export function layerOfSite(site: Pick<QuantizerSite, "layer" | "kind">): string {
-  return site.kind === "weight" ? site.layer : site.layer.replace(/\.(input|output|skip)$/, "");
+/** Returns the weight of each layer, by the layer's name: the first of its inputs that is one, quantized or not. */
+export function weightsOfLayers({ graph, parameters }: Network): ReadonlyMap<LayerId, ParameterId> {
+  const weights = new Set(parameters.flatMap(({ name, role }) => (role === "weight" ? name : [])));
+  const madeBy = producers(graph);
+  const found = new Map<LayerId, ParameterId>();
+  for (const { name, inputs } of graph.nodes.filter(isLayer)) {
+    for (const input of inputs) {
+      const producer = input === undefined ? undefined : madeBy.get(input);
+      const source = producer !== undefined && isFakeQuantize(producer) ? producer.inputs[0] : input;
+      if (source !== undefined && weights.has(source.name) && !found.has(name)) found.set(name, source.name);
+    }
+  }
+  return found;
 }
 
-/** The tensor of a site: `layer1.0.conv1.input`, `layer1.0.conv1.weight`. */
-export function tensorOfSite(site: Pick<QuantizerSite, "name">): string {
-  return site.name.replace(/\.quantizer$/, "");
-}
-
-/** The layer of a weight: `layer1.0.conv1` for `layer1.0.conv1.weight`. */
-export function layerOfWeight(name: string): string {
-  return name.replace(/\.weight$/, "");
+/** Returns the layer of each weight, by the weight's name: of a shared one the first. */
+export function layersOfWeights(network: Network): ReadonlyMap<ParameterId, LayerId> {
+  return new Map([...weightsOfLayers(network)].reverse().map(([layer, weight]) => [weight, layer]));
 }

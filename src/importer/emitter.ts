@@ -55,6 +55,9 @@ interface Emission {
   readonly options: EmitOptions;
 }
 
+/** A quantizer of the file, before it is known which layer reads it. */
+export type EmittedSite = Omit<QuantizerSite, "layer">;
+
 export class Emitter {
   readonly builder: GraphBuilder;
   /** Present while a network is read for any batch size. */
@@ -66,7 +69,7 @@ export class Emitter {
   readonly #names = new Set<string>();
   readonly #afterParameter = new Set<Value>();
   readonly #notes = new Set<string>();
-  readonly #sites: QuantizerSite[] = [];
+  readonly #sites: EmittedSite[] = [];
   /** The types of values whose shapes depend on the batch. */
   readonly #types = new Map<Value, SlotType>();
   readonly #batchValues = new Map<string | BatchCall, Map<number, Value>>();
@@ -89,11 +92,11 @@ export class Emitter {
   }
 
   /** The quantizers that the file carries. */
-  get sites(): readonly QuantizerSite[] {
+  get sites(): readonly EmittedSite[] {
     return this.#sites;
   }
 
-  addSite(site: QuantizerSite): void {
+  addSite(site: EmittedSite): void {
     this.#sites.push(site);
   }
 

@@ -8,14 +8,14 @@
 import type { QuantizerSite } from "../compile/passes/quantize.ts";
 import { SubbyteError } from "../errors.ts";
 import type { DataBytes } from "../ir/data-bytes.ts";
-import { consumers } from "../ir/graph.ts";
+import { consumers, type Graph } from "../ir/graph.ts";
 import { type Network, type Parameter, withOrigins } from "../ir/network.ts";
 import { type OnnxFile, readOnnxFile } from "../onnx/read/file.ts";
 import type { ExternalData } from "../onnx/wire/tensor.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { BatchDependence } from "./batch/dependence.ts";
 import { batchSymbol, isSymbolic } from "./batch/size.ts";
-import { Emitter } from "./emitter.ts";
+import { type EmittedSite, Emitter } from "./emitter.ts";
 import { finishNetwork } from "./finish.ts";
 import { type InputShapes, inputTypes, type StatedBatch, statedBatch } from "./input-types.ts";
 import { channelsFirstInput } from "./rewrite/channels-first.ts";
@@ -186,8 +186,7 @@ function build(
   const imported = { producer: file.producer, opset, batch, notes: emitter.notes, held: new Map<string, string>() };
   const read = { name: file.graph.name || "network", graph: emitter.builder.finish(), parameters, imported };
   const network = withQuantizersOfLayers(read);
-  const names = new Set(network.graph.nodes.map((node) => node.name));
-  const sites = emitter.sites.filter((site) => names.has(site.name));
+  const sites = sitesInGraph(network.graph, emitter.sites);
   const isFree = outputs.some((slot) => typeOf(slot).shape.some(isSymbolic));
   return { network: sites.length === 0 ? network : { ...network, sites }, isFree };
 }
@@ -199,5 +198,17 @@ function withQuantizersOfLayers<Kind extends Network>(network: Kind): Kind {
     const [output] = node.outputs;
     const [reader] = output === undefined ? [] : (readers.get(output) ?? []);
     return isFakeQuantize(node) && reader !== undefined ? reader.origin : origin;
+  });
+}
+
+/** The quantizers that an output needs, each with the first layer that reads it. */
+function sitesInGraph(graph: Graph, sites: readonly EmittedSite[]): QuantizerSite[] {
+  const nodes = new Map(graph.nodes.filter(isFakeQuantize).map((node) => [node.name, node]));
+  const readers = consumers(graph);
+  return sites.flatMap((site) => {
+    const [output] = nodes.get(site.id)?.outputs ?? [];
+    if (output === undefined) return [];
+    const [reader] = readers.get(output) ?? [];
+    return [{ ...site, layer: reader?.name ?? site.tensor }];
   });
 }

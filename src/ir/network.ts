@@ -22,9 +22,12 @@ export type ParameterRole =
   | "observer"
   | "other";
 
+/** The name of a parameter: unique within the network, and that of the tensor in checkpoints. */
+export type ParameterId = string;
+
 export interface Parameter {
   /** Also the name of the graph's input; dots separate the parts, as in torch: `layer1.0.conv1.weight`. */
-  readonly name: string;
+  readonly name: ParameterId;
   readonly role: ParameterRole;
   readonly trainable: boolean;
   readonly value: Tensor;

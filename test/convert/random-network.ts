@@ -153,11 +153,11 @@ export async function quantizedWith(
   const state = new StateBuffers(quantized.parameters.map(({ name, value }) => [name, value] as const));
   const seen = await job.run(state, samples);
   const values = new Map(quantized.parameters.map(({ name, value }) => [name, value]));
-  for (const { name, spec } of quantized.sites) {
-    const sample = seen[name];
+  for (const { id, spec } of quantized.sites) {
+    const sample = seen[id];
     if (sample === undefined) continue;
     for (const [parameter, tensor] of quantizerNamed(spec.quantizer).initialize(spec, sample)) {
-      values.set(siteParameter(name, parameter), tensor);
+      values.set(siteParameter(id, parameter), tensor);
     }
   }
   await job.release();

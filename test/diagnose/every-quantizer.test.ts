@@ -65,7 +65,7 @@ async function expectWatched(float: Network, config: QuantizationConfig): Promis
   const { watch, sites } = await watched(float, config);
   expect(watch.records.map(({ step }) => step)).toEqual([0, 2]);
   for (const record of watch.records) {
-    expect(record.sites.map(({ name }) => name)).toEqual(sites.map(({ name }) => name));
+    expect(record.sites.map(({ name }) => name)).toEqual(sites.map(({ id }) => id));
     for (const site of record.sites) expect(site.distinctCodes, site.name).toBeGreaterThan(0);
   }
   expect(Array.isArray(watch.findings())).toBe(true);

@@ -28,7 +28,15 @@ export function siteFacts(change: Partial<SiteFacts> = {}): SiteFacts {
 
 export function facts(sites: readonly SiteFacts[] = [siteFacts()], change: Partial<Facts> = {}): Facts {
   const recipe = { epochs: 10, learningRate: 0.05 };
-  return { sites, classes: 10, recipe, from: "runs/float", floatRun: "runs/float", ...change };
+  return {
+    sites,
+    layersOfWeights: new Map([[`${layer}.weight`, layer]]),
+    classes: 10,
+    recipe,
+    from: "runs/float",
+    floatRun: "runs/float",
+    ...change,
+  };
 }
 
 export function siteMeasurement(change: Partial<SiteMeasurement> = {}): SiteMeasurement {

@@ -54,7 +54,7 @@ describe("a quantized model", () => {
     expect(weights).toHaveLength(53);
     expect(weights.map(({ spec }) => spec.bits)).toEqual([8, ...new Array<number>(51).fill(4), 8]);
     // A depthwise weight [C,1,3,3] has a step for each of its C channels.
-    const depthwise = weights.find(({ name }) => name === "features.2.conv.1.0.weight.quantizer");
+    const depthwise = weights.find(({ parameter }) => parameter === "features.2.conv.1.0.weight");
     expect(depthwise?.spec.channelAxis).toBe(0);
     const hidden = network.sites.filter(({ spec, kind }) => kind === "activation" && spec.nonNegative === true);
     expect(hidden.length).toBeGreaterThanOrEqual(34);

@@ -15,7 +15,7 @@ const bits = { weightBits: 3, activationBits: 3 };
 
 function sites(overrides: readonly LayerOverride[], preset = "lsq", extra: Partial<QuantizationConfig> = {}) {
   const quantized = quantize(network, { ...presetNamed(preset, bits), ...extra, overrides });
-  return new Map(quantized.sites.map((site) => [site.name.replace(".quantizer", ""), site.spec]));
+  return new Map(quantized.sites.map((site) => [site.tensor, site.spec]));
 }
 
 function refusal(overrides: readonly LayerOverride[], preset = "lsq"): string {

@@ -5,7 +5,7 @@ import type { Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import { initialParameters } from "../../observers/calibrators.ts";
 import { bindBatch } from "../passes/bind-batch.ts";
-import { type QuantizedNetwork, siteParameter } from "../passes/quantize.ts";
+import type { QuantizedNetwork } from "../passes/quantize.ts";
 import { newBuilder } from "../registry.ts";
 import { addForward, evaluationMode, type ForwardMode, type ForwardResult } from "./forward.ts";
 import { addImageInput, type ImageInput } from "./input.ts";
@@ -91,12 +91,14 @@ export function initializeActivations(
   samples: ReadonlyMap<string, Tensor>,
 ): QuantizedNetwork {
   const values = new Map(network.parameters.map((parameter) => [parameter.name, parameter.value]));
-  for (const { name, kind, spec } of network.sites) {
-    const sample = samples.get(name);
+  for (const { id, kind, spec, parameters } of network.sites) {
+    const sample = samples.get(id);
     if (kind !== "activation" || spec.observer !== undefined || sample === undefined) continue;
     if (elementCount(sample.shape) === 0) continue;
-    for (const [parameter, tensor] of initialParameters(spec, sample)) {
-      values.set(siteParameter(name, parameter), tensor);
+    const initial = initialParameters(spec, sample);
+    for (const [parameter, name] of Object.entries(parameters)) {
+      const tensor = initial.get(parameter);
+      if (tensor !== undefined) values.set(name, tensor);
     }
   }
   return { ...network, ...withParameterValues(network, values), sites: network.sites };

@@ -13,7 +13,7 @@ import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { fakeQuantize, isFakeQuantize, specOf } from "../../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import { copyNodes, mapped, type ValueMap } from "../passes/copy.ts";
-import { siteObserverState, siteParameter } from "../passes/quantize.ts";
+import { isQuantized, type QuantizerSite } from "../passes/quantize.ts";
 
 /** What a forward pass does beyond computing; a training run switches these by epoch. */
 export interface ForwardMode {
@@ -67,6 +67,7 @@ export function addForward(
   const updates = new Map<string, Value>();
   const quantizerInputs = new Map<string, Value>();
   const quantizerOutputs = new Map<string, Value>();
+  const sites = new Map(isQuantized(network) ? network.sites.map((site) => [site.id, site]) : []);
   copyNodes(network.graph, builder, map, (node, values) => {
     if (node.op === "BatchNormalization" && mode.batchNorm === "batch") {
       return [trainBatchNorm(builder, node, values, mode, updates)];
@@ -76,7 +77,10 @@ export function addForward(
       if (x === undefined) throw new GraphError("input 0 is missing", { where: showNode(node) });
       quantizerInputs.set(node.name, x);
       const own = mode.bypass?.includes(node.name) === true ? { ...mode, fakeQuantize: false } : mode;
-      const y = own.fakeQuantize || own.observe ? applyQuantizer(builder, node, x, values, inputs, own, updates) : x;
+      const y =
+        own.fakeQuantize || own.observe
+          ? applyQuantizer(builder, { node, site: sites.get(node.name) }, x, values, inputs, own, updates)
+          : x;
       quantizerOutputs.set(node.name, y);
       return [y];
     }
@@ -114,7 +118,7 @@ function trainBatchNorm(
 
 function applyQuantizer(
   builder: GraphBuilder,
-  node: Node,
+  { node, site }: { readonly node: Node; readonly site: QuantizerSite | undefined },
   x: Value,
   values: readonly (Value | undefined)[],
   inputs: ReadonlyMap<string, Value>,
@@ -130,10 +134,13 @@ function applyQuantizer(
     parameters[name] = value;
   });
   if (mode.observe && spec.observer !== undefined) {
-    const observed = observe(builder, node.name, x, spec, inputs, updates);
+    if (site === undefined)
+      throw new GraphError("the network has no site for this quantizer", { where: showNode(node) });
+    const observed = observe(builder, site, x, spec, inputs, updates);
     for (const [name, value] of Object.entries(observed)) {
       parameters[name] = value;
-      updates.set(siteParameter(node.name, name), value);
+      const parameter = site.parameters[name];
+      if (parameter !== undefined) updates.set(parameter, value);
     }
   }
   return mode.fakeQuantize ? fakeQuantize(builder, x, spec, parameters, node.name) : x;
@@ -154,7 +161,7 @@ function rowsOf(
 /** Updates the observer's state and returns the quantizer's parameters that follow from it. */
 function observe(
   builder: GraphBuilder,
-  site: string,
+  { id, states }: QuantizerSite,
   x: Value,
   spec: QuantizerSpec,
   inputs: ReadonlyMap<string, Value>,
@@ -165,12 +172,15 @@ function observe(
   const observer = observerNamed(spec.observer.observer);
   const state: Record<string, Value> = {};
   for (const { name } of observer.state(spec, x.type)) {
-    const value = inputs.get(siteObserverState(site, name));
+    const value = inputs.get(states[name] ?? "");
     if (value === undefined)
-      throw new GraphError(`the observer state "${name}" is missing`, { where: `quantizer "${site}"` });
+      throw new GraphError(`the observer state "${name}" is missing`, { where: `quantizer "${id}"` });
     state[name] = value;
   }
   const next = observer.update({ builder, ...rowsOf(builder, spec, x), state });
-  for (const [name, value] of Object.entries(next)) updates.set(siteObserverState(site, name), value);
+  for (const [name, value] of Object.entries(next)) {
+    const state = states[name];
+    if (state !== undefined) updates.set(state, value);
+  }
   return definition.fromRange(builder, spec, observer.range({ builder, spec, state: next }));
 }

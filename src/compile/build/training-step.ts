@@ -11,7 +11,7 @@ import type { Tensor } from "../../ir/tensor.ts";
 import { add, maximum } from "../../ops/families/elementwise.ts";
 import { bindBatch } from "../passes/bind-batch.ts";
 import { differentiate } from "../passes/differentiate.ts";
-import { isQuantized, siteParameter } from "../passes/quantize.ts";
+import { isQuantized } from "../passes/quantize.ts";
 import { newBuilder, operators } from "../registry.ts";
 import type { DistillationConfig } from "./distillation.ts";
 import { addForward, type ForwardMode } from "./forward.ts";
@@ -163,7 +163,7 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
   if (oscillation?.freeze === true) {
     for (const [name, grid] of grids) {
       const weight = next.get(name);
-      const scale = next.get(scaleName(name)) ?? grid.scale;
+      const scale = next.get(grid.scale.name) ?? grid.scale;
       if (weight === undefined) continue;
       const kept = Object.entries(oscillationState(weight.type.shape)).map(
         ([key, initial]) => [key, keep(oscillationStateName(name, key), initial)] as const,
@@ -192,18 +192,13 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
 function uniformGrids(network: Network, inputs: ReadonlyMap<string, Value>): Map<string, QuantizedWeight> {
   const grids = new Map<string, QuantizedWeight>();
   if (!isQuantized(network)) return grids;
-  for (const { name, kind, spec } of network.sites) {
-    const parameter = name.replace(/\.quantizer$/, "");
-    const weight = inputs.get(parameter);
-    const scale = inputs.get(scaleName(parameter));
-    if (kind !== "weight" || !hasUniformGrid(spec) || weight === undefined || scale === undefined) continue;
+  for (const { parameter, parameters, spec } of network.sites) {
+    const weight = parameter === undefined ? undefined : inputs.get(parameter);
+    const scale = parameters.scale === undefined ? undefined : inputs.get(parameters.scale);
+    if (parameter === undefined || !hasUniformGrid(spec) || weight === undefined || scale === undefined) continue;
     grids.set(parameter, { spec, weight, scale });
   }
   return grids;
-}
-
-function scaleName(weight: string): string {
-  return siteParameter(`${weight}.quantizer`, "scale");
 }
 
 /** The name under which the oscillation state of a weight is kept. */

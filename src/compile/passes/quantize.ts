@@ -14,16 +14,25 @@ import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-
 import { inputOperator, layerOperatorNames, layersOf, skipBranch, targetOf } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder, traitsOf } from "../registry.ts";
-import { insertQuantizer, type QuantizedNetwork, type QuantizerPlace, type QuantizerSite } from "../sites.ts";
+import {
+  insertQuantizer,
+  type QuantizedNetwork,
+  type QuantizerPlace,
+  type QuantizerSite,
+  siteOfTensor,
+} from "../sites.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 
 export {
   isQuantized,
   type QuantizedNetwork,
   type QuantizerSite,
+  type SiteId,
   showSites,
-  siteObserverState,
+  siteOfTensor,
   siteParameter,
+  siteTensor,
+  siteTensors,
 } from "../sites.ts";
 
 /**
@@ -100,8 +109,9 @@ class Insertion {
     for (const input of dataInputs(this.#network)) {
       const quantization = this.#activationOf(this.#layers[0], { name: input.name, operator: inputOperator });
       if (quantization === null) continue;
+      const place = { layer: input.name, tensor: input.name };
       const quantized = this.#builder.from({ origin: originOf("forward", input.name) }, () =>
-        this.#activation(input, mapped(this.#map, input), quantization, input.name),
+        this.#activation(input, mapped(this.#map, input), quantization, place),
       );
       this.#map.set(input, quantized);
     }
@@ -118,7 +128,7 @@ class Insertion {
     const quantizedInput =
       old === undefined || x === undefined || quantization === null
         ? x
-        : this.#activation(old, x, quantization, `${node.name}.input`);
+        : this.#activation(old, x, quantization, { layer: node.name, tensor: `${node.name}.input` });
     const read = inputs.with(layer.data, quantizedInput);
     return copyNode(this.#builder, node, this.#withWeight(node, layer, read));
   }
@@ -131,7 +141,7 @@ class Insertion {
     const old = node.outputs[0];
     const quantization = this.#activationOf(layer === undefined ? undefined : node, targetOf(node));
     if (y === undefined || old === undefined || quantization === null) return undefined;
-    return [this.#activation(old, y, quantization, `${node.name}.output`), ...rest];
+    return [this.#activation(old, y, quantization, { layer: node.name, tensor: `${node.name}.output` }), ...rest];
   }
 
   /**
@@ -147,7 +157,8 @@ class Insertion {
       const old = node.inputs[index];
       if (old === undefined || value === undefined || old.known !== undefined) return value;
       if (this.#network.graph.constants.has(old)) return value;
-      return this.#activation(old, value, quantization, `${node.name}.${index === skip ? "skip" : "branch"}`);
+      const tensor = `${node.name}.${index === skip ? "skip" : "branch"}`;
+      return this.#activation(old, value, quantization, { layer: node.name, tensor });
     });
     return copyNode(this.#builder, node, branches);
   }
@@ -158,7 +169,9 @@ class Insertion {
     const [old] = node.inputs;
     const [value] = inputs;
     if (quantization === null || old === undefined || value === undefined) return undefined;
-    return copyNode(this.#builder, node, [this.#activation(old, value, quantization, `${node.name}.input`)]);
+    return copyNode(this.#builder, node, [
+      this.#activation(old, value, quantization, { layer: node.name, tensor: `${node.name}.input` }),
+    ]);
   }
 
   /** The quantization of activations that are stored without being a layer's input; null leaves them in float. */
@@ -210,25 +223,38 @@ class Insertion {
     const ruled = this.#withLayerBits(weight, layer, "weightBits");
     const quantization = this.#withOverrides(ruled, weight, targetOf(layer), "weight");
     if (value === undefined || parameter === undefined || quantization === null) return value;
-    const site = `${parameter.name}.quantizer`;
-    const existing = this.#quantized.get(site);
+    const tensor = parameter.name;
+    const id = siteOfTensor(tensor);
+    const existing = this.#quantized.get(id);
     if (existing !== undefined) return existing;
     const oriented = { ...quantization, channelAxis: quantization.channelAxis ?? outputAxis(layer) };
-    const spec = resolveQuantizer(oriented, { name: parameter.name, type: value.type, nonNegative: false });
-    const place: QuantizerPlace = { name: site, kind: "weight", layer: layer.name, spec, asked: oriented };
+    const spec = resolveQuantizer(oriented, { name: tensor, type: value.type, nonNegative: false });
+    const place: QuantizerPlace = {
+      id,
+      kind: "weight",
+      layer: layer.name,
+      tensor,
+      parameter: tensor,
+      spec,
+      asked: oriented,
+    };
     const result = this.#insert(place, value, parameter.value);
-    this.#quantized.set(site, result);
+    this.#quantized.set(id, result);
     return result;
   }
 
-  #activation(old: Value, value: Value, quantization: TensorQuantization, place: string): Value {
+  #activation(
+    old: Value,
+    value: Value,
+    asked: TensorQuantization,
+    { layer, tensor }: Pick<QuantizerPlace, "layer" | "tensor">,
+  ): Value {
     const nonNegative = this.#nonNegative.has(old);
-    const key = `${old.id}|${JSON.stringify(quantization)}`;
+    const key = `${old.id}|${JSON.stringify(asked)}`;
     const existing = this.#quantized.get(key);
     if (existing !== undefined) return existing;
-    const spec = resolveQuantizer(quantization, { name: place, type: value.type, nonNegative, kind: "activation" });
-    const name = `${place}.quantizer`;
-    const result = this.#insert({ name, kind: "activation", layer: place, spec, asked: quantization }, value);
+    const spec = resolveQuantizer(asked, { name: tensor, type: value.type, nonNegative, kind: "activation" });
+    const result = this.#insert({ id: siteOfTensor(tensor), kind: "activation", layer, tensor, spec, asked }, value);
     this.#quantized.set(key, result);
     return result;
   }

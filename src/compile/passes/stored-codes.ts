@@ -5,6 +5,7 @@
 import { ConfigError } from "../../errors.ts";
 import { type Node, producers, type Value } from "../../ir/graph.ts";
 import type { Parameter } from "../../ir/network.ts";
+import type { LayerId } from "../../ir/origin.ts";
 import { mse } from "../../observers/mse.ts";
 import { isOperator } from "../../ops/definition.ts";
 import { addOperator } from "../../ops/families/elementwise.ts";
@@ -14,7 +15,7 @@ import { uniform } from "../../quantizers/methods/uniform.ts";
 import { skipBranch } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder, traitsOf } from "../registry.ts";
-import { insertQuantizer, type QuantizedNetwork, type QuantizerSite } from "../sites.ts";
+import { insertQuantizer, type QuantizedNetwork, type QuantizerSite, siteOfTensor } from "../sites.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 
 /** Uniform codes, their range being the one with the least squared error over the samples. */
@@ -46,14 +47,14 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
   const asked = quantizationWith(bits);
   for (const input of graph.inputs) map.set(input, builder.input(input.name, input.type));
 
-  const stored = (old: Value, place: string): Value => {
+  const stored = (old: Value, layer: LayerId, tensor: string): Value => {
     const existing = known.get(old);
     if (existing !== undefined) return existing;
     const value = mapped(map, old);
-    const facts = { name: place, type: value.type, nonNegative: nonNegative.has(old), kind: "activation" } as const;
+    const facts = { name: tensor, type: value.type, nonNegative: nonNegative.has(old), kind: "activation" } as const;
     const spec = resolveQuantizer(asked, facts);
-    const name = `${place}.quantizer`;
-    const added = insertQuantizer(builder, value, { name, kind: "activation", layer: place, spec, asked });
+    const place = { id: siteOfTensor(tensor), kind: "activation", layer, tensor, spec, asked } as const;
+    const added = insertQuantizer(builder, value, place);
     sites.push(added.site);
     parameters.push(...added.parameters);
     known.set(old, added.quantized);
@@ -74,7 +75,7 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
       node.inputs.every((value) => value && madeBy.has(value));
     if (!isSum && traitsOf(node).averages !== true) return undefined;
     const read = node.inputs.map((old, index) =>
-      isFree(old) ? stored(old, `${node.name}.${placeOf(node, index)}`) : inputs[index],
+      isFree(old) ? stored(old, node.name, `${node.name}.${placeOf(node, index)}`) : inputs[index],
     );
     return copyNode(builder, node, read);
   });

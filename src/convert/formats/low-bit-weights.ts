@@ -6,7 +6,7 @@
  * nodes that put it together, (code − z)·s + β in float32 as in the simulation, read constants alone: an engine runs them once,
  * when it loads the file.
  */
-import type { QuantizedNetwork, QuantizerSite } from "../../compile/passes/quantize.ts";
+import { type QuantizedNetwork, type QuantizerSite, siteTensors } from "../../compile/passes/quantize.ts";
 import { GraphError, UnsupportedError } from "../../errors.ts";
 import { exportOnnx } from "../../importer/export.ts";
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
@@ -16,7 +16,6 @@ import { cast } from "../../ops/families/cast.ts";
 import { add, multiply, subtract } from "../../ops/families/elementwise.ts";
 import { reshape } from "../../ops/families/shape/shape-ops.ts";
 import { type CodedTensor, toCodes } from "../../quantizers/integers.ts";
-import { parametersOf } from "../grid.ts";
 
 export interface LowBitWeights {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -36,14 +35,14 @@ export function buildLowBitWeights(source: QuantizedNetwork, float: Network): Lo
   const stored = new Map<string, (builder: GraphBuilder) => Value>();
   const weights: LowBitWeights["weights"][number][] = [];
   for (const site of source.sites) {
-    const name = site.name.replace(/\.quantizer$/, "");
-    const value = values.get(name);
-    if (site.kind !== "weight") {
+    const { parameter: name } = site;
+    if (name === undefined) {
       throw new UnsupportedError("an activation is quantized, which a file that computes in float would leave out", {
-        where: `quantizer "${site.name}"`,
+        where: `quantizer "${site.id}"`,
         remedy: "Convert to integers (--format int), or train with activations in float.",
       });
     }
+    const value = values.get(name);
     if (value === undefined) throw new GraphError("no parameter has this name", { where: `weight "${name}"` });
     const coded = codesOf(site, value, values);
     const type = placeType(site, coded);
@@ -55,16 +54,16 @@ export function buildLowBitWeights(source: QuantizedNetwork, float: Network): Lo
 
 function codesOf(site: QuantizerSite, value: Tensor, values: ReadonlyMap<string, Tensor>): CodedTensor {
   try {
-    return toCodes(site.spec, value, parametersOf(site, values));
+    return toCodes(site.spec, value, siteTensors(site, values));
   } catch (error) {
     if (error instanceof GraphError) throw withoutCodes(site);
     throw error;
   }
 }
 
-function withoutCodes({ name, spec }: QuantizerSite): UnsupportedError {
+function withoutCodes({ id, spec }: QuantizerSite): UnsupportedError {
   return new UnsupportedError(`the levels of the quantizer "${spec.quantizer}" have no codes of at most 8 bits`, {
-    where: `quantizer "${name}"`,
+    where: `quantizer "${id}"`,
     remedy: "Write the float model with --format float, or use fewer bits.",
   });
 }

@@ -28,8 +28,8 @@ export function buildStateDict(network: QuantizedNetwork, converted: IntegerNetw
   const weights: Record<string, unknown> = {};
   const values = new Map(network.parameters.map(({ name, value }) => [name, value]));
   for (const site of network.sites) {
-    const parameter = values.get(site.name.replace(/\.quantizer$/, ""));
-    if (site.kind !== "weight" || parameter === undefined) continue;
+    const parameter = site.parameter === undefined ? undefined : values.get(site.parameter);
+    if (parameter === undefined) continue;
     const weight = integerWeight(site, parameter, values);
     const fits = weight.low >= -128 && weight.high <= 127;
     const codes = fits ? Int8Array.from(weight.codes) : weight.codes;
@@ -38,8 +38,8 @@ export function buildStateDict(network: QuantizedNetwork, converted: IntegerNetw
     const axis = site.spec.channelAxis ?? 0;
     weights[weight.name] = { low: weight.low, high: weight.high, levels: weight.levels.length, axis };
   }
-  const activations = network.sites.flatMap(({ name, kind, layer, spec }) =>
-    kind === "weight" ? [] : [{ name, layer, ...spec, scale: siteParameter(name, "scale") }],
+  const activations = network.sites.flatMap(({ id, kind, tensor, spec }) =>
+    kind === "weight" ? [] : [{ name: id, layer: tensor, ...spec, scale: siteParameter(id, "scale") }],
   );
   const description = { schemaVersion: 1, network: converted.name, weights, activations };
   return {

@@ -4,7 +4,6 @@ import { advisedPresets } from "../../qconfig/presets.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { layerOfWeight } from "../layer-names.ts";
 import { latest, layersOf, learnRanges, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
@@ -54,7 +53,7 @@ function maskMissing(sites: readonly SiteView[]): Found[] {
 function gradientMismatch({ records, facts }: DiagnosisInput): Found[] {
   const names = records.at(-1)?.weights.map(({ name }) => name) ?? [];
   const cosines = names.map((name) => ({
-    layer: layerOfWeight(name),
+    layer: facts.layersOfWeights.get(name) ?? name,
     cosine: meanOf(
       latest(records)
         .flatMap(({ weights }) => weights.filter((weight) => weight.name === name))

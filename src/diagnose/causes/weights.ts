@@ -4,7 +4,6 @@ import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { layerOfWeight } from "../layer-names.ts";
 import { latest, layersOf, listed, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
@@ -23,7 +22,7 @@ function oscillation(input: DiagnosisInput): Found[] {
   const weights = (records.at(-1)?.weights ?? []).map(({ name }) => {
     const all = records.flatMap((record) => record.weights.filter((weight) => weight.name === name));
     return {
-      layer: layerOfWeight(name),
+      layer: input.facts.layersOfWeights.get(name) ?? name,
       share: meanOf(all.map((weight) => weight.oscillatingShare)),
       flips: meanOf(all.map((weight) => weight.flipRate)),
     };

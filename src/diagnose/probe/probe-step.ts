@@ -10,17 +10,18 @@ import { addLoss, type LossConfig } from "../../compile/build/loss.ts";
 import { singleDataInput } from "../../compile/build/training-step.ts";
 import { bindBatch } from "../../compile/passes/bind-batch.ts";
 import { differentiate } from "../../compile/passes/differentiate.ts";
-import { isQuantized, type QuantizerSite, siteParameter } from "../../compile/passes/quantize.ts";
+import { isQuantized, type QuantizerSite } from "../../compile/passes/quantize.ts";
 import { newBuilder, operators } from "../../compile/registry.ts";
 import { GraphError } from "../../errors.ts";
 import type { Graph, GraphBuilder, Node, Value } from "../../ir/graph.ts";
-import type { Network } from "../../ir/network.ts";
+import type { Network, ParameterId } from "../../ir/network.ts";
+import type { LayerId } from "../../ir/origin.ts";
 import { elementCount, type Shape, sameShape } from "../../ir/types.ts";
 import { isOperator } from "../../ops/definition.ts";
 import { addOperator, square, subtract } from "../../ops/families/elementwise.ts";
 import { batchNormalizationOperator } from "../../ops/families/normalization.ts";
 import { reduceMax, reduceMean, reduceMin } from "../../ops/families/reduce.ts";
-import { quantizerNamed } from "../../quantizers/index.ts";
+import { weightsOfLayers } from "../layer-names.ts";
 import { addSample, planSample, type SamplePlan } from "./sampling.ts";
 
 export interface ProbeConfig {
@@ -66,6 +67,7 @@ export interface ProbeStep {
   readonly state: readonly string[];
   readonly sites: readonly SitePlan[];
   readonly weights: readonly WeightPlan[];
+  readonly weightsOfLayers: ReadonlyMap<LayerId, ParameterId>;
   readonly norms: readonly NormPlan[];
   readonly additions: readonly string[];
   /** Whether there is a float twin: there is none for a network without quantizers. */
@@ -142,6 +144,7 @@ class ProbeBuilder {
       norms,
       additions,
       hasTwin,
+      weightsOfLayers: weightsOfLayers(network),
     };
   }
 
@@ -174,19 +177,19 @@ class ProbeBuilder {
     nodes: readonly Node[],
   ): SitePlan[] {
     const builder = this.#builder;
-    const x = forward.quantizerInputs.get(site.name);
-    const y = forward.quantizerOutputs.get(site.name);
+    const x = forward.quantizerInputs.get(site.id);
+    const y = forward.quantizerOutputs.get(site.id);
     if (x === undefined || y === undefined || x === y) return [];
     const { shape } = x.type;
     const plan = planSample(elementCount(shape), this.#config.samples);
     const sample = (what: string, value: Value | undefined): void => {
-      if (value !== undefined) builder.output(probeOutput.of(what, site.name), addSample(builder, value, plan));
+      if (value !== undefined) builder.output(probeOutput.of(what, site.id), addSample(builder, value, plan));
     };
     sample("x", x);
     sample("y", y);
     const axes = channelAxes(site, shape);
-    builder.output(probeOutput.of("max", site.name), reduceMax(builder, x, axes, { keepDimensions: false }));
-    builder.output(probeOutput.of("min", site.name), reduceMin(builder, x, axes, { keepDimensions: false }));
+    builder.output(probeOutput.of("max", site.id), reduceMax(builder, x, axes, { keepDimensions: false }));
+    builder.output(probeOutput.of("min", site.id), reduceMin(builder, x, axes, { keepDimensions: false }));
     // The node is the one that the backward pass has already: the builder never adds the same node twice.
     const dy = gradients.get(y);
     const node = nodes.find((candidate) => candidate.outputs.includes(y));
@@ -195,11 +198,9 @@ class ProbeBuilder {
       sample("dx", dx);
     }
     sample("gradient", gradients.get(x));
-    const float = twin?.quantizerInputs.get(site.name);
+    const float = twin?.quantizerInputs.get(site.id);
     sample("float.gradient", float === undefined ? undefined : twinGradients.get(float));
-    const names = quantizerNamed(site.spec.quantizer)
-      .parameters(site.spec, x.type)
-      .map((parameter) => siteParameter(site.name, parameter.name));
+    const names = Object.values(site.parameters);
     const observed = names.filter((name) => {
       const value = forward.updates.get(name);
       if (value !== undefined) builder.output(probeOutput.of("parameter", name), value);

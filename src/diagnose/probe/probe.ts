@@ -4,16 +4,13 @@ import { cosineSimilarity, decibels, mean, median, normalDivergence, rootMeanSqu
 import type { ForwardMode } from "../../compile/build/forward.ts";
 import type { ImageInput } from "../../compile/build/input.ts";
 import type { LossConfig } from "../../compile/build/loss.ts";
-import { siteParameter } from "../../compile/passes/quantize.ts";
 import type { Network } from "../../ir/network.ts";
 import { allocate, float32Data, makeTensor, type NumericArray, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import type { Target } from "../../ops/definition.ts";
-import { quantizerNamed } from "../../quantizers/index.ts";
 import type { Engine, EngineSession } from "../../runtime/engine.ts";
 import { emit } from "../../runtime/job.ts";
 import { classificationMetrics } from "../../train/loop/metrics.ts";
-import { layerOfSite } from "../layer-names.ts";
 import type { AdditionMeasurement, NormMeasurement, ProbeRecord, SiteMeasurement } from "./measurement.ts";
 import { buildProbeStep, type ProbeStep, probeOutput, type SitePlan } from "./probe-step.ts";
 import { measureSite, type SiteSamples } from "./site-statistics.ts";
@@ -126,40 +123,40 @@ export class Probe {
     const { site } = plan;
     const empty = new Float32Array(0);
     const optional = (key: "dx" | "gradient" | "floatGradient", what: string) => {
-      const sample = this.#read(what, site.name);
+      const sample = this.#read(what, site.id);
       return sample === undefined ? {} : { [key]: sample };
     };
     const samples: SiteSamples = {
       ...plan,
-      x: this.#read("x", site.name) ?? empty,
-      y: this.#read("y", site.name) ?? empty,
+      x: this.#read("x", site.id) ?? empty,
+      y: this.#read("y", site.id) ?? empty,
       ...optional("dx", "dx"),
       ...optional("gradient", "gradient"),
       ...optional("floatGradient", "float.gradient"),
-      channelMin: this.#read("min", site.name) ?? empty,
-      channelMax: this.#read("max", site.name) ?? empty,
+      channelMin: this.#read("min", site.id) ?? empty,
+      channelMax: this.#read("max", site.id) ?? empty,
       parameters: this.#parameters(plan, state),
     };
     return measureSite({ ...samples, ...this.#scaleGradient(plan, samples.parameters.scale, weights) });
   }
 
-  #parameters({ site, shape, observed }: SitePlan, state: StateReader): Record<string, Float32Array> {
-    const parameters = quantizerNamed(site.spec.quantizer).parameters(site.spec, { dtype: "float32", shape });
+  #parameters({ site, observed }: SitePlan, state: StateReader): Record<string, Float32Array> {
     return Object.fromEntries(
-      parameters.map(({ name }) => {
-        const full = siteParameter(site.name, name);
-        const used = observed.includes(full) ? this.#read("parameter", full) : undefined;
-        return [name, used ?? float32Data(state.get(full))];
+      Object.entries(site.parameters).map(([parameter, name]) => {
+        const used = observed.includes(name) ? this.#read("parameter", name) : undefined;
+        return [parameter, used ?? float32Data(state.get(name))];
       }),
     );
   }
 
   #scaleGradient({ site }: SitePlan, scale: Float32Array | undefined, weights: ReadonlyMap<string, WeightGradient>) {
-    const gradient = this.#read("gradient", siteParameter(site.name, "scale"));
+    const name = site.parameters.scale;
+    const gradient = name === undefined ? undefined : this.#read("gradient", name);
     if (gradient === undefined || scale === undefined) return {};
     const products = gradient.map((value, i) => value * (scale[i] ?? 0));
     const relative = mean(gradient.map((value, i) => Math.abs(value) / (scale[i] ?? 0)));
-    const weight = weights.get(`${layerOfSite(site)}.weight`);
+    const own = site.parameter ?? this.#step.weightsOfLayers.get(site.layer);
+    const weight = own === undefined ? undefined : weights.get(own);
     return {
       scaleGradient: products.reduce((sum, value) => sum + value, 0),
       scaleBalance: weight === undefined ? Number.NaN : relative / (weight.gradientNorm / weight.weightNorm),

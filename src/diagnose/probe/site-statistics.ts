@@ -66,7 +66,7 @@ export function measureSite(samples: SiteSamples): SiteMeasurement {
   const zeroPoint = samples.parameters.zero_point;
   const best = searchGrid(samples, grids);
   return {
-    name: site.name,
+    name: site.id,
     kind: site.kind,
     min,
     max,

@@ -4,7 +4,7 @@
  */
 
 import { mean, rootMeanSquare } from "../../base/statistics.ts";
-import { type QuantizerSite, siteParameter } from "../../compile/passes/quantize.ts";
+import type { QuantizerSite } from "../../compile/passes/quantize.ts";
 import type { Parameter } from "../../ir/network.ts";
 import { float32Data, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
@@ -49,7 +49,7 @@ export class WeightWatch {
 
   /** @param parameters The network's, with the values that the run starts from. */
   constructor(parameters: readonly Parameter[], sites: readonly QuantizerSite[]) {
-    const byWeight = new Map(sites.filter(({ kind }) => kind === "weight").map((site) => [weightOf(site), site]));
+    const byWeight = new Map(sites.map((site) => [site.parameter, site]));
     this.#watched = parameters
       .filter(({ role, trainable }) => role === "weight" && trainable)
       .map(({ name, value }) => {
@@ -122,11 +122,6 @@ export class WeightWatch {
   }
 }
 
-/** The weight that a site quantizes. */
-export function weightOf(site: QuantizerSite): string {
-  return site.name.replace(/\.quantizer$/, "");
-}
-
 /** Share of the codes that changed; marks those whose direction is against that of their last change. */
 function countFlips({ directions, turned }: Window, before: Float64Array, after: Float64Array): number {
   let flips = 0;
@@ -141,11 +136,7 @@ function countFlips({ directions, turned }: Window, before: Float64Array, after:
 }
 
 function parametersOf(site: QuantizerSite, state: StateReader): [string, Float32Array][] {
-  const { parameters } = quantizerNamed(site.spec.quantizer);
-  return parameters(site.spec, { dtype: "float32", shape: [1] }).map(({ name }) => [
-    name,
-    float32Data(state.get(siteParameter(site.name, name))),
-  ]);
+  return Object.entries(site.parameters).map(([parameter, name]) => [parameter, float32Data(state.get(name))]);
 }
 
 function encoder(site: QuantizerSite, value: Tensor, plan: SamplePlan): Watched["codes"] {
@@ -168,9 +159,6 @@ function encoder(site: QuantizerSite, value: Tensor, plan: SamplePlan): Watched[
 }
 
 function meanStep(site: QuantizerSite): Watched["steps"] {
-  const hasScale = quantizerNamed(site.spec.quantizer)
-    .parameters(site.spec, { dtype: "float32", shape: [1] })
-    .some(({ name }) => name === "scale");
-  if (!hasScale) return undefined;
-  return (state) => mean(float32Data(state.get(siteParameter(site.name, "scale"))));
+  const { scale } = site.parameters;
+  return scale === undefined ? undefined : (state) => mean(float32Data(state.get(scale)));
 }

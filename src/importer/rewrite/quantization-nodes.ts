@@ -5,7 +5,7 @@
  */
 
 import { roundHalfEven } from "../../base/rounding.ts";
-import { siteParameter } from "../../compile/passes/quantize.ts";
+import { siteOfTensor, siteParameter } from "../../compile/passes/quantize.ts";
 import { UnsupportedError } from "../../errors.ts";
 import { intAttribute, type Node, stringAttribute, type Value } from "../../ir/graph.ts";
 import { bitsPerElement, float32Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
@@ -215,12 +215,13 @@ function readBipolar(e: Emitter, node: SourceNode): Slot {
   const isWeight = x.kind === "constant";
   const name = isWeight ? parameterName(x.name, "weight", node) : node.name;
   const value = isWeight ? e.parameter({ name, role: "weight", trainable: true, value: x.tensor }) : x.value;
-  const site = e.unusedName(`${name}.quantizer`);
+  const site = e.unusedName(siteOfTensor(name));
   const options = { scale: "none", gradient: "steSign" };
   const spec: QuantizerSpec = { quantizer: binary.name, bits: 1, quantMin: -1, quantMax: 1, options };
   const signs = fakeQuantize(e.builder, value, spec, {}, site);
   e.follow(value, signs);
-  e.addSite({ name: site, kind: isWeight ? "weight" : "activation", layer: name, spec, parameters: [] });
+  const place = isWeight ? ({ kind: "weight", parameter: value.name } as const) : ({ kind: "activation" } as const);
+  e.addSite({ id: site, ...place, tensor: name, spec, parameters: {}, states: {} });
   return e.one("Mul", [e.slotOf(signs), scale]);
 }
 
@@ -245,7 +246,7 @@ function insert(e: Emitter, x: Value, kind: "weight" | "activation", place: stri
     ...(groupSize === undefined ? {} : { groupSize }),
     options: { scheme: zeros.every((zero) => zero === 0) ? "symmetric" : "affine" },
   };
-  const site = e.unusedName(`${place}.quantizer`);
+  const site = e.unusedName(siteOfTensor(place));
   const keep = (name: string, value: Tensor) =>
     e.parameter({ name: siteParameter(site, name), role: "quantizer", trainable: false, value });
   const parameters = {
@@ -254,7 +255,8 @@ function insert(e: Emitter, x: Value, kind: "weight" | "activation", place: stri
   };
   const result = fakeQuantize(e.builder, x, spec, parameters, site);
   e.follow(x, result);
-  const names = Object.values(parameters).map(({ name }) => name);
-  e.addSite({ name: site, kind, layer: place, spec, parameters: names });
+  const links = { scale: parameters.scale.name, zero_point: parameters.zero_point.name };
+  const weight = kind === "weight" ? { parameter: x.name } : {};
+  e.addSite({ id: site, kind, ...weight, tensor: place, spec, parameters: links, states: {} });
   return result;
 }

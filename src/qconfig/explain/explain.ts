@@ -46,7 +46,7 @@ export function explainQuantized(
 ): Explanation {
   const { observed = new Map<string, Observation>(), voice = libraryVoice } = options;
   const activations = network.sites.filter(({ kind }) => kind === "activation");
-  const paths = quantizedPaths(network.graph, new Set(activations.map(({ name }) => name)));
+  const paths = quantizedPaths(network.graph, new Set(activations.map(({ id }) => id)));
   const subjects = subjectsOf(network, observed, paths);
   const remarks = subjects.flatMap((subject) =>
     rules.flatMap((rule) => {
@@ -79,10 +79,10 @@ function subjectsOf(
   return network.sites.map((site) => {
     const { spec } = site;
     const bitsAsked = site.asked?.bits ?? spec.bits;
-    const observation = observed.get(site.name);
-    const [input] = nodes.get(site.name)?.inputs ?? [];
+    const observation = observed.get(site.id);
+    const [input] = nodes.get(site.id)?.inputs ?? [];
     const tensor: TensorExplanation = {
-      name: tensorName(site),
+      name: site.tensor,
       kind: site.kind,
       layer: site.layer,
       shape: input?.type.shape ?? [],
@@ -95,7 +95,7 @@ function subjectsOf(
       codes: codesText(spec),
       levels: quantizerNamed(spec.quantizer).levels(spec),
       nonNegative: spec.nonNegative === true || (input !== undefined && madeBy.get(input)?.op === "Relu"),
-      timesQuantized: paths.pathTo.get(site.name)?.sites.length ?? 1,
+      timesQuantized: paths.pathTo.get(site.id)?.sites.length ?? 1,
       observed: observation === undefined ? null : { min: observation.min, max: observation.max },
       representable: observation?.representable ?? null,
       codesSeen: observation?.codesSeen ?? null,
@@ -105,16 +105,11 @@ function subjectsOf(
       site,
       tensor,
       observation,
-      beforeRelu: paths.beforeRelu.has(site.name),
+      beforeRelu: paths.beforeRelu.has(site.id),
       isFirst: site.layer === first,
       isLast: site.layer === last,
     };
   });
-}
-
-/** `layer1.0.conv1.weight.quantizer` is the quantizer of `layer1.0.conv1.weight`. */
-function tensorName(site: ExplainedSite): string {
-  return site.name.replace(/\.quantizer$/, "");
 }
 
 function granularityOf({ spec }: ExplainedSite): string {
@@ -168,7 +163,7 @@ function spoken(request: ChangeRequest | null, voice: ChangeVoice) {
 
 /** Ways on which a value is quantized more than once between two layers. */
 function repeated(paths: readonly QuantizedPath[], sites: readonly ExplainedSite[], voice: ChangeVoice): Finding[] {
-  const names = new Map(sites.map((site) => [site.name, tensorName(site)]));
+  const names = new Map(sites.map((site) => [site.id, site.tensor]));
   const groups = new Map<string, QuantizedPath[]>();
   for (const path of paths) {
     if (path.sites.length < 2) continue;

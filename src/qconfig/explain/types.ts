@@ -1,4 +1,5 @@
 /** What `explain` says, as data: what every tensor really gets, and what is lost on the way. */
+import type { LayerId } from "../../ir/origin.ts";
 import type { Shape } from "../../ir/types.ts";
 import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import type { Placement } from "../config.ts";
@@ -6,9 +7,11 @@ import type { TensorQuantization } from "../tensor-quantization.ts";
 
 /** A place where a tensor is quantized, as the compiler knows it. */
 export interface ExplainedSite {
-  readonly name: string;
+  readonly id: string;
   readonly kind: "weight" | "activation";
-  readonly layer: string;
+  readonly layer: LayerId;
+  /** A name for the tensor. */
+  readonly tensor: string;
   readonly spec: QuantizerSpec;
   /** What was asked for; absent where the quantizer came with the network. */
   readonly asked?: TensorQuantization;

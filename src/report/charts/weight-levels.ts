@@ -1,6 +1,6 @@
 /** A trained network's weights in units of their step size: what rounding does to them, and which codes they use. */
 import { roundHalfEven } from "../../base/rounding.ts";
-import { isQuantized, type QuantizerSite, siteParameter } from "../../compile/passes/quantize.ts";
+import { isQuantized, type QuantizerSite, siteTensor } from "../../compile/passes/quantize.ts";
 import type { Network } from "../../ir/network.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import type { LevelHistogram } from "./run.ts";
@@ -23,11 +23,10 @@ export function weightLevels(network: Network): WeightLevels[] {
   if (!isQuantized(network)) return [];
   const values = new Map(network.parameters.map((parameter) => [parameter.name, parameter.value]));
   return network.sites.flatMap((site) => {
-    if (site.kind !== "weight") return [];
-    const weight = values.get(site.name.replace(/\.quantizer$/, ""));
-    const scale = values.get(siteParameter(site.name, "scale"));
+    const weight = site.parameter === undefined ? undefined : values.get(site.parameter);
+    const scale = siteTensor(site, "scale", values);
     if (weight === undefined || scale === undefined) return [];
-    return [levelsOfWeight(site, weight, scale, values.get(siteParameter(site.name, "zero_point")))];
+    return [levelsOfWeight(site, weight, scale, siteTensor(site, "zero_point", values))];
   });
 }
 
@@ -52,7 +51,7 @@ function levelsOfWeight(site: QuantizerSite, weight: Tensor, scale: Tensor, zero
   const to = Math.min(high, quantMax + margin);
   const count = codes.length || 1;
   return {
-    name: site.name.replace(/\.weight\.quantizer$|\.quantizer$/, ""),
+    name: site.layer,
     quantMin,
     quantMax,
     from,

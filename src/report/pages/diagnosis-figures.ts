@@ -4,7 +4,6 @@
  */
 
 import { isQuantized } from "../../compile/passes/quantize.ts";
-import { tensorOfSite } from "../../diagnose/layer-names.ts";
 import type { ProbeRecord, SiteMeasurement } from "../../diagnose/probe/measurement.ts";
 import type { Network } from "../../ir/network.ts";
 import type { Ablation } from "../../runs/ablation.ts";
@@ -39,9 +38,9 @@ export function probedActivations(network: Network, record: ProbeRecord): Probed
   const sites = isQuantized(network) ? network.sites : [];
   return record.sites
     .flatMap((seen): ProbedTensor[] => {
-      const site = sites.find(({ name }) => name === seen.name);
+      const site = sites.find(({ id }) => id === seen.name);
       if (site === undefined || seen.kind !== "activation" || !(seen.scale > 0)) return [];
-      return [{ tensor: tensorOfSite(site), quantMin: site.spec.quantMin, quantMax: site.spec.quantMax, seen }];
+      return [{ tensor: site.tensor, quantMin: site.spec.quantMin, quantMax: site.spec.quantMax, seen }];
     })
     .sort((a, b) => a.seen.noiseRatio - b.seen.noiseRatio);
 }

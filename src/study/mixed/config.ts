@@ -1,8 +1,8 @@
 /** Quantization configurations with bits of their own for each layer. */
 import { isLayer, layersOf } from "../../compile/layers.ts";
-import type { QuantizedNetwork } from "../../compile/passes/quantize.ts";
+import type { QuantizedNetwork, SiteId } from "../../compile/passes/quantize.ts";
 import { ConfigError } from "../../errors.ts";
-import type { Network } from "../../ir/network.ts";
+import type { Network, ParameterId } from "../../ir/network.ts";
 import { observers } from "../../observers/index.ts";
 import { mse } from "../../observers/mse.ts";
 import { fullRange } from "../../observers/percentile.ts";
@@ -83,10 +83,11 @@ function withFixedRange(quantization: QuantizationConfig["weight"]): Quantizatio
   return { ...rest, options: { ...rest.options, initializer: fullRange.name } };
 }
 
-/** The quantizers of a layer's two operands in a quantized network, by the names of their sites. */
+/** The quantizers of a layer's two operands in a quantized network, and the weight. */
 export interface LayerSites {
-  readonly weight: string;
-  readonly activation: string;
+  readonly weight: SiteId;
+  readonly activation: SiteId;
+  readonly parameter: ParameterId;
 }
 
 /** @throws ConfigError for a layer with an operand that is not quantized. */
@@ -95,10 +96,12 @@ export function sitesOfLayer(network: QuantizedNetwork, layer: string): LayerSit
   const siteOf = (index: number) => {
     const value = node?.inputs[index];
     const producer = network.graph.nodes.find(({ outputs }) => value !== undefined && outputs.includes(value));
-    return network.sites.find(({ name }) => name === producer?.name)?.name;
+    return network.sites.find(({ id }) => id === producer?.name);
   };
   const [activation, weight] = [siteOf(0), siteOf(1)];
-  if (activation !== undefined && weight !== undefined) return { activation, weight };
+  if (activation !== undefined && weight?.parameter !== undefined) {
+    return { activation: activation.id, weight: weight.id, parameter: weight.parameter };
+  }
   throw new ConfigError(`its ${activation === undefined ? "input" : "weight"} is not quantized`, {
     where: `layer "${layer}"`,
     remedy: `Keep it out of the choice (--keep ${layer}), or quantize it.`,

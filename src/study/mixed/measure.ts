@@ -66,9 +66,9 @@ export async function measureProblem(parts: MeasureParts): Promise<MeasuredProbl
         : null;
       for (const layer of values === null ? [] : free) {
         const cost = costNamed(layerCosts, layer);
-        const parameter = sites.get(layer)?.weight.replace(/\.quantizer$/, "") ?? layer;
-        const value = values?.get(parameter);
-        if (value === undefined)
+        const parameter = sites.get(layer)?.parameter;
+        const value = parameter === undefined ? undefined : values?.get(parameter);
+        if (parameter === undefined || value === undefined)
           throw new GraphError("its quantized weight is not known", { where: `layer "${layer}"` });
         stopIfAsked(signal);
         const increase = await parts.subject.measure(parameter, value);

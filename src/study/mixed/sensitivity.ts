@@ -15,7 +15,7 @@ import { allocateBatch, type Dataset } from "../../data/dataset/dataset.ts";
 import { switchName, withSwitches } from "../../diagnose/ablation.ts";
 import { GraphError } from "../../errors.ts";
 import type { Value } from "../../ir/graph.ts";
-import type { Network } from "../../ir/network.ts";
+import type { Network, ParameterId } from "../../ir/network.ts";
 import { allocate, float32Scalar, makeTensor, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import type { Target } from "../../ops/definition.ts";
@@ -90,12 +90,13 @@ export async function quantizedWeights(
   network: QuantizedNetwork,
   engine: Engine,
   target?: Target,
-): Promise<ReadonlyMap<string, Tensor>> {
+): Promise<ReadonlyMap<ParameterId, Tensor>> {
   const builder = newBuilder(`${network.name} weights`);
+  const outputOf = (weight: ParameterId) => `quantized.${weight}`;
   const values = new Map(network.parameters.map(({ name, value }) => [name, value]));
-  const weights = new Set(network.sites.flatMap(({ kind, name }) => (kind === "weight" ? name : [])));
+  const weights = new Set(network.sites.flatMap(({ kind, id }) => (kind === "weight" ? id : [])));
   const feeds: Record<string, Tensor> = {};
-  const fetches: Record<string, Tensor> = {};
+  const quantized = new Map<ParameterId, Tensor>();
   const input = (value: Value): Value => {
     const tensor = values.get(value.name);
     if (tensor === undefined) throw new GraphError("it is no parameter", { where: `value "${value.name}"` });
@@ -104,24 +105,24 @@ export async function quantizedWeights(
   };
   for (const node of network.graph.nodes.filter(({ name }) => weights.has(name))) {
     const [weight] = node.inputs;
-    const [quantized] = copyNode(
+    const [output] = copyNode(
       builder,
       node,
       node.inputs.map((value) => value && input(value)),
     );
-    if (weight === undefined || quantized === undefined) continue;
-    const { dtype, shape } = quantized.type;
-    fetches[`quantized.${weight.name}`] = makeTensor(dtype, shape, allocate(dtype, elementCount(shape)));
-    builder.output(`quantized.${weight.name}`, quantized);
+    if (weight === undefined || output === undefined) continue;
+    const { dtype, shape } = output.type;
+    quantized.set(weight.name, makeTensor(dtype, shape, allocate(dtype, elementCount(shape))));
+    builder.output(outputOf(weight.name), output);
   }
   const model = emit(builder.finish(), target ?? (await engine.target()));
   const session = await engine.createSession(model, { asWritten: true });
   try {
-    await session.run(feeds, fetches);
+    await session.run(feeds, Object.fromEntries([...quantized].map(([name, tensor]) => [outputOf(name), tensor])));
   } finally {
     await session.release();
   }
-  return new Map(Object.entries(fetches).map(([name, tensor]) => [name.replace(/^quantized\./, ""), tensor]));
+  return quantized;
 }
 
 /** A quantized form of the network whose distance from the float outputs can be measured, in whole and in parts. */
@@ -160,8 +161,8 @@ export class QuantizedSubject {
 
   /** The mean distance from the float outputs with the quantizers of these sites at work, and no others. */
   async measure(isOn: (site: string) => boolean): Promise<number> {
-    for (const { name } of this.network.sites) {
-      this.#subject.state.set(switchName(name), float32Scalar(isOn(name) ? 1 : 0));
+    for (const { id } of this.network.sites) {
+      this.#subject.state.set(switchName(id), float32Scalar(isOn(id) ? 1 : 0));
     }
     return meanDistance(this.#data, this.#reference, await this.#subject.outputs());
   }

@@ -1,6 +1,6 @@
 /** Looks for the first value that is not finite in a forward and backward pass that is known to have one. */
 import { buildFinitenessStep, type FinitenessConfig, type FinitenessStep } from "../../compile/build/finiteness.ts";
-import { isQuantized, siteParameter } from "../../compile/passes/quantize.ts";
+import { isQuantized } from "../../compile/passes/quantize.ts";
 import { type DivergenceOrigin, GraphError, NotANumberError } from "../../errors.ts";
 import { isFiniteTensor, isSoundParameter } from "../../ir/finite.ts";
 import { type Node, producers, type Value } from "../../ir/graph.ts";
@@ -162,7 +162,8 @@ function stateTensor({ network, state }: SuspectPass, name: string): Tensor {
 function collapsedScale(node: Node, pass: SuspectPass): string | undefined {
   const { network } = pass;
   if (!isFakeQuantize(node) || !isQuantized(network)) return undefined;
-  const name = siteParameter(node.name, "scale");
+  const name = network.sites.find(({ id }) => id === node.name)?.parameters.scale;
+  if (name === undefined) return undefined;
   const parameter = network.parameters.find((candidate) => candidate.name === name);
   if (parameter === undefined) return undefined;
   const least = Math.max(parameter.minimum ?? 0, leastScale);

@@ -4,7 +4,7 @@
  */
 
 import { hasUniformGrid } from "../../compile/build/oscillation.ts";
-import { isQuantized, siteParameter } from "../../compile/passes/quantize.ts";
+import { isQuantized } from "../../compile/passes/quantize.ts";
 import type { Network } from "../../ir/network.ts";
 import { float32Data, float32Tensor } from "../../ir/tensor.ts";
 import type { StateBuffers } from "../../runtime/state.ts";
@@ -26,12 +26,19 @@ export function stageOf(stages: readonly NetworkStage[], epoch: number): Network
  */
 export function adaptScales(state: StateBuffers, from: Network, to: Network): void {
   if (!isQuantized(from) || !isQuantized(to)) return;
-  const before = new Map(from.sites.map((site) => [site.name, site.spec]));
+  const before = new Map(from.sites.map((site) => [site.id, site.spec]));
   const trainable = new Set(to.parameters.filter((parameter) => parameter.trainable).map(({ name }) => name));
-  for (const { name, spec } of to.sites) {
-    const old = before.get(name);
-    const parameter = siteParameter(name, "scale");
-    if (old === undefined || !hasUniformGrid(spec) || !trainable.has(parameter) || !state.has(parameter)) continue;
+  for (const { id, spec, parameters } of to.sites) {
+    const old = before.get(id);
+    const { scale: parameter } = parameters;
+    if (
+      old === undefined ||
+      parameter === undefined ||
+      !hasUniformGrid(spec) ||
+      !trainable.has(parameter) ||
+      !state.has(parameter)
+    )
+      continue;
     const factor = Math.sqrt(Math.max(old.quantMax, 1) / Math.max(spec.quantMax, 1));
     if (factor === 1) continue;
     const scale = state.get(parameter);

@@ -80,7 +80,7 @@ export async function withStoredQuantizers(
   target?: Target,
 ): Promise<QuantizedNetwork> {
   const extended = addStoredQuantizers(network, bits);
-  const added = extended.sites.slice(network.sites.length).map(({ name }) => name);
+  const added = extended.sites.slice(network.sites.length).map(({ id }) => id);
   if (added.length === 0) return network;
   const job = buildSiteSample(extended, { batchSize: indices.length, input: inputOf(dataset) }, added);
   return initializeActivations(extended, await runOn(job, dataset, indices, engine, target));

@@ -1,11 +1,9 @@
 /** What a batch of data shows of every quantizer of a network, for `explain`. */
-import { type QuantizedNetwork, siteParameter } from "../../compile/passes/quantize.ts";
+import { type QuantizedNetwork, siteTensors } from "../../compile/passes/quantize.ts";
 import type { Dataset } from "../../data/dataset/dataset.ts";
-import type { Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import type { Observation } from "../../qconfig/explain/types.ts";
 import { observeTensor } from "../../qconfig/observation.ts";
-import { quantizerNamed } from "../../quantizers/index.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { sampleActivations } from "./calibrate.ts";
 
@@ -27,15 +25,11 @@ export async function observeNetwork(
   const samples = await sampleActivations(network, dataset, indices, engine);
   const values = new Map(network.parameters.map(({ name, value }) => [name, value]));
   const seen = new Map<string, Observation>();
-  for (const { name, kind, spec } of network.sites) {
-    const sample = kind === "weight" ? values.get(name.replace(/\.quantizer$/, "")) : samples.get(name);
+  for (const { id, parameter, spec, parameters } of network.sites) {
+    const sample = parameter === undefined ? samples.get(id) : values.get(parameter);
     if (sample === undefined || elementCount(sample.shape) === 0) continue;
-    const parameters = new Map<string, Tensor>();
-    for (const parameter of quantizerNamed(spec.quantizer).parameters(spec, sample)) {
-      const value = values.get(siteParameter(name, parameter.name));
-      if (value !== undefined) parameters.set(parameter.name, value);
-    }
-    seen.set(name, trained ? observeTensor(spec, sample, parameters) : observeTensor(spec, sample));
+    const seenBy = trained ? siteTensors({ parameters }, values) : undefined;
+    seen.set(id, observeTensor(spec, sample, seenBy));
   }
   return seen;
 }

@@ -55,7 +55,7 @@ export function modeOfEpoch(options: PhaseOptions, network: Network, epoch: numb
     weight: options.quantizeWeightsFromEpoch ?? 0,
     activation: options.quantizeActivationsFromEpoch ?? 0,
   };
-  const bypass = sites.filter((site) => epoch < begins[site.kind]).map((site) => site.name);
+  const bypass = sites.filter((site) => epoch < begins[site.kind]).map((site) => site.id);
   return {
     observe: observers === undefined || epoch < observers,
     fakeQuantize: true,

@@ -61,15 +61,15 @@ describe("placement", () => {
 
   it("quantizes an activation once for all layers that read it alike", () => {
     const { sites, graph } = quantize(resnet, presetNamed("lsq", bits));
-    const shared = sites.filter(({ name }) => /^layer2\.0\.(conv1|downsample\.0)\.input/.test(name));
-    expect(shared.map(({ name }) => name)).toEqual(["layer2.0.conv1.input.quantizer"]);
+    const shared = sites.filter(({ id }) => /^layer2\.0\.(conv1|downsample\.0)\.input/.test(id));
+    expect(shared.map(({ id }) => id)).toEqual(["layer2.0.conv1.input.quantizer"]);
     expect(printGraph(graph).match(/FakeQuantize/g)?.length).toBe(sites.length);
   });
 
   it("puts codes on the skip branch when it is told how many", () => {
     const { sites } = quantize(resnet, { ...presetNamed("lsq", bits), residualBits: 8 });
-    const skips = sites.filter(({ name }) => name.includes(".skip"));
-    expect(skips.map(({ name, spec }) => [name, spec.quantMax])).toEqual([
+    const skips = sites.filter(({ id }) => id.includes(".skip"));
+    expect(skips.map(({ id, spec }) => [id, spec.quantMax])).toEqual([
       ["layer1.0.add.skip.quantizer", 255],
       ["layer2.0.add.skip.quantizer", 127],
       ["layer3.0.add.skip.quantizer", 127],

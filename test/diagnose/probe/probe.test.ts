@@ -1,18 +1,23 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { trainingMode } from "../../../src/compile/build/forward.ts";
-import type { QuantizedNetwork } from "../../../src/compile/passes/quantize.ts";
+import { layersOf } from "../../../src/compile/layers.ts";
+import { type QuantizedNetwork, quantize } from "../../../src/compile/passes/quantize.ts";
 import { trainingBatches } from "../../../src/data/dataset/batches.ts";
 import { allocateBatch, type DatasetSplits } from "../../../src/data/dataset/dataset.ts";
 import { loadFashionMnist } from "../../../src/data/formats/fashion-mnist.ts";
 import { ablate, withSwitches } from "../../../src/diagnose/ablation.ts";
+import { factsOf } from "../../../src/diagnose/facts.ts";
 import { encodeRecord, probeRecordSchema } from "../../../src/diagnose/probe/measurement.ts";
 import { Probe, type ProbeResult } from "../../../src/diagnose/probe/probe.ts";
+import { importOnnx } from "../../../src/importer/import.ts";
 import type { Network } from "../../../src/ir/network.ts";
 import { float32Data, makeTensor } from "../../../src/ir/tensor.ts";
+import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { nodeEngine } from "../../../src/runtime/node.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
 import { calibrate } from "../../../src/train/loop/calibrate.ts";
 import { evaluate, inputOf } from "../../../src/train/loop/evaluate.ts";
+import { onnxModel, ramp } from "../../support/onnx/model.ts";
 import { healthyQuantization, quantizedOf, withChanged } from "../planted-faults.ts";
 import { smallNetworks } from "../small-networks.ts";
 import { record } from "../synthetic.ts";
@@ -62,12 +67,76 @@ async function measure(network: Network, state = stateOf(network)): Promise<Prob
   }
 }
 
+describe("names of layers and weights", () => {
+  async function measuredOf(source: Network): Promise<{ sites: QuantizedNetwork["sites"]; result: ProbeResult }> {
+    const plain = quantize(source, presetNamed("lsq", { weightBits: 4, activationBits: 4 }));
+    const indices = Int32Array.from({ length: 32 }, (_, i) => i);
+    const network = await calibrate(plain, data.train, indices, engine);
+    return { sites: network.sites, result: await measure(network) };
+  }
+
+  it("may be unlike, as PyTorch exports them: the gradient balance of every scale is measured", async () => {
+    const imported = importOnnx(
+      onnxModel({
+        inputs: { x: ["N", 1, 28, 28] },
+        outputs: ["y"],
+        nodes: [
+          ["Conv", ["x", "c1.weight"], ["a"], { pads: [1, 1, 1, 1] }],
+          ["Relu", ["a"], ["b"]],
+          ["Conv", ["b", "c2.weight"], ["c"], { pads: [1, 1, 1, 1] }],
+          ["Relu", ["c"], ["d"]],
+          ["GlobalAveragePool", ["d"], ["e"]],
+          ["Flatten", ["e"], ["f"]],
+          ["Gemm", ["f", "fc.weight", "fc.bias"], ["y"], { transB: 1 }],
+        ],
+        initializers: {
+          "c1.weight": ramp(4, 1, 3, 3),
+          "c2.weight": ramp(6, 4, 3, 3),
+          "fc.weight": ramp(10, 6),
+          "fc.bias": ramp(10),
+        },
+      }),
+    );
+    const { sites, result } = await measuredOf(imported);
+    expect(sites.map(({ kind, layer, parameter }) => [kind, layer, parameter])).toEqual([
+      ["activation", "Conv_0", undefined],
+      ["weight", "Conv_0", "c1.weight"],
+      ["activation", "Conv_2", undefined],
+      ["weight", "Conv_2", "c2.weight"],
+      ["activation", "Gemm_6", undefined],
+      ["weight", "Gemm_6", "fc.weight"],
+    ]);
+    for (const { name, scaleBalance } of result.sites) expect(scaleBalance, name).toBeGreaterThan(0);
+    expect([...factsOf(imported).layersOfWeights]).toEqual([
+      ["fc.weight", "Gemm_6"],
+      ["c2.weight", "Conv_2"],
+      ["c1.weight", "Conv_0"],
+    ]);
+  });
+
+  it("decide nothing: a network measures the same under names that look like quantizers, inputs and weights", async () => {
+    const endings = [".quantizer", ".input", "/Conv", ".weight", ".skip", ".output", ".weight.quantizer"];
+    const layers = new Map(layersOf(float.graph).map(({ name }, i) => [name, `x${i}${endings[i % endings.length]}`]));
+    const rename = (name: string) => layers.get(name) ?? name;
+    const nodes = float.graph.nodes.map((node) => ({ ...node, name: rename(node.name) }));
+    const [plain, renamed] = [
+      await measuredOf(float),
+      await measuredOf({ ...float, graph: { ...float.graph, nodes } }),
+    ];
+    expect(renamed.sites.map(({ layer }) => layer)).toEqual(plain.sites.map(({ layer }) => rename(layer)));
+    const numbers = ({ result }: typeof plain) => result.sites.map(({ name: _name, ...measured }) => measured);
+    expect(numbers(renamed)).toEqual(numbers(plain));
+    expect(renamed.result.weights).toEqual(plain.result.weights);
+    expect(plain.result.sites.every(({ scaleBalance }) => scaleBalance > 0)).toBe(true);
+  });
+});
+
 describe("a probe", () => {
   it("measures every quantizer, weight, normalization and addition, and leaves the state as it is", async () => {
     const state = stateOf(quantized);
     const before = state.snapshot();
     const result = await measure(quantized, state);
-    expect(result.sites.map(({ name }) => name)).toEqual(quantized.sites.map(({ name }) => name));
+    expect(result.sites.map(({ name }) => name)).toEqual(quantized.sites.map(({ id }) => id));
     expect([...result.weights.keys()]).toEqual(
       quantized.parameters.filter(({ role }) => role === "weight").map(({ name }) => name),
     );

@@ -5,7 +5,8 @@ import type { QuantizerSpec } from "../../../src/quantizers/definition.ts";
 
 function siteWith(spec: Partial<QuantizerSpec>, kind: QuantizerSite["kind"] = "activation"): QuantizerSite {
   const full = { quantizer: "lsq", bits: 2, quantMin: 0, quantMax: 3, options: {}, ...spec };
-  return { name: "conv1.input.quantizer", kind, layer: "conv1.input", spec: full, parameters: [] };
+  const links = { tensor: "conv1.input", parameters: {}, states: {} };
+  return { id: "conv1.input.quantizer", kind, layer: "conv1", spec: full, ...links };
 }
 
 function samplesOf(site: QuantizerSite, x: readonly number[], y: readonly number[], extra: Partial<SiteSamples> = {}) {

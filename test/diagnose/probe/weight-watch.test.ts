@@ -11,11 +11,14 @@ const parameter: Parameter = {
   value: float32Tensor([4], [0, 0, 3, 4]),
 };
 const site: QuantizerSite = {
-  name: "conv1.weight.quantizer",
+  id: "conv1.weight.quantizer",
   kind: "weight",
   layer: "conv1",
+  tensor: "conv1.weight",
+  parameter: "conv1.weight",
   spec: { quantizer: "lsq", bits: 4, quantMin: -8, quantMax: 7, options: {} },
-  parameters: ["conv1.weight.quantizer.scale"],
+  parameters: { scale: "conv1.weight.quantizer.scale" },
+  states: {},
 };
 
 function stateOf(values: readonly number[]): { get(name: string): Tensor } {

@@ -156,7 +156,7 @@ describe("traps", () => {
 
 describe("observations", () => {
   const quantized = quantize(network, preset("thread"));
-  const bn = quantized.sites.find(({ name }) => name === "bn1.output.quantizer");
+  const bn = quantized.sites.find(({ tensor }) => tensor === "bn1.output");
   if (bn === undefined) throw new Error("the placement everyModule quantizes bn1's output");
 
   it("tell how much of the grid a ReLU drops, and the codes that are used", () => {
@@ -166,7 +166,7 @@ describe("observations", () => {
     expect(seen.deadShare).toBeCloseTo(0.25);
     expect(seen.representable?.max).toBeGreaterThan(0.9);
     const { findings, tensors } = explainQuantized(quantized, preset("thread"), {
-      observed: new Map([[bn.name, seen]]),
+      observed: new Map([[bn.id, seen]]),
     });
     const dropped = findings.find(
       ({ code, evidence }) => code === "negative-part-dropped" && evidence.usefulShare !== undefined,
@@ -179,10 +179,10 @@ describe("observations", () => {
     const spec = { ...bn.spec, quantMax: 15, options: { scheme: "affine", convention: "pre-1.12" } };
     const site = { ...bn, spec };
     const seen = observeTensor(spec, float32Tensor([3], [0, 1, 2]));
-    const observed = new Map([[bn.name, seen]]);
+    const observed = new Map([[bn.id, seen]]);
     const clipped = explainQuantized({ ...quantized, sites: [site] }, preset("thread"), { observed });
     expect(finding(clipped, "range-clipped")?.evidence.representableShare).toBeCloseTo(15 / 255);
-    const zeros = new Map([[bn.name, observeTensor(bn.spec, float32Tensor([2], [0, 0]))]]);
+    const zeros = new Map([[bn.id, observeTensor(bn.spec, float32Tensor([2], [0, 0]))]]);
     const zero = explainQuantized(quantized, preset("thread"), { observed: zeros });
     expect(finding(zero, "zero-range")?.tensors).toEqual(["bn1.output"]);
   });

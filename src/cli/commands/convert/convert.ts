@@ -171,9 +171,9 @@ async function withResidualBits(
 /** What was added after training is no part of the run's own simulation, and has to be said. */
 function withAddedNotes(network: IntegerNetwork, trained: QuantizedNetwork, source: QuantizedNetwork): IntegerNetwork {
   const added = source.sites.slice(trained.sites.length);
-  const notes = added.map(({ layer, spec }) => ({
+  const notes = added.map(({ tensor, spec }) => ({
     kind: "added quantizer" as const,
-    where: layer,
+    where: tensor,
     message: `${spec.bits}-bit quantizer added after training, also in the simulation that --verify compares`,
   }));
   return { ...network, notes: [...notes, ...network.notes] };
