@@ -227,7 +227,8 @@ export const matmulOperator: OperatorDefinition = {
     layer: {
       data: 0,
       weight: 1,
-      outputAxis: () => 1,
+      // Of a batch of matrices the last axis; a vector has none, and 1 says so.
+      outputAxis: (node) => Math.max(1, shapeOfInput(node, 1).length - 1),
       outputChannels: (node) => shapeOfInput(node, 1).slice(1).at(-1) ?? 1,
       summedAxes: ({ inputs: [x, w] }) => ({
         data: Math.max(0, (x?.type.shape.length ?? 2) - 1),

@@ -5,7 +5,9 @@ import { isQuantized, quantize, showSites } from "../../../src/compile/passes/qu
 import { prepareQat } from "../../../src/compile/prepare-qat.ts";
 import { ConfigError } from "../../../src/errors.ts";
 import { printGraph } from "../../../src/ir/print.ts";
+import { filled } from "../../../src/ir/tensor.ts";
 import { makeModel } from "../../../src/models/index.ts";
+import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import type { TensorQuantization } from "../../../src/qconfig/tensor-quantization.ts";
@@ -113,5 +115,22 @@ describe("what is refused names its tensor and the cure", () => {
   it("a network without layers", () => {
     const empty = { ...mlp, graph: { ...mlp.graph, nodes: [] } };
     expect(() => quantize(empty, presetNamed("lsq", bits))).toThrow("no layer to quantize");
+  });
+});
+
+describe("the channels of a weight", () => {
+  it.each([
+    { op: "Conv", x: [1, 4, 5, 5], weight: [6, 2, 3, 3], attributes: { group: 2 }, axis: 0 },
+    { op: "ConvTranspose", x: [1, 4, 5, 5], weight: [4, 3, 3, 3], attributes: { group: 2 }, axis: 1 },
+    { op: "Gemm", x: [1, 4], weight: [4, 6], attributes: {}, axis: 1 },
+    { op: "Gemm", x: [1, 4], weight: [6, 4], attributes: { transB: 1 }, axis: 0 },
+    { op: "MatMul", x: [1, 2, 4], weight: [4, 6], attributes: {}, axis: 1 },
+    { op: "MatMul", x: [1, 2, 3, 4], weight: [2, 4, 6], attributes: {}, axis: 2 },
+  ])("are those of the output: $op with a weight [$weight]", ({ op, x, weight, attributes, axis }) => {
+    const network = new NetworkBuilder("one layer", { uniform: () => 0.5, normal: () => 1 });
+    const inputs = [network.input("x", x.slice(1)), network.parameter("layer.weight", "weight", filled(weight, 0.5))];
+    const y = network.builder.one(op, inputs, attributes, { name: "layer" });
+    const quantized = quantize(network.finish(y), { ...presetNamed("lsq", bits), firstLayer: "same" });
+    expect(quantized.sites.find(({ kind }) => kind === "weight")?.spec.channelAxis).toBe(axis);
   });
 });
