@@ -1,5 +1,6 @@
 /** How many bytes a converted network takes: stored in packed bits, as it lies in a file, and as the float one did. */
 
+import { layerBytes } from "../compile/layer-bytes.ts";
 import type { Network } from "../ir/network.ts";
 import { bitsPerElement } from "../ir/tensor.ts";
 import { storedType } from "./formats/containers.ts";
@@ -38,7 +39,7 @@ export function storedSize(network: IntegerNetwork, floatElements: number): Stor
   return {
     layers,
     packedBytes,
-    containerBytes: sum((layer) => Math.ceil((layer.weights * layer.containerBits) / 8)),
+    containerBytes: sum((layer) => layerBytes({ weights: layer.weights, bits: layer.containerBits })),
     floatBytes,
     ratio: packedBytes / floatBytes,
   };
@@ -49,7 +50,7 @@ function layerSize(operation: IntegerOperation): LayerSize[] {
   const { weight, name } = operation;
   const bits = Math.ceil(Math.log2(weight.levels.length));
   const weights = weight.codes.length;
-  return [{ name, weights, bits, containerBits: containerBits(weight), packedBytes: Math.ceil((weights * bits) / 8) }];
+  return [{ name, weights, bits, containerBits: containerBits(weight), packedBytes: layerBytes({ weights, bits }) }];
 }
 
 /** Bits of a weight in the ONNX file: of its code, or of its place in the table of codes; of two parts where codes have nine bits. */

@@ -6,6 +6,7 @@
  * bits (as in HAWQ and most papers on mixed precision).
  */
 
+import { layerBytes } from "../compile/layer-bytes.ts";
 import { isLayer, macsOf } from "../compile/layers.ts";
 import { bindBatch } from "../compile/passes/bind-batch.ts";
 import { SubbyteError } from "../errors.ts";
@@ -32,8 +33,8 @@ export interface LayerReport {
   readonly parameters: number;
   readonly multiplications: number;
   readonly bitOperations: number;
-  /** The weight at its bits; the bias in float32. */
-  readonly bytes: number;
+  /** What the simulated layer stores: the weight at its bits, the bias in float32, and no scales. */
+  readonly parameterBytes: number;
   readonly quantizable: boolean;
 }
 
@@ -50,7 +51,7 @@ export interface NetworkReport {
     readonly statistics: number;
     readonly multiplications: number;
     readonly bitOperations: number;
-    readonly bytes: number;
+    readonly parameterBytes: number;
     readonly floatBytes: number;
   };
   /** How many nodes of each operator there are. */
@@ -92,7 +93,7 @@ export function inspectNetwork(network: Network, bits: Bits = { weightBits: 32, 
         parameters: weights + others,
         multiplications,
         bitOperations: multiplications * used.weightBits * used.activationBits,
-        bytes: Math.ceil((weights * used.weightBits) / 8) + others * 4,
+        parameterBytes: layerBytes({ weights, bits: used.weightBits, words: others }),
         quantizable,
       },
     ];
@@ -121,7 +122,7 @@ export function inspectNetwork(network: Network, bits: Bits = { weightBits: 32, 
       ),
       multiplications: total((layer) => layer.multiplications),
       bitOperations: total((layer) => layer.bitOperations),
-      bytes: total((layer) => layer.bytes) + 4 * (all - total((layer) => layer.parameters)),
+      parameterBytes: total((layer) => layer.parameterBytes) + 4 * (all - total((layer) => layer.parameters)),
       floatBytes: 4 * all,
     },
     operators: countOperators(graph.nodes),

@@ -9,6 +9,7 @@
  * bytes each, into which batch normalization and all scales fold. A float layer stores four bytes for each weight and
  * for each channel's bias.
  */
+import { layerBytes } from "../compile/layer-bytes.ts";
 import { macsOf } from "../compile/layers.ts";
 import { traitsOf } from "../compile/registry.ts";
 import { type Node, producers, type Value } from "../ir/graph.ts";
@@ -33,6 +34,7 @@ export interface LayerCost {
   readonly weight: OperandCost;
   readonly activation: OperandCost;
   readonly bitOperations: number;
+  /** What an integer model stores of it, by estimate: conversion says what its model really takes. */
   readonly bytes: number;
 }
 
@@ -82,6 +84,7 @@ function layerCost(node: Node, subject: Subject): LayerCost | undefined {
   const macs = macsOf(node) / subject.batch;
   const weight = operandCost(w, subject);
   const activation = operandCost(x, subject);
+  const words = layer.outputChannels(node) * (weight.levels === null ? 1 : 2);
   return {
     name: node.name,
     operator: node.op,
@@ -90,7 +93,7 @@ function layerCost(node: Node, subject: Subject): LayerCost | undefined {
     weight,
     activation,
     bitOperations: macs * weight.bits * activation.bits,
-    bytes: Math.ceil((weights * weight.bits) / 8) + layer.outputChannels(node) * (weight.levels === null ? 4 : 8),
+    bytes: layerBytes({ weights, bits: weight.bits, words }),
   };
 }
 

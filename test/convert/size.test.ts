@@ -3,7 +3,9 @@ import { describe, expect, it } from "vitest";
 import { convert } from "../../src/convert/convert.ts";
 import { buildIntGraph } from "../../src/convert/formats/int/int.ts";
 import { floatElements, storedSize } from "../../src/convert/size.ts";
+import { inspectNetwork } from "../../src/importer/inspect.ts";
 import { writeOnnx } from "../../src/onnx/write/write.ts";
+import { networkCost } from "../../src/runs/cost.ts";
 import { randomTensor, seeded } from "../support/random.ts";
 import { convertibleConfig } from "./agreement.ts";
 import { type NetworkDescription, quantizedWith, randomNetwork } from "./random-network.ts";
@@ -54,4 +56,26 @@ describe("the stored size", () => {
       expect(written).toBeLessThan(size.containerBytes * 1.25 + 8000);
     },
   );
+
+  it("agrees with inspection and cost about the weights of every layer", async () => {
+    const bits = { weightBits: 3, activationBits: 4 };
+    const config = { ...convertibleConfig("lsq", bits, 8), firstLayer: "same", lastLayer: "same" } as const;
+    const data = randomTensor(seeded(1), [4, 3, 8, 8]);
+    const quantized = await quantizedWith(randomNetwork(description), config, data);
+    const stored = storedSize(convert(quantized, { input: { dtype: "float32" } }), floatElements(quantized)).layers;
+    const packed = new Map(stored.map(({ name, packedBytes }) => [name, packedBytes]));
+    const biases = (name: string) =>
+      quantized.parameters.find((parameter) => parameter.name === `${name}.bias`)?.value.data.length ?? 0;
+    const inspected = inspectNetwork(quantized, bits).layers;
+    expect(inspected.map(({ name, parameterBytes }) => [name, parameterBytes - 4 * biases(name)])).toEqual(
+      inspected.map(({ name }) => [name, packed.get(name)]),
+    );
+    // A multiplier and a bias for each channel come on top in the estimate of an integer model.
+    const cost = networkCost(quantized).layers;
+    const channels = new Map(inspected.map(({ name, output }) => [name, output[1] ?? 0]));
+    expect(cost.map(({ name, bytes }) => [name, bytes - 8 * (channels.get(name) ?? 0)])).toEqual(
+      cost.map(({ name }) => [name, packed.get(name)]),
+    );
+    expect(cost).toHaveLength(packed.size);
+  });
 });

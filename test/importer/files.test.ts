@@ -222,18 +222,18 @@ describe("inspectNetwork", () => {
       activationBits: 3,
     });
     expect(
-      report.layers.map(({ op, multiplications, bitOperations, bytes, quantizable }) => [
+      report.layers.map(({ op, multiplications, bitOperations, parameterBytes, quantizable }) => [
         op,
         multiplications,
         bitOperations,
-        bytes,
+        parameterBytes,
         quantizable,
       ]),
     ).toEqual([
       ["Conv", 4 * 25 * 27, 4 * 25 * 27 * 12, 54 + 16, true],
       ["Gemm", 8, 96, 4, true],
     ]);
-    expect(report.totals).toMatchObject({ parameters: 120, trainable: 120, floatBytes: 480, bytes: 74 });
+    expect(report.totals).toMatchObject({ parameters: 120, trainable: 120, floatBytes: 480, parameterBytes: 74 });
     expect(report.obstacles).toEqual([]);
   });
 

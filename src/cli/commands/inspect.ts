@@ -44,7 +44,7 @@ export const declareInspect = (command: NewCommand) => declare(command).action(i
 async function inspect(model: string, flags: Flags): Promise<void> {
   const { weightBits, activationBits } = flags;
   const report = inspectNetwork(load(model, flags), { weightBits, activationBits });
-  if (flags.json === true) return printJson({ schemaVersion: 1, model, ...report });
+  if (flags.json === true) return printJson({ schemaVersion: 2, model, ...report });
   print(...show(report, flags));
 }
 
@@ -85,7 +85,7 @@ function show(report: NetworkReport, { quiet, verbose }: Flags): string[] {
     layer.parameters,
     amount(layer.multiplications),
     amount(layer.bitOperations),
-    formatBytes(layer.bytes),
+    formatBytes(layer.parameterBytes),
     layer.quantizable ? "yes" : "no",
   ]);
   const columns = ["layer", "operator", "input", "output", "weight", "parameters", "MACs", "bit operations", "size"];
@@ -104,7 +104,7 @@ function show(report: NetworkReport, { quiet, verbose }: Flags): string[] {
       : tableLines([...columns, "quantizable"], rows, verbose === true ? undefined : outputColumns())),
     `${report.name}: ${totals.parameters} parameters, ${totals.trainable} of them trainable${statistics}`,
     `at ${bits.weightBits} bits for weights and ${bits.activationBits} for activations: ${amount(totals.multiplications)} MACs, ` +
-      `${amount(totals.bitOperations)} bit operations, ${formatBytes(totals.bytes)} (float: ${formatBytes(totals.floatBytes)})`,
+      `${amount(totals.bitOperations)} bit operations, ${formatBytes(totals.parameterBytes)} (float: ${formatBytes(totals.floatBytes)})`,
     layers.length === 0
       ? "no layer can be quantized: none multiplies by weights"
       : `${quantized} of ${layers.length} layers can be quantized`,

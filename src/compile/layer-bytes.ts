@@ -1,0 +1,16 @@
+/** What a layer takes when it is stored, in the one formula that inspection, cost and conversion share. */
+
+/** What is stored of a layer. */
+export interface StoredLayer {
+  /** How many weights there are. */
+  readonly weights: number;
+  /** Bits of one weight, 1 to 32. */
+  readonly bits: number;
+  /** How many numbers of 32 bits are stored next to the weights: biases, multipliers. Default 0. */
+  readonly words?: number;
+}
+
+/** Returns the bytes of a layer: its weights packed without gaps, and four bytes for each number next to them. */
+export function layerBytes({ weights, bits, words = 0 }: StoredLayer): number {
+  return Math.ceil((weights * bits) / 8) + 4 * words;
+}
