@@ -15,6 +15,7 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
+/** Where an error happened, what to do about it, and what caused it. */
 export interface ErrorDetails {
   /** Where it happened: `file.yaml:3:7`, `node Conv "layer1.conv1"`, `key quantization.bits`. */
   readonly where?: string;
@@ -111,6 +112,7 @@ export interface DivergenceOrigin {
   readonly isCollapsed?: true;
 }
 
+/** What is known about a training that diverged. */
 export interface DivergenceDetails extends ErrorDetails {
   /** The training step that failed, counted from 1; 0: before the first. */
   readonly step: number;

@@ -12,6 +12,7 @@ export function roundHalfEven(value: number): number {
 /** The smallest difference that float32 shows beside 1: torch's floor for a scale. */
 export const float32Epsilon = 2 ** -23;
 
+/** Limits a value to low..high. */
 export function clamp(value: number, low: number, high: number): number {
   return Math.min(Math.max(value, low), high);
 }

@@ -10,10 +10,12 @@ export function quantile(sorted: ArrayLike<number>, fraction: number): number {
   return below + (above - below) * (position - low);
 }
 
+/** Returns the median; NaN for no values. */
 export function median(values: ArrayLike<number>): number {
   return quantile(Float64Array.from(values).sort(), 0.5);
 }
 
+/** Returns the arithmetic mean; NaN for no values. */
 export function mean(values: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i] ?? 0;

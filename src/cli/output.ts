@@ -15,6 +15,7 @@ export interface OutputStream {
   write(text: string): unknown;
 }
 
+/** A colour or weight of text in the terminal. */
 export type Style = "red" | "yellow" | "green" | "cyan" | "dim" | "bold";
 
 /** A part of a line with its styles, the outermost first. */

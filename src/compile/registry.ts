@@ -25,6 +25,7 @@ const registered = new Map(
   ),
 );
 
+/** Every operator that a graph may hold, those of plugins included. */
 export const operators: OperatorRegistry = registered;
 
 /** Adds an operator from outside. Returns false where another operator has its domain and name. */

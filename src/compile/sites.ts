@@ -33,6 +33,7 @@ export interface QuantizerSite {
   readonly states: Readonly<Record<string, ParameterId>>;
 }
 
+/** A network with its quantizers. */
 export interface QuantizedNetwork extends Network {
   readonly sites: readonly QuantizerSite[];
 }

@@ -23,6 +23,7 @@ export const workKinds: readonly WorkKind[] = [
   "other",
 ];
 
+/** The layer and the kind of work that a node of a training step belongs to. */
 export interface Work {
   /** The layer of the network; empty for what belongs to none (loss, input). */
   readonly layer: LayerId;

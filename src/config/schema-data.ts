@@ -9,6 +9,7 @@ export const dataNames = namedDatasets;
 const side = z.int().min(1).max(4096);
 const column = z.union([z.string().min(1), z.int()]);
 
+/** The schema of `data`. */
 export const data = z
   .strictObject({
     name: z.enum(dataNames).exactOptional(),

@@ -27,6 +27,7 @@ export type InputNormalization = QuantizeInput["normalization"];
 /** Lowest and highest code of a requantization. */
 type Limits = Pick<TensorForm, "low" | "high">;
 
+/** Collects the tensors and operations of an integer network while a float network is walked. */
 export class Assembly {
   readonly tensors: IntegerTensor[] = [];
   readonly operations: IntegerOperation[] = [];

@@ -21,6 +21,7 @@ import { accumulatorBound, floatBound, largest } from "./ranges.ts";
 import { applyRule } from "./rules/rules.ts";
 import type { Symbolic } from "./symbolic.ts";
 
+/** How a simulation is converted. */
 export interface ConvertOptions {
   /** How the data enter the network, as in training. */
   readonly input: ImageInput;

@@ -28,6 +28,7 @@ import {
 } from "./integer-network.ts";
 import { layerParts } from "./widening.ts";
 
+/** What the float graph of an integer network contains. */
 export interface FormulaConfig {
   readonly batchSize: number;
   /** Adds every tensor of codes as an output, under its name. */

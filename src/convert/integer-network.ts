@@ -27,6 +27,7 @@ export interface TensorForm {
   readonly levels?: readonly number[];
 }
 
+/** A tensor of an integer network. */
 export interface IntegerTensor {
   readonly id: number;
   /** The quantizer site, or the node whose result it is. */
@@ -50,6 +51,7 @@ export interface IntegerWeight {
   readonly scales: Float32Array;
 }
 
+/** Kernel, strides, dilations and padding of a window. */
 export interface WindowGeometry {
   readonly kernel: readonly number[];
   readonly strides: readonly number[];
@@ -144,12 +146,14 @@ export interface Reshape extends Operation {
   readonly input: number;
 }
 
+/** Concatenation of codes. */
 export interface Concat extends Operation {
   readonly op: "Concat";
   readonly inputs: readonly number[];
   readonly axis: number;
 }
 
+/** An operation of an integer network. */
 export type IntegerOperation =
   | QuantizeInput
   | ConstantCodes
@@ -169,6 +173,7 @@ export interface ConversionNote {
   readonly message: string;
 }
 
+/** A network of integers; docs/integer.md defines its arithmetic. */
 export interface IntegerNetwork {
   readonly name: string;
   /** The data input: its name in the float network, and the shape of one sample. */

@@ -18,6 +18,7 @@ export function centred({ low, high, zeroPoint }: TensorForm): { readonly low: n
   return { low: Math.min(low - zeroPoint, 0), high: Math.max(high - zeroPoint, 0) };
 }
 
+/** Returns bounds of a layer's accumulators, for each output channel. */
 export function layerBounds(weight: IntegerWeight, input: TensorForm): ChannelBounds {
   const channels = weight.shape[0] ?? 0;
   const row = channels === 0 ? 0 : weight.codes.length / channels;
@@ -54,6 +55,7 @@ export function codeBounds(channels: number, form: TensorForm): ChannelBounds {
   return sumBounds(channels, 1, form);
 }
 
+/** Returns the largest value, at least 0. */
 export function largest(values: Float64Array): number {
   return values.reduce((max, value) => Math.max(max, value), 0);
 }

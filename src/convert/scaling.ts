@@ -78,6 +78,7 @@ function plainTerm({ tensor, inputScale, gains }: AffineTerm): Term {
   return { input: tensor, shift: 0, inputScale, gains: Float32Array.from(uniform ? gains.slice(0, 1) : gains) };
 }
 
+/** A term whose bias is part of its accumulator. */
 export interface BiasedTerm {
   readonly term: Term;
   /** Channels that turned out to be constants: their weights must be 0. */

@@ -7,6 +7,7 @@ import { storedType } from "./formats/containers.ts";
 import { fitsByte, halved } from "./formats/int/parts.ts";
 import type { IntegerNetwork, IntegerOperation, IntegerWeight, Term } from "./integer-network.ts";
 
+/** The stored size of a layer's weights. */
 export interface LayerSize {
   readonly name: string;
   readonly weights: number;
@@ -16,6 +17,7 @@ export interface LayerSize {
   readonly packedBytes: number;
 }
 
+/** The stored size of an integer network. */
 export interface StoredSize {
   readonly layers: readonly LayerSize[];
   /** Weights in exactly their bits, and every multiplier, bias and offset in four bytes. */

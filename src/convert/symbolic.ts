@@ -66,6 +66,7 @@ export interface Weight {
   readonly weight: IntegerWeight;
 }
 
+/** What a value of the float network is in terms of integers. */
 export type Symbolic = Affine | Codes | Moved | Data | Constant | Weight;
 
 /** Channels of a tensor: axis 1, or one where there is none. */

@@ -3,6 +3,7 @@ import { UnsupportedError } from "../errors.ts";
 import type { IntegerConv, IntegerGemm, IntegerWeight, TensorForm } from "./integer-network.ts";
 import { floatBound, largest, layerBounds } from "./ranges.ts";
 
+/** Input channels whose products are summed exactly in float32. */
 export interface LayerPart {
   /** The input channels that this part sums over. */
   readonly first: number;

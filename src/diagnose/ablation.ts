@@ -19,6 +19,7 @@ import { Evaluator } from "../train/loop/evaluate.ts";
 import { metricOf } from "../train/loop/metric-text.ts";
 import type { Judge } from "../train/teacher/outputs.ts";
 
+/** How an ablation evaluates. */
 export interface AblationOptions {
   readonly batchSize?: number;
   readonly target?: Target;

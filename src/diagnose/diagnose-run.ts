@@ -26,6 +26,7 @@ import { type ProbeRecord, probeRecordSchema } from "./probe/measurement.ts";
 import { Probe } from "./probe/probe.ts";
 import { WeightWatch } from "./probe/weight-watch.ts";
 
+/** How a run on disk is diagnosed. */
 export interface DiagnoseRunOptions {
   readonly engine: Engine;
   readonly target?: Target;
@@ -40,6 +41,7 @@ export interface DiagnoseRunOptions {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** The findings about a run, with the facts and measurements that they rest on. */
 export interface RunDiagnosis {
   readonly folder: string;
   /** Steps done when the checkpoint was written. */

@@ -45,6 +45,7 @@ export type RecipeFacts = Pick<
 > &
   Partial<Pick<TrainingRecipe, "loss">>;
 
+/** What a configuration says about a run, before anything is measured. */
 export interface Facts {
   readonly sites: readonly SiteFacts[];
   /** The layer of each weight, by the weight's name. */
@@ -58,6 +59,7 @@ export interface Facts {
   readonly floatRun: string | undefined;
 }
 
+/** What a network alone does not tell about its run. */
 export interface FactsOptions {
   readonly recipe?: RecipeFacts;
   readonly from?: string;

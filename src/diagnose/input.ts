@@ -7,6 +7,7 @@ import type { ProbeRecord } from "./probe/measurement.ts";
 /** What is known after an epoch. */
 export type EpochFacts = Pick<EpochPoint, "epoch" | "trainLoss" | "testLoss" | "testAccuracy">;
 
+/** Everything that findings are derived from. */
 export interface DiagnosisInput {
   readonly facts: Facts;
   /** In the order in which they were measured. */

@@ -16,6 +16,7 @@ import { encodeRecord, type ProbeRecord } from "./probe/measurement.ts";
 import { Probe } from "./probe/probe.ts";
 import { WeightWatch } from "./probe/weight-watch.ts";
 
+/** How often, and on how much, a training is measured. */
 export interface WatchOptions extends Omit<FactsOptions, "recipe"> {
   /** Steps between two probes; default {@link defaultProbeInterval}. */
   readonly every?: number;

@@ -39,6 +39,7 @@ import {
   type ValueSlot,
 } from "./slots.ts";
 
+/** Domain, names and number of outputs of an emitted node. */
 export interface EmitOptions {
   readonly domain?: string;
   readonly outputCount?: number;
@@ -58,6 +59,7 @@ interface Emission {
 /** A quantizer of the file, before it is known which layer reads it. */
 export type EmittedSite = Omit<QuantizerSite, "layer">;
 
+/** Builds the imported graph: folds nodes of constants, keeps track of parameters, and adds the rest as nodes. */
 export class Emitter {
   readonly builder: GraphBuilder;
   /** Present while a network is read for any batch size. */

@@ -6,6 +6,7 @@ import { isTrainedRole, operatorRole } from "./parameters.ts";
 import { recognise } from "./rewrite/recognize.ts";
 import { findObstacles, heldParameters } from "./trainability.ts";
 
+/** An imported graph with its parameters, and the parameters that stay frozen. */
 export interface Finished {
   readonly graph: Graph;
   readonly parameters: readonly Parameter[];
@@ -13,6 +14,7 @@ export interface Finished {
   readonly held: ReadonlyMap<string, string>;
 }
 
+/** Recognizes patterns, drops unused parameters and freezes those that no gradient reaches. */
 export function finishNetwork(network: Network): Finished {
   const recognised = recognise(network.graph).graph;
   const read = new Set(recognised.nodes.flatMap((node) => node.inputs));

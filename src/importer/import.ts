@@ -26,6 +26,7 @@ import { type Slot, type SlotType, typeOf } from "./slots.ts";
 import { unreadNote, withoutUnreadInputs } from "./unused-inputs.ts";
 import { walkGraph } from "./walk.ts";
 
+/** How an ONNX file is imported. */
 export interface ImportOptions extends InputShapes {
   /** Batch size of the graph that is returned; jobs bind their own. Default 1. */
   readonly batch?: number;
@@ -54,6 +55,7 @@ export interface ImportReport {
   readonly held: ReadonlyMap<string, string>;
 }
 
+/** A network from an ONNX file, with a report of what was done to it. */
 export interface ImportedNetwork extends Network {
   readonly imported: ImportReport;
   /** Present when the file carries quantizers. */

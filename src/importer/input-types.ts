@@ -7,6 +7,7 @@ import type { FileInput, OnnxFile } from "../onnx/read/file.ts";
 import type { Dimension } from "./batch/size.ts";
 import type { SlotType } from "./slots.ts";
 
+/** Shapes that the user states where the file leaves them open. */
 export interface InputShapes {
   /** Whole shapes of inputs, by name, for dimensions besides the batch that the file leaves open. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;

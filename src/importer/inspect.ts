@@ -17,11 +17,13 @@ import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { operatorRole } from "./parameters.ts";
 import { findObstacles, heldParameters } from "./trainability.ts";
 
+/** Bits of weights and activations. */
 export interface Bits {
   readonly weightBits: number;
   readonly activationBits: number;
 }
 
+/** What a layer computes and costs. */
 export interface LayerReport {
   readonly name: string;
   readonly op: string;
@@ -38,6 +40,7 @@ export interface LayerReport {
   readonly quantizable: boolean;
 }
 
+/** What a network contains and costs. */
 export interface NetworkReport {
   readonly name: string;
   readonly inputs: readonly { readonly name: string; readonly type: string; readonly shape: Shape }[];

@@ -6,6 +6,7 @@ import { noGradient } from "../ops/build/operands.ts";
 import { decomposedOperators } from "./rewrite/decompositions.ts";
 import { upgradedOperators } from "./rewrite/upgrades.ts";
 
+/** A row of docs/OPS.md. */
 export interface OperatorRow {
   /** `Conv`, or `com.microsoft:Gelu` outside of the standard domain. */
   readonly key: string;

@@ -38,6 +38,7 @@ export interface BatchResult {
   readonly output: number;
 }
 
+/** A node whose inputs may depend on the batch size. */
 export interface BatchCall {
   readonly op: string;
   readonly name: string;
@@ -46,12 +47,14 @@ export interface BatchCall {
   readonly types: readonly SlotType[];
 }
 
+/** A value that a node computes. */
 export interface ValueSlot {
   readonly kind: "value";
   readonly value: Value;
   readonly type: SlotType;
 }
 
+/** What a name of the file stands for while it is read. */
 export type Slot = ConstantSlot | BatchSlot | ValueSlot;
 
 /** A node of the file as translations see it: attributes are plain, inputs are slots. */

@@ -23,6 +23,7 @@ export type Attribute =
   | { readonly tensor: Tensor }
   | { readonly graph: Graph };
 
+/** A node's attributes by their ONNX names. */
 export type Attributes = Readonly<Record<string, Attribute>>;
 
 /** The standard ONNX operators have the empty domain. */
@@ -30,6 +31,7 @@ export const onnxDomain = "";
 /** Operators of our own, which keep their meaning until they are lowered. */
 export const subbyteDomain = "subbyte";
 
+/** A tensor that a graph computes, receives or holds as a constant. */
 export interface Value {
   /** Unique within the process; equal ids mean the same value. */
   readonly id: number;
@@ -40,6 +42,7 @@ export interface Value {
   readonly known?: Tensor;
 }
 
+/** An operator applied to values. */
 export interface Node {
   readonly op: string;
   readonly domain: string;
@@ -56,11 +59,13 @@ export interface Node {
 /** What passes keep of a node when they put others in its place. */
 export type Provenance = Pick<Node, "origin" | "source">;
 
+/** A value under the name that callers fetch it by. */
 export interface GraphOutput {
   readonly name: string;
   readonly value: Value;
 }
 
+/** A graph in static single assignment form; plain data. */
 export interface Graph {
   readonly name: string;
   readonly inputs: readonly Value[];
@@ -90,6 +95,7 @@ export interface InferredType extends TensorType {
 /** Gives the output types of a node, or throws a GraphError or UnsupportedError that names it. */
 export type InferTypes = (call: OperatorCall) => readonly InferredType[];
 
+/** Domain, names, number of outputs and origin of an added node. */
 export interface NodeOptions {
   readonly domain?: string;
   readonly name?: string;
@@ -374,6 +380,7 @@ export function stringAttribute(call: AttributeSource, name: string, fallback?: 
   throw new GraphError(`attribute ${name} should be a string`, { where: showNode(call) });
 }
 
+/** Anything that has attributes, and the names that errors need. */
 export interface AttributeSource {
   readonly op: string;
   readonly name: string;

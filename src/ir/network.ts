@@ -25,6 +25,7 @@ export type ParameterRole =
 /** The name of a parameter: unique within the network, and that of the tensor in checkpoints. */
 export type ParameterId = string;
 
+/** A tensor that the network keeps: trained, observed or fixed. */
 export interface Parameter {
   /** Also the name of the graph's input; dots separate the parts, as in torch: `layer1.0.conv1.weight`. */
   readonly name: ParameterId;
@@ -35,6 +36,7 @@ export interface Parameter {
   readonly minimum?: number;
 }
 
+/** A graph whose parameters are inputs, with their values. */
 export interface Network {
   readonly name: string;
   /** Inputs: the data first, then one input for each parameter. Outputs: the network's outputs, `logits` by convention. */

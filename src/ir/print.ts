@@ -8,6 +8,7 @@ import { type Attribute, type Graph, type Node, onnxDomain, type Value } from ".
 import { type Tensor, toNumbers } from "./tensor.ts";
 import { elementCount, showType } from "./types.ts";
 
+/** How much of a graph is printed. */
 export interface PrintOptions {
   /** Prints at most this many nodes, and only the inputs and outputs that they touch. Default: all. */
   readonly maxNodes?: number;

@@ -7,6 +7,7 @@
 import { GraphError } from "../errors.ts";
 import { type DType, elementCount, type Shape, showType, type TensorType } from "./types.ts";
 
+/** The typed arrays that hold the elements of a numeric tensor. */
 export type NumericArray =
   | Float32Array
   | Float64Array
@@ -17,8 +18,10 @@ export type NumericArray =
   | Uint16Array
   | Uint8Array;
 
+/** The elements of a tensor, row-major. */
 export type TensorData = NumericArray | BigInt64Array | BigUint64Array | readonly string[];
 
+/** Elements with their type and shape. */
 export interface Tensor extends TensorType {
   readonly data: TensorData;
 }
@@ -99,14 +102,17 @@ export function makeTensor(dtype: DType, shape: Shape, data: TensorData): Tensor
   return { dtype, shape, data };
 }
 
+/** Makes a float32 tensor. @throws GraphError when the number of elements does not match the shape. */
 export function float32Tensor(shape: Shape, data: ArrayLike<number>): Tensor {
   return makeTensor("float32", shape, data instanceof Float32Array ? data : Float32Array.from(data));
 }
 
+/** Makes a float32 scalar. */
 export function float32Scalar(value: number): Tensor {
   return float32Tensor([], [value]);
 }
 
+/** Makes an int64 tensor, by default a vector. @throws GraphError when the number of elements does not match the shape. */
 export function int64Tensor(values: readonly number[], shape: Shape = [values.length]): Tensor {
   return makeTensor("int64", shape, BigInt64Array.from(values, BigInt));
 }

@@ -27,8 +27,10 @@ export type DType =
   | "float8e8m0"
   | "float4e2m1";
 
+/** Sizes of a tensor's axes; empty for a scalar. */
 export type Shape = readonly number[];
 
+/** Element type and shape. */
 export interface TensorType {
   readonly dtype: DType;
   readonly shape: Shape;

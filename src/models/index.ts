@@ -9,6 +9,7 @@ import { lenet, mlp } from "./simple.ts";
 import { vgg } from "./vgg.ts";
 import { visionTransformer } from "./vision-transformer.ts";
 
+/** Input and output sizes of a built-in network, and its width. */
 export interface ModelOptions {
   /** Channels, height, width. */
   readonly sampleShape: Shape;
@@ -49,6 +50,7 @@ const makers: Readonly<Record<string, ModelMaker>> = {
   mlp: (name, { width = 128, ...rest }, random) => mlp(name, { ...rest, width }, random),
 };
 
+/** The names of the built-in networks. */
 export const modelNames: readonly string[] = Object.keys(makers);
 
 /** A new network of this name with random initial weights. @throws ConfigError listing the names that exist. */

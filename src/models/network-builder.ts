@@ -17,6 +17,7 @@ import { batchNormalization } from "../ops/families/normalization.ts";
 import { standardOperators } from "../ops/index.ts";
 import type { InitialRandom } from "./initial-random.ts";
 
+/** Kernel, stride and padding of a convolution layer, and what follows it. */
 export interface ConvLayerOptions {
   readonly kernel: number;
   readonly stride?: number;

@@ -13,6 +13,7 @@ import { flatten } from "../ops/families/shape/shape-ops.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { NetworkBuilder } from "./network-builder.ts";
 
+/** Input and output sizes of a ResNet, its width and its stem. */
 export interface ResNetOptions {
   /** Channels, height, width. */
   readonly sampleShape: Shape;

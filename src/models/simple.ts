@@ -6,6 +6,7 @@ import { flatten } from "../ops/families/shape/shape-ops.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { NetworkBuilder } from "./network-builder.ts";
 
+/** Input and output sizes of a small network. */
 export interface SimpleOptions {
   /** Channels, height, width. */
   readonly sampleShape: Shape;

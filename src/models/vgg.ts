@@ -10,6 +10,7 @@ import { flatten } from "../ops/families/shape/shape-ops.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { NetworkBuilder } from "./network-builder.ts";
 
+/** Input and output sizes of a VGG network, and its width. */
 export interface VggOptions {
   /** Channels, height, width. */
   readonly sampleShape: Shape;

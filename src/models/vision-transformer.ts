@@ -16,6 +16,7 @@ import { softmax } from "../ops/families/softmax.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { NetworkBuilder } from "./network-builder.ts";
 
+/** Input and output sizes of a vision transformer, its depth and its width. */
 export interface VisionTransformerOptions {
   /** Channels, height, width. */
   readonly sampleShape: Shape;

@@ -9,6 +9,7 @@
 import type { QuantizerDefinition, QuantizerSpec } from "../quantizers/definition.ts";
 import type { OptionRules } from "../quantizers/options.ts";
 
+/** The smallest and the largest value of a range. */
 export interface Range {
   readonly min: number;
   readonly max: number;
@@ -21,6 +22,7 @@ export interface Calibrator {
   range(): Range;
 }
 
+/** A calibration of initial ranges: it reads samples once, before training. */
 export interface CalibratorDefinition {
   readonly name: string;
   /** The options of the quantizer that it reads. */

@@ -197,6 +197,7 @@ export function histogramCalibrator(spec: QuantizerSpec, levels: number): Histog
   return new HistogramCalibrator(spec, levels);
 }
 
+/** Chooses the range by torch's histogram search. */
 export const histogram: CalibratorDefinition = {
   name: "histogram",
   options: { bins: { from: 1, whole: true }, histogramLevels: { from: 2, whole: true }, integerEdges: "boolean" },

@@ -61,6 +61,7 @@ const shared = {
   }),
 };
 
+/** Keeps the extremes of all batches (torch's MinMaxObserver). */
 export const minMax: ObserverDefinition = {
   name: "minMax",
   options: {},
@@ -71,6 +72,7 @@ export const minMax: ObserverDefinition = {
     ),
 };
 
+/** Keeps moving averages of the batches' extremes (torch's MovingAverageMinMaxObserver). */
 export const movingAverageMinMax: ObserverDefinition = {
   name: "movingAverageMinMax",
   options: { averagingConstant: { from: 0, to: 1 } },

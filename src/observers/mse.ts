@@ -54,6 +54,7 @@ function search(spec: QuantizerSpec, definition: QuantizerDefinition, values: Fl
   return best;
 }
 
+/** Chooses the range with the smallest squared error of the quantizer itself, by grid search. */
 export const mse: CalibratorDefinition = {
   name: "mse",
   options: { steps: { from: 1, whole: true } },

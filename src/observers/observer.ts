@@ -10,13 +10,16 @@ import type { TensorType } from "../ir/types.ts";
 import type { QuantizerSpec } from "../quantizers/definition.ts";
 import type { OptionRules } from "../quantizers/options.ts";
 
+/** A state tensor of an observer and its initial value. */
 export interface ObserverState {
   readonly name: string;
   readonly initial: Tensor;
 }
 
+/** The values of an observer's state, by name. */
 export type ObserverValues = Readonly<Record<string, Value>>;
 
+/** What an observer's rules are given. */
 export interface ObserverContext {
   readonly builder: GraphBuilder;
   readonly spec: QuantizerSpec;
@@ -31,6 +34,7 @@ export interface ObserverTraits {
   readonly extremes: boolean;
 }
 
+/** An observer: its state, its update and its range. */
 export interface ObserverDefinition {
   readonly name: string;
   readonly traits: ObserverTraits;

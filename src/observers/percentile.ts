@@ -11,6 +11,7 @@ import { type CalibratorDefinition, fromSamples, numberOption, unobserved, widen
 
 const sampleLimit = 1 << 20;
 
+/** Takes the range from a percentile of the magnitudes. */
 export const percentile: CalibratorDefinition = {
   name: "percentile",
   options: { percentile: { from: 50, to: 100 } },
@@ -27,6 +28,7 @@ export const percentile: CalibratorDefinition = {
   },
 };
 
+/** Takes the range mean ± a number of standard deviations. */
 export const deviation: CalibratorDefinition = {
   name: "deviation",
   options: { deviations: { from: 0 } },
@@ -39,6 +41,7 @@ export const deviation: CalibratorDefinition = {
   },
 };
 
+/** Takes the range of all values. */
 export const fullRange: CalibratorDefinition = {
   name: "range",
   options: {},

@@ -146,6 +146,7 @@ export type IntegerMeaning =
  */
 export type BlockedForm = "pointwise" | "reduction" | "average" | "own";
 
+/** The record of an operator: everything that subbyte knows about it. */
 export interface OperatorDefinition {
   readonly op: string;
   readonly domain: string;
@@ -174,6 +175,7 @@ export interface OperatorDefinition {
 /** The columns of a definition that helpers which make definitions hand on as they are. */
 export type OperatorColumns = Partial<Omit<OperatorDefinition, "op" | "domain" | "infer" | "gradient">>;
 
+/** Operators by {@link operatorKey}. */
 export type OperatorRegistry = ReadonlyMap<string, OperatorDefinition>;
 
 /** The key under which a registry keeps an operator. */
@@ -181,6 +183,7 @@ export function operatorKey(domain: string, op: string): string {
   return domain === onnxDomain ? op : `${domain}:${op}`;
 }
 
+/** Makes a registry of the definitions in some tables. */
 export function makeRegistry(...tables: readonly (readonly OperatorDefinition[])[]): OperatorRegistry {
   return new Map(tables.flat().map((definition) => [operatorKey(definition.domain, definition.op), definition]));
 }

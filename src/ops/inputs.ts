@@ -17,6 +17,7 @@ export interface InputUse {
   readonly afterParameter: boolean;
 }
 
+/** One input of an operator: its name, and its role where a tensor is stored for it. */
 export interface OperatorInput {
   readonly name: string;
   /** The role of whatever float tensor is stored for it. Absent: data. */

@@ -38,6 +38,7 @@ export interface LayerOverride {
   readonly activation?: TensorOverride;
 }
 
+/** Which tensors are quantized, and how. The configuration of `quantize`. */
 export interface QuantizationConfig {
   readonly weight: TensorQuantization | null;
   readonly activation: TensorQuantization | null;

@@ -4,6 +4,7 @@ import { ConfigError } from "../errors.ts";
 import type { QuantizationConfig } from "./config.ts";
 import type { TensorQuantization } from "./tensor-quantization.ts";
 
+/** The bits that a preset is asked for. */
 export interface PresetBits {
   readonly weightBits: number;
   readonly activationBits: number;
@@ -230,6 +231,7 @@ export const advisedPresets = {
 /** Makes a configuration for the bits asked for. */
 export type PresetMaker = (bits: PresetBits) => QuantizationConfig;
 
+/** The presets by name. */
 export const presets: Readonly<Record<string, PresetMaker>> = {
   thread,
   minmax,

@@ -54,6 +54,7 @@ export interface QuantizerParameter {
 /** Values of a quantizer's parameters in a graph, by parameter name. */
 export type ParameterValues = Readonly<Record<string, Value>>;
 
+/** What a quantizer's forward rule is given. */
 export interface QuantizerContext {
   readonly builder: GraphBuilder;
   readonly target: Target;
@@ -63,12 +64,14 @@ export interface QuantizerContext {
   readonly parameters: ParameterValues;
 }
 
+/** What a quantizer's gradient rule is given. */
 export interface QuantizerGradientContext extends QuantizerContext {
   /** The output of the forward pass. */
   readonly y: Value;
   readonly dy: Value;
 }
 
+/** The gradients of a quantizer's input and parameters. */
 export interface QuantizerGradients {
   readonly x: Value;
   /** Gradients of the trainable parameters, shaped like the broadcast parameters. */
@@ -116,6 +119,7 @@ export interface QuantizerTraits {
   readonly torchRange: boolean;
 }
 
+/** The record of a quantizer: everything that subbyte knows about it. */
 export interface QuantizerDefinition {
   readonly name: string;
   readonly traits: QuantizerTraits;

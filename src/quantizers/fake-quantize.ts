@@ -44,6 +44,7 @@ export function specOf(source: AttributeSource): QuantizerSpec {
   return spec;
 }
 
+/** Returns whether a node fake-quantizes a tensor. */
 export function isFakeQuantize(node: Node): boolean {
   return node.op === "FakeQuantize" && node.domain === subbyteDomain;
 }
@@ -117,6 +118,7 @@ const lowerGradient: Lowering = (context) => {
   ];
 };
 
+/** FakeQuantize, its gradient, and the operators that quantizers are lowered to. */
 export const quantizerOperators: readonly OperatorDefinition[] = [
   {
     op: "FakeQuantize",

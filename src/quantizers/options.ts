@@ -19,6 +19,7 @@ export interface NumberRule {
 /** What an option may be: one of some words, true or false, or a number. */
 export type OptionRule = readonly string[] | "boolean" | NumberRule;
 
+/** The options that a definition reads, with their valid values. */
 export type OptionRules = Readonly<Record<string, OptionRule>>;
 
 /** How the gradient of a scale may be scaled, where `gradientFactor` does it. */

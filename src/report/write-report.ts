@@ -20,6 +20,7 @@ import { type Report, renderPage } from "./pages/page.ts";
 import { runReport, weightFigures } from "./pages/run-report.ts";
 import { studyReport, type TrialFigures } from "./pages/study-report.ts";
 
+/** Where a report goes, and in which formats its figures are written. */
 export interface ReportOptions {
   /** Folder to write to; default: `report` inside of the study or run. */
   readonly out?: string;

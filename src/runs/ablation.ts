@@ -18,6 +18,7 @@ const layer = z.object({
   without: result,
 });
 
+/** The schema of ablation.json. */
 export const ablationSchema = z.object({
   /** What `accuracy` measures. */
   metric: z.enum(["accuracy", "r2", "agreement", "teacherR2"]),
@@ -37,8 +38,11 @@ export const ablationFileSchema = ablationSchema.extend({
   step: z.int().min(0),
 });
 
+/** An evaluation with some quantizers switched off. */
 export type AblationResult = z.output<typeof result>;
+/** The evaluations with only one layer's quantizers on, and with all others on. */
 export type LayerAblation = z.output<typeof layer>;
+/** The contents of ablation.json. */
 export type Ablation = z.output<typeof ablationSchema>;
 /** Ablations of a checkpoint. */
 export type KeptAblation = z.output<typeof ablationFileSchema>;

@@ -24,6 +24,7 @@ export interface RunPosition {
   readonly bestAccuracy: number | null;
 }
 
+/** State, position and configuration of a training. */
 export interface Checkpoint {
   readonly state: ReadonlyMap<string, Tensor>;
   readonly position: RunPosition;
@@ -36,6 +37,7 @@ export function configHash(config: string): string {
   return createHash("sha256").update(config).digest("hex").slice(0, 16);
 }
 
+/** Writes a checkpoint atomically. @throws InputOutputError when it cannot be written. */
 export async function writeCheckpoint(file: string, { state, position, config }: Checkpoint): Promise<void> {
   const metadata = { format, config, configHash: configHash(config), position: encodePosition(position) };
   await writeFileAtomic(file, encodeSafetensors({ tensors: state, metadata }));

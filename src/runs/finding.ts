@@ -24,6 +24,7 @@ export interface Remedy {
   readonly changes: Readonly<Record<string, string | number | boolean | null>>;
 }
 
+/** A cause with its layers, evidence, confidence and remedy. */
 export interface Finding {
   /** A stable name for programs: `reduced-range`, `scale-too-large`. */
   readonly cause: string;

@@ -23,6 +23,7 @@ const typeCodes: readonly (readonly [DType, string])[] = [
   ["bool", "BOOL"],
 ];
 
+/** The contents of a safetensors file. */
 export interface SafetensorsFile {
   readonly tensors: ReadonlyMap<string, Tensor>;
   /** The `__metadata__` of the header: text only. */

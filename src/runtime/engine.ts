@@ -8,12 +8,15 @@ import type { Target } from "../ops/definition.ts";
 
 /** Where graphs are executed. */
 export const devices = ["cpu", "webgpu", "cuda"] as const;
+/** Where an engine computes. */
 export type Device = (typeof devices)[number];
 
 /** What can be asked for; `auto` takes the first that works: CUDA, WebGPU if it is faster than the CPU, the CPU. */
 export const deviceChoices = [...devices, "auto"] as const;
+/** A device, or `auto` for the fastest that works. */
 export type DeviceChoice = (typeof deviceChoices)[number];
 
+/** Threads, device and cache of an engine. */
 export interface EngineOptions {
   /** Threads within an operator; undefined: as many as the machine has cores. */
   readonly threads?: number;
@@ -36,6 +39,7 @@ export interface DeviceTensor extends TensorType {
   release(): void;
 }
 
+/** A compiled graph that an engine executes. */
 export interface EngineSession {
   readonly inputNames: readonly string[];
   readonly outputNames: readonly string[];
@@ -55,6 +59,7 @@ export interface EngineSession {
   release(): Promise<void>;
 }
 
+/** How a session is made. */
 export interface SessionOptions {
   /** Outputs that stay on the device, for engines that can keep tensors there; default none. */
   readonly kept?: readonly string[];
@@ -71,6 +76,7 @@ export interface SessionOptions {
   readonly unreturned?: boolean;
 }
 
+/** Something that executes ONNX graphs. */
 export interface Engine {
   readonly name: string;
   readonly device: Device;

@@ -22,6 +22,7 @@ export function emit(graph: Graph, target: Target): Uint8Array {
   return writeOnnx(lowerGraph(graph, operators, target));
 }
 
+/** The loss and the output of a training step. */
 export interface StepResult {
   readonly loss: number;
   /** The network's output for the batch; overwritten by the next step. */
@@ -69,8 +70,10 @@ function requireMemory(
 
 /** `auto`: where the step would not fit otherwise. */
 export const recomputeChoices = ["auto", "always", "never"] as const;
+/** When cheap values are recomputed in the backward pass. */
 export type RecomputeChoice = (typeof recomputeChoices)[number];
 
+/** Memory and recomputation of a training step. */
 export interface TrainingJobOptions {
   /** Bytes that the step's values may take at once; absent: any number. */
   readonly memoryLimit?: number;

@@ -5,6 +5,7 @@ import { filled, type Tensor } from "../ir/tensor.ts";
 import { writeOnnx } from "../onnx/write/write.ts";
 import type { Engine } from "./engine.ts";
 
+/** Measured speeds of the machine. */
 export interface MachineSpeed {
   /** Of a large matrix product in float32: floating-point operations in a second. */
   readonly operationsPerSecond: number;

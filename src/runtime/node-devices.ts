@@ -10,6 +10,7 @@ import { conv } from "../ops/families/conv.ts";
 import type { Device, DeviceChoice, Engine, EngineOptions } from "./engine.ts";
 import { nodeEngine } from "./node.ts";
 
+/** The device to open, and the engine's options. */
 export interface DeviceOptions extends Pick<EngineOptions, "threads" | "modelCache"> {
   /** Default `cpu`. */
   readonly device?: DeviceChoice;

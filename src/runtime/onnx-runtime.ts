@@ -19,6 +19,7 @@ export interface RunEnd {
   readonly isReached: (cause: unknown) => boolean;
 }
 
+/** Options of an ONNX Runtime session. */
 export interface OrtSessionOptions {
   readonly session: InferenceSession.SessionOptions;
   /** Outputs that stay on the device. */

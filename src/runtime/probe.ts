@@ -21,6 +21,7 @@ import { concat } from "../ops/families/shape/shape-ops.ts";
 import { roundedWithin } from "../quantizers/arithmetic/round-codes.ts";
 import type { Engine } from "./engine.ts";
 
+/** The target that every engine executes: the standard opset only. */
 export const genericTarget: Target = { name: "generic", blockSize: 1 };
 
 /** The block sizes that ONNX Runtime uses: AVX-512, and the narrower vector units. */

@@ -13,6 +13,7 @@ import { allocate, makeTensor, type Tensor } from "../ir/tensor.ts";
 import { elementCount, sameShape } from "../ir/types.ts";
 import type { DeviceTensor } from "./engine.ts";
 
+/** The state of a job in buffers that steps read and write. */
 export class StateBuffers {
   readonly #current = new Map<string, Tensor>();
   readonly #spare = new Map<string, Tensor>();

@@ -7,6 +7,7 @@ import { probeTarget, probeWebGpuTarget } from "./probe.ts";
 
 export type { OnnxRuntime } from "./onnx-runtime.ts";
 
+/** Options of an engine in a browser. */
 export interface WebEngineOptions {
   /** Default `cpu`, which is WebAssembly; its threads are those of `ort.env.wasm.numThreads`. */
   readonly device?: "cpu" | "webgpu";

@@ -37,6 +37,7 @@ import { runTrials, type ScheduledTrial, type SchedulerOptions, type TrialProgre
 import { readWorkerFile, trialPaths } from "./schedule/trial-files.ts";
 import type { WorkerEvent } from "./schedule/worker-protocol.ts";
 
+/** The study to run, and where. */
 export interface StudyOptions {
   /** The study's folder. */
   readonly folder: string;
@@ -63,6 +64,7 @@ export interface StudyStart {
   readonly expected: readonly ExpectedStage[];
 }
 
+/** What happened to a trial. */
 export type StudyEvent = WorkerEvent["kind"] | "begun" | "ended" | "again";
 
 /** What a caller hears of while a study goes on. */
@@ -78,6 +80,7 @@ export interface StudyListeners {
   readonly onCured?: CureStudyOptions["onCured"];
 }
 
+/** A study that ran to its end, with its result. */
 export interface FinishedStudy {
   readonly paths: StudyPaths;
   readonly config: StudyConfig;

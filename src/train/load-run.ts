@@ -18,6 +18,7 @@ import { makeNetwork } from "./network.ts";
 import { loadData } from "./setup.ts";
 import { outputCountOfTeacher, teacherOf } from "./teacher/teacher.ts";
 
+/** A run on disk: its configuration, network and data. */
 export interface LoadedRun {
   readonly config: TrainingConfig;
   /** A QuantizedNetwork where the run was quantized. */

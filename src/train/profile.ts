@@ -30,6 +30,7 @@ export interface Share {
   readonly nodes: number;
 }
 
+/** The time of one kind of work. */
 export interface KindShare extends Share {
   readonly kind: WorkKind;
   /** Of convolutions and matrix products. */
@@ -38,6 +39,7 @@ export interface KindShare extends Share {
   readonly floorSeconds: number;
 }
 
+/** Where the time of a training step goes. */
 export interface StepProfile {
   readonly device: Device;
   readonly batchSize: number;

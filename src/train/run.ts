@@ -50,6 +50,7 @@ export interface EnginePlace {
   readonly modelCache?: string;
 }
 
+/** A run to start: its configuration, where it goes, and its name. */
 export interface NewRun extends EnginePlace {
   readonly config: TrainingConfig;
   /** The configuration as it was given, kept beside the resolved one. */
@@ -62,6 +63,7 @@ export interface NewRun extends EnginePlace {
   readonly data?: DatasetSplits;
 }
 
+/** A finished run. */
 export interface RunResult extends TrainingResult {
   readonly paths: RunPaths;
   readonly summary: RunSummary;

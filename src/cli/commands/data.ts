@@ -52,6 +52,7 @@ const declareInfo = (command: NewCommand) =>
     .option("-v, --verbose", "print every class, every channel and every skipped sample")
     .addHelpText("after", infoExamples);
 
+/** Declares `subbyte data`. */
 export const declareData = (command: NewCommand) => {
   command.description("Download data sets and look at them.");
   const sub = (name: string) => {

@@ -48,6 +48,7 @@ const declare = (command: NewCommand) =>
 
 type Flags = FlagsOf<typeof declare>;
 
+/** Declares `subbyte demo`. */
 export const declareDemo = (command: NewCommand) => declare(command).action(demo);
 
 interface Stage {

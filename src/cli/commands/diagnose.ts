@@ -40,6 +40,7 @@ const declare = (command: NewCommand) =>
     .option("-v, --verbose", "print the measurements that support and contradict each finding")
     .addHelpText("after", examples);
 
+/** Declares `subbyte diagnose`. */
 export const declareDiagnose = (command: NewCommand) => declare(command).action(diagnose);
 
 /** Diagnoses a run, prints the findings, and keeps them in the run's folder. */

@@ -48,6 +48,7 @@ const declare = (command: NewCommand) =>
     .option("-v, --verbose", "print the bits of each quantizer too")
     .addHelpText("after", examples);
 
+/** Declares `subbyte eval`. */
 export const declareEval = (command: NewCommand) => declare(command).action(evaluate);
 
 /** Measures the network of a run on its own test images, or on other data. */

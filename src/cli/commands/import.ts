@@ -33,6 +33,7 @@ const declare = (command: NewCommand) =>
     .option("-v, --verbose", "count the operators too")
     .addHelpText("after", examples);
 
+/** Declares `subbyte import`. */
 export const declareImport = (command: NewCommand) => declare(command).action(importModel);
 
 /** Reads a model, prints what it became, and writes it if asked. */

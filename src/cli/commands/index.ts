@@ -19,6 +19,7 @@ export interface CommandEntry {
   readonly load: () => Promise<(command: NewCommand) => CommandUnknownOpts>;
 }
 
+/** The commands in the groups and the order of the help. Adding a command is adding its file and a line here. */
 export const commandGroups: Readonly<Record<string, readonly CommandEntry[]>> = {
   "Start:": [
     {

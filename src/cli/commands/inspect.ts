@@ -39,6 +39,7 @@ const declare = (command: NewCommand) =>
 
 type Flags = FlagsOf<typeof declare>;
 
+/** Declares `subbyte inspect`. */
 export const declareInspect = (command: NewCommand) => declare(command).action(inspect);
 
 async function inspect(model: string, flags: Flags): Promise<void> {

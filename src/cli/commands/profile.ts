@@ -44,6 +44,7 @@ const declare = (command: NewCommand) =>
     .option("-v, --verbose", "list every layer and every operator")
     .addHelpText("after", examples);
 
+/** Declares `subbyte profile`. */
 export const declareProfile = (command: NewCommand) => declare(command).action(profile);
 
 async function profile(flags: FlagsOf<typeof declare>): Promise<void> {

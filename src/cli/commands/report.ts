@@ -24,6 +24,7 @@ const declare = (command: NewCommand) =>
     .option("-v, --verbose", "list the files that were written")
     .addHelpText("after", examples);
 
+/** Declares `subbyte report`. */
 export const declareReport = (command: NewCommand) => declare(command).action(report);
 
 async function report(folder: string, flags: FlagsOf<typeof declare>): Promise<void> {

@@ -89,6 +89,7 @@ const declare = (command: NewCommand) =>
 
 type Flags = FlagsOf<typeof declare>;
 
+/** Declares `subbyte train`. */
 export const declareTrain = (command: NewCommand) => declare(command).action(train);
 
 /** Resolves the configuration and trains, or resumes a run that was stopped. */

@@ -1,6 +1,7 @@
 /** Findings as text for the terminal. */
 import { type Finding, highConfidence } from "../../runs/finding.ts";
 
+/** How much of the findings is printed. */
 export interface FindingsTextOptions {
   /** With the measurements that support and contradict each. */
   readonly verbose: boolean;

@@ -13,6 +13,7 @@ const parallelGain = 0.7;
 const terminalInterval = 100;
 const plainInterval = 10_000;
 
+/** Where the progress of a study is shown. */
 export interface StudyProgressOptions {
   readonly silent?: boolean;
   readonly stream?: OutputStream;

@@ -11,12 +11,14 @@ import { addForward, evaluationMode, type ForwardMode, type ForwardResult } from
 import { addImageInput, type ImageInput } from "./input.ts";
 import { nextName, type StateTensor, singleDataInput } from "./training-step.ts";
 
+/** A compiled evaluation: its graph, state and data input. */
 export interface EvaluationJob {
   readonly graph: Graph;
   readonly state: readonly StateTensor[];
   readonly dataInput: Value;
 }
 
+/** What an evaluation is compiled for. */
 export interface EvaluationConfig {
   readonly batchSize: number;
   readonly input: ImageInput;

@@ -29,9 +29,12 @@ export interface ForwardMode {
   readonly batchNormMomentum?: number;
 }
 
+/** Fixed observers, fake-quantization on, running statistics. */
 export const evaluationMode: ForwardMode = { observe: false, fakeQuantize: true, batchNorm: "running" };
+/** Moving observers, fake-quantization on, batch statistics. */
 export const trainingMode: ForwardMode = { observe: true, fakeQuantize: true, batchNorm: "batch" };
 
+/** The values that a forward pass computes. */
 export interface ForwardResult {
   /** The network's outputs, by name. */
   readonly outputs: ReadonlyMap<string, Value>;

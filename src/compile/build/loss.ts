@@ -7,6 +7,7 @@ import { crossEntropy, meanSquaredError } from "../../ops/internal/loss.ts";
 import { type DistillationConfig, distilledLoss, type TeacherConfig, teacherLoss } from "./distillation.ts";
 import { logitsOf } from "./outputs.ts";
 
+/** The loss of a training. */
 export type LossConfig =
   | { readonly name: "crossEntropy"; readonly labelSmoothing: number }
   | { readonly name: "meanSquaredError" }
@@ -24,6 +25,7 @@ export interface LossInputs {
   readonly distillation?: DistillationConfig;
 }
 
+/** A loss in a graph, with the input for its labels. */
 export interface AddedLoss {
   /** A scalar. */
   readonly loss: Value;

@@ -7,12 +7,14 @@ import { filled, type Tensor } from "../../ir/tensor.ts";
 import type { TensorType } from "../../ir/types.ts";
 import { add, divide, multiply, squareRoot, subtract } from "../../ops/families/elementwise.ts";
 
+/** Stochastic gradient descent with momentum. */
 export interface SgdConfig {
   readonly name: "sgd";
   readonly momentum: number;
   readonly nesterov: boolean;
 }
 
+/** Adam or AdamW. */
 export interface AdamConfig {
   /** `adam` adds the decay to the gradient; `adamw` shrinks the parameter (Loshchilov & Hutter, arXiv 1711.05101). */
   readonly name: "adam" | "adamw";
@@ -21,8 +23,10 @@ export interface AdamConfig {
   readonly epsilon: number;
 }
 
+/** The optimizer of a training, with its constants. */
 export type OptimizerConfig = SgdConfig | AdamConfig;
 
+/** What an optimizer's update is given for one parameter. */
 export interface OptimizerUpdate {
   readonly parameter: Value;
   readonly gradient: Value;
@@ -34,11 +38,13 @@ export interface OptimizerUpdate {
   readonly scalars: Readonly<Record<string, Value>>;
 }
 
+/** The parameter and the optimizer state after an update. */
 export interface OptimizerResult {
   readonly parameter: Value;
   readonly state: Readonly<Record<string, Value>>;
 }
 
+/** An optimizer as two pure functions: its initial state and its update, as nodes of a graph. */
 export interface Optimizer {
   /** The state that a parameter of this type starts with. */
   init(type: TensorType): Readonly<Record<string, Tensor>>;
@@ -47,6 +53,7 @@ export interface Optimizer {
   scalars(step: number): Readonly<Record<string, number>>;
 }
 
+/** Returns the optimizer of a configuration. */
 export function optimizerFor(config: OptimizerConfig): Optimizer {
   return config.name === "sgd" ? sgd(config) : adam(config);
 }

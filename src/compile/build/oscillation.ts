@@ -21,8 +21,10 @@ import { quantizerNamed } from "../../quantizers/index.ts";
 
 /** Names of the scalar inputs that carry the schedules. */
 export const dampeningInput = "oscillation.dampening";
+/** The name of the input that carries the freezing threshold. */
 export const thresholdInput = "oscillation.threshold";
 
+/** Which aids against oscillating weights a step has. */
 export interface OscillationConfig {
   readonly dampen: boolean;
   readonly freeze: boolean;
@@ -84,6 +86,7 @@ export function oscillationState(shape: Shape): Readonly<Record<string, Tensor>>
   };
 }
 
+/** A weight with its oscillating elements frozen, and the state of the freezing. */
 export interface FreezeResult {
   /** The weight after the optimizer, with the frozen elements at their average code. */
   readonly weight: Value;

@@ -32,8 +32,10 @@ import {
 /** Parameters that share a learning rate. */
 export type ParameterGroup = "weights" | "normalization" | "quantizers";
 
+/** The groups of parameters that optimizers treat differently. */
 export const parameterGroups: readonly ParameterGroup[] = ["weights", "normalization", "quantizers"];
 
+/** What a training step is compiled for. */
 export interface TrainingStepConfig {
   readonly batchSize: number;
   readonly input: ImageInput;
@@ -47,6 +49,7 @@ export interface TrainingStepConfig {
   readonly oscillation?: OscillationConfig;
 }
 
+/** A state tensor of a job and its initial value. */
 export interface StateTensor {
   readonly name: string;
   readonly initial: Tensor;

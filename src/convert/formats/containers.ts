@@ -33,6 +33,7 @@ export function containerOf(form: TensorForm, name: string): Container {
   });
 }
 
+/** Element types that weights are stored in. */
 export type StoredType = "int2" | "uint2" | "int4" | "uint4" | "int8";
 
 /** The smallest element type of ONNX that holds a weight's grid; 3-bit codes go into the 4-bit one. */

@@ -4,6 +4,7 @@ import type { Engine } from "../../runtime/engine.ts";
 import type { IntegerNetwork } from "../integer-network.ts";
 import type { ConvertedRunner } from "../prove/verify.ts";
 
+/** The name and the bytes of a file. */
 export interface ConvertedFile {
   readonly name: string;
   readonly parts: readonly Uint8Array[];
@@ -11,6 +12,7 @@ export interface ConvertedFile {
   readonly memory?: { readonly constantBytes: number; readonly arenaBytes: number };
 }
 
+/** Options of the written files. */
 export interface FileOptions {
   readonly batchSize: number;
   /** C only. */

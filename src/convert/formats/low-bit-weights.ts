@@ -17,6 +17,7 @@ import { add, multiply, subtract } from "../../ops/families/elementwise.ts";
 import { reshape } from "../../ops/families/shape/shape-ops.ts";
 import { type CodedTensor, toCodes } from "../../quantizers/integers.ts";
 
+/** An ONNX file with packed weights and float arithmetic. */
 export interface LowBitWeights {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** Each weight with the bits that one of its elements takes in the file, and how many codes it can have. */

@@ -41,6 +41,7 @@ import { windowAttributes } from "./int/parts.ts";
 import { integerOperators } from "./integer-operators.ts";
 import { onnxRunner } from "./run-onnx.ts";
 
+/** Batch size and weight types of a QDQ graph. */
 export interface QdqOptions {
   readonly batchSize: number;
   /** The types of the weights. */

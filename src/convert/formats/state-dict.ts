@@ -11,6 +11,7 @@ import { integerWeight } from "../grid.ts";
 import type { IntegerNetwork } from "../integer-network.ts";
 import { type FormatDefinition, textFile } from "./definition.ts";
 
+/** The files of a state dict for torch. */
 export interface StateDictFiles {
   /** The safetensors file, in parts that lie one after another. */
   readonly tensors: readonly Uint8Array[];

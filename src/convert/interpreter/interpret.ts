@@ -10,6 +10,7 @@ import { interpretConv, interpretGemm } from "./layers.ts";
 import { interpretInput, interpretRequantize, interpretSum } from "./requantize.ts";
 import { interpretConcat, interpretPool } from "./windows.ts";
 
+/** Which arithmetic the interpreter uses. */
 export interface InterpretOptions {
   /** Which of the two formulas makes codes; default "float", that of the simulation. */
   readonly arithmetic?: "float" | "fixed";

@@ -9,6 +9,7 @@ export function nearestEven(x: number): number {
   return below;
 }
 
+/** Limits x to low..high. */
 export function limit(x: number, low: number, high: number): number {
   if (x < low) return low;
   return Math.min(x, high);

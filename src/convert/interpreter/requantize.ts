@@ -50,6 +50,7 @@ export function interpretSum(
   return result.map((t, i) => f32(t + (offset[Math.floor(i / perChannel)] ?? 0)));
 }
 
+/** Requantizes accumulators or codes as docs/integer.md says. */
 export function interpretRequantize(
   operation: Requantize,
   inputs: readonly { readonly data: Float64Array; readonly tensor: IntegerTensor }[],

@@ -7,6 +7,7 @@ import { makeTensor } from "../../ir/tensor.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type { Comparand } from "./compared-model.ts";
 
+/** How far a layer's outputs are apart in two models. */
 export interface Difference {
   readonly layer: string;
   readonly largest: number;
@@ -15,6 +16,7 @@ export interface Difference {
   readonly sqnr: number | null;
 }
 
+/** The comparison of two models on data. */
 export interface Comparison {
   readonly samples: number;
   /** Null where the data have no classes. */
@@ -28,6 +30,7 @@ export interface Comparison {
   readonly firstDeparture: string | null;
 }
 
+/** How two models are compared. */
 export interface CompareOptions {
   /** Default 64, or the next multiple of what a model can be run with. */
   readonly batchSize?: number;

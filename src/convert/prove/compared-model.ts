@@ -22,6 +22,7 @@ export interface ReadyComparand {
   release(): Promise<void>;
 }
 
+/** A model with the values that can be compared. */
 export interface Comparand {
   readonly name: string;
   /** What may be compared, in the order of the graph. The network's first output comes under its own name. */

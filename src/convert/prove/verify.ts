@@ -44,6 +44,7 @@ export interface ProgramResult {
   readonly first?: Mismatch;
 }
 
+/** The comparison of converted programs with the simulation. */
 export interface VerificationResult {
   readonly network: string;
   readonly dataset: string;
@@ -51,6 +52,7 @@ export interface VerificationResult {
   readonly agrees: boolean;
 }
 
+/** How converted programs are compared with the simulation. */
 export interface VerifyOptions {
   readonly batchSize?: number;
   /** Samples that the interpreter runs; it is slow. */

@@ -75,6 +75,7 @@ function layerResult(
   };
 }
 
+/** A convolution as a sum of integers. */
 export const convRule: IntegerRule = (context) => {
   const { assembly, node } = context;
   const layer = layerInputs(context);
@@ -117,6 +118,7 @@ function fullyConnected(context: RuleContext, layer: LayerInputs): Affine {
   return layerResult(context, tensor, layer);
 }
 
+/** A Gemm as a sum of integers. */
 export const gemmRule: IntegerRule = (context) => {
   const { node } = context;
   const layer = layerInputs(context);
@@ -131,6 +133,7 @@ export const gemmRule: IntegerRule = (context) => {
   );
 };
 
+/** A matrix product with a weight as a sum of integers. */
 export const matMulRule: IntegerRule = (context) => {
   const layer = layerInputs(context);
   return fullyConnected(context, { ...layer, weight: transposed(layer.weight) });

@@ -90,6 +90,7 @@ function limited(context: RuleContext, value: Symbolic, low: number, high: numbe
   return { ...x, name, low: clip(x.low), high: clip(x.high) };
 }
 
+/** max(x, 0) as a limit. */
 export const reluRule: IntegerRule = (context) => limited(context, inputOf(context, 0), 0, Number.POSITIVE_INFINITY);
 
 /** The rule of an operator whose definition says what it is on integers. */
@@ -104,6 +105,7 @@ export function meaningRule(meaning: IntegerMeaning): IntegerRule {
   };
 }
 
+/** Clip as limits. */
 export const clipRule: IntegerRule = (context) => {
   const bound = (index: number, attribute: string, missing: number): number => {
     if (context.inputs[index] !== undefined) return numbersOf(context, index)[0] ?? missing;

@@ -16,6 +16,7 @@ export interface RuleContext {
 /** From symbolic inputs to a symbolic output. */
 export type IntegerRule = (context: RuleContext) => Symbolic;
 
+/** Returns a required input. @throws GraphError when it is missing. */
 export function inputOf({ node, inputs }: RuleContext, index: number): Symbolic {
   const value = inputs[index];
   if (value === undefined) throw new GraphError(`input ${index} is missing`, { where: showNode(node) });
@@ -27,6 +28,7 @@ export function outputShape(node: Node): Shape {
   return node.outputs[0]?.type.shape ?? [];
 }
 
+/** Makes an UnsupportedError that names the node. */
 export function unsupported(node: Node, message: string, remedy?: string): UnsupportedError {
   return new UnsupportedError(message, {
     where: showNode(node),

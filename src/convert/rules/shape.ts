@@ -28,6 +28,7 @@ function windowOf(context: RuleContext, x: Symbolic): WindowGeometry {
   return { kernel, strides, dilations, pads: [...pads.slice(0, 2), ...end] };
 }
 
+/** Max pooling on codes. */
 export const maxPoolRule: IntegerRule = (context) => {
   const { node } = context;
   const x = quantizable(context, inputOf(context, 0));
@@ -41,6 +42,7 @@ export const maxPoolRule: IntegerRule = (context) => {
   });
 };
 
+/** A change of shape on codes. */
 export const reshapeRule: IntegerRule = (context) => {
   const { node } = context;
   return context.assembly.moved({
@@ -52,6 +54,7 @@ export const reshapeRule: IntegerRule = (context) => {
   });
 };
 
+/** Concatenation of codes on one grid. */
 export const concatRule: IntegerRule = (context) => {
   const { node } = context;
   const shape = outputShape(node);
@@ -112,12 +115,14 @@ function average(context: RuleContext, window: WindowGeometry): Affine {
   };
 }
 
+/** The average over all spatial axes as a sum. */
 export const globalAverageRule: IntegerRule = (context) => {
   const kernel = inputOf(context, 0).shape.slice(2);
   const ones = kernel.map(() => 1);
   return average(context, { kernel, strides: ones, dilations: ones, pads: [...kernel, ...kernel].map(() => 0) });
 };
 
+/** Average pooling as a sum. */
 export const averagePoolRule: IntegerRule = (context) => {
   const { node } = context;
   const window = windowOf(context, inputOf(context, 0));

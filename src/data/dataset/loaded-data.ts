@@ -7,14 +7,17 @@ export const namedDatasets = ["fashion-mnist-part", "fashion-mnist"] as const;
 
 /** What the dimensions of an array's samples mean: see ArrayOptions. */
 export const arrayLayouts = ["auto", "chw", "hwc", "asIs"] as const;
+/** What the axes of an array mean. */
 export type ArrayLayout = (typeof arrayLayouts)[number];
 
 /** The kinds of data that are read. */
 export const datasetKinds = ["fashion-mnist", "idx", "cifar10", "cifar100", "images", "npy", "npz", "csv"] as const;
+/** A format of data on disk. */
 export type DatasetKind = (typeof datasetKinds)[number];
 
 /** How targets are meant: as the data looks (`auto`), class numbers, numbers to come near to, or none. */
 export const taskNames = ["auto", "classification", "regression", "none"] as const;
+/** What is learned from the data. */
 export type Task = (typeof taskNames)[number];
 
 /** Data as it lies on the disk. */

@@ -74,4 +74,5 @@ function find({ records, epochs, facts }: DiagnosisInput): Found[] {
   ];
 }
 
+/** Running statistics of batch normalization that do not match the batches. */
 export const batchNormCauses: CauseFamily<keyof typeof rows> = { rows, find };

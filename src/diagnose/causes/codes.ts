@@ -108,4 +108,5 @@ function negativeLost(sites: readonly SiteView[]): Found[] {
   ];
 }
 
+/** Codes that the configuration wastes or lacks. */
 export const codeCauses: CauseFamily<keyof typeof rows> = { rows, find };

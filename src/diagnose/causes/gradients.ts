@@ -87,4 +87,5 @@ function gradientMismatch({ records, facts }: DiagnosisInput): Found[] {
   ];
 }
 
+/** Gradients that quantizers pass or distort. */
 export const gradientCauses: CauseFamily<keyof typeof rows> = { rows, find };

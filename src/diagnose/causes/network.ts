@@ -160,4 +160,5 @@ function sideOfLoss({ ablation }: DiagnosisInput): Found[] {
   ];
 }
 
+/** Layers and placements that lose more than others. */
 export const networkCauses: CauseFamily<keyof typeof rows> = { rows, find };

@@ -180,4 +180,5 @@ function saturated(sites: readonly SiteView[]): Found[] {
   ];
 }
 
+/** Ranges that are too wide, too narrow, or moving. */
 export const rangeCauses: CauseFamily<keyof typeof rows> = { rows, find };

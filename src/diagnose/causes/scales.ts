@@ -96,4 +96,5 @@ function gradientImbalance(sites: readonly SiteView[]): Found[] {
   ];
 }
 
+/** Scales that start or learn wrongly. */
 export const scaleCauses: CauseFamily<keyof typeof rows> = { rows, find };

@@ -151,4 +151,5 @@ function capacity(input: DiagnosisInput): Found[] {
   ];
 }
 
+/** Learning rates, starting weights and capacity. */
 export const trainingCauses: CauseFamily<keyof typeof rows> = { rows, find };

@@ -103,4 +103,5 @@ function heavyTails(sites: readonly SiteView[]): Found[] {
   ];
 }
 
+/** Weights that oscillate, differ by channel, or have heavy tails. */
 export const weightCauses: CauseFamily<keyof typeof rows> = { rows, find };

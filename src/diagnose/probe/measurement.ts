@@ -89,6 +89,7 @@ const addition = z.strictObject({
   smallerNoiseRatio: real,
 });
 
+/** The schema of a line of diagnosis.jsonl. */
 export const probeRecordSchema = z.strictObject({
   schemaVersion: z.literal(1),
   /** Steps done before the probe. */
@@ -110,10 +111,15 @@ export const probeRecordSchema = z.strictObject({
   additions: z.array(addition),
 });
 
+/** What a probe measures at a quantizer site. */
 export type SiteMeasurement = z.output<typeof site>;
+/** What a probe measures of a weight. */
 export type WeightMeasurement = z.output<typeof weight>;
+/** What a probe measures of a batch normalization. */
 export type NormMeasurement = z.output<typeof norm>;
+/** What a probe measures of a residual addition. */
 export type AdditionMeasurement = z.output<typeof addition>;
+/** All measurements of one probe. */
 export type ProbeRecord = z.output<typeof probeRecordSchema>;
 
 /** A record as a line of JSON: numbers to five digits, so that a line stays short. */

@@ -4,6 +4,7 @@
  */
 import { clamp, roundHalfEven } from "../../base/rounding.ts";
 
+/** The codes that a uniform grid may use. */
 export interface Grid {
   readonly quantMin: number;
   readonly quantMax: number;
@@ -11,6 +12,7 @@ export interface Grid {
   readonly affine: boolean;
 }
 
+/** The uniform grid with the smallest squared error, and that error. */
 export interface OptimalGrid {
   readonly step: number;
   /** Σ(x − y)² over the sample. */

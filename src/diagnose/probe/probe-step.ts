@@ -24,6 +24,7 @@ import { reduceMax, reduceMean, reduceMin } from "../../ops/families/reduce.ts";
 import { weightsOfLayers } from "../layer-names.ts";
 import { addSample, planSample, type SamplePlan } from "./sampling.ts";
 
+/** What a probe is compiled for. */
 export interface ProbeConfig {
   readonly batchSize: number;
   readonly input: ImageInput;
@@ -45,6 +46,7 @@ export interface SitePlan {
   readonly trained: readonly string[];
 }
 
+/** Which elements of a weight are sampled. */
 export interface WeightPlan {
   readonly name: string;
   readonly plan: SamplePlan;
@@ -58,6 +60,7 @@ export interface NormPlan {
   readonly variance: string;
 }
 
+/** The graph of a probe, and how its outputs are read. */
 export interface ProbeStep {
   readonly graph: Graph;
   readonly dataInput: Value;

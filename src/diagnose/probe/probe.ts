@@ -16,6 +16,7 @@ import { buildProbeStep, type ProbeStep, probeOutput, type SitePlan } from "./pr
 import { measureSite, type SiteSamples } from "./site-statistics.ts";
 import type { StateReader } from "./weight-watch.ts";
 
+/** What a probe measures, and on how many elements. */
 export interface ProbeOptions {
   readonly batchSize: number;
   readonly input: ImageInput;
@@ -33,8 +34,10 @@ export type ProbeResult = Pick<
   readonly weights: ReadonlyMap<string, { readonly gradientNorm: number; readonly gradientCosine: number }>;
 };
 
+/** Elements of a tensor that a probe samples. */
 export const defaultSamples = 2048;
 
+/** A compiled probe that measures a training's state. */
 export class Probe {
   readonly #session: EngineSession;
   readonly #step: ProbeStep;

@@ -51,6 +51,7 @@ const mostCodes = 64;
 const searchedRows = 12;
 const searchedElements = 768;
 
+/** Measures a quantizer site from samples of its input, output and gradients. */
 export function measureSite(samples: SiteSamples): SiteMeasurement {
   const { site, x, y } = samples;
   const magnitudes = Float32Array.from(x, Math.abs).sort();

@@ -18,6 +18,7 @@ export interface StateReader {
   get(name: string): Tensor;
 }
 
+/** What watching a weight over several steps adds to its measurement. */
 export type WatchedWeight = Pick<
   WeightMeasurement,
   "norm" | "distance" | "update" | "updateInSteps" | "flipRate" | "oscillatingShare"
@@ -44,6 +45,7 @@ interface Window {
   readonly flips: number[];
 }
 
+/** Watches weights over the steps before a probe. */
 export class WeightWatch {
   readonly #watched: readonly Watched[];
 

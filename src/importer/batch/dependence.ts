@@ -2,6 +2,7 @@
 
 import { GraphError } from "../../errors.ts";
 
+/** The batch size while a file is read. */
 export interface BatchBinding {
   /** The size that the network's values have while the file is read. Nothing is decided by it. */
   readonly size: number;

@@ -6,6 +6,7 @@ import type { Tensor } from "../../ir/tensor.ts";
 import { sameShape } from "../../ir/types.ts";
 import { showSize, sizeAt } from "./size.ts";
 
+/** A graph that is written for any batch size. */
 export interface OpenGraph {
   readonly graph: Graph;
   /** The name of a size of an input or output that depends on the batch. */

@@ -13,6 +13,7 @@ export interface BatchSize {
 /** A size of an axis, or an integer that was computed from sizes. */
 export type Dimension = number | BatchSize;
 
+/** Sizes that may depend on the batch. */
 export type Dimensions = readonly Dimension[];
 
 /** The size of the batch itself. */
@@ -34,12 +35,14 @@ function fromCoefficients(coefficients: readonly number[]): Dimension {
   return { coefficients: coefficients.slice(0, length) };
 }
 
+/** Returns the sum of two sizes. */
 export function plus(a: Dimension, b: Dimension): Dimension {
   const [left, right] = [coefficientsOf(a), coefficientsOf(b)];
   const length = Math.max(left.length, right.length);
   return fromCoefficients(Array.from({ length }, (_, power) => (left[power] ?? 0) + (right[power] ?? 0)));
 }
 
+/** Returns the product of two sizes. */
 export function times(a: Dimension, b: Dimension): Dimension {
   const [left, right] = [coefficientsOf(a), coefficientsOf(b)];
   const product = new Array<number>(left.length + right.length - 1).fill(0);
@@ -51,6 +54,7 @@ export function times(a: Dimension, b: Dimension): Dimension {
   return fromCoefficients(product);
 }
 
+/** Returns the difference of two sizes. */
 export function minus(a: Dimension, b: Dimension): Dimension {
   return plus(a, times(b, -1));
 }
@@ -73,12 +77,14 @@ export function quotient(a: Dimension, b: Dimension): Dimension | undefined {
   return rest.every((coefficient) => coefficient === 0) ? fromCoefficients(result) : undefined;
 }
 
+/** Returns whether two sizes are equal for every batch. */
 export function sameSize(a: Dimension | undefined, b: Dimension | undefined): boolean {
   if (a === undefined || b === undefined) return a === b;
   const difference = minus(a, b);
   return difference === 0;
 }
 
+/** Returns whether two shapes are equal for every batch. */
 export function sameSizes(a: Dimensions, b: Dimensions): boolean {
   return a.length === b.length && a.every((size, i) => sameSize(size, b[i]));
 }
@@ -93,6 +99,7 @@ export function sizeAt(size: Dimension, batch: number): number {
   return coefficientsOf(size).reduceRight((sum, coefficient) => sum * batch + coefficient, 0);
 }
 
+/** Returns the shape for one batch size. */
 export function shapeAt(sizes: Dimensions, batch: number): number[] {
   return sizes.map((size) => sizeAt(size, batch));
 }

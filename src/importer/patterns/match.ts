@@ -17,10 +17,12 @@ export type Pattern = (graph: Matcher, node: Node) => Replacement | undefined;
 /** Relative difference at which a constant counts as the one that a formula has: exporters round to float32 or less. */
 const sameNumber = 1e-4;
 
+/** Returns whether two numbers are equal up to rounding. */
 export function isClose(a: number | undefined, b: number): boolean {
   return a !== undefined && Math.abs(a - b) <= sameNumber * Math.max(1, Math.abs(b));
 }
 
+/** Reads a graph backwards from a node, as patterns need it. */
 export class Matcher {
   readonly #producers: ReadonlyMap<Value, Node>;
   readonly #constants: ReadonlyMap<Value, Tensor>;

@@ -108,4 +108,5 @@ const groupNormalization: Pattern = (graph, node) => {
   return undefined;
 };
 
+/** Normalizations that exporters write out as elementwise operators. */
 export const normalizationPatterns: readonly Pattern[] = [layerNormalization, groupNormalization];

@@ -53,10 +53,12 @@ export function fixedSizes(node: Pick<SourceNode, "where" | "op">, sizes: Dimens
   });
 }
 
+/** Returns sizes as errors show them. */
 export function showSizes(sizes: Dimensions): string {
   return sizes.map((size) => showSize(size)).join(",");
 }
 
+/** Makes a constant vector of int64. */
 export function int64Slot(e: Emitter, values: readonly number[]): Slot {
   return e.constant(int64Tensor(values));
 }

@@ -28,10 +28,12 @@ import { orderNodes, showProto } from "./order.ts";
 /** An attribute, or the subgraph of an If, a Loop or a Scan. */
 export type FileAttribute = PlainAttribute | FileSubgraph;
 
+/** An attribute that is a graph. */
 export interface FileSubgraph {
   readonly subgraph: FileBody;
 }
 
+/** A node as the file states it. */
 export interface FileNode {
   readonly op: string;
   readonly domain: string;
@@ -49,6 +51,7 @@ export interface FileNode {
   readonly attributes: ReadonlyMap<string, FileAttribute>;
 }
 
+/** An input as the file states it. */
 export interface FileInput {
   readonly name: string;
   readonly dtype: DType;
@@ -76,11 +79,13 @@ export interface StatedTypes {
   readonly outputs: ReadonlyMap<string, DType>;
 }
 
+/** The main graph of a file. */
 export interface FileGraph extends FileBody {
   /** Those of `inputNames`. */
   readonly inputs: readonly FileInput[];
 }
 
+/** A decoded ONNX file. */
 export interface OnnxFile {
   readonly graph: FileGraph;
   /** The shapes that the file states of its outputs; undefined for a size that is open. */
@@ -92,6 +97,7 @@ export interface OnnxFile {
   readonly producer: string;
 }
 
+/** External data of a file, and its name in errors. */
 export interface OnnxFileOptions {
   readonly externalData?: ExternalData;
   /** What errors call the file. */

@@ -7,6 +7,7 @@ import { type Shape, showType, type TensorType } from "../../ir/types.ts";
 import { readShape } from "../wire/tensor.ts";
 import type { FileInput } from "./file.ts";
 
+/** Sizes for dimensions that the file leaves open. */
 export interface InputShapeOptions {
   /** Size of the first dimension where the file leaves it open. Default 1. */
   readonly batch?: number;

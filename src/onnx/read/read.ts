@@ -23,6 +23,7 @@ import type { ExternalData } from "../wire/tensor.ts";
 import { type FileBody, type FileNode, type OnnxFile, readOnnxFile } from "./file.ts";
 import { type InputShapeOptions, InputShapes } from "./inputs.ts";
 
+/** How an ONNX file is read into a graph. */
 export interface OnnxReadOptions extends InputShapeOptions {
   /** Gives the bytes of a data file that lies beside the model. */
   readonly externalData?: ExternalData;
@@ -30,6 +31,7 @@ export interface OnnxReadOptions extends InputShapeOptions {
   readonly source?: string;
 }
 
+/** A graph from an ONNX file, with the file's metadata. */
 export interface OnnxModel extends Pick<OnnxFile, "opset" | "metadata" | "producer"> {
   readonly graph: Graph;
 }

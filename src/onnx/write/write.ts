@@ -33,6 +33,7 @@ import type { Tensor } from "../../ir/tensor.ts";
 import type { TensorType } from "../../ir/types.ts";
 import { dtypeToOnnx, firstOpsetWith, irVersionOf, rawBytes } from "../wire/proto.ts";
 
+/** Opset, metadata and symbols of a written file. */
 export interface OnnxWriteOptions {
   /** Version of the standard operators; raised to what the element types need. Default 21. */
   readonly opset?: number;

@@ -11,7 +11,9 @@ import { type ConvGeometry, convGeometry, convOutputSizes, geometryAttributes } 
 import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 import { cast } from "../families/cast.ts";
 
+/** The domain of ONNX Runtime's blocked operators. */
 export const blockedDomain = "com.microsoft.nchwc";
+/** The domain of ONNX Runtime's own operators. */
 export const engineDomain = "com.microsoft";
 
 /** x[N,C,H,W] in blocks of channels. */
@@ -51,6 +53,7 @@ export function fromBlocked(builder: GraphBuilder, x: Value, channels: number): 
   return builder.one("ReorderOutput", [x], { channels }, { domain: blockedDomain });
 }
 
+/** Attributes and optional inputs of a blocked convolution. */
 export interface BlockedConvOptions {
   readonly bias?: Value | undefined;
   /** A blocked tensor that is added to the result, in its own memory when nothing reads it later. */

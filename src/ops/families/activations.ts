@@ -186,6 +186,7 @@ function activation(
   };
 }
 
+/** max(x, 0). */
 export const reluOperator: OperatorDefinition = {
   op: "Relu",
   domain: "",
@@ -196,6 +197,7 @@ export const reluOperator: OperatorDefinition = {
   traits: { module: true, passesCodes: true, nonNegative: "always", cheap: true },
 };
 
+/** min(max(x, low), high). */
 export const clipOperator: OperatorDefinition = {
   op: "Clip",
   domain: "",

@@ -18,6 +18,7 @@ function gradient({ builder, input, outputGradient, needed }: GradientContext): 
   return [needed[0] && isFloat(dtype) ? cast(builder, outputGradient(0), dtype) : undefined];
 }
 
+/** Conversion to another element type. */
 export const castOperator: OperatorDefinition = {
   op: "Cast",
   domain: "",

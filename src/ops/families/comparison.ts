@@ -74,6 +74,7 @@ function flat(op: string, infer: OperatorDefinition["infer"], fold?: FoldRule): 
   return { op, domain: "", infer, gradient: noGradient, ...(fold === undefined ? {} : { fold }) };
 }
 
+/** Elementwise choice between two values. */
 export const whereOperator: OperatorDefinition = {
   op: "Where",
   domain: "",

@@ -37,6 +37,7 @@ import { bias, data, weight } from "../inputs.ts";
 import { reduceSum } from "./reduce.ts";
 import { reshape, slice, transpose } from "./shape/shape-ops.ts";
 
+/** Geometry of a convolution. */
 export interface ConvOptions {
   readonly strides?: readonly number[];
   readonly dilations?: readonly number[];
@@ -204,6 +205,7 @@ function filterSize(weight: Shape): number {
   return elementCount(weight.slice(1));
 }
 
+/** A convolution over any number of spatial axes. */
 export const convOperator: OperatorDefinition = {
   op: "Conv",
   domain: onnxDomain,
@@ -225,6 +227,7 @@ export const convOperator: OperatorDefinition = {
   },
 };
 
+/** A transposed convolution. */
 export const convTransposeOperator: OperatorDefinition = {
   op: "ConvTranspose",
   domain: onnxDomain,
@@ -245,6 +248,7 @@ export const convTransposeOperator: OperatorDefinition = {
   },
 };
 
+/** The gradient of a convolution's input. */
 export const convGradInputOperator: OperatorDefinition = {
   op: "ConvGradInput",
   domain: subbyteDomain,
@@ -254,6 +258,7 @@ export const convGradInputOperator: OperatorDefinition = {
   traits: { work: "gradient of inputs" },
 };
 
+/** The gradient of a convolution's weight. */
 export const convGradWeightOperator: OperatorDefinition = {
   op: "ConvGradWeight",
   domain: subbyteDomain,

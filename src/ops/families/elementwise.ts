@@ -170,12 +170,14 @@ function combination(op: "Sum" | "Mean", columns: OperatorColumns = {}): Operato
   };
 }
 
+/** x + y, broadcast. */
 export const addOperator: OperatorDefinition = binaryOperator("Add", passGradient, passGradient, {
   inputs: [operand("x", "bias"), operand("y", "bias")],
   fold: foldBinary((x, y) => x + y),
   traits: { module: true, nonNegative: "when-all-inputs", inPlace: true },
 });
 
+/** x·y, broadcast. */
 export const multiplyOperator: OperatorDefinition = binaryOperator(
   "Mul",
   ({ builder, input, outputGradient }) => multiply(builder, outputGradient(0), input(1)),
@@ -187,6 +189,7 @@ export const multiplyOperator: OperatorDefinition = binaryOperator(
   },
 );
 
+/** x itself. */
 export const identityOperator: OperatorDefinition = {
   op: "Identity",
   domain: "",
@@ -197,6 +200,7 @@ export const identityOperator: OperatorDefinition = {
   traits: { movement: true, view: true, passesCodes: true, nonNegative: "when-first-input" },
 };
 
+/** x/y, broadcast. */
 export const divideOperator: OperatorDefinition = binaryOperator(
   "Div",
   ({ builder, input, outputGradient }) => divide(builder, outputGradient(0), input(1)),

@@ -30,6 +30,7 @@ export function matmul(b: GraphBuilder, x: Value, y: Value): Value {
   return b.one("MatMul", [x, y]);
 }
 
+/** Transpositions and factors of a Gemm. */
 export interface GemmOptions {
   readonly transA?: boolean;
   readonly transB?: boolean;
@@ -210,6 +211,7 @@ function einsumGradient({ builder: b, node, input, outputGradient, needed }: Gra
   });
 }
 
+/** A matrix product, batched over the leading axes. */
 export const matmulOperator: OperatorDefinition = {
   op: "MatMul",
   domain: "",
@@ -239,6 +241,7 @@ export const matmulOperator: OperatorDefinition = {
   },
 };
 
+/** α·A·B + β·C on matrices. */
 export const gemmOperator: OperatorDefinition = {
   op: "Gemm",
   domain: "",

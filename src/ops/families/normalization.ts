@@ -47,6 +47,7 @@ export function batchNormalization(
   );
 }
 
+/** The output of a batch normalization in training, and its statistics. */
 export interface BatchNormTrainResult {
   readonly y: Value;
   readonly runningMean: Value;
@@ -221,6 +222,7 @@ function inferBatchNormalization(call: OperatorCall): TensorType[] {
   return [x, channels, channels].slice(0, call.outputCount ?? 1);
 }
 
+/** Batch normalization with running statistics. */
 export const batchNormalizationOperator: OperatorDefinition = {
   op: "BatchNormalization",
   blocked: "own",

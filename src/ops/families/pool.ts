@@ -19,6 +19,7 @@ import { type GradientRule, type Lowering, type OperatorDefinition, requiredInpu
 import { divide, multiply } from "./elementwise.ts";
 import { expand, reshape } from "./shape/shape-ops.ts";
 
+/** Window of a pooling. */
 export interface PoolOptions {
   readonly kernel: readonly number[];
   readonly strides?: readonly number[];
@@ -187,6 +188,7 @@ function inferGlobal(call: OperatorCall): TensorType[] {
   return [{ dtype, shape: shape.map((size, axis) => (axis < 2 ? size : 1)) }];
 }
 
+/** Maximum over windows. */
 export const maxPoolOperator: OperatorDefinition = {
   op: "MaxPool",
   domain: onnxDomain,
@@ -195,6 +197,7 @@ export const maxPoolOperator: OperatorDefinition = {
   traits: { passesCodes: true, nonNegative: "when-first-input" },
 };
 
+/** Average over windows. */
 export const averagePoolOperator: OperatorDefinition = {
   op: "AveragePool",
   domain: onnxDomain,
@@ -203,6 +206,7 @@ export const averagePoolOperator: OperatorDefinition = {
   traits: { averages: true, passesCodes: true, nonNegative: "when-first-input" },
 };
 
+/** Average over all spatial axes. */
 export const globalAveragePoolOperator: OperatorDefinition = {
   op: "GlobalAveragePool",
   domain: onnxDomain,

@@ -10,6 +10,7 @@ import { dtypeFromOnnx, dtypeToOnnx } from "../../onnx/wire/proto.ts";
 import { at, axisOf } from "../build/operands.ts";
 import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 
+/** Zero point and axis of a QuantizeLinear. */
 export interface QuantizeLinearOptions {
   readonly zeroPoint?: Value | undefined;
   /** The axis of a scale per channel; default 1. */
@@ -27,6 +28,7 @@ export function quantizeLinear(b: GraphBuilder, x: Value, scale: Value, options:
   });
 }
 
+/** Zero point and axis of a DequantizeLinear. */
 export interface DequantizeLinearOptions {
   readonly zeroPoint?: Value | undefined;
   /** The axis of a scale per channel; default 1. */
@@ -45,6 +47,7 @@ export function dequantizeLinear(
   return b.one("DequantizeLinear", zeroPoint === undefined ? [x, scale] : [x, scale, zeroPoint], attributes);
 }
 
+/** Codes with the scale and zero point of their range. */
 export interface DynamicallyQuantized {
   /** uint8. */
   readonly codes: Value;

@@ -31,6 +31,7 @@ import {
 import { divide, exponential, maximum, multiply, subtract } from "./elementwise.ts";
 import { expand, reshape } from "./shape/shape-ops.ts";
 
+/** Whether reduced axes stay. */
 export interface ReduceOptions {
   /** Whether the reduced axes stay, with size 1. Default true, as in ONNX. */
   readonly keepDimensions?: boolean;
@@ -72,6 +73,7 @@ export function argMin(b: GraphBuilder, x: Value, axis: number, { keepDimensions
   return b.one("ArgMin", [x], { axis, keepdims: keepDimensions ? 1 : 0 });
 }
 
+/** Direction of a cumulative sum, and whether it excludes the element itself. */
 export interface CumulativeSumOptions {
   /** Whether an element is left out of its own sum. */
   readonly exclusive?: boolean;

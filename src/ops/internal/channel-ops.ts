@@ -27,6 +27,7 @@ import { add, multiply } from "../families/elementwise.ts";
 import { reduceMean, reduceSum } from "../families/reduce.ts";
 import { expand, reshape } from "../families/shape/shape-ops.ts";
 
+/** x·scale + offset for each channel. */
 export interface ChannelAffine {
   readonly x: Value;
   /** [C]; absent: 1. */
@@ -206,6 +207,7 @@ function inferAffine(call: OperatorCall): TensorType[] {
   return [x];
 }
 
+/** Σ x·y over all elements. */
 export const dotOperator: OperatorDefinition = {
   op: "Dot",
   domain: subbyteDomain,

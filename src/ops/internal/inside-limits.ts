@@ -17,6 +17,7 @@ import { blockedAffine, canBeBlocked } from "./channel-ops.ts";
 
 const insideLimitsName = "InsideLimits";
 
+/** Limits that x is compared with. */
 export interface Limits {
   /** Whether x must be greater than 0. */
   readonly positive: boolean;
@@ -71,6 +72,7 @@ function blockedMask(builder: GraphBuilder, x: Value, upper: Value, isPositive: 
   return blockedAffine(builder, { x, scale: minusOne, sum: excess }, step);
 }
 
+/** 1 where x lies within limits, else 0. */
 export const insideLimitsOperator: OperatorDefinition = {
   op: insideLimitsName,
   domain: subbyteDomain,

@@ -29,6 +29,7 @@ export interface ExplainedNetwork {
   readonly sites: readonly ExplainedSite[];
 }
 
+/** What an explanation may use besides the configuration. */
 export interface ExplainOptions {
   /** What a batch of data showed, by site name. */
   readonly observed?: ReadonlyMap<string, Observation>;

@@ -23,6 +23,7 @@ export interface Remark {
   readonly change: ChangeRequest | null;
 }
 
+/** A check of one aspect of a configuration. */
 export type Rule = (subject: Subject) => Remark | undefined;
 
 /** Bits that a number of levels is worth, as text: 3, 5.3. */

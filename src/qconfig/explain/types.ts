@@ -17,6 +17,7 @@ export interface ExplainedSite {
   readonly asked?: TensorQuantization;
 }
 
+/** The smallest and the largest value. */
 export interface ValueRange {
   readonly min: number;
   readonly max: number;
@@ -60,6 +61,7 @@ export interface TensorExplanation {
   readonly deadShare: number | null;
 }
 
+/** The stable name of a remark about a configuration. */
 export type FindingCode =
   | "reduce-range"
   | "reduce-range-asymmetric"
@@ -90,6 +92,7 @@ export interface Change {
   readonly where?: string;
 }
 
+/** A remark about a configuration, with the tensors and the change that it asks for. */
 export interface Finding {
   readonly code: FindingCode;
   readonly severity: Severity;
@@ -111,6 +114,7 @@ export interface KindSummary {
   readonly codes: string;
 }
 
+/** What a configuration really gives each tensor of a network. */
 export interface Explanation {
   readonly schemaVersion: 1;
   readonly network: string;

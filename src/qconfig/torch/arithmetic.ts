@@ -8,6 +8,7 @@ export interface PythonNumber {
   readonly integer: boolean;
 }
 
+/** Makes a Python number; an integer has no negative zero. */
 export function pythonNumber(value: number, integer: boolean): PythonNumber {
   return { kind: "number", value: Object.is(value, -0) && integer ? 0 : value, integer };
 }

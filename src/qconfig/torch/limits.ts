@@ -9,6 +9,7 @@ import { ConfigError } from "../../errors.ts";
 /** The element types that torch's observers take. */
 export type TorchDtype = "quint8" | "qint8" | "qint32" | "quint4x2";
 
+/** torch's quantization schemes. */
 export type TorchQscheme =
   | "per_tensor_affine"
   | "per_tensor_symmetric"
@@ -16,6 +17,7 @@ export type TorchQscheme =
   | "per_channel_symmetric"
   | "per_channel_affine_float_qparams";
 
+/** Lowest and highest code. */
 export interface CodeLimits {
   readonly min: number;
   readonly max: number;
@@ -29,6 +31,7 @@ export const dtypeLimits: Readonly<Record<TorchDtype, CodeLimits>> = {
   quint4x2: { min: 0, max: 15 },
 };
 
+/** What torch's observers derive their limits from. */
 export interface LimitArguments {
   readonly dtype: TorchDtype;
   readonly quantMin?: number;

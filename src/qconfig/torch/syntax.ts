@@ -24,12 +24,14 @@ export type Expression =
       readonly token: Token;
     };
 
+/** An argument of a call. */
 export interface Argument {
   /** The keyword's token; absent for a positional argument. */
   readonly keyword?: Token;
   readonly value: Expression;
 }
 
+/** A statement of the supported part of Python. */
 export type Statement =
   | { readonly kind: "assign"; readonly targets: readonly Expression[]; readonly values: readonly Expression[] }
   | { readonly kind: "parameter"; readonly name: string; readonly token: Token; readonly fallback?: Expression }

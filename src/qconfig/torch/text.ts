@@ -24,6 +24,7 @@ export type { TorchSource } from "./tokens.ts";
 /** Where the arguments of a form stand in the text, by their names in torch: `reduce_range` → `thread.py:2:40`. */
 export type TorchPlaces = ReadonlyMap<string, string>;
 
+/** The configuration that a piece of Python describes. */
 export interface TorchTextConfig {
   readonly qconfig: QConfig;
   /** What the text does with the model: `fused` if it fuses modules, else torch's eager mode, `everyModule`. */

@@ -1,6 +1,7 @@
 /** Python's tokens, as far as a quantization configuration needs them. Line breaks inside of brackets are none. */
 import { ConfigError } from "../../errors.ts";
 
+/** A token of Python with its source position. */
 export interface Token {
   readonly kind: "name" | "number" | "string" | "operator" | "newline" | "end";
   /** As written; for a string, what it says. */

@@ -21,14 +21,21 @@ import { nearestWord } from "../../base/nearest-word.ts";
 import { ConfigError } from "../../errors.ts";
 import type { TorchDtype, TorchQscheme } from "./limits.ts";
 
+/** torch.quint8. */
 export const quint8: TorchDtype = "quint8";
+/** torch.qint8. */
 export const qint8: TorchDtype = "qint8";
 
+/** torch.per_tensor_affine. */
 export const perTensorAffine: TorchQscheme = "per_tensor_affine";
+/** torch.per_tensor_symmetric. */
 export const perTensorSymmetric: TorchQscheme = "per_tensor_symmetric";
+/** torch.per_channel_affine. */
 export const perChannelAffine: TorchQscheme = "per_channel_affine";
+/** torch.per_channel_symmetric. */
 export const perChannelSymmetric: TorchQscheme = "per_channel_symmetric";
 
+/** The observers of torch that subbyte has. */
 export type TorchObserverName =
   | "MinMaxObserver"
   | "MovingAverageMinMaxObserver"
@@ -36,6 +43,7 @@ export type TorchObserverName =
   | "MovingAveragePerChannelMinMaxObserver"
   | "HistogramObserver";
 
+/** The fake-quantize modules of torch that subbyte has. */
 export type TorchFakeQuantizeName = "FakeQuantize" | "FusedMovingAvgObsFakeQuantize";
 
 /** Keyword arguments of an observer; each observer takes those that torch gives it. */
@@ -90,10 +98,15 @@ export class FakeQuantizeForm {
   }
 }
 
+/** torch.ao.quantization.MinMaxObserver. */
 export const MinMaxObserver = new ObserverForm("MinMaxObserver");
+/** torch.ao.quantization.MovingAverageMinMaxObserver. */
 export const MovingAverageMinMaxObserver = new ObserverForm("MovingAverageMinMaxObserver");
+/** torch.ao.quantization.PerChannelMinMaxObserver. */
 export const PerChannelMinMaxObserver = new ObserverForm("PerChannelMinMaxObserver");
+/** torch.ao.quantization.MovingAveragePerChannelMinMaxObserver. */
 export const MovingAveragePerChannelMinMaxObserver = new ObserverForm("MovingAveragePerChannelMinMaxObserver");
+/** torch.ao.quantization.HistogramObserver. */
 export const HistogramObserver = new ObserverForm("HistogramObserver");
 
 /** Observer and quantizer as two steps, the scale computed in Python ("classic"). */
@@ -126,25 +139,32 @@ const perChannelWeight = {
   chAxis: 0,
 } as const;
 
+/** torch's default_fake_quant. */
 export const defaultFakeQuant = FakeQuantize.withArgs({
   ...activationDefaults,
   observer: MovingAverageMinMaxObserver,
   reduceRange: true,
 });
+/** torch's default_weight_fake_quant. */
 export const defaultWeightFakeQuant = FakeQuantize.withArgs({ ...perTensorWeight, reduceRange: false });
+/** torch's default_per_channel_weight_fake_quant. */
 export const defaultPerChannelWeightFakeQuant = FakeQuantize.withArgs({ ...perChannelWeight, reduceRange: false });
+/** torch's default_histogram_fake_quant. */
 export const defaultHistogramFakeQuant = FakeQuantize.withArgs({
   ...activationDefaults,
   observer: HistogramObserver,
   reduceRange: true,
 });
+/** torch's default_fused_act_fake_quant. */
 export const defaultFusedActFakeQuant = FusedMovingAvgObsFakeQuantize.withArgs({
   observer: MovingAverageMinMaxObserver,
   quantMin: 0,
   quantMax: 255,
   dtype: quint8,
 });
+/** torch's default_fused_wt_fake_quant. */
 export const defaultFusedWtFakeQuant = FusedMovingAvgObsFakeQuantize.withArgs(perTensorWeight);
+/** torch's default_fused_per_channel_wt_fake_quant. */
 export const defaultFusedPerChannelWtFakeQuant = FusedMovingAvgObsFakeQuantize.withArgs(perChannelWeight);
 
 /** The backends of `get_default_qat_qconfig`: whether each halves the activations' range, and its weights' form. */

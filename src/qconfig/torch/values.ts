@@ -33,12 +33,14 @@ export interface FormValue {
   readonly places: ArgumentPlaces;
 }
 
+/** A QConfig with the source positions of its arguments. */
 export interface QConfigValue {
   readonly kind: "qconfig";
   readonly qconfig: QConfig;
   readonly places: { readonly activation: ArgumentPlaces; readonly weight: ArgumentPlaces };
 }
 
+/** A value that evaluating Python gives. */
 export type TorchValue =
   | { readonly kind: "number"; readonly value: number; readonly integer: boolean }
   | { readonly kind: "string"; readonly value: string }

@@ -16,6 +16,7 @@ import type { QuantizerSpec } from "../definition.ts";
  */
 const wholeNumbers = 12_582_912;
 
+/** Lowest and highest code, as numbers or as values of the graph. */
 export interface CodeRange {
   /** Integers. */
   readonly low: number | Value;

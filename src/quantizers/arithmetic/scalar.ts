@@ -38,6 +38,7 @@ export function decode(unit: GridUnit, code: number): number {
   return unit.offset === 0 ? product : fround(product + unit.offset);
 }
 
+/** Statistics of the elements that share parameters. */
 export interface RowStatistics {
   readonly min: number;
   readonly max: number;

@@ -69,6 +69,7 @@ function inferLookUp(call: OperatorCall): TensorType[] {
   return [{ dtype: table.dtype, shape: index.shape }];
 }
 
+/** Look-ups in small tables, and sums by index. */
 export const tableOperators: readonly OperatorDefinition[] = [
   { op: "LookUp", domain: subbyteDomain, infer: inferLookUp, arrange: arrangeLookUp },
   {

@@ -33,6 +33,7 @@ import {
 } from "../../ops/families/elementwise.ts";
 import type { ParameterValues, QuantizerSpec } from "../definition.ts";
 
+/** Scale and zero point of a uniform quantizer. */
 export interface UniformParameters {
   readonly scale: number;
   readonly zeroPoint: number;

@@ -118,6 +118,7 @@ function alphaFromRange(_spec: QuantizerSpec, min: number, max: number): GroupPa
   return { alpha: threshold(min, max) };
 }
 
+/** torch.ao.quantization.experimental's additive powers of two. */
 export const apotTorch: QuantizerDefinition = {
   name: "apotTorch",
   traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },

@@ -128,6 +128,7 @@ function normalizedRow(spec: QuantizerSpec, row: Float32Array): Float32Array {
 
 const coveringAlpha = startFromRange(alphaFromRange);
 
+/** Additive powers of two (Li et al., arXiv 1909.13144). */
 export const apot: QuantizerDefinition = {
   name: "apot",
   traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },

@@ -43,6 +43,7 @@ function slope(context: QuantizerContext): Value | undefined {
   return subtract(builder, 2, multiply(builder, clip(builder, absolute(builder, x), 0, 1), 2));
 }
 
+/** Binary weights with a scale (XNOR-Net, arXiv 1603.05279). */
 export const binary: QuantizerDefinition = {
   name: "binary",
   traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },

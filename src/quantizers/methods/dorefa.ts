@@ -99,6 +99,7 @@ function encodeWeights(spec: QuantizerSpec, row: Float32Array): Int32Array {
   return encodeWith(row, (x) => 2 * roundHalfEven(fround(fround(fround(Math.tanh(x)) * factor) + n / 2)) - n);
 }
 
+/** DoReFa-Net (arXiv 1606.06160). */
 export const dorefa: QuantizerDefinition = {
   name: "dorefa",
   traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },

@@ -31,6 +31,7 @@ function quotient(context: QuantizerContext): Value {
   return quotientOf(context.builder, context.x, parameterOf(context, "scale"));
 }
 
+/** Elementwise gradient scaling (arXiv 2104.00903). */
 export const ewgs: QuantizerDefinition = {
   name: "ewgs",
   traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },

@@ -75,6 +75,7 @@ function zeroPointOf(spec: QuantizerSpec, parameters: GroupParameters): number {
   return clamp(roundHalfEven(scalarOf(parameters, "zero_point")), spec.quantMin, spec.quantMax);
 }
 
+/** torch's _LearnableFakeQuantize. */
 export const learnable: QuantizerDefinition = {
   name: "learnable",
   traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },

@@ -62,6 +62,7 @@ function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupP
   return { scale, offset: min - spec.quantMin * scale };
 }
 
+/** LSQ+ (arXiv 2004.09576). */
 export const lsqPlus: QuantizerDefinition = {
   name: "lsq+",
   traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },

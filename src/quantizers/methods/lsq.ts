@@ -22,6 +22,7 @@ import { insideQuotient } from "../arithmetic/masks.ts";
 import { codeRange, quotientOf, roundedValue } from "../arithmetic/round-codes.ts";
 import type { QuantizerDefinition } from "../definition.ts";
 
+/** Learned step size quantization (arXiv 1902.08153). */
 export const lsq: QuantizerDefinition = {
   name: "lsq",
   traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },

@@ -211,6 +211,7 @@ function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupP
   return { scale: Math.max(magnitude / formatOf(spec).largest, smallestScale) };
 }
 
+/** Floats of 4 to 8 bits (arXiv 2209.05433, OCP MX 1.0). */
 export const minifloat: QuantizerDefinition = {
   name: "minifloat",
   traits: { uniformGrid: false, masksOutside: true, fixedSign: true, torchRange: false },

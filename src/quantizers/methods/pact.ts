@@ -46,6 +46,7 @@ function quotient(context: QuantizerContext): Value {
   return quotientOf(context.builder, context.x, stepOf(context));
 }
 
+/** Parameterized clipping activation (arXiv 1805.06085). */
 export const pact: QuantizerDefinition = {
   name: "pact",
   traits: { uniformGrid: false, masksOutside: true, fixedSign: false, torchRange: false },

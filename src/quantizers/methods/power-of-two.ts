@@ -49,6 +49,7 @@ function largestLevel(spec: QuantizerSpec): number {
   return 2 ** (powersOf(spec) - 1);
 }
 
+/** Powers of two (arXiv 1702.03044). */
 export const powerOfTwo: QuantizerDefinition = {
   name: "powerOfTwo",
   traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },

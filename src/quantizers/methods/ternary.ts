@@ -31,6 +31,7 @@ function thresholdOf(spec: QuantizerSpec, row: Float32Array): number {
   return fround(fround(statisticsOf(row).meanMagnitude) * thresholdFactor(spec));
 }
 
+/** Ternary weights (arXiv 1605.04711). */
 export const ternary: QuantizerDefinition = {
   name: "ternary",
   traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },

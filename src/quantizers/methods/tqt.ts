@@ -61,6 +61,7 @@ function stepFor(spec: QuantizerSpec, logarithm: number): number {
   return 2 ** Math.ceil(fround(logarithm)) / codesPerThreshold(spec);
 }
 
+/** Trained quantization thresholds (arXiv 1903.08066). */
 export const tqt: QuantizerDefinition = {
   name: "tqt",
   traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },

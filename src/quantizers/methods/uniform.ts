@@ -149,6 +149,7 @@ function checkUniform(spec: QuantizerSpec): Contradiction | undefined {
   return undefined;
 }
 
+/** torch's uniform affine and symmetric quantization. */
 export const uniform: QuantizerDefinition = {
   name: "uniform",
   traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: true },

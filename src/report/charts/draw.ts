@@ -31,6 +31,7 @@ export const lightPalette: Readonly<Record<string, string>> = {
   "--series-6": "#0e7490",
 };
 
+/** Colours of the charts on a dark page. */
 export const darkPalette: Readonly<Record<string, string>> = {
   "--ink": "#e6e8eb",
   "--paper": "#14171b",

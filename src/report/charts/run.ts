@@ -82,6 +82,7 @@ export function thinned(points: Curve["points"], most: number): Curve["points"] 
   return groups.map((group) => ({ x: mean(group.map(({ x }) => x)), y: mean(group.map(({ y }) => y)) }));
 }
 
+/** Axis and labels of a chart of trajectories. */
 export interface TrajectoryOptions {
   /** A logarithmic axis where the values lie further apart than a factor of ten. */
   readonly type?: "linear" | "log";

@@ -76,6 +76,7 @@ export interface Section {
   readonly body: Html;
 }
 
+/** The contents of a report page. */
 export interface Page {
   readonly title: string;
   /** What stands below the title, before the first section. */

@@ -13,6 +13,7 @@ import { quantizerNamed } from "../../quantizers/index.ts";
 /** Bits of one layer, by its name. */
 export type LayerBitsByName = ReadonlyMap<string, { readonly weightBits: number; readonly activationBits: number }>;
 
+/** Layers whose bits `mix` does not choose. */
 export interface KeepOptions {
   /** Names or globs of layers whose bits stay as the configuration has them. */
   readonly keep: readonly string[];

@@ -8,6 +8,7 @@
 import type { Target } from "../../data/dataset/dataset.ts";
 import { float32Data, type Tensor } from "../../ir/tensor.ts";
 
+/** How far outputs move: by KL divergence or by squared error. */
 export type DistanceKind = "klDivergence" | "squaredError";
 
 /** What the outputs of a network for such a target are compared by. */

@@ -28,6 +28,7 @@ export interface UniformBits {
   readonly activationBits: number;
 }
 
+/** Budget, candidates and data of a mix. */
 export interface MixOptions extends Partial<KeepOptions> {
   /** Limits, or a uniform configuration whose size and bit operations are not to be passed. */
   readonly budget: MixBudget | UniformBits;
@@ -43,6 +44,7 @@ export interface MixOptions extends Partial<KeepOptions> {
   readonly onProgress?: (done: number, total: number) => void;
 }
 
+/** The bits that `mix` chose, with measured and predicted losses. */
 export interface Mix {
   readonly distance: DistanceKind;
   readonly samples: number;

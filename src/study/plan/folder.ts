@@ -41,6 +41,7 @@ export interface StudyPaths {
 /** The name of the float stage's run inside of a study's folder. */
 export const floatRunName = "float";
 
+/** Returns the paths inside a study's folder; makes nothing. */
 export function studyPaths(folder: string): StudyPaths {
   return {
     folder,

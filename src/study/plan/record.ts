@@ -58,6 +58,7 @@ export interface TrialTiming {
   readonly peakMemoryBytes: number | null;
 }
 
+/** A planned trial with what its folder holds. */
 export interface TrialRecord extends PlannedTrial, TrialState {
   readonly timing: TrialTiming;
 }

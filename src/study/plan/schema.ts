@@ -142,6 +142,9 @@ export const studySchema = z.strictObject({
 
 /** A study's configuration with every default filled in. */
 export type StudyConfig = z.output<typeof studySchema>;
+/** A preset with a study's changes to it. */
 export type Recipe = StudyConfig["recipes"][number];
+/** The rule of early stopping and its constants. */
 export type EarlyStopping = StudyConfig["earlyStopping"];
+/** The limits of a study's budget. */
 export type Budget = StudyConfig["budget"];

@@ -8,6 +8,7 @@ import type { Launch } from "../schedule/launch.ts";
 import { trialPaths } from "../schedule/trial-files.ts";
 import { patientOf } from "./failing-trial.ts";
 
+/** How the ablations of a study run. */
 export interface AblateStudyOptions {
   readonly launch: Launch;
   readonly signal?: AbortSignal;

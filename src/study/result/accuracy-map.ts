@@ -41,6 +41,7 @@ export interface Reference {
   readonly tolerance: number;
 }
 
+/** Returns the arithmetic mean. */
 export function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -36,6 +36,7 @@ export interface Variance {
   readonly shares: { readonly weights: number; readonly activations: number; readonly interaction: number } | null;
 }
 
+/** What a bit is worth, for one recipe. */
 export interface Effects {
   readonly recipe: string;
   /** What a weight bit is worth, at each number of activation bits. */

@@ -5,6 +5,7 @@ import type { AccuracyMap, MapCell, Reference } from "./accuracy-map.ts";
 import type { Effects } from "./effects.ts";
 import type { CostPoint } from "./pareto.ts";
 
+/** The parts that the summary of a study is made of. */
 export interface AnswerParts {
   readonly reference: Reference;
   readonly maps: readonly AccuracyMap[];

@@ -30,6 +30,7 @@ export interface StopVerdict {
   readonly reason: string;
 }
 
+/** Which trials are stopped, and which have been compared at every epoch. */
 export interface Verdicts {
   readonly stopped: ReadonlyMap<string, StopVerdict>;
   /** Trials whose every epoch so far is judged. */

@@ -13,6 +13,7 @@ export type WorkerEnd =
   /** It was ended from outside, or fell over; it may be begun again. */
   | { readonly kind: "died"; readonly reason: string };
 
+/** A worker process. */
 export interface RunningWorker {
   readonly pid: number | undefined;
   readonly end: Promise<WorkerEnd>;

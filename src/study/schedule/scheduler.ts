@@ -42,6 +42,7 @@ export interface TrialProgress {
   readonly accuracy: number | null;
 }
 
+/** The trials to schedule, and how. */
 export interface SchedulerOptions {
   readonly folder: string;
   readonly trials: readonly ScheduledTrial[];

@@ -18,6 +18,7 @@ export interface TrialPaths extends RunPaths {
   readonly worker: string;
 }
 
+/** Returns the paths inside a trial's folder; makes nothing. */
 export function trialPaths(folder: string): TrialPaths {
   return {
     ...runPaths(folder),

@@ -4,6 +4,7 @@ import { z } from "zod";
 /** Where a run's directory is, inside of the study's folder, in which the worker runs. */
 const place = { parent: z.string(), name: z.string() };
 
+/** The schema of a job that a study sends to a worker. */
 export const workerJobSchema = z.discriminatedUnion("kind", [
   /** A run, new or gone on with. */
   z.strictObject({
@@ -20,6 +21,7 @@ export const workerJobSchema = z.discriminatedUnion("kind", [
 /** The one job of a worker. */
 export type WorkerJob = z.output<typeof workerJobSchema>;
 
+/** The schema of an event that a worker reports. */
 export const workerEventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("started"), step: z.number(), totalSteps: z.number() }),
   z.object({ kind: z.literal("step"), step: z.number(), epoch: z.number() }),

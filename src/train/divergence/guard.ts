@@ -27,6 +27,7 @@ export interface CurrentEpoch {
   readonly batch: Batch;
 }
 
+/** Stops a training whose loss or state is not finite, and finds the origin. */
 export class DivergenceGuard {
   readonly #run: TrainingRun;
   readonly #batches: TrainingBatches;

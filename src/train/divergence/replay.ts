@@ -20,6 +20,7 @@ export interface SoundState {
   readonly state: ReadonlyMap<string, Tensor>;
 }
 
+/** The steps to repeat after a failure. */
 export interface Replay {
   readonly from: SoundState;
   /** Steps done when something was not finite. */

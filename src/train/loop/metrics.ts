@@ -6,6 +6,7 @@ import { float32Data, type Tensor } from "../../ir/tensor.ts";
 /** Outputs that a right answer may be among for the top-5 accuracy. */
 const topCount = 5;
 
+/** Counts and sums over a batch that metrics are made of. */
 export interface BatchMetrics {
   /** Samples whose largest output is that of their class. */
   readonly correct: number;

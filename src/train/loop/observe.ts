@@ -7,6 +7,7 @@ import { observeTensor } from "../../qconfig/observation.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { sampleActivations } from "./calibrate.ts";
 
+/** How many samples are observed, and with which parameters. */
 export interface ObserveOptions {
   /** Samples to look at. Default 64. */
   readonly count?: number;

@@ -10,19 +10,23 @@ export interface EpochRange {
   readonly untilEpoch?: number;
 }
 
+/** The epochs of a distillation and its constants. */
 export type Distillation = EpochRange & DistillationConfig;
 
+/** The epochs of dampening and its strength. */
 export interface Dampening extends EpochRange {
   /** λ at the end of the range; it rises from 0 along a cosine (arXiv 2203.11086, section 5.1). */
   readonly strength: number;
 }
 
+/** The epochs of freezing and its thresholds. */
 export interface Freezing extends EpochRange {
   /** Threshold on the oscillation frequency at the start and at the end of the range; it falls along a cosine. */
   readonly startThreshold: number;
   readonly endThreshold: number;
 }
 
+/** What changes at which epochs of a training. */
 export interface PhaseOptions {
   /** Epochs after which observers no longer move the ranges; absent: never. */
   readonly freezeObserversAfterEpoch?: number;

@@ -45,6 +45,7 @@ export interface RunStore {
   readonly metrics: Pick<MetricsLog, "append">;
 }
 
+/** Everything that a training needs. */
 export interface TrainingRun {
   /** The network in the end; where `stages` is given, that of its last stage. */
   readonly network: Network;
@@ -62,6 +63,7 @@ export interface TrainingRun {
   readonly watcher?: TrainingWatcher;
 }
 
+/** The outcome of a training. */
 export interface TrainingResult {
   /** The network with the trained parameters. */
   readonly network: Network;

@@ -28,6 +28,7 @@ import { learningRateAt } from "./schedule.ts";
 
 /** The name of the checkpoint that a run is resumed from. */
 export const lastCheckpoint = "last.safetensors";
+/** The file name of the checkpoint with the best test score. */
 export const bestCheckpoint = "best.safetensors";
 
 /**

@@ -21,6 +21,7 @@ export interface UpcomingStep {
   readonly batch: { readonly data: Tensor; readonly targets: Tensor };
 }
 
+/** Measures a training between its steps. */
 export interface TrainingWatcher {
   beforeStep(step: UpcomingStep): Promise<void>;
   /** @param step Steps done, this one included. */

@@ -16,6 +16,7 @@ export type Judge = Pick<TeacherConfig, "teacher" | "outputs">;
 /** Bytes of outputs that are kept; beyond them the teacher runs again. */
 const keptBytes = 64 * 2 ** 20;
 
+/** Computes the teacher's outputs for batches. */
 export class TeacherOutputs {
   readonly #job: ForwardJob;
   readonly #state: StateBuffers;

@@ -39,6 +39,7 @@ const declare = (command: NewCommand) =>
 
 type Flags = FlagsOf<typeof declare>;
 
+/** Declares `subbyte compare`. */
 export const declareCompare = (command: NewCommand) => declare(command).action(compareModelFiles);
 
 /** Layers that are shown without --verbose. */

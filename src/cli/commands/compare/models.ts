@@ -10,6 +10,7 @@ import { inferWith } from "../../../ops/definition.ts";
 import { statesChannelsLast, takesChannelsLast } from "../../../train/image-layout.ts";
 import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
 
+/** A model to compare, with its run where it has one. */
 export interface ComparedModel {
   readonly comparand: Comparand;
   /** Absent for an ONNX file. */

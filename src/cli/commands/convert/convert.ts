@@ -84,6 +84,7 @@ const declare = (command: NewCommand) =>
 
 type Flags = FlagsOf<typeof declare>;
 
+/** Declares `subbyte convert`. */
 export const declareConvert = (command: NewCommand) => declare(command).action(convertRun);
 
 /** Training images that the ranges of added quantizers are taken from. */

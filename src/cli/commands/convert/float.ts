@@ -13,12 +13,15 @@ import { outputCountOfTeacher } from "../../../train/teacher/teacher.ts";
 
 /** Their names for `--format`, next to the formats of integers. */
 export const floatFormats = ["float", "weights"] as const;
+/** A format whose arithmetic is float. */
 export type FloatFormat = (typeof floatFormats)[number];
 
+/** Returns whether a format's arithmetic is float. */
 export function isFloatFormat(name: string): name is FloatFormat {
   return floatFormats.some((known) => known === name);
 }
 
+/** A file with float arithmetic, and its notes. */
 export interface FloatModel {
   readonly file: ConvertedFile;
   /** What users of the file must know, as notes of a conversion. */

@@ -9,6 +9,7 @@ import { outputColumns, print } from "../../output.ts";
 import { formatBytes } from "../../view/progress-format.ts";
 import { tableLines } from "../../view/table.ts";
 
+/** A file that was written. */
 export interface WrittenFile extends Pick<ConvertedFile, "memory"> {
   readonly file: string;
   readonly bytes: number;
@@ -18,6 +19,7 @@ function show(headings: string[], rows: (string | number)[][]): void {
   print(...tableLines(headings, rows, outputColumns()));
 }
 
+/** Prints the files that were written. */
 export function printFiles(written: readonly WrittenFile[]): void {
   show(
     ["file", "bytes"],
@@ -30,6 +32,7 @@ export function printFiles(written: readonly WrittenFile[]): void {
   }
 }
 
+/** Prints the size of the integer model. */
 export function printSize(size: StoredSize, { verbose }: { readonly verbose?: true }): void {
   const ratio = `${(100 * size.ratio).toFixed(1)} % of float32`;
   print(`stored: ${formatBytes(size.packedBytes)} packed to its bits, ${ratio}`);
@@ -57,6 +60,7 @@ export function sumsFloats({ program }: ProgramResult): boolean {
   return formats.some((format) => format.sumsFloats === true && program === `onnx ${format.name}`);
 }
 
+/** Prints the comparison with the simulation. */
 export function printProof(proof: VerificationResult, wanted: readonly FormatDefinition[]): void {
   show(
     ["compared with the simulation", "images", "layers", "codes", "different"],

@@ -36,6 +36,7 @@ Examples:
   subbyte explain runs/thread --verbose
   subbyte explain minmax --from runs/float         with the ranges of a trained network`;
 
+/** Declares `subbyte explain`. */
 export const declareExplain = (command: NewCommand) =>
   command
     .description("Compare the requested bits with the levels that there are, and name the lines to change.")

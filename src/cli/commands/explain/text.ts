@@ -11,6 +11,7 @@ import { type Line, styled } from "../../output.ts";
 import { printableLine } from "../../view/printable.ts";
 import { type Cell, displayWidth, tableLines } from "../../view/table.ts";
 
+/** Title and width of a printed explanation. */
 export interface ExplainTextOptions {
   readonly title: string;
   /** Columns of the terminal. */

@@ -59,6 +59,7 @@ const declare = (command: NewCommand) =>
 
 type Flags = FlagsOf<typeof declare>;
 
+/** Declares `subbyte mix`. */
 export const declareMix = (command: NewCommand) => declare(command).action(mix);
 
 /** Chooses the bits of a run's layers, writes the configuration, and trains it where that is asked for. */

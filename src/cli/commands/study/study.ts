@@ -78,6 +78,7 @@ const declare = (command: NewCommand) =>
 
 type Flags = FlagsOf<typeof declare>;
 
+/** Declares `subbyte study`. */
 export const declareStudy = (command: NewCommand) => declare(command).action(study);
 
 /** Runs or resumes a study and prints its maps. */

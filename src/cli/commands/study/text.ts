@@ -16,6 +16,7 @@ const worthTelling = 0.02;
 /** Findings that are told of a trial; the report and `--json` have all. */
 const mostFindings = 4;
 
+/** Width and detail of a printed study. */
 export interface StudyTextOptions {
   /** Columns of the terminal. */
   readonly columns: number | undefined;

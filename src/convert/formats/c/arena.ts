@@ -2,12 +2,14 @@
 import { elementCount } from "../../../ir/types.ts";
 import { type IntegerNetwork, type IntegerTensor, inputsOf, type TensorForm, tensorOf } from "../../integer-network.ts";
 
+/** Where a tensor lies in the arena. */
 export interface Placement {
   /** Offset in bytes. */
   readonly offset: number;
   readonly bytes: number;
 }
 
+/** The buffer that all tensors of codes share. */
 export interface Arena {
   readonly bytes: number;
   /** Tensors of codes by number; a Reshape lies where its input lies. */

@@ -117,6 +117,7 @@ ${windowLoop(pool, input, `sum += q${minus(centre(input))};`)}  return sum;
 `;
 }
 
+/** Writes the C function of a max pooling. */
 export function maxPoolFunction(network: IntegerNetwork, pool: MaxPool): string {
   const [input, output] = [tensorOf(network, pool.input), tensorOf(network, pool.output)];
   const type = elementType(output);
@@ -139,6 +140,7 @@ function elementLoop(output: IntegerTensor, body: string): string {
 `;
 }
 
+/** Writes the C function of a concatenation. */
 export function concatFunction(network: IntegerNetwork, concat: Concat): string {
   const output = tensorOf(network, concat.output);
   const type = elementType(output);
@@ -152,6 +154,7 @@ export function concatFunction(network: IntegerNetwork, concat: Concat): string 
   return `${comment(concat.name)}static void run_${concat.output}(${parameters}${type} *y) {\n${copies.join("")}}\n`;
 }
 
+/** Writes the C function that fills a tensor with one code. */
 export function constantFunction(network: IntegerNetwork, { name, output, code }: ConstantCodes): string {
   const tensor = tensorOf(network, output);
   const type = elementType(tensor);

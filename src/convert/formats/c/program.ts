@@ -21,6 +21,7 @@ import {
 import { roundingHelpers } from "./rounding.ts";
 import { constantBytes } from "./text.ts";
 
+/** Options of a C program. */
 export interface CProgramOptions {
   /** Prefix of the public names; default "network". */
   readonly name?: string;
@@ -30,6 +31,7 @@ export interface CProgramOptions {
   readonly observe?: boolean;
 }
 
+/** A C program with its memory needs. */
 export interface CProgram {
   readonly source: string;
   readonly header: string;
@@ -39,6 +41,7 @@ export interface CProgram {
   readonly constantBytes: number;
 }
 
+/** Writes an integer network as C99. */
 export function buildCProgram(network: IntegerNetwork, options: CProgramOptions = {}): CProgram {
   const { name = "network", arithmetic = "float", observe = false } = options;
   const arena = planArena(network);

@@ -29,6 +29,7 @@ export function constantArray(type: string, name: string, values: readonly strin
   return `static const ${type} ${name}[${values.length}] = {\n${lines.join(",\n")}\n};\n`;
 }
 
+/** A weight as packed indices into its levels. */
 export interface PackedWeight {
   readonly bits: number;
   /** Places among the levels, low bits first, with a byte to spare for reads across two. */

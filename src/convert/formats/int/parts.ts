@@ -2,6 +2,7 @@
 import type { Shape } from "../../../ir/types.ts";
 import type { IntegerConv, IntegerWeight, SumPool, WindowGeometry } from "../../integer-network.ts";
 
+/** Options of the standard ONNX graph. */
 export interface IntGraphOptions {
   readonly batchSize: number;
   /** Weights in INT4, UINT4, INT2 and UINT2 where they fit (default), or all in int8 for older runtimes. */

@@ -30,6 +30,7 @@ import {
   windowAttributes,
 } from "./parts.ts";
 
+/** A layer of an integer network. */
 export type Layer = IntegerConv | IntegerGemm;
 /** What adds up codes into an accumulator. */
 export type Summing = Layer | SumPool;

@@ -67,6 +67,7 @@ export function scatterElements(
   return b.one("ScatterElements", [x, index, updates], { axis, reduction });
 }
 
+/** Axis and values of a one-hot encoding. */
 export interface OneHotOptions {
   /** Where the new axis goes; default last. */
   readonly axis?: number;
@@ -83,6 +84,7 @@ export function oneHot(b: GraphBuilder, index: Value, depth: number, options: On
   return b.one("OneHot", [index, int64Constant(b, [depth]), pair], { axis });
 }
 
+/** Axis and order of a TopK. */
 export interface TopKOptions {
   /** Default last. */
   readonly axis?: number;

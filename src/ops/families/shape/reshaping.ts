@@ -246,21 +246,26 @@ function reshaping(op: string, infer: OperatorDefinition["infer"], traits: Opera
   };
 }
 
+/** The same elements in another shape. */
 export const reshapeOperator: OperatorDefinition = reshaping("Reshape", reshapeType, {
   passesCodes: true,
   nonNegative: "when-first-input",
 });
+/** The same elements as a matrix. */
 export const flattenOperator: OperatorDefinition = reshaping("Flatten", flattenType, {
   passesCodes: true,
   nonNegative: "when-first-input",
 });
+/** Without axes of size 1. */
 export const squeezeOperator: OperatorDefinition = reshaping("Squeeze", squeezeType, {
   nonNegative: "when-first-input",
 });
+/** With further axes of size 1. */
 export const unsqueezeOperator: OperatorDefinition = reshaping("Unsqueeze", unsqueezeType, {
   nonNegative: "when-first-input",
 });
 
+/** The axes in another order. */
 export const transposeOperator: OperatorDefinition = {
   op: "Transpose",
   domain: "",
@@ -272,6 +277,7 @@ export const transposeOperator: OperatorDefinition = {
   traits: { movement: true, passesCodes: true, nonNegative: "when-first-input" },
 };
 
+/** Dropout in evaluation mode: x itself. */
 export const dropoutOperator: OperatorDefinition = {
   op: "Dropout",
   domain: "",

@@ -38,6 +38,7 @@ export function concat(b: GraphBuilder, values: readonly Value[], axis: number):
   return values.length === 1 ? at(values, 0) : b.one("Concat", values, { axis });
 }
 
+/** Mode and value of a padding. */
 export interface PadOptions {
   readonly mode?: "constant" | "reflect" | "edge";
   /** What constant padding is filled with; default 0. */
@@ -51,6 +52,7 @@ export function pad(b: GraphBuilder, x: Value, pads: readonly number[], options:
   return b.one("Pad", present([x, int64Constant(b, pads), fill]), { mode });
 }
 
+/** Axes with their starts, ends and steps. */
 export interface SliceRange {
   readonly axes: readonly number[];
   readonly starts: readonly number[];
@@ -274,6 +276,7 @@ function splitGradient({ builder: b, node, outputGradients, needed }: GradientCo
   return [concat(b, parts, intAttribute(node, "axis", 0))];
 }
 
+/** Tensors one after another along an axis. */
 export const concatOperator: OperatorDefinition = {
   op: "Concat",
   domain: "",
@@ -284,6 +287,7 @@ export const concatOperator: OperatorDefinition = {
   traits: { movement: true, nonNegative: "when-all-inputs" },
 };
 
+/** A range of elements along axes. */
 export const sliceOperator: OperatorDefinition = {
   op: "Slice",
   domain: "",

@@ -86,6 +86,7 @@ function heightOf(context: QuantizerContext): Value {
   return multiply(context.builder, parameterOf(context, "scale2"), reach / stepsOf(context.spec));
 }
 
+/** Adds the forward pass of N2UQ's activations. */
 export function forwardActivations(context: QuantizerContext): Value {
   return multiply(context.builder, codeOf(context), heightOf(context));
 }

@@ -79,6 +79,7 @@ function forwardWeights(context: QuantizerContext): Value {
   return multiply(builder, code, multiply(builder, scale, 1 / n));
 }
 
+/** Nonuniform-to-uniform quantization (arXiv 2111.14826). */
 export const n2uq: QuantizerDefinition = {
   name: "n2uq",
   traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
