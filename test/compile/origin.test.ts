@@ -1,7 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../src/base/random.ts";
-import { trainingMode } from "../../src/compile/build/forward.ts";
-import { buildTrainingStep } from "../../src/compile/build/training-step.ts";
 import { lowerGraph } from "../../src/compile/passes/lower.ts";
 import { orderUpdates } from "../../src/compile/passes/order-updates.ts";
 import { quantize } from "../../src/compile/passes/quantize.ts";
@@ -216,13 +214,7 @@ describe("the origin of nodes", () => {
 
   it("keeps a teacher's layers apart from the student's", () => {
     const student = quantized(smallNetwork(plain));
-    const step = buildTrainingStep(student, {
-      batchSize,
-      input: { dtype: "float32" },
-      loss: { name: "crossEntropy", labelSmoothing: 0 },
-      optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
-      weightDecay: { weights: 0, normalization: 0, quantizers: 0 },
-      mode: trainingMode,
+    const step = plainStep(student, batchSize, {
       distillation: { teacher: smallNetwork(plain), outputs: "classes", temperature: 2, weight: 0.5 },
     });
     const lossLayers = step.graph.nodes.flatMap(({ origin: { phase, layer } }) =>

@@ -7,7 +7,8 @@ import { floatAttribute, type GraphBuilder, type Node, showNode, type Value } fr
 import type { Network } from "../../ir/network.ts";
 import { elementCount } from "../../ir/types.ts";
 import { observerNamed } from "../../observers/index.ts";
-import { batchNormTrain } from "../../ops/families/normalization.ts";
+import { isOperator } from "../../ops/definition.ts";
+import { batchNormalizationOperator, batchNormTrain } from "../../ops/families/normalization.ts";
 import { reshape } from "../../ops/families/shape/shape-ops.ts";
 import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { fakeQuantize, isFakeQuantize, specOf } from "../../quantizers/fake-quantize.ts";
@@ -72,7 +73,7 @@ export function addForward(
   const quantizerOutputs = new Map<string, Value>();
   const sites = new Map(isQuantized(network) ? network.sites.map((site) => [site.id, site]) : []);
   copyNodes(network.graph, builder, map, (node, values) => {
-    if (node.op === "BatchNormalization" && mode.batchNorm === "batch") {
+    if (isOperator(batchNormalizationOperator, node) && mode.batchNorm === "batch") {
       return [trainBatchNorm(builder, node, values, mode, updates)];
     }
     if (isFakeQuantize(node)) {

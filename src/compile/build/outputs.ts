@@ -1,6 +1,8 @@
 /** What a network's output holds: the scores of classes, raw or after a Softmax, or values. */
 import type { Node, Value } from "../../ir/graph.ts";
 import type { Network } from "../../ir/network.ts";
+import { isOperator } from "../../ops/definition.ts";
+import { softmaxOperator } from "../../ops/families/softmax.ts";
 
 /** `classes`: the last axis scores one class against the others; `values`: numbers to come near to. */
 export type OutputKind = "classes" | "values";
@@ -10,7 +12,7 @@ function softmaxOf(nodes: readonly Node[], value: Value): Node | undefined {
   const node = nodes.findLast(({ outputs }) => outputs.includes(value));
   const { axis = -1 } = node?.attributes ?? {};
   const isLast = axis === -1 || axis === value.type.shape.length - 1;
-  return node?.op === "Softmax" && node.domain === "" && isLast ? node : undefined;
+  return node !== undefined && isOperator(softmaxOperator, node) && isLast ? node : undefined;
 }
 
 /** The scores that a loss takes: what enters the Softmax that a network ends in, or its output. */

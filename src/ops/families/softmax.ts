@@ -23,20 +23,22 @@ function infer(call: OperatorCall): readonly TensorType[] {
   return [input];
 }
 
+export const softmaxOperator: OperatorDefinition = {
+  op: "Softmax",
+  domain: "",
+  infer,
+  // dx = y·(dy − Σ dy·y)
+  gradient: ({ builder: b, node, output, outputGradient }) => {
+    const [y, dy] = [output(0), outputGradient(0)];
+    const mean = reduceSum(b, multiply(b, dy, y), [intAttribute(node, "axis", -1)]);
+    return [multiply(b, y, subtract(b, dy, mean))];
+  },
+  traits: { nonNegative: "always" },
+};
+
 /** The operators of this file. */
 export const softmaxOperators: readonly OperatorDefinition[] = [
-  {
-    op: "Softmax",
-    domain: "",
-    infer,
-    // dx = y·(dy − Σ dy·y)
-    gradient: ({ builder: b, node, output, outputGradient }) => {
-      const [y, dy] = [output(0), outputGradient(0)];
-      const mean = reduceSum(b, multiply(b, dy, y), [intAttribute(node, "axis", -1)]);
-      return [multiply(b, y, subtract(b, dy, mean))];
-    },
-    traits: { nonNegative: "always" },
-  },
+  softmaxOperator,
   {
     op: "LogSoftmax",
     domain: "",

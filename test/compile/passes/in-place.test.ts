@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
+import { dampeningInput, type OscillationConfig, thresholdInput } from "../../../src/compile/build/oscillation.ts";
 import { peakBytes } from "../../../src/compile/memory.ts";
 import { DataFlow, largeUpdates, type Update, updatesInPlace } from "../../../src/compile/passes/in-place.ts";
 import { lowerGraph } from "../../../src/compile/passes/lower.ts";
@@ -83,10 +84,10 @@ describe("updates in place", () => {
 });
 
 /** A perceptron whose first two weights are large enough to be put into an order. */
-function stepOf(preset: string, model = "mlp") {
-  const float = makeModel(model, { sampleShape: [1, 28, 28], classes: 10, width: 320 }, randomStream(0, "weights"));
+function stepOf(preset: string, extra: Pick<StepVariant, "oscillation"> = {}) {
+  const float = makeModel("mlp", { sampleShape: [1, 28, 28], classes: 10, width: 320 }, randomStream(0, "weights"));
   if (preset === "float") return plainStep(float, batchSize);
-  return plainStep(quantize(float, presetNamed(preset, { weightBits: 4, activationBits: 4 })), batchSize);
+  return plainStep(quantize(float, presetNamed(preset, { weightBits: 4, activationBits: 4 })), batchSize, extra);
 }
 
 const batchSize = 4;
@@ -105,11 +106,17 @@ const batches = Array.from({ length: 3 }, () => ({
   ),
 }));
 
-async function stateAfter(preset: string, options: TrainingJobOptions) {
-  const job = await TrainingJob.create(engine, stepOf(preset), undefined, options);
+interface StepVariant {
+  readonly oscillation?: OscillationConfig;
+  readonly scalars?: Readonly<Record<string, number>>;
+}
+
+async function stateAfter(preset: string, options: TrainingJobOptions, variant: StepVariant = {}) {
+  const { scalars = { "learning_rate.weights": 0.05 }, ...rest } = variant;
+  const job = await TrainingJob.create(engine, stepOf(preset, rest), undefined, options);
   const state = new StateBuffers([]);
   job.prepare(state);
-  for (const batch of [...batches, ...batches]) await job.run(state, batch, { "learning_rate.weights": 0.05 });
+  for (const batch of [...batches, ...batches]) await job.run(state, batch, scalars);
   await job.release();
   return { state: state.snapshot(), plannedBytes: job.plannedBytes };
 }
@@ -160,6 +167,15 @@ describe("updates in an order", () => {
     const two = await stateAfter(preset, { inPlace: false });
     expect(own.plannedBytes).toBeLessThan(two.plannedBytes);
     expect([...own.state.keys()]).toEqual([...two.state.keys()]);
+    expect(differing(own.state, two.state)).toEqual([]);
+  });
+
+  it("give the same bits where oscillating weights are frozen", async () => {
+    const oscillation = { dampen: true, freeze: true, momentum: 0.5 };
+    const scalars = { "learning_rate.weights": 0.05, [dampeningInput]: 0.01, [thresholdInput]: 0.2 };
+    const own = await stateAfter("lsq", { inPlace: true }, { oscillation, scalars });
+    const two = await stateAfter("lsq", { inPlace: false }, { oscillation, scalars });
+    expect([...own.state.keys()]).toContain("oscillation.fc1.weight.frozen");
     expect(differing(own.state, two.state)).toEqual([]);
   });
 

@@ -22,9 +22,7 @@ const sampleShape = [1, 28, 28];
 function stepOf(preset: string) {
   const float = makeModel("resnet8", { sampleShape, classes: 10 }, randomStream(0, "weights"));
   return plainStep(quantize(float, presetNamed(preset, { weightBits: 4, activationBits: 4 })), batchSize, {
-    dtype: "uint8",
-    mean: [0.5],
-    deviation: [0.25],
+    input: { dtype: "uint8", mean: [0.5], deviation: [0.25] },
   });
 }
 

@@ -5,17 +5,14 @@ import type { Network } from "../../../src/ir/network.ts";
 
 type StepOptions = Parameters<typeof buildTrainingStep>[1];
 
-export function plainStep(
-  network: Network,
-  batchSize: number,
-  input: StepOptions["input"] = { dtype: "float32" },
-): TrainingStep {
+export function plainStep(network: Network, batchSize: number, options: Partial<StepOptions> = {}): TrainingStep {
   return buildTrainingStep(network, {
     batchSize,
-    input,
+    input: { dtype: "float32" },
     loss: { name: "crossEntropy", labelSmoothing: 0 },
     optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
     weightDecay: { weights: 1e-4, normalization: 0, quantizers: 0 },
     mode: trainingMode,
+    ...options,
   });
 }
