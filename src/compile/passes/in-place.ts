@@ -1,9 +1,8 @@
 /**
- * State that is updated in place: whose next value may be written over the present one, because the graph itself says that
- * the present one has been read by then. The order in which an engine runs a graph is its own affair; but no node runs
- * before what its inputs are made of. So a tensor may be overwritten by the node that makes its next value where every
- * other reader is among those that this node depends on, directly or not, and where the node itself, if it reads the
- * tensor, goes through it element by element.
+ * Finds state that may be updated in place: its next value may be written over the present one where the graph itself rules
+ * out a write-after-read hazard. An engine may run a graph in any order in which no node runs before the producers of its
+ * inputs. So the producer of the next value may overwrite the tensor where it depends, directly or not, on every other
+ * consumer of it, and where it goes through the tensor element by element if it reads it itself.
  */
 import { capturedValues, type Graph, type Node, producers, type Value } from "../../ir/graph.ts";
 import { sameShape } from "../../ir/types.ts";
@@ -24,7 +23,7 @@ export interface Update {
 export class DataFlow {
   readonly #owners: ReadonlyMap<Value, Value>;
   readonly #producers: ReadonlyMap<Value, Node>;
-  readonly #readers = new Map<Value, Node[]>();
+  readonly #consumers = new Map<Value, Node[]>();
   readonly #ancestors = new Map<Node, ReadonlySet<Node>>();
 
   constructor(graph: Graph) {
@@ -33,8 +32,8 @@ export class DataFlow {
     for (const node of graph.nodes) {
       for (const input of valuesReadBy(node)) {
         const owner = this.ownerOf(input);
-        const known = this.#readers.get(owner);
-        if (known === undefined) this.#readers.set(owner, [node]);
+        const known = this.#consumers.get(owner);
+        if (known === undefined) this.#consumers.set(owner, [node]);
         else known.push(node);
       }
     }
@@ -49,8 +48,8 @@ export class DataFlow {
   }
 
   /** The nodes that read a value or a view of it; those that only make a view are among them. */
-  readersOf(value: Value): readonly Node[] {
-    return this.#readers.get(value) ?? [];
+  consumersOf(value: Value): readonly Node[] {
+    return this.#consumers.get(value) ?? [];
   }
 
   /** All nodes that run before this one in any order. */
@@ -71,13 +70,13 @@ export class DataFlow {
     return found;
   }
 
-  /** The readers of the present value that may run after the next one is made; undefined where the two can never share. */
-  lateReaders({ present, next }: Update): readonly Node[] | undefined {
+  /** The consumers of the present value that may run after the producer of the next; undefined where the two can never share. */
+  hazardsOf({ present, next }: Update): readonly Node[] | undefined {
     const producer = this.#producers.get(next);
     if (producer === undefined || bytesOf(present.type) !== bytesOf(next.type)) return undefined;
     const before = this.ancestorsOf(producer);
-    if (this.readersOf(present).includes(producer) && !this.#goesThrough(producer, present)) return undefined;
-    return this.readersOf(present).filter((node) => node !== producer && !before.has(node));
+    if (this.consumersOf(present).includes(producer) && !this.#goesThrough(producer, present)) return undefined;
+    return this.consumersOf(present).filter((node) => node !== producer && !before.has(node));
   }
 
   #goesThrough(node: Node, present: Value): boolean {
@@ -111,7 +110,7 @@ export function largeUpdates(graph: Graph, flow: DataFlow): Update[] {
 /** The updates of a training step that may be done in place. */
 export function updatesInPlace(graph: Graph): Update[] {
   const flow = new DataFlow(graph);
-  return largeUpdates(graph, flow).filter((update) => flow.lateReaders(update)?.length === 0);
+  return largeUpdates(graph, flow).filter((update) => flow.hazardsOf(update)?.length === 0);
 }
 
 function valuesReadBy(node: Node): Value[] {

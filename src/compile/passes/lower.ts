@@ -23,8 +23,8 @@ import { joinMasks } from "./join-masks.ts";
 
 /** @throws GraphError when a lowering changes the type of a value. */
 export function lowerGraph(graph: Graph, registry: OperatorRegistry, target: Target): Graph {
-  const meant = rewrite(graph, registry, target, (context) => definitionOf(registry, context.node).lower?.(context));
-  return rewrite(joinMasks(shortenDots(meant)), registry, target, (context) => {
+  const lowered = rewrite(graph, registry, target, (context) => definitionOf(registry, context.node).lower?.(context));
+  return rewrite(joinMasks(shortenDots(lowered)), registry, target, (context) => {
     const { arrange, blocked } = definitionOf(registry, context.node);
     return arrange === undefined
       ? (arrangeBlocked(context, blocked) ?? arrangeScalarOperand(context))

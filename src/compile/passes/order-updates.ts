@@ -1,7 +1,7 @@
 /**
- * Makes updates wait for readers that are still to come, so that they may be done in place (in-place.ts): the learning rate
- * of such an update is passed on only when what the reader makes is there. That takes three nodes on single numbers for
- * each reader and no pass over a tensor.
+ * Removes write-after-read hazards, so that updates may be done in place (in-place.ts): control dependencies make an update
+ * wait for consumers that could run later. The update's learning rate is passed on only when a completion token, an element
+ * of what the consumer computes, is there. That takes three nodes on single numbers for each token and no pass over a tensor.
  */
 import { type Graph, makeValue, type Node, type Value } from "../../ir/graph.ts";
 import { makeTensor, type Tensor } from "../../ir/tensor.ts";
@@ -19,16 +19,16 @@ import { DataFlow, largeUpdates, type Update } from "./in-place.ts";
 /** Smaller tensors are not worth the nodes. */
 const leastBytes = 1 << 18;
 
-/** Readers that an update waits for at most. */
-const mostReaders = 3;
+/** Completion tokens that an update waits for at most. */
+const mostTokens = 3;
 
-/** Whether a node only brings values into another order or type: engines move it around, and what it makes says little. */
+/** Whether a node only brings values into another order or type: its output is no proof that its consumers have run. */
 function isMovement(node: Node): boolean {
   return traitsOf(node).movement === true || isOperator(castOperator, node);
 }
 
-/** A node with a single number among its inputs, on which an update depends and nothing else. */
-interface Gate {
+/** Where an update can be made to wait: a node of it with a single number among its inputs. */
+interface ControlPoint {
   readonly node: Node;
   readonly scalar: Value;
 }
@@ -46,19 +46,19 @@ export function orderUpdates(graph: Graph): Graph {
   const added: Node[] = [];
   const replaced = new Map<Node, Node>();
   for (const update of largeUpdates(graph, flow)) {
-    const late = bytesOf(update.present.type) < leastBytes ? [] : (flow.lateReaders(update) ?? []);
-    const signs = signsOf(flow, late);
-    if (signs === undefined || signs.length === 0 || signs.length > mostReaders) continue;
-    const gate = gateOf(flow, update);
-    if (gate === undefined || replaced.has(gate.node)) continue;
-    const { node, scalar } = gate;
-    let opened = scalar;
-    for (const [i, sign] of signs.entries()) {
+    const hazards = bytesOf(update.present.type) < leastBytes ? [] : (flow.hazardsOf(update) ?? []);
+    const tokens = completionTokens(flow, hazards);
+    if (tokens === undefined || tokens.length === 0 || tokens.length > mostTokens) continue;
+    const point = controlPointOf(flow, update);
+    if (point === undefined || replaced.has(point.node)) continue;
+    const { node, scalar } = point;
+    let controlled = scalar;
+    for (const [i, token] of tokens.entries()) {
       const name = `${node.name}/after_${i}`;
-      const { shape } = sign.type;
+      const { shape } = token.type;
       const numbers = (all: bigint[]) => constant("index", makeTensor("int64", [all.length], BigInt64Array.from(all)));
-      const one = makeValue(`${name}/one`, { dtype: sign.type.dtype, shape: shape.map(() => 1) });
-      const number = makeValue(`${name}/number`, { dtype: sign.type.dtype, shape: scalar.type.shape });
+      const one = makeValue(`${name}/one`, { dtype: token.type.dtype, shape: shape.map(() => 1) });
+      const number = makeValue(`${name}/number`, { dtype: token.type.dtype, shape: scalar.type.shape });
       const passed = makeValue(`${name}/passed`, scalar.type);
       const corner = [numbers(shape.map(() => 0n)), numbers(shape.map(() => 1n))];
       const target = numbers(scalar.type.shape.map((size) => BigInt(size)));
@@ -66,30 +66,30 @@ export function orderUpdates(graph: Graph): Graph {
         return { ...node, op, domain, name: `${name}/${op}`, inputs, outputs: [output], attributes: {} };
       };
       added.push(
-        nodeOf(sliceOperator, [sign, ...corner], one),
+        nodeOf(sliceOperator, [token, ...corner], one),
         nodeOf(reshapeOperator, [one, target], number),
-        nodeOf(whereOperator, [never, number, opened], passed),
+        nodeOf(whereOperator, [never, number, controlled], passed),
       );
-      opened = passed;
+      controlled = passed;
     }
-    replaced.set(node, { ...node, inputs: node.inputs.map((input) => (input === scalar ? opened : input)) });
+    replaced.set(node, { ...node, inputs: node.inputs.map((input) => (input === scalar ? controlled : input)) });
   }
   if (replaced.size === 0) return graph;
   const nodes = graph.nodes.map((node) => replaced.get(node) ?? node);
   return { ...graph, constants, nodes: inOrder(nodes, added) };
 }
 
-/** Values that are not there before the readers have read; undefined where there are none that can be relied on. */
-function signsOf(flow: DataFlow, readers: readonly Node[]): Value[] | undefined {
-  const signs = new Set<Value>();
+/** Values that exist only after these consumers have run; undefined where no value can be relied on. */
+function completionTokens(flow: DataFlow, hazards: readonly Node[]): Value[] | undefined {
+  const tokens = new Set<Value>();
   const seen = new Set<Node>();
-  const open = [...readers];
+  const open = [...hazards];
   for (let node = open.pop(); node !== undefined; node = open.pop()) {
     if (seen.has(node)) continue;
     seen.add(node);
     const [output] = node.outputs;
     if (isMovement(node)) {
-      const next = node.outputs.flatMap((value) => flow.readersOf(value));
+      const next = node.outputs.flatMap((value) => flow.consumersOf(value));
       if (next.length === 0) return undefined;
       open.push(...next);
     } else {
@@ -97,10 +97,10 @@ function signsOf(flow: DataFlow, readers: readonly Node[]): Value[] | undefined 
       if (output === undefined || !canBeSliced(output) || [node, ...flow.ancestorsOf(node)].some(isUpdating)) {
         return undefined;
       }
-      signs.add(output);
+      tokens.add(output);
     }
   }
-  return [...signs];
+  return [...tokens];
 }
 
 function canBeSliced({ type }: Value): boolean {
@@ -111,8 +111,8 @@ function isUpdating({ origin }: Node): boolean {
   return origin.phase === "update";
 }
 
-/** Where to hold an update up: at the product with its learning rate, a few nodes before it. */
-function gateOf(flow: DataFlow, { next }: Update): Gate | undefined {
+/** The product of an update with its learning rate, a few nodes before its output. */
+function controlPointOf(flow: DataFlow, { next }: Update): ControlPoint | undefined {
   let nodes = [flow.producerOf(next)];
   for (let depth = 0; depth < 3; depth++) {
     for (const node of nodes) {

@@ -1,8 +1,8 @@
 /**
- * Recomputation: what the backward pass reads of the forward pass is computed again there, where that takes one cheap
- * pass over tensors that are held anyway or are much smaller. The value of the forward pass is then given back after its
- * last reader there, instead of being held until the gradients come to it (Chen et al., "Training Deep Nets with
- * Sublinear Memory Cost", arXiv 1604.06174, for the cheapest of operators only).
+ * Recomputation (rematerialization): the backward pass computes values of the forward pass again, where that takes one cheap
+ * pass over tensors that are kept anyway or are much smaller. The memory of the forward pass's own value is then free after
+ * its last consumer there (Chen et al., "Training Deep Nets with Sublinear Memory Cost", arXiv 1604.06174, for the cheapest
+ * of operators only).
  */
 import { type Graph, makeValue, type Node, producers, type Value } from "../../ir/graph.ts";
 import { originOf } from "../../ir/origin.ts";
@@ -21,8 +21,8 @@ function isBackward(node: Node): boolean {
   return node.origin.phase === "backward";
 }
 
-/** What decides whether a value is at hand in the backward pass. */
-class Holding {
+/** Tells which values are available in the backward pass. */
+class Availability {
   readonly #producers: ReadonlyMap<Value, Node>;
   readonly #owners: ReadonlyMap<Value, Value>;
   /** Values that stay for the backward pass whatever happens here, views resolved. */
@@ -65,20 +65,20 @@ class Holding {
 
 /** The graph of a training step with cheap values computed again for the backward pass. */
 export function recomputeCheap(graph: Graph): Graph {
-  const holding = new Holding(graph);
-  const again = new Map<Value, Value>();
+  const available = new Availability(graph);
+  const recomputed = new Map<Value, Value>();
   const nodes: Node[] = [];
   const repeated = (value: Value): Value => {
-    const known = again.get(value);
+    const known = recomputed.get(value);
     if (known !== undefined) return known;
-    const producer = holding.producerOf(value);
+    const producer = available.producerOf(value);
     const isLarge = bytesOf(value.type) >= leastBytes;
-    if (producer === undefined || isBackward(producer) || !isLarge || !holding.canRepeat(producer)) return value;
+    if (producer === undefined || isBackward(producer) || !isLarge || !available.canRepeat(producer)) return value;
     const inputs = producer.inputs.map((input) => (input === undefined ? undefined : repeated(input)));
-    const copy = makeValue(`${value.name}/again`, value.type);
+    const copy = makeValue(`${value.name}/recomputed`, value.type);
     const origin = originOf("backward", producer.origin.layer);
-    nodes.push({ ...producer, name: `${producer.name}/again`, inputs, outputs: [copy], origin });
-    again.set(value, copy);
+    nodes.push({ ...producer, name: `${producer.name}/recomputed`, inputs, outputs: [copy], origin });
+    recomputed.set(value, copy);
     return copy;
   };
   for (const node of graph.nodes) {

@@ -151,11 +151,11 @@ describe("updates in an order", () => {
     const order = runs.flatMap(({ nodes }) => nodes.map(({ name }) => name));
     const lowered = lowerGraph(stepOf("lsq").graph, operators, target);
     const flow = new DataFlow(lowered);
-    const late = largeUpdates(lowered, flow).filter((update) => (flow.lateReaders(update) ?? []).length > 0);
+    const late = largeUpdates(lowered, flow).filter((update) => (flow.hazardsOf(update) ?? []).length > 0);
     expect(namesOf(late)).toEqual(expect.arrayContaining(["fc1.weight", "fc2.weight"]));
     for (const update of late.filter(({ present }) => /^fc[12]/.test(present.name))) {
       const writer = order.indexOf(flow.producerOf(update.next)?.name ?? "");
-      for (const { name } of flow.readersOf(update.present)) {
+      for (const { name } of flow.consumersOf(update.present)) {
         expect(order, name).toContain(name);
         expect(order.lastIndexOf(name), name).toBeLessThanOrEqual(writer);
       }

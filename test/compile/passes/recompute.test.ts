@@ -70,7 +70,7 @@ describe("recomputation", () => {
     const graph = builder.finish();
     const less = recomputeCheap(graph);
     verifyGraph(less, inferTypes);
-    expect(less.nodes.map(({ name }) => name).filter((name) => name.endsWith("/again"))).toHaveLength(4);
+    expect(less.nodes.map(({ name }) => name).filter((name) => name.endsWith("/recomputed"))).toHaveLength(4);
     expect(peakBytes(less)).toBeLessThan(peakBytes(graph));
   });
 
@@ -99,7 +99,7 @@ describe("recomputation", () => {
       await job.release();
     });
     const names = runs.flatMap(({ nodes }) => nodes.map(({ name }) => name));
-    expect(names.some((name) => name.endsWith("/again"))).toBe(true);
+    expect(names.some((name) => name.endsWith("/recomputed"))).toBe(true);
   });
 
   it("comes by itself where a step would not fit", async () => {
