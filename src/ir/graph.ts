@@ -6,12 +6,14 @@
  */
 import { GraphError } from "../errors.ts";
 import type { Origin } from "./origin.ts";
+import type { QuantizerSpec } from "./quantizer-spec.ts";
 import { float32Scalar, type Tensor } from "./tensor.ts";
 import { showType, type TensorType } from "./types.ts";
 
 /**
  * A node's attribute. A bare number (or list of numbers) is an integer, as in ONNX; floats say so, because ONNX
- * distinguishes `1` from `1.0` and an attribute of the wrong kind is refused by the engine.
+ * distinguishes `1` from `1.0` and an attribute of the wrong kind is refused by the engine. A `spec` is none of ONNX: the
+ * nodes that carry one are lowered before a graph is written.
  */
 export type Attribute =
   | number
@@ -21,6 +23,7 @@ export type Attribute =
   | { readonly floats: readonly number[] }
   | { readonly strings: readonly string[] }
   | { readonly tensor: Tensor }
+  | { readonly spec: QuantizerSpec }
   | { readonly graph: Graph };
 
 /** A node's attributes by their ONNX names. */
@@ -378,6 +381,13 @@ export function stringAttribute(call: AttributeSource, name: string, fallback?: 
   if (typeof value === "string") return value;
   if (value === undefined && fallback !== undefined) return fallback;
   throw new GraphError(`attribute ${name} should be a string`, { where: showNode(call) });
+}
+
+/** Reads a quantizer's spec. @throws GraphError when it is absent or of another kind. */
+export function specAttribute(call: AttributeSource, name: string): QuantizerSpec {
+  const value = call.attributes[name];
+  if (typeof value === "object" && "spec" in value) return value.spec;
+  throw new GraphError(`attribute ${name} should be the spec of a quantizer`, { where: showNode(call) });
 }
 
 /** Anything that has attributes, and the names that errors need. */

@@ -5,6 +5,7 @@
  */
 
 import { type Attribute, type Graph, type Node, onnxDomain, type Value } from "./graph.ts";
+import type { QuantizerSpec } from "./quantizer-spec.ts";
 import { type Tensor, toNumbers } from "./tensor.ts";
 import { elementCount, showType } from "./types.ts";
 
@@ -139,8 +140,17 @@ function showAttribute(value: Attribute): string {
   if ("floats" in value) return `[${value.floats.map(showFloat).join(",")}]`;
   if ("strings" in value) return JSON.stringify(value.strings);
   if ("tensor" in value) return showTensor(value.tensor);
+  if ("spec" in value) return showSpec(value.spec);
   if ("graph" in value) return `graph ${JSON.stringify(value.graph.name)}`;
   return `[${value.join(",")}]`;
+}
+
+/** `uniform(0..15, 4 bits, axis 0)`, with what else the spec decides as JSON. */
+function showSpec({ quantizer, bits, quantMin, quantMax, channelAxis, options, ...rest }: QuantizerSpec): string {
+  const axis = channelAxis === undefined ? "" : `, axis ${channelAxis}`;
+  const more = { ...rest, ...options };
+  const others = Object.keys(more).length === 0 ? "" : `, ${JSON.stringify(more)}`;
+  return `${quantizer}(${quantMin}..${quantMax}, ${bits} bits${axis}${others})`;
 }
 
 /** The shortest decimal that is this number in float32, with a point, so that floats and integers look different. */

@@ -7,6 +7,7 @@
 import { GraphError } from "../errors.ts";
 import { type Attribute, type Graph, type InferTypes, type Node, showNode, type Value } from "./graph.ts";
 import { printGraph } from "./print.ts";
+import type { QuantizerSpec } from "./quantizer-spec.ts";
 import { allocate, storageLength, type Tensor } from "./tensor.ts";
 import { elementCount, sameShape, showType, type TensorType } from "./types.ts";
 
@@ -209,8 +210,14 @@ function isSound(value: Attribute): boolean {
   if (typeof value === "number") return Number.isInteger(value);
   if ("float" in value) return Number.isFinite(value.float);
   if ("floats" in value) return value.floats.every(Number.isFinite);
+  if ("spec" in value) return isSoundSpec(value.spec);
   if ("tensor" in value) return dataFault(value.tensor) === undefined;
   return "strings" in value || "graph" in value || value.every(Number.isInteger);
+}
+
+/** Whether bits and codes are whole numbers, with a code to choose. */
+function isSoundSpec({ bits, quantMin, quantMax }: QuantizerSpec): boolean {
+  return [bits, quantMin, quantMax].every(Number.isInteger) && quantMin < quantMax;
 }
 
 function* inferredTypes({ graph, infer, constants }: Subject): Iterable<Problem> {

@@ -5,38 +5,14 @@
  * knows their arithmetic.
  */
 import type { GraphBuilder, Value } from "../ir/graph.ts";
+import type { QuantizerSpec } from "../ir/quantizer-spec.ts";
 import { float32Tensor, type Tensor } from "../ir/tensor.ts";
 import { elementCount, type Shape, type TensorType } from "../ir/types.ts";
 import type { Target } from "../ops/definition.ts";
-import type { Contradiction, OptionRules, QuantizerOptions } from "./options.ts";
+import type { Contradiction, OptionRules } from "./options.ts";
 
-export type { Contradiction, QuantizerOptions } from "./options.ts";
-
-/** An observer and its options, as a configuration names it. */
-export interface ObserverSpec {
-  readonly observer: string;
-  readonly options: Readonly<Record<string, number | string | boolean>>;
-}
-
-/** Everything that is decided about the quantizer of one tensor. It is plain data and survives JSON. */
-export interface QuantizerSpec {
-  /** The quantizer's name, as in the list of index.ts. */
-  readonly quantizer: string;
-  /** The bits that were asked for; what is really available is {@link QuantizerDefinition.levels}. */
-  readonly bits: number;
-  /** Lowest and highest code, after every rule that changes them (`reduce_range`) has been applied. */
-  readonly quantMin: number;
-  readonly quantMax: number;
-  /** The axis whose every index has parameters of its own; undefined: one set for the whole tensor. */
-  readonly channelAxis?: number;
-  /** Elements that share parameters along the flattened axes after the first; excludes `channelAxis`. */
-  readonly groupSize?: number;
-  /** Whether the tensor is known to hold no negative value (it leaves a ReLU), which saves work. */
-  readonly nonNegative?: boolean;
-  /** The observer that moves the parameters during training; undefined: they are trained or fixed. */
-  readonly observer?: ObserverSpec;
-  readonly options: QuantizerOptions;
-}
+export type { ObserverSpec, QuantizerOptions, QuantizerSpec } from "../ir/quantizer-spec.ts";
+export type { Contradiction } from "./options.ts";
 
 /** A parameter that a quantizer keeps for one tensor. */
 export interface QuantizerParameter {

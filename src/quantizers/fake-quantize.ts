@@ -8,7 +8,7 @@ import {
   type GraphBuilder,
   type Node,
   showNode,
-  stringAttribute,
+  specAttribute,
   subbyteDomain,
   type Value,
 } from "../ir/graph.ts";
@@ -33,15 +33,14 @@ export function fakeQuantize(
   return builder.one(
     "FakeQuantize",
     [x, ...inputs],
-    { spec: JSON.stringify(spec) },
+    { spec: { spec } },
     { domain: subbyteDomain, ...(name === undefined ? {} : { name }) },
   );
 }
 
 /** The spec that a FakeQuantize node carries. */
 export function specOf(source: AttributeSource): QuantizerSpec {
-  const spec: QuantizerSpec = JSON.parse(stringAttribute(source, "spec"));
-  return spec;
+  return specAttribute(source, "spec");
 }
 
 /** Returns whether a node fake-quantizes a tensor. */

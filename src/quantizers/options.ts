@@ -1,7 +1,6 @@
 /** Which options a quantizer, an initializer or an observer has, so that one that is mistyped or misplaced is refused. */
 
-/** Options of a quantizer beyond its range; each quantizer documents its own. */
-export type QuantizerOptions = Readonly<Record<string, number | string | boolean>>;
+import type { QuantizerOptions } from "../ir/quantizer-spec.ts";
 
 /** What is wrong with a spec, and the line that mends it. */
 export interface Contradiction {

@@ -281,6 +281,12 @@ class GraphWriter {
       const inner = new GraphWriter(this.#names, this.#use, this);
       return create(AttributeProtoSchema, { name, type: AttributeKind.GRAPH, g: inner.write(value.graph) });
     }
+    if ("spec" in value) {
+      throw new GraphError(`attribute ${name} is the spec of a quantizer, which ONNX has no form for`, {
+        where: showNode(node),
+        remedy: "Lower the graph before it is written.",
+      });
+    }
     const ints = value.map((element) => toInt64(element, node, name));
     return create(AttributeProtoSchema, { name, type: AttributeKind.INTS, ints });
   }

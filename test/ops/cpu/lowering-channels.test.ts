@@ -166,7 +166,7 @@ describe("the cpu lowering of a quantizer", () => {
         const [dx] = b.node(
           "FakeQuantizeGrad",
           [dy, y, x, ...Object.values(parameters)],
-          { spec: JSON.stringify(spec) },
+          { spec: { spec } },
           { domain: subbyteDomain },
         );
         b.output("y", y);
