@@ -193,7 +193,7 @@ const openEnd = 2 ** 31 - 1;
 
 /** An end that is the size of its axis is the end of the axis. */
 const slice: Form = (e, node) => {
-  const [x, starts, ends, axes, steps] = node.inputs;
+  const [x, , ends, axes, steps] = node.inputs;
   const list = ends === undefined || ends.kind === "value" ? undefined : symbolicOf(ends)?.elements;
   const order = axes === undefined ? list?.map((_, axis) => axis) : tensorOf(axes) && knownIntegers(node, axes, "axes");
   const strides = steps === undefined ? [] : tensorOf(steps) && knownIntegers(node, steps, "steps");
@@ -206,7 +206,7 @@ const slice: Form = (e, node) => {
     const isForward = Number(strides[i] ?? 1) > 0;
     return isForward && isSymbolic(end) && sameSize(end, size) ? openEnd : end;
   });
-  return e.one("Slice", [x, starts, e.integers(open), axes, steps]);
+  return e.one("Slice", node.inputs.with(2, e.integers(open)));
 };
 
 const forms: ReadonlyMap<string, Form> = new Map([
