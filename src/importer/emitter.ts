@@ -24,8 +24,9 @@ import { elementCount, showType, type TensorType } from "../ir/types.ts";
 import { fromNumbers } from "../ops/build/fold/data.ts";
 import { findDefinition } from "../ops/definition.ts";
 import { computationOf, tensorAt } from "./batch/computation.ts";
-import { type BatchBinding, BatchDependence } from "./batch/dependence.ts";
-import { type Dimensions, fitSize, isSymbolic, numbersIn, sampledBatches } from "./batch/size.ts";
+import type { BatchBinding } from "./batch/dependence.ts";
+import { symbolicTypes } from "./batch/inference.ts";
+import { type Dimensions, isSymbolic, numbersIn } from "./batch/size.ts";
 import { symbolicResults } from "./batch/symbolic.ts";
 import { isOwnRole, isTrainedRole, parameterName, roleOf } from "./parameters.ts";
 import {
@@ -46,14 +47,6 @@ export interface EmitOptions {
   readonly name?: string;
   /** Names of the outputs, for people. */
   readonly outputNames?: readonly string[];
-}
-
-interface Emission {
-  readonly op: string;
-  readonly name: string;
-  readonly inputs: readonly (Slot | undefined)[];
-  readonly attributes: Attributes;
-  readonly options: EmitOptions;
 }
 
 /** A quantizer of the file, before it is known which layer reads it. */
@@ -176,41 +169,11 @@ export class Emitter {
     const origin = originOf("forward", this.#layerOf(name));
     const outputs = this.builder.from({ origin }, () => this.builder.node(op, values, attributes, nodeOptions));
     for (const output of outputs) checkSize(output.type, node);
-    const types = this.#inferred({ op, name, inputs, attributes, options }) ?? outputs.map(({ type }) => type);
+    const types = symbolicTypes({ ...node, inputs, attributes, outputCount: options.outputCount });
     if (values.some((value) => value !== undefined && this.#afterParameter.has(value))) {
       for (const output of outputs) this.#afterParameter.add(output);
     }
-    return outputs.map((value, i) => this.#remember(value, types[i] ?? value.type));
-  }
-
-  /** The types of a node's outputs as they depend on the batch; undefined where none of its inputs does. */
-  #inferred({ op, name, inputs, attributes, options }: Emission): readonly SlotType[] | undefined {
-    const depends = inputs.some((slot) => slot?.kind === "batch" || (slot && typeOf(slot).shape.some(isSymbolic)));
-    if (!depends) return undefined;
-    const samples = sampledBatches.map((batch) =>
-      inferTypes({
-        op,
-        domain: options.domain ?? onnxDomain,
-        name,
-        inputs: inputs.map((slot) => slot && typeAt(typeOf(slot), batch)),
-        constants: inputs.map((slot) =>
-          slot === undefined || slot.kind === "value" ? undefined : tensorAt(slot, batch),
-        ),
-        attributes,
-        outputCount: options.outputCount,
-      }),
-    );
-    return (samples[0] ?? []).map(({ dtype, shape }, output) => {
-      const shapes = samples.map((types) => types[output]?.shape);
-      const sizes = shape.map((_, axis) => fitSize(shapes.map((each) => each?.[axis] ?? -1)));
-      const known = sizes.filter((size) => size !== undefined);
-      if (known.length === sizes.length && shapes.every((each) => each?.length === shape.length)) {
-        return { dtype, shape: known };
-      }
-      throw new BatchDependence("the shape of its output depends on the batch in a way that no formula is known for", {
-        where: showNode({ op, name }),
-      });
-    });
+    return outputs.map((value, i) => this.#remember(value, types?.[i] ?? value.type));
   }
 
   /** The layer that a node of the file is, however many nodes are made of it: the name of the first of them. */
@@ -315,7 +278,7 @@ export class Emitter {
     const exact = symbolicResults({ op, name, attributes, inputs, outputCount: options.outputCount });
     if (exact !== undefined)
       return exact.map(({ dtype, shape, elements }) => this.#fromElements(dtype, shape, elements));
-    const types = this.#inferred({ op, name, inputs, attributes, options });
+    const types = symbolicTypes({ op, domain: onnxDomain, name, inputs, attributes, outputCount: options.outputCount });
     if (types === undefined) return undefined;
     const call: BatchCall = { op, name, attributes, inputs, types };
     const slots = types.map((type, output): BatchSlot => ({ kind: "batch", type, source: { call, output } }));

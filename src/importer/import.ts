@@ -1,8 +1,8 @@
 /**
  * From an ONNX file to a network that can be trained, quantized and written again.
  *
- * The file is read for any batch size where that is possible (see batch.ts), brought to the operators of today
- * (upgrades.ts), computed where everything is known (fold.ts), and its arithmetic recognised (patterns/).
+ * The file is read for any batch size where that is possible (see batch/size.ts), brought to the operators of today
+ * (upgrades.ts), computed where everything is known (compile/evaluate.ts), and its arithmetic recognised (patterns/).
  */
 
 import type { QuantizerSite } from "../compile/passes/quantize.ts";
