@@ -2,9 +2,12 @@
 
 import { describe, expect, it } from "vitest";
 import { bindBatch } from "../../src/compile/passes/bind-batch.ts";
+import { quantize } from "../../src/compile/passes/quantize.ts";
+import { convert } from "../../src/convert/convert.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
 import { importOnnx } from "../../src/importer/import.ts";
 import { makeTensor } from "../../src/ir/tensor.ts";
+import { presetNamed } from "../../src/qconfig/presets.ts";
 import { distance, fileOutputs, outputsOf } from "../support/onnx/imported.ts";
 import { type FileText, floats, ints, type NodeText, onnxModel, ramp } from "../support/onnx/model.ts";
 
@@ -162,6 +165,20 @@ describe("a model with an open batch that computes with it", () => {
     expect(network.imported).toMatchObject({ batch: 5, notes: [expect.stringContaining('node Slice "Slice_5"')] });
     const expected = await fileOutputs(onnxModel(file(halves)), { x: [5, 6] });
     expect(distance((await outputsOf(network)).y, expected.y)).toBeLessThan(1e-5);
+  });
+
+  it("is quantized like any other, and refused by the integer formats", () => {
+    const mean: NodeText[] = [asFloat, ["Div", ["m", "bf"], ["mean"]], ["MatMul", ["mean", "v"], ["y"]]];
+    const text = file(mean);
+    const network = importOnnx(onnxModel({ ...text, initializers: { ...text.initializers, v: ramp(4, 3) } }));
+    const quantized = quantize(network, presetNamed("lsq", { weightBits: 4, activationBits: 4 }));
+    expect(quantized.sites.map(({ kind }) => kind).toSorted()).toEqual([
+      "activation",
+      "activation",
+      "weight",
+      "weight",
+    ]);
+    expect(() => convert(quantized, { input: { dtype: "float32" } })).toThrow("computed from the size of the batch");
   });
 
   it("takes a branch that is the same for every batch", async () => {

@@ -83,6 +83,29 @@ it("trains in float, then with four bits, and is read again", async () => {
   );
 });
 
+it("trains a model that divides by its batch like one that divides by the number of samples", async () => {
+  const divided = (divisor: FileText["nodes"], initializers: FileText["initializers"] = {}): FileText => ({
+    ...text,
+    nodes: [...text.nodes.slice(0, -1), ["Gemm", ["f", "fc.weight", "fc.bias"], ["g"], { transB: 1 }], ...divisor],
+    initializers: { ...text.initializers, ...initializers },
+  });
+  const byBatch = divided(
+    [
+      ["Shape", ["x"], ["shape"]],
+      ["Gather", ["shape", "zero"], ["rows"]],
+      ["Cast", ["rows"], ["count"], { to: 1 }],
+      ["Div", ["g", "count"], ["y"]],
+    ],
+    { zero: makeTensor("int64", [], BigInt64Array.of(0n)) },
+  );
+  const byEight = divided([["Div", ["g", "eight"], ["y"]]], { eight: floats([], [8]) });
+  const network = importOnnx(onnxModel(byBatch));
+  expect(network.imported).toMatchObject({ batch: "any", notes: [] });
+  const { losses } = await train(network, 5);
+  expect(losses).toEqual((await train(importOnnx(onnxModel(byEight)), 5)).losses);
+  expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);
+});
+
 describe("one initializer in several places", () => {
   it("is a parameter for each place, even of one node: a fresh normalization stores its ones once", () => {
     const network = importOnnx(

@@ -1,5 +1,6 @@
 /** How each operator of a float network is carried over: one rule for each, from symbolic inputs to a symbolic output. */
 
+import { isBatchValue } from "../../compile/batch-value.ts";
 import { operators } from "../../compile/registry.ts";
 import { findDefinition, type OperatorDefinition } from "../../ops/definition.ts";
 import { clipOperator, reluOperator } from "../../ops/families/activations.ts";
@@ -58,6 +59,12 @@ export function applyRule(context: RuleContext): Symbolic {
   const rule = definition === undefined ? undefined : integerRules.get(definition);
   if (rule !== undefined) return rule(context);
   const meaning = definition?.integers?.(node);
+  if (isBatchValue(node)) {
+    throw unsupported(
+      node,
+      "it is computed from the size of the batch, and an integer network takes one sample at a time",
+    );
+  }
   if (meaning === undefined) throw unsupported(node, `there is no integer form of ${node.op}`);
   return meaningRule(meaning)(context);
 }
