@@ -1,12 +1,12 @@
 /** The fixed-point variant of the requantization, in whole numbers of any size. */
 import { fixedFactors } from "../fixed-point.ts";
 import type { IntegerTensor, Requantize } from "../integer-network.ts";
-import { limit } from "./numbers.ts";
+import { type Elements, limit } from "./numbers.ts";
 
 /** code = clamp(((Σ v·M + O + 2^(r−1)) >> r) + z): halves are rounded up. */
 export function interpretFixed(
   operation: Requantize,
-  inputs: readonly { readonly data: Float64Array; readonly tensor: IntegerTensor }[],
+  inputs: readonly Elements[],
   output: IntegerTensor,
 ): Float64Array {
   const factors = fixedFactors(operation, output.form);

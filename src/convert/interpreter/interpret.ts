@@ -1,12 +1,14 @@
 /**
  * The reference interpreter: runs an integer network on one sample, operation by operation, in plain numbers.
  *
- * It is slow and clear, because it is the judge: what the simulation and the converted files compute must be what this
- * computes. It is written from docs/integer.md and shares nothing with them but the network's data types.
+ * It is slow and plain, because it decides: what the simulation and the converted files compute must be what this computes.
+ * It is written from docs/integer.md and shares nothing with them but the network's data types. Verification over many
+ * images uses {@link interpretFast} (../fast/interpret.ts), which is tested against it.
  */
 import { type IntegerNetwork, type IntegerOperation, type IntegerTensor, tensorOf } from "../integer-network.ts";
 import { interpretFixed } from "./fixed.ts";
 import { interpretConv, interpretGemm } from "./layers.ts";
+import type { Elements } from "./numbers.ts";
 import { interpretInput, interpretRequantize, interpretSum } from "./requantize.ts";
 import { interpretConcat, interpretPool } from "./windows.ts";
 
@@ -16,11 +18,33 @@ export interface InterpretOptions {
   readonly arithmetic?: "float" | "fixed";
 }
 
+/** What an operation is run with. */
+export interface OperationInputs {
+  readonly sample: ArrayLike<number>;
+  /** The elements of an earlier tensor. @throws RangeError where there are none yet. */
+  readonly read: (id: number) => Elements;
+  readonly output: IntegerTensor;
+  readonly arithmetic: "float" | "fixed";
+}
+
+/** Runs one operation on one sample. */
+export type RunOperation = (operation: IntegerOperation, inputs: OperationInputs) => Float64Array;
+
 /** Every tensor of the network for one sample, in the network's order. */
 export function interpret(
   network: IntegerNetwork,
   sample: ArrayLike<number>,
-  { arithmetic = "float" }: InterpretOptions = {},
+  options: InterpretOptions = {},
+): Float64Array[] {
+  return runOperations(network, sample, interpretOperation, options);
+}
+
+/** Runs the operations one after another, each by the same function. */
+export function runOperations(
+  network: IntegerNetwork,
+  sample: ArrayLike<number>,
+  run: RunOperation,
+  { arithmetic = "float" }: InterpretOptions,
 ): Float64Array[] {
   const results: Float64Array[] = [];
   for (const operation of network.operations) {
@@ -30,17 +54,15 @@ export function interpret(
       if (data === undefined) throw new RangeError(`${operation.name} reads tensor ${id} before it is made`);
       return { data, tensor: tensorOf(network, id) };
     };
-    results[operation.output] = run(operation, sample, read, output, arithmetic);
+    results[operation.output] = run(operation, { sample, read, output, arithmetic });
   }
   return results;
 }
 
-function run(
+/** Runs one operation as docs/integer.md defines it. */
+export function interpretOperation(
   operation: IntegerOperation,
-  sample: ArrayLike<number>,
-  read: (id: number) => { readonly data: Float64Array; readonly tensor: IntegerTensor },
-  output: IntegerTensor,
-  arithmetic: "float" | "fixed",
+  { sample, read, output, arithmetic }: OperationInputs,
 ): Float64Array {
   switch (operation.op) {
     case "QuantizeInput":

@@ -1,5 +1,11 @@
-/** The arithmetic of docs/integer.md, in plain numbers. Written for the interpreter alone: it shares no code with what it judges. */
-import type { IntegerWeight } from "../integer-network.ts";
+/** The arithmetic of docs/integer.md, in plain numbers, written for the interpreters alone. */
+import type { IntegerTensor } from "../integer-network.ts";
+
+/** The elements of a tensor for one sample, and what they stand for. */
+export interface Elements {
+  readonly data: Float64Array;
+  readonly tensor: IntegerTensor;
+}
 
 /** The nearest integer, halves to the even one. */
 export function nearestEven(x: number): number {
@@ -21,15 +27,7 @@ export function int32(x: number, where: string): number {
   return x;
 }
 
-/** @throws RangeError where a sum of so large codes could leave int32: the range analysis was wrong. */
-export function checkReach(codes: Float64Array, { codes: weights, shape }: IntegerWeight, where: string): void {
-  let largest = 0;
-  for (let i = 0; i < codes.length; i++) largest = Math.max(largest, Math.abs(codes[i] ?? 0));
-  const [channels = 0] = shape;
-  const length = weights.length / channels;
-  for (let k = 0; k < channels; k++) {
-    let reach = 0;
-    for (let n = k * length; n < (k + 1) * length; n++) reach += Math.abs(weights[n] ?? 0);
-    int32(largest * reach, where);
-  }
+/** The nearest level of a grid with gaps, the lower one of two. */
+export function nearestLevel(t: number, levels: readonly number[]): number {
+  return levels.reduce((best, level) => (Math.abs(level - t) < Math.abs(best - t) ? level : best));
 }

@@ -1,6 +1,6 @@
 /** Pooling and concatenation in plain integers. */
 import type { Concat, IntegerTensor, MaxPool, SumPool } from "../integer-network.ts";
-import { int32 } from "./numbers.ts";
+import { type Elements, int32 } from "./numbers.ts";
 
 /** The largest code, or the sum of centred codes, of each window. */
 export function interpretPool(
@@ -40,11 +40,7 @@ export function interpretPool(
 }
 
 /** The inputs one after another along an axis. */
-export function interpretConcat(
-  concat: Concat,
-  xs: readonly { readonly data: Float64Array; readonly tensor: IntegerTensor }[],
-  output: IntegerTensor,
-): Float64Array {
+export function interpretConcat(concat: Concat, xs: readonly Elements[], output: IntegerTensor): Float64Array {
   const outer = output.shape.slice(0, concat.axis).reduce((product, size) => product * size, 1);
   const result = new Float64Array(output.shape.reduce((product, size) => product * size, 1));
   let position = 0;

@@ -9,9 +9,9 @@ import { elementCount } from "../../ir/types.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { ForwardJob } from "../../runtime/job.ts";
 import { StateBuffers } from "../../runtime/state.ts";
+import { interpretFast } from "../fast/interpret.ts";
 import { codeOutput } from "../formula-graph.ts";
 import type { IntegerNetwork, IntegerTensor } from "../integer-network.ts";
-import { interpret } from "../interpreter/interpret.ts";
 import { buildIntegerExactEvaluation } from "./exact-evaluation.ts";
 
 /** A converted network that can be run: its tensors of codes and its outputs, by their numbers in the network. */
@@ -76,7 +76,7 @@ export async function verify(
   const batchSize = Math.min(options.batchSize ?? 64, dataset.count);
   const exact = await exactRunner(network, engine, batchSize);
   const tallies = runners.map((runner) => new Tally(runner.name, network));
-  const judge = new Tally("interpreter", network);
+  const interpreted = new Tally("interpreter", network);
   const batches = evaluationBatches(dataset, batchSize);
   const batch = allocateBatch(dataset, batchSize);
   const data = makeTensor(dataset.sampleType, [batchSize, ...dataset.sampleShape], batch.samples);
@@ -91,14 +91,14 @@ export async function verify(
         tallies[index]?.compare(simulated, await runner.run(data), { first, count: valid, offset: 0 });
       }
       for (let i = 0; i < Math.min(valid, interpretedSamples - first); i++) {
-        const results = interpret(network, batch.samples.subarray(i * sampleSize, (i + 1) * sampleSize));
-        judge.compare(simulated, new Map(results.entries()), { first: first + i, count: 1, offset: i });
+        const results = interpretFast(network, batch.samples.subarray(i * sampleSize, (i + 1) * sampleSize));
+        interpreted.compare(simulated, new Map(results.entries()), { first: first + i, count: 1, offset: i });
       }
     }
   } finally {
     await exact.release();
   }
-  const programs = [...tallies, ...(interpretedSamples > 0 ? [judge] : [])].map((tally) => tally.result());
+  const programs = [...tallies, ...(interpretedSamples > 0 ? [interpreted] : [])].map((tally) => tally.result());
   return {
     network: network.name,
     dataset: dataset.name,
@@ -130,7 +130,7 @@ export async function exactRunner(
 export class CodeReader {
   readonly #network: IntegerNetwork;
   readonly #offsetOf: (tensor: IntegerTensor) => number;
-  /** Kept, because making so much memory anew for every batch takes longer than filling it. */
+  /** Kept, because allocating that much memory again for every batch takes longer than filling it. */
   readonly #codes = new Map<number, Float32Array>();
 
   /** @param offsetOf What a tensor's container has added to its codes. */
