@@ -1,0 +1,65 @@
+/** Sums of integers times factors, as the conversion carries them: linear operations change factors and offsets alone. */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { type Affine, channelsOf, isClipped, scaled } from "../../src/convert/symbolic.ts";
+
+function affine(gains: readonly number[], offset: readonly number[]): Affine {
+  return {
+    kind: "affine",
+    name: "sum",
+    shape: [1, gains.length],
+    terms: [
+      { tensor: 0, inputScale: 0.5, gains: Float64Array.from(gains) },
+      { tensor: 1, inputScale: 2, gains: Float64Array.from(gains, (gain) => -gain) },
+    ],
+    offset: Float64Array.from(offset),
+    low: Number.NEGATIVE_INFINITY,
+    high: Number.POSITIVE_INFINITY,
+  };
+}
+
+/** The value in channel k for these integers of the two terms. */
+function realValue({ terms, offset }: Affine, k: number, integers: readonly number[]): number {
+  return terms.reduce(
+    (sum, { inputScale, gains }, index) => sum + (integers[index] ?? 0) * inputScale * (gains[k] ?? 0),
+    offset[k] ?? 0,
+  );
+}
+
+describe("a scaled sum", () => {
+  it("has its factors and offsets multiplied, and the new offset added", () => {
+    const result = scaled(affine([1, 3], [10, 20]), [2, -1], [1, 0.5], "norm");
+    expect(result.name).toBe("norm");
+    expect(result.terms.map(({ gains }) => [...gains])).toEqual([
+      [2, -3],
+      [-2, 3],
+    ]);
+    expect([...result.offset]).toEqual([21, -19.5]);
+    expect(result.terms.map(({ tensor, inputScale }) => [tensor, inputScale])).toEqual([
+      [0, 0.5],
+      [1, 2],
+    ]);
+  });
+
+  it("is the value, scaled: exactly, for small integers", () => {
+    const integer = fc.integer({ min: -99, max: 99 });
+    fc.assert(
+      fc.property(
+        fc.tuple(integer, integer, integer, integer, integer, integer),
+        ([gain, offset, factor, add, a, b]) => {
+          const sum = affine([1, gain], [0, offset]);
+          const result = scaled(sum, [1, factor], [0, add], "norm");
+          expect(realValue(result, 1, [a, b])).toBe(realValue(sum, 1, [a, b]) * factor + add);
+          expect(realValue(result, 0, [a, b])).toBe(realValue(sum, 0, [a, b]));
+        },
+      ),
+    );
+  });
+
+  it("is clipped where either limit is finite, and has one channel where there is no axis for them", () => {
+    expect(isClipped(affine([1], [0]))).toBe(false);
+    expect(isClipped({ ...affine([1], [0]), low: 0 })).toBe(true);
+    expect(isClipped({ ...affine([1], [0]), high: 6 })).toBe(true);
+    expect([channelsOf([1, 3, 4, 4]), channelsOf([5]), channelsOf([])]).toEqual([3, 1, 1]);
+  });
+});
