@@ -130,7 +130,7 @@ describe("quantizers of stored tensors", () => {
 
   it("are added once", () => {
     const once = addStoredQuantizers(quantize(residualNetwork(), config), 8);
-    expect(addStoredQuantizers(once, 8).sites.map(({ name }) => name)).toEqual(once.sites.map(({ name }) => name));
+    expect(addStoredQuantizers(once, 8).sites.map(({ id }) => id)).toEqual(once.sites.map(({ id }) => id));
   });
 
   it.each([1, 9, 2.5])("need a whole number of bits from 2 to 8: %d", (bits) => {

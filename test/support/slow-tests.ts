@@ -1,0 +1,67 @@
+/**
+ * Which tests are slow, read off what they import: those that train, run studies or the command line, and those that start
+ * processes, threads or browsers. A test that is slow for another reason says `@slow` in its first comment.
+ */
+import { readdirSync, readFileSync } from "node:fs";
+import { join, posix, relative, sep } from "node:path";
+import ts from "typescript";
+import { repositoryRoot } from "./imports.ts";
+
+/** Packages that start something outside the test. */
+const slowPackages: ReadonlySet<string> = new Set(["node:child_process", "node:worker_threads", "playwright-core"]);
+
+/** What trains: whole runs and studies, their loop, and the command line, which runs them all. */
+const slowSources =
+  /^src\/(train\/(run|loop\/trainer)|study\/(run-study|study)|study\/mixed\/mixed|diagnose\/watch-run|cli\/main)\.ts$/;
+
+/** What a file loads when it is imported; types load nothing. Files of the project are paths inside the repository. */
+export function loadedBy(path: string, text: string): string[] {
+  const tree = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022);
+  const specifiers: ts.Expression[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isImportDeclaration(node) && node.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword) {
+      const named = node.importClause?.namedBindings;
+      const types = named !== undefined && ts.isNamedImports(named) && named.elements.every((each) => each.isTypeOnly);
+      if (!types || node.importClause?.name !== undefined) specifiers.push(node.moduleSpecifier);
+    } else if (ts.isExportDeclaration(node) && !node.isTypeOnly && node.moduleSpecifier !== undefined) {
+      specifiers.push(node.moduleSpecifier);
+    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      specifiers.push(...node.arguments.slice(0, 1));
+    } else ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return specifiers.filter(ts.isStringLiteralLike).map(({ text: name }) => {
+    return name.startsWith(".") ? posix.normalize(posix.join(posix.dirname(path), name)) : name;
+  });
+}
+
+/** Tells whether test files are slow: by their own tag, or by what they and the helpers of test/ that they import load. */
+export function slowness(read: (path: string) => string): (path: string) => boolean {
+  const known = new Map<string, boolean>();
+  const isSlow = (path: string): boolean => {
+    const before = known.get(path);
+    if (before !== undefined) return before;
+    // Helpers that import each other are as slow as what else they import.
+    known.set(path, false);
+    const text = read(path);
+    const comment = text.startsWith("/**") ? text.slice(0, text.indexOf("*/")) : "";
+    const loaded = loadedBy(path, text);
+    const slow =
+      (path.endsWith(".test.ts") && comment.includes("@slow")) ||
+      loaded.some((each) => slowPackages.has(each) || slowSources.test(each)) ||
+      loaded.some((each) => each.startsWith("test/") && each.endsWith(".ts") && isSlow(each));
+    known.set(path, slow);
+    return slow;
+  };
+  return isSlow;
+}
+
+/** The slow tests, by their paths inside the repository. */
+export function slowTests(): string[] {
+  const read = (path: string) => readFileSync(join(repositoryRoot, path), "utf8");
+  return readdirSync(join(repositoryRoot, "test"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".test.ts"))
+    .map((entry) => relative(repositoryRoot, join(entry.parentPath, entry.name)).split(sep).join("/"))
+    .filter(slowness(read))
+    .sort();
+}

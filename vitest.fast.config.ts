@@ -1,0 +1,7 @@
+/** The tests of the inner loop: all but those that train, start processes or browsers (test/support/slow-tests.ts). */
+
+import { defineConfig, mergeConfig } from "vitest/config";
+import { slowTests } from "./test/support/slow-tests.ts";
+import base from "./vitest.config.ts";
+
+export default mergeConfig(base, defineConfig({ test: { exclude: ["**/node_modules/**", ...slowTests()] } }));
