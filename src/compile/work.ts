@@ -24,6 +24,7 @@ export const workKinds: readonly WorkKind[] = [
 ];
 
 /** The layer and the kind of work that a node of a training step belongs to. */
+/** What a node is there for. */
 export interface Work {
   /** The layer of the network; empty for what belongs to none (loss, input). */
   readonly layer: LayerId;

@@ -13,6 +13,7 @@ export type LayerId = string;
 export type Phase = "forward" | "loss" | "backward" | "update";
 
 /** What a node computes for. */
+/** The layer and the phase that a node belongs to. */
 export interface Origin {
   /** Absent: the node computes for no layer (the loss, arithmetic between layers). */
   readonly layer?: LayerId;

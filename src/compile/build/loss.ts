@@ -8,6 +8,7 @@ import { type DistillationConfig, distilledLoss, type TeacherConfig, teacherLoss
 import { logitsOf } from "./outputs.ts";
 
 /** The loss of a training. */
+/** What the training minimizes. */
 export type LossConfig =
   | { readonly name: "crossEntropy"; readonly labelSmoothing: number }
   | { readonly name: "meanSquaredError" }
@@ -26,6 +27,7 @@ export interface LossInputs {
 }
 
 /** A loss in a graph, with the input for its labels. */
+/** A loss in a graph. */
 export interface AddedLoss {
   /** A scalar. */
   readonly loss: Value;

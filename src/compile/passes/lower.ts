@@ -38,9 +38,9 @@ type Rule = (context: LoweringContext) => readonly (Value | undefined)[] | undef
 function rewrite(graph: Graph, registry: OperatorRegistry, target: Target, rule: Rule): Graph {
   const builder = builderFor(registry, graph.name);
   const map: ValueMap = new Map(graph.inputs.map((input) => [input, builder.input(input.name, input.type)]));
-  const readers = countReaders(graph);
+  const uses = countUses(graph);
   copyNodes(graph, builder, map, (node, inputs) => {
-    const context = makeContext(builder, node, inputs, target, readers);
+    const context = makeContext(builder, node, inputs, target, uses);
     const outputs = builder.from({ origin: node.origin, source: node.source ?? node }, () =>
       builder.scope(node.name, () => rule(context)),
     );
@@ -59,7 +59,7 @@ function rewrite(graph: Graph, registry: OperatorRegistry, target: Target, rule:
 }
 
 /** How many nodes and outputs read each value. */
-function countReaders(graph: Graph): ReadonlyMap<Value, number> {
+function countUses(graph: Graph): ReadonlyMap<Value, number> {
   const counts = new Map([...consumers(graph)].map(([value, nodes]) => [value, nodes.length]));
   for (const { value } of graph.outputs) counts.set(value, (counts.get(value) ?? 0) + 1);
   return counts;
@@ -70,7 +70,7 @@ function makeContext(
   node: Node,
   inputs: readonly (Value | undefined)[],
   target: Target,
-  readers: ReadonlyMap<Value, number>,
+  uses: ReadonlyMap<Value, number>,
 ): LoweringContext {
   return {
     builder,
@@ -84,7 +84,7 @@ function makeContext(
     },
     isOnlyConsumer: (index) => {
       const value = node.inputs[index];
-      return value !== undefined && readers.get(value) === 1;
+      return value !== undefined && uses.get(value) === 1;
     },
   };
 }

@@ -1,12 +1,13 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { type ModelProto, ModelProtoSchema } from "onnx-buf";
+import fc from "fast-check";
+import { type GraphProto, type ModelProto, ModelProtoSchema } from "onnx-buf";
 import { describe, expect, test } from "vitest";
 import { type Attributes, type Graph, GraphBuilder, makeValue, type Node } from "../../../src/ir/graph.ts";
 import { float32Tensor } from "../../../src/ir/tensor.ts";
 import type { DType } from "../../../src/ir/types.ts";
-import { type OnnxWriteOptions, writeOnnx } from "../../../src/onnx/write/write.ts";
+import { type OnnxWriteOptions, writeOnnx, writtenNames } from "../../../src/onnx/write/write.ts";
 import { tinyInfer } from "../../support/graphs/infer.ts";
-import { tensorOf } from "../../support/graphs/random.ts";
+import { anyGraph, tensorOf } from "../../support/graphs/random.ts";
 
 const type = { dtype: "float32", shape: [2] } as const;
 
@@ -39,6 +40,24 @@ describe("names", () => {
       }),
     );
     expect(nodesOf(model)).toEqual(["x_3 = Add(x, x_2)", "x_4 = Mul(x_3, x)", "x_1 = Relu(x_4)"]);
+  });
+
+  test("of nodes are those of writtenNames, inside subgraphs too", () => {
+    /** Copies of outputs have no node in the graph. */
+    const namesIn = (graph: GraphProto | undefined): string[] =>
+      (graph?.node ?? []).flatMap(({ name, attribute }) => [
+        ...attribute.flatMap(({ g }) => namesIn(g)),
+        ...(name.endsWith("/copy") ? [] : [name]),
+      ]);
+    fc.assert(
+      fc.property(anyGraph(), fc.constantFrom("same", "", undefined), (graph, name) => {
+        const nodes = graph.nodes.map((node) => ({ ...node, name: name ?? node.name }));
+        const renamed = { ...graph, nodes };
+        const written = [...writtenNames(renamed).values()];
+        expect(new Set(written).size).toBe(written.length);
+        expect(written).toEqual(namesIn(write(renamed).graph));
+      }),
+    );
   });
 
   test("outputs that are inputs, constants or other outputs become copies", () => {
