@@ -4,11 +4,13 @@
  */
 import { copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";
 import type { QuantizedNetwork } from "../compile/passes/quantize.ts";
-import { newBuilder } from "../compile/registry.ts";
-import { consumers, intAttribute, type Node, producers, type Value } from "../ir/graph.ts";
+import { newBuilder, traitsOf } from "../compile/registry.ts";
+import { consumers, type Node, producers, type Value } from "../ir/graph.ts";
 import { float32Data, float32Tensor, type Tensor } from "../ir/tensor.ts";
 import { elementCount, transposedIndex } from "../ir/types.ts";
 import { permutationOf } from "../ops/build/operands.ts";
+import { isOperator } from "../ops/definition.ts";
+import { flattenOperator, reshapeOperator, transposeOperator } from "../ops/families/shape/shape-ops.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 
 /** A layer's weights and the axis of them that the flattened elements are summed over. */
@@ -16,9 +18,6 @@ interface SummedWeight {
   readonly value: Value;
   readonly axis: number;
 }
-
-/** What treats every element alike, wherever it stands. */
-const elementwise = new Set(["Relu", "Clip", "Identity", "Dropout"]);
 
 /** The network without the Transposes that only dense layers see, by way of a Reshape or Flatten; others stay. */
 export function withFlattensInOrder(network: QuantizedNetwork): QuantizedNetwork {
@@ -31,8 +30,9 @@ export function withFlattensInOrder(network: QuantizedNetwork): QuantizedNetwork
     const [read] = node.inputs;
     const [flat] = node.outputs;
     const turn = read === undefined ? undefined : madeBy.get(read);
-    const source = turn?.op === "Transpose" ? turn.inputs[0] : undefined;
-    if (turn === undefined || source === undefined || flat === undefined || !isFlatten(node)) continue;
+    if (turn === undefined || flat === undefined || !isOperator(transposeOperator, turn) || !isFlatten(node)) continue;
+    const [source] = turn.inputs;
+    if (source === undefined) continue;
     const { shape } = source.type;
     const perm = permutationOf(turn, shape.length);
     const weights = perm[0] === 0 ? search.behind(flat) : undefined;
@@ -63,8 +63,13 @@ export function withFlattensInOrder(network: QuantizedNetwork): QuantizedNetwork
 }
 
 /** Whether a node makes one row of every sample. */
-function isFlatten({ op, inputs: [x], outputs: [y] }: Node): boolean {
-  if ((op !== "Reshape" && op !== "Flatten") || x === undefined || y === undefined) return false;
+function isFlatten(node: Node): boolean {
+  const {
+    inputs: [x],
+    outputs: [y],
+  } = node;
+  if (!isOperator(reshapeOperator, node) && !isOperator(flattenOperator, node)) return false;
+  if (x === undefined || y === undefined) return false;
   return y.type.shape.length === 2 && y.type.shape[0] === x.type.shape[0];
 }
 
@@ -96,14 +101,16 @@ class WeightSearch {
   }
 
   #through(node: Node, row: Value): readonly SummedWeight[] | undefined {
-    const [x, weight] = node.inputs;
+    const [first] = node.inputs;
     const [output] = node.outputs;
-    if (x !== row || output === undefined) return undefined;
+    if (first !== row || output === undefined) return undefined;
+    const { layer, passesCodes } = traitsOf(node);
     const isWhole = isFakeQuantize(node) && this.#channelAxes.get(node.name) === undefined;
-    if (isWhole || (node.domain === "" && elementwise.has(node.op))) return this.behind(output);
-    const isLayer = node.op === "MatMul" || (node.op === "Gemm" && intAttribute(node, "transA", 0) === 0);
-    if (!isLayer || weight === undefined || weight.type.shape.length !== 2) return undefined;
-    const axis = intAttribute(node, "transB", 0) === 1 ? 1 : 0;
+    if (isWhole || passesCodes === "each") return this.behind(output);
+    const weight = layer === undefined ? undefined : node.inputs[layer.weight];
+    if (layer === undefined || weight === undefined || weight.type.shape.length !== 2) return undefined;
+    const { data, weight: axis } = layer.summedAxes(node);
+    if (data !== 1) return undefined;
     const value = this.#parameterOf(weight, axis);
     return value === undefined ? undefined : [{ value, axis }];
   }

@@ -122,8 +122,11 @@ export interface OperatorTraits {
   readonly module?: boolean;
   /** Whether it averages what it reads, which therefore has to be codes: see `residualBits`. */
   readonly averages?: boolean;
-  /** Whether its output's codes are those of its first input: moved, selected, limited or averaged. */
-  readonly passesCodes?: boolean;
+  /**
+   * How its output is made of the codes of its first input. `each`: every element of the one at its own place, kept or
+   * limited; `moved`: elements at other places; `pooled`: the largest or the mean of several.
+   */
+  readonly passesCodes?: "each" | "moved" | "pooled";
   /** Absent: never known. */
   readonly nonNegative?: NonNegativity;
 }

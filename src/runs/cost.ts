@@ -102,7 +102,7 @@ function isWeight(value: Value | undefined, { madeBy, stored }: Subject): boolea
   for (let current = value; current !== undefined; ) {
     const node = madeBy.get(current);
     if (node === undefined) return stored.has(current);
-    if (!isFakeQuantize(node) && traitsOf(node).passesCodes !== true) return false;
+    if (!isFakeQuantize(node) && traitsOf(node).passesCodes === undefined) return false;
     [current] = node.inputs;
   }
   return false;
@@ -118,7 +118,7 @@ function operandCost(value: Value, { madeBy }: Subject): OperandCost {
       const levels = quantMax - quantMin + 1;
       return { bits: Math.max(1, Math.ceil(Math.log2(levels))), levels };
     }
-    if (traitsOf(node).passesCodes !== true) break;
+    if (traitsOf(node).passesCodes === undefined) break;
     [current] = node.inputs;
   }
   return { bits: floatBits, levels: null };

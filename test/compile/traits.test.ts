@@ -95,16 +95,22 @@ describe("the traits of operators", () => {
   });
 
   it("passesCodes: what hands on the codes of its first input", () => {
-    expect(withTrait(({ passesCodes }) => passesCodes === true)).toEqual([
-      "AveragePool",
-      "Dropout",
+    expect(withTrait(({ passesCodes }) => passesCodes === "each")).toEqual(["Clip", "Dropout", "Identity", "Relu"]);
+    expect(withTrait(({ passesCodes }) => passesCodes === "moved")).toEqual([
+      "Expand",
       "Flatten",
-      "GlobalAveragePool",
-      "Identity",
-      "MaxPool",
-      "Relu",
       "Reshape",
+      "Slice",
+      "Split",
+      "Squeeze",
       "Transpose",
+      "Unsqueeze",
+    ]);
+    expect(withTrait(({ passesCodes }) => passesCodes === "pooled")).toEqual([
+      "AveragePool",
+      "GlobalAveragePool",
+      "GlobalMaxPool",
+      "MaxPool",
     ]);
   });
 });

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../src/base/random.ts";
 import { quantize } from "../../src/compile/passes/quantize.ts";
+import { int64Tensor } from "../../src/ir/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
+import { NetworkBuilder } from "../../src/models/network-builder.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { networkCost } from "../../src/runs/cost.ts";
 
@@ -52,5 +54,31 @@ describe("the cost of a network", () => {
     const { layers } = networkCost(makeModel("resnet8", sample, random()));
     expect(layers.every((layer) => layer.macs > 0)).toBe(true);
     expect(layers.length).toBeGreaterThanOrEqual(8);
+  });
+
+  it.each([
+    ["Relu", {}, []],
+    ["Clip", {}, [0, 6]],
+    ["Flatten", { axis: 1 }, []],
+    ["Squeeze", {}, [[2, 3]]],
+    ["GlobalMaxPool", {}, []],
+    ["MaxPool", { kernel_shape: [1, 1] }, []],
+    ["Transpose", { perm: [0, 1, 3, 2] }, []],
+    ["Slice", {}, [[0], [2], [1]]],
+  ] as const)("reads the bits of a layer's input through %s", (op, attributes, constants) => {
+    const network = new NetworkBuilder("one layer", random());
+    const { builder } = network;
+    const x = network.relu("relu", network.input("x", [4, 1, 1]));
+    const others = constants.map((value) =>
+      typeof value === "number" ? builder.scalar(value) : builder.constant(int64Tensor(value)),
+    );
+    const y = builder.one(op, [x, ...others], attributes, { name: "between" });
+    const channels = y.type.shape[1] ?? 0;
+    const features = builder.one("Reshape", [y, builder.constant(int64Tensor([1, channels]))]);
+    const quantized = quantize(
+      network.finish(network.linear("fc", features, 3)),
+      presetNamed("thread", { weightBits: 4, activationBits: 4 }),
+    );
+    expect(networkCost(quantized).layers).toMatchObject([{ activation: { bits: 3, levels: 8 } }]);
   });
 });

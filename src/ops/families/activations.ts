@@ -194,7 +194,7 @@ export const reluOperator: OperatorDefinition = {
   infer: sameAsInput,
   gradient: ({ builder, output, outputGradient }) => [reluGrad(builder, outputGradient(0), output(0))],
   fold: foldUnary((x) => Math.max(x, 0)),
-  traits: { module: true, passesCodes: true, nonNegative: "always", cheap: true },
+  traits: { module: true, passesCodes: "each", nonNegative: "always", cheap: true },
 };
 
 /** min(max(x, low), high). */
@@ -213,6 +213,7 @@ export const clipOperator: OperatorDefinition = {
   gradient: clipGradient,
   fold: foldClip,
   traits: {
+    passesCodes: "each",
     inPlace: true,
     cheap: true,
     nonNegative: ({ isNonNegative, constant }) => {

@@ -197,7 +197,7 @@ export const identityOperator: OperatorDefinition = {
   infer: sameAsInput,
   gradient: (context) => [passGradient(context)],
   fold: foldReshape,
-  traits: { movement: true, view: true, passesCodes: true, nonNegative: "when-first-input" },
+  traits: { movement: true, view: true, passesCodes: "each", nonNegative: "when-first-input" },
 };
 
 /** x/y, broadcast. */

@@ -194,7 +194,7 @@ export const maxPoolOperator: OperatorDefinition = {
   domain: onnxDomain,
   infer: inferMaxPool,
   gradient: maxPoolGradient,
-  traits: { passesCodes: true, nonNegative: "when-first-input" },
+  traits: { passesCodes: "pooled", nonNegative: "when-first-input" },
 };
 
 /** Average over windows. */
@@ -203,7 +203,7 @@ export const averagePoolOperator: OperatorDefinition = {
   domain: onnxDomain,
   infer: (call) => [inferWindowed(call)],
   gradient: averagePoolGradient,
-  traits: { averages: true, passesCodes: true, nonNegative: "when-first-input" },
+  traits: { averages: true, passesCodes: "pooled", nonNegative: "when-first-input" },
 };
 
 /** Average over all spatial axes. */
@@ -213,7 +213,7 @@ export const globalAveragePoolOperator: OperatorDefinition = {
   blocked: "average",
   infer: inferGlobal,
   gradient: globalAverageGradient,
-  traits: { averages: true, passesCodes: true, nonNegative: "when-first-input" },
+  traits: { averages: true, passesCodes: "pooled", nonNegative: "when-first-input" },
 };
 
 /** The operators of this file. */
@@ -222,5 +222,10 @@ export const poolingOperators: readonly OperatorDefinition[] = [
   { op: "MaxPoolGrad", domain: subbyteDomain, infer: (call) => [requiredInput(call, 1)], lower: lowerMaxPoolGrad },
   averagePoolOperator,
   globalAveragePoolOperator,
-  { op: "GlobalMaxPool", domain: onnxDomain, infer: inferGlobal, traits: { nonNegative: "when-first-input" } },
+  {
+    op: "GlobalMaxPool",
+    domain: onnxDomain,
+    infer: inferGlobal,
+    traits: { passesCodes: "pooled", nonNegative: "when-first-input" },
+  },
 ];

@@ -248,20 +248,22 @@ function reshaping(op: string, infer: OperatorDefinition["infer"], traits: Opera
 
 /** The same elements in another shape. */
 export const reshapeOperator: OperatorDefinition = reshaping("Reshape", reshapeType, {
-  passesCodes: true,
+  passesCodes: "moved",
   nonNegative: "when-first-input",
 });
 /** The same elements as a matrix. */
 export const flattenOperator: OperatorDefinition = reshaping("Flatten", flattenType, {
-  passesCodes: true,
+  passesCodes: "moved",
   nonNegative: "when-first-input",
 });
 /** Without axes of size 1. */
 export const squeezeOperator: OperatorDefinition = reshaping("Squeeze", squeezeType, {
+  passesCodes: "moved",
   nonNegative: "when-first-input",
 });
 /** With further axes of size 1. */
 export const unsqueezeOperator: OperatorDefinition = reshaping("Unsqueeze", unsqueezeType, {
+  passesCodes: "moved",
   nonNegative: "when-first-input",
 });
 
@@ -274,7 +276,7 @@ export const transposeOperator: OperatorDefinition = {
     transpose(b, outputGradient(0), inversePermutation(permutationOf(node, input(0).type.shape.length))),
   ],
   fold: foldTranspose,
-  traits: { movement: true, passesCodes: true, nonNegative: "when-first-input" },
+  traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
 };
 
 /** Dropout in evaluation mode: x itself. */
@@ -283,7 +285,7 @@ export const dropoutOperator: OperatorDefinition = {
   domain: "",
   infer: dropoutType,
   gradient: ({ outputGradient }) => [outputGradient(0)],
-  traits: { passesCodes: true, nonNegative: "when-first-input" },
+  traits: { passesCodes: "each", nonNegative: "when-first-input" },
 };
 
 /** The operators of this file. */
@@ -302,7 +304,7 @@ export const reshapingOperators: readonly OperatorDefinition[] = [
     gradient: ({ builder: b, input, outputGradient, needed }) => [
       needed[0] ? sumTo(b, outputGradient(0), input(0).type.shape) : undefined,
     ],
-    traits: { movement: true, nonNegative: "when-first-input" },
+    traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
   },
   { op: "Tile", domain: "", infer: tileType, gradient: tileGradient, fold: foldTile, traits: { movement: true } },
   { op: "DepthToSpace", domain: "", infer: depthToSpaceType, gradient: depthToSpaceGradient },

@@ -294,7 +294,7 @@ export const sliceOperator: OperatorDefinition = {
   infer: sliceType,
   gradient: sliceGradient,
   fold: foldSlice,
-  traits: { movement: true, nonNegative: "when-first-input" },
+  traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
 };
 
 /** The operators of this file. */
@@ -308,6 +308,6 @@ export const slicingOperators: readonly OperatorDefinition[] = [
     infer: splitType,
     gradient: splitGradient,
     fold: foldSplit,
-    traits: { movement: true, nonNegative: "when-first-input" },
+    traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
   },
 ];
