@@ -10,6 +10,7 @@
  */
 
 export * from "./browser.ts";
+export { quantizationOf } from "./config/quantization.ts";
 export { openDataset } from "./data/dataset/open-dataset.ts";
 // Data that lies in files.
 export { fetchFashionMnist, loadFashionMnist } from "./data/formats/fashion-mnist.ts";
@@ -38,4 +39,4 @@ export type { FinishedStudy, StudyListeners } from "./study/run-study.ts";
 export { type StudyInput, type StudyPlace, study } from "./study/study.ts";
 export { type LoadedRun, loadRun } from "./train/load-run.ts";
 export { type NewRun, type RunListeners, type RunResult, type RunSummary, resumeRun, startRun } from "./train/run.ts";
-export { makeNetwork, quantizationOf, recipeOf } from "./train/setup.ts";
+export { makeNetwork, recipeOf } from "./train/setup.ts";

@@ -1,19 +1,19 @@
 /** From the `quantization` part of a training configuration to what the compiler takes. */
 import type { LayerBits, QuantizationConfig } from "../qconfig/config.ts";
 import { presetNamed } from "../qconfig/presets.ts";
-import type { QuantizationConfig as TrainingQuantization } from "./schema.ts";
+import type { QuantizationSettings } from "./schema.ts";
 
 /** The quantization of a training configuration in full: its preset with what the configuration changes. */
-export function quantizationOf(config: TrainingQuantization): QuantizationConfig {
-  const preset = presetNamed(config.preset, config);
+export function quantizationOf(settings: QuantizationSettings): QuantizationConfig {
+  const preset = presetNamed(settings.preset, settings);
   return {
     ...preset,
-    activation: preset.activation === null ? null : { ...preset.activation, reduceRange: config.reduceRange },
-    placement: config.placement,
-    residualBits: config.residualBits === "float" ? null : config.residualBits,
-    firstLayer: layerRule(config.firstLayerBits),
-    lastLayer: layerRule(config.lastLayerBits),
-    ...(config.overrides === undefined ? {} : { overrides: config.overrides }),
+    activation: preset.activation === null ? null : { ...preset.activation, reduceRange: settings.reduceRange },
+    placement: settings.placement,
+    residualBits: settings.residualBits === "float" ? null : settings.residualBits,
+    firstLayer: layerRule(settings.firstLayerBits),
+    lastLayer: layerRule(settings.lastLayerBits),
+    ...(settings.overrides === undefined ? {} : { overrides: settings.overrides }),
   };
 }
 

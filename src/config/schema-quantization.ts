@@ -1,6 +1,6 @@
 /** The `quantization` part of a training configuration: preset, bits, overrides, and the aids of the training. */
 import { z } from "zod";
-import type { QuantizationConfig as LayerQuantization } from "../qconfig/config.ts";
+import type { LayerRule } from "../qconfig/config.ts";
 import { defaultPreset, presetNamed, presetNames } from "../qconfig/presets.ts";
 import { bits, count, epochRange, layerBits } from "./schema-common.ts";
 
@@ -23,7 +23,7 @@ function observes(value: { readonly preset: string; readonly weightBits: number;
 }
 
 /** A preset may give a layer's weights and activations different bits; a training configuration has one number for both. */
-function bitsOfLayer(layer: LayerQuantization["firstLayer"]): number | "same" | "float" {
+function bitsOfLayer(layer: LayerRule): number | "same" | "float" {
   return typeof layer === "string" ? layer : Math.max(layer.weightBits, layer.activationBits);
 }
 

@@ -157,5 +157,5 @@ export function modelTitle(model: TrainingConfig["model"]): string {
 
 /** A training configuration with every default filled in. */
 export type TrainingConfig = z.output<typeof trainingConfigSchema>;
-/** The quantization of a configuration, when there is one. */
-export type QuantizationConfig = NonNullable<TrainingConfig["quantization"]>;
+/** What a run's configuration says about quantization, when it quantizes; `quantizationOf` makes a QuantizationConfig of it. */
+export type QuantizationSettings = NonNullable<TrainingConfig["quantization"]>;

@@ -3,7 +3,7 @@ import type { TeacherConfig } from "../compile/build/distillation.ts";
 import type { LossConfig } from "../compile/build/loss.ts";
 import { quantize } from "../compile/passes/quantize.ts";
 import { quantizationOf } from "../config/quantization.ts";
-import { modelTitle, type TrainingConfig, type QuantizationConfig as TrainingQuantization } from "../config/schema.ts";
+import { modelTitle, type QuantizationSettings, type TrainingConfig } from "../config/schema.ts";
 import { type TrainingBatchOptions, trainingBatches } from "../data/dataset/batches.ts";
 import type { Dataset, DatasetSplits } from "../data/dataset/dataset.ts";
 import type { OpenedData } from "../data/dataset/open-dataset.ts";
@@ -21,7 +21,6 @@ import { makeNetwork, withCheckpoint } from "./network.ts";
 import { checkFit, type WantedFit } from "./network-fit.ts";
 import { outputCountOfTeacher, teacherOf } from "./teacher/teacher.ts";
 
-export { quantizationOf } from "../config/quantization.ts";
 export { makeNetwork, withCheckpoint } from "./network.ts";
 
 /** The data that a configuration names. */
@@ -176,7 +175,7 @@ export function recipeOf(config: TrainingConfig, dataset: Dataset, teacher?: Tea
 }
 
 /** The training aids of a quantization, without the keys that are not there. */
-function phasesOf(quantization: TrainingQuantization): PhaseOptions {
+function phasesOf(quantization: QuantizationSettings): PhaseOptions {
   const {
     freezeObserversAfterEpoch,
     freezeBatchNormAfterEpoch,

@@ -3,12 +3,12 @@ import { describe, expect, it } from "vitest";
 import { randomStream } from "../../src/base/random.ts";
 import { quantize, showSites } from "../../src/compile/passes/quantize.ts";
 import { resolveTrainingConfig } from "../../src/config/config.ts";
+import { quantizationOf } from "../../src/config/quantization.ts";
 import { SubbyteError } from "../../src/errors.ts";
 import { makeModel } from "../../src/models/index.ts";
 import type { LayerOverride, QuantizationConfig } from "../../src/qconfig/config.ts";
 import { matchesGlob } from "../../src/qconfig/glob.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
-import { quantizationOf } from "../../src/train/setup.ts";
 
 const network = makeModel("resnet8", { sampleShape: [1, 8, 8], classes: 10, width: 4 }, randomStream(0, "weights"));
 const bits = { weightBits: 3, activationBits: 3 };

@@ -8,13 +8,14 @@
  */
 
 import { type ConfigOverride, resolveTrainingConfig } from "../../config/config.ts";
+import { quantizationOf } from "../../config/quantization.ts";
 import type { TrainingConfig } from "../../config/schema.ts";
 import { ConfigError } from "../../errors.ts";
 import { type Network, withParameterValues } from "../../ir/network.ts";
 import { defaultPreset } from "../../qconfig/presets.ts";
 import type { LoadedRun } from "../../train/load-run.ts";
 import { engineOf } from "../../train/run.ts";
-import { makeNetwork, quantizationOf } from "../../train/setup.ts";
+import { makeNetwork } from "../../train/setup.ts";
 import { freeLayers, type KeepOptions, withLayerBits } from "./config.ts";
 import type { DistanceKind } from "./distance.ts";
 import { type Candidates, type MeasuredProblem, type MeasureParts, measureProblem } from "./measure.ts";

@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { quantize } from "../../compile/passes/quantize.ts";
+import { quantizationOf } from "../../config/quantization.ts";
 import { classesOf } from "../../data/dataset/dataset.ts";
 import { FileFormatError, SubbyteError } from "../../errors.ts";
 import { writeFileAtomic } from "../../io/atomic-file.ts";
@@ -11,7 +12,7 @@ import { defaultPreset } from "../../qconfig/presets.ts";
 import { configHash } from "../../runs/checkpoint.ts";
 import { networkCost } from "../../runs/cost.ts";
 import { levelsOf } from "../../train/run.ts";
-import { loadData, makeNetwork, quantizationOf } from "../../train/setup.ts";
+import { loadData, makeNetwork } from "../../train/setup.ts";
 import { type Cure, readCures } from "../repair/fix.ts";
 import { placeConfig, studyPlaces, trialId } from "./cells.ts";
 import { floatConfig, studyToYaml, type TrialPlace, trialConfig } from "./config.ts";

@@ -7,6 +7,7 @@ import { randomStream } from "../../../src/base/random.ts";
 import { quantize } from "../../../src/compile/passes/quantize.ts";
 import { resolveTrainingConfig } from "../../../src/config/config.ts";
 import { readConfigFile } from "../../../src/config/file.ts";
+import { quantizationOf } from "../../../src/config/quantization.ts";
 import { float32Tensor } from "../../../src/ir/tensor.ts";
 import { makeModel } from "../../../src/models/index.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
@@ -18,7 +19,6 @@ import { mixBits } from "../../../src/study/mixed/mixed.ts";
 import { quantizedWeights } from "../../../src/study/mixed/sensitivity.ts";
 import { type LoadedRun, loadRun } from "../../../src/train/load-run.ts";
 import { startRun } from "../../../src/train/run.ts";
-import { quantizationOf } from "../../../src/train/setup.ts";
 import { capture } from "../../support/machine/capture.ts";
 
 let folder = "";

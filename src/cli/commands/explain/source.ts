@@ -4,6 +4,7 @@ import { text as readStream } from "node:stream/consumers";
 import { nearestWord } from "../../../base/nearest-word.ts";
 import { resolveTrainingConfig } from "../../../config/config.ts";
 import { readConfigFile } from "../../../config/file.ts";
+import { quantizationOf } from "../../../config/quantization.ts";
 import type { TrainingConfig } from "../../../config/schema.ts";
 import { ConfigError, InputOutputError } from "../../../errors.ts";
 import { describeSystemError } from "../../../io/system-error.ts";
@@ -14,7 +15,6 @@ import { presetNamed, presetNames } from "../../../qconfig/presets.ts";
 import { quantizationConfigOf } from "../../../qconfig/torch/convert.ts";
 import { parseTorchConfig, type TorchSource } from "../../../qconfig/torch/text.ts";
 import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
-import { quantizationOf } from "../../../train/setup.ts";
 
 /** The flags of `subbyte explain`. */
 export interface ExplainFlags {
