@@ -19,16 +19,11 @@ import {
 import { inFloat32 } from "../ir/half.ts";
 import type { Parameter } from "../ir/network.ts";
 import { type LayerId, originOf } from "../ir/origin.ts";
+import { type Dimensions, isSymbolic, numbersIn } from "../ir/size.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { elementCount, showType, type TensorType } from "../ir/types.ts";
 import { fromNumbers } from "../ops/build/fold/data.ts";
 import { findDefinition } from "../ops/definition.ts";
-import { computationOf, tensorAt } from "./batch/computation.ts";
-import type { BatchBinding } from "./batch/dependence.ts";
-import { symbolicTypes } from "./batch/inference.ts";
-import { type Dimensions, isSymbolic, numbersIn } from "./batch/size.ts";
-import { symbolicResults } from "./batch/symbolic.ts";
-import { isOwnRole, isTrainedRole, parameterName, roleOf } from "./parameters.ts";
 import {
   type BatchCall,
   type BatchSlot,
@@ -38,7 +33,12 @@ import {
   typeAt,
   typeOf,
   type ValueSlot,
-} from "./slots.ts";
+} from "../ops/rewrite/slots.ts";
+import { computationOf, tensorAt } from "./batch/computation.ts";
+import type { BatchBinding } from "./batch/dependence.ts";
+import { symbolicTypes } from "./batch/inference.ts";
+import { symbolicResults } from "./batch/symbolic.ts";
+import { isOwnRole, isTrainedRole, parameterName, roleOf } from "./parameters.ts";
 
 /** Domain, names and number of outputs of an emitted node. */
 export interface EmitOptions {

@@ -2,10 +2,10 @@
 
 import { ConfigError, UnsupportedError } from "../errors.ts";
 import { becomesFloat32 } from "../ir/half.ts";
+import type { Dimension } from "../ir/size.ts";
 import type { DType } from "../ir/types.ts";
 import type { FileInput, OnnxFile } from "../onnx/read/file.ts";
-import type { Dimension } from "./batch/size.ts";
-import type { SlotType } from "./slots.ts";
+import type { SlotType } from "../ops/rewrite/slots.ts";
 
 /** Shapes that the user states where the file leaves them open. */
 export interface InputShapes {

@@ -2,9 +2,10 @@
 
 import { isLayer } from "../compile/layers.ts";
 import { operators } from "../compile/registry.ts";
+import { onnxDomain } from "../ir/graph.ts";
 import { noGradient } from "../ops/build/operands.ts";
-import { decomposedOperators } from "./rewrite/decompositions.ts";
-import { upgradedOperators } from "./rewrite/upgrades.ts";
+import { type FileOperator, type OperatorDefinition, operatorKey } from "../ops/definition.ts";
+import { fileOperators } from "../ops/file-operators.ts";
 
 /** A row of docs/OPS.md. */
 export interface OperatorRow {
@@ -16,45 +17,36 @@ export interface OperatorRow {
   readonly gradient: "yes" | "flat" | "no" | "parts";
   /** Whether its weights and inputs can get quantizers of their own. */
   readonly quantizable: boolean;
-  /** Whether the CPU has a form of its own for it. */
-  readonly cpu: "own form" | "engine";
+  /** "own form": the CPU has one for it; "blocked": it runs on tensors that stay blocked between convolutions. */
+  readonly cpu: "own form" | "blocked" | "engine";
   readonly generic: "engine" | "lowered";
 }
 
-/** Operators with a lowering that depends on the target. */
-const cpuForms = new Set(["Conv", "BatchNormalization"]);
-/** Read without being in the registry. */
-const computed = ["Shape", "Size", "Constant", "If", "NonZero"];
-const quantizers = [
-  "QuantizeLinear",
-  "DequantizeLinear",
-  "qonnx.custom_op.general:Quant",
-  "qonnx.custom_op.general:BipolarQuant",
-];
-
 /** Every operator that the importer reads, in the order of the alphabet. */
 export function importedOperators(): OperatorRow[] {
-  const rows = new Map<string, OperatorRow>();
-  for (const definition of operators.values()) {
-    if (definition.domain !== "") continue;
-    const { op, gradient, lower } = definition;
-    rows.set(op, {
-      key: op,
-      import: upgradedOperators.has(op) ? "rewritten" : "as it is",
-      gradient: gradient === undefined ? "no" : gradient === noGradient ? "flat" : "yes",
-      quantizable: isLayer(definition),
-      cpu: cpuForms.has(op) ? "own form" : "engine",
-      generic: lower === undefined || cpuForms.has(op) ? "engine" : "lowered",
-    });
-  }
-  const other = { quantizable: false, cpu: "engine", generic: "engine" } as const;
-  for (const key of upgradedOperators) {
-    if (!rows.has(key)) rows.set(key, { key, import: "rewritten", gradient: "parts", ...other });
-  }
-  rows.set("GlobalMaxPool", { key: "GlobalMaxPool", import: "rewritten", gradient: "parts", ...other });
-  for (const key of [...decomposedOperators, "Loop"])
-    rows.set(key, { key, import: "as others", gradient: "parts", ...other });
-  for (const key of computed) rows.set(key, { key, import: "computed", gradient: "flat", ...other });
-  for (const key of quantizers) rows.set(key, { key, import: "quantizer", gradient: "yes", ...other });
-  return [...rows.values()].sort((a, b) => (a.key < b.key ? -1 : 1));
+  const standard = [...operators.values()].filter(({ domain }) => domain === onnxDomain);
+  return [...standard.map(rowOfDefinition), ...[...fileOperators.values()].map(rowOf)].sort((a, b) =>
+    a.key < b.key ? -1 : 1,
+  );
+}
+
+const gradientOfReading = { computed: "flat", quantizer: "yes", "as others": "parts", rewritten: "parts" } as const;
+
+function rowOf({ domain, op, reading }: FileOperator): OperatorRow {
+  const gradient = gradientOfReading[reading];
+  const key = operatorKey(domain, op);
+  return { key, import: reading, gradient, quantizable: false, cpu: "engine", generic: "engine" };
+}
+
+function rowOfDefinition(definition: OperatorDefinition): OperatorRow {
+  const { op, domain, reading, upgrades, gradient, lower, blocked } = definition;
+  const ownGradient = gradient === undefined ? "no" : gradient === noGradient ? "flat" : "yes";
+  return {
+    key: operatorKey(domain, op),
+    import: reading ?? (upgrades === undefined ? "as it is" : "rewritten"),
+    gradient: reading === undefined ? ownGradient : gradientOfReading[reading],
+    quantizable: isLayer(definition),
+    cpu: blocked === undefined ? "engine" : blocked === "own" ? "own form" : "blocked",
+    generic: lower === undefined ? "engine" : "lowered",
+  };
 }

@@ -6,20 +6,22 @@
 import { GraphError, UnsupportedError } from "../errors.ts";
 import type { Attribute } from "../ir/graph.ts";
 import { becomesFloat32, inFloat32 } from "../ir/half.ts";
+import { productOf } from "../ir/size.ts";
 import { toNumbers } from "../ir/tensor.ts";
 import type { FileAttribute, FileBody, FileNode } from "../onnx/read/file.ts";
 import { dtypeFromOnnx, dtypeToOnnx } from "../onnx/wire/proto.ts";
 import { foldNonZero } from "../ops/build/fold/layout.ts";
-import { BatchDependence } from "./batch/dependence.ts";
-import { productOf } from "./batch/size.ts";
+import { ifOperator, loopOperator } from "../ops/file-operators.ts";
+import { BatchDependence } from "../ops/rewrite/context.ts";
+import { type Slot, type SourceNode, tensorOf, typeOf } from "../ops/rewrite/slots.ts";
 import type { Emitter } from "./emitter.ts";
+import { isOf } from "./records.ts";
 import { batchForm } from "./rewrite/batch-forms.ts";
 import { undoneTranspose } from "./rewrite/channels-first.ts";
-import { decompose } from "./rewrite/decompositions.ts";
+import { rewriteContext } from "./rewrite/context.ts";
 import { mostLoopNodes, unrollLoop } from "./rewrite/loop.ts";
-import { isQuantization, readQuantization, standardQuantization } from "./rewrite/quantization-nodes.ts";
-import { upgrade } from "./rewrite/upgrades.ts";
-import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
+import { readQuantization } from "./rewrite/quantization-nodes.ts";
+import { decompose, inOwnDomain, upgrade } from "./rewrite/read-node.ts";
 
 /** The slots of a graph's names, and of those of the graphs around it. */
 class Names {
@@ -91,8 +93,8 @@ class Walk {
     e.enter(file);
     const inputs = file.inputs.map((name) => (name === "" ? undefined : this.#input(file, name, names)));
     while (inputs.length > 0 && inputs.at(-1) === undefined) inputs.pop();
-    if (file.op === "If" && file.domain === "") return this.#branch(file, inputs[0], names);
-    if (file.op === "Loop" && file.domain === "") return this.#loop(file, inputs, new Names(names));
+    if (isOf(ifOperator, file)) return this.#branch(file, inputs[0], names);
+    if (isOf(loopOperator, file)) return this.#loop(file, inputs, new Names(names));
     const source: SourceNode = {
       op: file.op,
       domain: file.domain,
@@ -117,11 +119,11 @@ class Walk {
 
   #translate(given: SourceNode, outputNames: readonly string[]): readonly (Slot | undefined)[] {
     const e = this.#e;
-    const source = standardQuantization(given);
-    if (isQuantization(source)) return readQuantization(e, source);
-    const parts = decompose(e, source);
+    const source = inOwnDomain(given);
+    const context = rewriteContext(e);
+    const parts = readQuantization(e, source) ?? decompose(context, source);
     if (parts !== undefined) return parts;
-    const result = upgrade(e, source);
+    const result = upgrade(context, source);
     if (!("op" in result)) return result;
     const node = withFloat32(result);
     const undone = undoneTranspose(e, node);

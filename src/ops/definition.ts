@@ -19,6 +19,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { TensorType } from "../ir/types.ts";
 import type { FoldRule } from "./build/fold/data.ts";
 import type { OperatorInput } from "./inputs.ts";
+import type { Decomposition, Upgrade } from "./rewrite/context.ts";
 
 /**
  * What a gradient rule is given. `needed[i]` says whether the gradient of input i will be used: a rule may return
@@ -149,10 +150,33 @@ export type IntegerMeaning =
  */
 export type BlockedForm = "pointwise" | "reduction" | "average" | "own";
 
-/** The record of an operator: everything that subbyte knows about it. */
-export interface OperatorDefinition {
+/**
+ * How a file's nodes of an operator are read, where they do not stay nodes of it: "computed" while the file is read,
+ * "quantizer" as a quantizer of the network or as a part of one, "as others" and "rewritten" as other operators.
+ */
+export type Reading = "computed" | "quantizer" | "as others" | "rewritten";
+
+/** What an importer needs to know of an operator. */
+export interface OperatorRecord {
   readonly op: string;
   readonly domain: string;
+  /** Other domains in which files write it with the same meaning. */
+  readonly aliases?: readonly string[];
+  /** Absent: its nodes stay nodes. */
+  readonly reading?: Reading;
+  /** How nodes of other versions get their present form, in the order in which that is tried. */
+  readonly upgrades?: readonly Upgrade[];
+  /** What it is written as, where it is a function of other operators. */
+  readonly decompose?: Decomposition;
+}
+
+/** An operator that files have and networks do not. */
+export interface FileOperator extends OperatorRecord {
+  readonly reading: Reading;
+}
+
+/** The record of an operator: everything that subbyte knows about it. */
+export interface OperatorDefinition extends OperatorRecord {
   /** What stands at the inputs, in order; the last one may stand for all that follow. Absent: none can be a parameter. */
   readonly inputs?: readonly OperatorInput[];
   readonly infer: (call: OperatorCall) => readonly InferredType[];

@@ -4,12 +4,18 @@ import { evaluateNode } from "../../compile/evaluate.ts";
 import { operators } from "../../compile/registry.ts";
 import { GraphError } from "../../errors.ts";
 import { type Attributes, type Graph, makeValue, type Node, onnxDomain, showNode, type Value } from "../../ir/graph.ts";
+import { type Dimension, shapeAt } from "../../ir/size.ts";
 import { int64Tensor, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import { dtypeToOnnx } from "../../onnx/wire/proto.ts";
 import { fromNumbers } from "../../ops/build/fold/data.ts";
-import { type BatchCall, type BatchElements, type BatchSlot, type ConstantSlot, typeAt } from "../slots.ts";
-import { type Dimension, shapeAt } from "./size.ts";
+import {
+  type BatchCall,
+  type BatchElements,
+  type BatchSlot,
+  type ConstantSlot,
+  typeAt,
+} from "../../ops/rewrite/slots.ts";
 
 /** Larger tensors are not looked into while a file is read. */
 const mostElements = 1 << 14;

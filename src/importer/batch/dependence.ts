@@ -1,6 +1,4 @@
-/** What is known of the batch while a file is read, and the error of what holds for one size of it only. */
-
-import { GraphError } from "../../errors.ts";
+/** What is known of the batch while a file is read. */
 
 /** The batch size while a file is read. */
 export interface BatchBinding {
@@ -9,6 +7,3 @@ export interface BatchBinding {
   /** The batch size that the file was written for, where it states one and is read for any. */
   readonly stated?: number;
 }
-
-/** A part of the network is another one for other batches, so the network is for one size only. */
-export class BatchDependence extends GraphError {}

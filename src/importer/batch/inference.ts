@@ -2,10 +2,10 @@
 
 import { inferTypes } from "../../compile/registry.ts";
 import { type OperatorCall, showNode } from "../../ir/graph.ts";
-import { type Slot, type SlotType, typeAt, typeOf } from "../slots.ts";
+import { fitSize, isSymbolic, sampledBatches } from "../../ir/size.ts";
+import { BatchDependence } from "../../ops/rewrite/context.ts";
+import { type Slot, type SlotType, typeAt, typeOf } from "../../ops/rewrite/slots.ts";
 import { tensorAt } from "./computation.ts";
-import { BatchDependence } from "./dependence.ts";
-import { fitSize, isSymbolic, sampledBatches } from "./size.ts";
 
 /** A node whose inputs may depend on the batch. */
 export interface SymbolicCall extends Omit<OperatorCall, "inputs" | "constants"> {

@@ -2,9 +2,9 @@
 
 import { SubbyteError } from "../../errors.ts";
 import type { Attribute, Graph, Node, Value } from "../../ir/graph.ts";
+import { showSize, sizeAt } from "../../ir/size.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { sameShape } from "../../ir/types.ts";
-import { showSize, sizeAt } from "./size.ts";
 
 /** A graph that is written for any batch size. */
 export interface OpenGraph {

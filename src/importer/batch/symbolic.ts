@@ -6,11 +6,6 @@
 import { evaluateNode } from "../../compile/evaluate.ts";
 import { inferTypes, operators } from "../../compile/registry.ts";
 import { type Attributes, onnxDomain } from "../../ir/graph.ts";
-import { int64Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
-import { type DType, elementCount, type Shape } from "../../ir/types.ts";
-import { dtypeFromOnnx } from "../../onnx/wire/proto.ts";
-import { broadcastIndex } from "../../ops/build/fold/data.ts";
-import type { BatchSlot, ConstantSlot } from "../slots.ts";
 import {
   type Dimension,
   type Dimensions,
@@ -22,7 +17,12 @@ import {
   quotient,
   signOf,
   times,
-} from "./size.ts";
+} from "../../ir/size.ts";
+import { int64Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
+import { type DType, elementCount, type Shape } from "../../ir/types.ts";
+import { dtypeFromOnnx } from "../../onnx/wire/proto.ts";
+import { broadcastIndex } from "../../ops/build/fold/data.ts";
+import type { BatchSlot, ConstantSlot } from "../../ops/rewrite/slots.ts";
 
 /** A tensor of integers or truth values, some of which depend on the batch. */
 export interface SymbolicTensor {

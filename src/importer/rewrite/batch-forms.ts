@@ -6,23 +6,22 @@
 
 import { GraphError } from "../../errors.ts";
 import { subbyteDomain } from "../../ir/graph.ts";
-import { int64Tensor, toNumbers } from "../../ir/tensor.ts";
-import { BatchDependence } from "../batch/dependence.ts";
 import {
   batchSymbol,
   type Dimension,
   type Dimensions,
   isSymbolic,
-  numbersIn,
   productOf,
   quotient,
   sameSize,
   sameSizes,
   showSize,
-} from "../batch/size.ts";
+} from "../../ir/size.ts";
+import { toNumbers } from "../../ir/tensor.ts";
+import { int64Slot, showSizes } from "../../ops/rewrite/context.ts";
+import { type Slot, type SourceNode, tensorOf, typeOf } from "../../ops/rewrite/slots.ts";
 import { symbolicOf } from "../batch/symbolic.ts";
 import type { Emitter } from "../emitter.ts";
-import { type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
 
 /**
  * The integers of an input that must be known; undefined where the batch decides them in a way that is no polynomial.
@@ -42,25 +41,6 @@ export function knownIntegers(
     where: node.where,
     remedy: "Shapes are static in subbyte: export the model with fixed shapes.",
   });
-}
-
-/** Sizes that must not depend on the batch, as numbers. @throws BatchDependence naming the node. */
-export function fixedSizes(node: Pick<SourceNode, "where" | "op">, sizes: Dimensions): number[] {
-  const numbers = numbersIn(sizes);
-  if (numbers !== undefined) return numbers;
-  throw new BatchDependence(`${node.op} needs sizes that do not depend on the batch, not [${showSizes(sizes)}]`, {
-    where: node.where,
-  });
-}
-
-/** Returns sizes as errors show them. */
-export function showSizes(sizes: Dimensions): string {
-  return sizes.map((size) => showSize(size)).join(",");
-}
-
-/** Makes a constant vector of int64. */
-export function int64Slot(e: Emitter, values: readonly number[]): Slot {
-  return e.constant(int64Tensor(values));
 }
 
 /** x in another shape. */

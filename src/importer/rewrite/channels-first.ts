@@ -7,11 +7,12 @@ import { newBuilder } from "../../compile/registry.ts";
 import { UnsupportedError } from "../../errors.ts";
 import type { Node, Value } from "../../ir/graph.ts";
 import { dataInputs, type Network } from "../../ir/network.ts";
+import { sameSizes } from "../../ir/size.ts";
 import { permutationOf } from "../../ops/build/operands.ts";
-import { sameSizes } from "../batch/size.ts";
+import { showSizes } from "../../ops/rewrite/context.ts";
+import { type Slot, type SlotType, type SourceNode, typeOf } from "../../ops/rewrite/slots.ts";
 import type { Emitter } from "../emitter.ts";
-import { type Slot, type SlotType, type SourceNode, typeOf } from "../slots.ts";
-import { knownIntegers, resolveReshape, showSizes } from "./batch-forms.ts";
+import { knownIntegers, resolveReshape } from "./batch-forms.ts";
 
 /** From [N, C, H, W] to [N, H, W, C]. */
 const toChannelsLast: readonly number[] = [0, 2, 3, 1];

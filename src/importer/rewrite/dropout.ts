@@ -1,13 +1,10 @@
 /**
  * Dropout that was taken apart. torch's dynamo exporter writes some (of channels, of whole branches, in place) as a random
- * number below the share that is kept: `x * (Cast(uniform < p) / p)`. Dropout that is one node is handled in upgrades.ts.
+ * number below the share that is kept: `x * (Cast(uniform < p) / p)`. Dropout that is one node is handled by its operator's record.
  */
 
 import { toNumbers } from "../../ir/tensor.ts";
 import type { FileGraph, FileNode } from "../../onnx/read/file.ts";
-
-/** What a user is told, once, when a model had dropout. */
-export const dropoutNote = "Dropout is left out: training goes without it.";
 
 /** The same graph without dropout that was taken apart, and how many it had. Other random numbers stay, to be refused. */
 export function withoutDropout(graph: FileGraph): { readonly graph: FileGraph; readonly count: number } {

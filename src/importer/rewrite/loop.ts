@@ -7,10 +7,9 @@
 import { GraphError, UnsupportedError } from "../../errors.ts";
 import { int64Tensor, toNumbers } from "../../ir/tensor.ts";
 import type { FileBody, FileNode } from "../../onnx/read/file.ts";
-import { BatchDependence } from "../batch/dependence.ts";
+import { BatchDependence, int64Slot } from "../../ops/rewrite/context.ts";
+import { type Slot, tensorOf, typeOf } from "../../ops/rewrite/slots.ts";
 import type { Emitter } from "../emitter.ts";
-import { type Slot, tensorOf, typeOf } from "../slots.ts";
-import { int64Slot } from "./batch-forms.ts";
 
 /** More nodes than this of all loops together are a mistake, or train too slowly to be of use. */
 export const mostLoopNodes = 20_000;

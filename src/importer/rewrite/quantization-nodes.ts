@@ -11,36 +11,40 @@ import { intAttribute, type Node, stringAttribute, type Value } from "../../ir/g
 import { bitsPerElement, float32Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import { type DType, elementCount, type Shape } from "../../ir/types.ts";
 import { broadcastIndex } from "../../ops/build/fold/data.ts";
+import { isOperator, type OperatorRecord } from "../../ops/definition.ts";
+import { clipOperator } from "../../ops/families/activations.ts";
+import { dequantizeLinearOperator, quantizeLinearOperator } from "../../ops/families/quantize-linear.ts";
+import { bipolarQuantOperator, quantOperator } from "../../ops/file-operators.ts";
+import {
+  type ConstantSlot,
+  type Slot,
+  type SourceNode,
+  tensorOf,
+  typeOf,
+  type ValueSlot,
+} from "../../ops/rewrite/slots.ts";
 import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { fakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { binary } from "../../quantizers/methods/binary.ts";
 import { uniform } from "../../quantizers/methods/uniform.ts";
 import type { Emitter } from "../emitter.ts";
 import { parameterName } from "../parameters.ts";
-import { type ConstantSlot, type Slot, type SourceNode, tensorOf, typeOf, type ValueSlot } from "../slots.ts";
+import { recordOf } from "../records.ts";
 
-const qonnxDomains = new Set(["qonnx.custom_op.general", "finn.custom_op.general", "onnx.brevitas"]);
+type QuantizerReader = (e: Emitter, node: SourceNode) => Slot;
 
-/** ONNX Runtime's quantizer writes these in a domain of its own where the file's opset is too old for their types. */
-const engineQuantization = new Set(["QuantizeLinear", "DequantizeLinear"]);
+/** What reads the nodes of each operator that quantizers are made of; a QuantizeLinear is a part of what follows it. */
+const readers: ReadonlyMap<OperatorRecord, QuantizerReader> = new Map<OperatorRecord, QuantizerReader>([
+  [dequantizeLinearOperator, readDequantize],
+  [quantOperator, readQuant],
+  [bipolarQuantOperator, readBipolar],
+]);
 
-/** The node in the standard domain, where it is one of ONNX Runtime's that means the same. */
-export function standardQuantization(node: SourceNode): SourceNode {
-  const isEngines = node.domain === "com.microsoft" && engineQuantization.has(node.op);
-  return isEngines ? { ...node, domain: "", opset: 21 } : node;
-}
-
-/** Whether a node is one that is read as a quantizer, or as a part of one. */
-export function isQuantization({ op, domain }: SourceNode): boolean {
-  if (domain === "") return op === "DequantizeLinear";
-  return qonnxDomains.has(domain) && (op === "Quant" || op === "BipolarQuant");
-}
-
-/** What stands for the output of a quantization node. */
-export function readQuantization(e: Emitter, node: SourceNode): readonly (Slot | undefined)[] {
-  if (node.op === "Quant") return [readQuant(e, node)];
-  if (node.op === "BipolarQuant") return [readBipolar(e, node)];
-  return [readDequantize(e, node)];
+/** What stands for the output of a quantizer's node; undefined for every other node. */
+export function readQuantization(e: Emitter, node: SourceNode): readonly Slot[] | undefined {
+  const record = recordOf(node);
+  const read = record === undefined ? undefined : readers.get(record);
+  return read === undefined ? undefined : [read(e, node)];
 }
 
 /** The node's inputs as constants and values of the network. */
@@ -69,7 +73,7 @@ function codesOf(dtype: DType): { low: number; high: number } | undefined {
 
 function readDequantize(e: Emitter, node: SourceNode): Slot {
   const [x, scale, zeroPoint] = withoutBatchSlots(e, node);
-  const plain = () => e.one("DequantizeLinear", node.inputs, node.attributes);
+  const plain = () => e.one(dequantizeLinearOperator.op, node.inputs, node.attributes);
   const step = tensorOf(scale);
   if (x === undefined || step === undefined || (zeroPoint !== undefined && tensorOf(zeroPoint) === undefined)) {
     return plain();
@@ -100,7 +104,7 @@ function quantizedSource(
   let producer: Node | undefined = e.builder.producerOf(codes);
   if (range === undefined || producer === undefined) return undefined;
   let { low, high } = range;
-  if (producer.op === "Clip") {
+  if (isOperator(clipOperator, producer)) {
     const [inner, bottom, top] = producer.inputs;
     const bound = (value: Value | undefined) => {
       const tensor = value === undefined ? undefined : e.builder.constantOf(value);
@@ -111,7 +115,8 @@ function quantizedSource(
     producer = inner === undefined ? undefined : e.builder.producerOf(inner);
   }
   const [value, step, offset] = producer?.inputs ?? [];
-  if (producer?.op !== "QuantizeLinear" || value === undefined || low >= high) return undefined;
+  if (producer === undefined || !isOperator(quantizeLinearOperator, producer) || value === undefined || low >= high)
+    return undefined;
   const isSame = sameConstant(e, step, scale) && sameConstant(e, offset, zeroPoint);
   return isSame ? { value, low, high } : undefined;
 }

@@ -21,6 +21,8 @@ import {
 } from "../definition.ts";
 import { data, parameter } from "../inputs.ts";
 import { insideLimits } from "../internal/inside-limits.ts";
+import { swish as swishOfFiles } from "../rewrite/functions.ts";
+import { clipUpgrades } from "../rewrite/upgrades.ts";
 import { cast } from "./cast.ts";
 import { equal } from "./comparison.ts";
 import { absolute, add, divide, erf, exponential, minimum, multiply, square, subtract } from "./elementwise.ts";
@@ -201,6 +203,7 @@ export const reluOperator: OperatorDefinition = {
 export const clipOperator: OperatorDefinition = {
   op: "Clip",
   domain: "",
+  upgrades: clipUpgrades,
   blocked: "pointwise",
   infer(call) {
     const input = requiredInput(call, 0);
@@ -316,6 +319,6 @@ export const activationOperators: readonly OperatorDefinition[] = [
       return add(b, s, multiply(b, multiply(b, output(0), alpha), subtract(b, 1, s)));
     },
     // Files' nodes become the product that it is.
-    { blocked: undefined },
+    { blocked: undefined, reading: "as others", decompose: swishOfFiles },
   ),
 ];

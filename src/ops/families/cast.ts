@@ -6,6 +6,7 @@ import { dtypeFromOnnx, dtypeToOnnx } from "../../onnx/wire/proto.ts";
 import { foldCast, foldCastLike } from "../build/fold/elementwise.ts";
 import { isFloat } from "../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+import { castLikeUpgrades } from "../rewrite/upgrades.ts";
 
 /** The value in another element type; the value itself when it has that type. */
 export function cast(b: GraphBuilder, x: Value, dtype: DType): Value {
@@ -38,6 +39,7 @@ export const castOperators: readonly OperatorDefinition[] = [
   {
     op: "CastLike",
     domain: "",
+    upgrades: castLikeUpgrades,
     infer: (call) => [{ dtype: requiredInput(call, 1).dtype, shape: requiredInput(call, 0).shape }],
     fold: foldCastLike,
     gradient,

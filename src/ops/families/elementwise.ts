@@ -14,6 +14,7 @@ import { halfAtZero } from "../build/masks.ts";
 import { at, noGradient, type Operand, sameAsInput, valuesOf } from "../build/operands.ts";
 import type { GradientContext, GradientRule, OperatorColumns, OperatorDefinition } from "../definition.ts";
 import { operand } from "../inputs.ts";
+import { moduloUpgrades, powerUpgrades } from "../rewrite/upgrades.ts";
 
 type Binary = (b: GraphBuilder, x: Operand, y: Operand) => Value;
 type Unary = (b: GraphBuilder, x: Value) => Value;
@@ -229,11 +230,12 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
     ({ builder: b, input, outputGradient }) => multiply(b, outputGradient(0), powerSlope(b, input(0), input(1))),
     ({ builder: b, input, output, outputGradient }) =>
       multiply(b, outputGradient(0), multiply(b, output(0), logarithm(b, input(0)))),
-    { fold: foldBinary((x, y) => x ** y) },
+    { fold: foldBinary((x, y) => x ** y), upgrades: powerUpgrades },
   ),
   {
     op: "Mod",
     domain: "",
+    upgrades: moduloUpgrades,
     infer: broadcastType,
     gradient: ({ builder: b, input, outputGradient, needed }) => {
       const ratio = () => truncate(b, divide(b, input(0), input(1)));

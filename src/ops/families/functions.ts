@@ -4,6 +4,7 @@ import { floatAttribute, type GraphBuilder, type Value } from "../../ir/graph.ts
 import { atLeast, atMost, positive } from "../build/masks.ts";
 import { noGradient, sameAsInput } from "../build/operands.ts";
 import type { GradientContext, OperatorDefinition } from "../definition.ts";
+import { softmaxUpgrades } from "../rewrite/upgrades.ts";
 import {
   add,
   divide,
@@ -75,7 +76,7 @@ export const functionOperators: readonly OperatorDefinition[] = [
   functionOf("Celu", celu),
   functionOf("ThresholdedRelu", (b, x, y) => multiply(b, signOf(b, y), signOf(b, x))),
   functionOf("Shrink", shrink),
-  { op: "Hardmax", domain: "", infer: sameAsInput, gradient: noGradient },
+  { op: "Hardmax", domain: "", upgrades: softmaxUpgrades, infer: sameAsInput, gradient: noGradient },
   { op: "LRN", domain: "", infer: sameAsInput },
   { op: "LpNormalization", domain: "", infer: sameAsInput },
 ];

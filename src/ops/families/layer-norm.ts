@@ -11,6 +11,7 @@ import { sumTo } from "../build/broadcast.ts";
 import { axisOf, countFromFront, indices } from "../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 import { normalizationInputs } from "../inputs.ts";
+import { groupNormalizationUpgrades } from "../rewrite/upgrades.ts";
 import { add, multiply, reciprocal, squareRoot, subtract } from "./elementwise.ts";
 import { reduceMean } from "./reduce.ts";
 import { reshape } from "./shape/shape-ops.ts";
@@ -150,6 +151,7 @@ export const layerNormOperators: readonly OperatorDefinition[] = [
   {
     op: "GroupNormalization",
     domain: "",
+    upgrades: groupNormalizationUpgrades,
     inputs: normalizationInputs,
     infer: groupType,
     gradient: groupGradient(({ node }) => intAttribute(node, "num_groups")),

@@ -24,6 +24,7 @@ import {
 } from "../definition.ts";
 import { normalizationInputs, parameter } from "../inputs.ts";
 import { perChannel } from "../internal/channel-ops.ts";
+import { batchNormalizationUpgrades } from "../rewrite/upgrades.ts";
 import { add, multiply, subtract } from "./elementwise.ts";
 import { reduceMean, reduceSum } from "./reduce.ts";
 
@@ -225,6 +226,7 @@ function inferBatchNormalization(call: OperatorCall): TensorType[] {
 /** Batch normalization with running statistics. */
 export const batchNormalizationOperator: OperatorDefinition = {
   op: "BatchNormalization",
+  upgrades: batchNormalizationUpgrades,
   blocked: "own",
   inputs: [...normalizationInputs, parameter("mean", "running-mean"), parameter("variance", "running-variance")],
   domain: onnxDomain,

@@ -1,4 +1,5 @@
 /** Pooling over windows, and over everything: type rules and gradients. */
+
 import { UnsupportedError } from "../../errors.ts";
 import {
   type GraphBuilder,
@@ -16,6 +17,7 @@ import { filled } from "../../ir/tensor.ts";
 import { elementCount, type Shape, type TensorType } from "../../ir/types.ts";
 import { convGeometry, convOutputSizes } from "../build/conv-geometry.ts";
 import { type GradientRule, type Lowering, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+import { globalMaxPoolUpgrades } from "../rewrite/upgrades.ts";
 import { divide, multiply } from "./elementwise.ts";
 import { expand, reshape } from "./shape/shape-ops.ts";
 
@@ -225,6 +227,8 @@ export const poolingOperators: readonly OperatorDefinition[] = [
   {
     op: "GlobalMaxPool",
     domain: onnxDomain,
+    reading: "rewritten",
+    upgrades: globalMaxPoolUpgrades,
     infer: inferGlobal,
     traits: { passesCodes: "pooled", nonNegative: "when-first-input" },
   },

@@ -96,10 +96,35 @@ function dequantizeType(call: OperatorCall): readonly TensorType[] {
   return [{ dtype: scale.dtype, shape: x.shape }];
 }
 
+/** ONNX Runtime's quantizer writes both in its own domain where the file's opset is too old for their types. */
+const aliases = ["com.microsoft"];
+
+/** From numbers to codes. */
+export const quantizeLinearOperator: OperatorDefinition = {
+  op: "QuantizeLinear",
+  domain: "",
+  aliases,
+  reading: "quantizer",
+  infer: quantizeType,
+  blocked: "pointwise",
+};
+
+/** From codes to numbers. */
+export const dequantizeLinearOperator: OperatorDefinition = {
+  op: "DequantizeLinear",
+  domain: "",
+  aliases,
+  reading: "quantizer",
+  infer: dequantizeType,
+  blocked: "pointwise",
+  traits: { cheap: true },
+};
+
 /** The operators of this file. */
+/** From numbers to codes. */
 export const quantizeLinearOperators: readonly OperatorDefinition[] = [
-  { op: "QuantizeLinear", domain: "", infer: quantizeType, blocked: "pointwise" },
-  { op: "DequantizeLinear", domain: "", infer: dequantizeType, blocked: "pointwise", traits: { cheap: true } },
+  quantizeLinearOperator,
+  dequantizeLinearOperator,
   {
     op: "DynamicQuantizeLinear",
     domain: "",

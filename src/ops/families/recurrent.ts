@@ -5,6 +5,7 @@ import type { TensorType } from "../../ir/types.ts";
 import { elementsOfInput, shapeOfInput } from "../build/node-shapes.ts";
 import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 import { bias, data, type OperatorInput, weight } from "../inputs.ts";
+import { recurrentUpgrades } from "../rewrite/upgrades.ts";
 
 /** `gates` matrices are stacked in the weights; an LSTM has a cell state besides. */
 function recurrentType(gates: number, states: number) {
@@ -49,7 +50,7 @@ function recurrentMacs(node: Node): number {
 
 /** The operators of this file. */
 export const recurrentOperators: readonly OperatorDefinition[] = [
-  { op: "RNN", domain: "", inputs, infer: recurrentType(1, 1), macs: recurrentMacs },
-  { op: "GRU", domain: "", inputs, infer: recurrentType(3, 1), macs: recurrentMacs },
-  { op: "LSTM", domain: "", inputs, infer: recurrentType(4, 2), macs: recurrentMacs },
+  { op: "RNN", domain: "", inputs, upgrades: recurrentUpgrades, infer: recurrentType(1, 1), macs: recurrentMacs },
+  { op: "GRU", domain: "", inputs, upgrades: recurrentUpgrades, infer: recurrentType(3, 1), macs: recurrentMacs },
+  { op: "LSTM", domain: "", inputs, upgrades: recurrentUpgrades, infer: recurrentType(4, 2), macs: recurrentMacs },
 ];

@@ -28,6 +28,7 @@ import {
   requiredConstant,
   requiredInput,
 } from "../definition.ts";
+import { reduceMeanUpgrades, reduceSumUpgrades, reduceUpgrades } from "../rewrite/upgrades.ts";
 import { divide, exponential, maximum, multiply, subtract } from "./elementwise.ts";
 import { expand, reshape } from "./shape/shape-ops.ts";
 
@@ -137,7 +138,7 @@ function reduceOperator(
     const dy = reshape(b, outputGradient(0), kept);
     return [expand(b, rule({ b, x, axes, count, dy, y: () => reshape(b, output(0), kept) }), shape)];
   };
-  return { op, domain: "", infer: reduceType, gradient, ...columns };
+  return { op, domain: "", infer: reduceType, gradient, upgrades: reduceUpgrades, ...columns };
 }
 
 /** dy shared among the elements that equal the extremum; `below` is not positive, and zero there. */
@@ -161,10 +162,12 @@ function cumulativeType(call: OperatorCall): readonly TensorType[] {
 /** The operators of this file. */
 export const reduceOperators: readonly OperatorDefinition[] = [
   reduceOperator("ReduceSum", ({ dy }) => dy, {
+    upgrades: reduceSumUpgrades,
     blocked: "reduction",
     fold: foldReduction({ start: 0, step: (total, value) => total + value }),
   }),
   reduceOperator("ReduceMean", ({ b, dy, count }) => multiply(b, dy, 1 / count), {
+    upgrades: reduceMeanUpgrades,
     blocked: "reduction",
     fold: foldReduction({ start: 0, step: (total, value) => total + value, end: (total, n) => total / n }),
   }),

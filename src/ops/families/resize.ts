@@ -22,6 +22,7 @@ import { float32Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import type { Shape, TensorType } from "../../ir/types.ts";
 import { axesOf, indices } from "../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+import { resizeUpgrades } from "../rewrite/upgrades.ts";
 import { matmul } from "./matmul.ts";
 import { transpose } from "./shape/shape-ops.ts";
 
@@ -205,5 +206,5 @@ function resizeGradient({ builder: b, node, input, outputGradient, needed }: Gra
 
 /** The operators of this file. */
 export const resizeOperators: readonly OperatorDefinition[] = [
-  { op: "Resize", domain: "", infer: resizeType, gradient: resizeGradient },
+  { op: "Resize", domain: "", upgrades: resizeUpgrades, infer: resizeType, gradient: resizeGradient },
 ];

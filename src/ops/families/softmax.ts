@@ -4,6 +4,7 @@ import { type GraphBuilder, intAttribute, type OperatorCall, type Value } from "
 import type { TensorType } from "../../ir/types.ts";
 import { axisOf } from "../build/operands.ts";
 import { type OperatorDefinition, requiredInput } from "../definition.ts";
+import { softmaxUpgrades } from "../rewrite/upgrades.ts";
 import { exponential, multiply, subtract } from "./elementwise.ts";
 import { reduceSum } from "./reduce.ts";
 
@@ -26,6 +27,7 @@ function infer(call: OperatorCall): readonly TensorType[] {
 export const softmaxOperator: OperatorDefinition = {
   op: "Softmax",
   domain: "",
+  upgrades: softmaxUpgrades,
   infer,
   // dx = y·(dy − Σ dy·y)
   gradient: ({ builder: b, node, output, outputGradient }) => {
@@ -42,6 +44,7 @@ export const softmaxOperators: readonly OperatorDefinition[] = [
   {
     op: "LogSoftmax",
     domain: "",
+    upgrades: softmaxUpgrades,
     infer,
     // dx = dy − e^y·Σ dy
     gradient: ({ builder: b, node, output, outputGradient }) => {

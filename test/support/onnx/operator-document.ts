@@ -3,7 +3,7 @@
 import { operators } from "../../../src/compile/registry.ts";
 import { hasIntegerForm } from "../../../src/convert/rules/rules.ts";
 import { importedOperators, type OperatorRow } from "../../../src/importer/operator-table.ts";
-import { newestOpset } from "../../../src/importer/rewrite/upgrades.ts";
+import { newestOpset } from "../../../src/importer/rewrite/read-node.ts";
 
 /** Cases of two versions of ONNX's node tests that pass; test/conformance/onnx-backend.test.ts runs and counts them. */
 const passing = { debian: 707, newest: 1295 };
@@ -23,7 +23,8 @@ float16, bfloat16 and float64 are read as float32.
   operators that it becomes; "no": parameters before it are held fast.
 - **quantizable**: quantizers are put at its weight and its input.
 - **integers**: \`convert\` has an integer form of it; "parts": where those of the operators that it becomes have one.
-- **cpu**, **generic**: whether the target has a form of its own, or the engine runs the operator as it is.
+- **cpu**, **generic**: whether the target has a form of its own, or the engine runs the operator as it is. "blocked": on
+  a CPU it runs on tensors that stay blocked between convolutions.
 
 If is read where its condition is known, and a Loop where it is known how often it runs: it is written out. Scan,
 sequences, optional values and texts are refused.

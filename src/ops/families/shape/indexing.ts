@@ -37,6 +37,7 @@ import {
   typeError,
 } from "../../definition.ts";
 import { table } from "../../inputs.ts";
+import { topKUpgrades } from "../../rewrite/upgrades.ts";
 import { multiply } from "../elementwise.ts";
 import { filledLike, inversePermutation, transpose, unsqueeze } from "./shape-ops.ts";
 
@@ -322,6 +323,7 @@ export const indexingOperators: readonly OperatorDefinition[] = [
   {
     op: "TopK",
     domain: "",
+    upgrades: topKUpgrades,
     infer: topKType,
     gradient: (context) => {
       if (context.outputGradients[0] === undefined) return [];
@@ -338,13 +340,19 @@ export const indexingOperators: readonly OperatorDefinition[] = [
     ],
   },
   flat("OneHot", oneHotType),
-  flat("Shape", shapeType),
-  flat("Size", (call) => [{ dtype: "int64", shape: requiredInput(call, 0).shape.slice(0, 0) }]),
+  flat("Shape", shapeType, { reading: "computed" }),
+  flat("Size", (call) => [{ dtype: "int64", shape: requiredInput(call, 0).shape.slice(0, 0) }], {
+    reading: "computed",
+  }),
   flat("ConstantOfShape", constantOfShapeType, { fold: foldConstantOfShape }),
   flat("Range", rangeType, { fold: foldRange }),
-  flat("Constant", (call) => {
-    const { dtype, shape } = constantTensor(call);
-    return [{ dtype, shape }];
-  }),
+  flat(
+    "Constant",
+    (call) => {
+      const { dtype, shape } = constantTensor(call);
+      return [{ dtype, shape }];
+    },
+    { reading: "computed" },
+  ),
   flat("EyeLike", randomlessType),
 ];

@@ -33,6 +33,7 @@ import {
 } from "../../build/operands.ts";
 import {
   type GradientContext,
+  type OperatorColumns,
   type OperatorDefinition,
   type OperatorTraits,
   requiredConstant,
@@ -40,6 +41,7 @@ import {
   typeError,
 } from "../../definition.ts";
 import { token } from "../../inputs.ts";
+import { dropoutUpgrades, spaceToDepthUpgrades, squeezeUpgrades, unsqueezeUpgrades } from "../../rewrite/upgrades.ts";
 
 /** The same elements in another shape; one size may be −1. The value itself when it has that shape. */
 export function reshape(b: GraphBuilder, x: Value, shape: Shape): Value {
@@ -235,7 +237,12 @@ function dropoutType(call: OperatorCall): readonly TensorType[] {
 }
 
 /** A reshaping by its type rule: the same elements in the same order. */
-function reshaping(op: string, infer: OperatorDefinition["infer"], traits: OperatorTraits): OperatorDefinition {
+function reshaping(
+  op: string,
+  infer: OperatorDefinition["infer"],
+  traits: OperatorTraits,
+  columns: OperatorColumns = {},
+): OperatorDefinition {
   return {
     op,
     domain: "",
@@ -243,6 +250,7 @@ function reshaping(op: string, infer: OperatorDefinition["infer"], traits: Opera
     gradient: reshapeBack,
     fold: foldReshape,
     traits: { movement: true, view: true, ...traits },
+    ...columns,
   };
 }
 
@@ -257,15 +265,19 @@ export const flattenOperator: OperatorDefinition = reshaping("Flatten", flattenT
   nonNegative: "when-first-input",
 });
 /** Without axes of size 1. */
-export const squeezeOperator: OperatorDefinition = reshaping("Squeeze", squeezeType, {
-  passesCodes: "moved",
-  nonNegative: "when-first-input",
-});
+export const squeezeOperator: OperatorDefinition = reshaping(
+  "Squeeze",
+  squeezeType,
+  { passesCodes: "moved", nonNegative: "when-first-input" },
+  { upgrades: squeezeUpgrades },
+);
 /** With further axes of size 1. */
-export const unsqueezeOperator: OperatorDefinition = reshaping("Unsqueeze", unsqueezeType, {
-  passesCodes: "moved",
-  nonNegative: "when-first-input",
-});
+export const unsqueezeOperator: OperatorDefinition = reshaping(
+  "Unsqueeze",
+  unsqueezeType,
+  { passesCodes: "moved", nonNegative: "when-first-input" },
+  { upgrades: unsqueezeUpgrades },
+);
 
 /** The axes in another order. */
 export const transposeOperator: OperatorDefinition = {
@@ -283,6 +295,7 @@ export const transposeOperator: OperatorDefinition = {
 export const dropoutOperator: OperatorDefinition = {
   op: "Dropout",
   domain: "",
+  upgrades: dropoutUpgrades,
   infer: dropoutType,
   gradient: ({ outputGradient }) => [outputGradient(0)],
   traits: { passesCodes: "each", nonNegative: "when-first-input" },
@@ -311,6 +324,7 @@ export const reshapingOperators: readonly OperatorDefinition[] = [
   {
     op: "SpaceToDepth",
     domain: "",
+    upgrades: spaceToDepthUpgrades,
     infer: spaceToDepthType,
     gradient: ({ builder: b, node, outputGradient }) => [
       depthToSpace(b, outputGradient(0), intAttribute(node, "blocksize")),

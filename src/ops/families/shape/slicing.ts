@@ -31,6 +31,7 @@ import {
 } from "../../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../../definition.ts";
 import { tokens } from "../../inputs.ts";
+import { padUpgrades, sliceUpgrades, splitUpgrades } from "../../rewrite/upgrades.ts";
 import { filledLike, reshape } from "./reshaping.ts";
 
 /** The values one after the other along an axis. */
@@ -291,6 +292,7 @@ export const concatOperator: OperatorDefinition = {
 export const sliceOperator: OperatorDefinition = {
   op: "Slice",
   domain: "",
+  upgrades: sliceUpgrades,
   infer: sliceType,
   gradient: sliceGradient,
   fold: foldSlice,
@@ -300,11 +302,20 @@ export const sliceOperator: OperatorDefinition = {
 /** The operators of this file. */
 export const slicingOperators: readonly OperatorDefinition[] = [
   concatOperator,
-  { op: "Pad", domain: "", infer: padType, gradient: padGradient, fold: foldPad, traits: { movement: true } },
+  {
+    op: "Pad",
+    domain: "",
+    infer: padType,
+    gradient: padGradient,
+    fold: foldPad,
+    upgrades: padUpgrades,
+    traits: { movement: true },
+  },
   sliceOperator,
   {
     op: "Split",
     domain: "",
+    upgrades: splitUpgrades,
     infer: splitType,
     gradient: splitGradient,
     fold: foldSplit,

@@ -1,14 +1,14 @@
 /** A mean over height and width of [N, C, H, W], however an exporter writes it, as the average pool that it is. */
 import { intAttribute } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
-import { tensorOf, typeOf } from "../slots.ts";
-import type { Upgrade } from "./upgrade.ts";
+import type { Rewrite } from "./context.ts";
+import { tensorOf, typeOf } from "./slots.ts";
 
 /** Images: a mean over one axis of [N, T, D] may be one over tokens, which is no pool. */
 const imageRank = 4;
 
 /** Expects axes as an input, as since opset 18. Absent or empty axes mean all or none, which is no pool either. */
-export const spatialMean: Upgrade = (e, node) => {
+export const spatialMean: Rewrite = (e, node) => {
   const [x, axesSlot] = node.inputs;
   const axes = tensorOf(axesSlot);
   if (x?.kind !== "value" || axes === undefined) return node;

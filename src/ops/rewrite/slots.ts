@@ -1,9 +1,9 @@
 /** What the name of a value in a file stands for while the file is imported. */
 
-import type { Attributes, Value } from "../ir/graph.ts";
-import type { Tensor } from "../ir/tensor.ts";
-import type { DType, TensorType } from "../ir/types.ts";
-import { type Dimensions, shapeAt, showSize } from "./batch/size.ts";
+import type { Attributes, Value } from "../../ir/graph.ts";
+import { type Dimensions, shapeAt, showSize } from "../../ir/size.ts";
+import type { Tensor } from "../../ir/tensor.ts";
+import type { DType, TensorType } from "../../ir/types.ts";
 
 /** An element type, and a shape whose sizes may depend on the batch. */
 export interface SlotType {

@@ -5,11 +5,10 @@
 
 import { UnsupportedError } from "../../errors.ts";
 import { floatAttribute, intAttribute } from "../../ir/graph.ts";
+import { times } from "../../ir/size.ts";
 import { float32Scalar, float32Tensor, int64Tensor, makeTensor, toNumbers } from "../../ir/tensor.ts";
-import { times } from "../batch/size.ts";
-import type { Emitter } from "../emitter.ts";
-import { type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
-import { expandTo, fixedSizes, int64Slot, reshapeTo, showSizes } from "./batch-forms.ts";
+import { fixedSizes, int64Slot, type RewriteContext, showSizes } from "./context.ts";
+import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
 
 /** What a forbidden key gets. Minus infinity would make rows without any key NaN, and their gradients too. */
 const lowest = -3e38;
@@ -17,7 +16,7 @@ const lowest = -3e38;
 const forbidding = -1e38;
 
 /** The outputs: the result, both present caches, and the scores where they are asked for. */
-export function attention(e: Emitter, node: SourceNode): readonly (Slot | undefined)[] {
+export function attention(e: RewriteContext, node: SourceNode): readonly (Slot | undefined)[] {
   const [q, k, v, mask, pastKey, pastValue, lengths] = node.inputs;
   if (q === undefined || k === undefined || v === undefined) throw refusal(node, "a missing input");
   const queryHeads = intAttribute(node, "q_num_heads", 0);
@@ -61,12 +60,12 @@ function refusal(node: SourceNode, what: string): UnsupportedError {
   });
 }
 
-function number(e: Emitter, value: number): Slot {
+function number(e: RewriteContext, value: number): Slot {
   return e.constant(float32Scalar(value));
 }
 
 /** [batch, length, heads·size] as [batch, heads, length, size]; four axes stay as they are. */
-function inHeads(e: Emitter, x: Slot, heads: number, node: SourceNode): Slot {
+function inHeads(e: RewriteContext, x: Slot, heads: number, node: SourceNode): Slot {
   const { shape } = typeOf(x);
   if (shape.length === 4) return x;
   const [batch = 1, length = 1] = shape;
@@ -74,30 +73,30 @@ function inHeads(e: Emitter, x: Slot, heads: number, node: SourceNode): Slot {
   if (shape.length !== 3 || heads < 1 || width % heads !== 0) {
     throw refusal(node, `${heads} heads over [${showSizes(shape)}]`);
   }
-  return e.one("Transpose", [reshapeTo(e, x, [batch, length, heads, width / heads])], { perm: [0, 2, 1, 3] });
+  return e.one("Transpose", [e.reshape(x, [batch, length, heads, width / heads])], { perm: [0, 2, 1, 3] });
 }
 
 /** [batch, heads, length, size] as [batch, length, heads·size]. */
-function inWidth(e: Emitter, x: Slot): Slot {
+function inWidth(e: RewriteContext, x: Slot): Slot {
   const [batch = 1, heads = 1, length = 1, size = 1] = typeOf(x).shape;
-  return reshapeTo(e, e.one("Transpose", [x], { perm: [0, 2, 1, 3] }), [batch, length, times(heads, size)]);
+  return e.reshape(e.one("Transpose", [x], { perm: [0, 2, 1, 3] }), [batch, length, times(heads, size)]);
 }
 
-function withPast(e: Emitter, past: Slot | undefined, x: Slot): Slot {
+function withPast(e: RewriteContext, past: Slot | undefined, x: Slot): Slot {
   return past === undefined ? x : e.one("Concat", [past, x], { axis: 2 });
 }
 
 /** Keys or values whose heads are shared by several heads of queries, once for each. */
-function repeated(e: Emitter, x: Slot, heads: number, node: SourceNode): Slot {
+function repeated(e: RewriteContext, x: Slot, heads: number, node: SourceNode): Slot {
   const [batch = 1, , length = 1, size = 1] = typeOf(x).shape;
   const [own = 1] = fixedSizes(node, typeOf(x).shape.slice(1, 2));
   if (own === heads) return x;
   if (heads % own !== 0) throw refusal(node, `${heads} heads of queries and ${own} of keys`);
-  const apart = reshapeTo(e, x, [batch, own, 1, length, size]);
-  return reshapeTo(e, expandTo(e, apart, [batch, own, heads / own, length, size]), [batch, heads, length, size]);
+  const apart = e.reshape(x, [batch, own, 1, length, size]);
+  return e.reshape(e.expand(apart, [batch, own, heads / own, length, size]), [batch, heads, length, size]);
 }
 
-function softCap(e: Emitter, x: Slot, cap: number): Slot {
+function softCap(e: RewriteContext, x: Slot, cap: number): Slot {
   if (cap === 0) return x;
   return e.one("Mul", [e.one("Tanh", [e.one("Mul", [x, number(e, 1 / cap)])]), number(e, cap)]);
 }
@@ -124,7 +123,7 @@ function windowOf(node: SourceNode): Pick<Sight, "before" | "after"> {
 }
 
 /** What is added to the scores, `low` where a key must not be seen; undefined where every key may be. */
-function biasOf(e: Emitter, mask: Slot | undefined, sight: Sight, low: number): Slot | undefined {
+function biasOf(e: RewriteContext, mask: Slot | undefined, sight: Sight, low: number): Slot | undefined {
   const given = mask === undefined ? undefined : maskBias(e, mask, sight.columns, low);
   const allowed = sight.lengths === undefined ? fixedSight(e, sight) : sightByLength(e, sight, sight.lengths);
   if (allowed === undefined) return given;
@@ -132,7 +131,7 @@ function biasOf(e: Emitter, mask: Slot | undefined, sight: Sight, low: number): 
 }
 
 /** A mask that is too short forbids the keys beyond it. */
-function maskBias(e: Emitter, mask: Slot, columns: number, low: number): Slot {
+function maskBias(e: RewriteContext, mask: Slot, columns: number, low: number): Slot {
   const { dtype, shape } = typeOf(mask);
   const added =
     dtype === "bool"
@@ -152,7 +151,7 @@ function distances({ rows, columns }: Sight): number[] {
   return Array.from({ length: rows * columns }, (_, n) => (n % columns) - Math.floor(n / columns));
 }
 
-function fixedSight(e: Emitter, sight: Sight): Slot | undefined {
+function fixedSight(e: RewriteContext, sight: Sight): Slot | undefined {
   const { rows, columns, past, before, after } = sight;
   const allowed = distances(sight).map((distance) => distance <= past + after && distance >= past - before);
   if (allowed.every(Boolean)) return undefined;
@@ -160,10 +159,10 @@ function fixedSight(e: Emitter, sight: Sight): Slot | undefined {
 }
 
 /** The queries are the last of each sample, so their places depend on its length. */
-function sightByLength(e: Emitter, sight: Sight, lengths: Slot): Slot {
+function sightByLength(e: RewriteContext, sight: Sight, lengths: Slot): Slot {
   const { rows, columns, before, after } = sight;
   const [batch = 1] = typeOf(lengths).shape;
-  const length = reshapeTo(e, e.one("Cast", [lengths], { to: 7 }), [batch, 1, 1, 1]);
+  const length = e.reshape(e.one("Cast", [lengths], { to: 7 }), [batch, 1, 1, 1]);
   const keys = e.constant(int64Tensor(Array.from({ length: columns }, (_, j) => j)));
   const place = e.constant(int64Tensor(distances(sight), [rows, columns]));
   const from = (shift: number) => e.one("Add", [length, e.constant(int64Tensor([shift - rows], []))]);
@@ -174,7 +173,7 @@ function sightByLength(e: Emitter, sight: Sight, lengths: Slot): Slot {
 }
 
 /** 1 for a query that sees a key, 0 for others, whose result is zero; undefined where all are known to see one. */
-function rowsThatSee(e: Emitter, bias: Slot): Slot | undefined {
+function rowsThatSee(e: RewriteContext, bias: Slot): Slot | undefined {
   const known = tensorOf(bias);
   if (known !== undefined) {
     const columns = known.shape.at(-1) ?? 1;

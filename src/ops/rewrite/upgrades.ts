@@ -1,30 +1,18 @@
 /**
- * Old forms of operators in their present one (opset 21). One table: what changed, in which version, and how the old node
- * is written today. Most changes turned attributes into inputs.
+ * Old forms of operators in their present one (opset 21): what changed, in which version, and how the old node is written
+ * today. Most changes turned attributes into inputs.
  */
 
-import { UnsupportedError } from "../../errors.ts";
-import { type Attribute, type Attributes, intAttribute, intsAttribute, onnxDomain } from "../../ir/graph.ts";
+import { type Attributes, intAttribute, intsAttribute } from "../../ir/graph.ts";
+import { type Dimension, isSymbolic, productOf, quotient, sameSize } from "../../ir/size.ts";
 import { float32Scalar, float32Tensor, toNumbers } from "../../ir/tensor.ts";
 import type { DType } from "../../ir/types.ts";
 import { dtypeToOnnx } from "../../onnx/wire/proto.ts";
-import { type Dimension, isSymbolic, productOf, quotient, sameSize } from "../batch/size.ts";
-import { symbolicOf } from "../batch/symbolic.ts";
-import type { Emitter } from "../emitter.ts";
-import { type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
-import { fixedSizes, int64Slot, reshapeTo } from "./batch-forms.ts";
-import { dropoutNote } from "./dropout.ts";
+import { fixedSizes, floatOf, int64Slot, type Rewrite, type RewriteContext, type Upgrade, without } from "./context.ts";
 import { modulo, spaceToDepth } from "./newer-forms.ts";
+import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
 import { spatialMean } from "./spatial-mean.ts";
 import { squeezeAll } from "./squeeze.ts";
-import { type Upgrade, without } from "./upgrade.ts";
-
-interface Entry {
-  readonly op: string;
-  /** Nodes of versions before this one are rewritten; undefined: nodes of every version. */
-  readonly before?: number;
-  readonly rewrite: Upgrade;
-}
 
 /** Inputs filled up with gaps to the index at which another one is put. */
 function withInput(node: SourceNode, index: number, slot: Slot | undefined): (Slot | undefined)[] {
@@ -35,7 +23,7 @@ function withInput(node: SourceNode, index: number, slot: Slot | undefined): (Sl
 }
 
 /** An attribute that became an input: a list of integers. */
-function listInput(attribute: string, index: number): Upgrade {
+function listInput(attribute: string, index: number): Rewrite {
   return (e, node) => {
     if (node.attributes[attribute] === undefined) return node;
     const inputs = withInput(node, index, int64Slot(e, intsAttribute(node, attribute)));
@@ -43,11 +31,7 @@ function listInput(attribute: string, index: number): Upgrade {
   };
 }
 
-function floatOf(attribute: Attribute | undefined): number | undefined {
-  return typeof attribute === "object" && "float" in attribute ? attribute.float : undefined;
-}
-
-const clip: Upgrade = (e, node) => {
+const clip: Rewrite = (e, node) => {
   const bound = (name: string) => {
     const number = floatOf(node.attributes[name]);
     return number === undefined ? undefined : e.constant(float32Scalar(number));
@@ -55,7 +39,7 @@ const clip: Upgrade = (e, node) => {
   return { ...node, inputs: [node.inputs[0], bound("min"), bound("max")], attributes: {} };
 };
 
-const slice: Upgrade = (e, node) => {
+const slice: Rewrite = (e, node) => {
   const starts = intsAttribute(node, "starts");
   const axes = intsAttribute(
     node,
@@ -66,20 +50,23 @@ const slice: Upgrade = (e, node) => {
   return { ...node, inputs: [node.inputs[0], ...lists], attributes: {} };
 };
 
-const pad: Upgrade = (e, node) => {
+const pad: Rewrite = (e, node) => {
   const value = floatOf(node.attributes.value) ?? 0;
   const inputs = [node.inputs[0], int64Slot(e, intsAttribute(node, "pads")), e.constant(float32Scalar(value))];
   return { ...node, inputs, attributes: without(node.attributes, "pads", "value") };
 };
 
-const topK: Upgrade = (e, node) => ({
+const topK: Rewrite = (e, node) => ({
   ...node,
   inputs: [node.inputs[0], int64Slot(e, [intAttribute(node, "k")])],
   attributes: without(node.attributes, "k"),
 });
 
+/** What a user is told, once, when a model had dropout. */
+export const dropoutNote = "Dropout is left out: training goes without it.";
+
 /** Dropout is for training by its author; fine-tuning and quantization go without. */
-const dropout: Upgrade = (e, node) => {
+const dropout: Rewrite = (e, node) => {
   const [x] = node.inputs;
   const ratio = floatOf(node.attributes.ratio) ?? toNumbersOr(tensorOf(node.inputs[1]), 0.5);
   if (ratio > 0) e.note(dropoutNote);
@@ -93,7 +80,7 @@ function toNumbersOr(tensor: ReturnType<typeof tensorOf>, fallback: number): num
 }
 
 /** Whether it was exported for training or not, a job decides which statistics it normalises by. */
-const batchNormalization: Upgrade = (e, node) => {
+const batchNormalization: Rewrite = (e, node) => {
   if (node.outputCount > 1 || node.attributes.training_mode === 1) {
     e.note("BatchNormalization was exported for training: evaluation uses its running statistics.");
   }
@@ -103,19 +90,19 @@ const batchNormalization: Upgrade = (e, node) => {
 };
 
 /** Before 13, softmax ran over all axes from `axis` on, which was 1 unless stated. */
-const softmax: Upgrade = (e, node) => {
+const softmax: Rewrite = (e, node) => {
   const [x] = node.inputs;
   if (x === undefined) return node;
   const { shape } = typeOf(x);
   const given = intAttribute(node, "axis", 1);
   const axis = given < 0 ? given + shape.length : given;
   if (shape.slice(axis + 1).every((size) => size === 1)) return { ...node, attributes: { axis } };
-  const joined = reshapeTo(e, x, [...shape.slice(0, axis), productOf(shape.slice(axis))]);
-  return [reshapeTo(e, e.one(node.op, [joined], { axis }), shape)];
+  const joined = e.reshape(x, [...shape.slice(0, axis), productOf(shape.slice(axis))]);
+  return [e.reshape(e.one(node.op, [joined], { axis }), shape)];
 };
 
 /** Upsample, and Resize of opset 10, place pixels without an offset. */
-const oldResize: Upgrade = (e, node) => {
+const oldResize: Rewrite = (e, node) => {
   const { mode = "nearest", scales } = node.attributes;
   const factors = typeof scales === "object" && "floats" in scales ? scales.floats : undefined;
   const input = factors === undefined ? node.inputs[1] : e.constant(float32Tensor([factors.length], factors));
@@ -129,13 +116,13 @@ const oldResize: Upgrade = (e, node) => {
 };
 
 /** Only the axes whose size changes are named, so that the batch and the channels stay out of it. */
-const resize: Upgrade = (e, node) => {
+const resize: Rewrite = (e, node) => {
   const [x, , scales, sizes] = node.inputs;
   const isEmpty = (slot: Slot | undefined) => slot === undefined || typeOf(slot).shape[0] === 0;
   const attributes: Attributes =
     node.attributes.mode === "bilinear" ? { ...node.attributes, mode: "linear" } : node.attributes;
   const isSizes = isEmpty(scales);
-  const numbers = isSizes ? symbolicOf(sizes?.kind === "value" ? undefined : sizes)?.elements : scaleFactors(scales);
+  const numbers = isSizes ? e.integersOf(sizes) : scaleFactors(scales);
   if (x === undefined || numbers === undefined || attributes.axes !== undefined) return { ...node, attributes };
   const { shape } = typeOf(x);
   const axes = numbers.flatMap((number, axis) => (sameSize(number, isSizes ? shape[axis] : 1) ? [] : [axis]));
@@ -159,7 +146,7 @@ function scaleFactors(slot: Slot | undefined): readonly number[] | undefined {
 }
 
 /** The sizes of the parts, which opset 18 may leave to their number. */
-const split: Upgrade = (e, node) => {
+const split: Rewrite = (e, node) => {
   const [x, sizes] = node.inputs;
   if (x === undefined || sizes !== undefined) return node;
   const { shape } = typeOf(x);
@@ -168,7 +155,7 @@ const split: Upgrade = (e, node) => {
   return { ...node, inputs: [x, partSizes(e, node, size)], attributes: without(node.attributes, "num_outputs") };
 };
 
-function partSizes(e: Emitter, node: SourceNode, size: Dimension): Slot {
+function partSizes(e: RewriteContext, node: SourceNode, size: Dimension): Slot {
   const count = node.outputCount;
   const equal = isSymbolic(size) ? quotient(size, count) : undefined;
   if (equal !== undefined) return e.integers(new Array<Dimension>(count).fill(equal));
@@ -181,14 +168,14 @@ function partSizes(e: Emitter, node: SourceNode, size: Dimension): Slot {
 }
 
 /** The group form of opset 18 has one scale for each group. */
-const groupNormalization: Upgrade = (e, node) => {
+const groupNormalization: Rewrite = (e, node) => {
   const [x, scale, bias] = node.inputs;
   if (x === undefined || scale === undefined || bias === undefined) return node;
   const [channels = 1] = fixedSizes(node, typeOf(x).shape.slice(1, 2));
   const groups = intAttribute(node, "num_groups");
   const perChannel = (slot: Slot) => {
-    const wide = e.one("Expand", [reshapeTo(e, slot, [groups, 1]), int64Slot(e, [groups, channels / groups])]);
-    return reshapeTo(e, wide, [channels]);
+    const wide = e.one("Expand", [e.reshape(slot, [groups, 1]), int64Slot(e, [groups, channels / groups])]);
+    return e.reshape(wide, [channels]);
   };
   if (!Number.isInteger(channels / groups)) return node;
   const inputs = groups === channels ? node.inputs : [x, perChannel(scale), perChannel(bias)];
@@ -196,18 +183,18 @@ const groupNormalization: Upgrade = (e, node) => {
 };
 
 const renamed =
-  (op: string): Upgrade =>
+  (op: string): Rewrite =>
   (_, node) => ({ ...node, op });
 
 /** CastLike with the element type written out. */
-const castLike: Upgrade = (_, node) => {
+const castLike: Rewrite = (_, node) => {
   const like = node.inputs[1];
   if (like === undefined) return node;
   return { ...node, op: "Cast", inputs: [node.inputs[0]], attributes: { to: dtypeToOnnx(typeOf(like).dtype) } };
 };
 
 /** A maximum over everything but batch and channels has a gradient as a reduction. */
-const globalMaxPool: Upgrade = (e, node) => {
+const globalMaxPool: Rewrite = (e, node) => {
   const [x] = node.inputs;
   if (x === undefined) return node;
   const axes = typeOf(x)
@@ -217,7 +204,7 @@ const globalMaxPool: Upgrade = (e, node) => {
 };
 
 /** The engine has kernels for one element type; ONNX lets base and exponent differ. */
-const power: Upgrade = (e, node) => {
+const power: Rewrite = (e, node) => {
   const [base, exponent] = node.inputs;
   if (base === undefined || exponent === undefined || typeOf(base).dtype === typeOf(exponent).dtype) return node;
   const cast = (slot: Slot, dtype: DType) => e.one("Cast", [slot], { to: dtypeToOnnx(dtype) });
@@ -228,7 +215,7 @@ const power: Upgrade = (e, node) => {
 };
 
 /** The layout with the batch first is the other one, transposed. */
-const recurrent: Upgrade = (e, node) => {
+const recurrent: Rewrite = (e, node) => {
   if (node.attributes.layout !== 1) return node;
   const swap = (slot: Slot | undefined) =>
     slot === undefined ? undefined : e.one("Transpose", [slot], { perm: [1, 0, 2] });
@@ -240,64 +227,49 @@ const recurrent: Upgrade = (e, node) => {
   return [e.one("Transpose", [sequence], { perm: [2, 0, 1, 3] }), ...states.map(swap)];
 };
 
-const reductions = ["L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", "SumSquare"];
-
-/** What the table is looked up by: entries of one operator are tried in order. */
-const entries: readonly Entry[] = [
-  { op: "Clip", before: 11, rewrite: clip },
-  { op: "Slice", before: 10, rewrite: slice },
-  { op: "Pad", before: 11, rewrite: pad },
-  { op: "TopK", before: 10, rewrite: topK },
-  { op: "Squeeze", before: 13, rewrite: listInput("axes", 1) },
-  { op: "Squeeze", rewrite: squeezeAll },
-  { op: "Unsqueeze", before: 13, rewrite: listInput("axes", 1) },
-  { op: "Split", before: 13, rewrite: listInput("split", 1) },
-  { op: "Split", rewrite: split },
-  { op: "ReduceSum", before: 13, rewrite: listInput("axes", 1) },
-  ...reductions.map((name) => ({ op: `Reduce${name}`, before: 18, rewrite: listInput("axes", 1) })),
-  { op: "ReduceMean", rewrite: spatialMean },
-  { op: "Softmax", before: 13, rewrite: softmax },
-  { op: "LogSoftmax", before: 13, rewrite: softmax },
-  { op: "Hardmax", before: 13, rewrite: softmax },
-  { op: "Upsample", rewrite: oldResize },
-  { op: "Resize", before: 11, rewrite: oldResize },
-  { op: "Resize", rewrite: resize },
-  { op: "GroupNormalization", before: 21, rewrite: groupNormalization },
-  { op: "BatchNormalization", rewrite: batchNormalization },
-  { op: "Dropout", rewrite: dropout },
-  { op: "Scatter", rewrite: renamed("ScatterElements") },
-  { op: "CastLike", rewrite: castLike },
-  { op: "GlobalMaxPool", rewrite: globalMaxPool },
-  { op: "Pow", rewrite: power },
-  { op: "SpaceToDepth", rewrite: spaceToDepth },
-  { op: "Mod", rewrite: modulo },
-  ...["LSTM", "GRU", "RNN"].map((op) => ({ op, rewrite: recurrent })),
-];
-
-/** The operators that only old versions have, and those that are always rewritten. */
-export const upgradedOperators: ReadonlySet<string> = new Set(entries.map(({ op }) => op));
-
-/** The newest version that the rules were read against. */
-export const newestOpset = 28;
-
-/** Before opset 7 broadcasting was an attribute, with rules of its own. */
-const oldestBroadcast = 7;
-
-/** The node in its present form. @throws UnsupportedError for a form that is too old. */
-export function upgrade(e: Emitter, source: SourceNode): SourceNode | readonly (Slot | undefined)[] {
-  if (source.domain !== onnxDomain) return source;
-  if (source.opset < oldestBroadcast && source.attributes.broadcast !== undefined) {
-    throw new UnsupportedError(`version ${source.opset} of ${source.op} broadcasts by rules of its own`, {
-      where: source.where,
-      remedy: "Export the model with opset 9 or newer (17 is a good choice).",
-    });
-  }
-  let node = source;
-  for (const { op, before, rewrite } of entries) {
-    if (op !== node.op || (before !== undefined && node.opset >= before)) continue;
-    const result = rewrite(e, node);
-    if (!("op" in result)) return result;
-    node = result;
-  }
-  return node;
-}
+/** Clip had its bounds as attributes. */
+export const clipUpgrades: readonly Upgrade[] = [{ before: 11, rewrite: clip }];
+/** Slice had its ranges as attributes. */
+export const sliceUpgrades: readonly Upgrade[] = [{ before: 10, rewrite: slice }];
+/** Pad had its pads and its value as attributes. */
+export const padUpgrades: readonly Upgrade[] = [{ before: 11, rewrite: pad }];
+/** TopK had its number as an attribute. */
+export const topKUpgrades: readonly Upgrade[] = [{ before: 10, rewrite: topK }];
+/** Unsqueeze had its axes as an attribute. */
+export const unsqueezeUpgrades: readonly Upgrade[] = [{ before: 13, rewrite: listInput("axes", 1) }];
+/** Squeeze had its axes as an attribute; without any it removes all of size 1. */
+export const squeezeUpgrades: readonly Upgrade[] = [...unsqueezeUpgrades, { rewrite: squeezeAll }];
+/** Split had its sizes as an attribute, and may still leave them out. */
+export const splitUpgrades: readonly Upgrade[] = [{ before: 13, rewrite: listInput("split", 1) }, { rewrite: split }];
+/** ReduceSum had its axes as an attribute. */
+export const reduceSumUpgrades: readonly Upgrade[] = [{ before: 13, rewrite: listInput("axes", 1) }];
+/** The other reductions had their axes as an attribute for longer. */
+export const reduceUpgrades: readonly Upgrade[] = [{ before: 18, rewrite: listInput("axes", 1) }];
+/** ReduceMean is an average pool where it is over the image. */
+export const reduceMeanUpgrades: readonly Upgrade[] = [...reduceUpgrades, { rewrite: spatialMean }];
+/** Softmax and its relatives ran over all axes from one on. */
+export const softmaxUpgrades: readonly Upgrade[] = [{ before: 13, rewrite: softmax }];
+/** Upsample is the first form of Resize. */
+export const upsampleUpgrades: readonly Upgrade[] = [{ rewrite: oldResize }];
+/** Resize had other defaults, and names all axes. */
+export const resizeUpgrades: readonly Upgrade[] = [{ before: 11, rewrite: oldResize }, { rewrite: resize }];
+/** GroupNormalization had one scale for each group. */
+export const groupNormalizationUpgrades: readonly Upgrade[] = [{ before: 21, rewrite: groupNormalization }];
+/** BatchNormalization may be exported for training. */
+export const batchNormalizationUpgrades: readonly Upgrade[] = [{ rewrite: batchNormalization }];
+/** Dropout does nothing in evaluation. */
+export const dropoutUpgrades: readonly Upgrade[] = [{ rewrite: dropout }];
+/** Scatter is the old name of ScatterElements. */
+export const scatterUpgrades: readonly Upgrade[] = [{ rewrite: renamed("ScatterElements") }];
+/** CastLike is a Cast to a type that is known. */
+export const castLikeUpgrades: readonly Upgrade[] = [{ rewrite: castLike }];
+/** GlobalMaxPool is a ReduceMax. */
+export const globalMaxPoolUpgrades: readonly Upgrade[] = [{ rewrite: globalMaxPool }];
+/** Pow may have operands of two types. */
+export const powerUpgrades: readonly Upgrade[] = [{ rewrite: power }];
+/** SpaceToDepth has a mode since opset 28. */
+export const spaceToDepthUpgrades: readonly Upgrade[] = [{ rewrite: spaceToDepth }];
+/** Mod takes floats with either sign since opset 28. */
+export const moduloUpgrades: readonly Upgrade[] = [{ rewrite: modulo }];
+/** LSTM, GRU and RNN may have the batch first. */
+export const recurrentUpgrades: readonly Upgrade[] = [{ rewrite: recurrent }];

@@ -6,13 +6,8 @@
 import { UnsupportedError } from "../../errors.ts";
 import { floatAttribute, intAttribute, intsAttribute } from "../../ir/graph.ts";
 import { float32Scalar } from "../../ir/tensor.ts";
-import { elementCount } from "../../ir/types.ts";
-import type { Emitter } from "../emitter.ts";
-import { type Slot, type SourceNode, tensorOf, typeOf } from "../slots.ts";
-import { attention } from "./attention.ts";
-import { int64Slot } from "./batch-forms.ts";
-
-type Decomposition = (e: Emitter, node: SourceNode) => readonly (Slot | undefined)[];
+import { type Decomposition, int64Slot, type RewriteContext } from "./context.ts";
+import { type Slot, type SourceNode, typeOf } from "./slots.ts";
 
 function input(node: SourceNode, index: number): Slot {
   const slot = node.inputs[index];
@@ -20,22 +15,26 @@ function input(node: SourceNode, index: number): Slot {
   throw new UnsupportedError(`input ${index} of ${node.op} is missing`, { where: node.where });
 }
 
-function number(e: Emitter, value: number): Slot {
+function number(e: RewriteContext, value: number): Slot {
   return e.constant(float32Scalar(value));
 }
 
 /** x · sigmoid(alpha·x) */
-function swishOf(e: Emitter, x: Slot, alpha: number): Slot {
+function swishOf(e: RewriteContext, x: Slot, alpha: number): Slot {
   const inner = alpha === 1 ? x : e.one("Mul", [x, number(e, alpha)]);
   return e.one("Mul", [x, e.one("Sigmoid", [inner])]);
 }
 
-const swish: Decomposition = (e, node) => [swishOf(e, input(node, 0), floatAttribute(node, "alpha", 1))];
-const quickGelu: Decomposition = (e, node) => [swishOf(e, input(node, 0), floatAttribute(node, "alpha", 1.702))];
+/** x · sigmoid(alpha·x) */
+export const swish: Decomposition = (e, node) => [swishOf(e, input(node, 0), floatAttribute(node, "alpha", 1))];
+/** x · sigmoid(1.702·x) */
+export const quickGelu: Decomposition = (e, node) => [swishOf(e, input(node, 0), floatAttribute(node, "alpha", 1.702))];
 
-const gelu: Decomposition = (e, node) => [e.one("Gelu", [input(node, 0)])];
+/** Gelu in the standard domain. */
+export const gelu: Decomposition = (e, node) => [e.one("Gelu", [input(node, 0)])];
 
-function geluAfterBias(approximate: "none" | "tanh"): Decomposition {
+/** Gelu of a sum with a bias. */
+export function geluAfterBias(approximate: "none" | "tanh"): Decomposition {
   return (e, node) => {
     const bias = node.inputs[1];
     const x = bias === undefined ? input(node, 0) : e.one("Add", [input(node, 0), bias]);
@@ -44,7 +43,7 @@ function geluAfterBias(approximate: "none" | "tanh"): Decomposition {
 }
 
 /** x / √(mean(x²) + ε) · scale */
-const rmsNormalization: Decomposition = (e, node) => {
+export const rmsNormalization: Decomposition = (e, node) => {
   const x = input(node, 0);
   const rank = typeOf(x).shape.length;
   const given = intAttribute(node, "axis", -1);
@@ -56,7 +55,7 @@ const rmsNormalization: Decomposition = (e, node) => {
 };
 
 /** (x − mean) / deviation over the axes, without an epsilon, as the operator is defined. */
-const meanVarianceNormalization: Decomposition = (e, node) => {
+export const meanVarianceNormalization: Decomposition = (e, node) => {
   const x = input(node, 0);
   const axes = int64Slot(e, intsAttribute(node, "axes", [0, 2, 3]));
   const centred = e.one("Sub", [x, e.one("ReduceMean", [x, axes], { keepdims: 1 })]);
@@ -65,10 +64,12 @@ const meanVarianceNormalization: Decomposition = (e, node) => {
 };
 
 /** TensorFlow's own, which tf2onnx leaves as it is: 1 - erf(x), inside of every exact GELU of Keras. */
-const complementaryError: Decomposition = (e, node) => [e.one("Sub", [number(e, 1), e.one("Erf", [input(node, 0)])])];
+export const complementaryError: Decomposition = (e, node) => [
+  e.one("Sub", [number(e, 1), e.one("Erf", [input(node, 0)])]),
+];
 
 /** Per-axis scale and offset of ONNX Runtime's fused MatMul. */
-const fusedMatMul: Decomposition = (e, node) => {
+export const fusedMatMul: Decomposition = (e, node) => {
   const turned = (slot: Slot, flag: string) => {
     if (intAttribute(node, flag, 0) === 0) return slot;
     const rank = typeOf(slot).shape.length;
@@ -79,29 +80,3 @@ const fusedMatMul: Decomposition = (e, node) => {
   const alpha = floatAttribute(node, "alpha", 1);
   return [alpha === 1 ? product : e.one("Mul", [product, number(e, alpha)])];
 };
-
-const decompositions: ReadonlyMap<string, Decomposition> = new Map([
-  ["Swish", swish],
-  ["RMSNormalization", rmsNormalization],
-  ["MeanVarianceNormalization", meanVarianceNormalization],
-  ["Attention", attention],
-  ["Erfc", complementaryError],
-  ["com.microsoft:Gelu", gelu],
-  ["com.microsoft:BiasGelu", geluAfterBias("none")],
-  ["com.microsoft:FastGelu", geluAfterBias("tanh")],
-  ["com.microsoft:QuickGelu", quickGelu],
-  ["com.microsoft:FusedMatMul", fusedMatMul],
-]);
-
-/** The operators that are written as others, by their key. */
-export const decomposedOperators: readonly string[] = [...decompositions.keys()];
-
-/** What stands for the outputs of a node that is written as others; undefined for every other node. */
-export function decompose(e: Emitter, node: SourceNode): readonly (Slot | undefined)[] | undefined {
-  const key = node.domain === "" ? node.op : `${node.domain}:${node.op}`;
-  const decomposition = decompositions.get(key);
-  if (decomposition === undefined) return undefined;
-  const isConstant = node.inputs.length > 0 && node.inputs.every((slot) => tensorOf(slot) !== undefined);
-  const isLarge = node.inputs.some((slot) => slot !== undefined && elementCount(tensorOf(slot)?.shape ?? []) > 1 << 24);
-  return isConstant && isLarge ? undefined : decomposition(e, node);
-}

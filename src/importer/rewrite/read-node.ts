@@ -1,0 +1,54 @@
+/** A file's node as the operators of today, by the record of its operator. */
+
+import { UnsupportedError } from "../../errors.ts";
+import { onnxDomain } from "../../ir/graph.ts";
+import { elementCount } from "../../ir/types.ts";
+import type { RewriteContext } from "../../ops/rewrite/context.ts";
+import { type Slot, type SourceNode, tensorOf } from "../../ops/rewrite/slots.ts";
+import { recordOf } from "../records.ts";
+
+/** The newest version that the records were read against. */
+export const newestOpset = 28;
+
+/** Before opset 7 broadcasting was an attribute, with rules of its own. */
+const oldestBroadcast = 7;
+
+/** The version whose forms the records have. */
+const writtenOpset = 21;
+
+/** Functions of large constants stay nodes, so that their weights stay in training. */
+const largeConstant = 1 << 24;
+
+/** The node in the domain that its operator is known by, where the file writes it in another that means the same. */
+export function inOwnDomain(node: SourceNode): SourceNode {
+  const domain = recordOf(node)?.domain ?? node.domain;
+  return domain === node.domain ? node : { ...node, domain, opset: writtenOpset };
+}
+
+/** What stands for the outputs of a node that is written as others; undefined for every other node. */
+export function decompose(e: RewriteContext, node: SourceNode): readonly (Slot | undefined)[] | undefined {
+  const decomposition = recordOf(node)?.decompose;
+  if (decomposition === undefined) return undefined;
+  const isConstant = node.inputs.length > 0 && node.inputs.every((slot) => tensorOf(slot) !== undefined);
+  const isLarge = node.inputs.some((slot) => elementCount(tensorOf(slot)?.shape ?? []) > largeConstant);
+  return isConstant && isLarge ? undefined : decomposition(e, node);
+}
+
+/** The node in its present form. @throws UnsupportedError for a form that is too old. */
+export function upgrade(e: RewriteContext, source: SourceNode): SourceNode | readonly (Slot | undefined)[] {
+  if (source.domain === onnxDomain && source.opset < oldestBroadcast && source.attributes.broadcast !== undefined) {
+    throw new UnsupportedError(`version ${source.opset} of ${source.op} broadcasts by rules of its own`, {
+      where: source.where,
+      remedy: "Export the model with opset 9 or newer (17 is a good choice).",
+    });
+  }
+  let node = source;
+  for (const { before, rewrite } of recordOf(source)?.upgrades ?? []) {
+    if (before !== undefined && node.opset >= before) continue;
+    const result = rewrite(e, node);
+    if (!("op" in result)) return result;
+    if (result.op !== node.op) return upgrade(e, result);
+    node = result;
+  }
+  return node;
+}
