@@ -74,7 +74,9 @@ export class RandomStream {
  * The stream that belongs to this seed and these keys; other seeds, other keys or another order of keys give independent
  * streams, and a number is never the same key as the text that shows it.
  *
- * @example randomStream(7, "shuffle", epoch).permutation(60_000)
+ * @example
+ * const epoch = 3;
+ * console.log(randomStream(7, "shuffle", epoch).permutation(60_000)[0]);
  * @throws ConfigError when the seed or a numeric key is not a safe integer.
  */
 export function randomStream(seed: number, ...keys: readonly RandomKey[]): RandomStream {

@@ -10,8 +10,8 @@ import { quantize } from "./passes/quantize.ts";
  *
  * @throws ConfigError when the configuration contradicts itself for a tensor.
  * @example
- * const { activations, findings } = explain(network, presets.thread({ weightBits: 4, activationBits: 4 }));
- * activations?.levels; // 8, and not 16
+ * const { activations, findings } = explain(network, presetNamed("thread", { weightBits: 4, activationBits: 4 }));
+ * console.log(activations?.levels, findings.length); // 8 levels, not 16
  */
 export function explain(network: Network, config: QuantizationConfig, options: ExplainOptions = {}): Explanation {
   return explainQuantized(quantize(network, config), config, options);

@@ -10,7 +10,12 @@ import { type QuantizedNetwork, quantize } from "./passes/quantize.ts";
  *
  * @throws ConfigError when the QConfig contradicts itself.
  * @example
- * const quantized = prepareQat(network, new QConfig({ activation, weight }), { placement: "everyModule" });
+ * const prepared = prepareQat(
+ *   network,
+ *   new QConfig({ activation: defaultFakeQuant, weight: defaultWeightFakeQuant }),
+ *   { placement: "everyModule" },
+ * );
+ * console.log(showSites(prepared));
  */
 export function prepareQat(network: Network, qconfig: QConfig, options: PrepareOptions = {}): QuantizedNetwork {
   return quantize(network, quantizationConfigOf(qconfig, options));

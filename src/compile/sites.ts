@@ -38,7 +38,12 @@ export interface QuantizedNetwork extends Network {
   readonly sites: readonly QuantizerSite[];
 }
 
-/** Whether a network carries quantizers. */
+/**
+ * Whether a network carries quantizers.
+ *
+ * @example
+ * console.log(isQuantized(network), isQuantized(quantized)); // false true
+ */
 export function isQuantized(network: Network): network is QuantizedNetwork {
   return "sites" in network;
 }
@@ -136,7 +141,12 @@ export function insertQuantizer(
   return { quantized, site: { ...place, parameters, states }, parameters: added };
 }
 
-/** One line for each site, for prints and tests: name, codes, type of the tensor. */
+/**
+ * One line for each site, for prints and tests: name, codes, type of the tensor.
+ *
+ * @example
+ * console.log(showSites(quantized)); // one line for each quantizer: name, type, codes
+ */
 export function showSites(network: QuantizedNetwork): string {
   const types = new Map(network.graph.nodes.map((node) => [node.name, node.outputs[0]?.type]));
   return network.sites

@@ -123,7 +123,13 @@ function locator(document: Document, lines: LineCounter, name: string, overrides
   };
 }
 
-/** Parses, overrides, checks and completes a configuration. Throws a ConfigError that names every mistake and its place. */
+/**
+ * Parses, overrides, checks and completes a configuration. Throws a ConfigError that names every mistake and its place.
+ *
+ * @example
+ * const resolved = resolveTrainingConfig({ name: "qat.yaml", text: "train: { epochs: 3 }" });
+ * console.log(resolved.train.epochs, resolved.train.batchSize); // 3 64
+ */
 export function resolveTrainingConfig(
   source: ConfigSource | undefined,
   overrides: readonly ConfigOverride[] = [],
@@ -144,7 +150,12 @@ function withPluginFiles(config: TrainingConfig, source: string): TrainingConfig
   return plugins === undefined ? config : { ...config, plugins: plugins.map((given) => pluginFile(source, given)) };
 }
 
-/** The configuration as YAML that resolves to itself. */
+/**
+ * The configuration as YAML that resolves to itself.
+ *
+ * @example
+ * console.log(configToYaml(config));
+ */
 export function configToYaml(config: TrainingConfig): string {
   return stringify(config, { lineWidth: 120 });
 }

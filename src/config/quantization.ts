@@ -3,7 +3,12 @@ import type { LayerBits, QuantizationConfig } from "../qconfig/config.ts";
 import { presetNamed } from "../qconfig/presets.ts";
 import type { QuantizationSettings } from "./schema.ts";
 
-/** The quantization of a training configuration in full: its preset with what the configuration changes. */
+/**
+ * The quantization of a training configuration in full: its preset with what the configuration changes.
+ *
+ * @example
+ * if (config.quantization !== null) console.log(quantizationOf(config.quantization).weight?.bits); // 4
+ */
 export function quantizationOf(settings: QuantizationSettings): QuantizationConfig {
   const preset = presetNamed(settings.preset, settings);
   return {

@@ -30,6 +30,11 @@ export interface ConvertOptions {
 /**
  * @throws UnsupportedError naming the node that has no integer form, the layer whose accumulator could overflow, or the
  * scale that is not a positive number.
+ *
+ * @example
+ * const trained = await train({ network: quantized, recipe: recipeOf(config, data.train), data, engine });
+ * const integers = convert(trained.network, { input: { dtype: "uint8", mean: [0.5], deviation: [0.25] } });
+ * console.log(integers.operations.map(({ op }) => op));
  */
 export function convert(network: Network, options: ConvertOptions): IntegerNetwork {
   if (!isQuantized(network)) {

@@ -71,7 +71,14 @@ export function switchName(site: string): string {
 const statisticsBatches = 4;
 const statisticsBatch = 64;
 
-/** Runs the ablations of a network on a data set; undefined for a network without quantizers. */
+/**
+ * Runs the ablations of a network on a data set; undefined for a network without quantizers.
+ *
+ * @example
+ * const trained = await train({ network: quantized, recipe: recipeOf(config, data.train), data, engine });
+ * const ablation = await ablate(trained.network, data.test, engine);
+ * console.log(ablation?.float, ablation?.weightsOnly); // without quantizers, with those of the weights
+ */
 export async function ablate(
   network: Network,
   dataset: Dataset,

@@ -52,7 +52,13 @@ export interface RunDiagnosis {
   readonly ablation?: Ablation;
 }
 
-/** @throws InputOutputError or FileFormatError naming the file of the run that is missing or damaged. */
+/**
+ * @throws InputOutputError or FileFormatError naming the file of the run that is missing or damaged.
+ *
+ * @example
+ * const diagnosis = await diagnoseRun(runFolder, { engine });
+ * console.log(diagnosis.findings.map(({ title, confidence }) => `${title}: ${confidence}`));
+ */
 export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): Promise<RunDiagnosis> {
   const run = await loadRun(folder, options.checkpoint);
   const paths = runPaths(folder);

@@ -32,7 +32,13 @@ export const causes: Readonly<Record<string, number>> = Object.fromEntries(
   families.flatMap(({ rows }) => Object.entries(rows)),
 );
 
-/** Returns the findings that the measurements support, those of the highest confidence first. */
+/**
+ * Returns the findings that the measurements support, those of the highest confidence first.
+ *
+ * @example
+ * const facts = { sites: [], layersOfWeights: new Map(), classes: 10, recipe: undefined, from: undefined, floatRun: undefined };
+ * console.log(diagnose({ facts, records: [] }).map(({ cause }) => cause)); // []: nothing was measured
+ */
 export function diagnose(input: DiagnosisInput): CauseFinding<CauseName>[] {
   return ranked(families.flatMap((family): readonly CauseFinding<CauseName>[] => family.find(input)));
 }

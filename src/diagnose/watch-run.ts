@@ -40,7 +40,14 @@ export interface RunWatch {
   findings(): Finding[];
 }
 
-/** A watch for a run that is about to begin. Nothing is compiled before its first probe. */
+/**
+ * A watch for a run that is about to begin. Nothing is compiled before its first probe.
+ *
+ * @example
+ * const watch = watchTraining({ network: quantized, recipe: recipeOf(config, data.train), data, engine });
+ * const trained = await train({ network: quantized, recipe: recipeOf(config, data.train), data, engine, watcher: watch.watcher });
+ * console.log(trained.accuracy, watch.findings());
+ */
 export function watchTraining(run: WatchedTraining, options: WatchOptions = {}): RunWatch {
   const watch = new Watch(run, options);
   return {

@@ -27,7 +27,9 @@ export interface ExportOptions extends OnnxWriteOptions {
 /**
  * The network as the bytes of an ONNX model. Where a shape holds the size of the batch, the size is fixed.
  *
- * @example await writeFile("tuned.onnx", exportOnnx(network));
+ * @example
+ * await writeFile("tuned.onnx", exportOnnx(network));
+ * console.log(exportOnnx(network).byteLength > 0); // true
  */
 export function exportOnnx(network: Network, options: ExportOptions = {}): Uint8Array<ArrayBuffer> {
   const { batch = "batch", stored = new Map(), ...rest } = options;

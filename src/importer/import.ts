@@ -69,7 +69,9 @@ export interface ImportedNetwork extends Network {
  * @param bytes The model in memory, or what gives parts of one: then its large tensors are read one at a time.
  * @throws FileFormatError for bytes that are not ONNX, GraphError for a graph that contradicts itself,
  *   UnsupportedError for what subbyte cannot hold, ConfigError for options that do not fit the model.
- * @example const network = importOnnx(await readFile("resnet18.onnx"));
+ * @example
+ * const imported = importOnnx(exportOnnx(network));
+ * console.log(imported.parameters.length === network.parameters.length); // true
  */
 export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): ImportedNetwork {
   const source = options.source ?? "ONNX model";

@@ -67,7 +67,12 @@ export interface NetworkReport {
 
 const floatBits = 32;
 
-/** Looks at a network. @param bits What weights and activations of layers have; 32 is float. */
+/**
+ * Looks at a network. @param bits What weights and activations of layers have; 32 is float.
+ *
+ * @example
+ * console.log(inspectNetwork(network, { weightBits: 4, activationBits: 4 }).totals.bitOperations);
+ */
 export function inspectNetwork(network: Network, bits: Bits = { weightBits: 32, activationBits: 32 }): NetworkReport {
   const { graph } = oneSample(network);
   const parameters = new Map(network.parameters.map((parameter) => [parameter.name, parameter]));

@@ -14,6 +14,10 @@ import { type ImportedNetwork, type ImportOptions, importOnnx } from "./import.t
  *
  * @throws InputOutputError when the file cannot be read, FileFormatError when it names data outside of its folder, and
  *   whatever importOnnx throws.
+ *
+ * @example
+ * await writeFile("mine.onnx", exportOnnx(network));
+ * console.log(importOnnxFile("mine.onnx").name);
  */
 export function importOnnxFile(path: string, options: ImportOptions = {}): ImportedNetwork {
   const source = options.source ?? basename(path);

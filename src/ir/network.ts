@@ -46,7 +46,12 @@ export interface Network {
   readonly onlyBatch?: number;
 }
 
-/** The inputs that are data, not parameters. */
+/**
+ * The inputs that are data, not parameters.
+ *
+ * @example
+ * console.log(dataInputs(network).map(({ name }) => name));
+ */
 export function dataInputs(network: Network): readonly Value[] {
   const names = new Set(network.parameters.map((parameter) => parameter.name));
   return network.graph.inputs.filter((value) => !names.has(value.name));
@@ -70,7 +75,13 @@ export function withOrigins<Kind extends Network>(network: Kind, change: (origin
   return { ...network, graph: { ...network.graph, nodes } };
 }
 
-/** The same network with other parameter values. @throws GraphError for a missing tensor or another shape. */
+/**
+ * The same network with other parameter values. @throws GraphError for a missing tensor or another shape.
+ *
+ * @example
+ * const values = new Map(network.parameters.map(({ name, value }) => [name, value]));
+ * console.log(withParameterValues(network, values).parameters.length === network.parameters.length); // true
+ */
 export function withParameterValues(network: Network, values: ReadonlyMap<string, Tensor>): Network {
   return {
     ...network,
@@ -90,7 +101,12 @@ export function withParameterValues(network: Network, values: ReadonlyMap<string
   };
 }
 
-/** Number of trainable scalars. */
+/**
+ * Number of trainable scalars.
+ *
+ * @example
+ * console.log(parameterCount(network)); // trainable scalars
+ */
 export function parameterCount(network: Network): number {
   return network.parameters.filter((p) => p.trainable).reduce((sum, p) => sum + elementCount(p.value.shape), 0);
 }

@@ -23,6 +23,9 @@ export interface PrintOptions {
  *
  * `%name` is an input, `-` an input that was left out, a bare number a float32 scalar, `3:int64` another scalar,
  * `dtype[shape]` a larger constant, and `%?name` a value that nothing in this graph makes. It never throws, not even on broken graphs.
+ *
+ * @example
+ * console.log(printGraph(network.graph, { maxNodes: 5 }));
  */
 export function printGraph(graph: Graph, options: PrintOptions = {}): string {
   const printer = new Printer();

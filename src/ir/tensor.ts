@@ -93,7 +93,12 @@ export function allocate(dtype: DType, count: number): Exclude<TensorData, reado
   }
 }
 
-/** Checks that the data is as long as the shape says and returns the tensor. */
+/**
+ * Checks that the data is as long as the shape says and returns the tensor.
+ *
+ * @example
+ * console.log(makeTensor("uint8", [3], Uint8Array.of(1, 2, 3)).dtype); // uint8
+ */
 export function makeTensor(dtype: DType, shape: Shape, data: TensorData): Tensor {
   const expected = storageLength(dtype, elementCount(shape));
   if (data.length !== expected) {
@@ -102,7 +107,12 @@ export function makeTensor(dtype: DType, shape: Shape, data: TensorData): Tensor
   return { dtype, shape, data };
 }
 
-/** Makes a float32 tensor. @throws GraphError when the number of elements does not match the shape. */
+/**
+ * Makes a float32 tensor. @throws GraphError when the number of elements does not match the shape.
+ *
+ * @example
+ * console.log(float32Tensor([2], [1, 2]).shape); // [2]
+ */
 export function float32Tensor(shape: Shape, data: ArrayLike<number>): Tensor {
   return makeTensor("float32", shape, data instanceof Float32Array ? data : Float32Array.from(data));
 }
@@ -117,7 +127,12 @@ export function int64Tensor(values: readonly number[], shape: Shape = [values.le
   return makeTensor("int64", shape, BigInt64Array.from(values, BigInt));
 }
 
-/** A float32 tensor of one repeated value. */
+/**
+ * A float32 tensor of one repeated value.
+ *
+ * @example
+ * console.log(filled([2, 2], 1).data); // Float32Array [1, 1, 1, 1]
+ */
 export function filled(shape: Shape, value: number): Tensor {
   const data = new Float32Array(elementCount(shape));
   // Zeros as they are allocated take no memory until somebody writes.
@@ -130,7 +145,12 @@ export function float32Data(tensor: Tensor): Float32Array {
   throw new GraphError(`expected a float32 tensor, got ${showType(tensor)}`);
 }
 
-/** The elements as plain numbers, unpacked; int64 values beyond 2^53 are rounded. @throws GraphError for strings and bit-pattern floats. */
+/**
+ * The elements as plain numbers, unpacked; int64 values beyond 2^53 are rounded. @throws GraphError for strings and bit-pattern floats.
+ *
+ * @example
+ * console.log(toNumbers(float32Tensor([2], [1, 2]))); // [1, 2]
+ */
 export function toNumbers(tensor: Tensor): number[] {
   const { data, dtype } = tensor;
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) return Array.from(data, Number);

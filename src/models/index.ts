@@ -53,7 +53,13 @@ const makers: Readonly<Record<string, ModelMaker>> = {
 /** The names of the built-in networks. */
 export const modelNames: readonly string[] = Object.keys(makers);
 
-/** A new network of this name with random initial weights. @throws ConfigError listing the names that exist. */
+/**
+ * A new network of this name with random initial weights. @throws ConfigError listing the names that exist.
+ *
+ * @example
+ * const resnet = makeModel("resnet8", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights"));
+ * console.log(parameterCount(resnet));
+ */
 export function makeModel(name: string, options: ModelOptions, random: InitialRandom): Network {
   const make = makers[name];
   if (make === undefined) {

@@ -26,7 +26,15 @@ export interface ConvLayerOptions {
   readonly bias?: boolean;
 }
 
-/** Collects a network's graph and parameters; ends with `finish`. */
+/**
+ * Collects a network's graph and parameters; ends with `finish`.
+ *
+ * @example
+ * const builder = new NetworkBuilder("small", randomStream(0, "weights"));
+ * const images = builder.input("images", [1, 8, 8]);
+ * const hidden = builder.relu("relu1", builder.conv("conv1", images, 4, { kernel: 8 }));
+ * console.log(builder.finish(hidden).parameters.map(({ name }) => name)); // ["conv1.weight"]
+ */
 export class NetworkBuilder {
   readonly builder: GraphBuilder;
   readonly #name: string;

@@ -16,7 +16,12 @@ export function registerObserver(definition: ObserverDefinition): boolean {
   return addOnce(registered, definition.name, definition);
 }
 
-/** The observer of this name. @throws ConfigError listing the names that exist. */
+/**
+ * The observer of this name. @throws ConfigError listing the names that exist.
+ *
+ * @example
+ * console.log(observerNamed("minMax").name); // minMax
+ */
 export function observerNamed(name: string): ObserverDefinition {
   const definition = observers.get(name);
   if (definition === undefined) {

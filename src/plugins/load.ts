@@ -33,6 +33,10 @@ function checkShape(plugin: Plugin, where: string): void {
  * @param file A path; relative paths resolve against the working folder.
  * @returns The absolute path.
  * @throws PluginError when the file is missing, fails to import, or exports no plugin.
+ *
+ * @example
+ * await writeFile("mine.mjs", 'export default { name: "mine", quantizers: [] };');
+ * console.log(await loadPlugin("mine.mjs")); // the absolute path
  */
 export async function loadPlugin(file: string): Promise<string> {
   const path = resolve(file);

@@ -27,7 +27,7 @@ export interface Plugin {
  * Returns the plugin unchanged; it exists for the types.
  *
  * @example
- * const plugin = definePlugin({ name: "mine", presets: { gentle: (bits) => ({ ...presets.lsq(bits), residualBits: 8 }) } });
+ * const plugin = definePlugin({ name: "mine", presets: { gentle: (bits) => presetNamed("lsq", bits) } });
  * console.log(plugin.name); // mine
  */
 export function definePlugin(plugin: Plugin): Plugin {

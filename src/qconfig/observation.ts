@@ -11,6 +11,10 @@ import type { Observation, ValueRange } from "./explain/types.ts";
  * Looks at a tensor.
  *
  * @param parameters The quantizer's parameters by name; absent: those that it would start with on these values.
+ *
+ * @example
+ * const spec = quantized.sites[0]?.spec;
+ * if (spec !== undefined) console.log(observeTensor(spec, float32Tensor([3], [0, 0.5, 1])).codesSeen);
  */
 export function observeTensor(
   spec: QuantizerSpec,

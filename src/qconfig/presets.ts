@@ -259,7 +259,12 @@ export function registerPreset(name: string, maker: PresetMaker): boolean {
   return name !== "float" && addOnce(registered, name, maker);
 }
 
-/** The preset of this name. @throws ConfigError listing the names that exist. */
+/**
+ * The preset of this name. @throws ConfigError listing the names that exist.
+ *
+ * @example
+ * console.log(presetNamed("lsq", { weightBits: 4, activationBits: 4 }).weight?.quantizer); // lsq
+ */
 export function presetNamed(name: string, bits: PresetBits): QuantizationConfig {
   const preset = registered.get(name);
   if (preset === undefined) {

@@ -48,6 +48,10 @@ export interface TensorFacts {
  * The codes that a quantization asks for, before and after `reduceRange`.
  *
  * torch 1.13 halves given limits with floor division: 0..15 becomes 0..7, so "4 bits" are 8 levels (`calculate_qmin_qmax`).
+ *
+ * @example
+ * const weight = presetNamed("lsq", { weightBits: 4, activationBits: 4 }).weight;
+ * if (weight !== null) console.log(codeRange(weight, false)); // { min: -8, max: 7 }
  */
 export function codeRange(quantization: TensorQuantization, nonNegative: boolean): { min: number; max: number } {
   const { bits, reduceRange, narrowRange } = quantization;

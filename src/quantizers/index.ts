@@ -46,7 +46,12 @@ export function registerQuantizer(definition: QuantizerDefinition): boolean {
   return addOnce(registered, definition.name, definition);
 }
 
-/** The quantizer of this name. @throws ConfigError listing the names that exist. */
+/**
+ * The quantizer of this name. @throws ConfigError listing the names that exist.
+ *
+ * @example
+ * console.log(quantizerNamed("lsq").levels({ quantizer: "lsq", bits: 4, quantMin: -8, quantMax: 7, options: {} })); // 16
+ */
 export function quantizerNamed(name: string): QuantizerDefinition {
   const definition = quantizers.get(name);
   if (definition === undefined) {

@@ -36,7 +36,13 @@ export interface WrittenReport {
 /** Figures of so many layers are shown of a study's chosen trial; its own report has all. */
 const mostLayers = 4;
 
-/** Writes the report of a study or a run. @throws ConfigError when the folder is neither. */
+/**
+ * Writes the report of a study or a run. @throws ConfigError when the folder is neither.
+ *
+ * @example
+ * const report = await writeReport(runFolder);
+ * console.log(report.page); // …/report/report.html
+ */
 export async function writeReport(folder: string, options: ReportOptions = {}): Promise<WrittenReport> {
   const report = await reportOf(folder);
   const out = options.out ?? join(folder, "report");

@@ -245,7 +245,16 @@ function residenceOf({ graph, state }: TrainingStep, { keep }: Engine): Residenc
   };
 }
 
-/** An evaluation ready to run. */
+/**
+ * An evaluation ready to run.
+ *
+ * @example
+ * const evaluation = buildEvaluation(network, { batchSize: 1, input: { dtype: "float32" } });
+ * const job = await ForwardJob.create(engine, evaluation);
+ * const state = new StateBuffers(evaluation.state.map(({ name, initial }) => [name, initial] as const));
+ * console.log((await job.run(state, filled([1, 1, 28, 28], 0))).logits?.shape); // [1, 10]
+ * await job.release();
+ */
 export class ForwardJob {
   readonly #engine: Engine;
   readonly #session: EngineSession;

@@ -20,6 +20,10 @@ export interface DeviceOptions extends Pick<EngineOptions, "threads" | "modelCac
  * The engine of a device that was seen to compute.
  *
  * @throws RuntimeError when the device is not there, with what would bring it.
+ *
+ * @example
+ * const opened = await openEngine({ device: "auto", threads: 1 });
+ * console.log(opened.device); // cpu, or the fastest that works
  */
 export async function openEngine({ device = "cpu", ...options }: DeviceOptions = {}): Promise<Engine> {
   const on = (choice: Device): Engine => nodeEngine({ ...options, device: choice });

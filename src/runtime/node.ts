@@ -18,6 +18,10 @@ const engines = new Map<string, Engine>();
 /**
  * The engine of a device; engines with equal options are one. Whether the device is there shows when it is first used:
  * `openEngine` (node-devices.ts) looks before, and says what is missing.
+ *
+ * @example
+ * const cpu = nodeEngine({ threads: 2 });
+ * console.log(cpu.device); // cpu
  */
 export function nodeEngine(options: EngineOptions = {}): Engine {
   const { device = "cpu", threads, profilePrefix, modelCache } = options;

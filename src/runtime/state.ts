@@ -13,7 +13,13 @@ import { allocate, makeTensor, type Tensor } from "../ir/tensor.ts";
 import { elementCount, sameShape } from "../ir/types.ts";
 import type { DeviceTensor } from "./engine.ts";
 
-/** The state of a job in buffers that steps read and write. */
+/**
+ * The state of a job in buffers that steps read and write.
+ *
+ * @example
+ * const state = new StateBuffers([["scale", filled([], 0.5)]]);
+ * console.log(state.get("scale").data); // Float32Array [0.5]
+ */
 export class StateBuffers {
   readonly #current = new Map<string, Tensor>();
   readonly #spare = new Map<string, Tensor>();

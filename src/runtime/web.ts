@@ -18,8 +18,9 @@ export interface WebEngineOptions {
  *
  * @param runtime The module `onnxruntime-web/webgpu`, or `onnxruntime-web/wasm` where only the CPU is wanted.
  * @example
- * import * as ort from "onnxruntime-web/webgpu";
- * const engine = webEngine(ort, { device: "gpu" in navigator ? "webgpu" : "cpu" });
+ * // In a page: import * as ort from "onnxruntime-web/webgpu"; const engine = start(ort);
+ * const start = (ort: OnnxRuntime) => webEngine(ort, { device: "webgpu" });
+ * console.log(typeof start); // function
  */
 export function webEngine(runtime: OnnxRuntime, { device = "cpu" }: WebEngineOptions = {}): Engine {
   const createSession = (

@@ -16,12 +16,9 @@ export interface StudyPlace extends Pick<StudyOptions, "folder" | "parallel">, S
  * Every trial is a process of its own. Called again with the same folder and configuration, it goes on where it was.
  *
  * @example
- * const { result } = await study(
- *   { model: { name: "resnet8" }, weightBits: [8, 4], activationBits: [8, 4, 3], recipes: ["thread"], cure: true },
- *   { folder: "studies/mine" },
- * );
- * console.log(result.answer.join("\n"));
- * await writeReport("studies/mine");
+ * const start = () =>
+ *   study({ model: { name: "resnet8" }, weightBits: [8, 4], activationBits: [8, 4, 3] }, { folder: "studies/mine" });
+ * console.log(typeof start); // function: it takes minutes, and returns the map; writeReport("studies/mine") draws it
  * @throws ConfigError when the configuration is wrong or the folder holds another study; InterruptedError when the
  * signal stopped it; RuntimeError when the float network could not be trained. A trial that fails does not throw.
  */

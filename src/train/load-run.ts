@@ -41,6 +41,10 @@ async function checkpointSource(name: string, text: string): Promise<ConfigSourc
  * Reads a run's folder, or a checkpoint file (which carries its configuration).
  *
  * @throws InputOutputError, FileFormatError or ConfigError naming the file that is missing or wrong.
+ *
+ * @example
+ * const run = await loadRun(runFolder, "best");
+ * console.log(run.config.quantization?.weightBits, run.step); // 4 2
  */
 export async function loadRun(path: string, which: "last" | "best" = "last"): Promise<LoadedRun> {
   const entry = await stat(path).catch((cause: unknown) => {

@@ -24,6 +24,9 @@ import { sampleInput, showBatchOf } from "./network-fit.ts";
  *
  * @param outputs Outputs of a network of ours, where the data has no labels that could tell.
  * @throws ConfigError when a file's network does not take the data's samples.
+ *
+ * @example
+ * console.log(makeNetwork(config, data).name); // lenet
  */
 export function makeNetwork(config: TrainingConfig, data: DatasetSplits, outputs?: number): Network {
   const { model } = config;

@@ -116,7 +116,13 @@ export async function engineOf(
   });
 }
 
-/** Starts a run in a new folder. @throws InterruptedError when the signal stopped it, with how to resume. */
+/**
+ * Starts a run in a new folder. @throws InterruptedError when the signal stopped it, with how to resume.
+ *
+ * @example
+ * const started = await startRun({ config, parent: "runs", name: "mine" });
+ * console.log(started.summary.accuracy, started.paths.folder);
+ */
 export async function startRun(run: NewRun, listeners: RunListeners = {}): Promise<RunResult> {
   const { config } = run;
   // Everything that can be wrong with the configuration comes out before a folder is made.
@@ -138,6 +144,10 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
  * Goes on with the run in a folder, from its last checkpoint or from the start when it has none yet.
  *
  * @throws ConfigError when the folder holds no run, or its checkpoint belongs to another configuration.
+ *
+ * @example
+ * const resumed = await resumeRun(runFolder); // a finished run returns its result
+ * console.log(resumed.steps); // 2
  */
 export async function resumeRun(
   folder: string,

@@ -136,6 +136,9 @@ function lossOf({ train }: TrainingConfig, dataset: Dataset, teacher: TeacherCon
  * The recipe of a configuration.
  *
  * @param teacher As teacherOf gives it; needed for data without labels.
+ *
+ * @example
+ * console.log(recipeOf(config, data.train).learningRate); // 0.05
  */
 export function recipeOf(config: TrainingConfig, dataset: Dataset, teacher?: TeacherConfig): TrainingRecipe {
   const { train, quantization } = config;

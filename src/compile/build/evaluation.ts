@@ -25,7 +25,13 @@ export interface EvaluationConfig {
   readonly mode?: ForwardMode;
 }
 
-/** The network's outputs for a batch, under their own names. */
+/**
+ * The network's outputs for a batch, under their own names.
+ *
+ * @example
+ * const evaluation = buildEvaluation(network, { batchSize: 32, input: { dtype: "uint8", mean: [0.5], deviation: [0.25] } });
+ * console.log(evaluation.dataInput.type.shape); // [32, 1, 28, 28]
+ */
 export function buildEvaluation(network: Network, config: EvaluationConfig): EvaluationJob {
   return buildForwardJob(network, config, (forward) => forward.outputs);
 }

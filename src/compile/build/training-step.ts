@@ -66,7 +66,12 @@ export interface TrainingStep {
   readonly targetInput: Value | undefined;
 }
 
-/** The input that holds a group's learning rate. */
+/**
+ * The input that holds a group's learning rate.
+ *
+ * @example
+ * console.log(learningRateInput("weights")); // learning_rate.weights
+ */
 export function learningRateInput(group: ParameterGroup): string {
   return `learning_rate.${group}`;
 }
@@ -82,7 +87,20 @@ export function optimizerStateName(parameter: string, state: string): string {
   return `optimizer.${parameter}.${state}`;
 }
 
-/** @throws GraphError when nothing is trainable, or the network has not exactly one data input and one output. */
+/**
+ * @throws GraphError when nothing is trainable, or the network has not exactly one data input and one output.
+ *
+ * @example
+ * const step = buildTrainingStep(quantized, {
+ *   batchSize: 32,
+ *   input: { dtype: "uint8", mean: [0.5], deviation: [0.25] },
+ *   loss: { name: "crossEntropy", labelSmoothing: 0 },
+ *   optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
+ *   weightDecay: { weights: 1e-4, normalization: 0, quantizers: 0 },
+ *   mode: trainingMode,
+ * });
+ * console.log(step.scalars); // the learning rates of the three groups
+ */
 export function buildTrainingStep(source: Network, config: TrainingStepConfig): TrainingStep {
   const network = bindBatch(source, config.batchSize);
   const builder = newBuilder(`${network.name} training step`);

@@ -40,6 +40,10 @@ export {
  * observer drives need a batch: see initializeActivations.
  *
  * @throws ConfigError when the configuration contradicts itself for a tensor, or there is nothing to quantize.
+ *
+ * @example
+ * const config4 = presetNamed("lsq", { weightBits: 4, activationBits: 4 });
+ * console.log(quantize(network, config4).sites.length);
  */
 export function quantize(network: Network, config: QuantizationConfig): QuantizedNetwork {
   const insertion = new Insertion(network, config);

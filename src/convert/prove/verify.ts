@@ -65,7 +65,16 @@ export function comparedTensors(network: IntegerNetwork): IntegerTensor[] {
   return network.tensors.filter(({ form }) => form.kind !== "accumulator");
 }
 
-/** Runs a data set through every program. */
+/**
+ * Runs a data set through every program.
+ *
+ * @example
+ * const trained = await train({ network: quantized, recipe: recipeOf(config, data.train), data, engine });
+ * const { mean, std } = data.test.normalization;
+ * const integers = convert(trained.network, { input: { dtype: "uint8", mean, deviation: std } });
+ * const proof = await verify(integers, data.test, engine, { interpretedSamples: 2 });
+ * console.log(proof.programs.every(({ mismatches }) => mismatches === 0)); // true
+ */
 export async function verify(
   network: IntegerNetwork,
   dataset: Dataset,

@@ -60,9 +60,10 @@ export interface EvaluationBatches {
  * Shuffled, augmented batches; the last ones that would not be full are dropped.
  *
  * @example
- * const batches = trainingBatches(train, { seed: 1, batchSize: 128, cropPadding: 4, horizontalFlip: true });
- * const buffers = allocateBatch(train, batches.batchSize);
- * batches.read(epoch, step, buffers);
+ * const batches = trainingBatches(data.train, { seed: 1, batchSize: 32, cropPadding: 4, horizontalFlip: true });
+ * const buffers = allocateBatch(data.train, batches.batchSize);
+ * await batches.read(0, 0, buffers); // epoch 0, step 0
+ * console.log(buffers.targets);
  * @throws ConfigError when the batch is larger than the data, or the augmentation does not fit the samples.
  */
 export function trainingBatches(dataset: Dataset, options: TrainingBatchOptions): TrainingBatches {

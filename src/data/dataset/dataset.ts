@@ -90,6 +90,16 @@ export interface InMemoryParts {
  * A data set whose samples lie in one array, which is kept and not copied.
  *
  * @throws ConfigError when the lengths contradict, or when a class number is outside the classes.
+ *
+ * @example
+ * const two = inMemoryDataset({
+ *   name: "two",
+ *   samples: Float32Array.of(0, 1, 2, 3),
+ *   sampleShape: [2],
+ *   targets: Int32Array.of(0, 1),
+ *   target: { kind: "classes", classes: ["low", "high"] },
+ * });
+ * console.log(two.count); // 2
  */
 export function inMemoryDataset(parts: InMemoryParts): Dataset {
   const { name, samples, sampleShape, targets, target } = parts;
@@ -132,7 +142,13 @@ export function inMemoryDataset(parts: InMemoryParts): Dataset {
   return dataset;
 }
 
-/** Buffers for `size` samples of this data set with their targets, zero-filled. */
+/**
+ * Buffers for `size` samples of this data set with their targets, zero-filled.
+ *
+ * @example
+ * const batch = allocateBatch(data.train, 8);
+ * console.log(batch.samples.length); // 8·28·28 bytes
+ */
 export function allocateBatch(dataset: Dataset, size: number): Batch {
   const sampleElements = size * elementCount(dataset.sampleShape);
   return {
@@ -145,6 +161,9 @@ export function allocateBatch(dataset: Dataset, size: number): Batch {
  * The first `count` samples as a data set of its own, with the same normalization.
  *
  * @throws ConfigError when it has fewer.
+ *
+ * @example
+ * console.log(firstSamples(data.train, 16).count); // 16
  */
 export function firstSamples(dataset: Dataset, count: number): Dataset {
   if (!Number.isInteger(count) || count < 1 || count > dataset.count) {

@@ -50,6 +50,10 @@ export interface OpenedData extends DatasetSplits {
  *
  * @throws FileFormatError, InputOutputError or ConfigError naming the file, what is wrong with it and what was expected;
  *   UnsupportedError for images without the package sharp.
+ *
+ * @example
+ * const opened = await openDataset("fashion-mnist-part", { trainLimit: 64, testLimit: 32 });
+ * console.log(opened.train.count, opened.test.count); // 64 32
  */
 export async function openDataset(pathOrName: string, options: OpenOptions = {}): Promise<OpenedData> {
   const name = namedDatasets.find((known) => known === pathOrName);

@@ -108,6 +108,10 @@ export interface FashionMnistOptions {
  * Loads Fashion-MNIST into memory: samples [1, 28, 28] of bytes, ten classes.
  *
  * @throws FileFormatError naming a missing or damaged file; ConfigError when a count exceeds what there is.
+ *
+ * @example
+ * const { train, test } = await loadFashionMnist({ trainCount: 64, testCount: 32 });
+ * console.log(train.sampleShape, test.count); // [1, 28, 28] 32
  */
 export async function loadFashionMnist(options: FashionMnistOptions = {}): Promise<DatasetSplits> {
   const folder = options.folder ?? embeddedFashionMnistFolder;
@@ -166,6 +170,10 @@ export interface FetchedFile {
  *
  * @throws InputOutputError naming every URL that failed and why, or the file that cannot be written;
  *   InterruptedError when the signal aborts.
+ *
+ * @example
+ * const fetch = () => fetchFashionMnist("data/fashion-mnist"); // downloads four files; needs a network
+ * console.log(typeof fetch); // function
  */
 export async function fetchFashionMnist(
   folder: string,

@@ -41,6 +41,10 @@ export interface OnnxModel extends Pick<OnnxFile, "opset" | "metadata" | "produc
  *
  * @throws FileFormatError when the bytes are not a whole ONNX file, GraphError when its graph contradicts itself,
  *   UnsupportedError for what subbyte cannot hold (open shapes, unknown operators), ConfigError for wrong options.
+ *
+ * @example
+ * const model = readOnnx(exportOnnx(network), inferTypes);
+ * console.log(model.opset);
  */
 export function readOnnx(bytes: DataBytes, infer: InferTypes, options: OnnxReadOptions = {}): OnnxModel {
   const { source, externalData } = options;

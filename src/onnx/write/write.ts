@@ -51,7 +51,12 @@ export interface OnnxWriteOptions {
 const defaultOpset = 21;
 const defaultDomains: Readonly<Record<string, number>> = { "com.microsoft": 1, "com.microsoft.nchwc": 1, subbyte: 1 };
 
-/** Encodes a graph as an ONNX model. @throws GraphError for a value without a producer, clashing names or an unknown domain. */
+/**
+ * Encodes a graph as an ONNX model. @throws GraphError for a value without a producer, clashing names or an unknown domain.
+ *
+ * @example
+ * console.log(writeOnnx(network.graph).byteLength > 0); // true: the graph, with its parameters as inputs
+ */
 export function writeOnnx(graph: Graph, options: OnnxWriteOptions = {}): Uint8Array<ArrayBuffer> {
   const symbols = options.symbols ?? (() => undefined);
   const use: Use = { opset: options.opset ?? defaultOpset, domains: new Map(), symbols };

@@ -39,7 +39,12 @@ export interface ExplainOptions {
 
 const severities: readonly Finding["severity"][] = ["error", "warning", "info"];
 
-/** Explains a quantized network. */
+/**
+ * Explains a quantized network.
+ *
+ * @example
+ * console.log(explainQuantized(quantized, { placement: "fused" }).findings);
+ */
 export function explainQuantized(
   network: ExplainedNetwork,
   config: Pick<QuantizationConfig, "placement">,

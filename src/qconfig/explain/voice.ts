@@ -20,7 +20,12 @@ const yamlKeys: Partial<Record<ChangeRequest["key"], string>> = {
   quantizer: "quantization.preset",
 };
 
-/** For a training configuration: YAML, or the flags and presets that stand for it. `locate` finds a key in its text. */
+/**
+ * For a training configuration: YAML, or the flags and presets that stand for it. `locate` finds a key in its text.
+ *
+ * @example
+ * console.log(typeof trainingVoice("lsq")); // the form in which explain words changes
+ */
 export function trainingVoice(
   preset: string,
   locate: (key: string) => string | undefined = () => undefined,
@@ -47,7 +52,13 @@ export function trainingVoice(
   };
 }
 
-/** For Python: torch's own names, at their places in the text. */
+/**
+ * For Python: torch's own names, at their places in the text.
+ *
+ * @example
+ * const parsed = parseTorchConfig({ name: "mine.py", text: torchCode });
+ * console.log(typeof torchVoice(parsed)); // the form in which explain words changes
+ */
 export function torchVoice({ places }: Pick<TorchTextConfig, "places">): ChangeVoice {
   return (request) => {
     const { kind, key, from, to } = request;

@@ -120,6 +120,9 @@ export function bitsOfLimits({ min, max }: CodeLimits): number {
  * The quantization of a torch form, for tensors called `where` in errors.
  *
  * @throws ConfigError when the form contradicts itself, where torch would fail or go on with something else.
+ *
+ * @example
+ * console.log(tensorQuantizationOf(defaultFakeQuant, "activation").bits); // 7: reduce_range halves the codes
  */
 export function tensorQuantizationOf(form: FakeQuantizeForm, where: string): TensorQuantization {
   const { observer, args, lostLimits } = resolveForm(form, where);
@@ -200,7 +203,12 @@ export interface PrepareOptions {
   readonly overrides?: readonly LayerOverride[];
 }
 
-/** The configuration that a torch QConfig stands for. @throws ConfigError when it contradicts itself. */
+/**
+ * The configuration that a torch QConfig stands for. @throws ConfigError when it contradicts itself.
+ *
+ * @example
+ * console.log(quantizationConfigOf(getDefaultQatQconfig()).weight?.quantizer); // uniform
+ */
 export function quantizationConfigOf(qconfig: QConfig, options: PrepareOptions = {}): QuantizationConfig {
   const { placement = "everyModule", firstLayer = "same", lastLayer = "same", overrides } = options;
   return {

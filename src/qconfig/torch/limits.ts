@@ -80,7 +80,7 @@ export function askedLimits({ dtype, quantMin, quantMax }: LimitArguments, where
  *
  * @throws ConfigError when the arguments contradict themselves, or `reduceRange` leaves a single code.
  * @example
- * calculateQuantLimits({ dtype: "quint8", quantMin: 0, quantMax: 15, reduceRange: true }); // { min: 0, max: 7 }
+ * console.log(calculateQuantLimits({ dtype: "quint8", quantMin: 0, quantMax: 15, reduceRange: true })); // { min: 0, max: 7 }
  */
 export function calculateQuantLimits(given: LimitArguments, where = "observer"): CodeLimits {
   const asked = askedLimits(given, where);

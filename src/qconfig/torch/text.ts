@@ -38,6 +38,10 @@ export interface TorchTextConfig {
  *
  * @param definitions Values of variables that the text does not assign, or that should be others: `{ bits: 4 }`.
  * @throws ConfigError naming the token that was not understood, with line and column.
+ *
+ * @example
+ * const { placement } = parseTorchConfig({ name: "mine.py", text: torchCode });
+ * console.log(placement);
  */
 export function parseTorchConfig(
   source: TorchSource,

@@ -180,6 +180,9 @@ const backends: Readonly<Record<string, { readonly reduceRange: boolean; readonl
  * kernel.
  *
  * @throws ConfigError for a backend that torch does not know.
+ *
+ * @example
+ * console.log(getDefaultQatQconfig("fbgemm") instanceof QConfig); // true
  */
 export function getDefaultQatQconfig(backend = "fbgemm", version: 0 | 1 = 1): QConfig {
   const known = backends[backend];

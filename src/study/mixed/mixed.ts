@@ -66,6 +66,14 @@ const defaultBits = [2, 3, 4, 5, 6, 8];
  * The best bits for each layer of a trained run.
  *
  * @throws ConfigError when the budget cannot be kept, or quantizers stand where layers do not own them (`everyModule`).
+ *
+ * @example
+ * const mix = await mixBits(await loadRun(runFolder), {
+ *   budget: { weightBits: 3, activationBits: 3 },
+ *   candidates: { weightBits: [2, 3, 4], activationBits: [3] },
+ *   samples: 16,
+ * });
+ * console.log(mix.layers.map(({ layer, weightBits }) => `${layer}: ${weightBits}`));
  */
 export async function mixBits(run: LoadedRun, options: MixOptions): Promise<Mix> {
   const base = baseConfig(run, options);

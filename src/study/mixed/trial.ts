@@ -8,7 +8,17 @@ import type { Mix } from "./mixed.ts";
 const mixedRecipe = "mixed";
 const uniformRecipe = "uniform";
 
-/** The study that compares them; without a baseline it trains the mix alone. Seeds are 0 to `seeds` − 1. */
+/**
+ * The study that compares them; without a baseline it trains the mix alone. Seeds are 0 to `seeds` − 1.
+ *
+ * @example
+ * const mix = await mixBits(await loadRun(runFolder), {
+ *   budget: { weightBits: 4, activationBits: 4 },
+ *   candidates: { weightBits: [3, 4], activationBits: [4] },
+ *   samples: 16,
+ * });
+ * console.log(mixStudy(mix, 3).seeds); // [0, 1, 2]
+ */
 export function mixStudy(mix: Mix, seeds: number): StudyConfig {
   const { model, data, train, target, from, quantization } = mix.config;
   const recipes = [

@@ -18,7 +18,13 @@ export interface LoadedStudy {
   readonly result: StudyResult;
 }
 
-/** @throws ConfigError when the folder holds no study, or one of another version. */
+/**
+ * @throws ConfigError when the folder holds no study, or one of another version.
+ *
+ * @example
+ * const read = (folder: string) => readStudy(folder); // a folder that `study` or `subbyte study` wrote
+ * console.log(typeof read); // function
+ */
 export async function readStudy(folder: string): Promise<LoadedStudy> {
   const paths = studyPaths(folder);
   const config = await readStudyConfig(folder);

@@ -52,7 +52,13 @@ async function runOn(
   }
 }
 
-/** The network with initial values, from a batch, for every activation quantizer that no observer drives. */
+/**
+ * The network with initial values, from a batch, for every activation quantizer that no observer drives.
+ *
+ * @example
+ * const calibrated = await calibrate(quantized, data.train, Int32Array.of(0, 1, 2, 3), engine);
+ * console.log(calibrated.sites.length); // their scales now fit these four samples
+ */
 export async function calibrate(
   network: QuantizedNetwork,
   dataset: Dataset,

@@ -124,7 +124,12 @@ export class Evaluator {
   }
 }
 
-/** The metric and the loss of a network with its own parameters. */
+/**
+ * The metric and the loss of a network with its own parameters.
+ *
+ * @example
+ * console.log((await evaluate(network, data.test, engine)).accuracy);
+ */
 export async function evaluate(
   network: Network,
   dataset: Dataset,

@@ -15,7 +15,13 @@ export interface ObserveOptions {
   readonly trained?: boolean;
 }
 
-/** Observations by site name, from the first samples of a data set; of weights, from their values. */
+/**
+ * Observations by site name, from the first samples of a data set; of weights, from their values.
+ *
+ * @example
+ * const seen = await observeNetwork(quantized, data.train, engine, { count: 16 });
+ * console.log([...seen.keys()]);
+ */
 export async function observeNetwork(
   network: QuantizedNetwork,
   dataset: Dataset,

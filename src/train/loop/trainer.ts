@@ -34,6 +34,10 @@ export const bestCheckpoint = "best.safetensors";
 /**
  * @throws InterruptedError when the signal asked to stop; the checkpoint is written by then. DivergenceError when a loss
  * or the state is not finite: no checkpoint holds it.
+ *
+ * @example
+ * const result = await train({ network, recipe: recipeOf(config, data.train), data, engine });
+ * console.log(result.accuracy, result.steps); // … 2
  */
 export async function train(run: TrainingRun): Promise<TrainingResult> {
   const loop = new TrainingLoop(run);
