@@ -30,8 +30,9 @@ export {
   showSites,
 } from "./compile/passes/quantize.ts";
 export { prepareQat } from "./compile/prepare-qat.ts";
-export { type ConfigOverride, type ConfigSource, configToYaml, resolveTrainingConfig } from "./config/config.ts";
+export { configToYaml, resolveTrainingConfig } from "./config/config.ts";
 export type { TrainingConfig } from "./config/schema.ts";
+export type { ConfigOverride, ConfigSource } from "./config/source.ts";
 // Conversion to integers.
 export { type ConvertOptions, convert } from "./convert/convert.ts";
 export type { IntegerNetwork } from "./convert/integer-network.ts";

@@ -1,5 +1,5 @@
 /** The plugins of `--plugin`: loaded before any command runs, and written into the configurations that it makes. */
-import type { ConfigOverride } from "../config/config.ts";
+import type { ConfigOverride } from "../config/source.ts";
 import { loadPlugin } from "../plugins/load.ts";
 
 let files: readonly string[] = [];

@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { nearestWord } from "../base/nearest-word.ts";
-import { type ConfigOverride, parseScalar, parseSetOption } from "../config/config.ts";
 import { parseDataArgument } from "../config/data-folder.ts";
+import { type ConfigOverride, parseScalar, parseSetOption } from "../config/source.ts";
 import { ConfigError } from "../errors.ts";
 import { modelNames } from "../models/index.ts";
 import { pluginOverrides } from "./plugins.ts";

@@ -1,6 +1,7 @@
 /** Where data sets that were fetched are kept, and the data that a configuration or an argument names. */
 
 import { existsSync } from "node:fs";
+import { defined } from "../base/defined.ts";
 import { nearestWord } from "../base/nearest-word.ts";
 import { type OpenedData, openDataset } from "../data/dataset/open-dataset.ts";
 import { ConfigError } from "../errors.ts";
@@ -11,7 +12,7 @@ import { dataNames } from "./schema.ts";
 export function openConfiguredData(data: TrainingConfig["data"], signal?: AbortSignal): Promise<OpenedData> {
   const { crop: _crop, flip: _flip, ...options } = data;
   const source = "name" in data ? data.name : (data.folder ?? dataNames[0]);
-  return openDataset(source, { ...options, ...(signal === undefined ? {} : { signal }) });
+  return openDataset(source, { ...options, ...defined({ signal }) });
 }
 
 const fileEndings = /\.(csv|tsv|npy|npz)$/i;

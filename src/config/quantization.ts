@@ -1,4 +1,5 @@
 /** From the `quantization` part of a training configuration to what the compiler takes. */
+import { defined } from "../base/defined.ts";
 import type { LayerBits, QuantizationConfig } from "../qconfig/config.ts";
 import { presetNamed } from "../qconfig/presets.ts";
 import type { QuantizationSettings } from "./schema.ts";
@@ -18,7 +19,7 @@ export function quantizationOf(settings: QuantizationSettings): QuantizationConf
     residualBits: settings.residualBits === "float" ? null : settings.residualBits,
     firstLayer: layerRule(settings.firstLayerBits),
     lastLayer: layerRule(settings.lastLayerBits),
-    ...(settings.overrides === undefined ? {} : { overrides: settings.overrides }),
+    ...defined({ overrides: settings.overrides }),
   };
 }
 

@@ -2,6 +2,7 @@
  * Ablations: the same weights evaluated with some quantizers bypassed. Weights only, activations only, all of one
  * layer's alone, all but one layer's. One compiled evaluation serves them all: each quantizer has a switch, an input.
  */
+import { defined } from "../base/defined.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";
 import { isQuantized, type QuantizedNetwork } from "../compile/passes/quantize.ts";
 import { newBuilder } from "../compile/registry.ts";
@@ -91,9 +92,7 @@ export async function ablate(
   const state = new StateBuffers(switched.parameters.map(({ name, value }) => [name, value] as const));
   const { batchSize, target, judge } = options;
   const evaluator = await Evaluator.create(switched, dataset, engine, {
-    ...(batchSize === undefined ? {} : { batchSize }),
-    ...(target === undefined ? {} : { target }),
-    ...(judge === undefined ? {} : { judge }),
+    ...defined({ batchSize, target, judge }),
   });
   const { statistics } = options;
   const batch = { batchSize: Math.min(statisticsBatch, statistics?.count ?? 0), seed: 0 };
@@ -102,7 +101,7 @@ export async function ablate(
       ? undefined
       : await BatchNormReestimator.create(switched, statistics, engine, {
           ...batch,
-          ...(target === undefined ? {} : { target }),
+          ...defined({ target }),
         });
   const layers = [...new Set(sites.map(({ layer }) => layer))];
   const total = 4 + 2 * layers.length;

@@ -2,6 +2,7 @@
  * Diagnosis of a run's folder, finished or still going on: what was measured while it trained, a probe of its last
  * checkpoint, and where asked for the ablations.
  */
+import { defined } from "../base/defined.ts";
 import { isQuantized } from "../compile/passes/quantize.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import { allocateBatch, firstSamples } from "../data/dataset/dataset.ts";
@@ -70,12 +71,11 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
   const floatRun = options.floatRun ?? from;
   const facts = factsOf(run.network, {
     recipe: recipeOf(run.config, run.data.train, run.teacher),
-    ...(from === undefined ? {} : { from }),
-    ...(floatRun === undefined ? {} : { floatRun }),
+    ...defined({ from, floatRun }),
   });
   const ablation = options.ablate === true ? await ablateRun(run, options) : undefined;
-  const findings = diagnose({ facts, records, epochs, ...(ablation === undefined ? {} : { ablation }) });
-  return { folder, step: run.step, findings, records, ...(ablation === undefined ? {} : { ablation }) };
+  const findings = diagnose({ facts, records, epochs, ...defined({ ablation }) });
+  return { folder, step: run.step, findings, records, ...defined({ ablation }) };
 }
 
 /** The records of a diagnosis.jsonl; none where there is no such file. */
@@ -97,9 +97,7 @@ function ablateRun({ network, data, teacher }: LoadedRun, options: DiagnoseRunOp
   const samples = firstSamples(data.test, Math.min(data.test.count, options.ablationSamples ?? 1000));
   return ablate(network, samples, options.engine, {
     statistics: data.train,
-    ...(teacher === undefined ? {} : { judge: teacher }),
-    ...(target === undefined ? {} : { target }),
-    ...(onProgress === undefined ? {} : { onProgress }),
+    ...defined({ judge: teacher, target, onProgress }),
   });
 }
 

@@ -1,4 +1,5 @@
 /** What a family of causes is, and how measurements become confidence. */
+import { defined } from "../base/defined.ts";
 import type { Evidence, Finding } from "../runs/finding.ts";
 import type { DiagnosisInput } from "./input.ts";
 
@@ -31,7 +32,7 @@ export function evidence(
   layer?: string,
 ): Evidence {
   const supports = direction === "above" ? value >= threshold : value <= threshold;
-  return { measurement, value, threshold, supports, ...(layer === undefined ? {} : { layer }) };
+  return { measurement, value, threshold, supports, ...defined({ layer }) };
 }
 
 /** 0 at `from`, 1 at `to` (which may lie below it), linear between; 0 for a number that was not measured. */

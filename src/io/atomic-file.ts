@@ -5,9 +5,11 @@
  * the disk, and then takes the name of the old file. A run that is killed in between leaves the old file as it was, and the
  * temporary file, which {@link removeTemporaries} removes later.
  */
+
 import { randomUUID } from "node:crypto";
 import { access, constants, type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
+import { defined } from "../base/defined.ts";
 import { InputOutputError } from "../errors.ts";
 import { isAlive } from "./processes.ts";
 import { describeSystemError } from "./system-error.ts";
@@ -134,7 +136,7 @@ function writeError(path: string, what: string, after: string, cause: unknown): 
   const { reason, remedy } = describeSystemError(cause);
   return new InputOutputError(`${what}: ${reason}${after}`, {
     where: path,
-    ...(remedy === undefined ? {} : { remedy }),
+    ...defined({ remedy }),
     cause,
   });
 }

@@ -1,9 +1,11 @@
 /**
  * Gzip (RFC 1952): reading checks everything, down to bytes after the end; writing gives the same bytes on every machine.
  */
+
 import { readFile } from "node:fs/promises";
 import { createGunzip } from "node:zlib";
 import { gzipSync } from "fflate";
+import { defined } from "../base/defined.ts";
 import { FileFormatError } from "../errors.ts";
 import { describeSystemError } from "./system-error.ts";
 
@@ -21,7 +23,7 @@ export async function readMaybePacked(path: string): Promise<Uint8Array> {
     const { reason, remedy } = describeSystemError(cause);
     throw new FileFormatError(`the file cannot be read: ${reason}`, {
       where: path,
-      ...(remedy === undefined ? {} : { remedy }),
+      ...defined({ remedy }),
       cause,
     });
   }

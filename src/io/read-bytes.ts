@@ -1,5 +1,7 @@
 /** Whole files in memory, with what stands in the way in words. */
+
 import { readFile } from "node:fs/promises";
+import { defined } from "../base/defined.ts";
 import { FileFormatError } from "../errors.ts";
 import { describeSystemError } from "./system-error.ts";
 
@@ -11,7 +13,7 @@ export async function readBytes(path: string): Promise<Uint8Array> {
     const { reason, remedy } = describeSystemError(cause);
     throw new FileFormatError(`the file cannot be read: ${reason}`, {
       where: path,
-      ...(remedy === undefined ? {} : { remedy }),
+      ...defined({ remedy }),
       cause,
     });
   }

@@ -2,6 +2,7 @@
  * FakeQuantize as an operator: a node that names its quantizer. Its type rule is the identity; its forward and its
  * gradient are asked of the quantizer when it is lowered.
  */
+import { defined } from "../base/defined.ts";
 import { GraphError } from "../errors.ts";
 import {
   type AttributeSource,
@@ -34,7 +35,7 @@ export function fakeQuantize(
     "FakeQuantize",
     [x, ...inputs],
     { spec: { spec } },
-    { domain: subbyteDomain, ...(name === undefined ? {} : { name }) },
+    { domain: subbyteDomain, ...defined({ name }) },
   );
 }
 

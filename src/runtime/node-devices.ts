@@ -1,7 +1,9 @@
 /** Finds out which devices there are: for `--device`, and for programs that want an error with a remedy. */
+
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { defined } from "../base/defined.ts";
 import { newBuilder } from "../compile/registry.ts";
 import { RuntimeError } from "../errors.ts";
 import { filled, float32Data } from "../ir/tensor.ts";
@@ -50,7 +52,7 @@ function missing(device: Device, reason: string, cause?: unknown): RuntimeError 
   return new RuntimeError(`there is no ${device} device that works here: ${reason}`, {
     where: `--device ${device}`,
     remedy: remedies[device],
-    ...(cause === undefined ? {} : { cause }),
+    ...defined({ cause }),
   });
 }
 

@@ -1,5 +1,6 @@
 /** ONNX Runtime in Node.js: on the CPU, on a GPU through WebGPU, or on an NVIDIA GPU where its CUDA parts are installed. */
 // First, because ONNX Runtime must find the variable that it sets.
+import { defined } from "../base/defined.ts";
 import "./node-telemetry.ts";
 
 import { freemem } from "node:os";
@@ -49,7 +50,7 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
         session: {
           ...optimization,
           executionProviders: [device],
-          ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+          ...defined({ intraOpNumThreads: threads }),
           ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
         },
         kept,

@@ -1,7 +1,7 @@
 /** A study from start to end: folder, plan, the float stage, the trials, the result; and its resumption. */
 import { mkdir } from "node:fs/promises";
-import type { ConfigSource } from "../config/config.ts";
 import type { TrainingConfig } from "../config/schema.ts";
+import type { ConfigSource } from "../config/source.ts";
 import { ConfigError, InputOutputError, InterruptedError, RuntimeError, SubbyteError } from "../errors.ts";
 import { removeTemporaries, writeFileAtomic } from "../io/atomic-file.ts";
 import { describeSystemError, systemErrorCode } from "../io/system-error.ts";

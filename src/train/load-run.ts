@@ -1,12 +1,15 @@
 /** A run read back: its configuration and its network with the weights of a checkpoint. */
+
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { defined } from "../base/defined.ts";
 import type { TeacherConfig } from "../compile/build/distillation.ts";
 import { quantize } from "../compile/passes/quantize.ts";
-import { type ConfigSource, resolveTrainingConfig } from "../config/config.ts";
+import { resolveTrainingConfig } from "../config/config.ts";
 import { readConfigFile } from "../config/file.ts";
 import { quantizationOf } from "../config/quantization.ts";
 import type { TrainingConfig } from "../config/schema.ts";
+import type { ConfigSource } from "../config/source.ts";
 import type { DatasetSplits } from "../data/dataset/dataset.ts";
 import { InputOutputError } from "../errors.ts";
 import { type Network, withParameterValues } from "../ir/network.ts";
@@ -69,7 +72,7 @@ export async function loadRun(path: string, which: "last" | "best" = "last"): Pr
     config,
     network: { ...network, ...withParameterValues(network, checkpoint.state) },
     data,
-    ...(teacher === undefined ? {} : { teacher }),
+    ...defined({ teacher }),
     folder: path,
     step: checkpoint.position.step,
   };

@@ -1,6 +1,8 @@
 /** The float network that a configuration names, and networks with the values of a checkpoint. */
+
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { defined } from "../base/defined.ts";
 import { randomStream } from "../base/random.ts";
 import { bindBatch } from "../compile/passes/bind-batch.ts";
 import type { TrainingConfig } from "../config/schema.ts";
@@ -37,8 +39,7 @@ export function makeNetwork(config: TrainingConfig, data: DatasetSplits, outputs
     {
       sampleShape: data.train.sampleShape,
       classes: data.train.target.kind === "none" && outputs !== undefined ? outputs : outputCountOf(data.train),
-      ...(width === undefined ? {} : { width }),
-      ...(stem === undefined ? {} : { stem }),
+      ...defined({ width, stem }),
     },
     randomStream(config.seed, "initial weights"),
   );

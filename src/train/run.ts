@@ -1,9 +1,12 @@
 /** A run from start to end: configuration, folder, data, network, training, summary; and its resumption. */
+
 import { join } from "node:path";
-import { type ConfigSource, configToYaml, resolveTrainingConfig } from "../config/config.ts";
+import { defined } from "../base/defined.ts";
+import { configToYaml, resolveTrainingConfig } from "../config/config.ts";
 import { readConfigFile } from "../config/file.ts";
 import { quantizationOf } from "../config/quantization.ts";
 import { modelTitle, type TrainingConfig } from "../config/schema.ts";
+import type { ConfigSource } from "../config/source.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import type { DatasetSplits, SkippedSample } from "../data/dataset/dataset.ts";
 import { skippedSamples } from "../data/dataset/open-dataset.ts";
@@ -105,7 +108,7 @@ export async function engineOf(
   const engine = await openEngine({
     device,
     ...(threads === 0 ? {} : { threads }),
-    ...(modelCache === undefined ? {} : { modelCache }),
+    ...defined({ modelCache }),
   });
   const best = await engine.target();
   if (engine.device === "cpu") return { engine, target: targetOf(config, best.blockSize) ?? best };
@@ -134,7 +137,7 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
     parent: run.parent,
     name: run.name ?? defaultRunName(config, new Date()),
     config,
-    ...(run.source === undefined ? {} : { source: run.source }),
+    ...defined({ source: run.source }),
     ...(run.existOk === true ? { existOk: true } : {}),
   });
   return execute({ config, data, prepared, engine, target, paths }, listeners);
@@ -214,11 +217,13 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
         save: (name, state) =>
           writeCheckpoint(join(paths.checkpoints, name), { ...state, config: configToYaml(config) }),
       },
-      ...(checkpoint === undefined ? {} : { resumeFrom: checkpoint }),
-      ...(listeners.signal === undefined ? {} : { signal: listeners.signal }),
-      ...(listeners.onStep === undefined ? {} : { onStep: listeners.onStep }),
-      ...(listeners.onEpoch === undefined ? {} : { onEpoch: listeners.onEpoch }),
-      ...(watcher === undefined ? {} : { watcher }),
+      ...defined({
+        resumeFrom: checkpoint,
+        signal: listeners.signal,
+        onStep: listeners.onStep,
+        onEpoch: listeners.onEpoch,
+        watcher,
+      }),
     });
     const skipped = skippedSamples(data);
     const summary = { ...summarize(config, paths, result), skipped: skipped.length };
@@ -256,8 +261,7 @@ async function withCheckpointToUse(error: DivergenceError, paths: RunPaths): Pro
     reason: rest.reason,
     where: `${paths.folder}, ${where}`,
     remedy: `${remedy}\n  ${restart}`,
-    ...(origin === undefined ? {} : { origin }),
-    ...(rate === undefined ? {} : { suggestedLearningRate: rate }),
+    ...defined({ origin, suggestedLearningRate: rate }),
     cause: error,
   });
 }
@@ -293,7 +297,7 @@ function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResu
     metric: result.metric,
     accuracy: result.accuracy,
     bestAccuracy: result.bestAccuracy,
-    ...(result.top5Accuracy === undefined ? {} : { top5Accuracy: result.top5Accuracy }),
+    ...defined({ top5Accuracy: result.top5Accuracy }),
     loss: result.loss,
     epochs: config.train.epochs,
     steps: result.steps,

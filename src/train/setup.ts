@@ -1,4 +1,5 @@
 /** From a resolved configuration to the parts of a run: data, network, recipe. */
+import { defined } from "../base/defined.ts";
 import type { TeacherConfig } from "../compile/build/distillation.ts";
 import type { LossConfig } from "../compile/build/loss.ts";
 import { quantize } from "../compile/passes/quantize.ts";
@@ -170,9 +171,11 @@ export function recipeOf(config: TrainingConfig, dataset: Dataset, teacher?: Tea
       quantizers: groups.quantizer.weightDecay,
     },
     schedule: train.schedule,
-    ...(train.recompute === undefined ? {} : { recompute: train.recompute }),
-    ...(train.checkpointEverySteps === undefined ? {} : { checkpointEverySteps: train.checkpointEverySteps }),
-    ...(reestimateBatchNormBatches === undefined ? {} : { reestimateBatchNormBatches }),
+    ...defined({
+      recompute: train.recompute,
+      checkpointEverySteps: train.checkpointEverySteps,
+      reestimateBatchNormBatches,
+    }),
     ...phases,
   };
 }
@@ -189,13 +192,15 @@ function phasesOf(quantization: QuantizationSettings): PhaseOptions {
     freezing,
   } = quantization;
   return {
-    ...(freezeObserversAfterEpoch === undefined ? {} : { freezeObserversAfterEpoch }),
-    ...(freezeBatchNormAfterEpoch === undefined ? {} : { freezeBatchNormAfterEpoch }),
-    ...(quantizeWeightsFromEpoch === undefined ? {} : { quantizeWeightsFromEpoch }),
-    ...(quantizeActivationsFromEpoch === undefined ? {} : { quantizeActivationsFromEpoch }),
-    ...(scaleWarmupEpochs === undefined ? {} : { scaleWarmupEpochs }),
-    ...(dampening === undefined ? {} : { dampening }),
-    ...(freezing === undefined ? {} : { freezing }),
+    ...defined({
+      freezeObserversAfterEpoch,
+      freezeBatchNormAfterEpoch,
+      quantizeWeightsFromEpoch,
+      quantizeActivationsFromEpoch,
+      scaleWarmupEpochs,
+      dampening,
+      freezing,
+    }),
   };
 }
 

@@ -1,5 +1,6 @@
 /** The normalization of a data set: measured from it, well known, given, or none. */
 
+import { defined } from "../../base/defined.ts";
 import { randomStream } from "../../base/random.ts";
 import { ConfigError, SubbyteError } from "../../errors.ts";
 import { allocateBatch, type Dataset } from "./dataset.ts";
@@ -79,7 +80,7 @@ export async function measureDataset(dataset: Dataset, options: MeasureOptions):
       if (!(error instanceof SubbyteError)) throw error;
       throw new ConfigError(error.message, {
         where: `data set "${dataset.name}", samples ${chosen[0]} to ${chosen[chosen.length - 1]}`,
-        ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+        ...defined({ remedy: error.remedy }),
         cause: error,
       });
     }

@@ -1,6 +1,8 @@
 /** Which kind of data lies at a path, told by names, or why it cannot be told. */
+
 import { stat } from "node:fs/promises";
 import { basename, dirname, extname } from "node:path";
+import { defined } from "../../base/defined.ts";
 import { ConfigError, FileFormatError, InputOutputError } from "../../errors.ts";
 import { describeSystemError } from "../../io/system-error.ts";
 import { findCifar, pickledCifarFiles } from "../formats/cifar.ts";
@@ -33,7 +35,7 @@ export async function recognize(path: string, kind?: DatasetKind): Promise<Recog
     const { reason, remedy } = describeSystemError(cause);
     throw new InputOutputError(`the data cannot be read: ${reason}`, {
       where: path,
-      ...(remedy === undefined ? {} : { remedy }),
+      ...defined({ remedy }),
       cause,
     });
   });

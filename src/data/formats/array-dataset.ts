@@ -1,6 +1,8 @@
 /** Data sets from NPY and NPZ files: pairs of samples and targets, in memory or, when larger, read as they are needed. */
+
 import { open, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
+import { defined } from "../../base/defined.ts";
 import { FileFormatError } from "../../errors.ts";
 import { readBytes } from "../../io/read-bytes.ts";
 import { readZip } from "../../io/zip.ts";
@@ -119,7 +121,7 @@ async function fromArrays(
   return {
     kind,
     train: trainPart,
-    ...(testPart === undefined ? {} : { test: testPart }),
+    ...defined({ test: testPart }),
     notes: [`arrays ${described.join(", ")}`, ...notes, ...targetNotes(train.targets, decided.target, raw[0])],
   };
 }

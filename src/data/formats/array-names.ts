@@ -1,4 +1,5 @@
 /** What the names of arrays say: `x_train`, `test_labels`, `images`, `arr_1`. */
+import { defined } from "../../base/defined.ts";
 import { FileFormatError } from "../../errors.ts";
 import { shortList } from "../images/image-files.ts";
 
@@ -86,7 +87,7 @@ export function partsByName<T extends { readonly name: string }>(arrays: readonl
         remedy: "Name the samples x (or x_train, x_test) and the targets y.",
       });
     }
-    return samples === undefined ? undefined : { samples, ...(targets === undefined ? {} : { targets }) };
+    return samples === undefined ? undefined : { samples, ...defined({ targets }) };
   };
   const [train, validation, test] = [pair("train") ?? pair("only"), pair("validation"), pair("test")];
   const judged = validation ?? test;
@@ -106,5 +107,5 @@ export function partsByName<T extends { readonly name: string }>(arrays: readonl
     const lacking = first.targets === undefined ? first : second;
     throw new FileFormatError(`${lacking.samples.name} has no targets, the other part has`, { where });
   }
-  return { train: first, ...(second === undefined ? {} : { test: second }), notes };
+  return { train: first, ...defined({ test: second }), notes };
 }

@@ -1,5 +1,7 @@
 /** Data sets from tables of features: one file that is split, or `train.csv` with `val.csv` or `test.csv`. */
+
 import { join } from "node:path";
+import { defined } from "../../base/defined.ts";
 import { FileFormatError } from "../../errors.ts";
 import { inMemoryDataset, type Target, type TargetArray } from "../dataset/dataset.ts";
 import type { LoadedData, Task } from "../dataset/loaded-data.ts";
@@ -54,7 +56,7 @@ export async function openCsv(folder: string, files: readonly string[], options:
   return {
     kind: "csv",
     train: trainPart,
-    ...(testPart === undefined ? {} : { test: testPart }),
+    ...defined({ test: testPart }),
     notes: [size, decided?.note ?? leftOut(targetName)],
   };
 }
@@ -82,7 +84,7 @@ function chooseFiles(folder: string, files: readonly string[]): { readonly train
   const named = (pattern: RegExp) => files.find((file) => pattern.test(file.toLowerCase()));
   const train = named(/(^|[^a-z])train(ing)?([^a-z]|$)/);
   const test = named(/(^|[^a-z])(val|valid|validation|dev)([^a-z]|$)/) ?? named(/(^|[^a-z])test(ing)?([^a-z]|$)/);
-  if (train !== undefined) return { train, ...(test === undefined ? {} : { test }) };
+  if (train !== undefined) return { train, ...defined({ test }) };
   throw new FileFormatError(`it cannot be told which of these tables to train on: ${shortList(files)}`, {
     where: folder,
     remedy: "Name them train.csv and test.csv, or give the path of one file.",

@@ -3,8 +3,10 @@
  *
  * The first row is the names of the columns when none of its cells is a number.
  */
+
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
+import { defined } from "../../base/defined.ts";
 import { FileFormatError, InputOutputError } from "../../errors.ts";
 import { describeSystemError } from "../../io/system-error.ts";
 
@@ -48,7 +50,7 @@ export async function readCsv(path: string, options: CsvOptions = {}): Promise<C
   await new Promise<void>((resolve, reject) => {
     stream.on("error", (cause) => {
       const { reason, remedy } = describeSystemError(cause);
-      const details = { where: path, cause, ...(remedy === undefined ? {} : { remedy }) };
+      const details = { where: path, cause, ...defined({ remedy }) };
       reject(new InputOutputError(`the file cannot be read: ${reason}`, details));
     });
     papa.parse<string[]>(stream, {
@@ -135,7 +137,7 @@ class TableReader {
       featureNames: this.#features.map((column) => names[column] ?? `${column}`),
       features: this.#values.slice(0, this.#length),
       headRows: this.#seen - this.#rows,
-      ...(targetName === undefined ? {} : { targetName }),
+      ...defined({ targetName }),
       targets: this.#targets,
     };
   }

@@ -5,9 +5,11 @@
  * A part of it (the first 12,000 and 2,000, see data/fashion-mnist/README.md) comes with the package, so that the first
  * training run needs no network; the full set is read from a folder or fetched.
  */
+
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { defined } from "../../base/defined.ts";
 import { InterruptedError } from "../../errors.ts";
 import { makeWritableFolder } from "../../io/atomic-file.ts";
 import { type DownloadProgress, downloadVerified } from "../../io/download.ts";
@@ -196,7 +198,7 @@ export async function fetchFashionMnist(
       sha256: file.sha256,
       expectedBytes: file.packedBytes,
       remedy: `Try again with a network, or ${byHand(folder)}`,
-      ...(signal === undefined ? {} : { signal }),
+      ...defined({ signal }),
       ...(onProgress === undefined
         ? {}
         : {

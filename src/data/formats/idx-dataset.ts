@@ -2,8 +2,10 @@
  * A classification data set from a pair of IDX files, as MNIST, Fashion-MNIST, KMNIST and EMNIST are published:
  * images [N, H, W] and labels [N].
  */
+
 import { access } from "node:fs/promises";
 import { join } from "node:path";
+import { defined } from "../../base/defined.ts";
 import { FileFormatError } from "../../errors.ts";
 import { type Dataset, inMemoryDataset } from "../dataset/dataset.ts";
 import type { Normalization } from "../dataset/normalization.ts";
@@ -60,7 +62,7 @@ export async function readIdxDataset(pair: IdxPair): Promise<Dataset> {
     sampleShape: [1, height, width],
     targets: Int32Array.from(labels.data),
     target: { kind: "classes", classes },
-    ...(normalization === undefined ? {} : { normalization }),
+    ...defined({ normalization }),
   });
 }
 

@@ -1,6 +1,8 @@
 /** Folders of images as data sets: which size, which channels, decoded when needed or once into a cache. */
+
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
+import { defined } from "../../base/defined.ts";
 import { randomStream } from "../../base/random.ts";
 import { ConfigError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
@@ -210,8 +212,7 @@ async function openPart(
     targets: target.kind === "classes" ? labels : new Float32Array(0),
     target,
     normalization: noNormalization(sample, "uint8"),
-    ...(options.memoryBytes === undefined ? {} : { memoryBytes: options.memoryBytes }),
-    ...(concurrency === undefined ? {} : { concurrency }),
+    ...defined({ memoryBytes: options.memoryBytes, concurrency }),
   });
   const listed = Array.from(skipped, ([index, reason]) => ({
     name: join(list.folder, list.files[index] ?? ""),
@@ -257,8 +258,7 @@ async function cached(
 ): Promise<ReadableSource> {
   const cache = await decodedCache(options.cache ?? "", list, stored, decoder, {
     concurrency: Math.max(2, availableParallelism()),
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+    ...defined({ signal: options.signal, onProgress: options.onProgress }),
   });
   const { skipped } = cache;
   if (cache.count === 0) throw noneReadable(list, list.files.length, skipped);

@@ -5,9 +5,11 @@
  * without class folders, which have no labels. Names are sorted by code units, as torchvision's ImageFolder sorts them,
  * so that class numbers agree.
  */
+
 import type { Dirent } from "node:fs";
 import { readdir, realpath, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
+import { defined } from "../../base/defined.ts";
 import { FileFormatError, InputOutputError } from "../../errors.ts";
 import { describeSystemError } from "../../io/system-error.ts";
 import { imageEndings } from "./image-decoder.ts";
@@ -50,7 +52,7 @@ export async function listFolder(folder: string): Promise<FolderContents> {
     const { reason, remedy } = describeSystemError(cause);
     throw new InputOutputError(`the folder cannot be read: ${reason}`, {
       where: folder,
-      ...(remedy === undefined ? {} : { remedy }),
+      ...defined({ remedy }),
       cause,
     });
   });

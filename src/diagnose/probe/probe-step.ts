@@ -4,6 +4,7 @@
  * samples in TypeScript: a few thousand numbers a tensor, which costs less than the passes over whole tensors would.
  */
 
+import { defined } from "../../base/defined.ts";
 import { addForward, type ForwardMode, type ForwardResult } from "../../compile/build/forward.ts";
 import { addImageInput, type ImageInput } from "../../compile/build/input.ts";
 import { addLoss, type LossConfig } from "../../compile/build/loss.ts";
@@ -157,7 +158,7 @@ class ProbeBuilder {
       throw new GraphError("a probe needs an output", { where: `network "${this.#network.name}"` });
     }
     const { batchSize, loss } = this.#config;
-    const given = { data, batchSize, ...(targets === undefined ? {} : { targets }) };
+    const given = { data, batchSize, ...defined({ targets }) };
     return { prediction, ...addLoss(this.#builder, prediction, loss, given) };
   }
 

@@ -1,5 +1,6 @@
 /** Comparisons, boolean logic, and selection by a condition. */
 
+import { defined } from "../../base/defined.ts";
 import type { GraphBuilder, OperatorCall, Value } from "../../ir/graph.ts";
 import type { TensorType } from "../../ir/types.ts";
 import { broadcastInputs, broadcastShapes, sumTo } from "../build/broadcast.ts";
@@ -71,7 +72,7 @@ function logic(call: OperatorCall): readonly TensorType[] {
 }
 
 function flat(op: string, infer: OperatorDefinition["infer"], fold?: FoldRule): OperatorDefinition {
-  return { op, domain: "", infer, gradient: noGradient, ...(fold === undefined ? {} : { fold }) };
+  return { op, domain: "", infer, gradient: noGradient, ...defined({ fold }) };
 }
 
 /** Elementwise choice between two values. */

@@ -3,6 +3,7 @@
  * which follows torch: the batch is normalised by its biased variance, the running variance takes the unbiased one.
  */
 
+import { defined } from "../../base/defined.ts";
 import { GraphError } from "../../errors.ts";
 import {
   floatAttribute,
@@ -75,7 +76,7 @@ export function batchNormTrain(
     "BatchNormTrain",
     [inputs.x, inputs.scale, inputs.bias, inputs.mean, inputs.variance],
     { epsilon: { float: options.epsilon }, momentum: { float: options.momentum } },
-    { domain: subbyteDomain, ...(options.name === undefined ? {} : { name: options.name }) },
+    { domain: subbyteDomain, ...defined({ name: options.name }) },
   );
   if (y === undefined || runningMean === undefined || runningVariance === undefined) {
     throw new GraphError("BatchNormTrain made no statistics", { where: `graph "${builder.name}"` });

@@ -7,7 +7,7 @@ import { histogram } from "../../observers/histogram.ts";
 import { observedCodes, uniformParameters } from "../../quantizers/arithmetic/uniform-parameters.ts";
 import { advisedPresets } from "../presets.ts";
 import { codeRange } from "../tensor-quantization.ts";
-import { bitsText, hasTorchRange, percent, type Rule } from "./rule.ts";
+import { bitsText, hasTorchRange, type Rule, roundedPercent } from "./rule.ts";
 
 const { fround } = Math;
 
@@ -80,7 +80,7 @@ const unpassedRange: Rule = (subject) => {
   return {
     code: "pre-1.12-range",
     severity: "error",
-    what: `Before torch 1.12 the scale came from ${codes.min}..${codes.max} and the clamp from ${tensor.quantMin}..${tensor.quantMax}: only ${percent(share)} of the range that was observed can be represented.`,
+    what: `Before torch 1.12 the scale came from ${codes.min}..${codes.max} and the clamp from ${tensor.quantMin}..${tensor.quantMax}: only ${roundedPercent(share)} of the range that was observed can be represented.`,
     evidence: { representableShare: share },
     change: { kind: tensor.kind, key: "convention", from: "pre-1.12", to: "classic" },
   };

@@ -33,7 +33,7 @@ export function bitsText(levels: number): string {
 }
 
 /** 11.8 % and 44 %. */
-export function percent(share: number): string {
+export function roundedPercent(share: number): string {
   return `${(100 * share).toFixed(share < 0.2 ? 1 : 0)} %`;
 }
 

@@ -4,7 +4,7 @@ import { mse } from "../../observers/mse.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import { advisedPresets } from "../presets.ts";
 import { levelRules } from "./level-rules.ts";
-import { hasTorchRange, percent, type Rule } from "./rule.ts";
+import { hasTorchRange, type Rule, roundedPercent } from "./rule.ts";
 
 const signWasted: Rule = (subject) => {
   const { site, tensor } = subject;
@@ -25,7 +25,7 @@ const signWasted: Rule = (subject) => {
 const negativePartDropped: Rule = ({ tensor, observation, beforeRelu }) => {
   if (!beforeRelu || tensor.nonNegative) return undefined;
   const below = observation === undefined || observation.max <= observation.min ? undefined : belowZero(observation);
-  const left = below === undefined ? "part" : `about ${percent(1 - below)}`;
+  const left = below === undefined ? "part" : `about ${roundedPercent(1 - below)}`;
   return {
     code: "negative-part-dropped",
     severity: "warning",

@@ -1,5 +1,6 @@
 /** The charts of trainings: learning curves, trajectories, and weights with the levels that they are rounded to. */
 import * as Plot from "@observablehq/plot";
+import { mean } from "../../base/statistics.ts";
 import { colors, draw, legend } from "./draw.ts";
 import { type FloatReference, floatRule, roomyDomain } from "./float-line.ts";
 
@@ -78,7 +79,6 @@ export function thinned(points: Curve["points"], most: number): Curve["points"] 
   const groups = Array.from({ length: Math.ceil(points.length / size) }, (_, i) =>
     points.slice(i * size, (i + 1) * size),
   );
-  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
   return groups.map((group) => ({ x: mean(group.map(({ x }) => x)), y: mean(group.map(({ y }) => y)) }));
 }
 

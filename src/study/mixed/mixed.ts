@@ -7,9 +7,10 @@
  * is found exactly (mixed-solve.ts). That the parts add up is an assumption: the result holds the measured whole too.
  */
 
-import { type ConfigOverride, resolveTrainingConfig } from "../../config/config.ts";
+import { resolveTrainingConfig } from "../../config/config.ts";
 import { quantizationOf } from "../../config/quantization.ts";
 import type { TrainingConfig } from "../../config/schema.ts";
+import type { ConfigOverride } from "../../config/source.ts";
 import { ConfigError } from "../../errors.ts";
 import { type Network, withParameterValues } from "../../ir/network.ts";
 import { defaultPreset } from "../../qconfig/presets.ts";

@@ -1,20 +1,22 @@
 /** From a study's configuration as written, and the flags laid over it, to a checked one; and to its trials' own. */
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument, stringify } from "yaml";
+import { stringify } from "yaml";
 import { nearestWord } from "../../base/nearest-word.ts";
-import { type ConfigOverride, type ConfigSource, resolveTrainingConfig } from "../../config/config.ts";
+import { resolveTrainingConfig } from "../../config/config.ts";
 import { issuesToError, type Locate } from "../../config/issues.ts";
 import { type TrainingConfig, trainingConfigSchema } from "../../config/schema.ts";
+import {
+  type ConfigOverride,
+  type ConfigSource,
+  isMapping,
+  type Mapping,
+  parseSource,
+  setPath,
+} from "../../config/source.ts";
 import { ConfigError } from "../../errors.ts";
 import { pluginFile } from "../../plugins/plugin-files.ts";
 import { type Recipe, type StudyConfig, studyDefaults, studyFormat, studySchema } from "./schema.ts";
-
-type Mapping = Record<string, unknown>;
-
-function isMapping(value: unknown): value is Mapping {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
 
 /** Parses, overrides, checks and completes. @throws ConfigError naming every mistake and its place. */
 export function resolveStudyConfig(
@@ -22,19 +24,11 @@ export function resolveStudyConfig(
   overrides: readonly ConfigOverride[] = [],
 ): StudyConfig {
   const given = source ?? { name: "study", text: "" };
-  const lines = new LineCounter();
-  const document = parseDocument(given.text, { lineCounter: lines });
-  const problem = document.errors[0];
-  if (problem !== undefined) {
-    const at = problem.linePos?.[0];
-    const where = at === undefined ? given.name : `${given.name}:${at.line}:${at.col}`;
-    throw new ConfigError(problem.message.split("\n")[0] ?? problem.message, { where });
-  }
-  const root: unknown = document.toJS() ?? {};
-  if (!isMapping(root)) throw new ConfigError("expected a mapping of keys", { where: given.name });
+  const parsed = parseSource(given);
+  const { root } = parsed;
   for (const [key, value] of Object.entries(studyDefaults)) if (!(key in root)) root[key] = structuredClone(value);
-  for (const override of overrides) setPath(root, override);
-  const locate = locator(document, lines, given.name, overrides);
+  for (const { path, value } of overrides) setPath(root, path, value);
+  const locate = parsed.locate(overrides);
   checkFormat(root, given.name);
   checkKeys(root, locate);
   const result = studySchema.safeParse(root);
@@ -49,19 +43,6 @@ export function resolveStudyConfig(
   const { plugins } = result.data;
   if (plugins === undefined) return result.data;
   return { ...result.data, plugins: plugins.map((file) => pluginFile(given.name, file)) };
-}
-
-function setPath(root: Mapping, { path, value }: ConfigOverride): void {
-  const keys = path.split(".");
-  let at = root;
-  for (const key of keys.slice(0, -1)) {
-    const child = at[key];
-    const next = isMapping(child) ? child : {};
-    at[key] = next;
-    at = next;
-  }
-  const last = keys.at(-1);
-  if (last !== undefined) at[last] = value;
 }
 
 function checkFormat(root: Mapping, name: string): void {
@@ -82,27 +63,6 @@ function checkKeys(root: Mapping, locate: Locate): void {
     where: locate([key], "key"),
     remedy: nearest === undefined ? `Known keys here: ${known.join(", ")}.` : `Did you mean ${nearest}?`,
   });
-}
-
-function locator(document: Document, lines: LineCounter, name: string, overrides: readonly ConfigOverride[]): Locate {
-  return (path, part) => {
-    const dotted = path.map(String).join(".");
-    const override = overrides.findLast(({ path: set }) => dotted === set || dotted.startsWith(`${set}.`));
-    if (override !== undefined) return override.origin;
-    for (let depth = path.length; depth > 0; depth--) {
-      const parent = document.getIn(path.slice(0, depth - 1), true);
-      const pair = isMap(parent)
-        ? parent.items.find((item) => isScalar(item.key) && item.key.value === path[depth - 1])
-        : undefined;
-      const node = pair === undefined ? document.getIn(path.slice(0, depth), true) : pair;
-      const at = pair === undefined ? node : part === "value" && depth === path.length ? pair.value : pair.key;
-      const offset = isNode(at) ? at.range?.[0] : undefined;
-      if (offset === undefined) continue;
-      const { line, col } = lines.linePos(offset);
-      return `${name}:${line}:${col}`;
-    }
-    return name;
-  };
 }
 
 /** A recipe that no bits could make right is a mistake of the configuration; one that some bits break, of that cell. */
@@ -167,7 +127,7 @@ export function trialConfig(
     seed,
     ...(from === undefined ? {} : { from }),
   });
-  for (const [path, to] of Object.entries(changes)) setPath(value, { path, value: to, origin: path });
+  for (const [path, to] of Object.entries(changes)) setPath(value, path, to);
   return trainingConfigOf(`recipe ${name}`, value);
 }
 

@@ -14,7 +14,7 @@
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { ConfigSource } from "../../config/config.ts";
+import type { ConfigSource } from "../../config/source.ts";
 import { ConfigError, InputOutputError } from "../../errors.ts";
 import { describeWriteFailure, writeFileAtomic } from "../../io/atomic-file.ts";
 import { isAlive } from "../../io/processes.ts";

@@ -1,4 +1,5 @@
 /** The map: accuracy over weight bits and activation bits, with its spread over seeds. */
+import { mean } from "../../base/statistics.ts";
 import type { Levels, TrialRecord, TrialStatus } from "../plan/record.ts";
 
 /** How an accuracy compares with float: within the tolerance, less, or nearer to chance than to float. */
@@ -39,11 +40,6 @@ export interface Reference {
   readonly chance: number;
   /** How far below float still counts as kept. */
   readonly tolerance: number;
-}
-
-/** Returns the arithmetic mean. */
-export function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Sample standard deviation; null with fewer than two values. */

@@ -5,7 +5,8 @@
  * activation effect + interaction. Shares are parts of the sum of squares of the cell means around the grand mean. A
  * large interaction says that what a bit of one is worth depends on how many bits the other has.
  */
-import { type AccuracyMap, type MapCell, mean } from "./accuracy-map.ts";
+import { mean } from "../../base/statistics.ts";
+import type { AccuracyMap, MapCell } from "./accuracy-map.ts";
 
 /** What a step to the next lower bits on one axis costs, at one value of the other. */
 export interface BitValue {

@@ -1,9 +1,12 @@
 /** The study's answer in words: what converged, what did not, which bits matter, and what to take. */
 
+import { percent } from "../../base/percent.ts";
 import type { Cure } from "../repair/fix.ts";
 import type { AccuracyMap, MapCell, Reference } from "./accuracy-map.ts";
 import type { Effects } from "./effects.ts";
 import type { CostPoint } from "./pareto.ts";
+
+export { percent } from "../../base/percent.ts";
 
 /** The parts that the summary of a study is made of. */
 export interface AnswerParts {
@@ -15,11 +18,6 @@ export interface AnswerParts {
   readonly forBudget: CostPoint | undefined;
   readonly hasBudget: boolean;
   readonly cures?: readonly Cure[];
-}
-
-/** `86.4 %` */
-export function percent(accuracy: number): string {
-  return `${(100 * accuracy).toFixed(1)} %`;
 }
 
 /** `W4A3` */

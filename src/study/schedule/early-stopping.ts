@@ -11,6 +11,7 @@
  * - `asha` (Li et al., "Massively parallel hyperparameter tuning", 2018, stopping variant): rungs at
  *   grace·reduction^k epochs; stop at a rung when not among the best 1/reduction of the trials that came to it so far.
  */
+import { percent } from "../../base/percent.ts";
 import { mean, median } from "../../base/statistics.ts";
 import type { EarlyStopping } from "../plan/schema.ts";
 
@@ -96,8 +97,4 @@ function isRung({ graceEpochs, reduction }: EarlyStopping, epoch: number): boole
   let rung = graceEpochs;
   while (rung < epoch) rung *= reduction;
   return rung === epoch;
-}
-
-function percent(accuracy: number): string {
-  return `${(100 * accuracy).toFixed(1)} %`;
 }

@@ -1,4 +1,5 @@
 /** How long a study will still take, from the speed of each kind of training that was seen so far. */
+import { mean } from "../../base/statistics.ts";
 
 /** A training as far as its time goes. Those of one kind (float, a recipe) take about the same time. */
 export interface TimedTraining {
@@ -91,8 +92,4 @@ export class StudyClock {
     // The longest one bounds it from below: the last training runs alone.
     return Math.max(total / Math.max(1, Math.min(parallel, trainings.length)), ...each);
   }
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

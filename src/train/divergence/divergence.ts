@@ -1,4 +1,5 @@
 /** Says of a training that diverged what happened, why, and what to set. */
+import { defined } from "../../base/defined.ts";
 import { DivergenceError, type DivergenceOrigin, type DivergenceReason } from "../../errors.ts";
 
 /** What is known of a training that diverged. */
@@ -36,9 +37,9 @@ export function divergenceError(divergence: Divergence): DivergenceError {
     step,
     epoch,
     reason,
-    ...(origin === undefined ? {} : { origin }),
+    ...defined({ origin }),
     ...(isRate ? { suggestedLearningRate: smallerRate(learningRate) } : {}),
-    ...(cause === undefined ? {} : { cause }),
+    ...defined({ cause }),
   });
 }
 

@@ -1,4 +1,5 @@
 /** Watches over a training's losses and state: nothing that is not finite is passed on, and its origin is looked for. */
+import { defined } from "../../base/defined.ts";
 import { evaluationMode } from "../../compile/build/forward.ts";
 import type { TrainingBatches } from "../../data/dataset/batches.ts";
 import type { Batch } from "../../data/dataset/dataset.ts";
@@ -87,7 +88,7 @@ export class DivergenceGuard {
       origin: found?.origin ?? unsound,
       hasMoved: found?.hasMoved ?? step > 0,
       learningRate: this.#run.recipe.learningRate,
-      ...(cause === undefined ? {} : { cause }),
+      ...defined({ cause }),
     });
   }
 
@@ -151,7 +152,7 @@ export class DivergenceGuard {
         batchSize: recipe.batchSize,
         input: inputOf(data.train),
         mode: modeOfEpoch(recipe, network, epoch),
-        task: { loss: recipe.loss, ...(distillation === undefined ? {} : { distillation }) },
+        task: { loss: recipe.loss, ...defined({ distillation }) },
       }),
     });
   }

@@ -4,6 +4,7 @@
  * Everything that a step depends on is a function of the configuration, the seed and the step's number, so a run that is
  * resumed from any checkpoint ends with the same weights, bit for bit, as one that was never interrupted.
  */
+import { defined } from "../../base/defined.ts";
 import { optimizerFor } from "../../compile/build/optimizer.ts";
 import { dampeningInput, thresholdInput } from "../../compile/build/oscillation.ts";
 import { buildTrainingStep, learningRateInput, parameterGroups } from "../../compile/build/training-step.ts";
@@ -104,7 +105,7 @@ class TrainingLoop {
       network: { ...network, ...withParameterValues(network, values) },
       metric: test.metric,
       accuracy: test.accuracy,
-      ...(test.top5Accuracy === undefined ? {} : { top5Accuracy: test.top5Accuracy }),
+      ...defined({ top5Accuracy: test.top5Accuracy }),
       loss: test.loss,
       bestAccuracy: this.#position.bestAccuracy ?? test.accuracy,
       steps: this.#position.step,
@@ -156,7 +157,7 @@ class TrainingLoop {
       ...summary,
       testLoss: test.loss,
       testAccuracy: test.accuracy,
-      ...(test.top5Accuracy === undefined ? {} : { testTop5Accuracy: test.top5Accuracy }),
+      ...defined({ testTop5Accuracy: test.top5Accuracy }),
     });
     const isBest = test.accuracy > (this.#position.bestAccuracy ?? Number.NEGATIVE_INFINITY);
     this.#position = {
@@ -334,7 +335,7 @@ class TrainingLoop {
     });
     const job = await TrainingJob.create(engine, step, target, {
       ...(engine.freeMemory === undefined ? {} : { memoryLimit: engine.freeMemory() }),
-      ...(recipe.recompute === undefined ? {} : { recompute: recipe.recompute }),
+      ...defined({ recompute: recipe.recompute }),
     });
     job.prepare(this.#state);
     this.#job = { key, job };

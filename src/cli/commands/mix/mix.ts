@@ -2,8 +2,9 @@
 
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type ConfigOverride, configToYaml, parseScalar, parseSetOption } from "../../../config/config.ts";
+import { configToYaml } from "../../../config/config.ts";
 import { bitRange } from "../../../config/schema.ts";
+import { type ConfigOverride, parseScalar, parseSetOption } from "../../../config/source.ts";
 import { ConfigError, exitCodes } from "../../../errors.ts";
 import { writeFileAtomic } from "../../../io/atomic-file.ts";
 import { type Mix, type MixOptions, mixBits, uniformName } from "../../../study/mixed/mixed.ts";

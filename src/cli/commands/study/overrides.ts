@@ -1,7 +1,7 @@
 /** The flags of `subbyte study` as overrides of its configuration. */
 
-import { type ConfigOverride, parseScalar, parseSetOption } from "../../../config/config.ts";
 import { parseDataArgument } from "../../../config/data-folder.ts";
+import { type ConfigOverride, parseScalar, parseSetOption } from "../../../config/source.ts";
 import { ConfigError } from "../../../errors.ts";
 import { pluginOverrides } from "../../plugins.ts";
 

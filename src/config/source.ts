@@ -1,0 +1,134 @@
+/**
+ * A configuration as it was written: YAML (JSON is a part of YAML, so one parser reads both) with overrides laid over it,
+ * and the positions that errors name. What its keys mean is the schemas' affair.
+ */
+import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { ConfigError } from "../errors.ts";
+import type { Locate } from "./issues.ts";
+
+/** A configuration's text and the name that errors call it by. */
+export interface ConfigSource {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** One value laid over the source, and what asked for it (`--epochs 3`). */
+export interface ConfigOverride {
+  /** Dotted: `train.optimizer.learningRate`. */
+  readonly path: string;
+  readonly value: unknown;
+  readonly origin: string;
+}
+
+/** Keys and their values, as they came from a file. */
+export type Mapping = Record<string, unknown>;
+
+export function isMapping(value: unknown): value is Mapping {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** A source that was parsed. */
+export interface ParsedSource {
+  /** Its keys; of its own for each call, so that overrides can be laid over it. */
+  readonly root: Mapping;
+  /** Finds where a key was written: in an override that covers it, else in the source at the nearest key that is there. */
+  readonly locate: (overrides: readonly ConfigOverride[]) => Locate;
+}
+
+/** Parses a configuration. @throws ConfigError for text that is not YAML, or not a mapping of keys. */
+export function parseSource(source: ConfigSource): ParsedSource {
+  const lines = new LineCounter();
+  const document = parseDocument(source.text, { lineCounter: lines, prettyErrors: true });
+  const problem = document.errors[0];
+  if (problem !== undefined) {
+    const at = problem.linePos?.[0];
+    const where = at === undefined ? source.name : `${source.name}:${at.line}:${at.col}`;
+    throw new ConfigError(firstLine(problem.message), { where, remedy: "Write the configuration as YAML or JSON." });
+  }
+  const root = mappingOf(document, source.name);
+  return { root, locate: (overrides) => locator(document, lines, source.name, overrides) };
+}
+
+/** What a flag's text means as a YAML value: `3` a number, `true` a truth value, anything that is not YAML the text itself. */
+export function parseScalar(text: string): unknown {
+  const document = parseDocument(text);
+  return document.errors.length > 0 ? text : document.toJS();
+}
+
+/** Reads `train.epochs=3`; the value is a YAML scalar or flow list, so `true`, `1e-3`, `[3, 5]` and `null` mean what they look like. */
+export function parseSetOption(text: string): ConfigOverride {
+  const origin = `--set ${text}`;
+  const cut = text.indexOf("=");
+  const path = text.slice(0, Math.max(cut, 0)).trim();
+  if (path === "") {
+    throw new ConfigError("expected key=value", { where: origin, remedy: "Write for example --set train.epochs=3." });
+  }
+  const document = parseDocument(text.slice(cut + 1));
+  const problem = document.errors[0];
+  if (problem !== undefined) throw new ConfigError(firstLine(problem.message), { where: origin });
+  return { path, value: document.toJS(), origin };
+}
+
+/** Sets a dotted key; mappings on its path that are not there, or null, are made. */
+export function setPath(root: Mapping, path: string, value: unknown): void {
+  const { parent, key } = openPath(root, path);
+  parent[key] = value;
+}
+
+/** Takes back what a source says of a dotted key. */
+export function deletePath(root: Mapping, path: string): void {
+  const { parent, key } = openPath(root, path);
+  delete parent[key];
+}
+
+function openPath(root: Mapping, path: string): { readonly parent: Mapping; readonly key: string } {
+  const keys = path.split(".");
+  const key = keys.pop() ?? "";
+  let parent = root;
+  for (const name of keys) {
+    const child = parent[name];
+    const next = isMapping(child) ? child : {};
+    parent[name] = next;
+    parent = next;
+  }
+  return { parent, key };
+}
+
+function firstLine(text: string): string {
+  return text.split("\n")[0]?.replace(/ at line \d+, column \d+:?$/, "") ?? text;
+}
+
+function mappingOf(document: Document, name: string): Mapping {
+  let content: unknown;
+  try {
+    content = document.toJS();
+  } catch (cause) {
+    throw new ConfigError("the YAML aliases cannot be resolved", { where: name, cause });
+  }
+  if (content === null || content === undefined) return {};
+  if (isMapping(content)) return content;
+  throw new ConfigError("expected a mapping of keys", { where: `${name}:1:1`, remedy: "Write for example `seed: 0`." });
+}
+
+function locator(document: Document, lines: LineCounter, name: string, overrides: readonly ConfigOverride[]): Locate {
+  return (path, part) => {
+    const dotted = path.map(String).join(".");
+    const override = overrides.findLast(({ path: set }) => dotted === set || dotted.startsWith(`${set}.`));
+    if (override !== undefined) return override.origin;
+    for (let depth = path.length; depth > 0; depth--) {
+      const offset = offsetOf(document, path.slice(0, depth), depth === path.length ? part : "key");
+      if (offset === undefined) continue;
+      const { line, col } = lines.linePos(offset);
+      return `${name}:${line}:${col}`;
+    }
+    return name;
+  };
+}
+
+/** Where the key or the value at a path begins, in characters; an item of a list has only a value. */
+function offsetOf(document: Document, path: readonly PropertyKey[], part: "key" | "value"): number | undefined {
+  const parent = document.getIn(path.slice(0, -1), true);
+  const pair = isMap(parent) ? parent.items.find(({ key }) => isScalar(key) && key.value === path.at(-1)) : undefined;
+  const node = pair === undefined ? document.getIn(path, true) : part === "value" ? (pair.value ?? pair.key) : pair.key;
+  return isNode(node) ? node.range?.[0] : undefined;
+}
