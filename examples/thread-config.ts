@@ -63,17 +63,22 @@ console.log(`codes ${site.spec.quantMin}..${site.spec.quantMax}: reduceRange hal
 const recipe = recipeOf(
   resolveTrainingConfig({
     name: "example",
-    text: "train: { epochs: 1, batchSize: 32, optimizer: { learningRate: 0.05 } }",
+    text: "train: { epochs: 5, batchSize: 32, optimizer: { learningRate: 0.05 } }",
   }),
   data.train,
 );
 const engine = nodeEngine();
+/** The training loss of each epoch. */
+export const losses: number[] = [];
 const trained = await train({
   network,
   data,
   recipe,
   engine,
-  onEpoch: ({ epoch, trainLoss }) => console.log(`epoch ${epoch}: loss ${trainLoss.toFixed(3)}`),
+  onEpoch: ({ epoch, trainLoss }) => {
+    losses.push(trainLoss);
+    console.log(`epoch ${epoch}: loss ${trainLoss.toFixed(3)}`);
+  },
 });
 export const { accuracy } = await evaluate(trained.network, data.test, engine);
 console.log(`accuracy after ${trained.steps} steps: ${(100 * accuracy).toFixed(1)} %`);

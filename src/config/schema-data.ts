@@ -48,7 +48,9 @@ export const data = z
     splitSeed: z.int().min(0).exactOptional(),
     /** Bytes that samples may take in memory; the rest is read again when it is needed. Default: 1 GiB for each part. */
     memoryBytes: count.exactOptional(),
+    /** Number of training samples to use, chosen at random by splitSeed; of Fashion-MNIST, stored in random order, the first. */
     trainLimit: count.exactOptional(),
+    /** Number of test samples to use, chosen in the same way. */
     testLimit: count.exactOptional(),
     /** Images: pixels of padding for the random crop; 0 for no random crop. */
     crop: z.int().min(0).max(64).default(2),

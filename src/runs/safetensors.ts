@@ -1,6 +1,8 @@
 /**
  * The safetensors format: an eight-byte little-endian header length, a JSON header, the tensors' bytes. Python reads it
  * with the package of that name.
+ *
+ * By hand: a JSON header and the bytes of the tensors are less than a dependency.
  */
 import { FileFormatError } from "../errors.ts";
 import { allocate, makeTensor, type Tensor } from "../ir/tensor.ts";

@@ -97,6 +97,8 @@ describe.skipIf(cases.length === 0)("ONNX backend node tests", () => {
   });
 });
 
-it.runIf(cases.length === 0)("finds no ONNX node tests to run", () => {
-  process.stderr.write(`ONNX backend node tests are not run: install libonnx-testdata (${backendFolder}).\n`);
+it("find their cases", ({ skip }) => {
+  skip(cases.length === 0, `there are none in ${backendFolder}: install libonnx-testdata`);
+  // A wrong folder or filter would leave a handful, and every case of a handful passes.
+  expect(run.length).toBeGreaterThan(500);
 });

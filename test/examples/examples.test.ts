@@ -18,11 +18,14 @@ const studies = ["thread-study-resnet18.yaml", "thread-study.yaml"];
 
 describe("examples", () => {
   it("thread-config: asks for 16 levels, gets 8, and trains", async () => {
-    const { levels, accuracy } = await import("../../examples/thread-config.ts");
+    const { levels, losses } = await import("../../examples/thread-config.ts");
     expect(levels).toBe(8);
     expect(printed[0]).toBe("asked for 4 bits, 16 levels; the activations have 8");
-    expect(printed.at(-1)).toMatch(/^accuracy after 16 steps/);
-    expect(accuracy).toBeGreaterThan(0.03);
+    expect(printed.at(-1)).toMatch(/^accuracy after 80 steps/);
+    expect(losses).toHaveLength(5);
+    // Learns slowly, but learns: a guess among ten classes has a loss of ln 10 = 2.303.
+    expect(losses.at(-1)).toBeLessThan(Math.log(10) - 0.03);
+    expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);
   }, 120_000);
 
   it("lsq-cure: at two bits LSQ keeps what the thread's quantizers lose", async () => {

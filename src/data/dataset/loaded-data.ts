@@ -28,6 +28,8 @@ export interface LoadedData {
   readonly test?: LabelledDataset;
   /** The normalization that everyone uses with it, where there is one. */
   readonly normalization?: Normalization;
+  /** Whether the samples are stored in random order, so that the first ones are as good as any; default: no. */
+  readonly inRandomOrder?: boolean;
   /** What was found and decided, for the user. */
   readonly notes: readonly string[];
 }

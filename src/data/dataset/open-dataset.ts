@@ -31,8 +31,12 @@ export interface OpenOptions extends ImageOptions, ArrayOptions, TableOptions {
   readonly validationSplit?: number;
   /** Of the split, of the limits, and of what is measured; 0 when not given. Not the training's seed: those are compared. */
   readonly splitSeed?: number;
-  /** Only so many training samples, by chance; of Fashion-MNIST the first. */
+  /**
+   * Number of training samples to use, chosen at random by `splitSeed`, in their old order. Data that are stored in random
+   * order, as Fashion-MNIST is, give their first ones.
+   */
   readonly trainLimit?: number;
+  /** Number of test samples to use, chosen as for `trainLimit`. */
   readonly testLimit?: number;
 }
 
@@ -61,7 +65,7 @@ export async function openDataset(pathOrName: string, options: OpenOptions = {})
   const loaded =
     name === undefined ? await load(await recognize(pathOrName, options.kind), options) : await fashion(path);
   const notes = [...loaded.notes];
-  const parts = limit(split(loaded, options, notes), loaded.kind, options);
+  const parts = limit(split(loaded, options, notes), loaded.inRandomOrder === true, options);
   const seed = options.splitSeed ?? 0;
   const choice = options.normalization ?? "measure";
   const known = options.normalization === undefined ? loaded.normalization : undefined;
@@ -94,7 +98,8 @@ export function skippedSamples({ train, test }: DatasetSplits): readonly Skipped
 async function fashion(folder: string | undefined): Promise<LoadedData> {
   const { train, test } = await loadFashionMnist(folder === undefined ? {} : { folder });
   const { normalization } = train;
-  return { kind: "fashion-mnist", train: { dataset: train }, test: { dataset: test }, normalization, notes: [] };
+  const parts = { train: { dataset: train }, test: { dataset: test } };
+  return { kind: "fashion-mnist", ...parts, normalization, inRandomOrder: true, notes: [] };
 }
 
 function load({ kind, folder, files }: Recognized, options: OpenOptions): Promise<LoadedData> {
@@ -150,11 +155,10 @@ function checkSamples(train: Dataset, test: Dataset): void {
   });
 }
 
-function limit(parts: LabelledSplits, kind: DatasetKind, options: OpenOptions): DatasetSplits {
+function limit(parts: LabelledSplits, inRandomOrder: boolean, options: OpenOptions): DatasetSplits {
   const limited = (part: LabelledDataset, count: number | undefined): Dataset => {
     if (count === undefined) return part.dataset;
-    // Its samples are in random order already, and runs that name it must stay as they were.
-    if (kind === "fashion-mnist") return firstSamples(part.dataset, count);
+    if (inRandomOrder) return firstSamples(part.dataset, count);
     return randomSubset(part, count, options.splitSeed ?? 0).dataset;
   };
   return { train: limited(parts.train, options.trainLimit), test: limited(parts.test, options.testLimit) };

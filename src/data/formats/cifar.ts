@@ -2,6 +2,8 @@
  * CIFAR-10 and CIFAR-100 in their binary version (Krizhevsky, "Learning Multiple Layers of Features from Tiny Images",
  * 2009; layout: the page of the data set, "Binary version"): records of one label byte (CIFAR-100: a coarse and a fine
  * one), then 3072 bytes, three planes of 32x32.
+ *
+ * By hand: the records have no header at all.
  */
 import { access } from "node:fs/promises";
 import { join } from "node:path";

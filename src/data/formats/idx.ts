@@ -4,6 +4,8 @@
  * Layout (LeCun, Cortes, Burges, "The MNIST database", section "File formats"): two zero bytes, one byte for the element
  * type, one for the number of dimensions, each dimension as a big-endian uint32, then the elements in row-major order.
  * Only unsigned bytes (type 0x08) are read: every published data set in this format has them.
+ *
+ * By hand: a header of sixteen bytes is less than a dependency, and its errors name the file and the byte.
  */
 import { ConfigError, FileFormatError } from "../../errors.ts";
 import { writeFileWithFolder } from "../../io/atomic-file.ts";

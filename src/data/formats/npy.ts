@@ -4,6 +4,8 @@
  *
  * Read are booleans, integers and floats of either byte order, in C or Fortran order. Objects are not: they are pickled
  * programs.
+ *
+ * By hand: a header and elements of either byte order are less than a dependency, and the errors name the file.
  */
 import { FileFormatError } from "../../errors.ts";
 import { halfToNumber } from "../../ir/half.ts";

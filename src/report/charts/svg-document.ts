@@ -3,6 +3,8 @@
  * way to write them out. Nothing is laid out, selected or listened to.
  *
  * After the document of Plot's own documentation (docs/components/PlotRender.js).
+ *
+ * By hand: a package that has the whole document of a browser is large for a dozen methods.
  */
 
 const svgNamespace = "http://www.w3.org/2000/svg";
