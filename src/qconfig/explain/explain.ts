@@ -2,7 +2,9 @@
  * What a configuration really does to a network: levels asked for and levels there are, ranges, repeated quantization,
  * and the traps that it steps into, as data. `compile/explain.ts` has the form that takes a network.
  */
-import { type Graph, producers } from "../../ir/graph.ts";
+import { type Graph, type Node, producers } from "../../ir/graph.ts";
+import { findDefinition } from "../../ops/definition.ts";
+import { standardOperators } from "../../ops/index.ts";
 import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
@@ -87,6 +89,7 @@ function subjectsOf(
     const bitsAsked = site.asked?.bits ?? spec.bits;
     const observation = observed.get(site.id);
     const [input] = nodes.get(site.id)?.inputs ?? [];
+    const source = input === undefined ? undefined : madeBy.get(input);
     const tensor: TensorExplanation = {
       name: site.tensor,
       kind: site.kind,
@@ -100,7 +103,7 @@ function subjectsOf(
       quantMax: spec.quantMax,
       codes: codesText(spec),
       levels: quantizerNamed(spec.quantizer).levels(spec),
-      nonNegative: spec.nonNegative === true || (input !== undefined && madeBy.get(input)?.op === "Relu"),
+      nonNegative: spec.nonNegative === true || (source !== undefined && isAlwaysNonNegative(source)),
       timesQuantized: paths.pathTo.get(site.id)?.sites.length ?? 1,
       observed: observation === undefined ? null : { min: observation.min, max: observation.max },
       representable: observation?.representable ?? null,
@@ -116,6 +119,10 @@ function subjectsOf(
       isLast: site.layer === last,
     };
   });
+}
+
+function isAlwaysNonNegative(node: Node): boolean {
+  return findDefinition(standardOperators, node)?.traits?.nonNegative === "always";
 }
 
 function granularityOf({ spec }: ExplainedSite): string {

@@ -5,6 +5,7 @@ import { explain } from "../../../src/compile/explain.ts";
 import { quantize } from "../../../src/compile/passes/quantize.ts";
 import { float32Tensor } from "../../../src/ir/tensor.ts";
 import { makeModel } from "../../../src/models/index.ts";
+import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
 import { explainQuantized } from "../../../src/qconfig/explain/explain.ts";
 import type { Explanation, FindingCode } from "../../../src/qconfig/explain/types.ts";
@@ -135,6 +136,19 @@ describe("traps", () => {
     expect(found).toMatchObject({ severity: "error", evidence: { levels: 16, levelsUsed: 8 } });
     // An affine grid moves its zero point to its end instead.
     expect(finding(explain(network, activations({ signed: true })), "sign-wasted")).toBeUndefined();
+  });
+
+  it.each([
+    ["Sigmoid", true],
+    ["Exp", true],
+    ["Abs", true],
+    ["Tanh", false],
+  ])("a sign behind %s: %s", (op, isWasted) => {
+    const builder = new NetworkBuilder("one layer", randomStream(0, "weights"));
+    const x = builder.builder.one(op, [builder.input("x", [8])], {}, { name: "before" });
+    const config = { ...activations({ signed: true }, preset("lsq")), firstLayer: "same" } as const;
+    const found = finding(explain(builder.finish(builder.linear("fc", x, 4)), config), "sign-wasted");
+    expect(found !== undefined).toBe(isWasted);
   });
 
   it("the 39 levels of torch's signed APoT", () => {
