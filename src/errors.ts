@@ -45,7 +45,7 @@ export abstract class SubbyteError extends Error {
   }
 }
 
-/** A configuration, flag or argument that cannot be meant: the user can mend it. */
+/** An invalid configuration, flag or argument, which the user can correct. */
 export class ConfigError extends SubbyteError {
   readonly code = "CONFIG";
   readonly exitCode = exitCodes.usage;

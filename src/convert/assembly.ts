@@ -175,7 +175,7 @@ export class Assembly {
     return codeBounds(channelsOf(shape), form);
   }
 
-  /** The value as a sum of integers times factors, for linear operations to go on with. */
+  /** The value as a sum of integers times factors, the form that linear operations continue from. */
   affine(value: Symbolic): Affine {
     if (value.kind === "affine" && !isClipped(value)) return value;
     const codes = value.kind === "codes" ? value : this.materialize(value);

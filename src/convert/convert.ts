@@ -111,7 +111,7 @@ function walk(network: QuantizedNetwork, data: Value, assembly: Assembly): Map<V
   return values;
 }
 
-/** Drops what no output needs and numbers the rest anew. */
+/** Drops the tensors and operations that no output needs, and numbers the rest again. */
 function withoutUnused(
   tensors: readonly IntegerTensor[],
   operations: readonly IntegerOperation[],

@@ -13,7 +13,7 @@ import type { Affine, AffineTerm } from "./symbolic.ts";
 
 /** A channel whose accumulator moves the output by less than this share of a step is a constant. */
 const negligibleStep = 2 ** -10;
-/** The same where the bias would not fit beside so small an accumulator. */
+/** The same where the bias would not fit next to so small an accumulator. */
 const tolerableStep = 2 ** -6;
 /** The rounding of the bias may move the output by this share of a step. */
 const biasTolerance = 2 ** -7;
@@ -164,7 +164,8 @@ function tooLarge(name: string, channel: number, value: number): UnsupportedErro
     `the accumulator of channel ${channel} could reach ${value.toExponential(2)} with its bias, an int32 holds 2³¹`,
     {
       where: `"${name}"`,
-      remedy: "Give this layer fewer bits, or look at its bias: it is very large beside what the weights can add.",
+      remedy:
+        "Give this layer fewer bits, or look at its bias: it is very large compared with what the weights can add.",
     },
   );
 }

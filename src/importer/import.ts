@@ -24,7 +24,7 @@ import { channelsFirstInput } from "./rewrite/channels-first.ts";
 import { refuseDataControlFlow } from "./rewrite/control-flow.ts";
 import { withoutDropout } from "./rewrite/dropout.ts";
 import { restoreBatchNorms } from "./rewrite/restore-batch-norm.ts";
-import { unreadNote, withoutUnreadInputs } from "./unused-inputs.ts";
+import { dropUnusedInputs, unusedInputsNote } from "./unused-inputs.ts";
 import { walkGraph } from "./walk.ts";
 
 /** How an ONNX file is imported. */
@@ -35,7 +35,7 @@ export interface ImportOptions extends InputShapes {
   readonly keepBatch?: boolean;
   /** Puts a BatchNormalization after every convolution, as before an exporter folded it. Default false. */
   readonly restoreBatchNorm?: boolean;
-  /** Gives the bytes of a data file that lies beside the model. */
+  /** Gives the bytes of a data file next to the model. */
   readonly externalData?: ExternalData;
   /** What errors call the file. */
   readonly source?: string;
@@ -75,7 +75,7 @@ export interface ImportedNetwork extends Network {
  */
 export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): ImportedNetwork {
   const source = options.source ?? "ONNX model";
-  const { file, unread } = withoutUnreadInputs(
+  const { file, unread } = dropUnusedInputs(
     readOnnxFile(bytes, {
       source,
       inPlace: options.inPlace === true,
@@ -88,7 +88,7 @@ export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): Impor
   const read = any.network ?? readFor(file, stated, options, source, any.obstacle);
   const notes = [
     ...read.imported.notes,
-    ...(unread.length === 0 ? [] : [unreadNote(unread)]),
+    ...(unread.length === 0 ? [] : [unusedInputsNote(unread)]),
     ...contradictions(file, read),
   ];
   const network = { ...read, imported: { ...read.imported, notes } };

@@ -1,4 +1,4 @@
-/** Models as files, in Node.js: the model and the data files that lie beside it. */
+/** Models as files, in Node.js: the model and the data files next to it. */
 
 import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, resolve, sep } from "node:path";
@@ -21,13 +21,13 @@ import { type ImportedNetwork, type ImportOptions, importOnnx } from "./import.t
  */
 export function importOnnxFile(path: string, options: ImportOptions = {}): ImportedNetwork {
   const source = options.source ?? basename(path);
-  return importOnnx(openModelFile(path), { ...options, source, inPlace: true, externalData: dataBeside(path, source) });
+  return importOnnx(openModelFile(path), { ...options, source, inPlace: true, externalData: dataNextTo(path, source) });
 }
 
 /** A model's file decoded, before anything of it is understood. @throws as importOnnxFile does. */
 export function decodeModelFile(path: string): OnnxFile {
   const source = basename(path);
-  return readOnnxFile(openModelFile(path), { source, inPlace: true, externalData: dataBeside(path, source) });
+  return readOnnxFile(openModelFile(path), { source, inPlace: true, externalData: dataNextTo(path, source) });
 }
 
 /** The inputs that a model's file states. @throws as importOnnxFile does. */
@@ -87,7 +87,7 @@ class FileBytes implements DataBytes {
 }
 
 /** Reads data files of a model. Links are followed first, so that none leads out of the folder. */
-export function dataBeside(path: string, source: string): ExternalData {
+export function dataNextTo(path: string, source: string): ExternalData {
   return (location) => {
     const where = `${source}, external data "${location}"`;
     const folder = realpathSync(dirname(resolve(path)));

@@ -3,7 +3,7 @@
 import type { FileBody, OnnxFile } from "../onnx/read/file.ts";
 
 /** The same file without them, unless nothing reads any input, and their names. */
-export function withoutUnreadInputs(file: OnnxFile): { readonly file: OnnxFile; readonly unread: readonly string[] } {
+export function dropUnusedInputs(file: OnnxFile): { readonly file: OnnxFile; readonly unread: readonly string[] } {
   const { graph } = file;
   const read = new Set(graph.outputs);
   addReadNames(graph, read);
@@ -25,8 +25,8 @@ function addReadNames(body: FileBody, read: Set<string>): void {
   }
 }
 
-/** What a user is told about them. */
-export function unreadNote(unread: readonly string[]): string {
+/** The note for the user on the inputs that were dropped. */
+export function unusedInputsNote(unread: readonly string[]): string {
   const names = unread.map((name) => `"${name}"`).join(", ");
   return unread.length === 1
     ? `The input ${names} is left out: nothing reads it.`

@@ -78,7 +78,7 @@ export interface Graph {
   readonly constants: ReadonlyMap<Value, Tensor>;
 }
 
-/** What an operator's type rule is told: the types, the attributes, and which inputs are known constants. */
+/** The arguments of an operator's type rule: the types, the attributes, and the inputs that are known constants. */
 export interface OperatorCall {
   readonly op: string;
   readonly domain: string;
@@ -90,7 +90,7 @@ export interface OperatorCall {
   readonly outputCount: number | undefined;
 }
 
-/** What a type rule says of an output: its type, and the tensor where that follows from the types of the inputs. */
+/** The result of a type rule for one output: its type, and the tensor where that follows from the types of the inputs. */
 export interface InferredType extends TensorType {
   readonly known?: Tensor;
 }

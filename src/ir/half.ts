@@ -34,7 +34,7 @@ export function inFloat32(tensor: Tensor): Tensor {
   return makeTensor("float32", shape, wide);
 }
 
-/** Little-endian halves as float32, a piece at a time: all of them beside their numbers would take half as much again. */
+/** Little-endian halves as float32, a piece at a time: holding all halves next to their numbers would take half as much memory again. */
 export function widenBytes(dtype: "float16" | "bfloat16", bytes: DataBytes): Float32Array {
   const wide = new Float32Array(bytes.length / 2);
   for (let first = 0; first < wide.length; first += pieceElements) {

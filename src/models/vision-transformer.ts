@@ -64,7 +64,7 @@ export function visionTransformer(name: string, options: VisionTransformerOption
   return network.finish(network.linear("head", pooled, options.classes));
 }
 
-/** Attention and a perceptron, each behind a normalization and beside a shortcut. */
+/** Attention and a perceptron, each after a normalization, with a shortcut around it. */
 function encoderBlock(network: NetworkBuilder, name: string, x: Value, heads: number): Value {
   const { builder } = network;
   const features = x.type.shape[2] ?? 0;

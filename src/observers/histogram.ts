@@ -4,7 +4,7 @@
  *
  * torch always searches for 256 levels, whatever the quantizer has; here the number of levels is the quantizer's, and
  * `histogramLevels: 256` is the compatible mode. torch 1.13 also cuts the edges of the histogram to integers
- * (pytorch#83672, mended later): `integerEdges: true` does the same.
+ * (pytorch#83672, corrected later): `integerEdges: true` does the same.
  *
  * The search: from both ends of the histogram, step by 10⁻⁵ of the total count over the side that crosses more bins
  * (the right one on a tie) and stop at the first rise of the error. The error of a bin is its density times the integral

@@ -115,7 +115,7 @@ export interface OperatorTraits {
   readonly inPlace?: boolean;
   /** Whether a node takes one pass over its tensor, and gives the same bits when it is computed again. */
   readonly cheap?: boolean | ((node: Node) => boolean);
-  /** Absent: that of a layer where it is one, otherwise none that is told apart. */
+  /** The kind of work. Absent: that of a layer where it is one, otherwise no kind of its own. */
   readonly work?: OperatorWork;
   /** Present: the operator has weights, and can get quantizers of its own. */
   readonly layer?: LayerTraits;

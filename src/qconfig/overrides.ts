@@ -78,7 +78,7 @@ function merged(
   if (change.quantizer === undefined || change.quantizer === base.quantizer) {
     return { ...start, ...change, options: { ...start.options, ...change.options } };
   }
-  // Another quantizer has options of its own, and its parameters follow an observer only if it is told so.
+  // Another quantizer has options of its own, and its parameters follow an observer only if the override names one.
   const { observer: _observer, reduceRange: _halved, ...plain } = open;
   return { ...plain, ...change, options: change.options ?? {} };
 }

@@ -2,7 +2,7 @@
 
 import type { QuantizerOptions } from "../ir/quantizer-spec.ts";
 
-/** What is wrong with a spec, and the line that mends it. */
+/** A contradiction in a spec, and the line that repairs it. */
 export interface Contradiction {
   readonly message: string;
   readonly remedy: string;

@@ -64,16 +64,17 @@ export interface SessionOptions {
   /** Outputs that stay on the device, for engines that can keep tensors there; default none. */
   readonly kept?: readonly string[];
   /**
-   * Whether the graph's own operators must be what is executed; default false. A simulation says true: otherwise the engine
-   * may make integer operators of what lies between QuantizeLinear and DequantizeLinear, repeats a DequantizeLinear for each
-   * of its readers, and merges equal nodes, of which some are computed twice on purpose (compile/passes/recompute.ts).
+   * Whether the engine executes the graph's own operators, without rewriting them; default false. Simulations set it.
+   * Otherwise the engine may turn the nodes between QuantizeLinear and DequantizeLinear into integer operators, repeats a
+   * DequantizeLinear for each consumer, and merges equal nodes, some of which are computed twice on purpose
+   * (compile/passes/recompute.ts).
    */
-  readonly asWritten?: boolean;
+  readonly disableGraphRewrites?: boolean;
   /**
-   * Whether every output is large and wanted in the tensor given for it and nowhere else; default false. Says that the
-   * engine may leave out handing them over, which costs a copy of each where an engine can do nothing else.
+   * Whether outputs are needed only in the tensors given for them; default false. The engine may then skip returning
+   * them, which otherwise can cost a copy of each.
    */
-  readonly unreturned?: boolean;
+  readonly skipOutputCopy?: boolean;
 }
 
 /** Something that executes ONNX graphs. */

@@ -165,8 +165,8 @@ export class TrainingJob {
     const residence = residenceOf(step, engine);
     const session = await engine.createSession(writeOnnx(plan.graph), {
       kept: residence.kept.map(nextName),
-      asWritten: true,
-      unreturned: true,
+      disableGraphRewrites: true,
+      skipOutputCopy: true,
     });
     return new TrainingJob(engine, session, step, residence, plan);
   }
@@ -275,7 +275,7 @@ export class ForwardJob {
 
   static async create(engine: Engine, job: EvaluationJob, target?: Target): Promise<ForwardJob> {
     const model = emit(job.graph, target ?? (await engine.target()));
-    const session = await engine.createSession(model, { asWritten: true });
+    const session = await engine.createSession(model, { disableGraphRewrites: true });
     return new ForwardJob(engine, session, job);
   }
 

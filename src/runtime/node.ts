@@ -11,8 +11,8 @@ import type { Engine, EngineOptions, EngineSession, SessionOptions } from "./eng
 import { type CachedModel, cachedModel } from "./node-model-cache.ts";
 import { telemetryOff } from "./node-telemetry.ts";
 import { openSession } from "./onnx-runtime.ts";
+import { endOfRun, stopsAtSequences, withEndOfRun } from "./output-copies.ts";
 import { genericTarget, probeTarget, probeWebGpuTarget } from "./probe.ts";
-import { endOfRun, stopsAtSequences, withEndOfRun } from "./unreturned-outputs.ts";
 
 const engines = new Map<string, Engine>();
 
@@ -32,18 +32,18 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
   let target: Promise<Target> | undefined;
   const createSession = async (
     given: Uint8Array,
-    { kept = [], asWritten = false, unreturned: mayStay = false }: SessionOptions = {},
+    { kept = [], disableGraphRewrites = false, skipOutputCopy: maySkip = false }: SessionOptions = {},
   ): Promise<EngineSession> => {
     await telemetryOff();
-    const unreturned = mayStay && device === "cpu" && (await stopsAtSequences(ort));
-    const source = unreturned ? withEndOfRun(given) : given;
+    const skipOutputCopy = maySkip && device === "cpu" && (await stopsAtSequences(ort));
+    const source = skipOutputCopy ? withEndOfRun(given) : given;
     const cached =
       modelCache === undefined || device !== "cpu"
         ? undefined
         : await cachedModel(
             modelCache,
             source,
-            `onnxruntime-node ${ort.env.versions.node}${asWritten ? " as written" : ""}`,
+            `onnxruntime-node ${ort.env.versions.node}${disableGraphRewrites ? " as written" : ""}`,
           );
     const open = (model: Uint8Array, optimization: CachedModel["options"]) =>
       openSession(ort, model, {
@@ -54,8 +54,8 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
           ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
         },
         kept,
-        asWritten,
-        ...(unreturned ? { end: endOfRun } : {}),
+        disableGraphRewrites,
+        ...(skipOutputCopy ? { end: endOfRun } : {}),
         // A run on another device writes copies of the buffers that it is given.
         writesInPlace: device === "cpu",
         read: (tensor) => memory.read(tensor),

@@ -24,7 +24,7 @@ export interface OrtSessionOptions {
   readonly session: InferenceSession.SessionOptions;
   /** Outputs that stay on the device. */
   readonly kept: readonly string[];
-  readonly asWritten: boolean;
+  readonly disableGraphRewrites: boolean;
   /** Absent: the engine hands every output over. */
   readonly end?: RunEnd;
   /** Whether a fetch's own buffer is written; else outputs come in buffers of the engine and are copied. */
@@ -75,7 +75,7 @@ export async function openSession(
     logSeverityLevel: 3,
     // The engine's plan of where values lie is a block of its own, besides what the first run took: it doubles the peak.
     enableMemPattern: false,
-    ...(options.asWritten ? { extra: withoutRewriting } : {}),
+    ...(options.disableGraphRewrites ? { extra: withoutRewriting } : {}),
     ...options.session,
     ...(kept.length === 0
       ? {}

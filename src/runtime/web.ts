@@ -25,12 +25,12 @@ export interface WebEngineOptions {
 export function webEngine(runtime: OnnxRuntime, { device = "cpu" }: WebEngineOptions = {}): Engine {
   const createSession = (
     model: Uint8Array,
-    { kept = [], asWritten = false }: SessionOptions = {},
+    { kept = [], disableGraphRewrites = false }: SessionOptions = {},
   ): Promise<EngineSession> =>
     openSession(runtime, model, {
       session: { executionProviders: [device === "cpu" ? "wasm" : device] },
       kept,
-      asWritten,
+      disableGraphRewrites,
       writesInPlace: false,
       read: (tensor) => memory.read(tensor),
     });

@@ -121,7 +121,7 @@ describe("the definition of a node", () => {
     expect(findDefinition(operators, { op: "Conv", domain: "elsewhere" })).toBeUndefined();
   });
 
-  it("is told from an operator of the same name in another domain", () => {
+  it("is distinguished from an operator of the same name in another domain", () => {
     expect(isOperator(convOperator, { op: "Conv", domain: "" })).toBe(true);
     expect(isOperator(convOperator, { op: "Conv", domain: "com.microsoft.nchwc" })).toBe(false);
     expect(isOperator(convOperator, { op: "Gemm", domain: "" })).toBe(false);

@@ -43,14 +43,14 @@ describe("external data", () => {
     return path;
   };
 
-  it("beside the model is read", () => {
+  it("next to the model is read", () => {
     writeFileSync(join(folder, "w.bin"), rawBytes(ramp(4, 3, 3, 3)));
     const network = importOnnxFile(write("w.bin"));
     expect(network.parameters.find(({ name }) => name === "w")?.value.data).toEqual(ramp(4, 3, 3, 3).data);
   });
 
   it.each(["../w.bin", "/etc/passwd", "sub/../../w.bin", "c:\\w.bin"])("at %s is not read", (location) => {
-    expect(() => importOnnxFile(write(location))).toThrow("which is not beside the model");
+    expect(() => importOnnxFile(write(location))).toThrow("which is not in the model's folder");
   });
 
   it("behind a link that leads out of the folder is not read", () => {
@@ -272,7 +272,7 @@ describe("an output whose shape the file states", () => {
       }),
     ).imported.notes;
 
-  it("is told of where its nodes make another", () => {
+  it("is reported where its nodes make another", () => {
     expect(notesFor(["N", 7])).toEqual(['The file says that "y" is [?,7], its nodes make [1,3] of it.']);
     expect(notesFor([3])).toEqual(['The file says that "y" is [3], its nodes make [1,3] of it.']);
   });

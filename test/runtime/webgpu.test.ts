@@ -42,7 +42,7 @@ describe("training on WebGPU", () => {
     expect(actual.at(-1)).toBeLessThan((actual[0] ?? 0) / 1.5);
   });
 
-  it("keeps the state on the device, and gives it back for another engine to go on with", async ({ skip }) => {
+  it("keeps the state on the device, and gives it back for another engine to resume from", async ({ skip }) => {
     skip(softwareVulkan === undefined, noSoftwareVulkan);
     const step = smallStep(smallNetwork("lsq"));
     const expected = await lossesOn(cpu, step, 6);

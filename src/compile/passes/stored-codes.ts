@@ -25,8 +25,8 @@ function quantizationWith(bits: number): TensorQuantization {
 }
 
 /**
- * The network with quantizers of so many bits where training with `residualBits` would have put them and none stand yet.
- * Their parameters still are those of no sample: see initializeActivations.
+ * Adds quantizers of the given number of bits where training with `residualBits` would have put them and there are none.
+ * Their parameters are not initialized from samples yet: see initializeActivations.
  *
  * @param bits 2 to 8.
  */

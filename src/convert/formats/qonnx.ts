@@ -27,7 +27,7 @@ const quantOperators: readonly OperatorDefinition[] = ["Quant", "BipolarQuant"].
 
 const registry = makeRegistry([...operators.values()], quantOperators);
 
-/** round(x) limited to the integers of so many bits. */
+/** Returns round(x), limited to the integers of the range. */
 function quant(builder: GraphBuilder, x: Value, range: { readonly low: number; readonly high: number }): Value {
   const inputs = [x, builder.scalar(1), builder.scalar(0), builder.scalar(bitsFor(range))];
   const attributes = { signed: range.low < 0 ? 1 : 0, narrow: 0, rounding_mode: "ROUND" };

@@ -20,7 +20,7 @@ export interface StateDictFiles {
 }
 
 /**
- * `NAME.codes` (int8, less their zero point) and `NAME.scale` beside every quantized weight `NAME`: as its quantizer gives
+ * `NAME.codes` (int8, less their zero point) and `NAME.scale` next to every quantized weight `NAME`: as its quantizer gives
  * them, also for channels that the conversion made constants, and in the parameter's own layout.
  */
 export function buildStateDict(network: QuantizedNetwork, converted: IntegerNetwork): StateDictFiles {

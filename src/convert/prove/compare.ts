@@ -5,7 +5,7 @@ import { ConfigError } from "../../errors.ts";
 import type { GraphOutput } from "../../ir/graph.ts";
 import { makeTensor } from "../../ir/tensor.ts";
 import type { Engine } from "../../runtime/engine.ts";
-import type { Comparand } from "./compared-model.ts";
+import type { ComparedModel } from "./compared-model.ts";
 
 /** How far a layer's outputs are apart in two models. */
 export interface Difference {
@@ -40,8 +40,8 @@ export interface CompareOptions {
 
 /** @throws ConfigError when the two have outputs of different shapes. */
 export async function compareModels(
-  a: Comparand,
-  b: Comparand,
+  a: ComparedModel,
+  b: ComparedModel,
   dataset: Dataset,
   engine: Engine,
   options: CompareOptions = {},
@@ -102,7 +102,7 @@ function sampleShape({ value }: GraphOutput): string {
 }
 
 /** Names of the layers that both have with results of the same shape. */
-function sharedLayers(a: Comparand, b: Comparand): string[] {
+function sharedLayers(a: ComparedModel, b: ComparedModel): string[] {
   const shapes = new Map(b.results.map((result) => [result.name, sampleShape(result)]));
   const names = a.results.filter((result) => shapes.get(result.name) === sampleShape(result)).map(({ name }) => name);
   return [...new Set(names)];

@@ -1,4 +1,4 @@
-/** The two sides of a comparison: a network of subbyte's, or an ONNX graph that the engine runs as it stands. */
+/** The two sides of a comparison: a network of subbyte, or an ONNX graph that the engine runs as it is. */
 import { buildEvaluation } from "../../compile/build/evaluation.ts";
 import type { Dataset } from "../../data/dataset/dataset.ts";
 import { normalize } from "../../data/dataset/normalization.ts";
@@ -16,23 +16,23 @@ import { inputOf } from "../../train/loop/evaluate.ts";
 /** Results of one batch by name, as numbers one sample after another. */
 export type NamedResults = ReadonlyMap<string, ArrayLike<number>>;
 
-/** A comparand that has been made ready for batches of one size. */
-export interface ReadyComparand {
+/** A compared model that has been prepared for batches of one size. */
+export interface PreparedModel {
   run(batch: Tensor): Promise<NamedResults>;
   release(): Promise<void>;
 }
 
 /** A model with the values that can be compared. */
-export interface Comparand {
+export interface ComparedModel {
   readonly name: string;
-  /** What may be compared, in the order of the graph. The network's first output comes under its own name. */
+  /** The results that can be compared, in the order of the graph. The network's first output comes under its own name. */
   readonly results: readonly GraphOutput[];
   readonly output: GraphOutput;
   /** Of its data, with the batch. */
   readonly inputShape: Shape;
   /** The only batch size that it can be run with, where there is one. */
   readonly batchSize?: number;
-  prepare(names: readonly string[], dataset: Dataset, engine: Engine, batchSize: number): Promise<ReadyComparand>;
+  prepare(names: readonly string[], dataset: Dataset, engine: Engine, batchSize: number): Promise<PreparedModel>;
 }
 
 /** Operators whose results are compared. */
@@ -47,7 +47,7 @@ const comparedOperators = new Set(
   ]),
 );
 
-function resultsOf(graph: Graph, name: string): Pick<Comparand, "results" | "output"> {
+function resultsOf(graph: Graph, name: string): Pick<ComparedModel, "results" | "output"> {
   const [output] = graph.outputs;
   if (output === undefined) throw new ConfigError("the model has no output", { where: name });
   const results = graph.nodes.flatMap(({ op, name: node, outputs: [value] }) =>
@@ -59,7 +59,7 @@ function resultsOf(graph: Graph, name: string): Pick<Comparand, "results" | "out
 /** The graph with these results, and its own output, as outputs. */
 function withOutputs(
   graph: Graph,
-  { results, output }: Pick<Comparand, "results" | "output">,
+  { results, output }: Pick<ComparedModel, "results" | "output">,
   names: readonly string[],
 ) {
   const wanted = new Set(names);
@@ -69,7 +69,7 @@ function withOutputs(
 
 /** Names of a result that is the output itself lead there. */
 function namedNumbers(
-  { results, output }: Pick<Comparand, "results" | "output">,
+  { results, output }: Pick<ComparedModel, "results" | "output">,
   names: readonly string[],
   found: (name: string) => ArrayLike<number> | undefined,
 ): NamedResults {
@@ -82,8 +82,8 @@ function namedNumbers(
   return numbers;
 }
 
-/** A network of subbyte's; data enter it as in an evaluation. */
-export function networkComparand(network: Network): Comparand {
+/** A network of subbyte; data enter it as in an evaluation. */
+export function comparedNetwork(network: Network): ComparedModel {
   const parts = resultsOf(network.graph, network.name);
   return {
     name: network.name,
@@ -106,11 +106,11 @@ export function networkComparand(network: Network): Comparand {
 }
 
 /**
- * An ONNX graph, run as it stands: bytes enter one that takes bytes, normalized floats one that takes floats.
+ * An ONNX graph, run as it is: bytes enter one that takes bytes, normalized floats one that takes floats.
  *
  * @throws ConfigError when it has more than one input.
  */
-export function graphComparand(graph: Graph, name: string): Comparand {
+export function comparedGraph(graph: Graph, name: string): ComparedModel {
   const parts = resultsOf(graph, name);
   const [input] = graph.inputs;
   if (input === undefined || graph.inputs.length !== 1) {

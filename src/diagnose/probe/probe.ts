@@ -60,7 +60,7 @@ export class Probe {
   static async create(engine: Engine, network: Network, options: ProbeOptions, target?: Target): Promise<Probe> {
     const step = buildProbeStep(network, { ...options, samples: options.samples ?? defaultSamples });
     const model = emit(step.graph, target ?? (await engine.target()));
-    const session = await engine.createSession(model, { asWritten: true });
+    const session = await engine.createSession(model, { disableGraphRewrites: true });
     return new Probe(session, step, options.batchSize);
   }
 

@@ -25,7 +25,7 @@ import { type InputShapeOptions, InputShapes } from "./inputs.ts";
 
 /** How an ONNX file is read into a graph. */
 export interface OnnxReadOptions extends InputShapeOptions {
-  /** Gives the bytes of a data file that lies beside the model. */
+  /** Gives the bytes of a data file next to the model. */
   readonly externalData?: ExternalData;
   /** What errors call the file. */
   readonly source?: string;

@@ -1,6 +1,6 @@
 /**
  * A model's file without the bytes of its large tensors, which then are read one by one, straight to where they stay: a file
- * in memory beside all that is made of it takes three times the memory where weights are float16.
+ * in memory next to all that is made of it takes three times the memory where weights are float16.
  */
 
 import { create, toBinary } from "@bufbuild/protobuf";

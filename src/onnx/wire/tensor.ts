@@ -14,7 +14,7 @@ import type { DType, Shape } from "../../ir/types.ts";
 import { ownFile } from "./outline.ts";
 import { dtypeFromOnnx, fillFromRawBytes, littleEndianHost } from "./proto.ts";
 
-/** Gives the bytes of a file that lies beside the model, by its path relative to the model. */
+/** Gives the bytes of a file next to the model, by its path relative to the model. */
 export type ExternalData = (location: string) => DataBytes;
 
 const damaged = "The file is damaged or its exporter is at fault: export the model again.";
@@ -176,7 +176,7 @@ function externalBytes(proto: TensorProto, where: string, externalData: External
   }
   // A model from elsewhere must not be able to name any file of this machine.
   if (location !== ownFile && /^[/\\]|^[a-z]:|(^|[/\\])\.\.([/\\]|$)|\0/i.test(location)) {
-    throw new FileFormatError(`the tensor lies in "${location}", which is not beside the model`, {
+    throw new FileFormatError(`the tensor lies in "${location}", which is not in the model's folder`, {
       where,
       remedy: "Save the model with its data in the same folder.",
     });

@@ -87,7 +87,7 @@ export function integersOf(call: OperatorCall, input: number, attribute: string)
   throw typeError(call, `attribute ${attribute} should be a list of integers`);
 }
 
-/** The order of the axes that a Transpose of so many axes makes; without the attribute it reverses them. */
+/** The order of the axes that a Transpose of `rank` axes makes; without the attribute it reverses them. */
 export function permutationOf(source: AttributeSource, rank: number): readonly number[] {
   return intsAttribute(source, "perm", indices(rank).reverse());
 }

@@ -2,7 +2,7 @@
  * Batch normalization in few passes, for tensors that convolutions leave blocked.
  *
  * Everything is computed from x′ = x − r, where r is the running mean: the variance is E[x′²] − E[x′]², which would lose
- * digits if the mean were large beside the deviation, and near r it is not. Behind a convolution the shift is its bias
+ * digits if the mean were large compared with the standard deviation, and near r it is not. Behind a convolution the shift is its bias
  * and costs nothing. What is then left are means over channels and scales and offsets of channels (channel-ops.ts).
  */
 import type { Value } from "../../ir/graph.ts";

@@ -87,7 +87,7 @@ function batchAsChannels(context: LoweringContext, image: Value, geometry: ConvG
   const [rowDilation = 1, columnDilation = 1] = geometry.dilations;
   const [rowStride = 1, columnStride = 1] = geometry.strides;
   const source = blockedForm(builder, image);
-  // Channels that lie between the columns are so many images side by side, column by column.
+  // Channels that lie between the columns are as many images side by side, column by column.
   const sideBySide = source === undefined || columnDilation > 1 ? 1 : block;
   const x = fillBatch(builder, sideBySide === 1 || source === undefined ? image : source, block);
   const [top = 0, left = 0, bottom = 0, right = 0] = reachedPads(

@@ -25,7 +25,7 @@ export interface QuantizedPath {
 export interface QuantizedPaths {
   /** For each FakeQuantize node of an activation, the longest way that ends in it. */
   readonly pathTo: ReadonlyMap<string, QuantizedPath>;
-  /** Ways that no further quantizer goes on with. */
+  /** Paths that no further quantizer extends. */
   readonly complete: readonly QuantizedPath[];
   /** Activations' FakeQuantize nodes whose only reader is a ReLU. */
   readonly beforeRelu: ReadonlySet<string>;

@@ -119,7 +119,7 @@ export function bitsOfLimits({ min, max }: CodeLimits): number {
 /**
  * The quantization of a torch form, for tensors called `where` in errors.
  *
- * @throws ConfigError when the form contradicts itself, where torch would fail or go on with something else.
+ * @throws ConfigError when the form contradicts itself, where torch would fail or continue with something else.
  *
  * @example
  * console.log(tensorQuantizationOf(defaultFakeQuant, "activation").bits); // 7: reduce_range halves the codes
@@ -194,7 +194,7 @@ function quantizerOptions(
   };
 }
 
-/** What torch's `prepare_qat` is told besides the QConfig; the defaults are what it does. */
+/** The arguments of torch's `prepare_qat` besides the QConfig, with its defaults. */
 export interface PrepareOptions {
   /** `everyModule`: a model that was not fused; `fused`: one that was. */
   readonly placement?: Placement;

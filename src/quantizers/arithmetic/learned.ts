@@ -143,7 +143,7 @@ export function codeInside(builder: GraphBuilder, code: Value, low: number, high
   return hardSigmoid(builder, absolute(builder, subtract(builder, code, (low + high) / 2)), -1, half + 1);
 }
 
-/** Beside this factor every float32 that is not zero is a normal number, which the steps of ops/build/masks.ts ask for. */
+/** Times this factor every float32 that is not zero is a normal number, which the steps of ops/build/masks.ts ask for. */
 const intoNormalRange = 2 ** 100;
 
 /** 1 where x ≥ 0, −1 where x < 0, subnormal numbers included. */

@@ -165,7 +165,7 @@ export const apotTorch: QuantizerDefinition = {
     const bits = levelBits(spec);
     const k = termBits(spec);
     if (!Number.isInteger(k) || k < 1 || bits < 1 || bits % k !== 0) {
-      const sign = signsOf(spec) === "sign" ? " beside the sign" : "";
+      const sign = signsOf(spec) === "sign" ? " besides the sign" : "";
       return {
         message: `${bits} bits${sign} are not divisible by k = ${k}`,
         remedy: `Set options.k to a divisor of ${bits}, or change the bits.`,

@@ -182,7 +182,7 @@ export const apot: QuantizerDefinition = {
 
   check(spec) {
     if (!isUnsigned(spec) && spec.bits < 2) {
-      return { message: "APoT needs a bit beside the sign", remedy: "Use 2 bits or more." };
+      return { message: "APoT needs a bit besides the sign", remedy: "Use 2 bits or more." };
     }
     return checkWholeRange(spec, "APoT");
   },

@@ -27,7 +27,7 @@ import type { QuantizerDefinition, QuantizerSpec } from "../definition.ts";
 const { fround } = Math;
 const lastExponent = 14;
 
-/** How many powers there are beside 0. */
+/** The number of powers besides 0. */
 function powersOf(spec: QuantizerSpec): number {
   const asked = 2 ** (isUnsigned(spec) ? spec.bits : spec.bits - 1) - 1;
   return Math.min(asked, lastExponent + 1);
@@ -88,5 +88,5 @@ export const powerOfTwo: QuantizerDefinition = {
   check: (spec) =>
     isUnsigned(spec) || spec.bits >= 2
       ? checkWholeRange(spec, "powers of two")
-      : { message: "powers of two need a bit beside the sign", remedy: "Use 2 bits or more." },
+      : { message: "powers of two need a bit besides the sign", remedy: "Use 2 bits or more." },
 };

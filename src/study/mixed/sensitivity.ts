@@ -116,7 +116,7 @@ export async function quantizedWeights(
     builder.output(outputOf(weight.name), output);
   }
   const model = emit(builder.finish(), target ?? (await engine.target()));
-  const session = await engine.createSession(model, { asWritten: true });
+  const session = await engine.createSession(model, { disableGraphRewrites: true });
   try {
     await session.run(feeds, Object.fromEntries([...quantized].map(([name, tensor]) => [outputOf(name), tensor])));
   } finally {

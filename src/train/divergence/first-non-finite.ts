@@ -80,7 +80,7 @@ interface Flags {
 /** What is finite in a pass; undefined where the engine met NaN in place of an index. */
 async function flagsOf(pass: SuspectPass, engine: Engine, target: Target): Promise<Flags | undefined> {
   const step = buildFinitenessStep(pass.network, pass);
-  const session = await engine.createSession(emit(step.graph, target), { asWritten: true });
+  const session = await engine.createSession(emit(step.graph, target), { disableGraphRewrites: true });
   const feeds: Record<string, Tensor> = { [step.dataInput.name]: pass.batch.data };
   if (step.targetInput !== undefined && pass.batch.targets !== undefined) {
     feeds[step.targetInput.name] = pass.batch.targets;

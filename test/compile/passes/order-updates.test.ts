@@ -1,4 +1,4 @@
-/** Updates that wait for readers: the same numbers, and one buffer where there were two. */
+/** Updates that wait for consumers: the same numbers, and one buffer where there were two. */
 import { describe, expect, it } from "vitest";
 import { updatesInPlace } from "../../../src/compile/passes/in-place.ts";
 import { orderUpdates } from "../../../src/compile/passes/order-updates.ts";
@@ -24,7 +24,7 @@ function step(size: number): Graph {
 }
 
 describe("ordered updates", () => {
-  it("let the learning rate wait for the late reader", () => {
+  it("let the learning rate wait for the hazard's consumer", () => {
     const graph = step(256);
     expect(printGraph(graph)).toMatchInlineSnapshot(`
       "graph "step"

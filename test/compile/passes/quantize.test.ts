@@ -68,7 +68,7 @@ describe("placement", () => {
     expect(printGraph(graph).match(/FakeQuantize/g)?.length).toBe(sites.length);
   });
 
-  it("puts codes on the skip branch when it is told how many", () => {
+  it("puts codes on the skip branch when the override gives the bits", () => {
     const { sites } = quantize(resnet, { ...presetNamed("lsq", bits), residualBits: 8 });
     const skips = sites.filter(({ id }) => id.includes(".skip"));
     expect(skips.map(({ id, spec }) => [id, spec.quantMax])).toEqual([
@@ -89,7 +89,7 @@ describe("placement", () => {
   });
 });
 
-describe("what is refused names its tensor and the cure", () => {
+describe("what is refused names its tensor and the remedy", () => {
   it.each<readonly ["weight" | "activation", Partial<TensorQuantization>, string, string]>([
     ["activation", { bits: 0 }, 'tensor "fc1.input"', "from 1 to 16"],
     ["activation", { bits: 1, signed: false, reduceRange: true }, 'tensor "fc1.input"', "Turn reduceRange off"],
@@ -106,10 +106,10 @@ describe("what is refused names its tensor and the cure", () => {
     ["weight", { quantMax: 6.5 }, 'tensor "fc1.weight"', "whole number"],
     ["weight", { granularity: "group", groupSize: 7 }, 'tensor "fc1.weight"', "groupSize that divides"],
     ["weight", { quantizer: "lsq" }, 'tensor "fc1.weight"', "Leave the observer out"],
-  ])("%s %j", (kind, change, where, cure) => {
+  ])("%s %j", (kind, change, where, remedy) => {
     const message = refusal(change, kind);
     expect(message).toContain(where);
-    expect(message).toContain(cure);
+    expect(message).toContain(remedy);
   });
 
   it("a network without layers", () => {

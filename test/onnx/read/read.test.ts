@@ -165,7 +165,7 @@ describe("what files may look like", () => {
     broken(external({}), FileFormatError, /which one is not said/, options);
     broken(external({ location: "a.bin" }), UnsupportedError, /another file, "a.bin"/);
     for (const location of ["../a.bin", "/etc/passwd", "a/../../b", "C:\\a.bin", "..\\a"]) {
-      broken(external({ location }), FileFormatError, /not beside the model/, options);
+      broken(external({ location }), FileFormatError, /not in the model's folder/, options);
     }
     expect(asked).not.toContain("/etc/passwd");
   });

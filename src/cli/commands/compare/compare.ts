@@ -3,7 +3,7 @@
 import { openConfiguredData, parseDataArgument } from "../../../config/data-folder.ts";
 import type { TrainingConfig } from "../../../config/schema.ts";
 import { compareModels, type Difference } from "../../../convert/prove/compare.ts";
-import type { Comparand } from "../../../convert/prove/compared-model.ts";
+import type { ComparedModel } from "../../../convert/prove/compared-model.ts";
 import { type Dataset, firstSamples } from "../../../data/dataset/dataset.ts";
 import { ConfigError } from "../../../errors.ts";
 import { nodeEngine } from "../../../runtime/node.ts";
@@ -12,7 +12,7 @@ import { wholeNumber } from "../../flag-values.ts";
 import { outputColumns, print, printJson } from "../../output.ts";
 import { testData } from "../../run-data.ts";
 import { tableLines } from "../../view/table.ts";
-import { type ComparedModel, readComparedModels } from "./models.ts";
+import { type ComparisonSide, readComparisonSides } from "./models.ts";
 
 const examples = `
 Layers of the same name and shape are compared; SQNR is the power of A's values over that of the difference. Of two
@@ -47,10 +47,10 @@ const shownLayers = 8;
 
 /** Runs two models on the same test images and prints how far they are apart. */
 async function compareModelFiles(a: string, b: string, flags: Flags): Promise<void> {
-  const [left, right] = await readComparedModels(a, b);
+  const [left, right] = await readComparisonSides(a, b);
   const data = await sharedData([left, right], flags);
   const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
-  const result = await compareModels(left.comparand, right.comparand, data, engine, { departure: flags.departure });
+  const result = await compareModels(left.model, right.model, data, engine, { departure: flags.departure });
   if (flags.json === true) return printJson({ schemaVersion: 1, a, b, data: data.name, ...result });
   const columns = outputColumns();
   const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
@@ -86,10 +86,10 @@ async function compareModelFiles(a: string, b: string, flags: Flags): Promise<vo
 }
 
 /** The data of `--data`, or of the first of the two that is a run. */
-async function sharedData(models: readonly ComparedModel[], flags: Flags): Promise<Dataset> {
-  const run = models.find((model) => model.run !== undefined)?.run;
+async function sharedData(sides: readonly ComparisonSide[], flags: Flags): Promise<Dataset> {
+  const run = sides.find((side) => side.run !== undefined)?.run;
   if (run !== undefined) return testData(run, flags);
-  const [first] = models;
+  const [first] = sides;
   if (flags.data === undefined || first === undefined) {
     throw new ConfigError("two ONNX files have no data of their own", {
       where: "--data",
@@ -97,7 +97,7 @@ async function sharedData(models: readonly ComparedModel[], flags: Flags): Promi
     });
   }
   const { test } = await openConfiguredData({
-    ...imageSize(first.comparand),
+    ...imageSize(first.model),
     crop: 0,
     flip: false,
     ...parseDataArgument(flags.data),
@@ -106,7 +106,7 @@ async function sharedData(models: readonly ComparedModel[], flags: Flags): Promi
 }
 
 /** Images are resized to the size and the channels of the model's input. */
-function imageSize({ inputShape }: Comparand): Pick<TrainingConfig["data"], "size" | "channels"> {
+function imageSize({ inputShape }: ComparedModel): Pick<TrainingConfig["data"], "size" | "channels"> {
   const [, channels, height, width] = inputShape;
   return {
     ...(height === undefined || width === undefined ? {} : { size: [height, width] }),

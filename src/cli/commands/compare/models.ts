@@ -1,7 +1,7 @@
 /** What the arguments A and B of `subbyte compare` stand for: a run, a checkpoint, or an ONNX file. */
 import { basename } from "node:path";
 import { integerOperators } from "../../../convert/formats/integer-operators.ts";
-import { type Comparand, graphComparand, networkComparand } from "../../../convert/prove/compared-model.ts";
+import { type ComparedModel, comparedGraph, comparedNetwork } from "../../../convert/prove/compared-model.ts";
 import { decodeModelFile, importOnnxFile } from "../../../importer/node-files.ts";
 import type { Shape } from "../../../ir/types.ts";
 import type { OnnxFile } from "../../../onnx/read/file.ts";
@@ -11,8 +11,8 @@ import { statesChannelsLast, takesChannelsLast } from "../../../train/image-layo
 import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
 
 /** A model to compare, with its run where it has one. */
-export interface ComparedModel {
-  readonly comparand: Comparand;
+export interface ComparisonSide {
+  readonly model: ComparedModel;
   /** Absent for an ONNX file. */
   readonly run?: LoadedRun;
 }
@@ -21,7 +21,7 @@ export interface ComparedModel {
 const integerOnly = new Set(["QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"]);
 
 /** Reads both sides of a comparison. @throws what loadRun and importOnnxFile throw. */
-export async function readComparedModels(a: string, b: string): Promise<readonly [ComparedModel, ComparedModel]> {
+export async function readComparisonSides(a: string, b: string): Promise<readonly [ComparisonSide, ComparisonSide]> {
   const [left, right] = await Promise.all([a, b].map((path) => (isOnnx(path) ? undefined : readRun(path))));
   const samples = (left ?? right)?.run?.data.test.sampleShape;
   return [left ?? readFile(a, samples), right ?? readFile(b, samples)];
@@ -31,21 +31,21 @@ function isOnnx(path: string): boolean {
   return /\.onnx$/i.test(path);
 }
 
-async function readRun(path: string): Promise<ComparedModel> {
+async function readRun(path: string): Promise<ComparisonSide> {
   const run = await loadRun(path);
-  return { comparand: networkComparand(run.network), run };
+  return { model: comparedNetwork(run.network), run };
 }
 
 /** @param samples The shape of the samples that are compared on, where it is known. */
-function readFile(path: string, samples: Shape | undefined): ComparedModel {
+function readFile(path: string, samples: Shape | undefined): ComparisonSide {
   const file = decodeModelFile(path);
   if (!isConverted(file)) {
     const { inputs } = file.graph;
     const isLast = samples === undefined ? statesChannelsLast(inputs) : takesChannelsLast(inputs, samples);
-    return { comparand: networkComparand(importOnnxFile(path, { channelsFirst: isLast })) };
+    return { model: comparedNetwork(importOnnxFile(path, { channelsFirst: isLast })) };
   }
   const source = basename(path);
-  return { comparand: graphComparand(typedGraph(file, inferWith(integerOperators), { source }), source) };
+  return { model: comparedGraph(typedGraph(file, inferWith(integerOperators), { source }), source) };
 }
 
 function isConverted({ graph }: OnnxFile): boolean {

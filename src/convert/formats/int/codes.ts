@@ -65,7 +65,7 @@ export function sumOfCodes(
     .reduce((sum, part) => add(builder, sum, part));
 }
 
-/** ONNX Runtime's fast integer convolutions take input channels in groups of so many bytes. */
+/** ONNX Runtime's fast integer convolutions take input channels in groups of this number of bytes. */
 const channelGroup = 4;
 
 /** The data's codes and the first layer's weights with channels of zeros added, so that there are whole groups of them. */

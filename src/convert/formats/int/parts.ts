@@ -1,4 +1,4 @@
-/** What formats/int.ts is told, attributes of the nodes that it builds, and weights that are too wide for its containers. */
+/** The options of formats/int.ts, attributes of the nodes that it builds, and weights too wide for its containers. */
 import type { Shape } from "../../../ir/types.ts";
 import type { IntegerConv, IntegerWeight, SumPool, WindowGeometry } from "../../integer-network.ts";
 

@@ -1,12 +1,12 @@
 /**
- * Outputs that onnxruntime-node does not hand over.
+ * Keeps onnxruntime-node from copying the outputs of a run.
  *
- * The package (1.30) copies every output that was asked for into a new array, those too that it has just written into the
- * caller's buffer. For a training step that is all of its state once more: 60 to 90 ms for 100 MB, and garbage until
- * the next collection. It hands outputs over in the graph's order, when the run is at its end, and it gives up, with a
- * message of its own, at the first that is no tensor. So an empty sequence is put first, and that message is taken for
- * the end of the run; what goes wrong in a run has other messages. Whether the package behaves so is tried once; where
- * it does not, outputs are copied as ever.
+ * The package (1.30) copies every requested output into a new array, even after it has written the output into the
+ * caller's buffer. For a training step this copies all of its state: 60 to 90 ms for 100 MB, and garbage until the next
+ * collection. At the end of a run the package returns outputs in the graph's order, and it stops with a message of its own
+ * at the first output that is no tensor. So the first output is an empty sequence, and that message marks the end of
+ * the run; errors in a run have other messages. A small run tests once whether the package behaves like this; if it does
+ * not, outputs are copied.
  */
 import { newBuilder } from "../compile/registry.ts";
 import { joined } from "../ir/data-bytes.ts";
@@ -18,20 +18,20 @@ import type { OnnxRuntime, RunEnd } from "./onnx-runtime.ts";
 const output = "subbyte.end_of_run";
 const message = "Non tensor type is temporarily not supported.";
 
-/** The output that comes first and is never handed over. */
+/** The output that comes first, at which the package stops. */
 export const endOfRun: RunEnd = {
   output,
   isReached: (cause) => cause instanceof Error && cause.message === message,
 };
 
-/** A model with that output before its own. Its standard operators must be of version 11 or later. */
+/** Adds that output to a model, before its own. The model's standard operators must be of version 11 or later. */
 export function withEndOfRun(model: Uint8Array): Uint8Array {
   return joined([emptySequenceOutput(output), model]);
 }
 
 let known: Promise<boolean> | undefined;
 
-/** Whether this package writes all outputs into their buffers before it gives up with the message. */
+/** Whether this package writes all outputs into their buffers before it stops with the message. */
 export function stopsAtSequences(runtime: OnnxRuntime): Promise<boolean> {
   known ??= tried(runtime).catch(() => false);
   return known;
