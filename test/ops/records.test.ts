@@ -3,6 +3,7 @@
 import { expect, it } from "vitest";
 import { operators } from "../../src/compile/registry.ts";
 import { operatorKey } from "../../src/ops/definition.ts";
+import { fileOperators } from "../../src/ops/file-operators.ts";
 
 const definitions = [...operators.values()];
 
@@ -70,4 +71,32 @@ it("runs on blocked tensors what the CPU's lists named", () => {
   expect(namesWhere(({ blocked }) => blocked === "reduction")).toEqual(reductions);
   expect(namesWhere(({ blocked }) => blocked === "average")).toEqual(["GlobalAveragePool"]);
   expect(namesWhere(({ blocked }) => blocked === "own")).toEqual(["BatchNormalization", "Conv"]);
+});
+
+const rewritten =
+  "BatchNormalization:all CastLike:all Clip:11 Dropout:all GlobalMaxPool:all GroupNormalization:21 GRU:all Hardmax:13 LogSoftmax:13 LSTM:all Mod:all Pad:11 Pow:all ReduceL1:18 ReduceL2:18 ReduceLogSum:18 ReduceLogSumExp:18 ReduceMax:18 ReduceMean:18,all ReduceMin:18 ReduceProd:18 ReduceSum:13 ReduceSumSquare:18 Resize:11,all RNN:all Scatter:all Slice:10 Softmax:13 SpaceToDepth:all Split:13,all Squeeze:13,all TopK:10 Unsqueeze:13 Upsample:all";
+
+it("rewrites the versions that the table of upgrades named", () => {
+  const records = [...definitions, ...fileOperators.values()];
+  const found = records.flatMap(({ op, upgrades }) =>
+    upgrades === undefined ? [] : [`${op}:${upgrades.map(({ before }) => before ?? "all").join()}`],
+  );
+  expect(found.sort()).toEqual(rewritten.split(" ").sort());
+});
+
+it("takes apart the functions that the table of decompositions named", () => {
+  const records = [...definitions, ...fileOperators.values()];
+  const found = records.filter(({ decompose }) => decompose !== undefined);
+  expect(found.map(({ domain, op }) => operatorKey(domain, op)).sort()).toEqual([
+    "Attention",
+    "Erfc",
+    "MeanVarianceNormalization",
+    "RMSNormalization",
+    "Swish",
+    "com.microsoft:BiasGelu",
+    "com.microsoft:FastGelu",
+    "com.microsoft:FusedMatMul",
+    "com.microsoft:Gelu",
+    "com.microsoft:QuickGelu",
+  ]);
 });
