@@ -20,14 +20,16 @@ export function listPath(name: string): string {
 
 /** Reads the lines `COUNT KEY`; lines that begin with # say what is counted. @throws Error at any other line. */
 export function parseAllowance(text: string, name = "list"): Allowance {
-  const entries = text.split("\n").flatMap((line): [string, number][] => {
-    if (line.trim() === "" || line.startsWith("#")) return [];
+  const allowed = new Map<string, number>();
+  for (const line of text.split("\n")) {
+    if (line.trim() === "" || line.startsWith("#")) continue;
     const match = /^(\d+) (\S.*)$/.exec(line);
     const [, count, key] = match ?? [];
     if (count === undefined || key === undefined) throw new Error(`${listPath(name)}: no line "COUNT KEY": ${line}`);
-    return [[key, Number(count)]];
-  });
-  return new Map(entries);
+    // Git merges these lists by keeping the lines of both sides (.gitattributes).
+    allowed.set(key, Math.max(allowed.get(key) ?? 0, Number(count)));
+  }
+  return allowed;
 }
 
 export function readAllowance(name: string): Allowance {
