@@ -1,14 +1,15 @@
-/** The one place where an error becomes words on stderr and an exit code. */
+/** Prints errors on stderr and gives their exit codes. */
 
 import { CommanderError } from "commander";
 import { exitCodes, SubbyteError } from "../errors.ts";
+import { packageVersion } from "../runs/package-version.ts";
 import { colorsFor } from "./view/colors.ts";
-import { printable } from "./view/printable.ts";
+import { printable, printableLine } from "./view/printable.ts";
 
 /** Where and how errors are printed. */
 export interface ErrorOutput {
   readonly stream: { readonly isTTY?: boolean; write(text: string): unknown };
-  /** Print the stack, and the causes, of errors that are the user's to mend too. */
+  /** Print the stack and the causes of expected errors too. */
   readonly debug?: boolean;
 }
 
@@ -17,11 +18,17 @@ function stackWithCauses(error: Error): string {
   return error.cause instanceof Error ? `${stack}\ncaused by ${stackWithCauses(error.cause)}` : stack;
 }
 
+/** As the error describes itself. Its place is often a name from outside, whose line breaks are shown as text. */
+function described({ where, message, remedy }: SubbyteError): string {
+  const head = where === undefined ? printable(message) : `${printableLine(where)}: ${printable(message)}`;
+  return remedy === undefined ? head : `${head}\n  ${printable(remedy)}`;
+}
+
 /**
  * Prints an error and returns the exit code that it stands for.
  *
- * A SubbyteError is printed as it describes itself. Commander has printed its own by the time it throws. Anything else
- * was not foreseen, so it is called what it is, with the stack that whoever mends it will need.
+ * A SubbyteError is printed as it describes itself. Commander has printed its own errors before it throws them. Everything
+ * else is a bug, which is printed with its stack.
  */
 export function reportError(error: unknown, output: ErrorOutput): number {
   const { stream, debug = false } = output;
@@ -30,12 +37,12 @@ export function reportError(error: unknown, output: ErrorOutput): number {
   if (error instanceof SubbyteError) {
     const color = error.exitCode === exitCodes.interrupted ? colors.yellow : colors.red;
     const word = error.exitCode === exitCodes.interrupted ? "stopped" : "error";
-    stream.write(`${color(`${word}: ${printable(error.describe())}`)}\n`);
+    stream.write(`${color(`${word}: ${described(error)}`)}\n`);
     if (debug) stream.write(`${colors.dim(printable(stackWithCauses(error)))}\n`);
     return error.exitCode;
   }
   stream.write(
-    `${colors.red("error: this is a defect of subbyte, not of what you gave it. Please report it with:")}\n`,
+    `${colors.red(`error: internal error, a bug in subbyte ${packageVersion()} (Node.js ${process.version}). Please report it with:`)}\n`,
   );
   stream.write(`${printable(error instanceof Error ? stackWithCauses(error) : `thrown: ${String(error)}`)}\n`);
   return exitCodes.failure;

@@ -8,7 +8,7 @@ import { ConfigError, SubbyteError } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic-file.ts";
 import { runPaths } from "../runs/folder.ts";
 import { readMetrics } from "../runs/metrics-log.ts";
-import { isStudy } from "../study/plan/folder.ts";
+import { isStudy, trialFolder } from "../study/plan/folder.ts";
 import type { TrialRecord } from "../study/plan/record.ts";
 import { type LoadedStudy, readStudy } from "../study/result/read-study.ts";
 import { bitsName } from "../study/result/summary.ts";
@@ -80,7 +80,7 @@ async function reportOf(folder: string): Promise<Report> {
 
 /** The figures of a study's trials, from their run directories. */
 function trialFigures({ paths }: LoadedStudy): TrialFigures {
-  const load = (record: TrialRecord) => loadRun(join(paths.trials, record.id)).catch(withoutIt);
+  const load = (record: TrialRecord) => loadRun(trialFolder(paths, record)).catch(withoutIt);
   return {
     weights: async (record) => {
       const run = await load(record);
@@ -89,7 +89,7 @@ function trialFigures({ paths }: LoadedStudy): TrialFigures {
       return weightFigures(few.slice(0, mostLayers));
     },
     loss: async (record) => {
-      const metrics = await readMetrics(runPaths(join(paths.trials, record.id)).metrics).catch(withoutIt);
+      const metrics = await readMetrics(runPaths(trialFolder(paths, record)).metrics).catch(withoutIt);
       return (metrics ?? []).flatMap(({ step, loss }) => (typeof loss === "number" ? [{ x: step, y: loss }] : []));
     },
     diagnosis: async (record) => {

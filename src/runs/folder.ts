@@ -1,7 +1,7 @@
 /**
  * The folder of a run: everything that is needed to understand it, to repeat it and to resume it.
  *
- *     runs/resnet20_4W4A_20261123-114958/
+ *     runs/resnet20_W4A4_20261123-114958/
  *       config.yaml         resolved, every default filled in
  *       config.source.yaml  as it was given
  *       env.json            versions, machine, seed, command line, git commit
@@ -60,10 +60,10 @@ export function runPaths(folder: string): RunPaths {
   };
 }
 
-/** `resnet20_4W4A_20261123-114958`: model, bits and local time; `float` where nothing is quantized. */
+/** `resnet20_W4A4_20261123-114958`: model, bits and local time; `float` where nothing is quantized. */
 export function defaultRunName(config: TrainingConfig, now: Date): string {
   const { quantization } = config;
-  const bits = quantization === null ? "float" : `${quantization.weightBits}W${quantization.activationBits}A`;
+  const bits = quantization === null ? "float" : `W${quantization.weightBits}A${quantization.activationBits}`;
   const two = (value: number) => String(value).padStart(2, "0");
   const day = `${now.getFullYear()}${two(now.getMonth() + 1)}${two(now.getDate())}`;
   const time = `${two(now.getHours())}${two(now.getMinutes())}${two(now.getSeconds())}`;

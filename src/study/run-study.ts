@@ -1,14 +1,14 @@
 /** A study from start to end: folder, plan, the float stage, the trials, the result; and its resumption. */
 import { mkdir } from "node:fs/promises";
-import type { TrainingConfig } from "../config/schema.ts";
+import { join } from "node:path";
 import type { ConfigSource } from "../config/source.ts";
 import { ConfigError, InputOutputError, InterruptedError, RuntimeError, SubbyteError } from "../errors.ts";
 import { removeTemporaries, writeFileAtomic } from "../io/atomic-file.ts";
 import { describeSystemError, systemErrorCode } from "../io/system-error.ts";
-import { placeConfig, studyPlaces, trialId } from "./plan/cells.ts";
+import { cellConfig, studyCells, trialId } from "./plan/cells.ts";
 import { floatConfig, settleStudyConfig } from "./plan/config.ts";
 import {
-  addCure,
+  addFix,
   createStudyFolder,
   floatRunName,
   lockStudy,
@@ -19,20 +19,21 @@ import {
 import { planOf, type StudyPlan } from "./plan/plan.ts";
 import type { PlannedTrial, TrialRecord } from "./plan/record.ts";
 import type { StudyConfig } from "./plan/schema.ts";
-import { type AblateStudyOptions, ablatePatients } from "./repair/ablate-study.ts";
-import { readCures } from "./repair/fix.ts";
+import { formerTrialIds } from "./plan/trial-names.ts";
+import { type AblateStudyOptions, ablateFailingTrials } from "./repair/ablate-study.ts";
+import { readFixes } from "./repair/fix.ts";
 import {
-  type CureStudyOptions,
-  cureStudy,
   type ExpectedStage,
-  expectedCure,
+  expectedFixes,
   expectedStages,
+  type FixStudyOptions,
+  fixStudy,
 } from "./repair/fix-study.ts";
 import { readRecords } from "./result/index.ts";
 import { readFloat, readStudy } from "./result/read-study.ts";
 import { type StudyResult, studyResult } from "./result/result.ts";
 import { type Launch, launchWorker } from "./schedule/launch.ts";
-import { floatCheckpoint, scheduledRun } from "./schedule/scheduled-run.ts";
+import { floatCheckpoint, type PendingRun, scheduledRun } from "./schedule/scheduled-run.ts";
 import { runTrials, type ScheduledTrial, type SchedulerOptions, type TrialProgress } from "./schedule/scheduler.ts";
 import { readWorkerFile, trialPaths } from "./schedule/trial-files.ts";
 import type { WorkerEvent } from "./schedule/worker-protocol.ts";
@@ -41,13 +42,13 @@ import type { WorkerEvent } from "./schedule/worker-protocol.ts";
 export interface StudyOptions {
   /** The study's folder. */
   readonly folder: string;
-  /** Of a new study, or of the one in the folder; absent: go on with the one in the folder. */
+  /** Of a new study, or of the one in the folder; absent: resume the one in the folder. */
   readonly config?: StudyConfig;
   readonly source?: ConfigSource;
   /** Trials side by side in this start; changes no result. */
   readonly parallel?: number;
-  /** Cure a study that was made without a cure. */
-  readonly cure?: boolean;
+  /** Fix a study that was made without a fix. */
+  readonly fix?: boolean;
   readonly launch?: Launch;
 }
 
@@ -60,14 +61,14 @@ export interface StudyStart {
   readonly parallel: number;
   /** The float stage, where one is to be trained, and all trials that can exist. */
   readonly stages: readonly ScheduledTrial[];
-  /** What a cure may take after them. */
+  /** What a fix may take after them. */
   readonly expected: readonly ExpectedStage[];
 }
 
 /** What happened to a trial. */
 export type StudyEvent = WorkerEvent["kind"] | "begun" | "ended" | "again";
 
-/** What a caller hears of while a study goes on. */
+/** Listeners of a running study. */
 export interface StudyListeners {
   readonly signal?: AbortSignal;
   readonly onStart?: (start: StudyStart) => void;
@@ -75,9 +76,9 @@ export interface StudyListeners {
   /** More trainings have become known, and what may come after them. */
   readonly onMore?: (stages: readonly ScheduledTrial[], expected: readonly ExpectedStage[]) => void;
   readonly onAblation?: AblateStudyOptions["onAblation"];
-  readonly onPatient?: CureStudyOptions["onPatient"];
-  readonly onStep?: CureStudyOptions["onStep"];
-  readonly onCured?: CureStudyOptions["onCured"];
+  readonly onFailingTrial?: FixStudyOptions["onFailingTrial"];
+  readonly onStep?: FixStudyOptions["onStep"];
+  readonly onFixed?: FixStudyOptions["onFixed"];
 }
 
 /** A study that ran to its end, with its result. */
@@ -91,10 +92,10 @@ export interface FinishedStudy {
 }
 
 /**
- * Runs a study, or goes on with the one in the folder: what is finished is not repeated.
+ * Runs a study, or resumes the one in the folder: finished trials are not repeated.
  *
- * @throws InterruptedError when the signal stopped it, with how to go on; RuntimeError when the float stage failed. A
- * trial that fails does not throw: it is told in the result.
+ * @throws InterruptedError when the signal stopped it, with how to resume; RuntimeError when the float stage failed. A
+ * trial that fails does not throw: the result reports it.
  */
 export async function runStudy(options: StudyOptions, listeners: StudyListeners = {}): Promise<FinishedStudy> {
   const { paths, isNew } = await openFolder(options);
@@ -106,7 +107,7 @@ export async function runStudy(options: StudyOptions, listeners: StudyListeners 
     if (!(error instanceof InterruptedError)) throw error;
     throw new InterruptedError(error.message, {
       where: paths.folder,
-      remedy: `Go on with: subbyte study --resume ${paths.folder}`,
+      remedy: `Resume with: subbyte study --resume ${paths.folder}`,
       cause: error,
     });
   } finally {
@@ -118,7 +119,7 @@ async function openFolder(options: StudyOptions): Promise<{ readonly paths: Stud
   const { folder, config, source } = options;
   if (config !== undefined) return createStudyFolder(folder, settleStudyConfig(config), source);
   const before = await readStudyConfig(folder);
-  if (options.cure === true && before.cure === null) await addCure(folder, before);
+  if (options.fix === true && before.fix === null) await addFix(folder, before);
   return { paths: studyPaths(folder), isNew: false };
 }
 
@@ -153,17 +154,17 @@ class StudyRun {
     const float = await this.#floatStage(plan);
     const grid = await this.#trials(plan, (recipe) => config.recipes.some(({ name }) => name === recipe));
     const stages = float === undefined ? grid : [float, ...grid];
-    const expected = expectedStages(config, stepsOf(grid), this.#parallel, await readCures(paths.cure));
+    const expected = expectedStages(config, stepsOf(grid), this.#parallel, await readFixes(paths.fixes));
     this.#listeners.onStart?.({ paths, config, plan, isNew: this.#isNew, parallel: this.#parallel, stages, expected });
     if (float !== undefined) await this.#trainFloat(float);
     const peak = (await readWorkerFile(trialPaths(paths.float)))?.peakMemoryBytes ?? 0;
     const ends = await this.#schedule(grid, this.#parallel, peak, config.earlyStopping);
     await this.#ablate();
-    const cured = await this.#cure(stepsOf(grid), peak);
-    // A cure adds trials to the plan.
+    const fixed = await this.#fix(stepsOf(grid), peak);
+    // A fix adds trials to the plan.
     const whole = await planOf(paths, config);
-    const records = withEnds(await readRecords(paths, whole.trials), [...ends, ...cured]);
-    const result = studyResult(config, whole, await readFloat(paths, config), records, await readCures(paths.cure));
+    const records = withEnds(await readRecords(paths, whole.trials), [...ends, ...fixed]);
+    const result = studyResult(config, whole, await readFloat(paths, config), records, await readFixes(paths.fixes));
     const unwritten = await writeFileAtomic(paths.result, `${JSON.stringify(result, undefined, 1)}\n`).then(
       () => null,
       (error: unknown) => {
@@ -175,34 +176,34 @@ class StudyRun {
     return { paths, config, result, records, unwritten };
   }
 
-  /** What the diagnosis of a trial asks beside what was measured while it trained. */
+  /** Measures what the diagnosis of failing trials needs besides the measurements of their training. */
   async #ablate(): Promise<void> {
     if (!this.#config.diagnose) return;
     const { signal, onAblation } = this.#listeners;
-    await ablatePatients(await readStudy(this.#paths.folder), {
+    await ablateFailingTrials(await readStudy(this.#paths.folder), {
       launch: this.#options.launch ?? launchWorker,
       ...(signal === undefined ? {} : { signal }),
       ...(onAblation === undefined ? {} : { onAblation }),
     });
   }
 
-  /** Cures what fell and trains the grid again with what suffices: the ends of those trials. */
-  async #cure(steps: number, peak: number): Promise<readonly TrialProgress[]> {
+  /** Searches fixes for failing trials and trains the grid again with them. */
+  async #fix(steps: number, peak: number): Promise<readonly TrialProgress[]> {
     const config = this.#config;
-    const { signal, onChange, onMore, onPatient, onStep, onCured } = this.#listeners;
-    if (config.cure === null) return [];
+    const { signal, onChange, onMore, onFailingTrial, onStep, onFixed } = this.#listeners;
+    if (config.fix === null) return [];
     const [, again] = expectedStages(config, steps, this.#parallel, []);
     const expect = (remedies: number) =>
-      onMore?.([], [expectedCure(remedies, steps), ...(again === undefined ? [] : [again])]);
-    await cureStudy(await readStudy(this.#paths.folder), {
-      cure: config.cure,
+      onMore?.([], [expectedFixes(remedies, steps), ...(again === undefined ? [] : [again])]);
+    await fixStudy(await readStudy(this.#paths.folder), {
+      fix: config.fix,
       launch: this.#options.launch ?? launchWorker,
       ...(signal === undefined ? {} : { signal }),
       ...(onChange === undefined ? {} : { onChange }),
-      ...(onCured === undefined ? {} : { onCured }),
-      onPatient: (patient, remedies) => {
+      ...(onFixed === undefined ? {} : { onFixed }),
+      onFailingTrial: (failing, remedies) => {
         expect(remedies);
-        onPatient?.(patient, remedies);
+        onFailingTrial?.(failing, remedies);
       },
       onStep: (step, left) => {
         expect(left);
@@ -210,7 +211,7 @@ class StudyRun {
       },
     });
     const plan = await planOf(this.#paths, config);
-    const trials = config.cure.map
+    const trials = config.fix.map
       ? await this.#trials(plan, (recipe) => !config.recipes.some(({ name }) => name === recipe))
       : [];
     onMore?.(trials, []);
@@ -240,34 +241,38 @@ class StudyRun {
   async #floatStage(plan: StudyPlan): Promise<ScheduledTrial | undefined> {
     const training = floatConfig(this.#config);
     if (training === undefined) return undefined;
-    return this.#scheduled(floatRunName, "float", ".", training, plan.samples);
+    return this.#scheduled({ name: floatRunName, kind: "float", parent: ".", training }, plan.samples);
   }
 
-  /** Every trial of these recipes that can exist, as its files left it. */
+  /** Every possible trial of these recipes, in the state of its files. */
   async #trials(plan: StudyPlan, has: (recipe: string) => boolean): Promise<ScheduledTrial[]> {
-    const cures = await readCures(this.#paths.cure);
-    const places = new Map(studyPlaces(this.#config, cures).map((place) => [trialId(place), place]));
+    const fixes = await readFixes(this.#paths.fixes);
+    const cells = new Map(studyCells(this.#config, fixes).map((cell) => [trialId(cell), cell]));
     const possible = plan.trials.filter((trial) => trial.impossible === null && has(trial.recipe));
     return Promise.all(
       possible.map((planned) => {
-        const place = places.get(planned.id);
-        if (place === undefined) throw missingPlace(planned, this.#paths);
-        const training = placeConfig(this.#config, place, floatCheckpoint(this.#config));
-        return this.#scheduled(planned.id, planned.recipe, "trials", training, plan.samples);
+        const cell = cells.get(planned.id);
+        if (cell === undefined) throw missingCell(planned, this.#paths);
+        const training = cellConfig(this.#config, cell, floatCheckpoint(this.#config));
+        const former = formerTrialIds(planned).map((id) => join("trials", id));
+        return this.#scheduled(
+          { name: planned.id, kind: planned.recipe, parent: "trials", former, training },
+          plan.samples,
+        );
       }),
     );
   }
 
-  #scheduled(name: string, kind: string, parent: string, training: TrainingConfig, samples: number) {
-    return scheduledRun(this.#paths, { name, kind, parent, training, samples, diagnose: this.#config.diagnose });
+  #scheduled(run: Omit<PendingRun, "samples" | "diagnose">, samples: number) {
+    return scheduledRun(this.#paths, { ...run, samples, diagnose: this.#config.diagnose });
   }
 
   async #trainFloat(stage: ScheduledTrial): Promise<void> {
     const [end] = await this.#schedule([stage], 1, 0, { ...this.#config.earlyStopping, rule: "none" });
     if (end?.status === "finished") return;
-    throw new RuntimeError(`the float stage failed: ${end?.reason ?? "for no reason that is known"}`, {
+    throw new RuntimeError(`the float stage failed: ${end?.reason ?? "for an unknown reason"}`, {
       where: stage.paths.folder,
-      remedy: `Mend it, then go on with: subbyte study --resume ${this.#paths.folder}`,
+      remedy: `Fix the cause, then resume with: subbyte study --resume ${this.#paths.folder}`,
     });
   }
 }
@@ -301,7 +306,7 @@ async function makeTrialsFolder(paths: StudyPaths): Promise<void> {
   });
 }
 
-function missingPlace({ id }: PlannedTrial, { plan }: StudyPaths): ConfigError {
+function missingCell({ id }: PlannedTrial, { plan }: StudyPaths): ConfigError {
   const remedy = "Remove it: it is made again.";
-  return new ConfigError(`the plan has a trial ${id} that the configuration has not`, { where: plan, remedy });
+  return new ConfigError(`the plan has a trial ${id} that the configuration does not have`, { where: plan, remedy });
 }

@@ -8,10 +8,10 @@ import { type FinishedStudy, runStudy, type StudyListeners, type StudyOptions } 
 export type StudyInput = z.input<typeof studySchema>;
 
 /** Where a study lives, and who hears of it. */
-export interface StudyPlace extends Pick<StudyOptions, "folder" | "parallel">, StudyListeners {}
+export interface StudyLocation extends Pick<StudyOptions, "folder" | "parallel">, StudyListeners {}
 
 /**
- * Trains a grid of weight bits and activation bits, says what converged, what did not and why, and what cures it.
+ * Trains a grid of weight bits and activation bits, says what converged, what did not and why, and what fixes it.
  *
  * Every trial is a process of its own. Called again with the same folder and configuration, it goes on where it was.
  *
@@ -24,7 +24,7 @@ export interface StudyPlace extends Pick<StudyOptions, "folder" | "parallel">, S
  */
 export async function study(
   config: StudyInput,
-  { folder, parallel, ...listeners }: StudyPlace,
+  { folder, parallel, ...listeners }: StudyLocation,
 ): Promise<FinishedStudy> {
   const source = { name: "study", text: JSON.stringify(config) };
   const options = { folder, config: resolveStudyConfig(source), ...(parallel === undefined ? {} : { parallel }) };

@@ -42,10 +42,10 @@ describe("the printer of errors", () => {
     expect(report(new CommanderError(0, "commander.helpDisplayed", "x"))).toEqual({ code: 0, text: "" });
   });
 
-  it("calls everything else a defect, with its stack", () => {
+  it("calls everything else a bug, with its stack", () => {
     const { code, text } = report(new TypeError("undefined is not a function"));
     expect(code).toBe(1);
-    expect(text).toContain("this is a defect of subbyte");
+    expect(text).toContain("a bug in subbyte");
     expect(text).toContain("TypeError: undefined is not a function\n    at ");
     expect(report("a text").text).toContain("thrown: a text");
   });

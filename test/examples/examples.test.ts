@@ -28,8 +28,8 @@ describe("examples", () => {
     expect(losses.at(-1)).toBeLessThan(losses[0] ?? 0);
   }, 120_000);
 
-  it("lsq-cure: at two bits LSQ keeps what the thread's quantizers lose", async () => {
-    const { floatAccuracy, threadAccuracy, lsqAccuracy } = await import("../../examples/lsq-cure.ts");
+  it("lsq-fix: at two bits LSQ keeps what the thread's quantizers lose", async () => {
+    const { floatAccuracy, threadAccuracy, lsqAccuracy } = await import("../../examples/lsq-fix.ts");
     expect(floatAccuracy).toBeGreaterThan(0.5);
     expect(lsqAccuracy).toBeGreaterThan(threadAccuracy + 0.2);
     expect(lsqAccuracy).toBeGreaterThan(floatAccuracy - 0.15);
@@ -59,7 +59,7 @@ describe("examples", () => {
   it.each(studies)("%s: is a study that could begin", async (name) => {
     const { code, stdout } = await capture("study", join(repositoryRoot, "examples", name), "--dry-run");
     expect(code).toBe(0);
-    expect(stdout).toContain("thread_4W4A_seed0");
+    expect(stdout).toContain("thread_W4A4_seed0");
   });
 
   it("ocr-angle.yaml: is a training that could begin", async () => {
@@ -71,7 +71,7 @@ describe("examples", () => {
 
   it("are all tried here", () => {
     const files = readdirSync(new URL("examples/", `file://${repositoryRoot}/`)).sort();
-    const scripts = ["explain.ts", "lsq-cure.ts", "overrides.ts", "thread-config.ts", "thread.py"];
+    const scripts = ["explain.ts", "lsq-fix.ts", "overrides.ts", "thread-config.ts", "thread.py"];
     expect(files).toEqual([...scripts, "ocr-angle.yaml", ...studies].sort());
   });
 });

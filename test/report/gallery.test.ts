@@ -91,7 +91,7 @@ const charts: Readonly<Record<string, (width: number) => string>> = {
   "change-long-names": (width) =>
     changeChart(
       [
-        { label: "use all codes of the bits asked for", before: 0.448, after: 0.815 },
+        { label: "use all codes of the requested bits", before: 0.448, after: 0.815 },
         { label: "fuse Conv, BatchNormalization and ReLU", before: 0.815, after: 0.865 },
         { label: "learn the ranges (preset lsq: fused, first and last layer at 8 bits)", before: 0.865, after: 0.876 },
       ],

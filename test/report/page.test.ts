@@ -55,14 +55,14 @@ describe("the report of a study", () => {
     expect(text).not.toMatch(/undefined|\bNaN\b|\[object/);
   });
 
-  it("tells levels, stopped and failed trials, the answer and the configuration to copy", async () => {
+  it("tells levels, stopped and failed trials, the summary and the configuration to copy", async () => {
     const text = renderPage((await studyReport(sampleStudy(temporaryFolder()))).page);
     expect(text).toContain("4 bits\n8 levels".split("\n")[1]);
-    expect(text).toContain("thread_2W3A_seed0: it was killed");
+    expect(text).toContain("thread_W2A3_seed0: it was killed");
     expect(text).toContain("status-stopped");
     expect(text).toMatch(/thread: \d+ of 15 cells stay within 1 point of float/);
     expect(text).toContain("preset: lsq");
-    expect(text).toContain("56 of 60 finished, 2 given up early, 2 failed");
+    expect(text).toContain("56 of 60 finished, 2 stopped early, 2 failed");
   });
 
   it("carries its numbers as JSON", async () => {
@@ -72,7 +72,7 @@ describe("the report of a study", () => {
     expect(JSON.parse(json)).toEqual(JSON.parse(JSON.stringify(study.result)));
   });
 
-  it("shows findings and a cure where there are some", async () => {
+  it("shows findings and a fix where there are some", async () => {
     const folder = temporaryFolder();
     const study = sampleStudy(folder);
     const finding = {
@@ -83,10 +83,10 @@ describe("the report of a study", () => {
       confidence: 0.97,
       remedy: { title: "use the whole range", changes: { "quantization.reduceRange": false } },
     };
-    const verdict = { kept: true, needless: false, partOf: null };
+    const verdict = { kept: true, redundant: false, subsumedBy: null };
     const step = { title: "use the whole range", changes: {}, before: 0.59, after: 0.84, ...verdict };
-    const cure = {
-      ...{ recipe: "thread", weightBits: 4, activationBits: 4, trial: "thread_4W4A_seed0" },
+    const fix = {
+      ...{ recipe: "thread", weightBits: 4, activationBits: 4, trial: "thread_W4A4_seed0" },
       ...{ before: 0.59, after: 0.84, goal: 0.86 },
       steps: [{ ...step, reason: "+25.0 points" }],
     };
@@ -97,16 +97,16 @@ describe("the report of a study", () => {
       ...{ float: at(0.86), quantized: at(0.59), weightsOnly: at(0.85), activationsOnly: at(0.6) },
     };
     const found = study.records.map((record) =>
-      record.id === cure.trial ? { ...record, findings: [finding], ablation } : record,
+      record.id === fix.trial ? { ...record, findings: [finding], ablation } : record,
     );
-    const report = await studyReport({ ...study, result: { ...study.result, cures: [cure] }, records: found });
+    const report = await studyReport({ ...study, result: { ...study.result, fixes: [fix] }, records: found });
     const text = renderPage(report.page);
     expect(text).toContain("Half of the levels are left out by reduce_range.");
     expect(text).toContain("quantization.reduceRange: false");
-    expect(text).toContain("What helps thread W4A4: use the whole range: 59.0 % → 84.0 %.");
+    expect(text).toContain("Partial fix for thread W4A4: use the whole range: 59.0 % → 84.0 %.");
     const names = report.figures.map(({ name }) => name);
-    expect(names).toEqual(expect.arrayContaining(["cure-thread", "ablation-thread_4W4A_seed0"]));
-    expect(text).toContain("<summary>What was measured: 1 for it, 0 against it</summary>");
+    expect(names).toEqual(expect.arrayContaining(["fix-thread", "ablation-thread_W4A4_seed0"]));
+    expect(text).toContain("<summary>Measurements: 1 support it, 0 contradict it</summary>");
   });
 });
 
@@ -204,7 +204,7 @@ describe("the files of a report", () => {
     writeFileSync(file, JSON.stringify({ schemaVersion: 1, metric: "accuracy", samples: 64, step: 8, ...parts }));
     const { page, files } = await writeReport(run);
     expect(files).toContain(join(run, "report", "figures", "ablation-run.svg"));
-    expect(readFileSync(page, "utf8")).toContain("with parts of its quantizers at work");
+    expect(readFileSync(page, "utf8")).toContain("with some of its quantizers");
     rmSync(file);
   });
 

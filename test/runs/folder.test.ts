@@ -140,7 +140,7 @@ describe("a run's folder", () => {
 
   it("is called after the model, the bits and the time", () => {
     const now = new Date(2026, 10, 3, 4, 5, 6);
-    expect(defaultRunName(config, now)).toBe("resnet20_3W4A_20261103-040506");
+    expect(defaultRunName(config, now)).toBe("resnet20_W3A4_20261103-040506");
     expect(defaultRunName(resolveTrainingConfig(undefined), now)).toBe("resnet20_float_20261103-040506");
   });
 

@@ -37,7 +37,7 @@ describe("subbyte study", () => {
     expect({ code, stdout }).toEqual({ code: 2, stdout: "" });
   });
 
-  it("is what npm start runs: a configuration that can begin, with a cure", async () => {
+  it("is what npm start runs: a configuration that can begin, with a fix", async () => {
     const { scripts } = z
       .object({ scripts: z.object({ start: z.string() }) })
       .parse(JSON.parse(readFileSync("package.json", "utf8")));
@@ -46,8 +46,8 @@ describe("subbyte study", () => {
     const { code, stdout } = await capture(...args, "--dry-run", "--json");
     expect(code).toBe(0);
     const document: unknown = JSON.parse(stdout);
-    expect(document).toMatchObject({ config: { cure: { at: { weightBits: 4, activationBits: 4 } } } });
-    expect(document).toHaveProperty("trials.14", "thread_2W3A_seed0");
+    expect(document).toMatchObject({ config: { fix: { at: { weightBits: 4, activationBits: 4 } } } });
+    expect(document).toHaveProperty("trials.14", "thread_W2A3_seed0");
   });
 
   it("prints the trials, with levels and costs, and stops", async () => {
@@ -61,11 +61,11 @@ describe("subbyte study", () => {
       "4,1",
     );
     expect(code).toBe(0);
-    expect(stdout).toMatch(/thread_8W4A_seed0 │ +256 │ +8 │/);
-    expect(stdout).toMatch(/thread_8W1A_seed0.*leave 1 level/);
+    expect(stdout).toMatch(/thread_W8A4_seed0 │ +256 │ +8 │/);
+    expect(stdout).toMatch(/thread_W8A1_seed0.*leave 1 level/);
   });
 
-  it("trains, reports, tells what cannot be, and goes on with --resume", async () => {
+  it("trains, reports, names impossible cells, and resumes", async () => {
     const folder = join(temporaryFolder(), "study");
     const grid = ["--weight-bits", "4", "--activation-bits", "4,1", "--recipes", "thread"];
     const first = await capture("study", ...small, ...grid, "--out", folder, "--json");
@@ -74,18 +74,18 @@ describe("subbyte study", () => {
     expect(document).toMatchObject({ schemaVersion: 1, counts: { finished: 1, impossible: 1, failed: 0 } });
     expect(process.exitCode).toBe(1);
     const page = readFileSync(join(folder, "report", "report.html"), "utf8");
-    expect(page).toContain("thread_4W1A_seed0");
+    expect(page).toContain("thread_W4A1_seed0");
     const again = await capture("study", "--resume", folder, "--no-report");
-    expect(again.stderr).toContain(`going on with the study in ${folder}: 2 trainings, 2 of them done`);
+    expect(again.stderr).toContain(`resuming the study in ${folder}: 2 trainings, 2 of them done`);
     expect(again.stdout).toMatch(/│ W4 +│ +\d+\.\d \(8\) │ impossible │/);
-    expect(again.stdout).toContain("thread_4W1A_seed0 impossible: ");
+    expect(again.stdout).toContain("thread_W4A1_seed0 impossible: ");
   }, 60_000);
 
   it("reports a cell whose run cannot be written, does the rest, and says so with its exit code", async () => {
     const folder = join(temporaryFolder(), "study");
     mkdirSync(join(folder, "trials"), { recursive: true });
     // A file is where the trial's folder should be.
-    writeFileSync(join(folder, "trials", "lsq_4W4A_seed0"), "");
+    writeFileSync(join(folder, "trials", "lsq_W4A4_seed0"), "");
     const grid = ["--weight-bits", "4,2", "--activation-bits", "4", "--recipes", "lsq"];
     const { stdout } = await capture("study", ...small, ...grid, "--out", folder, "--json", "--no-report");
     const document: unknown = JSON.parse(stdout);

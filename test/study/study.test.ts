@@ -20,7 +20,7 @@ describe("study()", () => {
     const listeners = { onChange: (trial: { trial: { id: string } }) => begun.push(trial.trial.id) };
     const { result } = await study(config, { folder, ...listeners });
     expect(result.counts).toMatchObject({ finished: 1, impossible: 1 });
-    expect(new Set(begun)).toEqual(new Set(["thread_4W8A_seed0"]));
+    expect(new Set(begun)).toEqual(new Set(["thread_W4A8_seed0"]));
     begun.length = 0;
     expect((await study(config, { folder, ...listeners })).result).toEqual(result);
     expect(begun).toEqual([]);

@@ -35,7 +35,7 @@ export function tinyStudy(changes: object = {}): StudyConfig {
 export function record(changes: Partial<TrialRecord> = {}): TrialRecord {
   const { recipe = "lsq", weightBits = 4, activationBits = 4, seed = 0 } = changes;
   return {
-    id: `${recipe}_${weightBits}W${activationBits}A_seed${seed}`,
+    id: `${recipe}_W${weightBits}A${activationBits}_seed${seed}`,
     recipe,
     weightBits,
     activationBits,

@@ -32,3 +32,8 @@ export function printable(text: string): string {
 export function printableLine(text: string): string {
   return text.replaceAll(commanding, (character) => short[character] ?? escaped(character));
 }
+
+/** Returns the description of an error, which may take several lines, as one line. */
+export function oneLine(description: string): string {
+  return description.replaceAll(/\s*\n\s*/g, "; ");
+}

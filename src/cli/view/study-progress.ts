@@ -1,10 +1,11 @@
 /** The one progress display of a whole study: what is done, what runs, how long it will take. On stderr, as Progress. */
 import type { ExpectedStage } from "../../study/repair/fix-study.ts";
-import { cureKind } from "../../study/repair/fix-trial.ts";
+import { fixKind } from "../../study/repair/fix-trial.ts";
 import type { StudyEvent, StudyStart } from "../../study/run-study.ts";
 import type { ScheduledTrial, TrialProgress } from "../../study/schedule/scheduler.ts";
 import { StudyClock } from "../../study/schedule/time-left.ts";
 import { type Line, type OutputStream, StatusLine } from "../output.ts";
+import { oneLine } from "./printable.ts";
 import { formatAccuracy, formatBar, formatDuration } from "./progress-format.ts";
 
 /** A step with quantizers beside a float one, and how much of a further core a training uses; both roughly. */
@@ -52,9 +53,9 @@ export class StudyProgress {
     const impossible = plan.trials.filter((trial) => trial.impossible !== null);
     const done = stages.filter(({ status }) => status === "finished" || status === "stopped").length;
     this.message(
-      `${isNew ? "study" : "going on with the study"} in ${paths.folder}: ${stages.length} trainings, ${done} of them done, ${parallel} side by side`,
+      `${isNew ? "study" : "resuming the study"} in ${paths.folder}: ${stages.length} trainings, ${done} of them done, ${parallel} at a time`,
     );
-    for (const trial of impossible) this.message(`${trial.id} cannot exist: ${trial.impossible}`);
+    for (const trial of impossible) this.message(`${trial.id} is impossible: ${oneLine(trial.impossible ?? "")}`);
   }
 
   /** More trainings have become known, and what may come after them. */
@@ -96,9 +97,9 @@ export class StudyProgress {
 
   #endLine(trial: TrialProgress, event: StudyEvent): string {
     const head = `[${this.#done()}/${this.#count()}] ${labelOf(trial.trial)}`;
-    if (event === "again") return `${head}: ${trial.reason}; it is begun again from its last checkpoint`;
+    if (event === "again") return `${head}: ${oneLine(trial.reason ?? "")}; starting again from its last checkpoint`;
     if (trial.status === "finished") return `${head}: ${formatAccuracy(trial.accuracy ?? undefined)}`;
-    return `${head} ${trial.status}: ${trial.reason}`;
+    return `${head} ${trial.status}: ${oneLine(trial.reason ?? "")}`;
   }
 
   /** All trainings, those that are only expected included. */
@@ -167,9 +168,9 @@ export class StudyProgress {
   }
 }
 
-/** A trial of a cure is named by a digest of its configuration, which says nothing to anybody. */
+/** The name of a fix trial ends with a digest of its configuration, which is not shown. */
 function labelOf({ id, kind }: ScheduledTrial): string {
-  return kind === cureKind ? `cure of ${id.replace(/_[0-9a-f]{16}$/, "")}` : id;
+  return kind === fixKind ? `fix for ${id.replace(/_[0-9a-f]{16}$/, "")}` : id;
 }
 
 function isOver({ status }: TrialProgress): boolean {

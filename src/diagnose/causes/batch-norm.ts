@@ -37,7 +37,7 @@ function find({ records, epochs, facts }: DiagnosisInput): Found[] {
   return [
     {
       cause: "batch-norm-stale",
-      title: `The running statistics of batch normalization are not those of the batches in ${listed(layers)}`,
+      title: `The running statistics of batch normalization differ from those of the batches in ${listed(layers)}`,
       layers,
       evidence: [
         ...stale
@@ -60,14 +60,14 @@ function find({ records, epochs, facts }: DiagnosisInput): Found[] {
       confidence: first.score,
       remedy: frozen
         ? {
-            title: "let batch normalization follow the batches for longer",
+            title: "let batch normalization follow the batches longer",
             changes: {
               "quantization.freezeBatchNormAfterEpoch": Math.ceil((facts.recipe?.epochs ?? 4) * 0.75),
               "train.reestimateBatchNormBatches": 50,
             },
           }
         : {
-            title: "take the statistics anew before each evaluation",
+            title: "re-estimate the statistics before each evaluation",
             changes: { "train.reestimateBatchNormBatches": 50 },
           },
     },

@@ -40,7 +40,7 @@ function reducedRange(sites: readonly SiteView[]): Found[] {
       cause: "reduced-range",
       title: isHalved
         ? `The ${what} have ${facts.levels} levels, not the ${2 ** facts.bits} of ${facts.bits} bits: reduce_range halves the codes`
-        : `The ${what} reach ${Math.round(100 * last.coverage)} % of their range: the scale is that of eight bits (torch before 1.12)`,
+        : `The ${what} use ${Math.round(100 * last.coverage)} % of their range: the scale is computed for 8 bits (torch before 1.12)`,
       layers: layersOf(views),
       evidence: views
         .slice(0, 3)
@@ -50,7 +50,7 @@ function reducedRange(sites: readonly SiteView[]): Found[] {
           evidence("representable / observed maximum", last.coverage, 0.9, "below", facts.tensor),
         ]),
       confidence: first.score,
-      remedy: { title: "use all codes of the bits asked for", changes: { "quantization.reduceRange": false } },
+      remedy: { title: "use all codes of the requested bits", changes: { "quantization.reduceRange": false } },
     },
   ];
 }
@@ -75,7 +75,7 @@ function signWasted(sites: readonly SiteView[]): Found[] {
           evidence("share of negative values", last.negativeShare, 0.001, "below", facts.tensor),
         ]),
       confidence: first.score,
-      remedy: { ...learnRanges, title: "take unsigned codes after ReLU" },
+      remedy: { ...learnRanges, title: "use unsigned codes after ReLU" },
     },
   ];
 }

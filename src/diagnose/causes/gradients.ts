@@ -34,7 +34,7 @@ function maskMissing(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "mask-missing",
-      title: `The straight-through gradient passes outside of the range: its mask is missing in ${listed(layersOf(views))}`,
+      title: `The straight-through gradient is not masked outside of the range in ${listed(layersOf(views))}`,
       layers: layersOf(views),
       evidence: views.slice(0, 3).flatMap((view) => {
         const { count, share } = leak(view);
@@ -67,7 +67,7 @@ function gradientMismatch({ records, facts }: DiagnosisInput): Found[] {
   return [
     {
       cause: "gradient-mismatch",
-      title: `The straight-through gradient points elsewhere than the float gradient (mean cosine ${overall.toFixed(2)})`,
+      title: `The straight-through gradient and the float gradient point in different directions (mean cosine ${overall.toFixed(2)})`,
       layers: low.map(({ layer }) => layer),
       evidence: [
         evidence("mean cosine to the float gradient", overall, 0.4, "below"),
@@ -79,7 +79,7 @@ function gradientMismatch({ records, facts }: DiagnosisInput): Found[] {
       remedy:
         bits < 8
           ? {
-              title: "use a gradient beyond the plain straight-through one (N2UQ)",
+              title: "use a better gradient than the straight-through estimator (N2UQ)",
               changes: { "quantization.preset": advisedPresets.trainedThresholds, "quantization.reduceRange": false },
             }
           : null,

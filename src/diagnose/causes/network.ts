@@ -97,7 +97,7 @@ function residualMismatch({ records }: DiagnosisInput): Found[] {
   return [
     {
       cause: "residual-mismatch",
-      title: `The smaller operand of ${listed(layers)} drowns in the quantization noise of the sum`,
+      title: `The smaller operand of ${listed(layers)} is smaller than the quantization noise of the sum`,
       layers,
       evidence: drowned
         .slice(0, 3)
@@ -120,7 +120,7 @@ function unfused(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "unfused-placement",
-      title: `${between.length} tensors between a layer and its batch normalization or ReLU are quantized too: the model was not fused`,
+      title: `${between.length} tensors between a layer and its batch normalization or ReLU are quantized: the model is not fused`,
       layers,
       evidence: [
         evidence("quantizers inside of fused layers", between.length, 1, "above"),
@@ -147,7 +147,7 @@ function sideOfLoss({ ablation }: DiagnosisInput): Found[] {
   return [
     {
       cause: "activations-or-weights",
-      title: `The loss comes from the ${side}, from ${listed(layers)} most`,
+      title: `The ${side} cause the loss, most of all ${listed(layers)}`,
       layers,
       evidence: [
         evidence("loss of quantized weights alone − float loss", weights, 0.05, "above"),

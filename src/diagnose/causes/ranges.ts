@@ -58,7 +58,7 @@ function outlierRange(sites: readonly SiteView[], isObserving: boolean): Found[]
   const title = isOutlierChannel(first.place)
     ? `Channel ${last.largestChannel} stretches the range of ${facts.tensor}: it is ${last.channelDisparity.toFixed(0)} times the median channel`
     : last.coverage > 1.5
-      ? `The moving average of the range of ${facts.tensor} still holds outliers: it is ${last.coverage.toFixed(1)} times what is there`
+      ? `The moving average of the range of ${facts.tensor} still holds outliers: it is ${last.coverage.toFixed(1)} times the range of the values`
       : `Outliers stretch the min-max range of ${listed(layersOf(views))}`;
   return [
     {
@@ -103,7 +103,7 @@ function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): Found[]
   return [
     {
       cause: "range-moving",
-      title: `The observed ranges still move late in the run, by ${Math.round(100 * first.place.drift)} % in 100 steps`,
+      title: `The observed ranges still change late in the run, by ${Math.round(100 * first.place.drift)} % in 100 steps`,
       layers: layersOf(views),
       evidence: views
         .slice(0, 3)
@@ -132,7 +132,7 @@ function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Fou
       cause: "observer-frozen-early",
       title:
         first.place.last.coverage < 1
-          ? `The observers were frozen after epoch ${epoch}: values have outgrown the ranges of ${listed(layersOf(views))}`
+          ? `The observers were frozen after epoch ${epoch}: values now exceed the ranges of ${listed(layersOf(views))}`
           : `The observers were frozen after epoch ${epoch}: the ranges of ${listed(layersOf(views))} are far too wide`,
       layers: layersOf(views),
       evidence: views.slice(0, 3).flatMap(({ facts, last }): Evidence[] => {
@@ -151,7 +151,7 @@ function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Fou
       }),
       confidence: first.score,
       remedy: {
-        title: "let the observers see more of the run",
+        title: "freeze the observers later",
         changes: { "quantization.freezeObserversAfterEpoch": Math.max(epoch + 1, Math.ceil(epochs * 0.75)) },
       },
     },

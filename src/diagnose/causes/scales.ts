@@ -31,7 +31,7 @@ function badInitialScale(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "bad-initial-scale",
-      title: `The scale of ${facts.tensor} begins ${describeRatio(first.scaleRatio)} of the one that loses least`,
+      title: `The initial scale of ${facts.tensor} is ${describeRatio(first.scaleRatio)}`,
       layers: layersOf(views),
       evidence: views
         .slice(0, 3)
@@ -50,7 +50,7 @@ function badInitialScale(sites: readonly SiteView[]): Found[] {
         ]),
       confidence: worstSite.score,
       remedy: {
-        title: "begin with the scale of the first batch (LSQ: 2·mean|x|/√Qp)",
+        title: "start with the scale of the first batch (LSQ: 2·mean|x|/√Qp)",
         changes: { "quantization.preset": advisedPresets.learnedRanges, "quantization.reduceRange": false },
       },
     },
@@ -58,7 +58,7 @@ function badInitialScale(sites: readonly SiteView[]): Found[] {
 }
 
 function describeRatio(ratio: number): string {
-  return ratio >= 1 ? `at ${ratio.toFixed(1)} times` : `at a ${(1 / ratio).toFixed(1)}th`;
+  return ratio >= 1 ? `${ratio.toFixed(1)} times too large` : `${(1 / ratio).toFixed(1)} times too small`;
 }
 
 function gradientImbalance(sites: readonly SiteView[]): Found[] {
@@ -74,7 +74,7 @@ function gradientImbalance(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "scale-gradient-imbalance",
-      title: `Scales get ${isHigh ? "far more" : "far less"} of the update than weights, in ${listed(layersOf(worstFirst))} most`,
+      title: `Updates of scales are far ${isHigh ? "larger" : "smaller"} than those of weights, most of all in ${listed(layersOf(worstFirst))}`,
       layers: layersOf(worstFirst),
       evidence: worstFirst.map(({ facts, balance }) =>
         evidence(

@@ -81,7 +81,7 @@ function learningRate(input: DiagnosisInput): Found[] {
   if (facts.sites.length > 0 && stuck > 0) {
     findings.push({
       cause: "learning-rate-too-low",
-      title: "The learning rate is too low: weights stay where they began while the loss is above that in float",
+      title: "The learning rate is too low: the weights barely change while the loss stays above float",
       layers: [],
       evidence: [
         evidence("‖Δw‖ / ‖w‖ a step", median(last.weights.map((weight) => weight.update)), 1e-5, "below"),
@@ -109,7 +109,7 @@ function randomStart({ records, facts }: DiagnosisInput): Found[] {
   return [
     {
       cause: "random-start",
-      title: "The run begins with random weights instead of those of a float training",
+      title: "The run starts from random weights instead of a float training",
       layers: [],
       evidence: [
         evidence("float loss at step 0 / chance", first.floatLoss / chance, 0.85, "above"),
@@ -139,12 +139,12 @@ function capacity(input: DiagnosisInput): Found[] {
   return [
     {
       cause: "capacity",
-      title: `The network may be too small for ${bits} bits: its loss stays above that of its own weights in float`,
+      title: `The network may be too small for ${bits} bits: its loss stays above that of the same weights in float`,
       layers: [],
       evidence: [evidence("loss − float loss", gap, 0.3, "above"), evidence("bits", bits, 3, "below")],
       confidence: bits > 3 ? 0 : 0.35 * ramp(gap, 0.2, 1),
       remedy: {
-        title: "learn from the float network too (distillation)",
+        title: "train with the float network as teacher (distillation)",
         changes: { "train.distillation.weight": 0.5 },
       },
     },

@@ -59,7 +59,7 @@ function channelDisparity(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "channel-disparity",
-      title: `One scale serves channels of very different size in the weights of ${listed(layersOf(views))}`,
+      title: `One scale covers channels of very different magnitude in the weights of ${listed(layersOf(views))}`,
       layers: layersOf(views),
       evidence: views
         .slice(0, 3)
@@ -69,7 +69,7 @@ function channelDisparity(sites: readonly SiteView[]): Found[] {
         ]),
       confidence: first.score,
       remedy: {
-        title: "give each channel a scale of its own",
+        title: "use one scale per channel",
         changes: { "quantization.preset": advisedPresets.learnedRanges, "quantization.reduceRange": false },
       },
     },
@@ -96,7 +96,7 @@ function heavyTails(sites: readonly SiteView[]): Found[] {
         ]),
       confidence: first.score,
       remedy: {
-        title: "use levels that suit heavy tails, on normalised weights (APoT)",
+        title: "use levels for heavy tails, on normalized weights (APoT)",
         changes: { "quantization.preset": advisedPresets.unevenLevels, "quantization.reduceRange": false },
       },
     },

@@ -34,7 +34,7 @@ export function ablationChart(ablation: Ablation, width: number): string {
       marginLeft,
       marginRight: 24,
       marginBottom: 36,
-      ariaLabel: `Test ${metricTitle(metric)} with parts of the quantizers at work`,
+      ariaLabel: `Test ${metricTitle(metric)} with some of the quantizers`,
       x: valueAxis(`test ${metricTitle(metric)}${isShare(metric) ? ", %" : ""}`, width),
       y: axis,
       marks: [
@@ -47,7 +47,7 @@ export function ablationChart(ablation: Ablation, width: number): string {
     },
     legend(
       [
-        { label: "this alone quantizes", color: first },
+        { label: "only this quantized", color: first },
         { label: "all but this", color: second },
       ],
       width,

@@ -1,4 +1,4 @@
-/** The chart of before and after: what another recipe, or a cure, made of each configuration. */
+/** The chart of before and after: what another recipe, or a fix, made of each configuration. */
 import * as Plot from "@observablehq/plot";
 import { colors, draw, legend, rowNames, seriesColor, valueAxis } from "./draw.ts";
 

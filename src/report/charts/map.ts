@@ -202,7 +202,7 @@ export function bitWorthChart(values: readonly BitValue[], axis: "weight" | "act
       ariaLabel: `Accuracy lost for each ${axis} bit`,
       fx: { domain, label: `${axis} bits, from → to`, labelAnchor: "center", labelArrow: "none", padding: 0.12 },
       x: { type: "band", domain: others, axis: null },
-      y: { label: "points lost a bit", labelArrow: "none", grid: true, ticks: 5, nice: true },
+      y: { label: "points lost per bit", labelArrow: "none", grid: true, ticks: 5, nice: true },
       marks: [
         Plot.axisFx({ anchor: "bottom", label: `${axis} bits, from → to`, labelAnchor: "center", labelArrow: "none" }),
         Plot.barY(shown, {

@@ -80,7 +80,7 @@ function scaleFigures(
     {
       name: `scales-${run.name}`,
       title: `${run.title}: scales of the activations while training`,
-      caption: "Of the activations that lose most to rounding. Before the first batch a scale is what it starts from.",
+      caption: "The activations with the largest rounding error. Before the first batch a scale has its initial value.",
       draw: (width) => trajectoryChart(curves, "scale", width, { type: "log" }),
       data: curves.map(({ label, points }) => ({ tensor: label, points })),
     },
@@ -93,9 +93,7 @@ function activationFigures(run: { readonly name: string; readonly title: string 
   const histogram = activationHistogram(probed);
   const total = seen.codes.reduce((sum, count) => sum + count, 0) || 1;
   const usage = seen.codes.map((count, index) => ({ code: quantMin + index, share: count / total }));
-  const noise = Number.isFinite(seen.noiseRatio)
-    ? ` The signal is ${seen.noiseRatio.toFixed(1)} dB above the rounding's noise.`
-    : "";
+  const noise = Number.isFinite(seen.noiseRatio) ? ` SQNR ${seen.noiseRatio.toFixed(1)} dB.` : "";
   return [
     {
       name: `values-${run.name}-${tensor}`,
@@ -125,8 +123,8 @@ function activationHistogram({ tensor, quantMin, quantMax, seen }: ProbedTensor)
 export function ablationFigure(name: string, title: string, ablation: Ablation): Figure {
   return {
     name: `ablation-${name}`,
-    title: `${title}: with parts of its quantizers at work`,
-    caption: `The same weights on ${ablation.samples} test samples, statistics of batch normalization taken anew. Dashed lines: no quantizer at work, and all of them. What costs most is where both dots say so: far left alone, far right left out.`,
+    title: `${title}: with some of its quantizers`,
+    caption: `Accuracy on ${ablation.samples} test samples with the same weights and re-estimated batch normalization: only this part quantized (blue) or all but this part (red). Dashed lines: no quantizers, and all of them. A part hurts most when blue is far left and red far right.`,
     draw: (width) => ablationChart(ablation, width),
     data: ablation,
   };

@@ -12,9 +12,9 @@ export function findingsHtml(findings: readonly Finding[]): Html {
 }
 
 function findingHtml({ title, confidence, layers, evidence, remedy }: Finding): Html {
-  const cure = remedy === null ? html`` : html`<p>Remedy: ${remedy.title}</p>${copyable(stringify(remedy.changes))}`;
-  const sure = `${(100 * confidence).toFixed(0)}\u00a0% sure; ${shortList(layers)}`;
-  return html`<div class="finding"><p><strong>${title}</strong> (${sure})</p>${cure}${evidenceHtml(evidence, layers)}</div>`;
+  const fix = remedy === null ? html`` : html`<p>Fix: ${remedy.title}</p>${copyable(stringify(remedy.changes))}`;
+  const about = `confidence ${(100 * confidence).toFixed(0)}\u00a0%; ${shortList(layers)}`;
+  return html`<div class="finding"><p><strong>${title}</strong> (${about})</p>${fix}${evidenceHtml(evidence, layers)}</div>`;
 }
 
 function shortList(layers: readonly string[]): string {
@@ -30,12 +30,12 @@ function evidenceHtml(evidence: Finding["evidence"], layers: Finding["layers"]):
     layer ?? "",
     Number(value.toPrecision(4)),
     threshold === undefined ? "–" : String(Number(threshold.toPrecision(4))),
-    supports ? "for it" : "against it",
+    supports ? "supports" : "contradicts",
   ]);
   const whole = layers.length > mostLayers + 1 ? html`<p class="note">In ${layers.join(", ")}.</p>` : html``;
-  const speaking = evidence.filter(({ supports }) => supports).length;
-  const summary = `What was measured: ${speaking} for it, ${evidence.length - speaking} against it`;
-  return folded(summary, html`${table(["measured", "where", "value", "threshold", "speaks"], rows)}${whole}`);
+  const supporting = evidence.filter(({ supports }) => supports).length;
+  const summary = `Measurements: ${supporting} support it, ${evidence.length - supporting} contradict it`;
+  return folded(summary, html`${table(["measurement", "where", "value", "threshold", "verdict"], rows)}${whole}`);
 }
 
 /** The causes that name a layer, or a module or tensor inside of it. */

@@ -169,7 +169,7 @@ p, ul { margin: 8px 0; }
 nav { display: flex; flex-wrap: wrap; gap: 4px 16px; margin-top: 16px; font-size: 0.9rem; }
 a { color: var(--accent); text-decoration: none; }
 a:hover { text-decoration: underline; }
-.answer { font-size: 1.06rem; padding: 12px 16px; border-left: 4px solid var(--accent); background: var(--empty);
+.summary { font-size: 1.06rem; padding: 12px 16px; border-left: 4px solid var(--accent); background: var(--empty);
   border-radius: 0 6px 6px 0; }
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(130px, 1fr)); gap: 10px; margin: 16px 0 0; padding: 0; }
 .facts div { border: 1px solid var(--line); border-radius: 6px; padding: 8px 12px; }

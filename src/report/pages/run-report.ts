@@ -54,7 +54,7 @@ export async function runReport(folder: string): Promise<Report> {
       ? undefined
       : {
           id: "findings",
-          title: "What went wrong, and why",
+          title: "Causes of lost accuracy",
           body: html`${findingsHtml(record.findings)}${ablations}`,
         },
     { id: "curves", title: "Learning curves", body: html`${curves}` },
@@ -86,7 +86,7 @@ function leadOf(run: LoadedRun, metric: MetricName, accuracy: number | null) {
     quantization === null
       ? "float"
       : `${quantization.preset} W${quantization.weightBits}A${quantization.activationBits}`;
-  return html`<dl class="facts">${fact("model", modelTitle(model))}${fact("asked for", asked)}
+  return html`<dl class="facts">${fact("model", modelTitle(model))}${fact("requested", asked)}
 ${fact("levels of weights / activations", `${weights ?? "float"} / ${activations ?? "float"}`)}
 ${fact(`test ${metricTitle(metric)}`, shown)}${fact("steps", String(run.step))}</dl>`;
 }
@@ -113,7 +113,7 @@ function epochFigures(epochs: readonly EpochPoint[], metric: MetricName): Figure
       title: `${title[0]?.toUpperCase()}${title.slice(1)} at the end of each epoch${isShare(metric) ? ", %" : ""}`,
       caption:
         curves.length > 1
-          ? "On the test samples, and on the training samples while they were trained on."
+          ? "On the test samples, and on the training samples during training."
           : "On the test samples.",
       draw: (width) =>
         isShare(metric)
@@ -183,7 +183,7 @@ export function weightFigures(weights: readonly WeightLevels[]): Figure[] {
     .flatMap((item) => [
       {
         name: `weights-${item.name}`,
-        title: `${item.name}: weights in steps, and the levels`,
+        title: `${item.name}: weights in units of the scale, and the levels`,
         caption: `${item.distinct} of ${item.quantMax - item.quantMin + 1} codes are used; ${(100 * item.clipped).toFixed(1)} % of the weights are clipped.`,
         draw: (width: number) => levelHistogramChart(item, width),
         data: item,

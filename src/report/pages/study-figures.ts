@@ -1,7 +1,7 @@
 /** The figures of a study's report. */
 
 import type { TrialRecord } from "../../study/plan/record.ts";
-import type { Cure } from "../../study/repair/fix.ts";
+import type { Fix } from "../../study/repair/fix.ts";
 import type { AccuracyMap } from "../../study/result/accuracy-map.ts";
 import { costPoints } from "../../study/result/pareto.ts";
 import type { LoadedStudy } from "../../study/result/read-study.ts";
@@ -22,14 +22,14 @@ export function mapFigures({ result }: LoadedStudy, map: AccuracyMap): Figure[] 
       name: `map-${map.recipe}`,
       title: `${map.recipe}: test accuracy, %`,
       caption:
-        "Mean over the finished trials of a cell, ± the standard deviation over seeds. Under the bits stand the levels that there really are.",
+        "Mean over the finished trials of a cell, ± the standard deviation over seeds. Under the bits: the effective levels.",
       draw: (width) => mapChart(map, reference, width),
       data: map,
     },
     {
       name: `interaction-${map.recipe}`,
-      title: `${map.recipe}: do weights and activations act on each other?`,
-      caption: "Where the lines run together, weight bits do not matter; where they part, the two act on each other.",
+      title: `${map.recipe}: do weight and activation bits interact?`,
+      caption: "Lines on top of each other: weight bits do not matter. Parallel lines: no interaction.",
       draw: (width) => interactionChart(map, reference, width),
       data: map.rows
         .flat()
@@ -47,8 +47,7 @@ export function worthFigures({ result }: LoadedStudy): Figure[] {
           {
             name: `activation-bit-${recipe}`,
             title: `${recipe}: what an activation bit is worth`,
-            caption:
-              "Points of accuracy lost for each activation bit that is taken away, at each number of weight bits.",
+            caption: "Points of accuracy lost per activation bit removed, for each number of weight bits.",
             draw: (width: number) => bitWorthChart(activationBits, "activation", width),
             data: activationBits,
           },
@@ -59,8 +58,7 @@ export function worthFigures({ result }: LoadedStudy): Figure[] {
           {
             name: `weight-bit-${recipe}`,
             title: `${recipe}: what a weight bit is worth`,
-            caption:
-              "Points of accuracy lost for each weight bit that is taken away, at each number of activation bits.",
+            caption: "Points of accuracy lost per weight bit removed, for each number of activation bits.",
             draw: (width: number) => bitWorthChart(weightBits, "weight", width),
             data: weightBits,
           },
@@ -75,7 +73,7 @@ export function costFigures({ result }: LoadedStudy): Figure[] {
   const figure = (cost: "bitOperations" | "bytes", title: string): Figure => ({
     name: cost === "bytes" ? "pareto-size" : "pareto-bit-operations",
     title,
-    caption: "The line joins the configurations that no other beats in both cost and accuracy.",
+    caption: "Pareto front: nothing cheaper is as accurate.",
     draw: (width) => paretoChart(points, result.front[cost], cost, result.reference, width),
     data: { points, front: result.front[cost] },
   });
@@ -105,7 +103,8 @@ export function curveFigures({ result, records }: LoadedStudy): Figure[] {
       {
         name: `curves-${map.recipe}`,
         title: `${map.recipe}: test accuracy while training`,
-        caption: "One line for each trial, coloured by its activation bits; a cross marks a trial that was given up.",
+        caption:
+          "One line for each trial, coloured by its activation bits; a cross marks a trial that was stopped early.",
         draw: (width: number) => learningCurves(curves, groups, result.reference, width),
         data: trials.map(({ id, epochs }) => ({ id, epochs })),
       },
@@ -164,15 +163,15 @@ export function changeFigures({ result }: LoadedStudy): Figure[] {
   });
 }
 
-/** The steps of a cure. */
-export function cureFigure(cure: Cure, float: number | null): Figure {
-  const changes = cure.steps.map(({ title, before, after }): Change => ({ label: title, before, after }));
+/** The steps of a fix. */
+export function fixFigure(fix: Fix, float: number | null): Figure {
+  const changes = fix.steps.map(({ title, before, after }): Change => ({ label: title, before, after }));
   return {
-    name: `cure-${cure.recipe}`,
-    title: `The cure of ${cure.recipe} ${bitsName(cure)}, remedy by remedy`,
-    caption: "Each remedy laid over those kept before it.",
+    name: `fix-${fix.recipe}`,
+    title: `Fixes for ${fix.recipe} ${bitsName(fix)}, remedy by remedy`,
+    caption: "Each remedy is applied on top of those kept before it.",
     draw: (width) => changeChart(changes, { before: "without", after: "with" }, float, width),
-    data: cure,
+    data: fix,
   };
 }
 
@@ -181,7 +180,7 @@ export function layersFigure(record: TrialRecord): Figure {
   return {
     name: "layers",
     title: `Bit operations of each layer of ${record.recipe} ${bitsName(record)}`,
-    caption: "Bits of weights × bits of activations at the end of each bar; layers of eight bits in the other colour.",
+    caption: "Bits of weights × bits of activations at the end of each bar; 8-bit layers in the other colour.",
     draw: (width) => layersChart(record.layers, width),
     data: record.layers,
   };

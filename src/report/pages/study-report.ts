@@ -1,9 +1,11 @@
 /** The report of a study: from what its folder tells to a page. */
 import { join } from "node:path";
 import { configToYaml } from "../../config/config.ts";
-import { curedName, placeConfig, studyPlaces, trialId } from "../../study/plan/cells.ts";
+import { cellConfig, studyCells, trialId } from "../../study/plan/cells.ts";
+import { trialFolder } from "../../study/plan/folder.ts";
 import type { TrialRecord } from "../../study/plan/record.ts";
-import { patientOf } from "../../study/repair/failing-trial.ts";
+import { fixedName } from "../../study/plan/trial-names.ts";
+import { failingTrialOf } from "../../study/repair/failing-trial.ts";
 import type { CostPoint } from "../../study/result/pareto.ts";
 import type { LoadedStudy } from "../../study/result/read-study.ts";
 import { bitsName } from "../../study/result/summary.ts";
@@ -15,8 +17,8 @@ import { copyable, type Figure, type Html, html, type Report, type Section } fro
 import {
   changeFigures,
   costFigures,
-  cureFigure,
   curveFigures,
+  fixFigure,
   floatFigure,
   type LossCurve,
   layersFigure,
@@ -24,7 +26,7 @@ import {
   mapFigures,
   worthFigures,
 } from "./study-figures.ts";
-import { cureTable, frontTable, layersTable, sharesTable, trialsTable } from "./study-tables.ts";
+import { fixTable, frontTable, layersTable, sharesTable, trialsTable } from "./study-tables.ts";
 
 /** Further figures of single trials, which need the trial's files. */
 export interface TrialFigures {
@@ -46,9 +48,9 @@ export async function studyReport(study: LoadedStudy, figuresOf: TrialFigures = 
   const maps = result.maps.map((map) => mapFigures(study, map));
   const worth = worthFigures(study);
   const cost = costFigures(study);
-  const patients = await patientParts(study, figuresOf);
-  const cures = result.cures.map((cure) => cureFigure(cure, result.reference.float));
-  const change = [...cures, ...changeFigures(study)];
+  const failingTrials = await failingTrialParts(study, figuresOf);
+  const fixes = result.fixes.map((fix) => fixFigure(fix, result.reference.float));
+  const change = [...fixes, ...changeFigures(study)];
   const losses = new Map(
     await Promise.all(records.map(async (item) => [item.id, await figuresOf.loss(item)] as const)),
   );
@@ -56,15 +58,15 @@ export async function studyReport(study: LoadedStudy, figuresOf: TrialFigures = 
   const layers = trial === undefined ? [] : [layersFigure(trial), ...(await figuresOf.weights(trial))];
   const sections: readonly (Section | undefined)[] = [
     { id: "map", title: "The map", body: html`${maps.flat()}` },
-    patients.length === 0
+    failingTrials.length === 0
       ? undefined
-      : { id: "findings", title: "What went wrong, and why", body: html`${patients.map(({ before }) => before)}` },
+      : { id: "findings", title: "Causes of lost accuracy", body: html`${failingTrials.map(({ before }) => before)}` },
     change.length === 0
       ? undefined
       : {
-          id: "cure",
-          title: "Before and after",
-          body: html`${result.cures.map(cureTable)}${change}${patients.map(({ after }) => after)}`,
+          id: "fix",
+          title: "Before and after the fixes",
+          body: html`${result.fixes.map(fixTable)}${change}${failingTrials.map(({ after }) => after)}`,
         },
     { id: "bits", title: "What each bit is worth", body: html`${sharesTable(result.effects)}${worth}` },
     cost.length === 0
@@ -77,7 +79,7 @@ export async function studyReport(study: LoadedStudy, figuresOf: TrialFigures = 
       ? undefined
       : { id: "configuration", title: "The configuration to copy", body: configurationHtml(study, chosen) },
   ];
-  const measured = patients.flatMap(({ figures }) => figures);
+  const measured = failingTrials.flatMap(({ figures }) => figures);
   return {
     figures: [...maps.flat(), ...worth, ...cost, ...change, ...measured, ...curves, ...layers],
     page: {
@@ -85,42 +87,42 @@ export async function studyReport(study: LoadedStudy, figuresOf: TrialFigures = 
       lead: leadHtml(study),
       sections: sections.filter((section) => section !== undefined),
       data: result,
-      footer: `Made by subbyte from ${paths.folder}. Bits are never taken for levels: every table shows the levels that there really are.`,
+      footer: `Made by subbyte from ${paths.folder}. Tables show effective levels, not nominal bits.`,
     },
   };
 }
 
-interface PatientPart {
+interface FailingTrialPart {
   readonly before: Html;
   readonly after: Html;
   readonly figures: readonly Figure[];
 }
 
-/** For each recipe with trials that fell: the one that stands for them, explained, and the same bits once cured. */
-async function patientParts(
+/** For each recipe with trials that fell: the one that stands for them, explained, and the same bits once fixed. */
+async function failingTrialParts(
   { config, records, result }: LoadedStudy,
   figuresOf: TrialFigures,
-): Promise<readonly PatientPart[]> {
-  const parts: PatientPart[] = [];
+): Promise<readonly FailingTrialPart[]> {
+  const parts: FailingTrialPart[] = [];
   for (const { name } of config.recipes) {
-    const known = result.cures.find(({ recipe }) => recipe === name);
-    const patient =
-      records.find(({ id }) => id === known?.trial) ?? patientOf(records, name, result.reference, config.cure);
-    if (patient === undefined || patient.findings.length === 0) continue;
-    const cured = records.find(
+    const known = result.fixes.find(({ recipe }) => recipe === name);
+    const failing =
+      records.find(({ id }) => id === known?.trial) ?? failingTrialOf(records, name, result.reference, config.fix);
+    if (failing === undefined || failing.findings.length === 0) continue;
+    const fixed = records.find(
       ({ recipe, weightBits, activationBits, seed, accuracy }) =>
-        recipe === curedName(name) &&
+        recipe === fixedName(name) &&
         accuracy !== null &&
-        seed === patient.seed &&
-        bitsName({ weightBits, activationBits }) === bitsName(patient),
+        seed === failing.seed &&
+        bitsName({ weightBits, activationBits }) === bitsName(failing),
     );
-    const before = await figuresOf.diagnosis(patient);
-    const after = cured === undefined ? [] : await figuresOf.diagnosis(cured);
-    const { id, accuracy, ablation, findings } = patient;
-    const title = `${name} ${bitsName(patient)}`;
+    const before = await figuresOf.diagnosis(failing);
+    const after = fixed === undefined ? [] : await figuresOf.diagnosis(fixed);
+    const { id, accuracy, ablation, findings } = failing;
+    const title = `${name} ${bitsName(failing)}`;
     const parted = ablation === null ? [] : [ablationFigure(id, title, ablation)];
     parts.push({
-      before: html`<h3>${title}: ${percentOrDash(accuracy)} %</h3>${findingsHtml(findings)}${parted}${layersTable(patient)}${before}`,
+      before: html`<h3>${title}: ${percentOrDash(accuracy)} %</h3>${findingsHtml(findings)}${parted}${layersTable(failing)}${before}`,
       after: html`${after}`,
       figures: [...parted, ...before, ...after],
     });
@@ -131,31 +133,31 @@ async function patientParts(
 function leadHtml({ result, config, plan }: LoadedStudy): Html {
   const { counts, reference, trials } = result;
   const others = [
-    ["given up early", counts.stopped],
+    ["stopped early", counts.stopped],
     ["failed", counts.failed],
-    ["cannot exist", counts.impossible],
+    ["impossible", counts.impossible],
     ["not done yet", counts.unfinished + counts.waiting],
   ] as const;
   const told = others.filter(([, count]) => count > 0).map(([what, count]) => `, ${count} ${what}`);
   const fact = (name: string, value: string) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
-  return html`<div class="answer">${result.answer.map((sentence) => html`<p>${sentence.replaceAll(" %", "\u00a0%")}</p>`)}</div>
+  return html`<div class="summary">${result.summary.map((sentence) => html`<p>${sentence.replaceAll(" %", "\u00a0%")}</p>`)}</div>
 <dl class="facts">${fact("float accuracy", reference.float === null ? "no float network" : `${percentOrDash(reference.float)} %`)}
-${fact("a guess", `${percentOrDash(reference.chance)} %`)}
+${fact("chance level", `${percentOrDash(reference.chance)} %`)}
 ${fact("trials", `${counts.finished} of ${trials.length} finished${told.join("")}`)}
 ${fact("training images", String(plan.samples))}
 ${fact("seeds", config.seeds.join(", "))}</dl>`;
 }
 
 function configurationHtml({ config, paths, result }: LoadedStudy, chosen: CostPoint): Html {
-  const place = studyPlaces(config, result.cures).find(
+  const cell = studyCells(config, result.fixes).find(
     ({ recipe, weightBits, activationBits }) =>
       recipe.name === chosen.recipe && weightBits === chosen.weightBits && activationBits === chosen.activationBits,
   );
-  if (place === undefined) return html``;
+  if (cell === undefined) return html``;
   const float =
     config.float === null ? undefined : (config.float.from ?? join(paths.float, "checkpoints", lastCheckpoint));
-  const yaml = configToYaml(placeConfig(config, place, float));
-  const run = join(paths.trials, trialId(place));
+  const yaml = configToYaml(cellConfig(config, cell, float));
+  const run = trialFolder(paths, { ...cell, recipe: cell.recipe.name, id: trialId(cell) });
   return html`<p>${chosen.recipe} ${bitsName(chosen)}, trained in ${run}. Train it again with <code>subbyte train --config FILE</code>.</p>${copyable(yaml)}`;
 }
 

@@ -1,10 +1,10 @@
 /** The tables of a study's report. */
 
 import type { TrialRecord } from "../../study/plan/record.ts";
-import type { Cure } from "../../study/repair/fix.ts";
+import type { Fix } from "../../study/repair/fix.ts";
 import type { Effects } from "../../study/result/effects.ts";
 import type { LoadedStudy } from "../../study/result/read-study.ts";
-import { bitsName, cureSentence } from "../../study/result/summary.ts";
+import { bitsName, fixSentence } from "../../study/result/summary.ts";
 import { causesOf } from "./findings.ts";
 import { numberOrDash, percentOrDash, siNumber } from "./format.ts";
 import { type Html, html, table } from "./page.ts";
@@ -17,8 +17,8 @@ export function sharesTable(effects: readonly Effects[]): Html {
     return [recipe, share(shares?.weights), share(shares?.activations), share(shares?.interaction)];
   });
   const note =
-    "Parts of the differences between cells (sums of squares) that weight bits alone, activation bits alone, and the two together account for. A dash: a cell without a result, or no differences.";
-  return html`${table(["recipe", "weight bits, %", "activation bits, %", "together, %"], rows)}<p class="note">${note}</p>`;
+    "Share of the variance between cells explained by weight bits, activation bits and their interaction (two-way ANOVA). A dash: a cell without a result, or no differences.";
+  return html`${table(["recipe", "weight bits, %", "activation bits, %", "interaction, %"], rows)}<p class="note">${note}</p>`;
 }
 
 /** The configurations that no other beats. */
@@ -30,22 +30,22 @@ export function frontTable({ result }: LoadedStudy): Html {
     siNumber(point.bytes),
   ]);
   const float = result.floatCost;
-  const note = `Bit operations are multiply-accumulates × bits of the weights × bits of the input, counted by the levels that there are. In float: ${siNumber(float.bitOperations)} and ${siNumber(float.bytes)} bytes.`;
-  return html`<h3>The front</h3>${table(["configuration", "accuracy, %", "bit operations", "bytes"], rows)}<p class="note">${note}</p>`;
+  const note = `Bit operations are multiply-accumulates × bits of the weights × bits of the input, counted by effective levels. In float: ${siNumber(float.bitOperations)} and ${siNumber(float.bytes)} bytes.`;
+  return html`<h3>Pareto front</h3>${table(["configuration", "accuracy, %", "bit operations", "bytes"], rows)}<p class="note">${note}</p>`;
 }
 
-/** The steps of a cure, and what suffices. */
-export function cureTable(cure: Cure): Html {
-  const verdict = (step: Cure["steps"][number]) =>
-    step.kept ? "kept" : step.partOf !== null ? "comes along" : step.needless ? "not needed" : "no help";
-  const rows = cure.steps.map((step) => [
+/** The steps of a fix, and what suffices. */
+export function fixTable(fix: Fix): Html {
+  const verdict = (step: Fix["steps"][number]) =>
+    step.kept ? "kept" : step.subsumedBy !== null ? "subsumed" : step.redundant ? "redundant" : "no help";
+  const rows = fix.steps.map((step) => [
     step.title,
     percentOrDash(step.before),
     percentOrDash(step.after),
     verdict(step),
     step.reason,
   ]);
-  return html`<p>${cureSentence(cure)}</p>${table(["remedy", "without, %", "with, %", "verdict", "gain"], rows)}`;
+  return html`<p>${fixSentence(fix)}</p>${table(["remedy", "without, %", "with, %", "verdict", "gain"], rows)}`;
 }
 
 /** What each layer of a trial has and takes, and what was found about it. */
@@ -61,7 +61,7 @@ export function layersTable(trial: TrialRecord): Html {
     causesOf(layer.name, trial.findings),
   ]);
   const columns = ["layer", "operator", "weights", "input", "MACs", "bit operations", "bytes", "findings"];
-  const note = "Bits that the codes need, and in brackets the levels that there are.";
+  const note = "Bits of the codes, and in brackets the effective levels.";
   return html`<h3>Layers of ${trial.recipe} ${bitsName(trial)}</h3>${table(columns, rows)}<p class="note">${note}</p>`;
 }
 
@@ -89,8 +89,8 @@ export function trialsTable(records: readonly TrialRecord[]): Html {
   const reasons = told.map(({ id, reason }) => html`<li>${id}: ${reason ?? ""}</li>`);
   const columns = [
     "recipe",
-    "asked for",
-    "levels really",
+    "requested",
+    "effective levels",
     "seed",
     "status",
     "accuracy, %",

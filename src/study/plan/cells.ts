@@ -1,10 +1,11 @@
-/** The places of a study: the cells of its grid for every recipe and seed, and those of the recipes that were cured. */
-import type { Cure } from "../repair/fix.ts";
-import { type ConfigChanges, type TrialPlace, trialConfig } from "./config.ts";
+/** The cells of a study: its grid for every recipe and seed, and the grid again for recipes with fixes. */
+import type { Fix } from "../repair/fix.ts";
+import { type ConfigChanges, type GridCell, trialConfig } from "./config.ts";
 import type { StudyConfig } from "./schema.ts";
+import { fixedName, trialName } from "./trial-names.ts";
 
-/** The places of the grid in the study's order: a whole map for the first seed comes first, its high bits before its low. */
-export function gridPlaces(config: StudyConfig): TrialPlace[] {
+/** The cells of the grid in the study's order: a whole map for the first seed comes first, its high bits before its low. */
+export function gridCells(config: StudyConfig): GridCell[] {
   return config.seeds.flatMap((seed) =>
     config.recipes.flatMap((recipe) =>
       config.weightBits.flatMap((weightBits) =>
@@ -14,38 +15,33 @@ export function gridPlaces(config: StudyConfig): TrialPlace[] {
   );
 }
 
-/** The name of a trial and of its folder. */
-export function trialId({ recipe, weightBits, activationBits, seed }: TrialPlace): string {
-  return `${recipe.name}_${weightBits}W${activationBits}A_seed${seed}`;
+/** Returns the name of a trial and of its folder. */
+export function trialId({ recipe, ...rest }: GridCell): string {
+  return trialName({ ...rest, recipe: recipe.name });
 }
 
-/** What a recipe is called once it is cured. */
-export function curedName(recipe: string): string {
-  return `${recipe}-cured`;
-}
-
-/** The grid again for every recipe that a cure helps, with what suffices laid over the recipe. */
-export function curedPlaces(config: StudyConfig, cures: readonly Cure[]): TrialPlace[] {
-  return cures.flatMap((cure) => {
-    const changes = sufficientChanges(cure);
+/** Returns the grid again for every recipe that a fix helps, with the sufficient changes laid over the recipe. */
+export function fixedCells(config: StudyConfig, fixes: readonly Fix[]): GridCell[] {
+  return fixes.flatMap((fix) => {
+    const changes = sufficientChanges(fix);
     if (Object.keys(changes).length === 0) return [];
-    return gridPlaces(config)
-      .filter(({ recipe }) => recipe.name === cure.recipe)
-      .map((place) => ({ ...place, recipe: { ...place.recipe, name: curedName(cure.recipe) }, changes }));
+    return gridCells(config)
+      .filter(({ recipe }) => recipe.name === fix.recipe)
+      .map((cell) => ({ ...cell, recipe: { ...cell.recipe, name: fixedName(fix.recipe) }, changes }));
   });
 }
 
-/** All places of a study, the grid's first. */
-export function studyPlaces(config: StudyConfig, cures: readonly Cure[]): TrialPlace[] {
-  return [...gridPlaces(config), ...curedPlaces(config, cures)];
+/** All cells of a study, the grid's first. */
+export function studyCells(config: StudyConfig, fixes: readonly Fix[]): GridCell[] {
+  return [...gridCells(config), ...fixedCells(config, fixes)];
 }
 
-/** The smallest set of changes of a cure that suffices, later ones laid over earlier ones. */
-export function sufficientChanges({ steps }: Cure): ConfigChanges {
+/** The smallest sufficient set of changes of a fix, later ones laid over earlier ones. */
+export function sufficientChanges({ steps }: Fix): ConfigChanges {
   return Object.fromEntries(steps.filter(({ kept }) => kept).flatMap(({ changes }) => Object.entries(changes)));
 }
 
-/** The training configuration of a place. @throws ConfigError when it contradicts itself. */
-export function placeConfig(config: StudyConfig, place: TrialPlace, from?: string) {
-  return trialConfig(config, place, from, place.changes);
+/** The training configuration of a cell. @throws ConfigError when it contradicts itself. */
+export function cellConfig(config: StudyConfig, cell: GridCell, from?: string) {
+  return trialConfig(config, cell, from, cell.changes);
 }

@@ -18,16 +18,23 @@ import { ConfigError } from "../../errors.ts";
 import { pluginFile } from "../../plugins/plugin-files.ts";
 import { type Recipe, type StudyConfig, studyDefaults, studyFormat, studySchema } from "./schema.ts";
 
-/** Parses, overrides, checks and completes. @throws ConfigError naming every mistake and its place. */
+/**
+ * Parses, overrides, checks and completes. Keys of earlier versions are accepted.
+ *
+ * @param onRenamedKey Called for each such key.
+ * @throws ConfigError naming every mistake and its source position.
+ */
 export function resolveStudyConfig(
   source: ConfigSource | undefined,
   overrides: readonly ConfigOverride[] = [],
+  onRenamedKey: (old: string, present: string) => void = () => undefined,
 ): StudyConfig {
   const given = source ?? { name: "study", text: "" };
   const parsed = parseSource(given);
   const { root } = parsed;
   for (const [key, value] of Object.entries(studyDefaults)) if (!(key in root)) root[key] = structuredClone(value);
   for (const { path, value } of overrides) setPath(root, path, value);
+  renameKeys(root, onRenamedKey);
   const locate = parsed.locate(overrides);
   checkFormat(root, given.name);
   checkKeys(root, locate);
@@ -43,6 +50,19 @@ export function resolveStudyConfig(
   const { plugins } = result.data;
   if (plugins === undefined) return result.data;
   return { ...result.data, plugins: plugins.map((file) => pluginFile(given.name, file)) };
+}
+
+/** Keys as earlier versions called them. */
+const renamedKeys: Readonly<Record<string, string>> = { cure: "fix" };
+
+function renameKeys(root: Mapping, onRenamedKey: (old: string, present: string) => void): void {
+  for (const [old, present] of Object.entries(renamedKeys)) {
+    if (!Object.hasOwn(root, old)) continue;
+    const [before, now] = [root[old], root[present]];
+    root[present] = isMapping(before) && isMapping(now) ? { ...before, ...now } : (now ?? before);
+    delete root[old];
+    onRenamedKey(old, present);
+  }
 }
 
 function checkFormat(root: Mapping, name: string): void {
@@ -79,13 +99,13 @@ function checkRecipe(config: StudyConfig, recipe: Recipe, where: string): void {
   }
 }
 
-/** Where a trial stands in the grid. */
-export interface TrialPlace {
+/** A cell of the grid for one recipe and seed. */
+export interface GridCell {
   readonly recipe: Recipe;
   readonly weightBits: number;
   readonly activationBits: number;
   readonly seed: number;
-  /** Laid over the recipe, for one that was cured. */
+  /** Laid over the recipe, with its fixes. */
   readonly changes?: ConfigChanges;
 }
 
@@ -110,12 +130,12 @@ export type ConfigChanges = Readonly<Record<string, string | number | boolean | 
  */
 export function trialConfig(
   config: StudyConfig,
-  place: TrialPlace,
+  cell: GridCell,
   from?: string,
   changes: ConfigChanges = {},
 ): TrainingConfig {
-  const { name, epochs, learningRate, ...quantization } = place.recipe;
-  const { weightBits, activationBits, seed } = place;
+  const { name, epochs, learningRate, ...quantization } = cell.recipe;
+  const { weightBits, activationBits, seed } = cell;
   const change = {
     ...(epochs === undefined ? {} : { epochs }),
     ...(learningRate === undefined ? {} : { learningRate }),
@@ -151,7 +171,7 @@ function trainingConfigOf(name: string, value: Mapping): TrainingConfig {
 }
 
 /**
- * What depends on the machine or on the working directory, decided once when the study is made: results may depend on
+ * What depends on the machine or on the working folder, decided once when the study is made: results may depend on
  * the number of threads, and trials run inside of the study's folder.
  */
 export function settleStudyConfig(config: StudyConfig, cores: number = availableParallelism()): StudyConfig {

@@ -5,7 +5,7 @@
  *       study.yaml          resolved; study.source.yaml as it was given
  *       plan.json           the trials, with levels and costs
  *       float/              the run that all trials start from
- *       trials/lsq_4W4A_seed0/   a run's directory, with worker.json and, where it was stopped or failed, outcome.json
+ *       trials/lsq_W4A4_seed0/   a run's folder, with worker.json and, where it was stopped or failed, outcome.json
  *       result.json         every number of the study that does not depend on the machine's speed
  *       study.db            an index of the files, made again from them whenever it is missing
  *       study.lock          the process that runs it
@@ -22,6 +22,7 @@ import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
 import { loadPluginsOf } from "../../plugins/load.ts";
 import { resolveStudyConfig, studyToYaml } from "./config.ts";
 import { type StudyConfig, studySchema } from "./schema.ts";
+import { formerTrialIds, type TrialKey } from "./trial-names.ts";
 
 /** The paths inside of a study's folder. */
 export interface StudyPaths {
@@ -34,7 +35,7 @@ export interface StudyPaths {
   readonly result: string;
   readonly index: string;
   readonly lock: string;
-  readonly cure: string;
+  readonly fixes: string;
   readonly report: string;
 }
 
@@ -53,9 +54,15 @@ export function studyPaths(folder: string): StudyPaths {
     result: join(folder, "result.json"),
     index: join(folder, "study.db"),
     lock: join(folder, "study.lock"),
-    cure: join(folder, "cure.json"),
+    fixes: join(folder, "fix.json"),
     report: join(folder, "report"),
   };
+}
+
+/** Returns the folder of a trial: that of its id, or the one under an earlier version's name where only that exists. */
+export function trialFolder({ trials }: StudyPaths, trial: TrialKey & { readonly id: string }): string {
+  const names = [trial.id, ...formerTrialIds(trial)];
+  return join(trials, names.find((name) => existsSync(join(trials, name))) ?? trial.id);
 }
 
 /** Whether a folder holds a study. */
@@ -93,12 +100,12 @@ export async function createStudyFolder(
     const before = await readStudyConfig(folder);
     const difference = firstDifference(before, config);
     if (difference === undefined) {
-      if (before.cure === null && config.cure !== null) await addCure(folder, before, config.cure);
+      if (before.fix === null && config.fix !== null) await addFix(folder, before, config.fix);
       return { paths, isNew: false };
     }
     throw new ConfigError(`the folder holds a study with another ${difference}`, {
       where: folder,
-      remedy: `Go on with that one: subbyte study --resume ${folder}. Or give another folder to --out.`,
+      remedy: `Resume that one: subbyte study --resume ${folder}. Or give another folder to --out.`,
     });
   }
   try {
@@ -111,15 +118,15 @@ export async function createStudyFolder(
   return { paths, isNew: true };
 }
 
-/** Has a study that was made without a cure cured from now on. */
-export async function addCure(folder: string, config: StudyConfig, cure?: StudyConfig["cure"]): Promise<void> {
-  const wanted = cure ?? studySchema.shape.cure.parse({});
-  await writeFileAtomic(studyPaths(folder).config, studyToYaml({ ...config, cure: wanted }));
+/** Makes a study that had no fix search search for fixes from now on. */
+export async function addFix(folder: string, config: StudyConfig, fix?: StudyConfig["fix"]): Promise<void> {
+  const wanted = fix ?? studySchema.shape.fix.parse({});
+  await writeFileAtomic(studyPaths(folder).config, studyToYaml({ ...config, fix: wanted }));
 }
 
 /** The first key that two configurations differ in, leaving out what does not change any result. */
 function firstDifference(before: StudyConfig, after: StudyConfig): string | undefined {
-  const ignored = new Set(["parallel", "retries", "threads", "diagnose", "cure"]);
+  const ignored = new Set(["parallel", "retries", "threads", "diagnose", "fix"]);
   const text = (value: unknown) => JSON.stringify(value) ?? "nothing";
   const now = new Map<string, unknown>(Object.entries(after));
   return Object.entries(before).find(([key, value]) => !ignored.has(key) && text(value) !== text(now.get(key)))?.[0];
@@ -149,7 +156,7 @@ export function lockStudy(paths: StudyPaths): () => void {
     if (owner !== undefined && owner !== process.pid && isAlive(owner)) {
       throw new ConfigError(`process ${owner} is running this study`, {
         where: paths.folder,
-        remedy: `Wait for it, or stop it. If it is no study, remove ${paths.lock}.`,
+        remedy: `Wait for it, or stop it. If that process is not a study, remove ${paths.lock}.`,
       });
     }
     rmSync(paths.lock, { force: true });

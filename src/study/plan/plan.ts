@@ -1,4 +1,4 @@
-/** The trials of a study: every cell of the grid for every recipe and seed, with what it costs, or why it cannot be. */
+/** The trials of a study: every planned of the grid for every recipe and seed, with what it costs, or why it cannot be. */
 
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
@@ -13,9 +13,9 @@ import { configHash } from "../../runs/checkpoint.ts";
 import { networkCost } from "../../runs/cost.ts";
 import { levelsOf } from "../../train/run.ts";
 import { loadData, makeNetwork } from "../../train/setup.ts";
-import { type Cure, readCures } from "../repair/fix.ts";
-import { placeConfig, studyPlaces, trialId } from "./cells.ts";
-import { floatConfig, studyToYaml, type TrialPlace, trialConfig } from "./config.ts";
+import { type Fix, readFixes } from "../repair/fix.ts";
+import { cellConfig, studyCells, trialId } from "./cells.ts";
+import { floatConfig, type GridCell, studyToYaml, trialConfig } from "./config.ts";
 import type { StudyPaths } from "./folder.ts";
 import type { PlannedTrial } from "./record.ts";
 import type { StudyConfig } from "./schema.ts";
@@ -59,25 +59,25 @@ export interface StudyPlan extends Omit<z.output<typeof planSchema>, "trials"> {
   readonly trials: readonly PlannedTrial[];
 }
 
-/** Plans a study and the maps of what was cured. Loads its data; trains nothing. */
-export async function makePlan(config: StudyConfig, cures: readonly Cure[] = []): Promise<StudyPlan> {
-  const places = studyPlaces(config, cures);
-  const example = floatConfig(config) ?? exampleConfig(config, places);
+/** Plans a study and the maps of what was fixed. Loads its data; trains nothing. */
+export async function makePlan(config: StudyConfig, fixes: readonly Fix[] = []): Promise<StudyPlan> {
+  const cells = studyCells(config, fixes);
+  const example = floatConfig(config) ?? exampleConfig(config, cells);
   const data = await loadData(example);
   const network = makeNetwork(example, data);
   const { bitOperations, bytes, macs } = networkCost(network);
   const known = new Map<string, Omit<PlannedTrial, "id" | "seed">>();
-  const trials = places.map((place) => {
-    // Seeds change no cost: each cell is quantized once.
-    const key = trialId({ ...place, seed: 0 });
-    const cell = known.get(key) ?? planCell(config, place, network);
-    known.set(key, cell);
-    return { id: trialId(place), seed: place.seed, ...cell };
+  const trials = cells.map((cell) => {
+    // Seeds change no cost: each planned is quantized once.
+    const key = trialId({ ...cell, seed: 0 });
+    const planned = known.get(key) ?? planCell(config, cell, network);
+    known.set(key, planned);
+    return { id: trialId(cell), seed: cell.seed, ...planned };
   });
   // Parsed as if it were read back, so that the first start and a later one see the same, to the order of keys.
   return planSchema.parse({
     schemaVersion: 1,
-    configHash: planHash(config, cures),
+    configHash: planHash(config, fixes),
     samples: data.train.count,
     classes: classesOf(data.train).length,
     float: { bitOperations, bytes, macs },
@@ -85,22 +85,22 @@ export async function makePlan(config: StudyConfig, cures: readonly Cure[] = [])
   });
 }
 
-function exampleConfig(config: StudyConfig, places: readonly TrialPlace[]) {
-  const recipe = places[0]?.recipe ?? { name: defaultPreset, preset: defaultPreset };
+function exampleConfig(config: StudyConfig, cells: readonly GridCell[]) {
+  const recipe = cells[0]?.recipe ?? { name: defaultPreset, preset: defaultPreset };
   return trialConfig(config, { recipe, weightBits: 8, activationBits: 8, seed: 0 });
 }
 
-function planCell(config: StudyConfig, place: TrialPlace, network: Network): Omit<PlannedTrial, "id" | "seed"> {
-  const { weightBits, activationBits } = place;
-  const names = { recipe: place.recipe.name, weightBits, activationBits };
+function planCell(config: StudyConfig, cell: GridCell, network: Network): Omit<PlannedTrial, "id" | "seed"> {
+  const { weightBits, activationBits } = cell;
+  const names = { recipe: cell.recipe.name, weightBits, activationBits };
   try {
-    const training = placeConfig(config, place);
+    const training = cellConfig(config, cell);
     const quantized =
       training.quantization === null ? network : quantize(network, quantizationOf(training.quantization));
     const { bitOperations, bytes, layers } = networkCost(quantized);
     return { ...names, levels: levelsOf(training), cost: { bitOperations, bytes }, layers, impossible: null };
   } catch (error) {
-    // Only what subbyte says on purpose belongs to the cell; anything else is a defect and ends the study.
+    // Only what subbyte says on purpose belongs to the planned; anything else is a defect and ends the study.
     if (!(error instanceof SubbyteError)) throw error;
     const levels = { weights: null, activations: null };
     return { ...names, levels, cost: null, layers: [], impossible: error.describe() };
@@ -111,7 +111,7 @@ function planCell(config: StudyConfig, place: TrialPlace, network: Network): Omi
 export async function readPlan(
   paths: StudyPaths,
   config: StudyConfig,
-  cures: readonly Cure[],
+  fixes: readonly Fix[],
 ): Promise<StudyPlan | undefined> {
   const text = await readFile(paths.plan, "utf8").catch(() => undefined);
   if (text === undefined) return undefined;
@@ -122,19 +122,19 @@ export async function readPlan(
     throw new FileFormatError("it is not JSON", { where: paths.plan, remedy: "Remove it: it is made again.", cause });
   }
   const plan = planSchema.safeParse(content);
-  return plan.success && plan.data.configHash === planHash(config, cures) ? plan.data : undefined;
+  return plan.success && plan.data.configHash === planHash(config, fixes) ? plan.data : undefined;
 }
 
-function planHash(config: StudyConfig, cures: readonly Cure[]): string {
-  return configHash(`${studyToYaml(config)}${JSON.stringify(cures)}`);
+function planHash(config: StudyConfig, fixes: readonly Fix[]): string {
+  return configHash(`${studyToYaml(config)}${JSON.stringify(fixes)}`);
 }
 
 /** The plan of a study's folder, made again where it is not there or out of date. */
 export async function planOf(paths: StudyPaths, config: StudyConfig): Promise<StudyPlan> {
-  const cures = await readCures(paths.cure);
-  const before = await readPlan(paths, config, cures);
+  const fixes = await readFixes(paths.fixes);
+  const before = await readPlan(paths, config, fixes);
   if (before !== undefined) return before;
-  const plan = await makePlan(config, cures);
+  const plan = await makePlan(config, fixes);
   await writeFileAtomic(paths.plan, `${JSON.stringify(plan, undefined, 1)}\n`);
   return plan;
 }

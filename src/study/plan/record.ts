@@ -13,7 +13,7 @@ export interface Levels {
 
 /** One training of the grid: a recipe at some bits with a seed. */
 export interface PlannedTrial {
-  /** `lsq_4W4A_seed0`, also the name of its folder. */
+  /** `lsq_W4A4_seed0`, also the name of its folder. */
   readonly id: string;
   readonly recipe: string;
   readonly weightBits: number;

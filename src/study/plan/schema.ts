@@ -55,14 +55,14 @@ const floatStage = z
     from: z.string().min(1).exactOptional(),
   })
   .refine((value) => value.from === undefined || (value.epochs === undefined && value.learningRate === undefined), {
-    error: "a float network that is there already is not trained: expected from alone",
+    error: "an existing float network is not trained: expected from alone",
     path: ["from"],
   });
 
 const earlyStopping = z.strictObject({
   /**
    * `none`: every trial runs to its end. `median`: a trial whose best accuracy so far is below the median of the
-   * earlier trials' at the same epoch is stopped. `asha`: at each rung only the best 1/reduction go on.
+   * earlier trials' at the same epoch is stopped. `asha`: at each rung only the best 1/reduction continue.
    */
   rule: z.enum(["none", "median", "asha"]).default("none"),
   /** Epochs that every trial gets. */
@@ -82,12 +82,12 @@ const budget = z.strictObject({
   bytes: z.number().positive().exactOptional(),
 });
 
-const cure = z.strictObject({
-  /** The cell to cure; default: of those that fell, the one with the most bits. */
+const fix = z.strictObject({
+  /** The cell to fix; default: of those that fell, the one with the most bits. */
   at: z.strictObject({ weightBits: bits, activationBits: bits }).exactOptional(),
   /** How far below float a trial has fallen, in parts of 1. */
   below: z.number().min(0).max(1).default(0.02),
-  /** Epochs of each trial of the cure; default: those of the recipe. */
+  /** Epochs of each trial of the fix; default: those of the recipe. */
   epochs: count.exactOptional(),
   /** Smallest gain that counts as help. */
   margin: z.number().min(0).max(1).default(0.005),
@@ -129,7 +129,7 @@ export const studySchema = z.strictObject({
   /** Whether trials are measured while they train, for the findings. */
   diagnose: z.boolean().default(true),
   /** For each recipe whose trials fell: try what the findings ask for, and map the grid again with what suffices. */
-  cure: z.preprocess((value) => (value === true ? {} : value === false ? null : value), cure.nullable()).default(null),
+  fix: z.preprocess((value) => (value === true ? {} : value === false ? null : value), fix.nullable()).default(null),
   /** Trials side by side; 0: one for each core. Memory may allow fewer. */
   parallel: z.int().min(0).max(1024).default(0),
   /** Where trials compute. */

@@ -1,4 +1,4 @@
-/** Which trial of a recipe stands for what went wrong with it: the one that is explained and cured. */
+/** Which trial of a recipe stands for what went wrong with it: the one that is explained and fixed. */
 
 import type { Remedy } from "../../runs/finding.ts";
 import type { TrialRecord } from "../plan/record.ts";
@@ -9,25 +9,25 @@ import { outcomeOf, type Reference } from "../result/accuracy-map.ts";
 export const defaultFall = 0.02;
 
 /** What of a study's configuration bears on the choice. */
-type CureConfig = NonNullable<StudyConfig["cure"]>;
+type FixConfig = NonNullable<StudyConfig["fix"]>;
 
 /**
- * The trial of a recipe to cure: the one at the bits that the configuration names; else, of those that fell, the one
+ * The trial of a recipe to fix: the one at the bits that the configuration names; else, of those that fell, the one
  * with the most bits, trials that collapsed before others. undefined: none has fallen.
  */
-export function patientOf(
+export function failingTrialOf(
   records: readonly TrialRecord[],
   recipe: string,
   reference: Reference,
-  cure: CureConfig | null,
+  fix: FixConfig | null,
 ): TrialRecord | undefined {
   const { float } = reference;
   if (float === null) return undefined;
-  const fall = cure?.below ?? defaultFall;
+  const fall = fix?.below ?? defaultFall;
   const fallen = records.filter(
     (record) => record.recipe === recipe && record.accuracy !== null && record.accuracy < float - fall,
   );
-  const at = cure?.at;
+  const at = fix?.at;
   const named = fallen.find(
     ({ weightBits, activationBits }) => weightBits === at?.weightBits && activationBits === at?.activationBits,
   );

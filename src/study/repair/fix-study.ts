@@ -1,13 +1,13 @@
-/** The cure of a study: for each recipe whose trials fell, the remedies that its findings ask for. */
+/** The fix of a study: for each recipe whose trials fell, the remedies that its findings ask for. */
 
-import { curedPlaces } from "../plan/cells.ts";
+import { fixedCells } from "../plan/cells.ts";
 import type { TrialRecord } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
 import type { LoadedStudy } from "../result/read-study.ts";
-import { patientOf, remediesOf } from "./failing-trial.ts";
-import type { Cure, CureStep } from "./fix.ts";
-import { readCures } from "./fix.ts";
-import { type CureTrialOptions, cureIn, cureKind } from "./fix-trial.ts";
+import { failingTrialOf, remediesOf } from "./failing-trial.ts";
+import type { Fix, FixStep } from "./fix.ts";
+import { readFixes } from "./fix.ts";
+import { type FixTrialOptions, fixIn, fixKind } from "./fix-trial.ts";
 
 /** Trainings that are still to come and whose number is only guessed. */
 export interface ExpectedStage {
@@ -19,59 +19,59 @@ export interface ExpectedStage {
   readonly parallel: number;
 }
 
-export interface CureStudyOptions extends Pick<CureTrialOptions, "signal" | "launch" | "onChange"> {
-  readonly cure: NonNullable<StudyConfig["cure"]>;
+export interface FixStudyOptions extends Pick<FixTrialOptions, "signal" | "launch" | "onChange"> {
+  readonly fix: NonNullable<StudyConfig["fix"]>;
   /** Before the first remedy of a recipe is tried. */
-  readonly onPatient?: (patient: TrialRecord, remedies: number) => void;
-  readonly onStep?: (step: CureStep, left: number) => void;
-  readonly onCured?: (cure: Cure) => void;
+  readonly onFailingTrial?: (failing: TrialRecord, remedies: number) => void;
+  readonly onStep?: (step: FixStep, left: number) => void;
+  readonly onFixed?: (fix: Fix) => void;
 }
 
-/** Cures the recipes that are not in cure.json yet. Gives all cures that there are. */
-export async function cureStudy(study: LoadedStudy, options: CureStudyOptions): Promise<readonly Cure[]> {
-  const { cure, onPatient, onCured, ...rest } = options;
+/** Fixes the recipes that are not in fix.json yet. Gives all fixes that there are. */
+export async function fixStudy(study: LoadedStudy, options: FixStudyOptions): Promise<readonly Fix[]> {
+  const { fix, onFailingTrial, onFixed, ...rest } = options;
   const { config, records, result, paths } = study;
   for (const { name } of config.recipes) {
-    if ((await readCures(paths.cure)).some(({ recipe }) => recipe === name)) continue;
-    const patient = patientOf(records, name, result.reference, cure);
-    if (patient === undefined) continue;
-    const remedies = remediesOf(patient, cure.remedies);
-    onPatient?.(patient, remedies.length);
-    const short = cure.epochs === undefined ? {} : { short: { "train.epochs": cure.epochs } };
+    if ((await readFixes(paths.fixes)).some(({ recipe }) => recipe === name)) continue;
+    const failing = failingTrialOf(records, name, result.reference, fix);
+    if (failing === undefined) continue;
+    const remedies = remediesOf(failing, fix.remedies);
+    onFailingTrial?.(failing, remedies.length);
+    const short = fix.epochs === undefined ? {} : { short: { "train.epochs": fix.epochs } };
     // Not inside of the optional call: without a listener that would not even be evaluated.
-    const found = await cureIn(study, { trial: patient.id, remedies, margin: cure.margin, ...short, ...rest });
-    onCured?.(found);
+    const found = await fixIn(study, { trial: failing.id, remedies, margin: fix.margin, ...short, ...rest });
+    onFixed?.(found);
   }
-  return readCures(paths.cure);
+  return readFixes(paths.fixes);
 }
 
-/** What a cure may still take, before it is known what has to be cured. */
+/** What a fix may still take, before it is known what has to be fixed. */
 export function expectedStages(
   config: StudyConfig,
   stepsOfTrial: number,
   parallel: number,
-  cures: readonly Cure[],
+  fixes: readonly Fix[],
 ): ExpectedStage[] {
-  const { cure } = config;
-  if (cure === null) return [];
-  const open = config.recipes.filter(({ name }) => !cures.some(({ recipe }) => recipe === name)).length;
+  const { fix } = config;
+  if (fix === null) return [];
+  const open = config.recipes.filter(({ name }) => !fixes.some(({ recipe }) => recipe === name)).length;
   const cells = config.weightBits.length * config.activationBits.length * config.seeds.length;
-  const remap = cure.map ? open * cells : 0;
+  const remap = fix.map ? open * cells : 0;
   return [
-    expectedCure(open * usualRemedies, stepsOfTrial),
-    { kind: "cured", trainings: remap, steps: remap * stepsOfTrial, parallel },
+    expectedFixes(open * usualRemedies, stepsOfTrial),
+    { kind: "fixed", trainings: remap, steps: remap * stepsOfTrial, parallel },
   ].filter(({ trainings }) => trainings > 0);
 }
 
-/** Remedies that a cure usually tries. */
+/** Remedies that a fix usually tries. */
 const usualRemedies = 4;
 
-/** So many trials of a cure, one after the other. */
-export function expectedCure(trainings: number, stepsOfTrial: number): ExpectedStage {
-  return { kind: cureKind, trainings, steps: trainings * stepsOfTrial, parallel: 1 };
+/** So many trials of a fix, one after the other. */
+export function expectedFixes(trainings: number, stepsOfTrial: number): ExpectedStage {
+  return { kind: fixKind, trainings, steps: trainings * stepsOfTrial, parallel: 1 };
 }
 
-/** Whether a cure leaves a grid to be trained again. */
-export function hasCuredMap(config: StudyConfig, cures: readonly Cure[]): boolean {
-  return config.cure?.map === true && curedPlaces(config, cures).length > 0;
+/** Whether a fix leaves a grid to be trained again. */
+export function hasFixedMap(config: StudyConfig, fixes: readonly Fix[]): boolean {
+  return config.fix?.map === true && fixedCells(config, fixes).length > 0;
 }

@@ -1,15 +1,16 @@
 /**
- * Curing a configuration that does not converge: remedies are tried one after the other as short trials, what measurably
- * helps is kept, and at the end every kept remedy that is not needed is taken back, so that the smallest set of changes
- * that suffices remains.
+ * The search for the smallest set of remedies that fixes a configuration: remedies are tried one after the other as short
+ * trials, those that measurably help are kept, and at the end every redundant one is removed again.
  *
- * Which remedies, and in which order, is the diagnosis's to say; here they are changes of configuration like any other.
+ * The diagnosis proposes the remedies and their order; here they are changes of configuration like any other.
  */
 import { readFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { FileFormatError } from "../../errors.ts";
 import { systemErrorCode } from "../../io/system-error.ts";
 import type { Remedy } from "../../runs/finding.ts";
+import { presentTrialId } from "../plan/trial-names.ts";
 
 const changes = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]));
 const step = z.object({
@@ -19,31 +20,50 @@ const step = z.object({
   before: z.number(),
   after: z.number().nullable(),
   kept: z.boolean(),
-  /** Whether it was taken back at the end, for the others suffice. */
-  needless: z.boolean(),
-  /** The later remedy that brings it along: with that one it changes nothing any more. */
-  partOf: z.string().nullable().default(null),
+  /** Whether it was removed at the end, because the others suffice. */
+  redundant: z.boolean(),
+  /** The later remedy that subsumes it: with that one it changes nothing. */
+  subsumedBy: z.string().nullable(),
   reason: z.string(),
 });
-const cureSchema = z.object({
+const fixSchema = z.object({
   recipe: z.string(),
   weightBits: z.number(),
   activationBits: z.number(),
-  /** The trial that was cured. */
+  /** The failing trial. */
   trial: z.string(),
   before: z.number(),
   after: z.number(),
-  /** The accuracy that counts as cured. */
+  /** The accuracy to reach. */
   goal: z.number(),
   steps: z.array(step),
 });
-const cureFile = z.object({ schemaVersion: z.literal(2), cures: z.array(cureSchema) });
+const fixFile = z.object({ schemaVersion: z.literal(3), fixes: z.array(fixSchema) });
 
-export type CureStep = z.output<typeof step>;
-/** One cure of cure.json. */
-export type Cure = z.output<typeof cureSchema>;
+/** What cure.json of earlier versions held, under present names. */
+const formerFile = z
+  .object({
+    schemaVersion: z.literal(2),
+    cures: z.array(
+      fixSchema.extend({
+        steps: z.array(
+          step
+            .omit({ redundant: true, subsumedBy: true })
+            .extend({ needless: z.boolean(), partOf: z.string().nullable().default(null) })
+            .transform(({ needless, partOf, ...rest }) => ({ ...rest, redundant: needless, subsumedBy: partOf })),
+        ),
+      }),
+    ),
+  })
+  .transform(({ cures }) => ({
+    fixes: cures.map((fix) => ({ ...fix, trial: presentTrialId(fix.trial) })),
+  }));
 
-export interface CureOptions {
+export type FixStep = z.output<typeof step>;
+/** One fix search of fix.json. */
+export type Fix = z.output<typeof fixSchema>;
+
+export interface FixSearchOptions {
   readonly remedies: readonly Remedy[];
   readonly before: number;
   readonly goal: number;
@@ -54,14 +74,14 @@ export interface CureOptions {
   /** Names the configuration that remedies lead to: sets that lead to the same one are the same. Default: the changes. */
   readonly configurationOf?: (remedies: readonly Remedy[]) => string;
   /** After each remedy; `left`: remedies that may still be tried. */
-  readonly onStep?: (step: CureStep, left: number) => void;
+  readonly onStep?: (step: FixStep, left: number) => void;
 }
 
-/** What a cure came to. */
-export type CureCourse = Pick<Cure, "before" | "after" | "goal" | "steps">;
+/** The result of a fix search. */
+export type FixSearchResult = Pick<Fix, "before" | "after" | "goal" | "steps">;
 
 /** Tries the remedies in order. Never measures one configuration twice. */
-export async function cure(options: CureOptions): Promise<CureCourse> {
+export async function searchFix(options: FixSearchOptions): Promise<FixSearchResult> {
   const { remedies, before, goal, margin } = options;
   const { configurationOf = changesOf } = options;
   const measured = new Map<string, Promise<number | string>>();
@@ -71,7 +91,7 @@ export async function cure(options: CureOptions): Promise<CureCourse> {
     measured.set(key, known);
     return known;
   };
-  const steps: CureStep[] = [];
+  const steps: FixStep[] = [];
   let kept: Remedy[] = [];
   let accuracy = before;
   for (const [index, remedy] of remedies.entries()) {
@@ -81,7 +101,7 @@ export async function cure(options: CureOptions): Promise<CureCourse> {
     const helps = after !== null && after >= accuracy + margin;
     const { title } = remedy;
     const reason = typeof result === "number" ? gain(result - accuracy) : result;
-    const verdict = { kept: helps, needless: false, partOf: null, reason };
+    const verdict = { kept: helps, redundant: false, subsumedBy: null, reason };
     const step = { title, changes: remedy.changes, before: accuracy, after, ...verdict };
     steps.push(step);
     options.onStep?.(step, remedies.length - index - 1);
@@ -89,11 +109,11 @@ export async function cure(options: CureOptions): Promise<CureCourse> {
     kept = [...kept, remedy];
     accuracy = after;
   }
-  // The last one kept brought it over the goal; an earlier one may have become needless by it.
+  // The last one kept brought it over the goal; an earlier one may be redundant now.
   const enough = Math.min(goal, accuracy - margin);
   for (const remedy of kept.slice(0, -1)) {
     const rest = kept.filter((other) => other !== remedy);
-    const partOf = configurationOf(rest) === configurationOf(kept) ? (rest.at(-1)?.title ?? null) : null;
+    const subsumedBy = configurationOf(rest) === configurationOf(kept) ? (rest.at(-1)?.title ?? null) : null;
     const without = await measure(rest);
     if (typeof without === "string" || without < enough) continue;
     kept = rest;
@@ -101,8 +121,9 @@ export async function cure(options: CureOptions): Promise<CureCourse> {
     const at = steps.findIndex((candidate) => candidate.title === remedy.title);
     const found = steps[at];
     if (found === undefined) continue;
-    const why = partOf === null ? `not needed: ${(100 * without).toFixed(1)} % without it` : `comes with: ${partOf}`;
-    steps[at] = { ...found, kept: false, needless: true, partOf, reason: `${found.reason}; ${why}` };
+    const why =
+      subsumedBy === null ? `redundant: ${(100 * without).toFixed(1)} % without it` : `subsumed by: ${subsumedBy}`;
+    steps[at] = { ...found, kept: false, redundant: true, subsumedBy, reason: `${found.reason}; ${why}` };
   }
   return { before, after: accuracy, goal, steps };
 }
@@ -116,22 +137,31 @@ function gain(difference: number): string {
   return `${difference >= 0 ? "+" : "−"}${Math.abs(100 * difference).toFixed(1)} points`;
 }
 
-/** The text of cure.json. */
-export function encodeCures(cures: readonly Cure[]): string {
-  return `${JSON.stringify({ schemaVersion: 2, cures }, undefined, 1)}\n`;
+/** Returns the text of fix.json. */
+export function encodeFixes(fixes: readonly Fix[]): string {
+  return `${JSON.stringify({ schemaVersion: 3, fixes }, undefined, 1)}\n`;
 }
 
-/** The cures that a study's folder tells of. @throws FileFormatError when the file is damaged or another version's. */
-export async function readCures(file: string): Promise<readonly Cure[]> {
+/**
+ * Reads the fixes of a study; in a study of an earlier version they are in cure.json.
+ *
+ * @param file fix.json.
+ * @throws FileFormatError when the file is damaged or another version's.
+ */
+export async function readFixes(file: string): Promise<readonly Fix[]> {
+  return (await readFixFile(file)) ?? (await readFixFile(join(dirname(file), "cure.json"))) ?? [];
+}
+
+async function readFixFile(file: string): Promise<readonly Fix[] | undefined> {
   const text = await readFile(file, "utf8").catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return undefined;
     throw error;
   });
-  if (text === undefined) return [];
-  const remedy = "Remove it: the cure is tried again.";
+  if (text === undefined) return undefined;
+  const remedy = "Remove it: the fixes are searched again.";
   try {
-    const content = cureFile.safeParse(JSON.parse(text));
-    if (content.success) return content.data.cures;
+    const content = z.union([fixFile, formerFile]).safeParse(JSON.parse(text));
+    if (content.success) return content.data.fixes;
   } catch (cause) {
     throw new FileFormatError("it is not JSON", { where: file, remedy, cause });
   }

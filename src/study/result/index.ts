@@ -2,19 +2,18 @@
  * The index: an SQLite file that holds what the trials' files say, for quick reading and for anyone who likes SQL.
  *
  * It is a cache. Each row remembers a fingerprint of its trial's files and is read from them again when they changed; a
- * file that is missing, damaged or of another version is made anew, and where none can be written (a full disk, a
+ * file that is missing, damaged or of another version is made again, and where none can be written (a full disk, a
  * read-only folder) the index lives in memory.
  */
 import { rmSync } from "node:fs";
-import { join } from "node:path";
 import Database from "libsql";
 import { z } from "zod";
-import type { StudyPaths } from "../plan/folder.ts";
+import { type StudyPaths, trialFolder } from "../plan/folder.ts";
 import type { PlannedTrial, TrialRecord, TrialState, TrialTiming } from "../plan/record.ts";
 import { readTrialState, trialFingerprint, trialPaths } from "../schedule/trial-files.ts";
 
 /** Raise it with every change of the tables. */
-const indexVersion = 2;
+const indexVersion = 3;
 
 const tables = `
 CREATE TABLE trials (
@@ -53,12 +52,12 @@ export class StudyIndex {
     this.#database = database;
   }
 
-  /** Opens an index, making it anew where it cannot be read. */
+  /** Opens an index, making it again where it cannot be read. */
   static open(file: string): StudyIndex {
-    for (const attempt of ["as it is", "anew"]) {
+    for (const attempt of ["as it is", "empty"]) {
       let database: Database.Database | undefined;
       try {
-        if (attempt === "anew")
+        if (attempt === "empty")
           for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(file + suffix, { force: true });
         database = new Database(file, { timeout: 5000 });
         if (prepareTables(database)) return new StudyIndex(database);
@@ -78,7 +77,7 @@ export class StudyIndex {
     const records: TrialRecord[] = [];
     const changed: { readonly record: TrialRecord; readonly fingerprint: string; readonly state: FileState }[] = [];
     for (const trial of trials) {
-      const files = trialPaths(join(paths.trials, trial.id));
+      const files = trialPaths(trialFolder(paths, trial));
       const fingerprint = await trialFingerprint(files);
       const before = known.get(trial.id);
       const isKnown = before !== undefined && before.fingerprint === fingerprint;

@@ -4,7 +4,7 @@ import { readStudyConfig, type StudyPaths, studyPaths } from "../plan/folder.ts"
 import { planOf, type StudyPlan } from "../plan/plan.ts";
 import type { FloatRecord, TrialRecord } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
-import { readCures } from "../repair/fix.ts";
+import { readFixes } from "../repair/fix.ts";
 import { readTrialState, trialPaths } from "../schedule/trial-files.ts";
 import { readRecords } from "./index.ts";
 import { type StudyResult, studyResult } from "./result.ts";
@@ -30,8 +30,8 @@ export async function readStudy(folder: string): Promise<LoadedStudy> {
   const config = await readStudyConfig(folder);
   const plan = await planOf(paths, config);
   const records = await readRecords(paths, plan.trials);
-  const cures = await readCures(paths.cure);
-  const result = studyResult(config, plan, await readFloat(paths, config), records, cures);
+  const fixes = await readFixes(paths.fixes);
+  const result = studyResult(config, plan, await readFloat(paths, config), records, fixes);
   return { paths, config, plan, records, result };
 }
 

@@ -3,11 +3,11 @@
 import type { StudyPlan } from "../plan/plan.ts";
 import type { FloatRecord, TrialRecord, TrialStatus } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
-import type { Cure } from "../repair/fix.ts";
+import type { Fix } from "../repair/fix.ts";
 import { type AccuracyMap, accuracyMaps, type Reference } from "./accuracy-map.ts";
 import { type Effects, effectsOf } from "./effects.ts";
 import { bestWithin, type CostPoint, cheapestAbove, costPoints, paretoFront } from "./pareto.ts";
-import { answerSentences } from "./summary.ts";
+import { summarySentences } from "./summary.ts";
 
 /** Without times and speeds: a study that was killed and begun again gives the same document, byte for byte. */
 export interface StudyResult {
@@ -17,7 +17,7 @@ export interface StudyResult {
   readonly floatCost: StudyPlan["float"];
   /** Trials of each status. */
   readonly counts: Readonly<Record<TrialStatus, number>>;
-  readonly answer: readonly string[];
+  readonly summary: readonly string[];
   readonly maps: readonly AccuracyMap[];
   readonly effects: readonly Effects[];
   readonly front: { readonly bitOperations: readonly CostPoint[]; readonly bytes: readonly CostPoint[] };
@@ -26,7 +26,7 @@ export interface StudyResult {
   /** The best one within the budget; without a budget the best of all. */
   readonly best: CostPoint | null;
   /** What was tried against what fell. */
-  readonly cures: readonly Cure[];
+  readonly fixes: readonly Fix[];
   readonly trials: readonly Omit<TrialRecord, "timing" | "layers">[];
 }
 
@@ -38,7 +38,7 @@ export function studyResult(
   plan: StudyPlan,
   float: FloatRecord | null,
   records: readonly TrialRecord[],
-  cures: readonly Cure[] = [],
+  fixes: readonly Fix[] = [],
 ): StudyResult {
   const reference = { float: float?.accuracy ?? null, chance: 1 / plan.classes, tolerance: config.tolerance };
   const maps = accuracyMaps(records, reference);
@@ -54,13 +54,13 @@ export function studyResult(
     float,
     floatCost: plan.float,
     counts: countStatuses(records),
-    answer: answerSentences({ reference, maps, effects, cheapest, forBudget: best, hasBudget, cures }),
+    summary: summarySentences({ reference, maps, effects, cheapest, forBudget: best, hasBudget, fixes }),
     maps,
     effects,
     front: { bitOperations: paretoFront(points, "bitOperations"), bytes: paretoFront(points, "bytes") },
     cheapest: cheapest ?? null,
     best: best ?? null,
-    cures,
+    fixes,
     trials: records.map(({ timing: _timing, layers: _layers, ...record }) => record),
   };
 }

@@ -1,7 +1,7 @@
-/** The study's answer in words: what converged, what did not, which bits matter, and what to take. */
+/** The study's summary in words: what converged, what did not, which bits matter, and what to take. */
 
 import { percent } from "../../base/percent.ts";
-import type { Cure } from "../repair/fix.ts";
+import type { Fix } from "../repair/fix.ts";
 import type { AccuracyMap, MapCell, Reference } from "./accuracy-map.ts";
 import type { Effects } from "./effects.ts";
 import type { CostPoint } from "./pareto.ts";
@@ -9,7 +9,7 @@ import type { CostPoint } from "./pareto.ts";
 export { percent } from "../../base/percent.ts";
 
 /** The parts that the summary of a study is made of. */
-export interface AnswerParts {
+export interface SummaryParts {
   readonly reference: Reference;
   readonly maps: readonly AccuracyMap[];
   readonly effects: readonly Effects[];
@@ -17,7 +17,7 @@ export interface AnswerParts {
   readonly cheapest: CostPoint | undefined;
   readonly forBudget: CostPoint | undefined;
   readonly hasBudget: boolean;
-  readonly cures?: readonly Cure[];
+  readonly fixes?: readonly Fix[];
 }
 
 /** `W4A3` */
@@ -25,17 +25,17 @@ export function bitsName(cell: { readonly weightBits: number; readonly activatio
   return `W${cell.weightBits}A${cell.activationBits}`;
 }
 
-/** One sentence for each recipe, one for each cure, and one for the choice. */
-export function answerSentences(parts: AnswerParts): string[] {
+/** Returns one sentence for each recipe, one for each fix, and one for the choice. */
+export function summarySentences(parts: SummaryParts): string[] {
   const sentences = parts.maps.flatMap((map) => {
-    const cure = parts.cures?.find(({ recipe }) => recipe === map.recipe);
-    return [recipeSentence(map, parts), ...(cure === undefined ? [] : [cureSentence(cure)])];
+    const fix = parts.fixes?.find(({ recipe }) => recipe === map.recipe);
+    return [recipeSentence(map, parts), ...(fix === undefined ? [] : [fixSentence(fix)])];
   });
   sentences.push(choiceSentence(parts));
   return sentences;
 }
 
-function recipeSentence(map: AccuracyMap, { reference, effects }: AnswerParts): string {
+function recipeSentence(map: AccuracyMap, { reference, effects }: SummaryParts): string {
   const cells = map.rows.flat();
   const results = cells.filter((cell) => cell.mean !== null);
   if (results.length === 0) return `${map.recipe}: no trial gave a result.`;
@@ -51,18 +51,18 @@ function recipeSentence(map: AccuracyMap, { reference, effects }: AnswerParts): 
   return `${map.recipe}: ${head}${share === null || share === undefined ? "" : `; ${decisive(share, results)}`}.`;
 }
 
-/** What a cure came to, in a sentence. */
-export function cureSentence(cure: Cure): string {
-  const kept = cure.steps
+/** Returns the result of a fix search as a sentence. */
+export function fixSentence(fix: Fix): string {
+  const kept = fix.steps
     .filter((step) => step.kept)
     .map(({ title }) => {
-      const along = cure.steps.flatMap((step) => (step.partOf === title ? step.title : []));
-      return along.length === 0 ? title : `${title}, which brings along: ${along.join(", ")}`;
+      const along = fix.steps.flatMap((step) => (step.subsumedBy === title ? step.title : []));
+      return along.length === 0 ? title : `${title} (includes: ${along.join(", ")})`;
     });
-  const subject = `${cure.recipe} ${bitsName(cure)}`;
-  if (kept.length === 0) return `No remedy that was tried helps ${subject} (${percent(cure.before)}).`;
-  const verdict = cure.after >= cure.goal - 1e-9 ? "What cures" : "What helps";
-  return `${verdict} ${subject}: ${kept.join("; ")}: ${percent(cure.before)} → ${percent(cure.after)}.`;
+  const subject = `${fix.recipe} ${bitsName(fix)}`;
+  if (kept.length === 0) return `No remedy helps ${subject} (${percent(fix.before)}).`;
+  const verdict = fix.after >= fix.goal - 1e-9 ? "Fix for" : "Partial fix for";
+  return `${verdict} ${subject}: ${kept.join("; ")}: ${percent(fix.before)} → ${percent(fix.after)}.`;
 }
 
 function points(tolerance: number): string {
@@ -70,7 +70,7 @@ function points(tolerance: number): string {
   return `${value} ${value === 1 ? "point" : "points"}`;
 }
 
-/** `3 lose more (W8A4 …)`; what is kept needs no list: it is told by what is not. */
+/** `3 lose more (W8A4 …)`; kept cells are not listed. */
 function tally(
   cells: readonly MapCell[],
   total: number,
@@ -78,7 +78,7 @@ function tally(
   listed: boolean,
 ): string {
   if (cells.length === 0) return "";
-  const named = cells.map((cell) => `${bitsName(cell)}${reallyHas(cell)} ${percent(cell.mean ?? 0)}`);
+  const named = cells.map((cell) => `${bitsName(cell)}${effectiveLevels(cell)} ${percent(cell.mean ?? 0)}`);
   const shown = named.length > 4 ? `${named.slice(0, 3).join(", ")} and ${named.length - 3} more` : named.join(", ");
   const list = listed ? ` (${shown})` : "";
   const verb = cells.length === 1 ? one : several;
@@ -86,10 +86,10 @@ function tally(
   return listed ? `${cells.length} ${verb}${list}` : `${cells.length} of ${total} cells ${verb}`;
 }
 
-/** Says it where the bits that were asked for are not the bits that there are. */
-function reallyHas({ activationBits, levels }: MapCell): string {
+/** The effective levels, where they are fewer than the requested bits have. */
+function effectiveLevels({ activationBits, levels }: MapCell): string {
   const { activations } = levels;
-  return activations === null || activations >= 2 ** activationBits ? "" : ` (really ${activations} levels)`;
+  return activations === null || activations >= 2 ** activationBits ? "" : ` (${activations} levels)`;
 }
 
 function extremes(results: readonly MapCell[]): string {
@@ -104,25 +104,22 @@ function decisive(
   results: readonly MapCell[],
 ): string {
   const means = results.flatMap(({ mean }) => mean ?? []);
-  if (Math.max(...means) - Math.min(...means) < 0.02) return "neither kind of bits decides much here";
+  if (Math.max(...means) - Math.min(...means) < 0.02) return "the accuracy hardly depends on the bits";
   const whole = (value: number) => `${Math.round(100 * value)} %`;
   const [more, less] =
-    share.activations >= share.weights
-      ? ["the activations' bits", "the weights'"]
-      : ["the weights' bits", "the activations'"];
+    share.activations >= share.weights ? ["activation bits", "weight bits"] : ["weight bits", "activation bits"];
   const [high, low] = [Math.max(share.activations, share.weights), Math.min(share.activations, share.weights)];
-  return `${more} decide ${whole(high)} of what differs, ${less} ${whole(low)}, the two together ${whole(share.interaction)}`;
+  return `${more} explain ${whole(high)} of the differences between cells, ${less} ${whole(low)}, their interaction ${whole(share.interaction)}`;
 }
 
-function choiceSentence({ reference, cheapest, forBudget, hasBudget }: AnswerParts): string {
+function choiceSentence({ reference, cheapest, forBudget, hasBudget }: SummaryParts): string {
   if (hasBudget) {
     if (forBudget === undefined) return "No configuration of the grid fits the budget.";
     return `Best within the budget: ${forBudget.recipe} ${bitsName(forBudget)} with ${percent(forBudget.accuracy)}.`;
   }
   if (cheapest === undefined) {
-    const limit =
-      reference.float === null ? "" : ` within ${points(reference.tolerance)} of float (${percent(reference.float)})`;
-    return `No configuration of the grid is${limit === "" ? " finished" : limit}.`;
+    if (reference.float === null) return "No trial has finished.";
+    return `No configuration of the grid is within ${points(reference.tolerance)} of float (${percent(reference.float)}).`;
   }
   const float = reference.float === null ? "" : ` (float: ${percent(reference.float)})`;
   return `Take ${cheapest.recipe} ${bitsName(cheapest)}: ${percent(cheapest.accuracy)}${float} at the fewest bit operations.`;

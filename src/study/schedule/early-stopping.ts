@@ -90,7 +90,7 @@ function reasonToStop(
   const better = candidates.filter((accuracy) => accuracy > best).length;
   const allowed = Math.max(1, Math.floor(candidates.length / rule.reduction));
   if (candidates.length < rule.reduction || better < allowed) return undefined;
-  return `at the rung of epoch ${epoch} it was number ${better + 1} of ${candidates.length}, and the best ${allowed} go on`;
+  return `at the rung of epoch ${epoch} it was number ${better + 1} of ${candidates.length}, and only the best ${allowed} continue`;
 }
 
 function isRung({ graceEpochs, reduction }: EarlyStopping, epoch: number): boolean {

@@ -82,11 +82,11 @@ export function endOf(
   if (/heap out of memory|heap limit|bad_alloc|Cannot allocate memory/i.test(words)) {
     return {
       kind: "died",
-      reason: "it ran out of memory; run fewer trials side by side (--parallel), or smaller batches",
+      reason: "it ran out of memory; run fewer trials at a time (--parallel) or smaller batches",
     };
   }
   const tail = words.trim().split("\n").at(-1);
-  const said = tail === undefined || tail === "" ? "" : `; its last words: ${tail}`;
+  const said = tail === undefined || tail === "" ? "" : `; last output: ${tail}`;
   if (signal === "SIGKILL") {
     return { kind: "died", reason: `it was killed (SIGKILL), as a system that is out of memory does${said}` };
   }

@@ -1,6 +1,7 @@
 /** A run of a study as the scheduler takes it: its job, its length, and where its files say that it stands. */
+import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { configToYaml } from "../../config/config.ts";
 import type { TrainingConfig } from "../../config/schema.ts";
 import { ConfigError } from "../../errors.ts";
@@ -11,12 +12,14 @@ import type { StudyConfig } from "../plan/schema.ts";
 import type { ScheduledTrial } from "./scheduler.ts";
 import { readTrialState, trialPaths } from "./trial-files.ts";
 
-/** A run to be: `parent` is a folder inside of the study's. */
-export interface RunToBe {
+/** A run that is to be trained: `parent` is a folder inside of the study's. */
+export interface PendingRun {
   readonly name: string;
   /** Runs of one kind take about the same time a step. */
   readonly kind: string;
   readonly parent: string;
+  /** Paths inside of the study's folder under which an earlier version kept it. */
+  readonly former?: readonly string[];
   readonly training: TrainingConfig;
   /** Training images. */
   readonly samples: number;
@@ -25,21 +28,24 @@ export interface RunToBe {
 }
 
 /** @throws ConfigError when the folder holds a run of another configuration. */
-export async function scheduledRun(study: StudyPaths, run: RunToBe): Promise<ScheduledTrial> {
-  const { name, kind, parent, training, samples, diagnose } = run;
-  const paths = trialPaths(join(study.folder, parent, name));
+export async function scheduledRun(study: StudyPaths, run: PendingRun): Promise<ScheduledTrial> {
+  const { kind, training, samples, diagnose, former = [] } = run;
+  const usual = join(run.parent, run.name);
+  const kept = [usual, ...former].find((path) => existsSync(join(study.folder, path))) ?? usual;
+  const [parent, name] = [dirname(kept), basename(kept)];
+  const paths = trialPaths(join(study.folder, kept));
   const config = configToYaml(training);
   const before = await readFile(paths.config, "utf8").catch(() => undefined);
   if (before !== undefined && before !== config) {
-    throw new ConfigError("the run was made with another configuration than the study now has", {
+    throw new ConfigError("the run has another configuration than the study", {
       where: paths.config,
-      remedy: "Undo the change of study.yaml, or move this run's folder away: it is trained again then.",
+      remedy: "Undo the change of study.yaml, or move this run's folder away to train it again.",
     });
   }
   const { status, reason, epochs } = await readTrialState(paths);
   const { epochs: totalEpochs, batchSize } = training.train;
   return {
-    id: name,
+    id: run.name,
     kind,
     job: { kind: "run", parent, name, config, diagnose },
     paths,

@@ -194,7 +194,7 @@ class Scheduler {
     }
     if (signal?.aborted === true) return;
     if (end.kind === "failed") return this.#fail(slot, end.reason);
-    const reason = end.kind === "died" ? end.reason : "it was asked from outside to stop";
+    const reason = end.kind === "died" ? end.reason : "another process asked it to stop";
     if (slot.attempts > retries) return this.#fail(slot, `${reason} (${slot.attempts} attempts)`);
     slot.reason = reason;
     onChange?.(slot.progress(), "again");
@@ -210,7 +210,7 @@ class Scheduler {
   /** A full disk must not end the study: what cannot be written down is still told at its end. */
   async #write(slot: Slot, outcome: Outcome): Promise<void> {
     await writeOutcome(slot.trial.paths, outcome).catch((error: unknown) => {
-      slot.reason = `${outcome.reason}; and that could not be written down: ${error instanceof Error ? error.message : String(error)}`;
+      slot.reason = `${outcome.reason}; and writing that failed: ${error instanceof Error ? error.message : String(error)}`;
     });
   }
 

@@ -114,7 +114,7 @@ function reasonOf(error: unknown): string {
   // The system's codes are ENOSPC and the like; those of Node.js itself (ERR_…) tell of a wrong call, which is a defect.
   if (/^E[A-Z]+$/.test(systemErrorCode(error) ?? "")) return describeSystemError(error).reason;
   const [head, place] = (error instanceof Error ? (error.stack ?? error.message) : String(error)).split("\n");
-  return `a defect of subbyte: ${[head, place?.trim()].join(" ").trim()}`;
+  return `an internal error (a bug in subbyte): ${[head, place?.trim()].join(" ").trim()}`;
 }
 
 const controller = new AbortController();

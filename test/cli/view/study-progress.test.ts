@@ -31,13 +31,13 @@ function display(isTTY: boolean) {
   let time = 0;
   const progress = new StudyProgress({ stream, now: () => time });
   const float = scheduled("float", "float");
-  const trials = ["lsq_8W8A_seed0", "lsq_4W4A_seed0"].map((id) => scheduled(id, "lsq"));
+  const trials = ["lsq_W8A8_seed0", "lsq_W4A4_seed0"].map((id) => scheduled(id, "lsq"));
   const float0 = { bitOperations: 1, bytes: 1, macs: 1 };
   const plan = { schemaVersion: 1 as const, configHash: "", samples: 1, classes: 10, float: float0, trials: [] };
   const start: StudyStart = {
     ...{ paths: studyPaths("study"), config: tinyStudy(), plan, isNew: true, parallel: 2 },
     stages: [float, ...trials],
-    expected: [{ kind: "cure", trainings: 2, steps: 200, parallel: 1 }],
+    expected: [{ kind: "fix", trainings: 2, steps: 200, parallel: 1 }],
   };
   return {
     written,
@@ -62,13 +62,13 @@ function trainTo(shown: ReturnType<typeof display>, trial: ScheduledTrial, steps
 }
 
 describe("the progress of a study", () => {
-  it("is one line for all of it: what is done, the time left, the expected cure included, what runs", () => {
+  it("is one line for all of it: what is done, the time left, the expected fix included, what runs", () => {
     const shown = display(true);
     shown.progress.start(shown.start);
-    expect(shown.written[0]).toBe("study in study: 3 trainings, 0 of them done, 2 side by side\n");
+    expect(shown.written[0]).toBe("study in study: 3 trainings, 0 of them done, 2 at a time\n");
     trainTo(shown, shown.float, 50);
     const line = shown.written.at(-1) ?? "";
-    // 50 of 500 steps, those of two trainings of a cure among them.
+    // 50 of 500 steps, those of two trainings of a fix among them.
     expect(line).toContain(" 10%  0/5 trainings  left ");
     expect(line).toContain("float 50%");
     expect(line.replace("\r\u001b[2K", "").length).toBeLessThan(100);
@@ -79,19 +79,19 @@ describe("the progress of a study", () => {
     expect(Math.abs(60 * Number(left?.[1]) + Number(left?.[2]) - seconds)).toBeLessThan(2);
   });
 
-  it("tells how each training ended, and names those of a cure without their digest", () => {
+  it("tells how each training ended, and names those of a fix without their digest", () => {
     const shown = display(false);
     shown.progress.start(shown.start);
     const [trial] = shown.trials;
     if (trial === undefined) throw new Error("no trial");
     shown.progress.change({ ...at(shown.float, 100), status: "finished", accuracy: 0.877 }, "ended");
     shown.progress.change({ ...at(trial, 10), status: "failed", reason: "it was killed" }, "ended");
-    const cured = scheduled("lsq_4W4A_seed0_0123456789abcdef", "cure");
-    shown.progress.change({ ...at(cured, 100), status: "finished", accuracy: 0.5 }, "ended");
+    const fixed = scheduled("lsq_W4A4_seed0_0123456789abcdef", "fix");
+    shown.progress.change({ ...at(fixed, 100), status: "finished", accuracy: 0.5 }, "ended");
     expect(shown.written.slice(1)).toEqual([
       "[1/5] float: 87.7%\n",
-      "[2/5] lsq_8W8A_seed0 failed: it was killed\n",
-      "[3/6] cure of lsq_4W4A_seed0: 50.0%\n",
+      "[2/5] lsq_W8A8_seed0 failed: it was killed\n",
+      "[3/6] fix for lsq_W4A4_seed0: 50.0%\n",
     ]);
   });
 

@@ -1,6 +1,6 @@
 import { isAbsolute } from "node:path";
 import { describe, expect, it } from "vitest";
-import { gridPlaces, trialId } from "../../../src/study/plan/cells.ts";
+import { gridCells, trialId } from "../../../src/study/plan/cells.ts";
 import {
   floatConfig,
   resolveStudyConfig,
@@ -69,15 +69,15 @@ describe("the configuration of a study", () => {
 describe("the trials of a study", () => {
   it("are every cell for every recipe and seed, the first seed's map first", () => {
     const config = tinyStudy({ recipes: ["thread", "lsq"], activationBits: [4, 3], seeds: [0, 5] });
-    const ids = gridPlaces(config).map(trialId);
+    const ids = gridCells(config).map(trialId);
     expect(ids).toHaveLength(16);
-    expect(ids.slice(0, 3)).toEqual(["thread_4W4A_seed0", "thread_4W3A_seed0", "thread_2W4A_seed0"]);
-    expect(ids[8]).toBe("thread_4W4A_seed5");
+    expect(ids.slice(0, 3)).toEqual(["thread_W4A4_seed0", "thread_W4A3_seed0", "thread_W2A4_seed0"]);
+    expect(ids[8]).toBe("thread_W4A4_seed5");
   });
 
   it("take the recipe's own epochs and learning rate, and start from float", () => {
     const config = tinyStudy({ recipes: [{ name: "long", preset: "lsq", epochs: 7, learningRate: 0.5 }] });
-    const [place] = gridPlaces(config);
+    const [place] = gridCells(config);
     if (place === undefined) throw new Error("no place");
     expect(trialConfig(config, place, "float/x")).toMatchObject({
       train: { epochs: 7, optimizer: { learningRate: 0.5 }, schedule: { milestones: [3.5, 5.25] } },

@@ -11,7 +11,7 @@ import { temporaryFolder, tinyStudy } from "../support.ts";
 
 /** At two levels nothing of a perceptron is left, so that the study has a trial that fell. */
 const config = tinyStudy({ recipes: ["thread"], weightBits: [4], activationBits: [2] });
-const trial = "thread_4W2A_seed0";
+const trial = "thread_W4A2_seed0";
 
 function readAblation(file: string) {
   return ablationFileSchema.parse(JSON.parse(readFileSync(file, "utf8")));
@@ -56,7 +56,7 @@ describe("the ablations of a study", () => {
     const died: WorkerEnd = { kind: "died", reason: "it was killed" };
     const { result } = await runStudy(
       { folder, config, launch: noting(jobs, died) },
-      { onAblation: (_patient, problem) => told.push(problem ?? "begun") },
+      { onAblation: (_failing, problem) => told.push(problem ?? "begun") },
     );
     expect(told).toEqual(["begun", "it was killed"]);
     expect(result.counts).toMatchObject({ finished: 1, failed: 0 });

@@ -8,7 +8,7 @@ import {
   costPoints,
   paretoFront,
 } from "../../../src/study/result/pareto.ts";
-import { answerSentences } from "../../../src/study/result/summary.ts";
+import { summarySentences } from "../../../src/study/result/summary.ts";
 import { record } from "../support.ts";
 
 const reference: Reference = { float: 0.87, chance: 0.1, tolerance: 0.01 };
@@ -131,7 +131,7 @@ describe("the front", () => {
   });
 });
 
-describe("the answer", () => {
+describe("the summary", () => {
   it("says what converged, what did not with its real levels, and what to take", () => {
     const thread = grid({ W8A8: 0.875, W8A4: 0.592, W4A8: 0.876, W4A4: 0.3 }).map((item) => ({
       ...item,
@@ -139,7 +139,7 @@ describe("the answer", () => {
     }));
     const records = [...thread, record({ accuracy: 0.876, weightBits: 2, activationBits: 2 })];
     const maps = accuracyMaps(records, reference);
-    const sentences = answerSentences({
+    const sentences = summarySentences({
       reference,
       maps,
       effects: maps.map(effectsOf),
@@ -148,7 +148,7 @@ describe("the answer", () => {
       hasBudget: false,
     });
     expect(sentences).toEqual([
-      "thread: 2 of 4 cells stay within 1 point of float, 1 loses more (W8A4 (really 8 levels) 59.2 %), 1 does not converge (W4A4 (really 8 levels) 30.0 %); the activations' bits decide 81 % of what differs, the weights' 9 %, the two together 9 %.",
+      "thread: 2 of 4 cells stay within 1 point of float, 1 loses more (W8A4 (8 levels) 59.2 %), 1 does not converge (W4A4 (8 levels) 30.0 %); activation bits explain 81 % of the differences between cells, weight bits 9 %, their interaction 9 %.",
       "lsq: its one cell stays within 1 point of float.",
       "Take lsq W2A2: 87.6 % (float: 87.0 %) at the fewest bit operations.",
     ]);
@@ -156,6 +156,6 @@ describe("the answer", () => {
 
   it("says when nothing fits a budget", () => {
     const parts = { reference, maps: [], effects: [], cheapest: undefined, forBudget: undefined };
-    expect(answerSentences({ ...parts, hasBudget: true })).toEqual(["No configuration of the grid fits the budget."]);
+    expect(summarySentences({ ...parts, hasBudget: true })).toEqual(["No configuration of the grid fits the budget."]);
   });
 });

@@ -7,7 +7,7 @@ import { type Launch, launchWorker } from "../../../src/study/schedule/launch.ts
 import { temporaryFolder, tinyStudy } from "../support.ts";
 
 const config = tinyStudy({ float: null, retries: 1 });
-const spoilt = "lsq_4W4A_seed0";
+const spoilt = "lsq_W4A4_seed0";
 
 describe.skipIf(process.platform !== "linux")("a study", () => {
   it("tells of a trial for which the disk is full, and of no defect", async () => {
@@ -27,7 +27,7 @@ describe.skipIf(process.platform !== "linux")("a study", () => {
     const { result } = await runStudy({ folder, config, launch });
     expect(result.trials.map(({ id, status, reason }) => [id, status, reason])).toEqual([
       [spoilt, "failed", "the disk is full (ENOSPC)"],
-      ["lsq_2W4A_seed0", "finished", null],
+      ["lsq_W2A4_seed0", "finished", null],
     ]);
     expect(attempts).toBe(1);
     expect((await runStudy({ folder })).result.counts).toMatchObject({ finished: 2, failed: 0 });
@@ -53,7 +53,7 @@ describe.skipIf(process.platform !== "linux")("a study", () => {
     expect(result.counts).toMatchObject({ finished: 1, failed: 1 });
     const [failed] = result.trials;
     expect(failed?.reason).toBe(
-      "it ran out of memory; run fewer trials side by side (--parallel), or smaller batches (2 attempts)",
+      "it ran out of memory; run fewer trials at a time (--parallel) or smaller batches (2 attempts)",
     );
     expect(attempts).toBe(2);
     expect((await runStudy({ folder })).result.counts).toMatchObject({ finished: 2, failed: 0 });

@@ -128,7 +128,7 @@ describe("the scheduler", () => {
       return worker([], { kind: "failed", reason: "full" })(onEvent);
     };
     const [end] = await runTrials(options(folder, fails, { trials: [trial] }));
-    expect(end?.reason).toMatch(/^full; and that could not be written down: /);
+    expect(end?.reason).toMatch(/^full; and writing that failed: /);
     rmSync(trial.paths.outcome, { recursive: true });
     const works: Launch = (_folder, _job, onEvent) => worker([0.5], finished)(onEvent);
     const again = { ...trial, status: "failed" as const, reason: "full" };

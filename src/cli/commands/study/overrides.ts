@@ -77,7 +77,7 @@ export function studyOverrides(flags: StudyConfigFlags): ConfigOverride[] {
   }
   // A resumed study keeps its configuration; it is told to search for fixes in another way.
   if (flags.fix === true && flags.resume === undefined) {
-    overrides.push({ path: "cure", value: true, origin: "--fix" });
+    overrides.push({ path: "fix", value: true, origin: "--fix" });
   }
   if (!flags.diagnose) overrides.push({ path: "diagnose", value: false, origin: "--no-diagnose" });
   if (flags.seeds !== undefined) overrides.push(seedsOverride(flags.seeds));

@@ -1,12 +1,12 @@
 /** `subbyte study`: a grid of weight bits and activation bits, the causes of failures, the fixes. */
 
-import { join } from "node:path";
 import { Option } from "@commander-js/extra-typings";
 import { readConfigFile } from "../../../config/file.ts";
 import { ConfigError, exitCodes, SubbyteError } from "../../../errors.ts";
 import { modelNames } from "../../../models/index.ts";
-import { gridPlaces, trialId } from "../../../study/plan/cells.ts";
+import { gridCells, trialId } from "../../../study/plan/cells.ts";
 import { resolveStudyConfig, studyToYaml } from "../../../study/plan/config.ts";
+import { trialFolder } from "../../../study/plan/folder.ts";
 import { makePlan } from "../../../study/plan/plan.ts";
 import { bitsName, percent } from "../../../study/result/summary.ts";
 import { type FinishedStudy, runStudy } from "../../../study/run-study.ts";
@@ -14,6 +14,7 @@ import type { FlagsOf, NewCommand } from "../../command.ts";
 import { collect, wholeNumber } from "../../flag-values.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson, printText } from "../../output.ts";
+import { oneLine } from "../../view/printable.ts";
 import { StudyProgress } from "../../view/study-progress.ts";
 import { type Cell, tableLines } from "../../view/table.ts";
 import { studyOverrides } from "./overrides.ts";
@@ -93,9 +94,9 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
   }
   const folder = typeof flags.resume === "string" ? flags.resume : flags.out;
   const source = file === undefined ? undefined : await readConfigFile(file);
-  const config = isResumed ? undefined : resolveStudyConfig(source, overrides);
+  const config = isResumed ? undefined : resolveStudyConfig(source, overrides, noteRenamedKey);
   if (flags.dryRun === true && config !== undefined) {
-    if (flags.json === true) printJson({ schemaVersion: 1, config, trials: gridPlaces(config).map(trialId) });
+    if (flags.json === true) printJson({ schemaVersion: 1, config, trials: gridCells(config).map(trialId) });
     else await printPlan(config);
     return;
   }
@@ -105,7 +106,7 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
     ...(config === undefined ? {} : { config }),
     ...(source === undefined ? {} : { source }),
     ...(flags.parallel === undefined ? {} : { parallel: flags.parallel }),
-    ...(flags.fix === true ? { cure: true } : {}),
+    ...(flags.fix === true ? { fix: true } : {}),
   };
   try {
     const finished = await interruptible((signal) =>
@@ -114,15 +115,15 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
         onStart: (start) => progress.start(start),
         onChange: (trial, event) => progress.change(trial, event),
         onMore: (stages, expected) => progress.more(stages, expected),
-        onAblation: (patient, problem) =>
+        onAblation: (failing, problem) =>
           progress.message(
             problem === undefined
-              ? `${patient.recipe} ${bitsName(patient)} has ${percent(patient.accuracy ?? 0)}: once more with parts of its quantizers switched off`
-              : `  that failed: ${problem}`,
+              ? `Ablation of ${failing.recipe} ${bitsName(failing)} (${percent(failing.accuracy ?? 0)}): evaluating with some quantizers disabled`
+              : `  the ablation failed: ${problem}`,
           ),
-        onPatient: (patient, remedies) =>
+        onFailingTrial: (failing, remedies) =>
           progress.message(
-            `${patient.recipe} ${bitsName(patient)} fell to ${percent(patient.accuracy ?? 0)}: ${remedies} remedies to try at most`,
+            `${failing.recipe} ${bitsName(failing)} dropped to ${percent(failing.accuracy ?? 0)}: trying up to ${remedies} ${remedies === 1 ? "fix" : "fixes"}`,
           ),
         onStep: (step) => progress.message(`  ${stepText(step)}`),
       }),
@@ -151,6 +152,10 @@ async function writeReport(folder: string): Promise<{ readonly page?: string; re
   }
 }
 
+function noteRenamedKey(old: string, present: string): void {
+  note(`note: the key ${old} is now called ${present}`);
+}
+
 async function printPlan(config: Parameters<typeof makePlan>[0]): Promise<void> {
   const plan = await makePlan(config);
   printText(studyToYaml(config));
@@ -174,7 +179,7 @@ function printResult(finished: FinishedStudy, flags: Flags, page: string | undef
   } else {
     print(...studyText(finished, { columns: outputColumns(), verbose: flags.verbose === true }));
     for (const { id, status, reason } of result.trials) {
-      if (status === "failed" || status === "impossible") print(`${id} ${status}: ${reason}`);
+      if (status === "failed" || status === "impossible") print(`${id} ${status}: ${oneLine(reason ?? "")}`);
     }
     const best = bestRun(finished);
     if (best !== undefined) print(`best model: ${best} (subbyte convert ${best})`);
@@ -183,7 +188,7 @@ function printResult(finished: FinishedStudy, flags: Flags, page: string | undef
   if (failed + impossible > 0) process.exitCode = exitCodes.failure;
 }
 
-/** The run of the configuration that the answer names; of several seeds the most accurate. */
+/** The run of the configuration that the summary names; of several seeds the most accurate. */
 function bestRun({ result, records, paths }: FinishedStudy): string | undefined {
   const chosen = result.cheapest ?? result.best;
   if (chosen === null) return undefined;
@@ -193,5 +198,5 @@ function bestRun({ result, records, paths }: FinishedStudy): string | undefined 
         recipe === chosen.recipe && bitsName(record) === bitsName(chosen) && accuracy !== null,
     )
     .sort((a, b) => (b.accuracy ?? 0) - (a.accuracy ?? 0));
-  return best === undefined ? undefined : join(paths.trials, best.id);
+  return best === undefined ? undefined : trialFolder(paths, best);
 }

@@ -1,19 +1,20 @@
-/** A finished study as text for the terminal: its maps, what went wrong and why, the cure, the answer. */
+/** A finished study as text for the terminal: its maps, the causes of failures, the fixes, the summary. */
 import type { Ablation, AblationResult } from "../../../runs/ablation.ts";
-import { curedName, sufficientChanges } from "../../../study/plan/cells.ts";
+import { sufficientChanges } from "../../../study/plan/cells.ts";
 import type { TrialRecord } from "../../../study/plan/record.ts";
-import { patientOf } from "../../../study/repair/failing-trial.ts";
-import type { Cure, CureStep } from "../../../study/repair/fix.ts";
+import { fixedName } from "../../../study/plan/trial-names.ts";
+import { failingTrialOf } from "../../../study/repair/failing-trial.ts";
+import type { Fix, FixStep } from "../../../study/repair/fix.ts";
 import type { AccuracyMap, MapCell } from "../../../study/result/accuracy-map.ts";
 import { bitsName, percent } from "../../../study/result/summary.ts";
 import type { FinishedStudy } from "../../../study/run-study.ts";
 import { showMetric } from "../../../train/loop/metric-text.ts";
 import { tableLines } from "../../view/table.ts";
 
-/** What leaving out one layer's quantizers must gain to be told. */
+/** Smallest gain without one layer's quantizers that is shown. */
 const worthTelling = 0.02;
 
-/** Findings that are told of a trial; the report and `--json` have all. */
+/** Findings that are shown of a trial; the report, `--json` and `--verbose` show all. */
 const mostFindings = 4;
 
 /** Width and detail of a printed study. */
@@ -24,73 +25,73 @@ export interface StudyTextOptions {
   readonly verbose: boolean;
 }
 
-/** Each recipe's map, followed by what went wrong with it, and where it was cured the cure and the map again. */
+/** Returns each recipe's map, the causes of its failures, its fixes and the map with them. */
 export function studyText(
   { config, result, records }: FinishedStudy,
   { columns, verbose }: StudyTextOptions,
 ): string[] {
-  const { reference, cures } = result;
+  const { reference, fixes } = result;
   const map = (recipe: string) =>
     result.maps.filter((found) => found.recipe === recipe).flatMap((found) => mapTable(found, columns));
   const parts = config.recipes.flatMap(({ name }) => {
-    const cure = cures.find(({ recipe }) => recipe === name);
-    const patient = records.find(({ id }) => id === cure?.trial) ?? patientOf(records, name, reference, config.cure);
+    const fix = fixes.find(({ recipe }) => recipe === name);
+    const failing = records.find(({ id }) => id === fix?.trial) ?? failingTrialOf(records, name, reference, config.fix);
     return [
       ...map(name),
-      ...(patient === undefined ? [] : whyText(patient, verbose ? Number.POSITIVE_INFINITY : mostFindings)),
-      ...(cure === undefined ? [] : cureText(cure)),
-      ...map(curedName(name)),
+      ...(failing === undefined ? [] : whyText(failing, verbose ? Number.POSITIVE_INFINITY : mostFindings)),
+      ...(fix === undefined ? [] : fixText(fix)),
+      ...map(fixedName(name)),
     ];
   });
-  return [...parts, ...result.answer];
+  return [...parts, ...result.summary];
 }
 
-/** The causes of a trial's fall, the most certain first. */
-export function whyText(patient: TrialRecord, most: number): string[] {
-  const { findings, recipe, accuracy, ablation } = patient;
+/** Returns the causes of a trial's failure, the most certain first. */
+export function whyText(failing: TrialRecord, most: number): string[] {
+  const { findings, recipe, accuracy, ablation } = failing;
   if (findings.length === 0) return [];
   const shown = findings.slice(0, most).map(({ title, confidence, layers }, index) => {
     const where =
       layers.length === 0
         ? ""
-        : `, ${layers.slice(0, 2).join(", ")}${layers.length > 2 ? `, … ${layers.length} places` : ""}`;
-    return `  ${index + 1}. ${title} (${Math.round(100 * confidence)} % sure${where})`;
+        : `, ${layers.slice(0, 2).join(", ")}${layers.length > 2 ? `and ${layers.length - 2} more` : ""}`;
+    return `  ${index + 1}. ${title} (confidence ${Math.round(100 * confidence)} %${where})`;
   });
-  const head = `Why ${recipe} ${bitsName(patient)} has ${accuracy === null ? "no result" : percent(accuracy)}:`;
+  const head = `Why ${recipe} ${bitsName(failing)} has ${accuracy === null ? "no result" : percent(accuracy)}:`;
   return [head, ...shown, ...(ablation === null ? [] : [`  ${ablationText(ablation)}`])];
 }
 
-/** The same weights with one kind of quantizers at work: which of the two it is. */
+/** The accuracy of the same weights with some of the quantizers. */
 function ablationText({ metric, float, quantized, weightsOnly, activationsOnly, layers }: Ablation): string {
   const show = ({ accuracy }: AblationResult) => showMetric(metric, accuracy);
   const [worst] = [...layers].sort((a, b) => b.without.accuracy - a.without.accuracy);
   const helps = worst !== undefined && worst.without.accuracy >= quantized.accuracy + worthTelling;
-  const layer = helps ? `; with all but those of ${worst.layer} ${show(worst.without)}` : "";
-  return `The same weights without quantizers: ${show(float)}; with those of the weights alone ${show(weightsOnly)}, of the activations alone ${show(activationsOnly)}${layer}`;
+  const layer = helps ? `; all but ${worst.layer} ${show(worst.without)}` : "";
+  return `Without quantizers ${show(float)}; weights only ${show(weightsOnly)}; activations only ${show(activationsOnly)}${layer}`;
 }
 
-/** The remedies in the order that they were tried in. */
-export function cureText(cure: Cure): string[] {
-  const goal = `goal ${percent(cure.goal)}`;
-  const changes = Object.entries(sufficientChanges(cure)).map(([key, value]) => `${key}=${value}`);
+/** Returns the remedies in the order in which they were tried. */
+export function fixText(fix: Fix): string[] {
+  const goal = `goal ${percent(fix.goal)}`;
+  const changes = Object.entries(sufficientChanges(fix)).map(([key, value]) => `${key}=${value}`);
   return [
-    `The cure of ${cure.recipe} ${bitsName(cure)}, ${goal}:`,
-    ...cure.steps.map((step) => `  ${stepText(step)}`),
-    ...(changes.length === 0 ? [] : [`  The smallest set of changes that suffices: ${changes.join(", ")}`]),
+    `Fixes for ${fix.recipe} ${bitsName(fix)}, ${goal}:`,
+    ...fix.steps.map((step) => `  ${stepText(step)}`),
+    ...(changes.length === 0 ? [] : [`  The smallest sufficient set of changes: ${changes.join(", ")}`]),
   ];
 }
 
-/** One remedy, and what it did. */
-export function stepText(step: CureStep): string {
+/** Returns one remedy with its effect. */
+export function stepText(step: FixStep): string {
   const { title, before, after, reason } = step;
   if (after === null) return `${title}: ${reason}`;
   return `${title}: ${percent(before)} → ${percent(after)}, ${verdictOf(step)}`;
 }
 
-function verdictOf({ kept, needless, partOf }: CureStep): string {
+function verdictOf({ kept, redundant, subsumedBy }: FixStep): string {
   if (kept) return "kept";
-  if (partOf !== null) return `helps, and comes with: ${partOf}`;
-  return needless ? "helps, but is not needed" : "no help";
+  if (subsumedBy !== null) return `helps, subsumed by: ${subsumedBy}`;
+  return redundant ? "helps, but is redundant" : "no help";
 }
 
 function mapTable(map: AccuracyMap, width: number | undefined): string[] {
@@ -99,7 +100,7 @@ function mapTable(map: AccuracyMap, width: number | undefined): string[] {
   return tableLines(columns, rows, width);
 }
 
-/** `59.2 (8)`: the accuracy, and the levels that the activations really have. */
+/** `59.2 (8)`: the accuracy, and the effective levels of the activations. */
 function cellText(cell: MapCell): string {
   if (cell.mean === null) return cell.missing[0]?.status ?? bitsName(cell);
   const spread = cell.spread === null ? "" : ` ±${(100 * cell.spread).toFixed(1)}`;

@@ -1,8 +1,8 @@
 /**
- * The cure: the same network, data and steps, once with the thread's quantizers and once with learned step sizes (LSQ),
+ * The fix: the same network, data and steps, once with the thread's quantizers and once with learned step sizes (LSQ),
  * both at 2-bit weights and 2-bit activations, from the same float weights.
  *
- *     npx tsx examples/lsq-cure.ts
+ *     npx tsx examples/lsq-fix.ts
  */
 import {
   calibrate,
