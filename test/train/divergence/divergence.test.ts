@@ -134,7 +134,7 @@ describe("the command line", () => {
     await writeCheckpoint(file, checkpoint);
     const measured = await capture("eval", join(out, "later"), "--checkpoint", "last");
     expect({ code: measured.code, stdout: measured.stdout }).toEqual({ code: 1, stdout: "" });
-    expect(measured.stderr).toContain("this is no result");
+    expect(measured.stderr).toContain("there is no result");
     const later = await capture("train", "--resume", join(out, "later"));
     const from = /--from (\S+) --lr (\S+)\.\n/.exec(later.stderr);
     expect({ code: later.code, stdout: later.stdout }).toEqual({ code: 1, stdout: "" });
