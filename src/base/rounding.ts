@@ -9,7 +9,7 @@ export function roundHalfEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** The smallest difference that float32 shows beside 1: torch's floor for a scale. */
+/** The smallest difference that float32 shows next to 1: torch's floor for a scale. */
 export const float32Epsilon = 2 ** -23;
 
 /** Limits a value to low..high. */

@@ -1,4 +1,4 @@
-/** Turns what the schema found wrong into one ConfigError that says where, what was got, what was expected, and the cure. */
+/** Turns what the schema found wrong into one ConfigError that says where, what was got, what was expected, and the remedy. */
 
 import type { z } from "zod";
 import { nearestWord } from "../base/nearest-word.ts";

@@ -113,7 +113,7 @@ const train = z
         weight: z.number().positive().max(1).default(0.5),
       })
       .exactOptional(),
-    /** Batches over which running statistics are taken anew before each evaluation. */
+    /** Batches over which running statistics are taken again before each evaluation. */
     reestimateBatchNormBatches: count.exactOptional(),
     /** Save a checkpoint every so many steps as well as after each epoch. */
     checkpointEverySteps: count.exactOptional(),

@@ -1,4 +1,4 @@
-/** Where the time and the bytes of a training step go, beside the least that they could be on this machine. */
+/** Where the time and the bytes of a training step go, next to the least that they could be on this machine. */
 
 import { buildTrainingStep, type TrainingStep } from "../compile/build/training-step.ts";
 import { traitsOf } from "../compile/registry.ts";

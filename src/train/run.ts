@@ -32,7 +32,7 @@ export interface RunStart {
   readonly step: number;
   readonly totalSteps: number;
   readonly device: Device;
-  /** What is odd about the network beside the data, in sentences. */
+  /** What is odd about the network with the data, in sentences. */
   readonly notes: readonly string[];
 }
 
@@ -56,7 +56,7 @@ export interface EnginePlace {
 /** A run to start: its configuration, where it goes, and its name. */
 export interface NewRun extends EnginePlace {
   readonly config: TrainingConfig;
-  /** The configuration as it was given, kept beside the resolved one. */
+  /** The configuration as it was given, kept next to the resolved one. */
   readonly source?: ConfigSource;
   /** Folder that the run's own folder is made in. */
   readonly parent: string;
@@ -144,7 +144,7 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
 }
 
 /**
- * Goes on with the run in a folder, from its last checkpoint or from the start when it has none yet.
+ * Resumes the run in a folder, from its last checkpoint or from the start when it has none yet.
  *
  * @throws ConfigError when the folder holds no run, or its checkpoint belongs to another configuration.
  *
@@ -234,7 +234,7 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
     if (!(error instanceof InterruptedError)) throw error;
     throw new InterruptedError(error.message, {
       where: paths.folder,
-      remedy: `Go on with: subbyte train --resume ${paths.folder}`,
+      remedy: `Resume with: subbyte train --resume ${paths.folder}`,
       cause: error,
     });
   } finally {

@@ -69,7 +69,7 @@ export interface PreparedTraining {
   readonly network: Network;
   readonly stages?: readonly NetworkStage[];
   readonly recipe: TrainingRecipe;
-  /** What is odd about the network beside the data, in sentences. */
+  /** What is odd about the network with the data, in sentences. */
   readonly notes: readonly string[];
 }
 

@@ -77,7 +77,7 @@ async function recognizeFolder(folder: string, kind: DatasetKind | undefined): P
   if (ending(".npz").length > 0) found.set("npz", ending(".npz"));
   if (ending(".npy").length > 0) found.set("npy", ending(".npy"));
   if (ending(...tableEndings).length > 0) found.set("csv", ending(...tableEndings));
-  // Folders beside arrays or tables are no classes: only where there is nothing else.
+  // Folders next to arrays or tables are no classes: only where there is nothing else.
   if (files.some(isImage) || (found.size === 0 && folders.length > 0 && !isPickledCifar(files)))
     found.set("images", []);
   if (kind === "images" || kind === "fashion-mnist") return { kind, folder, files: [] };

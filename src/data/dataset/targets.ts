@@ -86,7 +86,7 @@ function labelsOf({ values, where }: NumberTargets, classCount: number | undefin
       remedy:
         classCount === undefined
           ? "Number the classes from 0, or choose the task regression."
-          : `There are ${classCount} classes; give more names, or mend the labels.`,
+          : `There are ${classCount} classes; give more names, or correct the labels.`,
     },
   );
 }

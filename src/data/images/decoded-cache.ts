@@ -3,7 +3,7 @@
  *
  * Layout: the samples one after another, each of the same length; a JSON text; its length as a little-endian uint64; eight
  * bytes of magic. The text holds the shape, the number of samples, which files were skipped and why, and the fingerprint
- * of what was decoded: a cache of other files, or of another size, is made anew.
+ * of what was decoded: a cache of other files, or of another size, is made again.
  */
 import { createHash } from "node:crypto";
 import { open, stat } from "node:fs/promises";

@@ -65,7 +65,7 @@ class DecodingThread {
 
 let thread: DecodingThread | undefined;
 
-/** Decodes an image as ImageDecoder.decode does, beside this thread. */
+/** Decodes an image as ImageDecoder.decode does, in a thread of their own. */
 export function decodeBeside(path: string, shape: Shape): Promise<LoadedSample> {
   thread ??= new DecodingThread();
   return thread.decode(path, shape);

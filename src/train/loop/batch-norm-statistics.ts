@@ -1,6 +1,6 @@
 /**
  * Re-estimation of batch normalization: running statistics lag behind weights that jump between codes, so they are taken
- * anew as the mean over some batches with the weights as they stand (Nagel et al., arXiv 2203.11086, section 4.1; AIMET
+ * again as the mean over some batches with the weights as they stand (Nagel et al., arXiv 2203.11086, section 4.1; AIMET
  * has the same).
  */
 import { buildBatchNormStatistics } from "../../compile/build/evaluation.ts";

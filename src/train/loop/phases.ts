@@ -40,7 +40,7 @@ export interface PhaseOptions {
   readonly freezing?: Freezing;
   /** Epochs, or a part of one, over which the quantizers' learning rate rises from 0. */
   readonly scaleWarmupEpochs?: number;
-  /** Batches over which running statistics are taken anew before each evaluation; absent: they stay as they are. */
+  /** Batches over which running statistics are taken again before each evaluation; absent: they stay as they are. */
   readonly reestimateBatchNormBatches?: number;
 }
 

@@ -1,4 +1,4 @@
-/** Someone who looks at a training from beside it: told of each step, with the state in reach, and changing nothing. */
+/** An observer of a training: called at each step, with the state in reach, and changing nothing. */
 import type { ForwardMode } from "../../compile/build/forward.ts";
 import type { Network } from "../../ir/network.ts";
 import type { Tensor } from "../../ir/tensor.ts";
