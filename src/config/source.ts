@@ -23,6 +23,7 @@ export interface ConfigOverride {
 /** Keys and their values, as they came from a file. */
 export type Mapping = Record<string, unknown>;
 
+/** Whether a value is a mapping of keys, and no list. */
 export function isMapping(value: unknown): value is Mapping {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

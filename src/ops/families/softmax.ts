@@ -24,6 +24,7 @@ function infer(call: OperatorCall): readonly TensorType[] {
   return [input];
 }
 
+/** Softmax of the standard, with its gradient. */
 export const softmaxOperator: OperatorDefinition = {
   op: "Softmax",
   domain: "",

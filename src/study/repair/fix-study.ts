@@ -19,6 +19,7 @@ export interface ExpectedStage {
   readonly parallel: number;
 }
 
+/** How the fixes of a study are searched for, and which of its recipes. */
 export interface FixStudyOptions extends Pick<FixTrialOptions, "signal" | "launch" | "onChange"> {
   readonly fix: NonNullable<StudyConfig["fix"]>;
   /** Before the first remedy of a recipe is tried. */

@@ -16,6 +16,7 @@ import { runTrials, type SchedulerOptions } from "../schedule/scheduler.ts";
 import { readTrialState } from "../schedule/trial-files.ts";
 import { encodeFixes, type Fix, type FixStep, readFixes, searchFix } from "./fix.ts";
 
+/** Which trial is to be fixed, how far, and how its trainings are started. */
 export interface FixTrialOptions {
   /** The failing trial, by its name; it must have finished. */
   readonly trial: string;

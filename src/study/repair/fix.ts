@@ -59,10 +59,12 @@ const formerFile = z
     fixes: cures.map((fix) => ({ ...fix, trial: presentTrialId(fix.trial) })),
   }));
 
+/** One remedy that was tried, and what it changed. */
 export type FixStep = z.output<typeof step>;
 /** One fix search of fix.json. */
 export type Fix = z.output<typeof fixSchema>;
 
+/** What a fix search starts from and how it measures. */
 export interface FixSearchOptions {
   readonly remedies: readonly Remedy[];
   readonly before: number;
