@@ -191,7 +191,7 @@ describe("the end of a worker", () => {
       reason: expect.stringContaining("--parallel"),
     });
     expect(endOf(undefined, 3, null, "a\nlast line\n")).toMatchObject({
-      reason: "its process ended with code 3 before it was done; its last words: last line",
+      reason: "its process ended with code 3 before it was done; last output: last line",
     });
   });
 });
