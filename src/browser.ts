@@ -103,10 +103,10 @@ export type {
   Change,
   ChangeVoice,
   Explanation,
-  Finding,
-  FindingCode,
   KindSummary,
   Observation,
+  Remark,
+  RemarkCode,
   Severity,
   TensorExplanation,
 } from "./qconfig/explain/types.ts";
@@ -121,7 +121,7 @@ export * from "./qconfig/torch/torch.ts";
 export type { ObserverSpec, QuantizerDefinition, QuantizerSpec } from "./quantizers/definition.ts";
 export { quantizerNamed, quantizers } from "./quantizers/index.ts";
 export type { Ablation } from "./runs/ablation.ts";
-export { type Evidence, type Finding as RunFinding, highConfidence, type Remedy } from "./runs/finding.ts";
+export { type Evidence, type Finding, highConfidence, type Remedy } from "./runs/finding.ts";
 // Engines, training and evaluation.
 export type { Device, DeviceChoice, Engine, EngineOptions } from "./runtime/engine.ts";
 export { ForwardJob, type StepResult, TrainingJob } from "./runtime/job.ts";

@@ -58,7 +58,7 @@ export function kurtosis(values: ArrayLike<number>): number {
 }
 
 /** Entropy of a histogram, in bits. */
-export function entropy(counts: Iterable<number>): number {
+export function entropyOfCounts(counts: Iterable<number>): number {
   const list = [...counts].filter((count) => count > 0);
   const total = list.reduce((sum, count) => sum + count, 0);
   return list.reduce((sum, count) => sum - (count / total) * Math.log2(count / total), 0);
@@ -83,7 +83,7 @@ export function decibels(signal: number, noise: number): number {
 }
 
 /** Counts in `bins` equal bins from low to high; what lies outside counts in the bins at the ends. */
-export function histogram(values: ArrayLike<number>, low: number, high: number, bins: number): number[] {
+export function countsByBin(values: ArrayLike<number>, low: number, high: number, bins: number): number[] {
   const counts = new Array<number>(bins).fill(0);
   const width = (high - low) / bins;
   for (let i = 0; i < values.length; i++) {

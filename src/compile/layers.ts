@@ -29,7 +29,7 @@ export function macsOf(node: Node): number {
 export const inputOperator = "Input";
 
 /** What overrides know of a node. */
-export function targetOf(node: Node): OverrideTarget {
+export function overrideTargetOf(node: Node): OverrideTarget {
   return { name: node.name, operator: node.op };
 }
 

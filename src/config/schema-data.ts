@@ -10,7 +10,7 @@ const side = z.int().min(1).max(4096);
 const column = z.union([z.string().min(1), z.int()]);
 
 /** The schema of `data`. */
-export const data = z
+export const dataSchema = z
   .strictObject({
     name: z.enum(dataNames).exactOptional(),
     /** A folder or file that holds the data, instead of a name. */

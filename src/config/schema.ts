@@ -12,7 +12,7 @@ import { modelNames } from "../models/index.ts";
 import { deviceChoices } from "../runtime/engine.ts";
 import { recomputeChoices } from "../runtime/job.ts";
 import { count, epochRange, fraction } from "./schema-common.ts";
-import { data } from "./schema-data.ts";
+import { dataSchema } from "./schema-data.ts";
 import { quantization } from "./schema-quantization.ts";
 
 export { bitRange } from "./schema-common.ts";
@@ -129,7 +129,7 @@ const train = z
 /** The schema of a whole training configuration. */
 export const trainingConfigSchema = z.strictObject({
   model: model.prefault({}),
-  data: data.prefault({}),
+  data: dataSchema.prefault({}),
   train: train.prefault({}),
   /** null, or the preset `float`, trains in float. */
   quantization: quantization.nullable().default(null),

@@ -24,7 +24,7 @@ import {
   multipliers,
   type Requantize,
   type TensorForm,
-  tensorOf,
+  tensorById,
 } from "./integer-network.ts";
 import { layerParts } from "./widening.ts";
 
@@ -36,7 +36,7 @@ export interface FormulaConfig {
 }
 
 /** Lowest and highest code of a requantization. */
-export type CodeLimits = Pick<TensorForm, "low" | "high">;
+export type CodeBounds = Pick<TensorForm, "low" | "high">;
 
 /** What differs between the forms of the graph. */
 export interface FormulaStyle {
@@ -45,7 +45,7 @@ export interface FormulaStyle {
   /** What is done to a weight's codes before a layer reads them. */
   weight?(builder: GraphBuilder, codes: Value, weight: IntegerWeight): Value;
   /** clamp(round(t) + z). */
-  round(builder: GraphBuilder, t: Value, form: TensorForm, limits: CodeLimits): Value;
+  round(builder: GraphBuilder, t: Value, form: TensorForm, limits: CodeBounds): Value;
 }
 
 /** The graph; its outputs are the network's, as float32. */
@@ -101,13 +101,13 @@ class FormulaBuilder {
 
   /** Codes minus their zero point. */
   #centred(id: number): Value {
-    const { zeroPoint } = tensorOf(this.#network, id).form;
+    const { zeroPoint } = tensorById(this.#network, id).form;
     return zeroPoint === 0 ? this.#value(id) : subtract(this.#builder, this.#value(id), zeroPoint);
   }
 
   #make(operation: IntegerOperation, data: Value): Value {
     const builder = this.#builder;
-    const output = tensorOf(this.#network, operation.output);
+    const output = tensorById(this.#network, operation.output);
     const shape = [this.#config.batchSize, ...output.shape.slice(1)];
     switch (operation.op) {
       case "QuantizeInput": {
@@ -159,7 +159,7 @@ class FormulaBuilder {
   }
 
   /** clamp(round(t) + z), as codes. */
-  #round(t: Value, { form }: IntegerTensor, limits: CodeLimits): Value {
+  #round(t: Value, { form }: IntegerTensor, limits: CodeBounds): Value {
     const builder = this.#builder;
     if (form.levels !== undefined) {
       const level = gatherLevel(builder, t, 1, { levels: form.levels, ties: "down" });
@@ -187,7 +187,7 @@ class FormulaBuilder {
   /** Sums of products, in as many parts as keep each exact; the parts are added in float64. */
   #layer(operation: IntegerConv | IntegerGemm, shape: Shape): Value {
     const builder = this.#builder;
-    const input = tensorOf(this.#network, operation.input);
+    const input = tensorById(this.#network, operation.input);
     const x = this.#centred(operation.input);
     const isConv = operation.op === "IntegerConv";
     const image = isConv ? x : reshape(builder, x, [...x.type.shape, 1, 1]);

@@ -186,7 +186,7 @@ export interface IntegerNetwork {
 }
 
 /** The tensor of this number. @throws GraphError when there is none. */
-export function tensorOf(network: Pick<IntegerNetwork, "name" | "tensors">, id: number): IntegerTensor {
+export function tensorById(network: Pick<IntegerNetwork, "name" | "tensors">, id: number): IntegerTensor {
   const tensor = network.tensors[id];
   if (tensor === undefined)
     throw new GraphError(`there is no tensor ${id}`, { where: `integer network "${network.name}"` });

@@ -75,7 +75,12 @@ export function channelsOf(shape: Shape): number {
 }
 
 /** y·factor[k] + offset[k] of an unclipped sum. */
-export function scaled(affine: Affine, factor: ArrayLike<number>, offset: ArrayLike<number>, name: string): Affine {
+export function scaledAffine(
+  affine: Affine,
+  factor: ArrayLike<number>,
+  offset: ArrayLike<number>,
+  name: string,
+): Affine {
   return {
     ...affine,
     name,

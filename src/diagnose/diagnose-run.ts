@@ -63,7 +63,7 @@ export interface RunDiagnosis {
 export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): Promise<RunDiagnosis> {
   const run = await loadRun(folder, options.checkpoint);
   const paths = runPaths(folder);
-  const measured = await readRecords(paths.diagnosis);
+  const measured = await readProbeRecords(paths.diagnosis);
   const records =
     options.probe === false ? measured : [...measured, await probeCheckpoint(run, options, measured.at(-1))];
   const epochs = await readEpochs(paths.metrics);
@@ -79,7 +79,7 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
 }
 
 /** The records of a diagnosis.jsonl; none where there is no such file. */
-export async function readRecords(file: string): Promise<ProbeRecord[]> {
+export async function readProbeRecords(file: string): Promise<ProbeRecord[]> {
   const lines = await readMetrics(file);
   return lines.map((line, index) => {
     const result = probeRecordSchema.safeParse(line);

@@ -8,7 +8,7 @@ import { type RunPaths, runPaths } from "../runs/folder.ts";
 import { readEpochs } from "../runs/record.ts";
 import type { WatchedTraining } from "../train/loop/recipe.ts";
 import { diagnose } from "./diagnose.ts";
-import { type RunDiagnosis, readRecords } from "./diagnose-run.ts";
+import { type RunDiagnosis, readProbeRecords } from "./diagnose-run.ts";
 import { factsOf } from "./facts.ts";
 import { type RunWatch, type WatchOptions, watchTraining } from "./watch-run.ts";
 
@@ -38,7 +38,7 @@ export function watchAndKeep(
   const keep = async () => {
     await watch.watcher.release();
     const facts = factsOf(network, { ...options, recipe });
-    const [records, epochs] = await Promise.all([readRecords(paths.diagnosis), readEpochs(paths.metrics)]);
+    const [records, epochs] = await Promise.all([readProbeRecords(paths.diagnosis), readEpochs(paths.metrics)]);
     try {
       await writeFindings(paths.folder, diagnose({ facts, records, epochs }));
     } catch (error) {

@@ -19,7 +19,7 @@ import { dropoutNote } from "../ops/rewrite/upgrades.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { type EmittedSite, Emitter } from "./emitter.ts";
 import { finishNetwork } from "./finish.ts";
-import { type InputShapes, inputTypes, type StatedBatch, statedBatch } from "./input-types.ts";
+import { type InputTypeOptions, inputTypes, type StatedBatch, statedBatch } from "./input-types.ts";
 import { channelsFirstInput } from "./rewrite/channels-first.ts";
 import { refuseDataControlFlow } from "./rewrite/control-flow.ts";
 import { withoutDropout } from "./rewrite/dropout.ts";
@@ -28,7 +28,7 @@ import { dropUnusedInputs, unusedInputsNote } from "./unused-inputs.ts";
 import { walkGraph } from "./walk.ts";
 
 /** How an ONNX file is imported. */
-export interface ImportOptions extends InputShapes {
+export interface ImportOptions extends InputTypeOptions {
   /** Batch size of the graph that is returned; jobs bind their own. Default 1. */
   readonly batch?: number;
   /** Keeps a batch size that the file states, instead of reading the network for any. Default false. */

@@ -8,7 +8,7 @@ import type { FileInput, OnnxFile } from "../onnx/read/file.ts";
 import type { SlotType } from "../ops/rewrite/slots.ts";
 
 /** Shapes that the user states where the file leaves them open. */
-export interface InputShapes {
+export interface InputTypeOptions {
   /** Whole shapes of inputs, by name, for dimensions besides the batch that the file leaves open. */
   readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
   /** Shape of one sample, for what the only input leaves open. Sizes that the file states stay. */
@@ -52,7 +52,7 @@ const unheld: readonly DType[] = [
  */
 export function inputTypes(
   file: OnnxFile,
-  options: InputShapes,
+  options: InputTypeOptions,
   source: string,
   batch: Dimension,
   replaceFirst: boolean,

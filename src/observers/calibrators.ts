@@ -1,7 +1,7 @@
 /** The calibrators that subbyte has, and the initial parameters of a quantizer from them. */
 import { ConfigError } from "../errors.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import { groupTensors, parameterGroups, type QuantizerSpec } from "../quantizers/definition.ts";
+import { groupTensors, parameterRows, type QuantizerSpec } from "../quantizers/definition.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import type { CalibratorDefinition } from "./calibrator.ts";
 import { entropy } from "./entropy.ts";
@@ -40,9 +40,9 @@ export function initialParameters(spec: QuantizerSpec, ...samples: readonly Tens
     return definition.initialize(spec, first);
   }
   const chosen = calibratorNamed(initializer);
-  const groups = parameterGroups(spec, first).map(() => chosen.create(spec, definition));
+  const groups = parameterRows(spec, first).map(() => chosen.create(spec, definition));
   for (const sample of samples) {
-    for (const [i, row] of parameterGroups(spec, sample).entries()) groups[i]?.observe(row);
+    for (const [i, row] of parameterRows(spec, sample).entries()) groups[i]?.observe(row);
   }
   const numbers = groups.map((group) => {
     const { min, max } = group.range();

@@ -58,7 +58,7 @@ export function token(name: string): OperatorInput {
 }
 
 /** A table of rows that are picked by number: an embedding. */
-export function table(name: string): OperatorInput {
+export function embeddingTable(name: string): OperatorInput {
   return { name, roleIn: ({ type }) => (type.shape.length > 1 ? "weight" : undefined) };
 }
 

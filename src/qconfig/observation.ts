@@ -2,7 +2,7 @@
 import { float32Data, type Tensor } from "../ir/tensor.ts";
 import { initialParameters } from "../observers/calibrators.ts";
 import { decode } from "../quantizers/arithmetic/scalar.ts";
-import { parameterGroups, type QuantizerSpec } from "../quantizers/definition.ts";
+import { parameterRows, type QuantizerSpec } from "../quantizers/definition.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import { gridOf, toCodes } from "../quantizers/integers.ts";
 import type { Observation, ValueRange } from "./explain/types.ts";
@@ -23,7 +23,7 @@ export function observeTensor(
 ): Observation {
   const data = float32Data(values);
   const { min, max } = extremes(data);
-  const zeroGroups = parameterGroups(spec, values).filter((row) => row.every((value) => value === 0)).length;
+  const zeroGroups = parameterRows(spec, values).filter((row) => row.every((value) => value === 0)).length;
   const seen: Observation = { min, max, ...(zeroGroups > 0 ? { zeroGroups } : {}) };
   if (quantizerNamed(spec.quantizer).integers === undefined) return seen;
   const grid = gridOf(spec, parameters);

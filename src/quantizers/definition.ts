@@ -165,7 +165,7 @@ export function sharedAxes(spec: QuantizerSpec, rank: number): number[] {
 }
 
 /** The rows of a tensor that share parameters: one for a whole tensor, one for each channel. */
-export function parameterGroups(spec: QuantizerSpec, sample: Tensor): Float32Array[] {
+export function parameterRows(spec: QuantizerSpec, sample: Tensor): Float32Array[] {
   const { shape, data } = sample;
   if (!(data instanceof Float32Array)) return [];
   if (spec.groupSize !== undefined) {

@@ -10,7 +10,7 @@ import {
   type GridUnit,
   type GroupParameters,
   type IntegerForm,
-  parameterGroups,
+  parameterRows,
   parameterShape,
   type QuantizerSpec,
 } from "./definition.ts";
@@ -51,7 +51,7 @@ export function gridOf(spec: QuantizerSpec, parameters: ReadonlyMap<string, Tens
 /** The code of every element. @throws GraphError when the quantizer has no integer form. */
 export function toCodes(spec: QuantizerSpec, values: Tensor, parameters: ReadonlyMap<string, Tensor>): CodedTensor {
   const form = integerFormOf(spec);
-  const rows = parameterGroups(spec, values);
+  const rows = parameterRows(spec, values);
   const units: GridUnit[] = [];
   const coded = rows.map((row, group) => {
     const own = groupParameters(spec, parameters, group);

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { readRecords } from "../diagnose/diagnose-run.ts";
+import { readProbeRecords } from "../diagnose/diagnose-run.ts";
 import { ConfigError, SubbyteError } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic-file.ts";
 import { runPaths } from "../runs/folder.ts";
@@ -96,7 +96,7 @@ function trialFigures({ paths }: LoadedStudy): TrialFigures {
       const run = await load(record);
       if (run === undefined) return [];
       const title = `${record.recipe} ${bitsName(record)}`;
-      const records = await readRecords(runPaths(run.folder).diagnosis);
+      const records = await readProbeRecords(runPaths(run.folder).diagnosis);
       return diagnosisFigures({ name: record.id, title }, run.network, records);
     },
   };

@@ -26,12 +26,12 @@ const summarySchema = z.object({
   imagesPerSecond: z.number(),
 });
 /** The final numbers of a run. `seconds` and `imagesPerSecond` depend on the machine. */
-export type RunSummary = z.output<typeof summarySchema>;
+export type FinalNumbers = z.output<typeof summarySchema>;
 
 /** What one run left. */
 export interface RunRecord {
   /** undefined until the run has ended. */
-  readonly summary: RunSummary | undefined;
+  readonly summary: FinalNumbers | undefined;
   readonly epochs: readonly EpochPoint[];
   readonly findings: readonly Finding[];
   /** The accuracy with parts of the quantizers switched off; null where that was not measured. */

@@ -1,5 +1,5 @@
 /** Whether a network gives what the data asks for, told before anything is trained. */
-import type { Target } from "../data/dataset/dataset.ts";
+import type { LabelType } from "../data/dataset/dataset.ts";
 import { shortList } from "../data/images/image-files.ts";
 import { ConfigError, UnsupportedError } from "../errors.ts";
 import { dataInputs, type Network, type ParameterRole } from "../ir/network.ts";
@@ -61,7 +61,7 @@ export function outputShape(network: Network, where: string): Shape {
 export interface WantedFit {
   /** What messages call the network. */
   readonly where: string;
-  readonly target: Target;
+  readonly target: LabelType;
   readonly teacher?: { readonly network: Network; readonly where: string };
 }
 

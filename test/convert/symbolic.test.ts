@@ -1,7 +1,7 @@
 /** Sums of integers times factors, as the conversion carries them: linear operations change factors and offsets alone. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type Affine, channelsOf, isClipped, scaled } from "../../src/convert/symbolic.ts";
+import { type Affine, channelsOf, isClipped, scaledAffine } from "../../src/convert/symbolic.ts";
 
 function affine(gains: readonly number[], offset: readonly number[]): Affine {
   return {
@@ -28,7 +28,7 @@ function realValue({ terms, offset }: Affine, k: number, integers: readonly numb
 
 describe("a scaled sum", () => {
   it("has its factors and offsets multiplied, and the new offset added", () => {
-    const result = scaled(affine([1, 3], [10, 20]), [2, -1], [1, 0.5], "norm");
+    const result = scaledAffine(affine([1, 3], [10, 20]), [2, -1], [1, 0.5], "norm");
     expect(result.name).toBe("norm");
     expect(result.terms.map(({ gains }) => [...gains])).toEqual([
       [2, -3],
@@ -48,7 +48,7 @@ describe("a scaled sum", () => {
         fc.tuple(integer, integer, integer, integer, integer, integer),
         ([gain, offset, factor, add, a, b]) => {
           const sum = affine([1, gain], [0, offset]);
-          const result = scaled(sum, [1, factor], [0, add], "norm");
+          const result = scaledAffine(sum, [1, factor], [0, add], "norm");
           expect(realValue(result, 1, [a, b])).toBe(realValue(sum, 1, [a, b]) * factor + add);
           expect(realValue(result, 0, [a, b])).toBe(realValue(sum, 0, [a, b]));
         },

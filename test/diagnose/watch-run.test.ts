@@ -1,6 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { diagnoseRun, readRecords } from "../../src/diagnose/diagnose-run.ts";
+import { diagnoseRun, readProbeRecords } from "../../src/diagnose/diagnose-run.ts";
 import { watchTraining } from "../../src/diagnose/watch-run.ts";
 import { FileFormatError, InterruptedError } from "../../src/errors.ts";
 import { runPaths } from "../../src/runs/folder.ts";
@@ -24,7 +24,7 @@ describe("a run that is watched", () => {
     const plain = await startRun({ config, parent, name: "plain" });
     const watched = await startRun({ config, parent, name: "watched" }, watch);
     expect(watched.loss).toBe(plain.loss);
-    const records = await readRecords(watched.paths.diagnosis);
+    const records = await readProbeRecords(watched.paths.diagnosis);
     expect(records.map(({ step }) => step)).toEqual([0, 4, 8, 12]);
     expect(records[1]?.recent.steps).toBe(4);
     expect(records[1]?.weights[0]?.update).toBeGreaterThan(0);
@@ -39,7 +39,7 @@ describe("a run that is watched", () => {
     await expect(startRun({ config, parent, name: "stopped" }, stopping)).rejects.toThrow(InterruptedError);
     const folder = runPaths(`${parent}/stopped`);
     await resumeRun(folder.folder, watch);
-    const resumed = await readRecords(folder.diagnosis);
+    const resumed = await readProbeRecords(folder.diagnosis);
     expect(resumed.map(({ step, loss }) => [step, loss])).toEqual(records.map(({ step, loss }) => [step, loss]));
   });
 

@@ -11,7 +11,7 @@ import { addOperator } from "../../ops/families/elementwise.ts";
 import type { QuantizationConfig } from "../../qconfig/config.ts";
 import { checkOverrides, type OverrideTarget, overridden } from "../../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
-import { inputOperator, layerOperatorNames, layersOf, skipBranch, targetOf } from "../layers.ts";
+import { inputOperator, layerOperatorNames, layersOf, overrideTargetOf, skipBranch } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder, traitsOf } from "../registry.ts";
 import {
@@ -102,11 +102,11 @@ class Insertion {
     const { nodes } = this.#network.graph;
     if (placement === "everyModule") {
       const inputs = dataInputs(this.#network).map(({ name }) => ({ name, operator: inputOperator }));
-      return [...inputs, ...nodes.filter((node) => traitsOf(node).module === true).map(targetOf)];
+      return [...inputs, ...nodes.filter((node) => traitsOf(node).module === true).map(overrideTargetOf)];
     }
     const isStored = (node: Node) => isOperator(addOperator, node) || traitsOf(node).averages === true;
     const added = residualBits === null ? [] : nodes.filter(isStored);
-    return [...this.#layers, ...added].map(targetOf);
+    return [...this.#layers, ...added].map(overrideTargetOf);
   }
 
   #quantizeDataInputs(): void {
@@ -126,7 +126,7 @@ class Insertion {
     if (isOperator(addOperator, node)) return this.#residual(node, inputs);
     if (averages === true) return this.#averaged(node, inputs);
     if (layer === undefined) return undefined;
-    const quantization = this.#activationOf(node, targetOf(node));
+    const quantization = this.#activationOf(node, overrideTargetOf(node));
     const old = node.inputs[layer.data];
     const x = inputs[layer.data];
     const quantizedInput =
@@ -143,7 +143,7 @@ class Insertion {
     const read = layer === undefined ? inputs : this.#withWeight(node, layer, inputs);
     const [y, ...rest] = copyNode(this.#builder, node, read);
     const old = node.outputs[0];
-    const quantization = this.#activationOf(layer === undefined ? undefined : node, targetOf(node));
+    const quantization = this.#activationOf(layer === undefined ? undefined : node, overrideTargetOf(node));
     if (y === undefined || old === undefined || quantization === null) return undefined;
     return [this.#activation(old, y, quantization, { layer: node.name, tensor: `${node.name}.output` }), ...rest];
   }
@@ -183,7 +183,7 @@ class Insertion {
     const { activation, residualBits } = this.#config;
     if (residualBits === null || activation === null) return null;
     const { quantMin: _low, quantMax: _high, reduceRange: _halved, ...rest } = activation;
-    return this.#withOverrides({ ...rest, bits: residualBits }, activation, targetOf(node), "activation");
+    return this.#withOverrides({ ...rest, bits: residualBits }, activation, overrideTargetOf(node), "activation");
   }
 
   /** The quantization of a layer's activations, with the first and last layer's own bits, and overrides over these. */
@@ -225,7 +225,7 @@ class Insertion {
     const parameter = value === undefined ? undefined : this.#weights.get(value.name);
     const { weight } = this.#config;
     const ruled = this.#withLayerBits(weight, layer, "weightBits");
-    const quantization = this.#withOverrides(ruled, weight, targetOf(layer), "weight");
+    const quantization = this.#withOverrides(ruled, weight, overrideTargetOf(layer), "weight");
     if (value === undefined || parameter === undefined || quantization === null) return value;
     const tensor = parameter.name;
     const id = siteOfTensor(tensor);

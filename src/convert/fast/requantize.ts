@@ -1,6 +1,6 @@
 /** The formula by which integers become codes, channel by channel and in place. */
 import type { Dequantize, IntegerTensor, Requantize } from "../integer-network.ts";
-import { type Elements, int32, limit, nearestEven, nearestLevel } from "../interpreter/numbers.ts";
+import { type Elements, int32, limit, nearestEven, roundToLevel } from "../interpreter/numbers.ts";
 
 const f32 = Math.fround;
 
@@ -54,7 +54,7 @@ function codesOf(
 ): Float64Array {
   const { levels, zeroPoint } = form;
   for (let i = 0; i < t.length; i++) {
-    const nearest = levels === undefined ? nearestEven(t[i] ?? 0) : nearestLevel(t[i] ?? 0, levels);
+    const nearest = levels === undefined ? nearestEven(t[i] ?? 0) : roundToLevel(t[i] ?? 0, levels);
     t[i] = limit(nearest + zeroPoint, low, high);
   }
   return t;

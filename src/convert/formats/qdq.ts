@@ -32,11 +32,11 @@ import {
   type QuantizeInput,
   type Requantize,
   type Term,
-  tensorOf,
+  tensorById,
 } from "../integer-network.ts";
 import { containerOf, storedType } from "./containers.ts";
 import type { FormatDefinition } from "./definition.ts";
-import { byte, limited, perChannel, scales } from "./int/codes.ts";
+import { byte, channelConstant, limited, scales } from "./int/codes.ts";
 import { windowAttributes } from "./int/parts.ts";
 import { integerOperators } from "./integer-operators.ts";
 import { onnxRunner } from "./run-onnx.ts";
@@ -79,7 +79,7 @@ class QdqBuilder {
     for (const { name, tensor } of this.#network.outputs) this.#builder.output(name, this.#value(tensor));
     if (this.#options.codes === true) {
       for (const [id, codes] of this.#codes) {
-        this.#builder.output(codeOutput(id, tensorOf(this.#network, id).name), codes);
+        this.#builder.output(codeOutput(id, tensorById(this.#network, id).name), codes);
       }
     }
     return this.#builder.finish();
@@ -97,7 +97,7 @@ class QdqBuilder {
 
   #make(operation: IntegerOperation, data: Value): Value | undefined {
     const builder = this.#builder;
-    const tensor = tensorOf(this.#network, operation.output);
+    const tensor = tensorById(this.#network, operation.output);
     switch (operation.op) {
       case "QuantizeInput":
         return this.#quantized(this.#input(operation, data, tensor), tensor, tensor.form);
@@ -127,7 +127,11 @@ class QdqBuilder {
     const x = cast(builder, data, "float32");
     if (operation.normalization === undefined) return x;
     const { factor, offset } = operation.normalization;
-    return add(builder, multiply(builder, x, perChannel(builder, factor, tensor)), perChannel(builder, offset, tensor));
+    return add(
+      builder,
+      multiply(builder, x, channelConstant(builder, factor, tensor)),
+      channelConstant(builder, offset, tensor),
+    );
   }
 
   /** QuantizeLinear, a Clip where the type holds more codes, DequantizeLinear. Codes without such a type are only limited. */
@@ -159,7 +163,7 @@ class QdqBuilder {
     const sum = parts.reduce((a, b) => add(builder, a, b));
     if (operation.offset === undefined) return sum;
     const offset = operation.offset.map((value) => value * output.form.scale);
-    return add(builder, sum, perChannel(builder, offset, output));
+    return add(builder, sum, channelConstant(builder, offset, output));
   }
 
   /** A term in real numbers. */
@@ -183,7 +187,7 @@ class QdqBuilder {
           : builder.one("Gemm", inputs, { transA: 0, transB: 1 }, { name: producer.name });
       if (bias === undefined || !isNative) return y;
       const reals = Float32Array.from(bias, (value, k) => value * (units[units.length === 1 ? 0 : k] ?? 0));
-      return add(builder, y, perChannel(builder, reals, output));
+      return add(builder, y, channelConstant(builder, reals, output));
     }
     if (producer?.op === "SumPool") {
       const { kernel, strides, pads } = producer;
@@ -205,7 +209,7 @@ class QdqBuilder {
 
   #scaled(x: Value, gains: Float32Array, output: IntegerTensor): Value {
     const isOne = gains.every((gain) => Math.abs(gain - 1) < 1e-6);
-    return isOne ? x : multiply(this.#builder, x, perChannel(this.#builder, gains, output));
+    return isOne ? x : multiply(this.#builder, x, channelConstant(this.#builder, gains, output));
   }
 
   /** Stored codes, and their DequantizeLinear. */

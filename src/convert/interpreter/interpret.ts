@@ -5,7 +5,7 @@
  * It is written from docs/integer.md and shares nothing with them but the network's data types. Verification over many
  * images uses {@link interpretFast} (../fast/interpret.ts), which is tested against it.
  */
-import { type IntegerNetwork, type IntegerOperation, type IntegerTensor, tensorOf } from "../integer-network.ts";
+import { type IntegerNetwork, type IntegerOperation, type IntegerTensor, tensorById } from "../integer-network.ts";
 import { interpretFixed } from "./fixed.ts";
 import { interpretConv, interpretGemm } from "./layers.ts";
 import type { Elements } from "./numbers.ts";
@@ -48,11 +48,11 @@ export function runOperations(
 ): Float64Array[] {
   const results: Float64Array[] = [];
   for (const operation of network.operations) {
-    const output = tensorOf(network, operation.output);
+    const output = tensorById(network, operation.output);
     const read = (id: number) => {
       const data = results[id];
       if (data === undefined) throw new RangeError(`${operation.name} reads tensor ${id} before it is made`);
-      return { data, tensor: tensorOf(network, id) };
+      return { data, tensor: tensorById(network, id) };
     };
     results[operation.output] = run(operation, { sample, read, output, arithmetic });
   }

@@ -28,6 +28,6 @@ export function int32(x: number, where: string): number {
 }
 
 /** The nearest level of a grid with gaps, the lower one of two. */
-export function nearestLevel(t: number, levels: readonly number[]): number {
+export function roundToLevel(t: number, levels: readonly number[]): number {
   return levels.reduce((best, level) => (Math.abs(level - t) < Math.abs(best - t) ? level : best));
 }

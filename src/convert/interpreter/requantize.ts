@@ -1,6 +1,6 @@
 /** The one formula by which integers become codes, and the data's way in; every float operation is rounded to float32. */
 import type { Dequantize, IntegerTensor, QuantizeInput, Requantize } from "../integer-network.ts";
-import { type Elements, int32, limit, nearestEven, nearestLevel } from "./numbers.ts";
+import { type Elements, int32, limit, nearestEven, roundToLevel } from "./numbers.ts";
 
 const f32 = Math.fround;
 
@@ -60,6 +60,6 @@ function codeOf(
   { form }: IntegerTensor,
   { low, high }: { readonly low: number; readonly high: number },
 ): number {
-  const nearest = form.levels === undefined ? nearestEven(t) : nearestLevel(t, form.levels);
+  const nearest = form.levels === undefined ? nearestEven(t) : roundToLevel(t, form.levels);
   return limit(nearest + form.zeroPoint, low, high);
 }

@@ -4,7 +4,7 @@ import { convGeometry } from "../../ops/build/conv-geometry.ts";
 import type { IntegerWeight, TensorForm } from "../integer-network.ts";
 import { layerBounds } from "../ranges.ts";
 import { type Affine, type Codes, channelsOf } from "../symbolic.ts";
-import { type IntegerRule, inputOf, numbersOf, outputShape, type RuleContext, unsupported } from "./rule.ts";
+import { constantNumbers, type IntegerRule, nodeShape, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 
 interface LayerInputs {
   readonly codes: Codes;
@@ -14,8 +14,8 @@ interface LayerInputs {
 
 function layerInputs(context: RuleContext): LayerInputs {
   const { assembly, node } = context;
-  const x = assembly.readyCodes(inputOf(context, 0));
-  const w = inputOf(context, 1);
+  const x = assembly.readyCodes(symbolicInput(context, 0));
+  const w = symbolicInput(context, 1);
   if (w.kind !== "weight") {
     throw unsupported(node, "its weights are not quantized", "This layer would stay in float: quantize its weights.");
   }
@@ -49,9 +49,9 @@ function layerResult(
   offsetSums?: { readonly tensor: number; readonly scale: number },
 ): Affine {
   const { node } = context;
-  const shape = outputShape(node);
+  const shape = nodeShape(node);
   const channels = channelsOf(shape);
-  const bias = context.inputs[2] === undefined ? [] : numbersOf(context, 2);
+  const bias = context.inputs[2] === undefined ? [] : constantNumbers(context, 2);
   const gains = Float64Array.from(
     { length: channels },
     (_, k) => weight.scales[weight.scales.length === 1 ? 0 : k] ?? 0,
@@ -85,7 +85,7 @@ export const convRule: IntegerRule = (context) => {
   const geometry = convGeometry(node, codes.shape, kernel);
   const { name } = node;
   const sums = (input: number): number =>
-    assembly.add(name, outputShape(node), accumulator(weight, assembly.tensor(input).form), (output) => ({
+    assembly.add(name, nodeShape(node), accumulator(weight, assembly.tensor(input).form), (output) => ({
       op: "IntegerConv",
       name,
       input,
@@ -108,7 +108,7 @@ function fullyConnected(context: RuleContext, layer: LayerInputs): Affine {
   const { codes, form, weight } = layer;
   if (codes.shape.length !== 2)
     throw unsupported(node, `its input has ${codes.shape.length} axes; two have an integer form`);
-  const tensor = assembly.add(name, outputShape(node), accumulator(weight, form), (output) => ({
+  const tensor = assembly.add(name, nodeShape(node), accumulator(weight, form), (output) => ({
     op: "IntegerGemm",
     name,
     input: codes.tensor,

@@ -1,14 +1,14 @@
 /** Rules of what is folded into requantizations: BatchNormalization, additions, factors, limits. */
 import { floatAttribute } from "../../ir/graph.ts";
 import type { IntegerMeaning } from "../../ops/definition.ts";
-import { type Affine, type Constant, channelsOf, type Moved, type Symbolic, scaled } from "../symbolic.ts";
+import { type Affine, type Constant, channelsOf, type Moved, type Symbolic, scaledAffine } from "../symbolic.ts";
 import {
+  channelNumbers,
+  constantNumbers,
   type IntegerRule,
-  inputOf,
-  numbersOf,
-  outputShape,
-  perChannel,
+  nodeShape,
   type RuleContext,
+  symbolicInput,
   unsupported,
 } from "./rule.ts";
 
@@ -23,8 +23,8 @@ function affineOf(context: RuleContext, value: Symbolic): Affine {
 /** y = γ(x − μ)/√(σ² + ε) + β, in float64. */
 export const batchNormRule: IntegerRule = (context) => {
   const { node } = context;
-  const x = affineOf(context, inputOf(context, 0));
-  const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((index) => numbersOf(context, index));
+  const x = affineOf(context, symbolicInput(context, 0));
+  const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((index) => constantNumbers(context, index));
   const epsilon = floatAttribute(node, "epsilon", 1e-5);
   const factor = (gamma ?? []).map((value, k) => value / Math.sqrt((variance?.[k] ?? 0) + epsilon));
   const offset = factor.map((value, k) => (beta?.[k] ?? 0) - (mean?.[k] ?? 0) * value);
@@ -35,13 +35,13 @@ export const batchNormRule: IntegerRule = (context) => {
       "The training has diverged here: nothing sensible can be converted.",
     );
   }
-  return scaled(x, factor, offset, node.name);
+  return scaledAffine(x, factor, offset, node.name);
 };
 
 /** A sum of two values, or of a value and a constant for each channel. */
 export const addRule: IntegerRule = (context) => {
   const { node } = context;
-  const [a, b] = [inputOf(context, 0), inputOf(context, 1)];
+  const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
   if (a.kind === "constant") return shifted(context, b, a);
   if (b.kind === "constant") return shifted(context, a, b);
   const left = affineOf(context, a);
@@ -60,20 +60,20 @@ export const addRule: IntegerRule = (context) => {
 
 function shifted(context: RuleContext, value: Symbolic, constant: Constant): Affine {
   const x = affineOf(context, value);
-  const offset = perChannel(constant, outputShape(context.node));
+  const offset = channelNumbers(constant, nodeShape(context.node));
   if (offset === undefined) throw unsupported(context.node, "its constant differs within a channel");
-  return scaled(x, new Float64Array(offset.length).fill(1), offset, context.node.name);
+  return scaledAffine(x, new Float64Array(offset.length).fill(1), offset, context.node.name);
 }
 
 /** A constant factor for each channel. */
 export const multiplyRule: IntegerRule = (context) => {
   const { node } = context;
-  const [a, b] = [inputOf(context, 0), inputOf(context, 1)];
+  const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
   const constant = a.kind === "constant" ? a : b.kind === "constant" ? b : undefined;
   if (constant === undefined) throw unsupported(node, "there is no integer form of a product of two activations");
-  const factor = perChannel(constant, outputShape(node));
+  const factor = channelNumbers(constant, nodeShape(node));
   if (factor === undefined) throw unsupported(node, "its constant differs within a channel");
-  return scaled(affineOf(context, constant === a ? b : a), factor, [], node.name);
+  return scaledAffine(affineOf(context, constant === a ? b : a), factor, [], node.name);
 };
 
 /** max(low, min(x, high)); limits commute with what only moves elements. */
@@ -91,26 +91,27 @@ function limited(context: RuleContext, value: Symbolic, low: number, high: numbe
 }
 
 /** max(x, 0) as a limit. */
-export const reluRule: IntegerRule = (context) => limited(context, inputOf(context, 0), 0, Number.POSITIVE_INFINITY);
+export const reluRule: IntegerRule = (context) =>
+  limited(context, symbolicInput(context, 0), 0, Number.POSITIVE_INFINITY);
 
 /** The rule of an operator whose definition says what it is on integers. */
 export function meaningRule(meaning: IntegerMeaning): IntegerRule {
   return (context) => {
-    const x = inputOf(context, 0);
+    const x = symbolicInput(context, 0);
     if (meaning.kind === "clamp") return limited(context, x, meaning.low, meaning.high);
-    const channels = channelsOf(outputShape(context.node));
+    const channels = channelsOf(nodeShape(context.node));
     const each = (value: number | readonly number[]) =>
       typeof value === "number" ? new Float64Array(channels).fill(value) : Float64Array.from(value);
-    return scaled(affineOf(context, x), each(meaning.gain), each(meaning.offset ?? 0), context.node.name);
+    return scaledAffine(affineOf(context, x), each(meaning.gain), each(meaning.offset ?? 0), context.node.name);
   };
 }
 
 /** Clip as limits. */
 export const clipRule: IntegerRule = (context) => {
   const bound = (index: number, attribute: string, missing: number): number => {
-    if (context.inputs[index] !== undefined) return numbersOf(context, index)[0] ?? missing;
+    if (context.inputs[index] !== undefined) return constantNumbers(context, index)[0] ?? missing;
     return floatAttribute(context.node, attribute, missing);
   };
   const low = bound(1, "min", Number.NEGATIVE_INFINITY);
-  return limited(context, inputOf(context, 0), low, bound(2, "max", Number.POSITIVE_INFINITY));
+  return limited(context, symbolicInput(context, 0), low, bound(2, "max", Number.POSITIVE_INFINITY));
 };

@@ -17,14 +17,14 @@ export interface RuleContext {
 export type IntegerRule = (context: RuleContext) => Symbolic;
 
 /** Returns a required input. @throws GraphError when it is missing. */
-export function inputOf({ node, inputs }: RuleContext, index: number): Symbolic {
+export function symbolicInput({ node, inputs }: RuleContext, index: number): Symbolic {
   const value = inputs[index];
   if (value === undefined) throw new GraphError(`input ${index} is missing`, { where: showNode(node) });
   return value;
 }
 
 /** The shape of the node's first output. */
-export function outputShape(node: Node): Shape {
+export function nodeShape(node: Node): Shape {
   return node.outputs[0]?.type.shape ?? [];
 }
 
@@ -37,14 +37,14 @@ export function unsupported(node: Node, message: string, remedy?: string): Unsup
 }
 
 /** The numbers of a parameter or constant. @throws UnsupportedError when the input is computed. */
-export function numbersOf(context: RuleContext, index: number): number[] {
-  const value = inputOf(context, index);
+export function constantNumbers(context: RuleContext, index: number): number[] {
+  const value = symbolicInput(context, index);
   if (value.kind !== "constant") throw unsupported(context.node, `its input ${index} is computed`);
   return toNumbers(value.tensor);
 }
 
 /** A constant that broadcasts over all but axis 1 of a shape, as one number for each channel; undefined otherwise. */
-export function perChannel(constant: Constant, shape: Shape): Float64Array | undefined {
+export function channelNumbers(constant: Constant, shape: Shape): Float64Array | undefined {
   const channels = shape[1] ?? 1;
   const numbers = toNumbers(constant.tensor);
   if (numbers.length === 1) return new Float64Array(channels).fill(numbers[0] ?? 0);

@@ -20,10 +20,10 @@ import {
 import type { Symbolic } from "../symbolic.ts";
 import { convRule, gemmRule, matMulRule } from "./layers.ts";
 import { addRule, batchNormRule, clipRule, meaningRule, multiplyRule, reluRule } from "./linear.ts";
-import { type IntegerRule, inputOf, type RuleContext, unsupported } from "./rule.ts";
+import { type IntegerRule, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, reshapeRule } from "./shape.ts";
 
-const kept: IntegerRule = (context) => inputOf(context, 0);
+const kept: IntegerRule = (context) => symbolicInput(context, 0);
 
 /** The rule of each operator that has an integer form; docs/OPS.md shows which have none. */
 export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Map([

@@ -4,7 +4,7 @@ import { convGeometry } from "../../ops/build/conv-geometry.ts";
 import type { WindowGeometry } from "../integer-network.ts";
 import { sumBounds } from "../ranges.ts";
 import { type Affine, channelsOf, type Symbolic } from "../symbolic.ts";
-import { type IntegerRule, inputOf, outputShape, type RuleContext, unsupported } from "./rule.ts";
+import { type IntegerRule, nodeShape, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 
 function quantizable(context: RuleContext, value: Symbolic): Symbolic {
   if (value.kind === "weight" || value.kind === "constant") {
@@ -19,7 +19,7 @@ function windowOf(context: RuleContext, x: Symbolic): WindowGeometry {
   const kernel = intsAttribute(node, "kernel_shape");
   if (kernel.length !== 2) throw unsupported(node, `it has ${kernel.length} spatial axes; two have an integer form`);
   const { strides, dilations, pads } = convGeometry(node, x.shape, kernel);
-  const sizes = outputShape(node).slice(2);
+  const sizes = nodeShape(node).slice(2);
   const end = kernel.map((size, axis) => {
     const extent = (size - 1) * (dilations[axis] ?? 1) + 1;
     const reach = ((sizes[axis] ?? 1) - 1) * (strides[axis] ?? 1) + extent;
@@ -31,12 +31,12 @@ function windowOf(context: RuleContext, x: Symbolic): WindowGeometry {
 /** Max pooling on codes. */
 export const maxPoolRule: IntegerRule = (context) => {
   const { node } = context;
-  const x = quantizable(context, inputOf(context, 0));
+  const x = quantizable(context, symbolicInput(context, 0));
   const window = windowOf(context, x);
   return context.assembly.moved({
     kind: "moved",
     name: node.name,
-    shape: outputShape(node),
+    shape: nodeShape(node),
     inputs: [x],
     make: ([input = 0], output) => ({ op: "MaxPool", name: node.name, input, output, ...window }),
   });
@@ -48,8 +48,8 @@ export const reshapeRule: IntegerRule = (context) => {
   return context.assembly.moved({
     kind: "moved",
     name: node.name,
-    shape: outputShape(node),
-    inputs: [quantizable(context, inputOf(context, 0))],
+    shape: nodeShape(node),
+    inputs: [quantizable(context, symbolicInput(context, 0))],
     make: ([input = 0], output) => ({ op: "Reshape", name: node.name, input, output }),
   });
 };
@@ -57,13 +57,13 @@ export const reshapeRule: IntegerRule = (context) => {
 /** Concatenation of codes on one grid. */
 export const concatRule: IntegerRule = (context) => {
   const { node } = context;
-  const shape = outputShape(node);
+  const shape = nodeShape(node);
   const axis = intAttribute(node, "axis");
   return context.assembly.moved({
     kind: "moved",
     name: node.name,
     shape,
-    inputs: node.inputs.map((_, index) => quantizable(context, inputOf(context, index))),
+    inputs: node.inputs.map((_, index) => quantizable(context, symbolicInput(context, index))),
     make: (inputs, output) => ({
       op: "Concat",
       name: node.name,
@@ -78,7 +78,7 @@ export const concatRule: IntegerRule = (context) => {
 function average(context: RuleContext, window: WindowGeometry): Affine {
   const { assembly, node } = context;
   const { name } = node;
-  const x = quantizable(context, inputOf(context, 0));
+  const x = quantizable(context, symbolicInput(context, 0));
   if (x.kind === "data") throw unsupported(node, "its input is not quantized");
   const count = window.kernel.reduce((product, size) => product * size, 1);
   const isPadded = window.pads.some((size) => size > 0);
@@ -87,7 +87,7 @@ function average(context: RuleContext, window: WindowGeometry): Affine {
   if (isPadded && form.offset !== undefined) {
     throw unsupported(node, "its windows reach over the border, where the offset of its input's codes is not added");
   }
-  const shape = outputShape(node);
+  const shape = nodeShape(node);
   const channels = channelsOf(shape);
   const bounds = sumBounds(1, count, form);
   const sums = {
@@ -117,7 +117,7 @@ function average(context: RuleContext, window: WindowGeometry): Affine {
 
 /** The average over all spatial axes as a sum. */
 export const globalAverageRule: IntegerRule = (context) => {
-  const kernel = inputOf(context, 0).shape.slice(2);
+  const kernel = symbolicInput(context, 0).shape.slice(2);
   const ones = kernel.map(() => 1);
   return average(context, { kernel, strides: ones, dilations: ones, pads: [...kernel, ...kernel].map(() => 0) });
 };
@@ -125,7 +125,7 @@ export const globalAverageRule: IntegerRule = (context) => {
 /** Average pooling as a sum. */
 export const averagePoolRule: IntegerRule = (context) => {
   const { node } = context;
-  const window = windowOf(context, inputOf(context, 0));
+  const window = windowOf(context, symbolicInput(context, 0));
   if (
     intAttribute(node, "ceil_mode", 0) === 1 ||
     (intAttribute(node, "count_include_pad", 0) === 0 && window.pads.some((pad) => pad > 0))

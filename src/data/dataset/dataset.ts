@@ -19,7 +19,7 @@ export type TargetArray = Int32Array | Float32Array;
  * What a network learns to give for a sample: one of the named classes, values of a shape ([] for one number), or
  * nothing that the data says (`none`), where a teacher says it.
  */
-export type Target =
+export type LabelType =
   | { readonly kind: "classes"; readonly classes: readonly string[] }
   | { readonly kind: "values"; readonly shape: Shape }
   | { readonly kind: "none" };
@@ -38,7 +38,7 @@ export interface Dataset {
   /** Shape of one sample: [C, H, W] or [F]; the first dimension is the channel that is normalized. */
   readonly sampleShape: Shape;
   readonly sampleType: "uint8" | "float32";
-  readonly target: Target;
+  readonly target: LabelType;
   readonly normalization: Normalization;
   /**
    * Copies the samples with these numbers (0..count-1, repeats allowed) to the start of the buffers, in this order.
@@ -81,7 +81,7 @@ export interface InMemoryParts {
   readonly samples: SampleArray;
   readonly sampleShape: Shape;
   readonly targets: TargetArray;
-  readonly target: Target;
+  readonly target: LabelType;
   /** Measured from these samples when not given; a test part must be given that of its training part. */
   readonly normalization?: Normalization;
 }
@@ -197,13 +197,13 @@ export function outputCountOf(dataset: Dataset): number {
 }
 
 /** Targets for `count` samples, zero-filled. */
-export function makeTargets(target: Target, count: number): TargetArray {
+export function makeTargets(target: LabelType, count: number): TargetArray {
   const length = count * targetLengthOf(target);
   return target.kind === "classes" ? new Int32Array(length) : new Float32Array(length);
 }
 
 /** Elements that each sample has in a target array: 0 where there are no labels. */
-export function targetLengthOf(target: Target): number {
+export function targetLengthOf(target: LabelType): number {
   if (target.kind === "none") return 0;
   return target.kind === "classes" ? 1 : elementCount(target.shape);
 }
@@ -244,7 +244,7 @@ export function checkBatch(
   }
 }
 
-function checkTargets(name: string, targets: TargetArray, target: Target): void {
+function checkTargets(name: string, targets: TargetArray, target: LabelType): void {
   const where = `data set "${name}"`;
   if (targets instanceof Int32Array !== (target.kind === "classes")) {
     throw new ConfigError("classes come as Int32Array, values as Float32Array", { where });

@@ -2,7 +2,7 @@
 import { availableParallelism } from "node:os";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { centerCrop, copyCrop } from "../crop.ts";
-import { type Batch, checkBatch, type Dataset, type Target, type TargetArray, targetLengthOf } from "./dataset.ts";
+import { type Batch, checkBatch, type Dataset, type LabelType, type TargetArray, targetLengthOf } from "./dataset.ts";
 import type { Normalization } from "./normalization.ts";
 import { type SampleSource, SampleStore } from "./sample-store.ts";
 
@@ -19,7 +19,7 @@ export interface StreamedParts {
   /** Shape of a sample: that which is loaded, or a smaller [C, H, W] that is cropped from it. */
   readonly sampleShape: Shape;
   readonly targets: TargetArray;
-  readonly target: Target;
+  readonly target: LabelType;
   readonly normalization: Normalization;
   /** Samples known not to be readable, by number. */
   readonly skipped?: ReadonlyMap<number, string>;

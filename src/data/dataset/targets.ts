@@ -2,7 +2,7 @@
 import { ConfigError, FileFormatError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { shortList } from "../images/image-files.ts";
-import type { Target, TargetArray } from "./dataset.ts";
+import type { LabelType, TargetArray } from "./dataset.ts";
 import type { Task } from "./loaded-data.ts";
 
 /** More classes than this are numbers that were not meant as labels. */
@@ -22,7 +22,7 @@ export interface NumberTargets {
 
 /** What the targets of all parts are, and their arrays in the order of the parts. */
 export interface DecidedTargets {
-  readonly target: Target;
+  readonly target: LabelType;
   readonly arrays: readonly TargetArray[];
 }
 

@@ -7,7 +7,7 @@ import { FileFormatError } from "../../errors.ts";
 import { readBytes } from "../../io/read-bytes.ts";
 import { readZip } from "../../io/zip.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
-import { inMemoryDataset, type SampleArray, type Target, type TargetArray } from "../dataset/dataset.ts";
+import { inMemoryDataset, type LabelType, type SampleArray, type TargetArray } from "../dataset/dataset.ts";
 import type { ArrayLayout, LoadedData, Task } from "../dataset/loaded-data.ts";
 import { noNormalization } from "../dataset/normalization.ts";
 import { defaultMemoryBytes, streamedDataset } from "../dataset/streamed-dataset.ts";
@@ -141,7 +141,7 @@ async function readTargets(samples: ArrayFile, targets: ArrayFile): Promise<Numb
 }
 
 /** What the targets were taken for. */
-function targetNotes(file: ArrayFile | undefined, target: Target, raw: NumberTargets | undefined): string[] {
+function targetNotes(file: ArrayFile | undefined, target: LabelType, raw: NumberTargets | undefined): string[] {
   if (file === undefined || raw === undefined || target.kind === "none") return [];
   if (target.kind === "classes") return [`${file.name} is the class of each sample, 0 to ${target.classes.length - 1}`];
   const count = elementCount(target.shape);
@@ -172,7 +172,7 @@ function checkFinite(elements: SampleArray, length: number, where: string): void
 async function samplesOf(
   name: string,
   { samples }: NamedPair<ArrayFile>,
-  target: Target,
+  target: LabelType,
   targets: TargetArray,
   options: ArrayOptions,
 ): Promise<LabelledDataset> {

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { defined } from "../../base/defined.ts";
 import { FileFormatError } from "../../errors.ts";
-import { inMemoryDataset, type Target, type TargetArray } from "../dataset/dataset.ts";
+import { inMemoryDataset, type LabelType, type TargetArray } from "../dataset/dataset.ts";
 import type { LoadedData, Task } from "../dataset/loaded-data.ts";
 import { noNormalization } from "../dataset/normalization.ts";
 import type { LabelledDataset } from "../dataset/subset.ts";
@@ -65,7 +65,7 @@ function leftOut(name: string | undefined): string {
   return name === undefined ? "no column is predicted" : `column "${name}" is left out: no labels are learned from`;
 }
 
-function tableDataset(name: string, table: CsvTable, target: Target, targets?: TargetArray): LabelledDataset {
+function tableDataset(name: string, table: CsvTable, target: LabelType, targets?: TargetArray): LabelledDataset {
   const sampleShape = [table.featureNames.length];
   const dataset = inMemoryDataset({
     name,

@@ -6,7 +6,7 @@ import { defined } from "../../base/defined.ts";
 import { randomStream } from "../../base/random.ts";
 import { ConfigError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
-import type { Target } from "../dataset/dataset.ts";
+import type { LabelType } from "../dataset/dataset.ts";
 import type { LoadedData } from "../dataset/loaded-data.ts";
 import { noNormalization } from "../dataset/normalization.ts";
 import { Limiter, type SampleSource } from "../dataset/sample-store.ts";
@@ -86,7 +86,7 @@ function describeParts(folder: string, partFolders: readonly string[], list: Ima
   }
 }
 
-function targetOf(list: ImageList, options: ImageOptions): Target {
+function targetOf(list: ImageList, options: ImageOptions): LabelType {
   if (list.classes === undefined) return { kind: "none" };
   return { kind: "classes", classes: options.classes ?? list.classes };
 }
@@ -189,7 +189,7 @@ function sizeOf(survey: Survey, options: ImageOptions, notes: string[]): readonl
 
 interface PartShape {
   readonly name: string;
-  readonly target: Target;
+  readonly target: LabelType;
   readonly stored: Shape;
   readonly sample: Shape;
 }

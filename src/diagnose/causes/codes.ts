@@ -4,7 +4,7 @@ import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { layersOf, learnRanges, listed, type SiteView, sitesOf, worst } from "./view.ts";
+import { learnRanges, listed, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "reduced-range": 1, "sign-wasted": 14, "negative-lost": 14 } as const;
@@ -41,7 +41,7 @@ function reducedRange(sites: readonly SiteView[]): Found[] {
       title: isHalved
         ? `The ${what} have ${facts.levels} levels, not the ${2 ** facts.bits} of ${facts.bits} bits: reduce_range halves the codes`
         : `The ${what} use ${Math.round(100 * last.coverage)} % of their range: the scale is computed for 8 bits (torch before 1.12)`,
-      layers: layersOf(views),
+      layers: viewedLayers(views),
       evidence: views
         .slice(0, 3)
         .flatMap(({ facts, last }) => [
@@ -65,8 +65,8 @@ function signWasted(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "sign-wasted",
-      title: `The codes below 0 are never used: signed codes after a ReLU in ${listed(layersOf(views))}`,
-      layers: layersOf(views),
+      title: `The codes below 0 are never used: signed codes after a ReLU in ${listed(viewedLayers(views))}`,
+      layers: viewedLayers(views),
       evidence: views
         .slice(0, 3)
         .flatMap(({ facts, last }): Evidence[] => [
@@ -91,8 +91,8 @@ function negativeLost(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "negative-lost",
-      title: `Negative values are cut off by unsigned codes in ${listed(layersOf(views))}`,
-      layers: layersOf(views),
+      title: `Negative values are cut off by unsigned codes in ${listed(viewedLayers(views))}`,
+      layers: viewedLayers(views),
       evidence: views
         .slice(0, 3)
         .flatMap(({ facts, last }): Evidence[] => [

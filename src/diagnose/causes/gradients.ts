@@ -4,7 +4,7 @@ import { advisedPresets } from "../../qconfig/presets.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { latest, layersOf, learnRanges, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
+import { latest, learnRanges, listed, meanOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "mask-missing": 5, "gradient-mismatch": 6 } as const;
@@ -34,8 +34,8 @@ function maskMissing(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "mask-missing",
-      title: `The straight-through gradient is not masked outside of the range in ${listed(layersOf(views))}`,
-      layers: layersOf(views),
+      title: `The straight-through gradient is not masked outside of the range in ${listed(viewedLayers(views))}`,
+      layers: viewedLayers(views),
       evidence: views.slice(0, 3).flatMap((view) => {
         const { count, share } = leak(view);
         return [

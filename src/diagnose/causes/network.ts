@@ -3,7 +3,7 @@
 import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { latest, layersOf, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
+import { latest, listed, meanOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = {
@@ -41,7 +41,7 @@ function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput)
     {
       cause: "edge-layer-bits",
       title: `The ${facts.edge} layer has ${facts.bits} bits: ${facts.tensor} has ${facts.levels} levels`,
-      layers: layersOf(views),
+      layers: viewedLayers(views),
       evidence: [
         ...views
           .slice(0, 3)
@@ -116,7 +116,7 @@ function unfused(sites: readonly SiteView[]): Found[] {
   if (between.length === 0) return [];
   const bits = Math.min(...between.map(({ facts }) => facts.bits));
   const noise = meanOf(between.map(({ last }) => last.noiseRatio));
-  const layers = layersOf(between);
+  const layers = viewedLayers(between);
   return [
     {
       cause: "unfused-placement",

@@ -3,7 +3,7 @@
 import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { layersOf, learnRanges, listed, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
+import { learnRanges, listed, meanOf, progressOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "outlier-range": 2, "range-moving": 3, "observer-frozen-early": 3, saturated: 8 } as const;
@@ -59,12 +59,12 @@ function outlierRange(sites: readonly SiteView[], isObserving: boolean): Found[]
     ? `Channel ${last.largestChannel} stretches the range of ${facts.tensor}: it is ${last.channelDisparity.toFixed(0)} times the median channel`
     : last.coverage > 1.5
       ? `The moving average of the range of ${facts.tensor} still holds outliers: it is ${last.coverage.toFixed(1)} times the range of the values`
-      : `Outliers stretch the min-max range of ${listed(layersOf(views))}`;
+      : `Outliers stretch the min-max range of ${listed(viewedLayers(views))}`;
   return [
     {
       cause: "outlier-range",
       title,
-      layers: layersOf(views),
+      layers: viewedLayers(views),
       evidence: views.slice(0, 3).flatMap((view): Evidence[] => {
         const { facts, last } = view;
         const { magnitude } = last;
@@ -104,7 +104,7 @@ function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): Found[]
     {
       cause: "range-moving",
       title: `The observed ranges still change late in the run, by ${Math.round(100 * first.place.drift)} % in 100 steps`,
-      layers: layersOf(views),
+      layers: viewedLayers(views),
       evidence: views
         .slice(0, 3)
         .map(({ facts, drift }) => evidence("|Δ ln s| in 100 steps", drift, 0.1, "above", facts.tensor)),
@@ -132,9 +132,9 @@ function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Fou
       cause: "observer-frozen-early",
       title:
         first.place.last.coverage < 1
-          ? `The observers were frozen after epoch ${epoch}: values now exceed the ranges of ${listed(layersOf(views))}`
-          : `The observers were frozen after epoch ${epoch}: the ranges of ${listed(layersOf(views))} are far too wide`,
-      layers: layersOf(views),
+          ? `The observers were frozen after epoch ${epoch}: values now exceed the ranges of ${listed(viewedLayers(views))}`
+          : `The observers were frozen after epoch ${epoch}: the ranges of ${listed(viewedLayers(views))} are far too wide`,
+      layers: viewedLayers(views),
       evidence: views.slice(0, 3).flatMap(({ facts, last }): Evidence[] => {
         const tight = last.coverage < 1;
         return [
@@ -169,8 +169,8 @@ function saturated(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "saturated",
-      title: `More than a tenth of the values is clipped and gets no gradient in ${listed(layersOf(views))}`,
-      layers: layersOf(views),
+      title: `More than a tenth of the values is clipped and gets no gradient in ${listed(viewedLayers(views))}`,
+      layers: viewedLayers(views),
       evidence: views
         .slice(0, 3)
         .map(({ facts, last }) => evidence("clipped share", last.clippedShare, 0.1, "above", facts.tensor)),

@@ -5,7 +5,7 @@ import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { layersOf, listed, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
+import { listed, meanOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "bad-initial-scale": 4, "scale-gradient-imbalance": 7 } as const;
@@ -32,7 +32,7 @@ function badInitialScale(sites: readonly SiteView[]): Found[] {
     {
       cause: "bad-initial-scale",
       title: `The initial scale of ${facts.tensor} is ${describeRatio(first.scaleRatio)}`,
-      layers: layersOf(views),
+      layers: viewedLayers(views),
       evidence: views
         .slice(0, 3)
         .flatMap(({ facts, first, last }): Evidence[] => [
@@ -74,8 +74,8 @@ function gradientImbalance(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "scale-gradient-imbalance",
-      title: `Updates of scales are far ${isHigh ? "larger" : "smaller"} than those of weights, most of all in ${listed(layersOf(worstFirst))}`,
-      layers: layersOf(worstFirst),
+      title: `Updates of scales are far ${isHigh ? "larger" : "smaller"} than those of weights, most of all in ${listed(viewedLayers(worstFirst))}`,
+      layers: viewedLayers(worstFirst),
       evidence: worstFirst.map(({ facts, balance }) =>
         evidence(
           "(|∂L/∂s|/s) / (‖∂L/∂w‖/‖w‖)",

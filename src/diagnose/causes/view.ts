@@ -56,7 +56,7 @@ export function worst<Place>(places: readonly Place[], score: (place: Place) => 
 }
 
 /** Names without repetition, in order. */
-export function layersOf(views: readonly { readonly facts: SiteFacts }[]): string[] {
+export function viewedLayers(views: readonly { readonly facts: SiteFacts }[]): string[] {
   return [...new Set(views.map(({ facts }) => facts.layer))];
 }
 

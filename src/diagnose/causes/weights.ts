@@ -4,7 +4,7 @@ import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { latest, layersOf, listed, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
+import { latest, listed, meanOf, progressOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { oscillation: 10, "channel-disparity": 15, "heavy-tailed-weights": 17 } as const;
@@ -59,8 +59,8 @@ function channelDisparity(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "channel-disparity",
-      title: `One scale covers channels of very different magnitude in the weights of ${listed(layersOf(views))}`,
-      layers: layersOf(views),
+      title: `One scale covers channels of very different magnitude in the weights of ${listed(viewedLayers(views))}`,
+      layers: viewedLayers(views),
       evidence: views
         .slice(0, 3)
         .flatMap(({ facts, last }): Evidence[] => [
@@ -86,8 +86,8 @@ function heavyTails(sites: readonly SiteView[]): Found[] {
   return [
     {
       cause: "heavy-tailed-weights",
-      title: `The weights have heavy tails, so most codes stay empty, in ${listed(layersOf(views))}`,
-      layers: layersOf(views),
+      title: `The weights have heavy tails, so most codes stay empty, in ${listed(viewedLayers(views))}`,
+      layers: viewedLayers(views),
       evidence: views
         .slice(0, 3)
         .flatMap(({ facts, last }): Evidence[] => [

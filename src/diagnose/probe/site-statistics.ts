@@ -2,10 +2,10 @@
 
 import {
   cosineSimilarity,
+  countsByBin,
   countValues,
   decibels,
-  entropy,
-  histogram,
+  entropyOfCounts,
   kurtosis,
   mean,
   median,
@@ -83,7 +83,7 @@ export function measureSite(samples: SiteSamples): SiteMeasurement {
     zeroPoint: zeroPoint === undefined ? 0 : mean(zeroPoint),
     coverage: high / largest,
     distinctCodes: counts.size,
-    entropy: entropy(counts.values()),
+    entropy: entropyOfCounts(counts.values()),
     deadShare: shareOf(x, (value, i) => value !== 0 && y[i] === 0),
     clippedShare: clipped.length / x.length,
     negativeShare: shareOf(x, (value) => value < 0),
@@ -100,7 +100,7 @@ export function measureSite(samples: SiteSamples): SiteMeasurement {
         : outside.filter((i) => samples.dx?.[i] !== 0).length / outside.length,
     scaleBalance: samples.scaleBalance ?? Number.NaN,
     scaleGradient: samples.scaleGradient ?? Number.NaN,
-    histogram: histogram(x, min, max, histogramBins),
+    histogram: countsByBin(x, min, max, histogramBins),
     codes: levels > mostCodes ? [] : codeCounts(counts, grids[0]?.codes),
   };
 }

@@ -18,7 +18,7 @@ export interface InputShapeOptions {
 type Size = number | string | undefined;
 
 /** Knows the sizes of a file's symbols; a symbol has one size wherever it stands. */
-export class InputShapes {
+export class SymbolSizes {
   readonly #batch: number;
   readonly #shapes: ReadonlyMap<string, readonly number[]>;
   readonly #symbols = new Map<string, number>();

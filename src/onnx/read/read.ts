@@ -21,7 +21,7 @@ import { showType, type TensorType } from "../../ir/types.ts";
 import { notOnnx } from "../wire/decode.ts";
 import type { ExternalData } from "../wire/tensor.ts";
 import { type FileBody, type FileNode, type OnnxFile, readOnnxFile } from "./file.ts";
-import { type InputShapeOptions, InputShapes } from "./inputs.ts";
+import { type InputShapeOptions, SymbolSizes } from "./inputs.ts";
 
 /** How an ONNX file is read into a graph. */
 export interface OnnxReadOptions extends InputShapeOptions {
@@ -61,7 +61,7 @@ export function readOnnx(bytes: DataBytes, infer: InferTypes, options: OnnxReadO
 export function typedGraph(file: OnnxFile, infer: InferTypes, options: OnnxReadOptions = {}): Graph {
   const source = options.source ?? "ONNX model";
   const { inputs } = file.graph;
-  const shapes = new InputShapes(options, inputs);
+  const shapes = new SymbolSizes(options, inputs);
   const types = new Map(inputs.map((input) => [input.name, shapes.typeOf(input, inputPlace(source, input.name))]));
   return new GraphTyper({ infer, source }, undefined).type(file.graph, source, types);
 }

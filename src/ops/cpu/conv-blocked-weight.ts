@@ -21,9 +21,9 @@ import {
   blockedConv,
   blockedForm,
   blockedStride,
-  channelsLast,
   fromBlocked,
   matmulTransposed,
+  reorderChannelsLast,
   toBlocked,
 } from "./engine-operators.ts";
 
@@ -64,7 +64,7 @@ function pointwise(context: LoweringContext, x: Value, geometry: ConvGeometry): 
   const productsAreLarger = outChannels * inChannels > pixels * (outChannels + inChannels);
   if (productsAreLarger && dyBlocked !== undefined && xBlocked !== undefined) {
     const rows = (image: Value, channels: number) =>
-      reshape(builder, channelsLast(builder, image, channels), [batch * pixels, channels]);
+      reshape(builder, reorderChannelsLast(builder, image, channels), [batch * pixels, channels]);
     const dw = gemm(builder, rows(dyBlocked, outChannels), rows(xBlocked, inChannels), undefined, { transA: true });
     return reshape(builder, dw, shape);
   }

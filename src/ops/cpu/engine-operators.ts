@@ -85,7 +85,7 @@ export function blockedConv(
 }
 
 /** A blocked tensor as x[N,H,W,channels]. */
-export function channelsLast(builder: GraphBuilder, x: Value, channels: number): Value {
+export function reorderChannelsLast(builder: GraphBuilder, x: Value, channels: number): Value {
   return builder.one("ReorderOutput", [x], { channels, channels_last: 1 }, { domain: blockedDomain });
 }
 

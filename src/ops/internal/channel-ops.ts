@@ -28,7 +28,7 @@ import { reduceMean, reduceSum } from "../families/reduce.ts";
 import { expand, reshape } from "../families/shape/shape-ops.ts";
 
 /** x·scale + offset for each channel. */
-export interface ChannelAffine {
+export interface ChannelAffineOperands {
   readonly x: Value;
   /** [C]; absent: 1. */
   readonly scale?: Value | undefined;
@@ -39,7 +39,7 @@ export interface ChannelAffine {
 }
 
 /** x·scale + offset + sum, channel by channel. */
-export function channelAffine(builder: GraphBuilder, { x, scale, offset, sum }: ChannelAffine): Value {
+export function channelAffine(builder: GraphBuilder, { x, scale, offset, sum }: ChannelAffineOperands): Value {
   return builder.one("ChannelAffine", [x, scale, offset, sum], {}, { domain: subbyteDomain });
 }
 
@@ -63,7 +63,7 @@ export function canBeBlocked(x: Value, block: number): boolean {
 /** A blocked x·scale + offset + sum with an activation: a depthwise convolution of one pixel. */
 export function blockedAffine(
   builder: GraphBuilder,
-  { x, scale, offset, sum }: ChannelAffine,
+  { x, scale, offset, sum }: ChannelAffineOperands,
   activation?: BlockedActivation,
 ): Value {
   const channels = x.type.shape[1] ?? 0;

@@ -10,16 +10,16 @@ import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import type { QuantizationConfig } from "../config.ts";
 import { endsPath, type QuantizedPath, quantizedPaths } from "./path.ts";
-import type { Remark, Subject } from "./rule.ts";
+import type { RuleRemark, Subject } from "./rule.ts";
 import { rules } from "./rules.ts";
 import type {
   ChangeRequest,
   ChangeVoice,
   ExplainedSite,
   Explanation,
-  Finding,
   KindSummary,
   Observation,
+  Remark,
   TensorExplanation,
 } from "./types.ts";
 import { libraryVoice } from "./voice.ts";
@@ -39,7 +39,7 @@ export interface ExplainOptions {
   readonly voice?: ChangeVoice;
 }
 
-const severities: readonly Finding["severity"][] = ["error", "warning", "info"];
+const severities: readonly Remark["severity"][] = ["error", "warning", "info"];
 
 /**
  * Explains a quantized network.
@@ -140,10 +140,10 @@ function codesText(spec: QuantizerSpec): string {
 
 /** One finding for all tensors of which the same is said. */
 function grouped(
-  remarks: readonly { readonly remark: Remark; readonly tensor: TensorExplanation }[],
+  remarks: readonly { readonly remark: RuleRemark; readonly tensor: TensorExplanation }[],
   voice: ChangeVoice,
-): Finding[] {
-  const groups = new Map<string, { remark: Remark; tensors: string[]; evidence: Record<string, number> }>();
+): Remark[] {
+  const groups = new Map<string, { remark: RuleRemark; tensors: string[]; evidence: Record<string, number> }>();
   for (const { remark, tensor } of remarks) {
     // The share of a ReLU's loss differs from tensor to tensor; the rest of the sentence does not.
     const key = `${remark.code}|${tensor.kind}|${remark.what.replaceAll(/about [\d.]+ %/g, "part")}`;
@@ -175,7 +175,7 @@ function spoken(request: ChangeRequest | null, voice: ChangeVoice) {
 }
 
 /** Ways on which a value is quantized more than once between two layers. */
-function repeated(paths: readonly QuantizedPath[], sites: readonly ExplainedSite[], voice: ChangeVoice): Finding[] {
+function repeated(paths: readonly QuantizedPath[], sites: readonly ExplainedSite[], voice: ChangeVoice): Remark[] {
   const names = new Map(sites.map((site) => [site.id, site.tensor]));
   const groups = new Map<string, QuantizedPath[]>();
   for (const path of paths) {

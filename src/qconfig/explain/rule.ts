@@ -1,6 +1,6 @@
 /** What a rule of `explain` is: it looks at one tensor and says what is wrong with it, if anything. */
 import { quantizerNamed } from "../../quantizers/index.ts";
-import type { ChangeRequest, ExplainedSite, Finding, Observation, Severity, TensorExplanation } from "./types.ts";
+import type { ChangeRequest, ExplainedSite, Observation, Remark, Severity, TensorExplanation } from "./types.ts";
 
 /** A tensor with everything that rules look at. */
 export interface Subject {
@@ -14,8 +14,8 @@ export interface Subject {
 }
 
 /** What a rule says of one tensor. Tensors of which the same is said become one finding. */
-export interface Remark {
-  readonly code: Finding["code"];
+export interface RuleRemark {
+  readonly code: Remark["code"];
   readonly severity: Severity;
   readonly what: string;
   /** Of several tensors the extremes are kept: the smallest where the name ends in `Min` or `Share`, else the largest. */
@@ -24,7 +24,7 @@ export interface Remark {
 }
 
 /** A check of one aspect of a configuration. */
-export type Rule = (subject: Subject) => Remark | undefined;
+export type Rule = (subject: Subject) => RuleRemark | undefined;
 
 /** Bits that a number of levels is worth, as text: 3, 5.3. */
 export function bitsText(levels: number): string {

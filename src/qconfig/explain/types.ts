@@ -62,7 +62,7 @@ export interface TensorExplanation {
 }
 
 /** The stable name of a remark about a configuration. */
-export type FindingCode =
+export type RemarkCode =
   | "reduce-range"
   | "reduce-range-asymmetric"
   | "limits-lost"
@@ -92,9 +92,9 @@ export interface Change {
   readonly where?: string;
 }
 
-/** A remark about a configuration, with the tensors and the change that it asks for. */
-export interface Finding {
-  readonly code: FindingCode;
+/** A remark about a configuration, with its tensors and the suggested change. */
+export interface Remark {
+  readonly code: RemarkCode;
   readonly severity: Severity;
   /** Names of the tensors that it is about. */
   readonly tensors: readonly string[];
@@ -122,7 +122,7 @@ export interface Explanation {
   readonly weights: KindSummary | null;
   readonly activations: KindSummary | null;
   readonly tensors: readonly TensorExplanation[];
-  readonly findings: readonly Finding[];
+  readonly findings: readonly Remark[];
 }
 
 /** A change that a rule asks for, before it is put into the words of a configuration. */

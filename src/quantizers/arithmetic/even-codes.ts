@@ -1,7 +1,7 @@
 /** The integers of quantizers whose levels lie at even distances: one code for each integer of a range. */
 import { clamp, roundHalfEven } from "../../base/rounding.ts";
 import type { GroupParameters, IntegerForm, QuantizerSpec } from "../definition.ts";
-import { encodeWith, integersBetween, roundedQuotient, scalarOf } from "./scalar.ts";
+import { encodeWith, integersBetween, roundedQuotient, scalarParameter } from "./scalar.ts";
 
 const { fround } = Math;
 
@@ -9,7 +9,7 @@ const { fround } = Math;
 type GroupNumber = (spec: QuantizerSpec, parameters: GroupParameters) => number;
 
 /** Returns the parameter `scale` of a group. */
-const scaleOfGroup: GroupNumber = (_spec, parameters) => scalarOf(parameters, "scale");
+const scaleOfGroup: GroupNumber = (_spec, parameters) => scalarParameter(parameters, "scale");
 
 /** Returns the codes from quantMin to quantMax. */
 export function allCodes(spec: QuantizerSpec): number[] {

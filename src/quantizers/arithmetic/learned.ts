@@ -11,7 +11,7 @@ import {
   type Contradiction,
   type GroupParameters,
   groupTensors,
-  parameterGroups,
+  parameterRows,
   parameterShape,
   type QuantizerContext,
   type QuantizerDefinition,
@@ -58,7 +58,7 @@ export function initializeGroups(
   sample: Tensor,
   numbersOf: (row: Float32Array) => GroupParameters,
 ): ReadonlyMap<string, Tensor> {
-  return groupTensors(spec, sample, parameterGroups(spec, sample).map(numbersOf));
+  return groupTensors(spec, sample, parameterRows(spec, sample).map(numbersOf));
 }
 
 /** The start of quantizers that cover the sample, or the range that a calibrator chooses. */
@@ -147,7 +147,7 @@ export function codeInside(builder: GraphBuilder, code: Value, low: number, high
 const intoNormalRange = 2 ** 100;
 
 /** 1 where x ≥ 0, −1 where x < 0, subnormal numbers included. */
-export function signOf(builder: GraphBuilder, x: Value): Value {
+export function nonZeroSign(builder: GraphBuilder, x: Value): Value {
   const step = notNegative(builder, multiply(builder, x, intoNormalRange));
   return subtract(builder, multiply(builder, step, 2), 1);
 }

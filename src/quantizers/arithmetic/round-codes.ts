@@ -24,7 +24,7 @@ export interface CodeRange {
 }
 
 /** The codes of a spec, and whether what is quantized can be below 0. */
-export function codeRange(spec: QuantizerSpec): {
+export function specCodeRange(spec: QuantizerSpec): {
   readonly low: number;
   readonly high: number;
   readonly nonNegative: boolean;

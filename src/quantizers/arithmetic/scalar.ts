@@ -6,7 +6,7 @@ import type { GridUnit, GroupParameters } from "../definition.ts";
 const { fround } = Math;
 
 /** A parameter's value for this group. */
-export function scalarOf(parameters: GroupParameters, name: string): number {
+export function scalarParameter(parameters: GroupParameters, name: string): number {
   const value = parameters[name];
   if (value === undefined) throw new Error(`the parameter "${name}" is missing`);
   return fround(value);

@@ -23,7 +23,7 @@ import { add, divide, maximum, multiply, negate, reciprocal } from "../../ops/fa
 import { checkWholeRange, isUnsigned, parameterOf, smallestScale, startFromRange } from "../arithmetic/learned.ts";
 import { type LevelTable, lookUpLevel, lookUpScalar, mirrored, sumsOf } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
-import { encodeWith, scalarOf, unitOf } from "../arithmetic/scalar.ts";
+import { encodeWith, scalarParameter, unitOf } from "../arithmetic/scalar.ts";
 import {
   type GroupParameters,
   parameterShape,
@@ -151,9 +151,9 @@ export const apotTorch: QuantizerDefinition = {
 
   integers: {
     codes: (spec) => (isDefective(spec) ? [-largestLevel(spec), ...tableOf(spec).levels] : tableOf(spec).levels),
-    unit: (spec, parameters) => unitOf(fround(scalarOf(parameters, "alpha") / largestLevel(spec))),
+    unit: (spec, parameters) => unitOf(fround(scalarParameter(parameters, "alpha") / largestLevel(spec))),
     encode(spec, parameters, row) {
-      const alpha = scalarOf(parameters, "alpha");
+      const alpha = scalarParameter(parameters, "alpha");
       const factor = fround(1 / fround(alpha / largestLevel(spec)));
       return encodeWith(row, (x) =>
         isDefective(spec) && fround(x + alpha) < 0 ? -largestLevel(spec) : lookUpScalar(x, factor, tableOf(spec)),

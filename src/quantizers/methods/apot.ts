@@ -36,7 +36,7 @@ import {
 } from "../arithmetic/learned.ts";
 import { type LevelTable, lookUpLevel, lookUpScalar, mirrored, sumsOf } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
-import { encodeWith, scalarOf, statisticsOf, unitOf } from "../arithmetic/scalar.ts";
+import { encodeWith, scalarParameter, statisticsOf, unitOf } from "../arithmetic/scalar.ts";
 import { type QuantizerContext, type QuantizerDefinition, type QuantizerSpec, sharedAxes } from "../definition.ts";
 import { forms } from "../options.ts";
 
@@ -173,9 +173,9 @@ export const apot: QuantizerDefinition = {
 
   integers: {
     codes: (spec) => tableOf(spec).levels,
-    unit: (spec, parameters) => unitOf(fround(scalarOf(parameters, "alpha") / largestLevel(spec))),
+    unit: (spec, parameters) => unitOf(fround(scalarParameter(parameters, "alpha") / largestLevel(spec))),
     encode(spec, parameters, row) {
-      const unit = fround(scalarOf(parameters, "alpha") / largestLevel(spec));
+      const unit = fround(scalarParameter(parameters, "alpha") / largestLevel(spec));
       return encodeWith(normalizedRow(spec, row), (x) => lookUpScalar(x, fround(1 / unit), tableOf(spec)));
     },
   },

@@ -16,7 +16,7 @@ import { atMost } from "../../ops/build/masks.ts";
 import { clip } from "../../ops/families/activations.ts";
 import { absolute, add, multiply, subtract } from "../../ops/families/elementwise.ts";
 import { reduceMean } from "../../ops/families/reduce.ts";
-import { isUnsigned, signOf } from "../arithmetic/learned.ts";
+import { isUnsigned, nonZeroSign } from "../arithmetic/learned.ts";
 import { encodeWith, statisticsOf, unitOf } from "../arithmetic/scalar.ts";
 import { type QuantizerContext, type QuantizerDefinition, type QuantizerSpec, sharedAxes } from "../definition.ts";
 
@@ -53,7 +53,7 @@ export const binary: QuantizerDefinition = {
 
   forward(context) {
     const { builder, spec, x } = context;
-    const sign = signOf(builder, x);
+    const sign = nonZeroSign(builder, x);
     return hasScale(spec) ? multiply(builder, sign, meanMagnitude(context)) : sign;
   },
 

@@ -29,9 +29,9 @@ import {
   subtract,
 } from "../../ops/families/elementwise.ts";
 import { reduceMax, reduceMean } from "../../ops/families/reduce.ts";
-import { isUnsigned, signOf } from "../arithmetic/learned.ts";
+import { isUnsigned, nonZeroSign } from "../arithmetic/learned.ts";
 import { insideRange } from "../arithmetic/masks.ts";
-import { codeRange, roundedValue } from "../arithmetic/round-codes.ts";
+import { roundedValue, specCodeRange } from "../arithmetic/round-codes.ts";
 import { encodeWith, integersBetween, statisticsOf, unitOf } from "../arithmetic/scalar.ts";
 import { type QuantizerContext, type QuantizerDefinition, type QuantizerSpec, sharedAxes } from "../definition.ts";
 import { forms } from "../options.ts";
@@ -76,7 +76,7 @@ function forwardWeights(context: QuantizerContext): Value {
   const n = steps(spec);
   if (n === 1) {
     const scale = reduceShared(context, absolute(builder, x), reduceMean);
-    return multiply(builder, signOf(builder, x), scale);
+    return multiply(builder, nonZeroSign(builder, x), scale);
   }
   const factor = multiply(builder, reciprocal(builder, largestTanh(context)), n / 2);
   const position = add(builder, multiply(builder, tanh(builder, x), factor), n / 2);
@@ -87,7 +87,7 @@ function forwardWeights(context: QuantizerContext): Value {
 function forwardActivations(context: QuantizerContext): Value {
   const { builder, spec, target, x } = context;
   const n = spec.quantMax;
-  const range = { ...codeRange(spec), low: lowestActivation(spec) };
+  const range = { ...specCodeRange(spec), low: lowestActivation(spec) };
   return roundedValue(builder, target, multiply(builder, x, n), builder.scalar(1 / n), range);
 }
 

@@ -23,7 +23,7 @@ import {
   scaleGradient,
 } from "../arithmetic/learned.ts";
 import { insideRange } from "../arithmetic/masks.ts";
-import { codeRange, quotientOf, roundedValue } from "../arithmetic/round-codes.ts";
+import { quotientOf, roundedValue, specCodeRange } from "../arithmetic/round-codes.ts";
 import type { QuantizerContext, QuantizerDefinition } from "../definition.ts";
 import { gradientScales } from "../options.ts";
 
@@ -45,13 +45,13 @@ export const ewgs: QuantizerDefinition = {
 
   forward(context) {
     const { builder, spec, target } = context;
-    return roundedValue(builder, target, quotient(context), parameterOf(context, "scale"), codeRange(spec));
+    return roundedValue(builder, target, quotient(context), parameterOf(context, "scale"), specCodeRange(spec));
   },
 
   gradient(context) {
     const { builder, spec, x, y, dy } = context;
     const scale = parameterOf(context, "scale");
-    const mask = insideRange(builder, quotient(context), codeRange(spec));
+    const mask = insideRange(builder, quotient(context), specCodeRange(spec));
     const passed = multiply(builder, dy, mask);
     const ds = scaleGradient(context, { dy, y, dx: passed, x }, scale);
     const { delta } = spec.options;

@@ -23,7 +23,7 @@ import { add, multiply, negate, reciprocal, round, subtract } from "../../ops/fa
 import { affineIntegers, codeCount } from "../arithmetic/even-codes.ts";
 import { codeInside, gradientFactor, parameterOf, scaled, startFromRange, sumShared } from "../arithmetic/learned.ts";
 import { roundedWithin } from "../arithmetic/round-codes.ts";
-import { scalarOf } from "../arithmetic/scalar.ts";
+import { scalarParameter } from "../arithmetic/scalar.ts";
 import { uniformParameters } from "../arithmetic/uniform-parameters.ts";
 import {
   type GroupParameters,
@@ -72,7 +72,7 @@ function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupP
 
 function zeroPointOf(spec: QuantizerSpec, parameters: GroupParameters): number {
   if (isSymmetric(spec)) return 0;
-  return clamp(roundHalfEven(scalarOf(parameters, "zero_point")), spec.quantMin, spec.quantMax);
+  return clamp(roundHalfEven(scalarParameter(parameters, "zero_point")), spec.quantMin, spec.quantMax);
 }
 
 /** torch's _LearnableFakeQuantize. */

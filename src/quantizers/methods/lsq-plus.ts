@@ -28,8 +28,8 @@ import {
   sumShared,
 } from "../arithmetic/learned.ts";
 import { insideRange } from "../arithmetic/masks.ts";
-import { codeRange, quotientOf, roundedValue } from "../arithmetic/round-codes.ts";
-import { scalarOf, statisticsOf } from "../arithmetic/scalar.ts";
+import { quotientOf, roundedValue, specCodeRange } from "../arithmetic/round-codes.ts";
+import { scalarParameter, statisticsOf } from "../arithmetic/scalar.ts";
 import {
   type GroupParameters,
   parameterShape,
@@ -45,7 +45,7 @@ function hasOffset(spec: QuantizerSpec): boolean {
 
 /** What is rounded can be below 0 as soon as an offset is taken off. */
 function rangeOf(spec: QuantizerSpec) {
-  const range = codeRange(spec);
+  const range = specCodeRange(spec);
   return { ...range, nonNegative: range.nonNegative && !hasOffset(spec) };
 }
 
@@ -117,6 +117,6 @@ export const lsqPlus: QuantizerDefinition = {
   levels: codeCount,
 
   integers: quotientIntegers({
-    offset: (spec, parameters) => (hasOffset(spec) ? scalarOf(parameters, "offset") : 0),
+    offset: (spec, parameters) => (hasOffset(spec) ? scalarParameter(parameters, "offset") : 0),
   }),
 };

@@ -19,7 +19,7 @@ import {
   scaleGradient,
 } from "../arithmetic/learned.ts";
 import { insideQuotient } from "../arithmetic/masks.ts";
-import { codeRange, quotientOf, roundedValue } from "../arithmetic/round-codes.ts";
+import { quotientOf, roundedValue, specCodeRange } from "../arithmetic/round-codes.ts";
 import type { QuantizerDefinition } from "../definition.ts";
 
 /** Learned step size quantization (arXiv 1902.08153). */
@@ -37,14 +37,14 @@ export const lsq: QuantizerDefinition = {
   forward(context) {
     const { builder, target, x } = context;
     const scale = parameterOf(context, "scale");
-    return roundedValue(builder, target, quotientOf(builder, x, scale), scale, codeRange(context.spec));
+    return roundedValue(builder, target, quotientOf(builder, x, scale), scale, specCodeRange(context.spec));
   },
 
   /** The mask is 1 where Qn ≤ v ≤ Qp, as in the paper's own code (a clip whose gradient is 1 at its ends). */
   gradient(context) {
     const { builder, spec, x, y, dy } = context;
     const scale = parameterOf(context, "scale");
-    const dx = multiply(builder, dy, insideQuotient(context, scale, codeRange(spec)));
+    const dx = multiply(builder, dy, insideQuotient(context, scale, specCodeRange(spec)));
     return { x: dx, parameters: { scale: scaleGradient(context, { dy, y, dx, x }, scale) } };
   },
 

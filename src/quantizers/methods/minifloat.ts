@@ -39,7 +39,7 @@ import { reduceMax } from "../../ops/families/reduce.ts";
 import { checkWholeRange, isUnsigned, parameterOf, smallestScale, startFromRange } from "../arithmetic/learned.ts";
 import { type LevelTable, lookUpLevel, mirrored, nearestLevel } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
-import { encodeWith, scalarOf, statisticsOf, unitOf } from "../arithmetic/scalar.ts";
+import { encodeWith, scalarParameter, statisticsOf, unitOf } from "../arithmetic/scalar.ts";
 import {
   type GroupParameters,
   type IntegerForm,
@@ -66,7 +66,7 @@ interface Format {
 }
 
 /** The formats by name. */
-export const formats: Readonly<Record<string, Format>> = {
+export const minifloatFormats: Readonly<Record<string, Format>> = {
   e4m3: { bits: 8, mantissa: 3, lowest: -6, highest: 8, largest: 448, dtype: "float8e4m3fn" },
   e5m2: { bits: 8, mantissa: 2, lowest: -14, highest: 15, largest: 57344, dtype: "float8e5m2" },
   e3m2: { bits: 6, mantissa: 2, lowest: -2, highest: 4, largest: 28 },
@@ -82,7 +82,7 @@ function formatName(spec: QuantizerSpec): string {
 }
 
 function formatOf(spec: QuantizerSpec): Format {
-  const format = formats[formatName(spec)];
+  const format = minifloatFormats[formatName(spec)];
   if (format === undefined) throw new Error(`there is no float format for ${spec.bits} bits`);
   return format;
 }
@@ -184,7 +184,7 @@ function scaleNumber(
 ): number | undefined {
   const kind = scaleKind(spec);
   if (kind === "none") return 1;
-  if (kind === "tensor") return scalarOf(parameters, "scale");
+  if (kind === "tensor") return scalarParameter(parameters, "scale");
   return row === undefined ? undefined : sharedScaleOf(spec, row);
 }
 
@@ -215,7 +215,7 @@ function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupP
 export const minifloat: QuantizerDefinition = {
   name: "minifloat",
   traits: { uniformGrid: false, masksOutside: true, fixedSign: true, torchRange: false },
-  options: { format: Object.keys(formats), scale: ["tensor", "none", "mx"], rounding: ["even", "away"] },
+  options: { format: Object.keys(minifloatFormats), scale: ["tensor", "none", "mx"], rounding: ["even", "away"] },
 
   parameters: (spec, type) =>
     scaleKind(spec) === "tensor"
@@ -251,9 +251,9 @@ export const minifloat: QuantizerDefinition = {
 
   check(spec) {
     const name = formatName(spec);
-    const format = formats[name];
+    const format = minifloatFormats[name];
     if (format === undefined || format.bits !== spec.bits) {
-      const fitting = Object.keys(formats).filter((known) => formats[known]?.bits === spec.bits);
+      const fitting = Object.keys(minifloatFormats).filter((known) => minifloatFormats[known]?.bits === spec.bits);
       return {
         message:
           name === "" ? `there is no float format of ${spec.bits} bits` : `"${name}" is no format of ${spec.bits} bits`,

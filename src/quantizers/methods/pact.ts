@@ -24,8 +24,8 @@ import {
   sumShared,
 } from "../arithmetic/learned.ts";
 import { insideRange } from "../arithmetic/masks.ts";
-import { codeRange, quotientOf, roundedValue } from "../arithmetic/round-codes.ts";
-import { scalarOf } from "../arithmetic/scalar.ts";
+import { quotientOf, roundedValue, specCodeRange } from "../arithmetic/round-codes.ts";
+import { scalarParameter } from "../arithmetic/scalar.ts";
 import type { QuantizerContext, QuantizerDefinition, QuantizerSpec } from "../definition.ts";
 
 /** The lowest code that is used: the clip is symmetric where it is not one-sided. */
@@ -39,7 +39,7 @@ function stepOf(context: QuantizerContext): Value {
 }
 
 function rangeOf(spec: QuantizerSpec) {
-  return { ...codeRange(spec), low: lowestCode(spec) };
+  return { ...specCodeRange(spec), low: lowestCode(spec) };
 }
 
 function quotient(context: QuantizerContext): Value {
@@ -81,7 +81,7 @@ export const pact: QuantizerDefinition = {
   levels: (spec) => spec.quantMax - lowestCode(spec) + 1,
 
   integers: quotientIntegers({
-    scale: (spec, parameters) => scalarOf(parameters, "alpha") / spec.quantMax,
+    scale: (spec, parameters) => scalarParameter(parameters, "alpha") / spec.quantMax,
     lowest: lowestCode,
   }),
 

@@ -21,7 +21,7 @@ import {
 } from "../arithmetic/learned.ts";
 import { type LevelTable, lookUpLevel, lookUpScalar, mirrored } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
-import { encodeWith, scalarOf, unitOf } from "../arithmetic/scalar.ts";
+import { encodeWith, scalarParameter, unitOf } from "../arithmetic/scalar.ts";
 import type { QuantizerDefinition, QuantizerSpec } from "../definition.ts";
 
 const { fround } = Math;
@@ -78,9 +78,9 @@ export const powerOfTwo: QuantizerDefinition = {
 
   integers: {
     codes: (spec) => tableOf(spec).levels,
-    unit: (spec, parameters) => unitOf(fround(scalarOf(parameters, "alpha") / largestLevel(spec))),
+    unit: (spec, parameters) => unitOf(fround(scalarParameter(parameters, "alpha") / largestLevel(spec))),
     encode(spec, parameters, row) {
-      const unit = fround(scalarOf(parameters, "alpha") / largestLevel(spec));
+      const unit = fround(scalarParameter(parameters, "alpha") / largestLevel(spec));
       return encodeWith(row, (x) => lookUpScalar(x, fround(1 / unit), tableOf(spec)));
     },
   },

@@ -22,8 +22,14 @@ import {
   sumOfResiduals,
 } from "../arithmetic/learned.ts";
 import { insideQuotient } from "../arithmetic/masks.ts";
-import { codeRange, highestRoundingTo, lowestRoundingTo, quotientOf, roundedValue } from "../arithmetic/round-codes.ts";
-import { scalarOf } from "../arithmetic/scalar.ts";
+import {
+  highestRoundingTo,
+  lowestRoundingTo,
+  quotientOf,
+  roundedValue,
+  specCodeRange,
+} from "../arithmetic/round-codes.ts";
+import { scalarParameter } from "../arithmetic/scalar.ts";
 import {
   type GroupParameters,
   parameterShape,
@@ -81,7 +87,7 @@ export const tqt: QuantizerDefinition = {
 
   forward(context) {
     const { builder, spec, target } = context;
-    return roundedValue(builder, target, quotient(context), stepOf(context), codeRange(spec));
+    return roundedValue(builder, target, quotient(context), stepOf(context), specCodeRange(spec));
   },
 
   /** With m the mask, Σ dy·(q − m·v)·s = Σ dy·y − Σ dx·x. */
@@ -100,7 +106,9 @@ export const tqt: QuantizerDefinition = {
   },
 
   levels: codeCount,
-  integers: quotientIntegers({ scale: (spec, parameters) => stepFor(spec, scalarOf(parameters, "log2_threshold")) }),
+  integers: quotientIntegers({
+    scale: (spec, parameters) => stepFor(spec, scalarParameter(parameters, "log2_threshold")),
+  }),
 
   check: (spec) =>
     Number.isInteger(Math.log2(codesPerThreshold(spec)))

@@ -22,17 +22,17 @@ import { startFromRange } from "../arithmetic/learned.ts";
 import { insideQuotient } from "../arithmetic/masks.ts";
 import {
   type CodeRange,
-  codeRange,
   highestRoundingTo,
   lowestRoundingTo,
   quotientOf,
   roundedValue,
   roundedWithin,
   type StoredCodes,
+  specCodeRange,
   storedCodes,
   valueOfCodes,
 } from "../arithmetic/round-codes.ts";
-import { scalarOf } from "../arithmetic/scalar.ts";
+import { scalarParameter } from "../arithmetic/scalar.ts";
 import { conventions, parametersFromRange, uniformParameters } from "../arithmetic/uniform-parameters.ts";
 import {
   type Contradiction,
@@ -92,7 +92,7 @@ function codesOf(context: QuantizerContext): StoredCodes | undefined {
   const { builder, parameters, spec, target } = context;
   // Before torch 1.12 the zero point may lie outside the codes.
   if (knownZeroPoint(spec) !== undefined || spec.options.convention === "pre-1.12") return undefined;
-  return storedCodes(builder, target, quotient(context), zeroPointOf(parameters), codeRange(spec));
+  return storedCodes(builder, target, quotient(context), zeroPointOf(parameters), specCodeRange(spec));
 }
 
 /**
@@ -186,6 +186,6 @@ export const uniform: QuantizerDefinition = {
   },
 
   levels: codeCount,
-  integers: affineIntegers((_spec, parameters) => scalarOf(parameters, "zero_point")),
+  integers: affineIntegers((_spec, parameters) => scalarParameter(parameters, "zero_point")),
   check: checkUniform,
 };

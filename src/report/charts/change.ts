@@ -3,7 +3,7 @@ import * as Plot from "@observablehq/plot";
 import { colors, draw, legend, rowNames, seriesColor, valueAxis } from "./draw.ts";
 
 /** One configuration, before and after. */
-export interface Change {
+export interface AccuracyChange {
   readonly label: string;
   readonly before: number | null;
   readonly after: number | null;
@@ -11,7 +11,7 @@ export interface Change {
 
 /** A row for each configuration: from one accuracy to the other. */
 export function changeChart(
-  changes: readonly Change[],
+  changes: readonly AccuracyChange[],
   names: { readonly before: string; readonly after: string },
   float: number | null,
   width: number,

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import { configToYaml } from "../../config/config.ts";
 import { modelTitle } from "../../config/schema.ts";
-import { readRecords } from "../../diagnose/diagnose-run.ts";
+import { readProbeRecords } from "../../diagnose/diagnose-run.ts";
 import { networkCost } from "../../runs/cost.ts";
 import type { Finding } from "../../runs/finding.ts";
 import { runPaths } from "../../runs/folder.ts";
@@ -48,7 +48,7 @@ export async function runReport(folder: string): Promise<Report> {
   const levels = weightFigures(weights);
   const ablations = record.ablation === null ? [] : [ablationFigure("run", basename(folder), record.ablation)];
   const named = { name: basename(folder), title: basename(folder) };
-  const measured = diagnosisFigures(named, run.network, await readRecords(paths.diagnosis));
+  const measured = diagnosisFigures(named, run.network, await readProbeRecords(paths.diagnosis));
   const sections: readonly (Section | undefined)[] = [
     record.findings.length + ablations.length === 0
       ? undefined

@@ -6,7 +6,7 @@ import type { AccuracyMap } from "../../study/result/accuracy-map.ts";
 import { costPoints } from "../../study/result/pareto.ts";
 import type { LoadedStudy } from "../../study/result/read-study.ts";
 import { bitsName } from "../../study/result/summary.ts";
-import { type Change, changeChart } from "../charts/change.ts";
+import { type AccuracyChange, changeChart } from "../charts/change.ts";
 import { paretoChart } from "../charts/cost.ts";
 import { colors, seriesColor } from "../charts/draw.ts";
 import { layersChart } from "../charts/layers.ts";
@@ -147,7 +147,7 @@ export function changeFigures({ result }: LoadedStudy): Figure[] {
   if (first === undefined) return [];
   const name = (recipe: string) => `${first.recipe}-to-${recipe}`;
   return others.map((map) => {
-    const changes = map.rows.flat().map((cell): Change => {
+    const changes = map.rows.flat().map((cell): AccuracyChange => {
       const before = first.rows
         .flat()
         .find((other) => other.weightBits === cell.weightBits && other.activationBits === cell.activationBits);
@@ -165,7 +165,7 @@ export function changeFigures({ result }: LoadedStudy): Figure[] {
 
 /** The steps of a fix. */
 export function fixFigure(fix: Fix, float: number | null): Figure {
-  const changes = fix.steps.map(({ title, before, after }): Change => ({ label: title, before, after }));
+  const changes = fix.steps.map(({ title, before, after }): AccuracyChange => ({ label: title, before, after }));
   return {
     name: `fix-${fix.recipe}`,
     title: `Fixes for ${fix.recipe} ${bitsName(fix)}, remedy by remedy`,

@@ -5,14 +5,14 @@
  * For classes it is the Kullback-Leibler divergence of the predicted distributions in nats (the rise of the
  * cross-entropy with the float network as teacher), for values the mean squared difference.
  */
-import type { Target } from "../../data/dataset/dataset.ts";
+import type { LabelType } from "../../data/dataset/dataset.ts";
 import { float32Data, type Tensor } from "../../ir/tensor.ts";
 
 /** How far outputs move: by KL divergence or by squared error. */
 export type DistanceKind = "klDivergence" | "squaredError";
 
 /** What the outputs of a network for such a target are compared by. */
-export function distanceKindOf(target: Target): DistanceKind {
+export function distanceKindOf(target: LabelType): DistanceKind {
   return target.kind === "classes" ? "klDivergence" : "squaredError";
 }
 

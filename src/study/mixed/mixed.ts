@@ -20,7 +20,7 @@ import { makeNetwork } from "../../train/setup.ts";
 import { freeLayers, type KeepOptions, withLayerBits } from "./config.ts";
 import type { DistanceKind } from "./distance.ts";
 import { type Candidates, type MeasuredProblem, type MeasureParts, measureProblem } from "./measure.ts";
-import { bitsByName, layersOf, type MixedLayerBits, type MixOutcome, outcome } from "./outcome.ts";
+import { bitsByName, type MixedLayerBits, type MixOutcome, mixedLayers, outcome } from "./outcome.ts";
 import { calibrationData, FloatSubject } from "./sensitivity.ts";
 import { costOf, isWithin, type MixAssignment, type MixBudget, predictedIncrease, solveMix } from "./solve.ts";
 
@@ -135,7 +135,7 @@ async function mixMeasured(
     distance: data.distance,
     samples: data.samples,
     budget: limits,
-    layers: layersOf(float, problem, best),
+    layers: mixedLayers(float, problem, best),
     mixed,
     uniform,
     baseline: baseline ?? null,

@@ -67,7 +67,7 @@ export function bitsByName({ layers }: MeasuredProblem, { weights, activations }
 }
 
 /** Every layer with its bits, in the order of the network. */
-export function layersOf(
+export function mixedLayers(
   float: Network,
   problem: MeasuredProblem,
   { weights, activations }: MixAssignment,

@@ -1,6 +1,6 @@
 /** The words and numbers in which results are shown: an R² is no accuracy, and must not be called one. */
 import type { OutputKind } from "../../compile/build/outputs.ts";
-import type { Target } from "../../data/dataset/dataset.ts";
+import type { LabelType } from "../../data/dataset/dataset.ts";
 import type { MetricName } from "./metrics.ts";
 
 const titles: Readonly<Record<MetricName, string>> = {
@@ -26,7 +26,7 @@ export function showMetric(metric: MetricName, value: number): string {
 }
 
 /** What the results on data of a target are measured by; `outputs`: what a teacher's output holds. */
-export function metricOf(target: Target, outputs: OutputKind = "classes"): MetricName {
+export function metricOf(target: LabelType, outputs: OutputKind = "classes"): MetricName {
   if (target.kind === "classes") return "accuracy";
   if (target.kind === "values") return "r2";
   return outputs === "classes" ? "agreement" : "teacherR2";

@@ -1,6 +1,6 @@
 /** Accuracy and loss from a network's outputs, in float64. */
 import type { OutputKind } from "../../compile/build/outputs.ts";
-import type { Target, TargetArray } from "../../data/dataset/dataset.ts";
+import type { LabelType, TargetArray } from "../../data/dataset/dataset.ts";
 import { float32Data, type Tensor } from "../../ir/tensor.ts";
 
 /** Outputs that a right answer may be among for the top-5 accuracy. */
@@ -84,7 +84,7 @@ export interface MetricTotals {
 }
 
 /** The totals for what a data set asks for; where it asks for nothing, for a teacher's outputs of this kind. */
-export function metricTotals(target: Target, teacher: OutputKind = "classes"): MetricTotals {
+export function metricTotals(target: LabelType, teacher: OutputKind = "classes"): MetricTotals {
   if (target.kind === "classes") return new ClassificationTotals();
   if (target.kind === "values") return new RegressionTotals("r2");
   return teacher === "classes" ? new AgreementTotals() : new RegressionTotals("teacherR2");

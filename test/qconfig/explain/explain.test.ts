@@ -8,7 +8,7 @@ import { makeModel } from "../../../src/models/index.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
 import { explainQuantized } from "../../../src/qconfig/explain/explain.ts";
-import type { Explanation, FindingCode } from "../../../src/qconfig/explain/types.ts";
+import type { Explanation, RemarkCode } from "../../../src/qconfig/explain/types.ts";
 import { libraryVoice, torchVoice, trainingVoice } from "../../../src/qconfig/explain/voice.ts";
 import { observeTensor } from "../../../src/qconfig/observation.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
@@ -30,7 +30,7 @@ function weights(change: Partial<TensorQuantization>, base = preset("minmax")): 
   return { ...base, weight: base.weight === null ? null : { ...base.weight, ...change } };
 }
 
-function finding(explanation: Explanation, code: FindingCode) {
+function finding(explanation: Explanation, code: RemarkCode) {
   return explanation.findings.find((candidate) => candidate.code === code);
 }
 

@@ -2,8 +2,8 @@
 import type {
   Change,
   Explanation,
-  Finding,
   KindSummary,
+  Remark,
   TensorExplanation,
   ValueRange,
 } from "../../../qconfig/explain/types.ts";
@@ -142,7 +142,7 @@ function rangeText(ranges: readonly (ValueRange | null)[]): Cell {
   return `${number(Math.min(...known.map(({ min }) => min)))} … ${number(Math.max(...known.map(({ max }) => max)))}`;
 }
 
-function findingLines(finding: Finding, { tensors }: Explanation, { width }: ExplainTextOptions): Line[] {
+function findingLines(finding: Remark, { tensors }: Explanation, { width }: ExplainTextOptions): Line[] {
   const { severity, code, what, change } = finding;
   const color = ({ error: "red", warning: "yellow", info: "dim" } as const)[severity];
   const word = severity === "info" ? "note" : severity;
@@ -167,7 +167,7 @@ function changeText({ from, to, where }: Change): string {
   return `change ${where === undefined ? "" : `${where}: `}${from}  →  ${to}`;
 }
 
-function summaryLine(findings: readonly Finding[], notes: readonly Finding[]): Line {
+function summaryLine(findings: readonly Remark[], notes: readonly Remark[]): Line {
   const errors = findings.filter(({ severity }) => severity === "error").length;
   const warnings = findings.length - errors;
   if (findings.length === 0) {

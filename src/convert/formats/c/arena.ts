@@ -1,9 +1,15 @@
 /** Where each tensor lies in the C program's one buffer: fixed when the program is written, shared by what never lives together. */
 import { elementCount } from "../../../ir/types.ts";
-import { type IntegerNetwork, type IntegerTensor, inputsOf, type TensorForm, tensorOf } from "../../integer-network.ts";
+import {
+  type IntegerNetwork,
+  type IntegerTensor,
+  inputsOf,
+  type TensorForm,
+  tensorById,
+} from "../../integer-network.ts";
 
 /** Where a tensor lies in the arena. */
-export interface Placement {
+export interface ArenaSlot {
   /** Offset in bytes. */
   readonly offset: number;
   readonly bytes: number;
@@ -13,7 +19,7 @@ export interface Placement {
 export interface Arena {
   readonly bytes: number;
   /** Tensors of codes by number; a Reshape lies where its input lies. */
-  readonly placements: ReadonlyMap<number, Placement>;
+  readonly placements: ReadonlyMap<number, ArenaSlot>;
 }
 
 /** Element type of a tensor of codes in C; codes above eight bits and wide codes take 32. */
@@ -34,11 +40,11 @@ export function storedLowest(form: TensorForm): number {
 /** First fit over the tensors in the order in which they are made. */
 export function planArena(network: IntegerNetwork): Arena {
   const lastUse = lastUses(network);
-  const placements = new Map<number, Placement>();
-  const live: { readonly id: number; readonly placement: Placement }[] = [];
+  const placements = new Map<number, ArenaSlot>();
+  const live: { readonly id: number; readonly placement: ArenaSlot }[] = [];
   let bytes = 0;
   network.operations.forEach((operation, index) => {
-    const tensor = tensorOf(network, operation.output);
+    const tensor = tensorById(network, operation.output);
     if (tensor.form.kind !== "codes" && tensor.form.kind !== "wide") return;
     if (operation.op === "Reshape") {
       const shared = placements.get(operation.input);
@@ -59,7 +65,7 @@ function align(bytes: number): number {
   return Math.ceil(bytes / 4) * 4;
 }
 
-function firstGap(taken: readonly Placement[], size: number): number {
+function firstGap(taken: readonly ArenaSlot[], size: number): number {
   let offset = 0;
   for (const other of [...taken].sort((a, b) => a.offset - b.offset)) {
     if (other.offset - offset >= size) break;

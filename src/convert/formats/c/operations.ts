@@ -15,12 +15,12 @@ import {
   type QuantizeInput,
   type Requantize,
   type SumPool,
-  tensorOf,
+  tensorById,
 } from "../../integer-network.ts";
 import { elementType, storedOffset } from "./arena.ts";
 import { comment } from "./names.ts";
 import { rounding } from "./rounding.ts";
-import { constantArray, floatLiteral, minus, packWeight } from "./text.ts";
+import { constantArray, floatLiteral, packWeight, subtractionText } from "./text.ts";
 
 /** The C type of the data. */
 export function dataType(network: IntegerNetwork): "uint8_t" | "float" {
@@ -40,13 +40,13 @@ function centre(tensor: IntegerTensor): number {
 
 /** `acc_N(x, k, i, j)`: one sum of a layer, with its packed weights. */
 export function layerFunction(network: IntegerNetwork, layer: IntegerConv | IntegerGemm): string {
-  const input = tensorOf(network, layer.input);
+  const input = tensorById(network, layer.input);
   const packed = packWeight(layer.weight);
   const id = layer.output;
   const bytes = constantArray("uint8_t", `weights_${id}`, Array.from(packed.bytes, String));
   const table = packed.isPlain ? "" : constantArray("int16_t", `levels_${id}`, packed.levels.map(String));
   const place = `unpack(weights_${id}, n, ${packed.bits})`;
-  const weight = packed.isPlain ? `(${place}${minus(-(packed.levels[0] ?? 0))})` : `levels_${id}[${place}]`;
+  const weight = packed.isPlain ? `(${place}${subtractionText(-(packed.levels[0] ?? 0))})` : `levels_${id}[${place}]`;
   return `${comment(layer.name, `: ${packed.bits}-bit weights`)}${bytes}${table}${
     layer.op === "IntegerConv" ? convBody(layer, input, weight) : gemmBody(layer, input, weight)
   }`;
@@ -68,7 +68,7 @@ function convBody(conv: IntegerConv, input: IntegerTensor, weight: string): stri
         const int row = i * ${strideY} - ${top} + a * ${dilationY};
         const int column = j * ${strideX} - ${left} + b * ${dilationX};
         if (row < 0 || row >= ${height} || column < 0 || column >= ${width}) continue;
-        const int32_t q = (int32_t)x[((k / ${perGroup} * ${groupChannels} + c) * ${height} + row) * ${width} + column]${minus(centre(input))};
+        const int32_t q = (int32_t)x[((k / ${perGroup} * ${groupChannels} + c) * ${height} + row) * ${width} + column]${subtractionText(centre(input))};
         sum += q * ${weight};
       }
   return sum;
@@ -83,7 +83,7 @@ function gemmBody(gemm: IntegerGemm, input: IntegerTensor, weight: string): stri
   uint32_t n = (uint32_t)k * ${channels}u;
   (void)i;
   (void)j;
-  for (int c = 0; c < ${channels}; c++, n++) sum += ((int32_t)x[c]${minus(centre(input))}) * ${weight};
+  for (int c = 0; c < ${channels}; c++, n++) sum += ((int32_t)x[c]${subtractionText(centre(input))}) * ${weight};
   return sum;
 }
 `;
@@ -109,17 +109,17 @@ function windowLoop(pool: MaxPool | SumPool, input: IntegerTensor, body: string)
 
 /** `acc_N(x, k, i, j)`: the sum of a window. */
 export function sumPoolFunction(network: IntegerNetwork, pool: SumPool): string {
-  const input = tensorOf(network, pool.input);
+  const input = tensorById(network, pool.input);
   return `${comment(pool.name)}static int32_t acc_${pool.output}(const ${elementType(input)} *x, int k, int i, int j) {
   int32_t sum = 0;
-${windowLoop(pool, input, `sum += q${minus(centre(input))};`)}  return sum;
+${windowLoop(pool, input, `sum += q${subtractionText(centre(input))};`)}  return sum;
 }
 `;
 }
 
 /** Writes the C function of a max pooling. */
 export function maxPoolFunction(network: IntegerNetwork, pool: MaxPool): string {
-  const [input, output] = [tensorOf(network, pool.input), tensorOf(network, pool.output)];
+  const [input, output] = [tensorById(network, pool.input), tensorById(network, pool.output)];
   const type = elementType(output);
   return `${comment(pool.name)}static int32_t largest_${pool.output}(const ${elementType(input)} *x, int k, int i, int j) {
   int32_t best = INT32_MIN;
@@ -142,12 +142,12 @@ function elementLoop(output: IntegerTensor, body: string): string {
 
 /** Writes the C function of a concatenation. */
 export function concatFunction(network: IntegerNetwork, concat: Concat): string {
-  const output = tensorOf(network, concat.output);
+  const output = tensorById(network, concat.output);
   const type = elementType(output);
   if (concat.axis !== 1)
     throw new UnsupportedError(`C: "${concat.name}" concatenates along axis ${concat.axis}, not 1`);
   const copies = concat.inputs.map((id, index) => {
-    const [channels, height, width] = volume(tensorOf(network, id));
+    const [channels, height, width] = volume(tensorById(network, id));
     return `  for (int n = 0; n < ${channels * height * width}; n++) *y++ = x${index}[n];\n`;
   });
   const parameters = concat.inputs.map((_, index) => `const ${type} *x${index}, `).join("");
@@ -156,7 +156,7 @@ export function concatFunction(network: IntegerNetwork, concat: Concat): string 
 
 /** Writes the C function that fills a tensor with one code. */
 export function constantFunction(network: IntegerNetwork, { name, output, code }: ConstantCodes): string {
-  const tensor = tensorOf(network, output);
+  const tensor = tensorById(network, output);
   const type = elementType(tensor);
   return `${comment(name)}static void run_${output}(${type} *y) {
   for (int n = 0; n < ${elementCount(tensor.shape)}; n++) y[n] = ${code + storedOffset(tensor)};
@@ -166,7 +166,7 @@ export function constantFunction(network: IntegerNetwork, { name, output, code }
 
 /** The data become codes by the formula. */
 export function inputFunction(network: IntegerNetwork, operation: QuantizeInput): string {
-  const output = tensorOf(network, operation.output);
+  const output = tensorById(network, operation.output);
   const type = elementType(output);
   const [channels, height, width] = volume(output);
   const id = operation.output;
@@ -198,7 +198,7 @@ export function inputFunction(network: IntegerNetwork, operation: QuantizeInput)
 
 /** A requantization, or the float output; with `fixed`, codes are made without a float. */
 export function sumFunction(network: IntegerNetwork, operation: Requantize | Dequantize, fixed: boolean): string {
-  const output = tensorOf(network, operation.output);
+  const output = tensorById(network, operation.output);
   const isFloat = operation.op === "Dequantize";
   const id = operation.output;
   const isFixed = fixed && !isFloat;
@@ -207,12 +207,14 @@ export function sumFunction(network: IntegerNetwork, operation: Requantize | Deq
   const parameters: string[] = [];
   const lines: string[] = [];
   operation.terms.forEach((term, index) => {
-    const source = tensorOf(network, term.input);
+    const source = tensorById(network, term.input);
     const producer = network.operations.find((candidate) => candidate.output === term.input);
     const isSum = producer?.op === "IntegerConv" || producer?.op === "IntegerGemm" || producer?.op === "SumPool";
-    const stored = isSum ? tensorOf(network, producer.input) : source;
+    const stored = isSum ? tensorById(network, producer.input) : source;
     parameters.push(`const ${elementType(stored)} *x${index}`);
-    const centred = isSum ? `acc_${term.input}(x${index}, k, i, j)` : `(int32_t)x${index}[n]${minus(centre(source))}`;
+    const centred = isSum
+      ? `acc_${term.input}(x${index}, k, i, j)`
+      : `(int32_t)x${index}[n]${subtractionText(centre(source))}`;
     if (term.bias !== undefined)
       tables.push(constantArray("int32_t", `bias_${id}_${index}`, Array.from(term.bias, String)));
     const shifted = term.shift === 0 ? centred : `${centred} * ${2 ** term.shift}`;

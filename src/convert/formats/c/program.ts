@@ -4,7 +4,7 @@
  */
 
 import { elementCount } from "../../../ir/types.ts";
-import { type IntegerNetwork, type IntegerOperation, inputsOf, tensorOf } from "../../integer-network.ts";
+import { type IntegerNetwork, type IntegerOperation, inputsOf, tensorById } from "../../integer-network.ts";
 import { type FormatDefinition, textFile } from "../definition.ts";
 import { type Arena, elementType, planArena, storedOffset } from "./arena.ts";
 import { comment, identifierParts } from "./names.ts";
@@ -58,7 +58,7 @@ export function buildCProgram(network: IntegerNetwork, options: CProgramOptions 
   const upper = name.toUpperCase();
   const sizes = network.outputs.map(
     (output, i) =>
-      `#define ${upper}_${parts[i]?.toUpperCase()}_SIZE ${elementCount(tensorOf(network, output.tensor).shape)}`,
+      `#define ${upper}_${parts[i]?.toUpperCase()}_SIZE ${elementCount(tensorById(network, output.tensor).shape)}`,
   );
   const observer = `void ${name}_observe(int tensor, const void *codes, int count, int bytes, int offset);\n`;
   const header = `${comment(network.name, ", written by subbyte.")}#ifndef ${upper}_H
@@ -130,9 +130,9 @@ function callOf(
   arena: Arena,
   observe: string | undefined,
 ): string[] {
-  const output = tensorOf(network, operation.output);
+  const output = tensorById(network, operation.output);
   const place = (id: number): string => {
-    const type = elementType(tensorOf(network, id));
+    const type = elementType(tensorById(network, id));
     return `(${type} *)(void *)(memory + ${arena.placements.get(id)?.offset ?? 0})`;
   };
   const stored = (id: number): string => {

@@ -1,7 +1,7 @@
 /** How the C program rounds: to integers, or to the levels of a grid with gaps; in float, or in fixed point. */
 import type { TensorForm } from "../../integer-network.ts";
 import { storedLowest } from "./arena.ts";
-import { constantArray, minus } from "./text.ts";
+import { constantArray, subtractionText } from "./text.ts";
 
 /** A rounding: the constants that it reads, and the expression of the stored code. */
 export interface Rounding {
@@ -35,7 +35,7 @@ export function rounding(
         : `shift_level(${t}, ${shift}, ${table}, ${levels.length})`;
   return {
     tables: levels === undefined ? "" : constantArray("int16_t", table, levels.map(String)),
-    expression: `clamp_code(${nearest}${minus(-zeroPoint)}, ${limits.low}, ${limits.high})${minus(-storedLowest(form))}`,
+    expression: `clamp_code(${nearest}${subtractionText(-zeroPoint)}, ${limits.low}, ${limits.high})${subtractionText(-storedLowest(form))}`,
   };
 }
 

@@ -2,7 +2,7 @@
 import type { IntegerWeight } from "../../integer-network.ts";
 
 /** ` - value`, or nothing. */
-export function minus(value: number): string {
+export function subtractionText(value: number): string {
   return value === 0 ? "" : value > 0 ? ` - ${value}` : ` + ${-value}`;
 }
 

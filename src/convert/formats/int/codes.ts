@@ -24,7 +24,11 @@ export function scales(builder: GraphBuilder, values: ArrayLike<number>): Value 
 }
 
 /** One number for each channel of a tensor; a single one is a scalar. */
-export function perChannel(builder: GraphBuilder, data: Float32Array | Int32Array, { shape }: IntegerTensor): Value {
+export function channelConstant(
+  builder: GraphBuilder,
+  data: Float32Array | Int32Array,
+  { shape }: IntegerTensor,
+): Value {
   const size = data.length === 1 ? [] : [data.length, ...shape.slice(2).map(() => 1)];
   return builder.constant(makeTensor(data instanceof Float32Array ? "float32" : "int32", size, data));
 }

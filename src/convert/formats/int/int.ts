@@ -26,13 +26,13 @@ import {
   multipliers,
   type Requantize,
   type Term,
-  tensorOf,
+  tensorById,
 } from "../../integer-network.ts";
 import { type Container, containerOf, weightValue } from "../containers.ts";
 import type { FormatDefinition } from "../definition.ts";
 import { integerOperators } from "../integer-operators.ts";
 import { onnxRunner } from "../run-onnx.ts";
-import { byte, limited, perChannel, rounded, scales, sumOfCodes, withWholeGroups } from "./codes.ts";
+import { byte, channelConstant, limited, rounded, scales, sumOfCodes, withWholeGroups } from "./codes.ts";
 import {
   convAttributes,
   convolutionOfOnes,
@@ -84,7 +84,7 @@ class IntBuilder implements IntContext {
   }
 
   stored(id: number): { readonly tensor: IntegerTensor; readonly container: Container } {
-    const tensor = tensorOf(this.network, id);
+    const tensor = tensorById(this.network, id);
     return { tensor, container: containerOf(tensor.form, tensor.name) };
   }
 
@@ -110,8 +110,8 @@ class IntBuilder implements IntContext {
       case "QuantizeInput": {
         let x = cast(builder, data, "float32");
         if (operation.normalization !== undefined) {
-          x = multiply(builder, x, perChannel(builder, operation.normalization.factor, tensor));
-          x = add(builder, x, perChannel(builder, operation.normalization.offset, tensor));
+          x = multiply(builder, x, channelConstant(builder, operation.normalization.factor, tensor));
+          x = add(builder, x, channelConstant(builder, operation.normalization.offset, tensor));
         }
         return rounded(builder, multiply(builder, x, operation.reciprocal), tensor, tensor.form);
       }
@@ -199,10 +199,10 @@ class IntBuilder implements IntContext {
     if (codes !== undefined) return sumOfCodes(builder, codes);
     const parts = operation.terms.map((term) => {
       const factors = multipliers(term, output.form.scale);
-      return multiply(builder, this.#summand(term, output), perChannel(builder, factors, output));
+      return multiply(builder, this.#summand(term, output), channelConstant(builder, factors, output));
     });
     const t = parts.reduce((sum, part) => add(builder, sum, part));
-    return operation.offset === undefined ? t : add(builder, t, perChannel(builder, operation.offset, output));
+    return operation.offset === undefined ? t : add(builder, t, channelConstant(builder, operation.offset, output));
   }
 
   /** The terms of a sum of bytes whose multipliers round nothing; undefined for every other sum, and where z is odd. */
@@ -228,7 +228,7 @@ class IntBuilder implements IntContext {
     let v = this.value(term.input);
     if (term.shift > 0 || term.bias !== undefined) v = cast(builder, v, "int32");
     if (term.shift > 0) v = multiply(builder, v, 2 ** term.shift);
-    if (term.bias !== undefined) v = add(builder, v, perChannel(builder, term.bias, output));
+    if (term.bias !== undefined) v = add(builder, v, channelConstant(builder, term.bias, output));
     v = cast(builder, v, "float32");
     return zeroPoint === 0 ? v : subtract(builder, v, zeroPoint);
   }

@@ -14,7 +14,7 @@ import {
   type IntegerTensor,
   type IntegerWeight,
   type SumPool,
-  tensorOf,
+  tensorById,
 } from "../../integer-network.ts";
 import { floatBound } from "../../ranges.ts";
 import { type Container, weightValue } from "../containers.ts";
@@ -65,7 +65,7 @@ export function sumOfProducts(context: IntContext, layer: Layer): Value {
  */
 function exactProducts(context: IntContext, layer: Layer): Value | undefined {
   const { builder, network, options } = context;
-  const sums = tensorOf(network, layer.output).form;
+  const sums = tensorById(network, layer.output).form;
   const isExact = Math.max(-sums.low, sums.high) < floatBound && fitsByte(layer.weight);
   if (options.accumulators === "int32" || layer.op !== "IntegerConv" || !isExact) return undefined;
   const weight = weightValue(builder, layer.weight, { packed: isPacked(options), shift: 0 });

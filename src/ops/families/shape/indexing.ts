@@ -36,7 +36,7 @@ import {
   requiredInput,
   typeError,
 } from "../../definition.ts";
-import { table } from "../../inputs.ts";
+import { embeddingTable } from "../../inputs.ts";
 import { topKUpgrades } from "../../rewrite/upgrades.ts";
 import { multiply } from "../elementwise.ts";
 import { filledLike, inversePermutation, transpose, unsqueeze } from "./shape-ops.ts";
@@ -278,7 +278,7 @@ export const indexingOperators: readonly OperatorDefinition[] = [
   {
     op: "Gather",
     domain: "",
-    inputs: [table("rows")],
+    inputs: [embeddingTable("rows")],
     fold: foldGather,
     infer: gatherType,
     gradient: gatherGradient,

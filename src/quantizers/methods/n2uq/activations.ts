@@ -15,7 +15,7 @@ import { cumulativeSum } from "../../../ops/families/reduce.ts";
 import { concat, reshape, slice } from "../../../ops/families/shape/shape-ops.ts";
 import { dot } from "../../../ops/internal/channel-ops.ts";
 import { parameterOf } from "../../arithmetic/learned.ts";
-import { scalarOf } from "../../arithmetic/scalar.ts";
+import { scalarParameter } from "../../arithmetic/scalar.ts";
 import { lookUp, sumByIndex } from "../../arithmetic/table-operators.ts";
 import type {
   GroupParameters,
@@ -133,11 +133,11 @@ export function gradientActivations(context: QuantizerGradientContext): Quantize
 
 /** The code of one activation, with the same float32 operations. */
 export function encodeActivation(spec: QuantizerSpec, parameters: GroupParameters, x: number): number {
-  const scaledX = fround(x * scalarOf(parameters, "scale1"));
-  let bound = scalarOf(parameters, "start");
+  const scaledX = fround(x * scalarParameter(parameters, "scale1"));
+  let bound = scalarParameter(parameters, "start");
   let code = 0;
   for (const i of indices(stepsOf(spec))) {
-    const width = Math.max(scalarOf(parameters, `intervals.${i}`), fround(smallestInterval));
+    const width = Math.max(scalarParameter(parameters, `intervals.${i}`), fround(smallestInterval));
     if (fround(scaledX - fround(bound + fround(width * 0.5))) > 0) code++;
     bound = fround(bound + width);
   }

@@ -33,7 +33,7 @@ import {
 } from "../../../ops/families/elementwise.ts";
 import { reduceMean } from "../../../ops/families/reduce.ts";
 import { isUnsigned, lsqScale, smallestScale } from "../../arithmetic/learned.ts";
-import { encodeWith, integersBetween, scalarOf, statisticsOf, unitOf } from "../../arithmetic/scalar.ts";
+import { encodeWith, integersBetween, scalarParameter, statisticsOf, unitOf } from "../../arithmetic/scalar.ts";
 import { type QuantizerContext, type QuantizerDefinition, type QuantizerSpec, sharedAxes } from "../../definition.ts";
 import { forms } from "../../options.ts";
 import { encodeActivation, forwardActivations, gradientActivations, reach, smallestInterval } from "./activations.ts";
@@ -128,7 +128,7 @@ export const n2uq: QuantizerDefinition = {
       isWeights(spec) ? integersBetween(-stepsOf(spec), stepsOf(spec), 2) : integersBetween(0, stepsOf(spec)),
     unit(spec, parameters, row) {
       const n = stepsOf(spec);
-      if (!isWeights(spec)) return unitOf(fround(scalarOf(parameters, "scale2") * fround(reach / n)));
+      if (!isWeights(spec)) return unitOf(fround(scalarParameter(parameters, "scale2") * fround(reach / n)));
       return row === undefined ? undefined : unitOf(weightScaleOf(spec, row) * fround(1 / n));
     },
     encode(spec, parameters, row) {
