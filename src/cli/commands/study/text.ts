@@ -54,7 +54,7 @@ export function whyText(failing: TrialRecord, most: number): string[] {
     const where =
       layers.length === 0
         ? ""
-        : `, ${layers.slice(0, 2).join(", ")}${layers.length > 2 ? `and ${layers.length - 2} more` : ""}`;
+        : `, ${layers.slice(0, 2).join(", ")}${layers.length > 2 ? ` and ${layers.length - 2} more` : ""}`;
     return `  ${index + 1}. ${title} (confidence ${Math.round(100 * confidence)} %${where})`;
   });
   const head = `Why ${recipe} ${bitsName(failing)} has ${accuracy === null ? "no result" : percent(accuracy)}:`;
