@@ -2,7 +2,7 @@
  * What subbyte needs of an engine: sessions made from ONNX bytes, and runs that read and write given buffers. The
  * implementations (node.ts, web.ts) are the only files that know which ONNX Runtime there is.
  */
-import type { NumericArray, Tensor } from "../ir/tensor.ts";
+import type { Tensor } from "../ir/tensor.ts";
 import type { TensorType } from "../ir/types.ts";
 import type { Target } from "../ops/definition.ts";
 
@@ -27,9 +27,6 @@ export interface EngineOptions {
   /** Where ONNX Runtime's profiler writes, as the beginning of a path; absent: it is off. */
   readonly profilePrefix?: string;
 }
-
-/** Typed arrays that can cross to the engine. */
-export type EngineArray = NumericArray | BigInt64Array | BigUint64Array;
 
 /** A tensor in the memory of the engine's device. */
 export interface DeviceTensor extends TensorType {

@@ -1,7 +1,7 @@
 /** What the name of a value in a file stands for while the file is imported. */
 
 import type { Attributes, Value } from "../../ir/graph.ts";
-import { type Dimensions, shapeAt, showSize } from "../../ir/size.ts";
+import { type Dimensions, shapeAt } from "../../ir/size.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import type { DType, TensorType } from "../../ir/types.ts";
 
@@ -85,9 +85,4 @@ export function typeAt({ dtype, shape }: SlotType, batch: number): TensorType {
 /** The tensor of a slot that is known. */
 export function tensorOf(slot: Slot | undefined): Tensor | undefined {
   return slot?.kind === "constant" ? slot.tensor : undefined;
-}
-
-/** `float32[batch,4]`, as errors show a type. */
-export function showSlotType({ dtype, shape }: SlotType): string {
-  return `${dtype}[${shape.map((size) => showSize(size)).join(",")}]`;
 }

@@ -57,12 +57,6 @@ export function apotTorchLevels(bits: number, k: number, signs: "none" | "sign" 
   return sumsOf(termsOf(bits, k).map(withSigns));
 }
 
-/** torch's `level_indices`: the place of each ascending level in the order in which the terms are combined. */
-export function apotTorchIndices(bits: number, k: number): number[] {
-  const sums = termsOf(bits, k).reduce<number[]>((all, term) => all.flatMap((sum) => term.map((t) => sum + t)), [0]);
-  return sums.map((_, i) => i).sort((a, b) => (sums[a] ?? 0) - (sums[b] ?? 0) || a - b);
-}
-
 function signsOf(spec: QuantizerSpec): "none" | "sign" | "torch" {
   if (isUnsigned(spec) || spec.options.alwaysUnsigned === true) return "none";
   return spec.options.signedLevels === "torch" ? "torch" : "sign";

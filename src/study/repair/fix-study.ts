@@ -1,6 +1,5 @@
 /** The fix of a study: for each recipe whose trials fell, the remedies that its findings ask for. */
 
-import { fixedCells } from "../plan/cells.ts";
 import type { TrialRecord } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
 import type { LoadedStudy } from "../result/read-study.ts";
@@ -70,9 +69,4 @@ const usualRemedies = 4;
 /** So many trials of a fix, one after the other. */
 export function expectedFixes(trainings: number, stepsOfTrial: number): ExpectedStage {
   return { kind: fixKind, trainings, steps: trainings * stepsOfTrial, parallel: 1 };
-}
-
-/** Whether a fix leaves a grid to be trained again. */
-export function hasFixedMap(config: StudyConfig, fixes: readonly Fix[]): boolean {
-  return config.fix?.map === true && fixedCells(config, fixes).length > 0;
 }
