@@ -15,11 +15,11 @@ export const exitCodes = {
   interrupted: 130,
 } as const;
 
-/** Where an error happened, what to do about it, and what caused it. */
+/** The location, remedy and cause of an error. */
 export interface ErrorDetails {
-  /** Where it happened: `file.yaml:3:7`, `node Conv "layer1.conv1"`, `key quantization.bits`. */
+  /** The location: `file.yaml:3:7`, `node Conv "layer1.conv1"`, `key quantization.bits`. */
   readonly where?: string;
-  /** What the reader can do about it, as an imperative sentence. */
+  /** The remedy for the user, as an imperative sentence. */
   readonly remedy?: string;
   readonly cause?: unknown;
 }
@@ -112,7 +112,7 @@ export interface DivergenceOrigin {
   readonly isCollapsed?: true;
 }
 
-/** What is known about a training that diverged. */
+/** The circumstances of a training that diverged. */
 export interface DivergenceDetails extends ErrorDetails {
   /** The training step that failed, counted from 1; 0: before the first. */
   readonly step: number;

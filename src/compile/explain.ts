@@ -1,4 +1,4 @@
-/** What a configuration will really do to a network: see qconfig/explain/explain.ts for what is said and why. */
+/** Explains the effect of a configuration on a network: see qconfig/explain/explain.ts. */
 import type { Network } from "../ir/network.ts";
 import type { QuantizationConfig } from "../qconfig/config.ts";
 import { type ExplainOptions, explainQuantized } from "../qconfig/explain/explain.ts";

@@ -1,12 +1,12 @@
-/** What a layer takes when it is stored, in the one formula that inspection, cost and conversion share. */
+/** The bytes of a stored layer, in the one formula that inspection, cost and conversion share. */
 
-/** What is stored of a layer. */
+/** The stored numbers of a layer. */
 export interface StoredLayer {
-  /** How many weights there are. */
+  /** The number of weights. */
   readonly weights: number;
   /** Bits of one weight, 1 to 32. */
   readonly bits: number;
-  /** How many numbers of 32 bits are stored next to the weights: biases, multipliers. Default 0. */
+  /** The number of 32-bit numbers stored next to the weights: biases, multipliers. Default 0. */
   readonly words?: number;
 }
 

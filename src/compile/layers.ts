@@ -1,4 +1,4 @@
-/** What counts as a layer, and what is known of one from its place in the graph. */
+/** Layers: the nodes that count as one, and the properties that follow from their position in the graph. */
 import type { Graph, Node, Value } from "../ir/graph.ts";
 import { findDefinition, isOperator } from "../ops/definition.ts";
 import { batchNormalizationOperator } from "../ops/families/normalization.ts";
@@ -25,15 +25,15 @@ export function macsOf(node: Node): number {
   return findDefinition(operators, node)?.macs?.(node) ?? 0;
 }
 
-/** What overrides call the operator of the network's data input. */
+/** The operator name of the network's data input in overrides. */
 export const inputOperator = "Input";
 
-/** What overrides know of a node. */
+/** Returns the properties of a node that overrides match. */
 export function overrideTargetOf(node: Node): OverrideTarget {
   return { name: node.name, operator: node.op };
 }
 
-/** Which input of a residual addition is the skip branch: the one that does not end in this block's last layer. */
+/** Returns the input of a residual addition that is the skip branch: the one that does not end in the block's last layer. */
 export function skipBranch(graph: Graph, node: Node): 0 | 1 {
   const [first, second] = node.inputs;
   const position = (value: Value | undefined): number =>

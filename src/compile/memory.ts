@@ -1,4 +1,4 @@
-/** How much memory a graph's values need while it runs, node by node, in the order that they are in. */
+/** Computes the memory of a graph's values while it runs, node by node, in their order. */
 import type { Graph, Value } from "../ir/graph.ts";
 import { elementCount, type TensorType } from "../ir/types.ts";
 import { traitsOf } from "./registry.ts";
@@ -38,8 +38,8 @@ export function ownersOf(graph: Graph): ReadonlyMap<Value, Value> {
 }
 
 /**
- * The most bytes that the values of a lowered graph take at once, when each is given back after its last reader. Inputs,
- * outputs and constants are held all the time. What an operator needs for itself, and what is lost between the pieces of
+ * The most bytes that the values of a lowered graph take at once, when each is freed after its last consumer. Inputs,
+ * outputs and constants stay in memory all the time. What an operator needs for itself, and what is lost between the pieces of
  * the engine's arena, comes on top.
  *
  * @param inPlace Outputs that take the memory of an input.
@@ -50,12 +50,12 @@ export function peakBytes(graph: Graph, inPlace: ReadonlySet<Value> = new Set())
   const held = new Set<Value>([...graph.inputs, ...graph.outputs.map(({ value }) => ownerOf(value))]);
   for (const value of inPlace) held.delete(value);
   for (const value of graph.constants.keys()) held.add(value);
-  const lastReader = new Map<Value, number>();
+  const lastConsumer = new Map<Value, number>();
   graph.nodes.forEach(({ inputs, outputs }, index) => {
-    for (const value of [...inputs, ...outputs]) if (value !== undefined) lastReader.set(ownerOf(value), index);
+    for (const value of [...inputs, ...outputs]) if (value !== undefined) lastConsumer.set(ownerOf(value), index);
   });
   const dying = new Map<number, Value[]>();
-  for (const [value, index] of lastReader) dying.set(index, [...(dying.get(index) ?? []), value]);
+  for (const [value, index] of lastConsumer) dying.set(index, [...(dying.get(index) ?? []), value]);
   const isCounted = (value: Value) => ownerOf(value) === value && !held.has(value) && !inPlace.has(value);
   let live = [...held].reduce((sum, { type }) => sum + bytesOf(type), 0);
   let peak = live;

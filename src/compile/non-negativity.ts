@@ -1,4 +1,4 @@
-/** Which values are known to hold no negative number: those after a ReLU, and what pooling and shaping make of them. */
+/** Finds the values that hold no negative number: those after a ReLU, also when pooled or reshaped. */
 import type { Graph, Node, Value } from "../ir/graph.ts";
 import { toNumbers } from "../ir/tensor.ts";
 import { traitsOf } from "./registry.ts";

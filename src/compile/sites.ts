@@ -87,7 +87,7 @@ export function siteTensors(
 }
 
 /** A site before its parameters are known. */
-export type QuantizerPlace = Omit<QuantizerSite, "parameters" | "states">;
+export type SiteDescription = Omit<QuantizerSite, "parameters" | "states">;
 
 /** A quantizer in a graph, and what has to be kept of it. */
 export interface InsertedQuantizer {
@@ -104,7 +104,7 @@ export interface InsertedQuantizer {
 export function insertQuantizer(
   builder: GraphBuilder,
   value: Value,
-  place: QuantizerPlace,
+  place: SiteDescription,
   sample?: Tensor,
 ): InsertedQuantizer {
   const { id, spec } = place;

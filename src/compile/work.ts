@@ -1,5 +1,5 @@
 /**
- * What each node of a training step is there for: which layer it computes for, by its origin, and which kind of work it
+ * The purpose of each node of a training step: the layer that it computes for, by its origin, and the kind of work that it
  * does, by the operator that it was lowered from.
  */
 import { type Graph, intAttribute, type Node } from "../ir/graph.ts";
@@ -24,7 +24,7 @@ export const workKinds: readonly WorkKind[] = [
 ];
 
 /** The layer and the kind of work that a node of a training step belongs to. */
-/** What a node is there for. */
+/** The purpose of a node. */
 export interface Work {
   /** The layer of the network; empty for what belongs to none (loss, input). */
   readonly layer: LayerId;

@@ -9,7 +9,7 @@ import { type ChannelBounds, codeBounds, layerBounds, sumBounds } from "./ranges
 import { biasedTerm, exactSum, floatOffsetSum, type SumParts } from "./scaling.ts";
 import { type Affine, type Codes, channelsOf, isClipped, type Moved, type Symbolic } from "./symbolic.ts";
 
-/** What the network's outputs are. */
+/** The meaning of the network's outputs. */
 export const floatForm: TensorForm = {
   kind: "float",
   low: Number.NEGATIVE_INFINITY,
@@ -21,7 +21,7 @@ export const floatForm: TensorForm = {
 /** The largest wide code; sums of two still are exact in float32. */
 const wideBound = 2 ** 22;
 
-/** How the data enter: see QuantizeInput. */
+/** The form in which data enter: see QuantizeInput. */
 export type InputNormalization = QuantizeInput["normalization"];
 
 /** Lowest and highest code of a requantization. */
@@ -215,7 +215,7 @@ export class Assembly {
     return made;
   }
 
-  /** What commutes with a quantizer: done at once where its inputs are codes of one form, later otherwise. */
+  /** Adds an operation that commutes with a quantizer: at once where its inputs are codes of one form, later otherwise. */
   moved(moved: Moved): Symbolic {
     const ids = moved.inputs.flatMap((input) => (input.kind === "codes" ? [input.tensor] : []));
     const forms = ids.map((id) => this.tensor(id).form);
@@ -276,7 +276,7 @@ export class Assembly {
     return this.codes(this.realize(value, codes, `${value.name}.codes`));
   }
 
-  /** What a limit leaves of codes, on their own grid. */
+  /** Returns codes clipped to a limit, on their own grid. */
   #limitedCodes(value: Symbolic): Codes | undefined {
     const inner = underlying(value);
     const source = inner.kind === "affine" ? inner.terms[0]?.tensor : undefined;
@@ -310,13 +310,13 @@ export class Assembly {
   }
 }
 
-/** What was moved, where it was one value. */
+/** Returns the rearranged value, where it was one value. */
 function underlying(value: Symbolic): Symbolic {
   const [input] = value.kind === "moved" ? value.inputs : [];
   return value.kind === "moved" && value.inputs.length === 1 && input !== undefined ? underlying(input) : value;
 }
 
-/** What takes the offset of the data's grid away, before anything is rounded. */
+/** Removes the offset of the data's grid before anything is rounded. */
 function withoutOffset(
   normalization: InputNormalization,
   { offset }: TensorForm,

@@ -21,9 +21,9 @@ import { accumulatorBound, floatBound, largest } from "./ranges.ts";
 import { applyRule } from "./rules/rules.ts";
 import type { Symbolic } from "./symbolic.ts";
 
-/** How a simulation is converted. */
+/** Options of the conversion of a simulation. */
 export interface ConvertOptions {
-  /** How the data enter the network, as in training. */
+  /** The form in which data enter the network, as in training. */
   readonly input: ImageInput;
 }
 

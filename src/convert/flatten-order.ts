@@ -75,14 +75,14 @@ function isFlatten(node: Node): boolean {
 
 class WeightSearch {
   readonly #madeBy: ReadonlyMap<Value, Node>;
-  readonly #readers: ReadonlyMap<Value, readonly Node[]>;
+  readonly #consumers: ReadonlyMap<Value, readonly Node[]>;
   readonly #outputs: ReadonlySet<Value>;
   readonly #parameters: ReadonlySet<string>;
   readonly #channelAxes: ReadonlyMap<string, number | undefined>;
 
   constructor({ graph, parameters, sites }: QuantizedNetwork, madeBy: ReadonlyMap<Value, Node>) {
     this.#madeBy = madeBy;
-    this.#readers = consumers(graph);
+    this.#consumers = consumers(graph);
     this.#outputs = new Set(graph.outputs.map(({ value }) => value));
     this.#parameters = new Set(parameters.map(({ name }) => name));
     this.#channelAxes = new Map(sites.map(({ id, spec }) => [id, spec.channelAxis]));
@@ -92,7 +92,7 @@ class WeightSearch {
   behind(row: Value): readonly SummedWeight[] | undefined {
     if (this.#outputs.has(row)) return undefined;
     const found: SummedWeight[] = [];
-    for (const node of this.#readers.get(row) ?? []) {
+    for (const node of this.#consumers.get(row) ?? []) {
       const weights = this.#through(node, row);
       if (weights === undefined) return undefined;
       found.push(...weights);
@@ -117,13 +117,13 @@ class WeightSearch {
 
   /** The parameter behind a layer's weights where nothing else reads it and its quantizer does not tell rows apart. */
   #parameterOf(weight: Value, axis: number): Value | undefined {
-    const readers = this.#readers.get(weight) ?? [];
-    if (readers.length !== 1) return undefined;
+    const weightConsumers = this.#consumers.get(weight) ?? [];
+    if (weightConsumers.length !== 1) return undefined;
     if (this.#parameters.has(weight.name)) return weight;
     const quantizer = this.#madeBy.get(weight);
     const [input] = quantizer?.inputs ?? [];
     if (quantizer === undefined || input === undefined || !isFakeQuantize(quantizer)) return undefined;
-    const isOwn = this.#readers.get(input)?.length === 1 && this.#parameters.has(input.name);
+    const isOwn = this.#consumers.get(input)?.length === 1 && this.#parameters.has(input.name);
     return isOwn && this.#channelAxes.get(quantizer.name) !== axis ? input : undefined;
   }
 }

@@ -28,7 +28,7 @@ import {
 } from "./integer-network.ts";
 import { layerParts } from "./widening.ts";
 
-/** What the float graph of an integer network contains. */
+/** The contents of the float graph of an integer network. */
 export interface FormulaConfig {
   readonly batchSize: number;
   /** Adds every tensor of codes as an output, under its name. */
@@ -38,11 +38,11 @@ export interface FormulaConfig {
 /** Lowest and highest code of a requantization. */
 export type CodeBounds = Pick<TensorForm, "low" | "high">;
 
-/** What differs between the forms of the graph. */
+/** The differences between the forms of the graph. */
 export interface FormulaStyle {
-  /** How a tensor of numbers enters: as a constant, or as an input. */
+  /** Adds a tensor of numbers: as a constant, or as an input. */
   parameter(builder: GraphBuilder, name: string, tensor: Tensor): Value;
-  /** What is done to a weight's codes before a layer reads them. */
+  /** Transforms a weight's codes before a layer reads them. */
   weight?(builder: GraphBuilder, codes: Value, weight: IntegerWeight): Value;
   /** clamp(round(t) + z). */
   round(builder: GraphBuilder, t: Value, form: TensorForm, limits: CodeBounds): Value;

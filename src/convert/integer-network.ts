@@ -7,7 +7,7 @@
 import { GraphError } from "../errors.ts";
 import type { Shape } from "../ir/types.ts";
 
-/** Which integers a tensor holds, and what they stand for. */
+/** The integers that a tensor holds, and the numbers that they represent. */
 export interface TensorForm {
   /**
    * "codes": the codes of a quantizer, (q − zeroPoint)·scale. "wide": int32 codes that the conversion chose.

@@ -1,4 +1,4 @@
-/** How many bytes a converted network takes: stored in packed bits, as it lies in a file, and as the float one did. */
+/** The bytes of a converted network: stored in packed bits, as it lies in a file, and as the float one did. */
 
 import { layerBytes } from "../compile/layer-bytes.ts";
 import type { Network } from "../ir/network.ts";

@@ -1,5 +1,5 @@
 /**
- * What a value of the float network is in terms of integers, before anything is rounded: the conversion carries these
+ * The integer form of a value of the float network, before anything is rounded: the conversion carries these
  * along the graph and turns them into operations where a quantizer asks for codes.
  */
 import type { Tensor } from "../ir/tensor.ts";
@@ -66,7 +66,7 @@ export interface Weight {
   readonly weight: IntegerWeight;
 }
 
-/** What a value of the float network is in terms of integers. */
+/** The integer form of a value of the float network. */
 export type Symbolic = Affine | Codes | Moved | Data | Constant | Weight;
 
 /** Channels of a tensor: axis 1, or one where there is none. */

@@ -120,7 +120,7 @@ export class Emitter {
     return this.slotOf(this.#reference);
   }
 
-  /** What stands for a value of the network. */
+  /** Returns the slot of a value of the network. */
   slotOf(value: Value): ValueSlot {
     return { kind: "value", value, type: this.#types.get(value) ?? value.type };
   }
@@ -349,7 +349,7 @@ export class Emitter {
   }
 }
 
-/** A size that memory cannot hold comes from a damaged file, or from a shape that was meant otherwise. */
+/** A size that memory cannot hold comes from a damaged file, or from a wrong shape. */
 function checkSize(type: TensorType, node: { op: string; name: string }): void {
   const isCounted = type.shape.every((size) => Number.isSafeInteger(size) && size >= 0);
   if (isCounted && Number.isSafeInteger(elementCount(type.shape))) return;

@@ -16,7 +16,7 @@ import { openGraph } from "./batch/open-graph.ts";
 
 const generic: Target = { name: "generic", blockSize: 1 };
 
-/** How a network is written as an ONNX file. */
+/** Options of the export as an ONNX file. */
 export interface ExportOptions extends OnnxWriteOptions {
   /** The symbol of the batch in the file, or false to keep the network's own size. Default "batch". */
   readonly batch?: string | false;

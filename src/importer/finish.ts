@@ -4,7 +4,7 @@ import type { Graph } from "../ir/graph.ts";
 import type { Network, Parameter, ParameterRole } from "../ir/network.ts";
 import { isTrainedRole, operatorRole } from "./parameters.ts";
 import { recognise } from "./rewrite/recognize.ts";
-import { findObstacles, heldParameters } from "./trainability.ts";
+import { findObstacles, frozenParameters } from "./trainability.ts";
 
 /** An imported graph with its parameters, and the parameters that stay frozen. */
 export interface Finished {
@@ -32,7 +32,7 @@ export function finishNetwork(network: Network): Finished {
       const role = roles.get(parameter.name) ?? parameter.role;
       return { ...parameter, role, trainable: parameter.trainable && isTrainedRole(role) };
     });
-  const held = heldParameters(graph, findObstacles(graph, parameters));
+  const held = frozenParameters(graph, findObstacles(graph, parameters));
   return {
     graph,
     parameters: parameters.map((parameter) =>

@@ -27,7 +27,7 @@ import { restoreBatchNorms } from "./rewrite/restore-batch-norm.ts";
 import { dropUnusedInputs, unusedInputsNote } from "./unused-inputs.ts";
 import { walkGraph } from "./walk.ts";
 
-/** How an ONNX file is imported. */
+/** Options of the import of an ONNX file. */
 export interface ImportOptions extends InputTypeOptions {
   /** Batch size of the graph that is returned; jobs bind their own. Default 1. */
   readonly batch?: number;
@@ -37,20 +37,20 @@ export interface ImportOptions extends InputTypeOptions {
   readonly restoreBatchNorm?: boolean;
   /** Gives the bytes of a data file next to the model. */
   readonly externalData?: ExternalData;
-  /** What errors call the file. */
+  /** The name of the file in errors. */
   readonly source?: string;
   /** The bytes are given away: weights stay in them, which takes half the memory. Default false: they are copied. */
   readonly inPlace?: boolean;
 }
 
-/** What is known about a network that came from a file. */
+/** Facts about a network that came from a file. */
 export interface ImportReport {
   readonly producer: string;
   /** The version of the standard operators that the file was written with. */
   readonly opset: number;
   /** The batch sizes that the network can be bound to. */
   readonly batch: "any" | number;
-  /** What was changed or left out, in sentences. */
+  /** Sentences on what was changed or left out. */
   readonly notes: readonly string[];
   /** Parameters that cannot be trained because of an operator after them, with the reason. */
   readonly held: ReadonlyMap<string, string>;
@@ -198,22 +198,22 @@ function build(
 
 /** A quantizer belongs to the first layer that reads its output, whatever the file calls it. */
 function withQuantizersOfLayers<Kind extends Network>(network: Kind): Kind {
-  const readers = consumers(network.graph);
+  const consumersOf = consumers(network.graph);
   return withOrigins(network, (origin, node) => {
     const [output] = node.outputs;
-    const [reader] = output === undefined ? [] : (readers.get(output) ?? []);
-    return isFakeQuantize(node) && reader !== undefined ? reader.origin : origin;
+    const [consumer] = output === undefined ? [] : (consumersOf.get(output) ?? []);
+    return isFakeQuantize(node) && consumer !== undefined ? consumer.origin : origin;
   });
 }
 
 /** The quantizers that an output needs, each with the first layer that reads it. */
 function sitesInGraph(graph: Graph, sites: readonly EmittedSite[]): QuantizerSite[] {
   const nodes = new Map(graph.nodes.filter(isFakeQuantize).map((node) => [node.name, node]));
-  const readers = consumers(graph);
+  const consumersOf = consumers(graph);
   return sites.flatMap((site) => {
     const [output] = nodes.get(site.id)?.outputs ?? [];
     if (output === undefined) return [];
-    const [reader] = readers.get(output) ?? [];
-    return [{ ...site, layer: reader?.name ?? site.tensor }];
+    const [consumer] = consumersOf.get(output) ?? [];
+    return [{ ...site, layer: consumer?.name ?? site.tensor }];
   });
 }

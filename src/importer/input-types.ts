@@ -17,7 +17,7 @@ export interface InputTypeOptions {
   readonly channelsFirst?: boolean;
 }
 
-/** How the file states the size of the batch. */
+/** The size of the batch as the file states it. */
 export type StatedBatch = { readonly kind: "open" } | { readonly kind: "fixed"; readonly size: number };
 
 /** The first size of every input: open, or the same number for all; undefined where inputs have none in common. */

@@ -1,5 +1,5 @@
 /**
- * What a network costs and what can be done with it: layers with shapes, parameters, multiplications, bit operations and
+ * The costs and capabilities of a network: layers with shapes, parameters, multiplications, bit operations and
  * size at given bits, what can be quantized, and what cannot be trained and why.
  *
  * Numbers are for one sample. A bit operation is a multiplication of one bit by one bit: MACs · weight bits · activation
@@ -15,7 +15,7 @@ import { dataInputs, type Network, type ParameterRole } from "../ir/network.ts";
 import type { Shape } from "../ir/types.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { operatorRole } from "./parameters.ts";
-import { findObstacles, heldParameters } from "./trainability.ts";
+import { findObstacles, frozenParameters } from "./trainability.ts";
 
 /** Bits of weights and activations. */
 export interface Bits {
@@ -23,7 +23,7 @@ export interface Bits {
   readonly activationBits: number;
 }
 
-/** What a layer computes and costs. */
+/** The computation and cost of a layer. */
 export interface LayerReport {
   readonly name: string;
   readonly op: string;
@@ -35,12 +35,12 @@ export interface LayerReport {
   readonly parameters: number;
   readonly multiplications: number;
   readonly bitOperations: number;
-  /** What the simulated layer stores: the weight at its bits, the bias in float32, and no scales. */
+  /** The bytes that the simulated layer stores: the weight at its bits, the bias in float32, and no scales. */
   readonly parameterBytes: number;
   readonly quantizable: boolean;
 }
 
-/** What a network contains and costs. */
+/** The contents and cost of a network. */
 export interface NetworkReport {
   readonly name: string;
   readonly inputs: readonly { readonly name: string; readonly type: string; readonly shape: Shape }[];
@@ -57,7 +57,7 @@ export interface NetworkReport {
     readonly parameterBytes: number;
     readonly floatBytes: number;
   };
-  /** How many nodes of each operator there are. */
+  /** The number of nodes of each operator. */
   readonly operators: Readonly<Record<string, number>>;
   /** Operators without a gradient, after which parameters are held fast. */
   readonly obstacles: readonly { readonly node: string; readonly op: string; readonly reason: string }[];
@@ -135,7 +135,7 @@ export function inspectNetwork(network: Network, bits: Bits = { weightBits: 32, 
     },
     operators: countOperators(graph.nodes),
     obstacles: obstacles.map(({ node, reason }) => ({ node: node.name, op: node.op, reason })),
-    held: Object.fromEntries([...heldParameters(graph, obstacles)].filter(([name]) => parameters.has(name))),
+    held: Object.fromEntries([...frozenParameters(graph, obstacles)].filter(([name]) => parameters.has(name))),
   };
 }
 

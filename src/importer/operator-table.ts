@@ -1,4 +1,4 @@
-/** What subbyte can do with each operator, as docs/OPS.md shows it: read off the registries, never written by hand. */
+/** The support for each operator, as docs/OPS.md shows it: derived from the registries, never written by hand. */
 
 import { isLayer } from "../compile/layers.ts";
 import { operators } from "../compile/registry.ts";
@@ -11,7 +11,7 @@ import { fileOperators } from "../ops/file-operators.ts";
 export interface OperatorRow {
   /** `Conv`, or `com.microsoft:Gelu` outside of the standard domain. */
   readonly key: string;
-  /** How a file's node is read: as it is, with old versions rewritten, as other operators, or not kept. */
+  /** The form in which a file's node is read: as it is, with old versions rewritten, as other operators, or not kept. */
   readonly import: "as it is" | "rewritten" | "as others" | "computed" | "quantizer";
   /** "flat": it has none, as its output does not move with its input or is whole numbers. */
   readonly gradient: "yes" | "flat" | "no" | "parts";

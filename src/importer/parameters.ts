@@ -1,5 +1,5 @@
 /**
- * Which tensors of a file are parameters, and of what kind.
+ * Finds the tensors of a file that are parameters, and their kind.
  *
  * ONNX does not say: weights, tables of constants and the shapes of reshapes are all tensors. The definition of the operator
  * that reads a tensor decides, with how it is used.

@@ -1,4 +1,4 @@
-/** What is known of the operators of files, those among them that networks do not have. */
+/** The records of the operators of files, also of those that networks do not have. */
 
 import { operators } from "../compile/registry.ts";
 import type { Node } from "../ir/graph.ts";

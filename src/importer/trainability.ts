@@ -1,5 +1,5 @@
 /**
- * What of a network can be trained: an operator without a gradient holds everything before it fast.
+ * Finds the trainable parameters of a network: an operator without a gradient freezes everything before it.
  *
  * Some rules refuse only certain attributes, so each node is tried: it is differentiated on its own.
  */
@@ -41,7 +41,7 @@ export function findObstacles(graph: Graph, parameters: readonly Parameter[]): O
 }
 
 /** The parameters before an obstacle, each with the reason why it cannot be trained. */
-export function heldParameters(graph: Graph, obstacles: readonly Obstacle[]): Map<string, string> {
+export function frozenParameters(graph: Graph, obstacles: readonly Obstacle[]): Map<string, string> {
   const reasons = new Map<Value, string>();
   const at = new Map(obstacles.map(({ node, reason }) => [node, reason]));
   for (const node of graph.nodes.toReversed()) {

@@ -1,5 +1,5 @@
 /**
- * What a network is: a graph in static single assignment form.
+ * A network is a graph in static single assignment form.
  *
  * A value has one producer (a node, the graph's input, or a constant), an element type and a static shape. A graph is data;
  * only {@link GraphBuilder} has a life, and it ends with `finish()`.
@@ -59,7 +59,7 @@ export interface Node {
   readonly source?: Node;
 }
 
-/** What passes keep of a node when they put others in its place. */
+/** The properties of a node that passes keep when they replace it. */
 export type Provenance = Pick<Node, "origin" | "source">;
 
 /** A value under the name that callers fetch it by. */

@@ -10,7 +10,7 @@ import type { LayerId, Origin } from "./origin.ts";
 import type { Tensor } from "./tensor.ts";
 import { elementCount, sameShape } from "./types.ts";
 
-/** What a parameter is; optimizers and quantizers choose by it. */
+/** The role of a parameter; optimizers and quantizers choose by it. */
 export type ParameterRole =
   | "weight"
   | "bias"

@@ -1,4 +1,4 @@
-/** Where a node comes from: which layer of the network it computes for, and in which part of a training step. */
+/** The origin of a node: the layer of the network that it computes for, and the phase of a training step. */
 
 /**
  * Names a layer of a network in the widest sense: a convolution, a normalization, an activation, an addition. Unique within
@@ -12,7 +12,7 @@ export type LayerId = string;
  */
 export type Phase = "forward" | "loss" | "backward" | "update";
 
-/** What a node computes for. */
+/** The purpose of a node. */
 /** The layer and the phase that a node belongs to. */
 export interface Origin {
   /** Absent: the node computes for no layer (the loss, arithmetic between layers). */

@@ -9,7 +9,7 @@ import type { QuantizerSpec } from "./quantizer-spec.ts";
 import { type Tensor, toNumbers } from "./tensor.ts";
 import { elementCount, showType } from "./types.ts";
 
-/** How much of a graph is printed. */
+/** Limits on the printed part of a graph. */
 export interface PrintOptions {
   /** Prints at most this many nodes, and only the inputs and outputs that they touch. Default: all. */
   readonly maxNodes?: number;
@@ -98,7 +98,7 @@ class Printer {
   }
 }
 
-/** Which nodes to print: all, or as many as allowed with the wanted one in their middle. */
+/** Returns the nodes to print: all, or up to the limit, with the wanted one in their middle. */
 function window(graph: Graph, options: PrintOptions): { first: number; last: number } {
   const total = graph.nodes.length;
   const size = Math.min(total, options.maxNodes ?? total);

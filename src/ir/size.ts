@@ -110,7 +110,7 @@ export function numbersIn(sizes: Dimensions): number[] | undefined {
   return numbers.length === sizes.length ? numbers : undefined;
 }
 
-/** What is known of the sign of a size for every batch of at least one sample. */
+/** Returns the sign of a size for every batch of at least one sample. */
 export type Sign = "zero" | "positive" | "negative" | "not negative" | "not positive" | undefined;
 
 /** The sign for every batch: that of all coefficients in the number of samples after the first, where they share one. */

@@ -1,4 +1,4 @@
-/** What a tensor is: element type and shape. Shapes are static: the batch size is fixed when a graph is made. */
+/** The type of a tensor: element type and shape. Shapes are static: the batch size is fixed when a graph is made. */
 
 /** Element types that a graph can hold; the names are ONNX's, in lower case. */
 export type DType =

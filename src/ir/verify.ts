@@ -11,7 +11,7 @@ import type { QuantizerSpec } from "./quantizer-spec.ts";
 import { allocate, storageLength, type Tensor } from "./tensor.ts";
 import { elementCount, sameShape, showType, type TensorType } from "./types.ts";
 
-/** What a rule is given. */
+/** The arguments of a rule. */
 interface Subject {
   readonly graph: Graph;
   readonly infer: InferTypes;
@@ -172,12 +172,12 @@ function* constantData({ graph }: Subject): Iterable<Problem> {
   for (const [value, tensor] of graph.constants) {
     const fault = sameType(value.type, tensor) ? dataFault(tensor) : `is ${showType(tensor)}`;
     if (fault !== undefined) {
-      yield { message: `the constant "${value.name}", ${showType(value.type)}, ${fault}`, ...readerOf(graph, value) };
+      yield { message: `the constant "${value.name}", ${showType(value.type)}, ${fault}`, ...consumerOf(graph, value) };
     }
   }
 }
 
-function readerOf(graph: Graph, value: Value): { node?: Node } {
+function consumerOf(graph: Graph, value: Value): { node?: Node } {
   const node = graph.nodes.find((candidate) => candidate.inputs.includes(value));
   return node === undefined ? {} : { node };
 }

@@ -1,4 +1,4 @@
-/** Where the initial values of parameters come from: any source of uniform and normal numbers, as base/random.ts has. */
+/** The source of the initial values of parameters: any source of uniform and normal numbers, as base/random.ts has. */
 export interface InitialRandom {
   /** In [0, 1). */
   uniform(): number;

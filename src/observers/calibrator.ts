@@ -1,5 +1,5 @@
 /**
- * What a calibrator is: it looks at samples of a tensor outside of any graph and gives the range that they should be
+ * A calibrator looks at samples of a tensor outside of any graph and returns the range that they should be
  * quantized with. Where an observer moves a range during training, a calibrator chooses the one to start from (trained
  * quantizers) or to stay with (fixed ones).
  *

@@ -1,5 +1,5 @@
 /**
- * What an observer is: the statistics it keeps, how a batch updates them, and the range it gives.
+ * An observer: the statistics that it keeps, how a batch updates them, and the range that it returns.
  *
  * One file for each observer implements {@link ObserverDefinition}; index.ts lists them. Observers run inside the
  * training step: their state goes in and comes out with the rest.
@@ -19,7 +19,7 @@ export interface ObserverState {
 /** The values of an observer's state, by name. */
 export type ObserverValues = Readonly<Record<string, Value>>;
 
-/** What an observer's rules are given. */
+/** The arguments of an observer's rules. */
 export interface ObserverContext {
   readonly builder: GraphBuilder;
   readonly spec: QuantizerSpec;
@@ -28,7 +28,7 @@ export interface ObserverContext {
   readonly state: ObserverValues;
 }
 
-/** What the rest of subbyte asks of an observer. */
+/** The traits of an observer, which the other rooms query. */
 export interface ObserverTraits {
   /** The range is the extremes of what was observed, or an average of them, so a single outlier moves it. */
   readonly extremes: boolean;

@@ -1,5 +1,5 @@
 /**
- * What the compiler knows about an operator: its type rule, its gradient, how it becomes ONNX for a target.
+ * The definition of an operator: its type rule, its gradient, how it becomes ONNX for a target.
  *
  * One table entry per operator; adding an operator is adding an entry (see docs/architecture.md).
  */
@@ -22,7 +22,7 @@ import type { OperatorInput } from "./inputs.ts";
 import type { Decomposition, Upgrade } from "./rewrite/context.ts";
 
 /**
- * What a gradient rule is given. `needed[i]` says whether the gradient of input i will be used: a rule may return
+ * The arguments of a gradient rule. `needed[i]` says whether the gradient of input i will be used: a rule may return
  * undefined for the others and should not spend nodes on them.
  */
 export interface GradientContext {
@@ -43,16 +43,16 @@ export type GradientRule = (context: GradientContext) => readonly (Value | undef
 /** Operators of the standard that a device may lack; `MaxPoolIndices` is the second output of MaxPool. */
 export type MissingOperator = "Round" | "OneHot" | "LogSoftmax" | "MaxPoolIndices";
 
-/** How the target machine wants its operators. `generic` is the standard opset only. */
+/** The operators that the target machine prefers. `generic` is the standard opset only. */
 export interface Target {
   readonly name: "generic" | "cpu";
   /** Channels per block of the engine's blocked convolutions; 1 where they are not used. */
   readonly blockSize: number;
-  /** What is built of other operators, because the device has none of it. Absent: nothing. */
+  /** The operators that are built of others, because the device lacks them. Absent: none. */
   readonly lacks?: readonly MissingOperator[];
 }
 
-/** What a lowering is given: a node with its inputs already in the new graph. */
+/** The arguments of a lowering: a node with its inputs already in the new graph. */
 export interface LoweringContext {
   readonly builder: GraphBuilder;
   readonly node: Node;
@@ -83,7 +83,7 @@ export interface LayerTraits {
   summedAxes(node: Node): { readonly data: number; readonly weight: number };
 }
 
-/** What a rule of non-negativity is given. */
+/** The arguments of a rule of non-negativity. */
 export interface NonNegativityContext {
   readonly node: Node;
   /** Whether an input is known to hold no negative number; false where it was left out. */
@@ -102,7 +102,7 @@ export type NonNegativity =
 /** The work that an operator of a training step does by its nature; a layer's depends on what its node is for. */
 export type OperatorWork = "gradient of inputs" | "gradient of weights" | "normalization" | "quantizers";
 
-/** What passes ask about an operator. An absent trait is one that the operator does not have. */
+/** The traits of an operator, which passes query. An absent trait is one that the operator does not have. */
 export interface OperatorTraits {
   /** Whether it computes nothing: it copies elements, reorders or repeats them. */
   readonly movement?: boolean;
@@ -156,7 +156,7 @@ export type BlockedForm = "pointwise" | "reduction" | "average" | "own";
  */
 export type Reading = "computed" | "quantizer" | "as others" | "rewritten";
 
-/** What an importer needs to know of an operator. */
+/** The properties of an operator that the importer needs. */
 export interface OperatorRecord {
   readonly op: string;
   readonly domain: string;
@@ -166,7 +166,7 @@ export interface OperatorRecord {
   readonly reading?: Reading;
   /** How nodes of other versions get their present form, in the order in which that is tried. */
   readonly upgrades?: readonly Upgrade[];
-  /** What it is written as, where it is a function of other operators. */
+  /** Its decomposition, where it is a function of other operators. */
   readonly decompose?: Decomposition;
 }
 
@@ -177,7 +177,7 @@ export interface FileOperator extends OperatorRecord {
 
 /** The record of an operator: everything that subbyte knows about it. */
 export interface OperatorDefinition extends OperatorRecord {
-  /** What stands at the inputs, in order; the last one may stand for all that follow. Absent: none can be a parameter. */
+  /** The inputs, in order; the last one may represent all that follow. Absent: none can be a parameter. */
   readonly inputs?: readonly OperatorInput[];
   readonly infer: (call: OperatorCall) => readonly InferredType[];
   /** Its value on constants. Absent: a node of constants stays a node. */
@@ -215,7 +215,7 @@ export function makeRegistry(...tables: readonly (readonly OperatorDefinition[])
   return new Map(tables.flat().map((definition) => [operatorKey(definition.domain, definition.op), definition]));
 }
 
-/** What a definition is found by. */
+/** The key of a definition. */
 type OperatorName = Pick<Node, "op" | "domain">;
 
 /** Returns the definition of a node's operator; undefined where the registry has none. */

@@ -1,5 +1,5 @@
 /**
- * What stands at an operator's inputs: data, or a parameter of a role.
+ * The roles of an operator's inputs: data, or a parameter of a role.
  *
  * ONNX does not say which of a file's tensors are parameters. What reads a tensor decides: the weight of a convolution is
  * trained, the bound of a Clip is not.
@@ -40,7 +40,7 @@ export function parameter(name: string, role: ParameterRole): OperatorInput {
 
 /** The weight of a layer. */
 export const weight = (name: string): OperatorInput => parameter(name, "weight");
-/** What a layer adds to each channel. */
+/** The vector that a layer adds to each channel. */
 export const bias = (name: string): OperatorInput => parameter(name, "bias");
 /** The scale and the offset of a normalization. */
 export const normalizationInputs: readonly OperatorInput[] = [

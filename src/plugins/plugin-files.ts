@@ -1,4 +1,4 @@
-/** Where the plugins of each configuration lie, so that a resolved configuration names them by absolute paths. */
+/** The files of a configuration's plugins, so that a resolved configuration names them by absolute paths. */
 
 const files = new Map<string, string>();
 

@@ -1,4 +1,4 @@
-/** Which tensors of a network are quantized, and how: the configuration that `quantize` takes. */
+/** The configuration that `quantize` takes: the tensors of a network that are quantized, and how. */
 import type { TensorQuantization } from "./tensor-quantization.ts";
 
 /**
@@ -20,11 +20,11 @@ export interface LayerBits {
 /** How the first or the last layer is treated; "same": as every other, "float": not quantized. */
 export type LayerRule = LayerBits | "same" | "float";
 
-/** What an override changes of a tensor's quantization, or "float" for none at all. */
+/** The changes of an override to a tensor's quantization, or "float" for no quantization. */
 export type TensorOverride = Partial<TensorQuantization> | "float";
 
 /**
- * What is different for some layers. It is for the layers that `layer` names and whose operator is `operator`; at least
+ * An override for some layers. It applies to the layers that `layer` names and whose operator is `operator`; at least
  * one of the two is given. See overrides.ts for the order in which overrides go over each other.
  */
 export interface LayerOverride {
@@ -38,7 +38,7 @@ export interface LayerOverride {
   readonly activation?: TensorOverride;
 }
 
-/** Which tensors are quantized, and how. The configuration of `quantize`. */
+/** The configuration of `quantize`: the tensors that are quantized, and how. */
 export interface QuantizationConfig {
   readonly weight: TensorQuantization | null;
   readonly activation: TensorQuantization | null;

@@ -1,4 +1,4 @@
-/** What a quantization asks of calibrators. */
+/** The calibrators that a quantization requests. */
 import { calibrators } from "../observers/calibrators.ts";
 import type { ObserverSpec, QuantizerOptions } from "../quantizers/definition.ts";
 

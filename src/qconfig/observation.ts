@@ -1,4 +1,4 @@
-/** What a sample of a tensor's values shows of its quantizer: the range, what the grid holds, the codes that are used. */
+/** Statistics of a quantizer on a sample of its tensor's values: the range, what the grid holds, the codes that are used. */
 import { float32Data, type Tensor } from "../ir/tensor.ts";
 import { initialParameters } from "../observers/calibrators.ts";
 import { decode } from "../quantizers/arithmetic/scalar.ts";

@@ -5,7 +5,7 @@ import type { Contradiction, ObserverSpec, QuantizerDefinition, QuantizerOptions
 import { optionProblem } from "../quantizers/options.ts";
 
 /**
- * What is wrong with a quantizer's options, those of its initializer among them, or with its observer's.
+ * Returns the faults of a quantizer's options, those of its initializer among them, or with its observer's.
  *
  * @throws ConfigError when there is no initializer or observer of that name.
  */

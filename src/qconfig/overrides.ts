@@ -102,7 +102,7 @@ export function checkOverrides(overrides: readonly LayerOverride[], targets: rea
     if (operator !== undefined && !operators.includes(operator)) {
       throw new ConfigError(`no layer has the operator ${operator}`, {
         where,
-        remedy: meant(operator, operators) ?? `There are: ${operators.join(", ")}.`,
+        remedy: suggestion(operator, operators) ?? `There are: ${operators.join(", ")}.`,
       });
     }
     const names = targets
@@ -111,12 +111,12 @@ export function checkOverrides(overrides: readonly LayerOverride[], targets: rea
     const of = operator === undefined ? "" : ` of the operator ${operator}`;
     throw new ConfigError(`no layer${of} is called ${layer}`, {
       where,
-      remedy: meant(layer ?? "", names) ?? `The layers are: ${listed(names)}.`,
+      remedy: suggestion(layer ?? "", names) ?? `The layers are: ${listed(names)}.`,
     });
   });
 }
 
-function meant(word: string, words: readonly string[]): string | undefined {
+function suggestion(word: string, words: readonly string[]): string | undefined {
   const nearest = nearestWord(word, words);
   return nearest === undefined ? undefined : `Did you mean ${nearest}?`;
 }

@@ -34,7 +34,7 @@ export interface TensorQuantization {
   readonly options: QuantizerOptions;
 }
 
-/** What is known about the tensor that a quantizer is for. */
+/** Properties of the tensor that a quantizer is for. */
 export interface TensorFacts {
   /** A name for errors: `layer1.0.conv1.weight`. */
   readonly name: string;

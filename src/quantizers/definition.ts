@@ -1,5 +1,5 @@
 /**
- * What a quantizer is: the parameters it keeps, its forward arithmetic, its gradient, and the integers it stands for.
+ * The definition of a quantizer: the parameters it keeps, its forward arithmetic, its gradient, and the integers it stands for.
  *
  * One file for each quantizer implements {@link QuantizerDefinition}; index.ts lists them. Nothing else in subbyte
  * knows their arithmetic.
@@ -30,7 +30,7 @@ export interface QuantizerParameter {
 /** Values of a quantizer's parameters in a graph, by parameter name. */
 export type ParameterValues = Readonly<Record<string, Value>>;
 
-/** What a quantizer's forward rule is given. */
+/** The arguments of a quantizer's forward rule. */
 export interface QuantizerContext {
   readonly builder: GraphBuilder;
   readonly target: Target;
@@ -40,7 +40,7 @@ export interface QuantizerContext {
   readonly parameters: ParameterValues;
 }
 
-/** What a quantizer's gradient rule is given. */
+/** The arguments of a quantizer's gradient rule. */
 export interface QuantizerGradientContext extends QuantizerContext {
   /** The output of the forward pass. */
   readonly y: Value;
@@ -57,7 +57,7 @@ export interface QuantizerGradients {
 /** Values of a quantizer's parameters for one group of elements, by name; element i of a list is named `name.i`. */
 export type GroupParameters = Readonly<Record<string, number>>;
 
-/** What the codes of one group stand for: value = scale·(code − zeroPoint) + offset, each operation in float32. */
+/** The numbers that the codes of one group represent: value = scale·(code − zeroPoint) + offset, each operation in float32. */
 export interface GridUnit {
   readonly scale: number;
   readonly zeroPoint: number;
@@ -72,7 +72,7 @@ export interface IntegerForm {
   /** Every code that an element can have, ascending. */
   codes(spec: QuantizerSpec): readonly number[];
   /**
-   * What the codes stand for. `row` holds the group's elements; without it the answer is undefined where the scale
+   * The numbers that the codes represent. `row` holds the group's elements; without it the result is undefined where the scale
    * depends on them (binary and ternary weights, shared block scales).
    */
   unit(spec: QuantizerSpec, parameters: GroupParameters, row?: Float32Array): GridUnit | undefined;
@@ -80,7 +80,7 @@ export interface IntegerForm {
   encode(spec: QuantizerSpec, parameters: GroupParameters, row: Float32Array): Int32Array;
 }
 
-/** What the rest of subbyte asks of a quantizer before it measures, advises or adds to a training step. */
+/** The traits of a quantizer, which other rooms query before they measure, advise or add to a training step. */
 export interface QuantizerTraits {
   /** Its codes are round(x/s) for a scale s of its own, so weights may be dampened towards a code or frozen at it. */
   readonly uniformGrid: boolean;
@@ -118,7 +118,7 @@ export interface QuantizerDefinition {
   levels(spec: QuantizerSpec): number;
   /** Absent where the values are not multiples of one unit that fit an integer. */
   readonly integers?: IntegerForm;
-  /** What this quantizer cannot do of what the spec asks for. */
+  /** Returns the parts of a spec that this quantizer does not support. */
   check?(spec: QuantizerSpec, type: TensorType): Contradiction | undefined;
 }
 

@@ -114,7 +114,7 @@ export function groupNumbers(
   );
 }
 
-/** Which parameters are lists does not depend on the tensor's shape. */
+/** The set of parameters that are lists does not depend on the tensor's shape. */
 function listsOf(spec: QuantizerSpec): ReadonlySet<string> {
   const shape = Array.from({ length: (spec.channelAxis ?? 0) + 1 }, () => spec.groupSize ?? 1);
   const parameters = quantizerNamed(spec.quantizer).parameters(spec, { dtype: "float32", shape });

@@ -1,4 +1,4 @@
-/** Which options a quantizer, an initializer or an observer has, so that one that is mistyped or misplaced is refused. */
+/** The options of quantizers, initializers and observers, so that mistyped or misplaced ones are refused. */
 
 import type { QuantizerOptions } from "../ir/quantizer-spec.ts";
 
@@ -15,15 +15,15 @@ export interface NumberRule {
   readonly whole?: boolean;
 }
 
-/** What an option may be: one of some words, true or false, or a number. */
+/** The type of an option: one of some words, true or false, or a number. */
 export type OptionRule = readonly string[] | "boolean" | NumberRule;
 
 /** The options that a definition reads, with their valid values. */
 export type OptionRules = Readonly<Record<string, OptionRule>>;
 
-/** How the gradient of a scale may be scaled, where `gradientFactor` does it. */
+/** The kinds of gradient scaling of a scale, where `gradientFactor` does it. */
 export const gradientScales: OptionRule = ["lsq", "torch", "none"];
-/** Which of the two quantizers of a method is meant. */
+/** Selects one of the two quantizers of a method. */
 export const forms: OptionRule = ["weights", "activations"];
 
 /**
@@ -51,7 +51,7 @@ export function optionProblem(owner: string, rules: OptionRules, options: Quanti
   return undefined;
 }
 
-/** What a rule expects, where the value is not that. */
+/** Describes the values that a rule accepts. */
 function mismatch(rule: OptionRule, value: number | string | boolean): string | undefined {
   if (rule === "boolean") return typeof value === "boolean" ? undefined : "true or false";
   if (isWords(rule)) {

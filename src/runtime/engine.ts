@@ -1,17 +1,17 @@
 /**
- * What subbyte needs of an engine: sessions made from ONNX bytes, and runs that read and write given buffers. The
+ * The interface of an engine: sessions made from ONNX bytes, and runs that read and write given buffers. The
  * implementations (node.ts, web.ts) are the only files that know which ONNX Runtime there is.
  */
 import type { Tensor } from "../ir/tensor.ts";
 import type { TensorType } from "../ir/types.ts";
 import type { Target } from "../ops/definition.ts";
 
-/** Where graphs are executed. */
+/** Engines, which execute graphs. */
 export const devices = ["cpu", "webgpu", "cuda"] as const;
-/** Where an engine computes. */
+/** The device of an engine. */
 export type Device = (typeof devices)[number];
 
-/** What can be asked for; `auto` takes the first that works: CUDA, WebGPU if it is faster than the CPU, the CPU. */
+/** The devices that can be requested; `auto` takes the first that works: CUDA, WebGPU if it is faster than the CPU, the CPU. */
 export const deviceChoices = [...devices, "auto"] as const;
 /** A device, or `auto` for the fastest that works. */
 export type DeviceChoice = (typeof deviceChoices)[number];
@@ -24,7 +24,7 @@ export interface EngineOptions {
   readonly device?: Device;
   /** Folder that keeps optimised graphs for other processes; absent: none. In Node.js, on the CPU. */
   readonly modelCache?: string;
-  /** Where ONNX Runtime's profiler writes, as the beginning of a path; absent: it is off. */
+  /** The path prefix of ONNX Runtime's profile; absent: the profiler is off. */
   readonly profilePrefix?: string;
 }
 
@@ -56,7 +56,7 @@ export interface EngineSession {
   release(): Promise<void>;
 }
 
-/** How a session is made. */
+/** Options of a session. */
 export interface SessionOptions {
   /** Outputs that stay on the device, for engines that can keep tensors there; default none. */
   readonly kept?: readonly string[];

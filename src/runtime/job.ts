@@ -224,7 +224,7 @@ export class TrainingJob {
   }
 }
 
-/** Where the state of a step lives. */
+/** The location of a step's state. */
 interface Residence {
   readonly changed: readonly string[];
   readonly kept: readonly string[];

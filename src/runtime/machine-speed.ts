@@ -1,4 +1,4 @@
-/** How fast a machine is at the two things that a training step is made of, measured with the engine itself. */
+/** Measures a machine's speed at the two parts of a training step, with the engine itself. */
 import { newBuilder } from "../compile/registry.ts";
 import type { Graph } from "../ir/graph.ts";
 import { filled, type Tensor } from "../ir/tensor.ts";

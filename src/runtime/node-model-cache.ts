@@ -10,7 +10,7 @@ import { join } from "node:path";
 import type { InferenceSession } from "onnxruntime-common";
 import { temporaryName } from "../io/atomic-file.ts";
 
-/** What to open a session with. */
+/** The model and options to open a session with. */
 export interface CachedModel {
   readonly model: Uint8Array;
   readonly options: InferenceSession.SessionOptions;
@@ -26,7 +26,7 @@ export interface CachedModel {
  *
  * Optimised graphs suit the processor that they were made on, and the version of the engine: both are part of the name.
  *
- * @param engine The engine with its version, and how it was told to optimise.
+ * @param engine The engine with its version, and its optimization settings.
  */
 export async function cachedModel(folder: string, model: Uint8Array, engine: string): Promise<CachedModel | undefined> {
   const hash = createHash("sha256")

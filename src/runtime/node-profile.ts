@@ -1,4 +1,4 @@
-/** What ONNX Runtime's own profiler saw of a session's runs, node by node. */
+/** Reads the records of ONNX Runtime's own profiler on a session's runs, node by node. */
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import { nodeEngine } from "./node.ts";
 export interface ProfiledNode {
   readonly name: string;
   readonly op: string;
-  /** Which provider ran it, such as `CPUExecutionProvider`. */
+  /** The provider that ran it, such as `CPUExecutionProvider`. */
   readonly provider: string;
   readonly seconds: number;
   /** Bytes of its inputs and outputs. */

@@ -5,7 +5,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { DType, Shape } from "../ir/types.ts";
 import type { DeviceTensor, EngineSession } from "./engine.ts";
 
-/** What is used of the packages `onnxruntime-node` and `onnxruntime-web`. */
+/** The parts of the packages `onnxruntime-node` and `onnxruntime-web` that are used. */
 export interface OnnxRuntime {
   readonly InferenceSession: {
     create(model: Uint8Array, options?: InferenceSession.SessionOptions): Promise<InferenceSession>;
@@ -164,7 +164,7 @@ function copyInto({ data }: Tensor, name: string, result: InferenceSession.Retur
   else throw new RuntimeError(`output "${name}" came as ${result?.type ?? "nothing"} and not as asked for`);
 }
 
-/** What went wrong, in the engine's words. */
+/** Returns the engine's own error message. */
 export function messageOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }

@@ -13,7 +13,7 @@ describe("bytesOf", () => {
 });
 
 describe("peakBytes", () => {
-  it("gives a value back after its last reader", () => {
+  it("frees a value after its last consumer", () => {
     const builder = newBuilder("chain");
     let value = builder.input("x", type);
     for (let i = 0; i < 10; i++) value = builder.one("Exp", [value]);
@@ -22,7 +22,7 @@ describe("peakBytes", () => {
     expect(peakBytes(builder.finish())).toBe(4 * 400);
   });
 
-  it("holds a value until a reader far away", () => {
+  it("holds a value until a distant consumer", () => {
     const builder = newBuilder("skip");
     const x = builder.input("x", type);
     const early = builder.one("Exp", [x]);

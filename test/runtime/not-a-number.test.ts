@@ -1,4 +1,4 @@
-/** What a user is told when a training that has diverged makes the engine stop. */
+/** The error for the user when a diverged training makes the engine stop. */
 import { expect, it } from "vitest";
 import { newBuilder } from "../../src/compile/registry.ts";
 import { RuntimeError } from "../../src/errors.ts";

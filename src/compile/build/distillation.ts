@@ -26,7 +26,7 @@ export interface TeacherConfig {
   readonly temperature: number;
 }
 
-/** How a network learns from a teacher. */
+/** Settings of distillation from a teacher. */
 export interface DistillationConfig extends TeacherConfig {
   /** Share of the loss, 0 to 1; at 1 no label is needed. */
   readonly weight: number;

@@ -18,7 +18,7 @@ export interface EvaluationJob {
   readonly dataInput: Value;
 }
 
-/** What an evaluation is compiled for. */
+/** The settings that an evaluation is compiled for. */
 export interface EvaluationConfig {
   readonly batchSize: number;
   readonly input: ImageInput;
@@ -69,7 +69,7 @@ export function buildBatchNormStatistics(network: Network, config: EvaluationCon
   );
 }
 
-/** Which values of a forward pass a job gives back. */
+/** Selects the values of a forward pass that a job returns. */
 type Selection = (forward: ForwardResult) => ReadonlyMap<string, Value>;
 
 function buildForwardJob(source: Network, config: EvaluationConfig, select: Selection): EvaluationJob {

@@ -16,7 +16,7 @@ import { addImageInput, type ImageInput } from "./input.ts";
 import { addLoss, type LossConfig } from "./loss.ts";
 import { singleDataInput } from "./training-step.ts";
 
-/** What a search for non-finite values is compiled for. */
+/** The settings that a search for non-finite values is compiled for. */
 export interface FinitenessConfig {
   readonly batchSize: number;
   readonly input: ImageInput;

@@ -16,7 +16,7 @@ import { quantizerNamed } from "../../quantizers/index.ts";
 import { copyNodes, mapped, type ValueMap } from "../passes/copy.ts";
 import { isQuantized, type QuantizerSite } from "../passes/quantize.ts";
 
-/** What a forward pass does beyond computing; a training run switches these by epoch. */
+/** The modes of a forward pass; a training run switches them by epoch. */
 export interface ForwardMode {
   /** Observers see the batch and move the parameters that they drive. */
   readonly observe: boolean;
@@ -43,7 +43,7 @@ export interface ForwardResult {
   readonly updates: ReadonlyMap<string, Value>;
   /** Inputs of the FakeQuantize nodes, by site name. */
   readonly quantizerInputs: ReadonlyMap<string, Value>;
-  /** What the quantizers of the sites give; the input itself where they are bypassed. */
+  /** The outputs of the sites' quantizers; the input itself where they are bypassed. */
   readonly quantizerOutputs: ReadonlyMap<string, Value>;
   /** Every value of the network → the value that stands for it in the builder. */
   readonly values: ReadonlyMap<Value, Value>;
@@ -150,7 +150,7 @@ function applyQuantizer(
   return mode.fakeQuantize ? fakeQuantize(builder, x, spec, parameters, node.name) : x;
 }
 
-/** What an observer looks at: groups become rows, each a channel of its own. */
+/** Returns the tensor that an observer reads: groups become rows, each a channel of its own. */
 function rowsOf(
   builder: GraphBuilder,
   spec: QuantizerSpec,

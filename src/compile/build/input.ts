@@ -7,7 +7,7 @@ import { float32Tensor } from "../../ir/tensor.ts";
 import { cast } from "../../ops/families/cast.ts";
 import { add, multiply } from "../../ops/families/elementwise.ts";
 
-/** How the data enter a graph: floats, or bytes that it normalizes. */
+/** The form in which data enter a graph: floats, or bytes that it normalizes. */
 export type ImageInput =
   /** Floats x stay, or become (x − mean)/deviation where these are given. */
   | { readonly dtype: "float32"; readonly mean?: readonly number[]; readonly deviation?: readonly number[] }

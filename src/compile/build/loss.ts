@@ -8,16 +8,16 @@ import { type DistillationConfig, distilledLoss, type TeacherConfig, teacherLoss
 import { logitsOf } from "./outputs.ts";
 
 /** The loss of a training. */
-/** What the training minimizes. */
+/** The loss that the training minimizes. */
 export type LossConfig =
   | { readonly name: "crossEntropy"; readonly labelSmoothing: number }
   | { readonly name: "meanSquaredError" }
   /** Of data without labels: the distance from a teacher alone. */
   | ({ readonly name: "distillation" } & TeacherConfig);
 
-/** What a loss takes besides the prediction. */
+/** The inputs of a loss besides the prediction. */
 export interface LossInputs {
-  /** What the network read, normalised. */
+  /** The normalized input of the network. */
   readonly data: Value;
   readonly batchSize: number;
   /** The targets' input, where the graph has one already. */

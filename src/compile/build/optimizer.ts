@@ -26,7 +26,7 @@ export interface AdamConfig {
 /** The optimizer of a training, with its constants. */
 export type OptimizerConfig = SgdConfig | AdamConfig;
 
-/** What an optimizer's update is given for one parameter. */
+/** The arguments of an optimizer's update of one parameter. */
 export interface OptimizerUpdate {
   readonly parameter: Value;
   readonly gradient: Value;

@@ -24,7 +24,7 @@ export const dampeningInput = "oscillation.dampening";
 /** The name of the input that carries the freezing threshold. */
 export const thresholdInput = "oscillation.threshold";
 
-/** Which aids against oscillating weights a step has. */
+/** The measures of a step against oscillating weights. */
 export interface OscillationConfig {
   readonly dampen: boolean;
   readonly freeze: boolean;
@@ -64,7 +64,7 @@ function nonZero(builder: GraphBuilder, x: Value): Value {
   return hardSigmoid(builder, absolute(builder, x), stepSlope, 0);
 }
 
-/** What dampening adds to the gradient of a weight: 2λ·(clip(w) − ŵ). */
+/** Returns the term that dampening adds to the gradient of a weight: 2λ·(clip(w) − ŵ). */
 export function dampeningGradient(builder: GraphBuilder, quantized: QuantizedWeight, strength: Value): Value {
   const { spec, weight } = quantized;
   const scale = broadcastScale(builder, quantized);

@@ -1,4 +1,4 @@
-/** What a network's output holds: the scores of classes, raw or after a Softmax, or values. */
+/** The meaning of a network's output: the scores of classes, raw or after a Softmax, or values. */
 import type { Node, Value } from "../../ir/graph.ts";
 import type { Network } from "../../ir/network.ts";
 import { isOperator } from "../../ops/definition.ts";
@@ -26,7 +26,7 @@ export function givesProbabilities({ graph }: Network): boolean {
   return output !== undefined && softmaxOf(graph.nodes, output.value) !== undefined;
 }
 
-/** What a network's output is by its looks: probabilities, and two and more columns for each sample, are classes. */
+/** Returns the probable meaning of an output: probabilities, and two or more columns for each sample, are classes. */
 export function outputKindOf(network: Network): OutputKind {
   const shape = network.graph.outputs[0]?.value.type.shape ?? [];
   return givesProbabilities(network) || (shape.length === 2 && (shape[1] ?? 1) > 1) ? "classes" : "values";

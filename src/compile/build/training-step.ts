@@ -35,7 +35,7 @@ export type ParameterGroup = "weights" | "normalization" | "quantizers";
 /** The groups of parameters that optimizers treat differently. */
 export const parameterGroups: readonly ParameterGroup[] = ["weights", "normalization", "quantizers"];
 
-/** What a training step is compiled for. */
+/** The settings that a training step is compiled for. */
 export interface TrainingStepConfig {
   readonly batchSize: number;
   readonly input: ImageInput;

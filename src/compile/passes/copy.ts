@@ -44,10 +44,10 @@ export function copyNode(builder: GraphBuilder, node: Node, inputs: readonly (Va
 }
 
 /** The new value of an old one. @throws GraphError when there is none. */
-export function mapped(map: ReadonlyMap<Value, Value>, value: Value, reader?: Node): Value {
+export function mapped(map: ReadonlyMap<Value, Value>, value: Value, consumer?: Node): Value {
   const result = map.get(value);
   if (result === undefined) {
-    throw new GraphError(`nothing makes "${value.name}"`, reader === undefined ? {} : { where: showNode(reader) });
+    throw new GraphError(`nothing makes "${value.name}"`, consumer === undefined ? {} : { where: showNode(consumer) });
   }
   return result;
 }

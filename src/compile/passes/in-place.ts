@@ -19,7 +19,7 @@ export interface Update {
   readonly next: Value;
 }
 
-/** What depends on what in a graph. Views count as the value that they show. */
+/** The dependences between the values of a graph. Views count as the value that they show. */
 export class DataFlow {
   readonly #owners: ReadonlyMap<Value, Value>;
   readonly #producers: ReadonlyMap<Value, Node>;

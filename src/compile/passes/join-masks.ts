@@ -87,7 +87,7 @@ function findPairs(graph: Graph): Pairs {
     ),
   );
   const products = new Map(graph.nodes.flatMap((node) => maskedOf(node, masks)).map((each) => [each.product, each]));
-  const readers = consumers(graph);
+  const consumersOf = consumers(graph);
   const madeBy = producers(graph);
   const outputs = new Set(graph.outputs.map(({ value }) => value));
   const joined = new Map<Value, Pair>();
@@ -105,7 +105,7 @@ function findPairs(graph: Graph): Pairs {
       node.inputs[1] === first.of &&
       !first.positive &&
       endsAt(graph, second.upper, highest);
-    const others = (readers.get(first.product) ?? []).filter((node) => node.outputs[0] !== second.product);
+    const others = (consumersOf.get(first.product) ?? []).filter((node) => node.outputs[0] !== second.product);
     if (!others.every(isSum)) continue;
     joined.set(first.product, { first, second, highest: highest === Number.POSITIVE_INFINITY ? undefined : highest });
     seconds.set(second.product, first.product);

@@ -32,7 +32,7 @@ export function lowerGraph(graph: Graph, registry: OperatorRegistry, target: Tar
   });
 }
 
-/** What becomes of a node; undefined: it stays. */
+/** Returns the replacement of a node; undefined: it stays. */
 type Rule = (context: LoweringContext) => readonly (Value | undefined)[] | undefined;
 
 function rewrite(graph: Graph, registry: OperatorRegistry, target: Target, rule: Rule): Graph {
@@ -58,7 +58,7 @@ function rewrite(graph: Graph, registry: OperatorRegistry, target: Target, rule:
   return builder.finish();
 }
 
-/** How many nodes and outputs read each value. */
+/** Counts the consumers of each value, graph outputs among them. */
 function countUses(graph: Graph): ReadonlyMap<Value, number> {
   const counts = new Map([...consumers(graph)].map(([value, nodes]) => [value, nodes.length]));
   for (const { value } of graph.outputs) counts.set(value, (counts.get(value) ?? 0) + 1);

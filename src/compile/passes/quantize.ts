@@ -17,8 +17,8 @@ import { newBuilder, traitsOf } from "../registry.ts";
 import {
   insertQuantizer,
   type QuantizedNetwork,
-  type QuantizerPlace,
   type QuantizerSite,
+  type SiteDescription,
   siteOfTensor,
 } from "../sites.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
@@ -96,7 +96,7 @@ class Insertion {
     };
   }
 
-  /** What overrides may be for: what is quantized with this placement. */
+  /** The sites that overrides can name: those that this placement quantizes. */
   #overrideTargets(): OverrideTarget[] {
     const { placement, residualBits } = this.#config;
     const { nodes } = this.#network.graph;
@@ -167,7 +167,7 @@ class Insertion {
     return copyNode(this.#builder, node, branches);
   }
 
-  /** What an average pool reads is stored as well. */
+  /** The input of an average pool is stored as codes as well. */
   #averaged(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
     const quantization = this.#storedQuantization(node);
     const [old] = node.inputs;
@@ -233,7 +233,7 @@ class Insertion {
     if (existing !== undefined) return existing;
     const oriented = { ...quantization, channelAxis: quantization.channelAxis ?? outputAxis(layer) };
     const spec = resolveQuantizer(oriented, { name: tensor, type: value.type, nonNegative: false });
-    const place: QuantizerPlace = {
+    const place: SiteDescription = {
       id,
       kind: "weight",
       layer: layer.name,
@@ -251,7 +251,7 @@ class Insertion {
     old: Value,
     value: Value,
     asked: TensorQuantization,
-    { layer, tensor }: Pick<QuantizerPlace, "layer" | "tensor">,
+    { layer, tensor }: Pick<SiteDescription, "layer" | "tensor">,
   ): Value {
     const nonNegative = this.#nonNegative.has(old);
     const key = `${old.id}|${JSON.stringify(asked)}`;
@@ -263,7 +263,7 @@ class Insertion {
     return result;
   }
 
-  #insert(place: QuantizerPlace, value: Value, sample?: Tensor): Value {
+  #insert(place: SiteDescription, value: Value, sample?: Tensor): Value {
     const { quantized, site, parameters } = insertQuantizer(this.#builder, value, place, sample);
     this.#sites.push(site);
     this.#added.push(...parameters);

@@ -67,7 +67,7 @@ function padded(x: Float64Array, { shape, form }: IntegerTensor, { pads }: Windo
   return { codes, height: tall, width: wide };
 }
 
-/** Where the codes under a window lie, counted from its first, in the order of a channel's weights. */
+/** The offsets of the codes in a window from its first code, in the order of a channel's weights. */
 function windowPlaces({ height, width }: Image, channels: number, { kernel, dilations }: WindowGeometry): Int32Array {
   const [tall = 0, wide = 0] = kernel;
   const [dilationY = 1, dilationX = 1] = dilations;
@@ -80,7 +80,7 @@ function windowPlaces({ height, width }: Image, channels: number, { kernel, dila
   return Int32Array.from(places);
 }
 
-/** Where in a plane of the image each window begins, in the order of the sums. */
+/** The offset of each window in a plane of the image, in the order of the sums. */
 function windowStarts({ width }: Image, { shape }: IntegerTensor, { strides }: WindowGeometry): Int32Array {
   const [, , rows = 0, columns = 0] = shape;
   const [strideY = 1, strideX = 1] = strides;

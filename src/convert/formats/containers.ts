@@ -1,4 +1,4 @@
-/** Which ONNX element types hold the codes of activations and weights. */
+/** The ONNX element types that hold the codes of activations and weights. */
 import { UnsupportedError } from "../../errors.ts";
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import { makeTensor, packBits } from "../../ir/tensor.ts";

@@ -12,13 +12,13 @@ import type { Elements } from "./numbers.ts";
 import { interpretInput, interpretRequantize, interpretSum } from "./requantize.ts";
 import { interpretConcat, interpretPool } from "./windows.ts";
 
-/** Which arithmetic the interpreter uses. */
+/** The arithmetic of the interpreter. */
 export interface InterpretOptions {
-  /** Which of the two formulas makes codes; default "float", that of the simulation. */
+  /** The formula that gives codes; default "float", that of the simulation. */
   readonly arithmetic?: "float" | "fixed";
 }
 
-/** What an operation is run with. */
+/** The arguments of an operation. */
 export interface OperationInputs {
   readonly sample: ArrayLike<number>;
   /** The elements of an earlier tensor. @throws RangeError where there are none yet. */

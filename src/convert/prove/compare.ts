@@ -7,7 +7,7 @@ import { makeTensor } from "../../ir/tensor.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type { ComparedModel } from "./compared-model.ts";
 
-/** How far a layer's outputs are apart in two models. */
+/** The difference of a layer's outputs in two models. */
 export interface Difference {
   readonly layer: string;
   readonly largest: number;
@@ -30,7 +30,7 @@ export interface Comparison {
   readonly firstDeparture: string | null;
 }
 
-/** How two models are compared. */
+/** Options of a comparison of two models. */
 export interface CompareOptions {
   /** Default 64, or the next multiple of what a model can be run with. */
   readonly batchSize?: number;

@@ -22,7 +22,7 @@ export interface ConvertedRunner {
   release(): Promise<void>;
 }
 
-/** Where two programs first disagree. */
+/** The first difference between two programs. */
 export interface Mismatch {
   readonly program: string;
   readonly layer: string;
@@ -33,7 +33,7 @@ export interface Mismatch {
   readonly got: number;
 }
 
-/** What one program was found to compute. */
+/** The results of one program. */
 export interface ProgramResult {
   readonly program: string;
   readonly samples: number;
@@ -52,7 +52,7 @@ export interface VerificationResult {
   readonly agrees: boolean;
 }
 
-/** How converted programs are compared with the simulation. */
+/** Options of the comparison of converted programs with the simulation. */
 export interface VerifyOptions {
   readonly batchSize?: number;
   /** Samples that the interpreter runs; it is slow. */

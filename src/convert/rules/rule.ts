@@ -1,4 +1,4 @@
-/** What a rule of the conversion is, and what all rules use. */
+/** The type of the conversion's rules, and the helpers that all rules share. */
 import { GraphError, UnsupportedError } from "../../errors.ts";
 import { type Node, showNode } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
@@ -6,7 +6,7 @@ import type { Shape } from "../../ir/types.ts";
 import type { Assembly } from "../assembly.ts";
 import type { Constant, Symbolic } from "../symbolic.ts";
 
-/** What a rule is given. */
+/** The arguments of a rule. */
 export interface RuleContext {
   readonly assembly: Assembly;
   readonly node: Node;

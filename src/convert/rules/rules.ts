@@ -1,4 +1,4 @@
-/** How each operator of a float network is carried over: one rule for each, from symbolic inputs to a symbolic output. */
+/** The conversion rules: one for each operator of a float network, from symbolic inputs to a symbolic output. */
 
 import { isBatchValue } from "../../compile/batch-value.ts";
 import { operators } from "../../compile/registry.ts";

@@ -1,4 +1,4 @@
-/** What is known of the batch while a file is read. */
+/** Knowledge about the batch while a file is read. */
 
 /** The batch size while a file is read. */
 export interface BatchBinding {

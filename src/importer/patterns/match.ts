@@ -4,7 +4,7 @@ import type { Attributes, Graph, Node, Value } from "../../ir/graph.ts";
 import { producers } from "../../ir/graph.ts";
 import { type Tensor, toNumbers } from "../../ir/tensor.ts";
 
-/** What a pattern puts in place of the node that it ends in. */
+/** The replacement of the last node of a pattern. */
 export interface Replacement {
   readonly op: string;
   readonly inputs: readonly Value[];

@@ -78,7 +78,7 @@ function isPerChannel(value: Value, shape: Shape): boolean {
   return elementCount(own) === channels && own[Math.max(0, own.length - shape.length + 1)] === channels;
 }
 
-/** What torch writes for GroupNorm: an InstanceNormalization of groups with ones and zeros, then scale and offset. */
+/** Recognizes torch's GroupNorm: an InstanceNormalization of groups with ones and zeros, then scale and offset. */
 function groupsOf(graph: Matcher, value: Value): { x: Value; groups: number; epsilon: number } | undefined {
   const back = graph.producer(value, "Reshape");
   const instance = graph.producer(back?.inputs[0], "InstanceNormalization");

@@ -62,7 +62,7 @@ export function resolveReshape(e: Emitter, node: SourceNode, x: Dimensions, want
   const stated = e.batch?.stated;
   const sizes = wanted.map((size, axis): Dimension => {
     if (size === 0 && !keepZeros) return x[axis] ?? 0;
-    // A file for one batch size names it; where the input has the batch there, that is what is meant.
+    // A file for one batch size names it; where the input has the batch there, the batch is what it stands for.
     const isStated = axis === 0 && stated !== undefined && size === stated && sameSize(x[0], batchSymbol);
     return isStated ? batchSymbol : size;
   });
@@ -136,10 +136,10 @@ const expand: Form = (e, node) => {
   if (x === undefined) return undefined;
   const wanted = knownIntegers(node, shape, "shape");
   const stated = e.batch?.stated;
-  const meant = wanted?.map((size, axis) =>
+  const sizes = wanted?.map((size, axis) =>
     axis === 0 && stated !== undefined && size === stated && sameSize(typeOf(x).shape[0], batchSymbol) ? 1 : size,
   );
-  return meant === undefined ? undefined : expandTo(e, x, meant);
+  return sizes === undefined ? undefined : expandTo(e, x, sizes);
 };
 
 const constantOfShape: Form = (e, node) => {

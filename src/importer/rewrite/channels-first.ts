@@ -61,7 +61,7 @@ export function withChannelsLast(network: Network): Network {
   return { ...network, graph: builder.finish() };
 }
 
-/** What a node gives back that undoes the Transpose which made its input: what that one read. */
+/** Returns the input of the Transpose that a node undoes. */
 export function undoneTranspose(e: Emitter, node: SourceNode): Slot | undefined {
   const [x] = node.inputs;
   if (x?.kind !== "value" || node.domain !== "") return undefined;

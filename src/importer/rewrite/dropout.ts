@@ -8,11 +8,11 @@ import type { FileGraph, FileNode } from "../../onnx/read/file.ts";
 
 /** The same graph without dropout that was taken apart, and how many it had. Other random numbers stay, to be refused. */
 export function withoutDropout(graph: FileGraph): { readonly graph: FileGraph; readonly count: number } {
-  const readers = readersOf(graph);
+  const consumers = consumersOf(graph);
   const exchanged = new Map<FileNode, readonly FileNode[]>();
   let count = 0;
   for (const random of graph.nodes) {
-    const found = isStandardUniform(random) ? dropoutOf(random, graph, readers) : undefined;
+    const found = isStandardUniform(random) ? dropoutOf(random, graph, consumers) : undefined;
     if (found === undefined) continue;
     count++;
     for (const node of found.mask) exchanged.set(node, []);
@@ -26,26 +26,26 @@ interface Dropout {
   /** The nodes that make the mask. */
   readonly mask: readonly FileNode[];
   readonly product: FileNode;
-  /** What is multiplied by the mask. */
+  /** The value that is multiplied by the mask. */
   readonly data: string;
 }
 
-type Readers = ReadonlyMap<string, readonly FileNode[]>;
+type Consumers = ReadonlyMap<string, readonly FileNode[]>;
 
-function dropoutOf(random: FileNode, graph: FileGraph, readers: Readers): Dropout | undefined {
+function dropoutOf(random: FileNode, graph: FileGraph, consumers: Consumers): Dropout | undefined {
   const [number = ""] = random.outputs;
   // The share may be given the random number's type first.
-  const [typing] = (readers.get(number) ?? []).filter((node) => node.op === "CastLike" && node.inputs[1] === number);
-  const comparison = onlyReader(number, readers, typing);
+  const [typing] = (consumers.get(number) ?? []).filter((node) => node.op === "CastLike" && node.inputs[1] === number);
+  const comparison = onlyConsumer(number, consumers, typing);
   if (comparison?.op !== "Less" || comparison.inputs[0] !== number) return undefined;
-  const cast = onlyReader(comparison.outputs[0], readers);
+  const cast = onlyConsumer(comparison.outputs[0], consumers);
   if (cast?.op !== "Cast" && cast?.op !== "CastLike") return undefined;
-  const quotient = onlyReader(cast.outputs[0], readers);
+  const quotient = onlyConsumer(cast.outputs[0], consumers);
   if (quotient?.op !== "Div" || quotient.inputs[0] !== cast.outputs[0]) return undefined;
   const compared = comparison.inputs[1];
   const [share, divisor] = [compared, quotient.inputs[1]].map((name) => knownNumber(name, graph));
   if (share === undefined || share !== divisor) return undefined;
-  const product = onlyReader(quotient.outputs[0], readers);
+  const product = onlyConsumer(quotient.outputs[0], consumers);
   const data = product?.inputs.find((name) => name !== quotient.outputs[0]);
   if (product?.op !== "Mul" || data === undefined) return undefined;
   const mask = [random, comparison, cast, quotient, ...(typing === undefined ? [] : [typing])];
@@ -53,9 +53,9 @@ function dropoutOf(random: FileNode, graph: FileGraph, readers: Readers): Dropou
   return isUsedElsewhere ? undefined : { mask, product, data };
 }
 
-function onlyReader(name: string | undefined, readers: Readers, besides?: FileNode): FileNode | undefined {
-  const [reader, ...others] = (readers.get(name ?? "") ?? []).filter((node) => node !== besides);
-  return reader?.domain === "" && others.length === 0 ? reader : undefined;
+function onlyConsumer(name: string | undefined, consumers: Consumers, besides?: FileNode): FileNode | undefined {
+  const [consumer, ...others] = (consumers.get(name ?? "") ?? []).filter((node) => node !== besides);
+  return consumer?.domain === "" && others.length === 0 ? consumer : undefined;
 }
 
 /** The number that a name stands for, through changes of its type. */
@@ -77,14 +77,14 @@ function isStandardUniform({ op, domain, attributes }: FileNode): boolean {
   return domain === "" && op === "RandomUniformLike" && number("low", 0) === 0 && number("high", 1) === 1;
 }
 
-function readersOf({ nodes }: FileGraph): Readers {
-  const readers = new Map<string, FileNode[]>();
+function consumersOf({ nodes }: FileGraph): Consumers {
+  const consumers = new Map<string, FileNode[]>();
   for (const node of nodes) {
     for (const name of new Set(node.inputs)) {
-      const known = readers.get(name);
-      if (known === undefined) readers.set(name, [node]);
+      const known = consumers.get(name);
+      if (known === undefined) consumers.set(name, [node]);
       else known.push(node);
     }
   }
-  return readers;
+  return consumers;
 }

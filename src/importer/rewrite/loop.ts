@@ -14,7 +14,7 @@ import type { Emitter } from "../emitter.ts";
 /** More nodes than this of all loops together are a mistake, or train too slowly to be of use. */
 export const mostLoopNodes = 20_000;
 
-/** What the walk lends: a scope of the loop's names, in which graphs are read. */
+/** A scope of the loop's names, in which graphs are read. */
 export interface LoopScope {
   define(name: string, slot: Slot): void;
   /** How many nodes may still be written out, whichever loop writes them. */

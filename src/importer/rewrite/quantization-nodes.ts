@@ -33,14 +33,14 @@ import { recordOf } from "../records.ts";
 
 type QuantizerReader = (e: Emitter, node: SourceNode) => Slot;
 
-/** What reads the nodes of each operator that quantizers are made of; a QuantizeLinear is a part of what follows it. */
+/** The functions that read the nodes of quantizers, by operator; a QuantizeLinear is a part of the node after it. */
 const readers: ReadonlyMap<OperatorRecord, QuantizerReader> = new Map<OperatorRecord, QuantizerReader>([
   [dequantizeLinearOperator, readDequantize],
   [quantOperator, readQuant],
   [bipolarQuantOperator, readBipolar],
 ]);
 
-/** What stands for the output of a quantizer's node; undefined for every other node. */
+/** Returns the replacement of a quantizer node's output; undefined for every other node. */
 export function readQuantization(e: Emitter, node: SourceNode): readonly Slot[] | undefined {
   const record = recordOf(node);
   const read = record === undefined ? undefined : readers.get(record);

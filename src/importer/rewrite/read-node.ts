@@ -25,7 +25,7 @@ export function inOwnDomain(node: SourceNode): SourceNode {
   return domain === node.domain ? node : { ...node, domain, opset: writtenOpset };
 }
 
-/** What stands for the outputs of a node that is written as others; undefined for every other node. */
+/** Returns the replacements of a node's outputs where other nodes replace it; undefined for every other node. */
 export function decompose(e: RewriteContext, node: SourceNode): readonly (Slot | undefined)[] | undefined {
   const decomposition = recordOf(node)?.decompose;
   if (decomposition === undefined) return undefined;

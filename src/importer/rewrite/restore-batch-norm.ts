@@ -1,7 +1,7 @@
 /**
  * BatchNormalization where an exporter folded it into a convolution: training below eight bits is steadier with it.
  *
- * What was folded cannot be told apart again, so the new node changes nothing: its scale and deviation are one, its
+ * The folded factors cannot be separated again, so the new node changes nothing: its scale and standard deviation are one, its
  * offset is the convolution's bias, which moves there.
  */
 
@@ -18,7 +18,7 @@ const epsilon = 1e-5;
 export function restoreBatchNorms<Kind extends Network>(network: Kind): Kind {
   const { graph } = network;
   const builder = newBuilder(graph.name);
-  const readers = consumers(graph);
+  const consumersOf = consumers(graph);
   const biases = new Map(network.parameters.filter(({ role }) => role === "bias").map((each) => [each.name, each]));
   const moved = new Set<string>();
   const added: Parameter[] = [];
@@ -26,8 +26,8 @@ export function restoreBatchNorms<Kind extends Network>(network: Kind): Kind {
     const [output] = node.outputs;
     const bias = node.inputs[2];
     if (node.op !== "Conv" || output === undefined || bias === undefined || !biases.has(bias.name)) return false;
-    const next = readers.get(output) ?? [];
-    return (readers.get(bias) ?? []).length === 1 && !next.some(({ op }) => op === "BatchNormalization");
+    const next = consumersOf.get(output) ?? [];
+    return (consumersOf.get(bias) ?? []).length === 1 && !next.some(({ op }) => op === "BatchNormalization");
   };
   for (const node of graph.nodes) {
     const bias = node.inputs[2];

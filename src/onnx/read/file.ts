@@ -73,7 +73,7 @@ export interface FileBody {
   readonly stated?: StatedTypes;
 }
 
-/** What a file says of a graph's interface, as far as it says it. */
+/** The interface of a graph, as far as a file states it. */
 export interface StatedTypes {
   readonly inputs: ReadonlyMap<string, TensorType>;
   readonly outputs: ReadonlyMap<string, DType>;
@@ -100,7 +100,7 @@ export interface OnnxFile {
 /** External data of a file, and its name in errors. */
 export interface OnnxFileOptions {
   readonly externalData?: ExternalData;
-  /** What errors call the file. */
+  /** The name of the file in errors. */
   readonly source?: string;
   /** The bytes, and those of external data, are nobody else's: large tensors stay in them. Default false: in a copy. */
   readonly inPlace?: boolean;

@@ -23,11 +23,11 @@ import type { ExternalData } from "../wire/tensor.ts";
 import { type FileBody, type FileNode, type OnnxFile, readOnnxFile } from "./file.ts";
 import { type InputShapeOptions, SymbolSizes } from "./inputs.ts";
 
-/** How an ONNX file is read into a graph. */
+/** Options of reading an ONNX file into a graph. */
 export interface OnnxReadOptions extends InputShapeOptions {
   /** Gives the bytes of a data file next to the model. */
   readonly externalData?: ExternalData;
-  /** What errors call the file. */
+  /** The name of the file in errors. */
   readonly source?: string;
 }
 

@@ -5,7 +5,7 @@ import { type GraphProto, type ModelProto, ModelProtoSchema } from "onnx-buf";
 import { FileFormatError } from "../../errors.ts";
 import { onnxDomain } from "../../ir/graph.ts";
 
-/** What to do about a file that breaks the rules of ONNX. */
+/** The remedy for a file that breaks the rules of ONNX. */
 export const notOnnx = "Check that the file is an ONNX model and was copied whole.";
 
 /** Files that are mistaken for ONNX models, by how they begin. */

@@ -38,7 +38,7 @@ export function readShape(dims: readonly bigint[], where: string): Shape {
     if (dim < 0n) throw new FileFormatError(`the shape ${show()} has a negative size`, { where, remedy: damaged });
     if (dim > 0n) count *= dim;
     if (count > BigInt(Number.MAX_SAFE_INTEGER)) {
-      throw new FileFormatError(`the shape ${show()} is too large to be meant`, { where, remedy: damaged });
+      throw new FileFormatError(`the shape ${show()} is too large for a tensor`, { where, remedy: damaged });
     }
   }
   return dims.map(Number);

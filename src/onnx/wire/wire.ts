@@ -3,10 +3,10 @@
  * of onnx.proto.
  */
 
-/** What a message of a model is. */
+/** The kind of a message of a model. */
 export type Kind = "model" | "graph" | "node" | "attribute" | "tensor";
 
-/** Where tensors lie in a message: field number → what the field holds. */
+/** The fields of a message that hold tensors: field number → contents. */
 const inner: Readonly<Record<Kind, Readonly<Record<number, Kind>>>> = {
   model: { 7: "graph" },
   graph: { 1: "node", 5: "tensor" },
@@ -31,7 +31,7 @@ export interface Field {
   readonly end: number;
 }
 
-/** What a field of a message holds, where that leads to tensors. */
+/** The contents of a field, where they lead to tensors. */
 export function heldBy(kind: Kind, { tag }: Field): Kind | undefined {
   return (tag & 7) === wireLength ? inner[kind][tag >>> 3] : undefined;
 }

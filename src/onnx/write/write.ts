@@ -104,7 +104,7 @@ export function emptySequenceOutput(name: string): Uint8Array<ArrayBuffer> {
   return toBinary(ModelProtoSchema, create(ModelProtoSchema, { graph }));
 }
 
-/** What the nodes seen so far need from the file's header. */
+/** The requirements of the nodes so far on the file's header. */
 interface Use {
   opset: number;
   /** Each domain other than the standard one, with the first node that uses it. */

@@ -1,5 +1,5 @@
 /**
- * What every operator family needs: scalars in place of values, shared index constants, axes counted from the end.
+ * Helpers of all operator families: scalars in place of values, shared index constants, axes counted from the end.
  */
 
 import { GraphError } from "../../errors.ts";

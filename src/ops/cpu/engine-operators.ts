@@ -61,7 +61,7 @@ export interface BlockedConvOptions {
   readonly activation?: BlockedActivation | undefined;
 }
 
-/** What the engine applies to a convolution's result before it is stored. */
+/** The activation that the engine applies to a convolution's result before it is stored. */
 export interface BlockedActivation {
   readonly name: "Relu" | "Clip" | "HardSigmoid";
   readonly parameters: readonly number[];

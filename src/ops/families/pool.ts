@@ -149,7 +149,7 @@ function spreadOverWindows(builder: GraphBuilder, node: Node, dy: Value, shape: 
   return reshape(builder, spread, shape);
 }
 
-/** How many elements each window averages, as a tensor that broadcasts over dY. */
+/** The number of elements that each window averages, as a tensor that broadcasts over dY. */
 function windowCounts(node: Node, spatial: readonly number[], outSizes: readonly number[]) {
   const kernel = intsAttribute(node, "kernel_shape");
   const geometry = convGeometry(node, [1, 1, ...spatial], kernel);

@@ -111,7 +111,7 @@ function reducedAxes(b: GraphBuilder, node: Node, rank: number): number[] {
   return intAttribute(node, "noop_with_empty_axes", 0) === 1 ? [] : indices(rank);
 }
 
-/** What the gradient rules of reductions have in common: the output and its gradient with the reduced axes kept. */
+/** The operands that the gradient rules of reductions share: the output and its gradient with the reduced axes kept. */
 interface ReduceContext {
   readonly b: GraphBuilder;
   readonly x: Value;

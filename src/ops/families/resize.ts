@@ -26,7 +26,7 @@ import { resizeUpgrades } from "../rewrite/upgrades.ts";
 import { matmul } from "./matmul.ts";
 import { transpose } from "./shape/shape-ops.ts";
 
-/** How one axis is resized. */
+/** The resizing of one axis. */
 interface AxisPlan {
   readonly axis: number;
   readonly from: number;

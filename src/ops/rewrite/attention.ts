@@ -10,7 +10,7 @@ import { float32Scalar, float32Tensor, int64Tensor, makeTensor, toNumbers } from
 import { fixedSizes, int64Slot, type RewriteContext, showSizes } from "./context.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
 
-/** What a forbidden key gets. Minus infinity would make rows without any key NaN, and their gradients too. */
+/** The score of a forbidden key. Minus infinity would make rows without any key NaN, and their gradients too. */
 const lowest = -3e38;
 /** Biases below this forbid. */
 const forbidding = -1e38;
@@ -101,7 +101,7 @@ function softCap(e: RewriteContext, x: Slot, cap: number): Slot {
   return e.one("Mul", [e.one("Tanh", [e.one("Mul", [x, number(e, 1 / cap)])]), number(e, cap)]);
 }
 
-/** Which keys a query may see besides what a mask says: how far before and after its own place, if that is limited. */
+/** The window of keys that a query may see besides the mask: how far before and after its own position, if limited. */
 interface Sight {
   readonly rows: number;
   readonly columns: number;
@@ -122,7 +122,7 @@ function windowOf(node: SourceNode): Pick<Sight, "before" | "after"> {
   return { before: limit("left_window_size"), after: intAttribute(node, "is_causal", 0) === 1 ? 0 : after };
 }
 
-/** What is added to the scores, `low` where a key must not be seen; undefined where every key may be. */
+/** The term that is added to the scores: `low` where a key must not be seen; undefined where every key may be. */
 function biasOf(e: RewriteContext, mask: Slot | undefined, sight: Sight, low: number): Slot | undefined {
   const given = mask === undefined ? undefined : maskBias(e, mask, sight.columns, low);
   const allowed = sight.lengths === undefined ? fixedSight(e, sight) : sightByLength(e, sight, sight.lengths);

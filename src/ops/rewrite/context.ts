@@ -1,5 +1,5 @@
 /**
- * What a rule that rewrites a file's nodes is given: an importer, as far as an operator's definition needs to know of one.
+ * The context of a rule that rewrites a file's nodes: an importer, as far as an operator's definition needs to know of one.
  */
 
 import { GraphError } from "../../errors.ts";

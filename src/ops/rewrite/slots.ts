@@ -1,4 +1,4 @@
-/** What the name of a value in a file stands for while the file is imported. */
+/** Slots: the meaning of a value's name in a file while the file is imported. */
 
 import type { Attributes, Value } from "../../ir/graph.ts";
 import { type Dimensions, shapeAt } from "../../ir/size.ts";
@@ -54,7 +54,7 @@ export interface ValueSlot {
   readonly type: SlotType;
 }
 
-/** What a name of the file stands for while it is read. */
+/** The meaning of a name of the file while it is read. */
 export type Slot = ConstantSlot | BatchSlot | ValueSlot;
 
 /** A node of the file as translations see it: attributes are plain, inputs are slots. */

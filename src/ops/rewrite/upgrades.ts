@@ -62,7 +62,7 @@ const topK: Rewrite = (e, node) => ({
   attributes: without(node.attributes, "k"),
 });
 
-/** What a user is told, once, when a model had dropout. */
+/** The note for the user, once for each model, that dropout was left out. */
 export const dropoutNote = "Dropout is left out: training goes without it.";
 
 /** Dropout is for training by its author; fine-tuning and quantization go without. */

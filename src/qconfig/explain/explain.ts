@@ -1,5 +1,5 @@
 /**
- * What a configuration really does to a network: levels asked for and levels there are, ranges, repeated quantization,
+ * Explains the effect of a configuration on a network: levels asked for and levels there are, ranges, repeated quantization,
  * and the traps that it steps into, as data. `compile/explain.ts` has the form that takes a network.
  */
 import { type Graph, type Node, producers } from "../../ir/graph.ts";
@@ -31,9 +31,9 @@ export interface ExplainedNetwork {
   readonly sites: readonly ExplainedSite[];
 }
 
-/** What an explanation may use besides the configuration. */
+/** Inputs of an explanation besides the configuration. */
 export interface ExplainOptions {
-  /** What a batch of data showed, by site name. */
+  /** Observations on a batch of data, by site name. */
   readonly observed?: ReadonlyMap<string, Observation>;
   /** In which words the lines to change are given. */
   readonly voice?: ChangeVoice;

@@ -1,5 +1,5 @@
 /**
- * What a value goes through between two layers, read off the quantized graph: from FakeQuantize to FakeQuantize without
+ * The path of a value between two layers, read off the quantized graph: from FakeQuantize to FakeQuantize without
  * a layer in between, and what becomes of the negative part of a grid that a ReLU follows.
  */
 import { consumers, type Graph, type Node, producers, type Value } from "../../ir/graph.ts";
@@ -21,7 +21,7 @@ export interface QuantizedPath {
   readonly operators: readonly string[];
 }
 
-/** What is known of the ways between layers. */
+/** The paths between layers. */
 export interface QuantizedPaths {
   /** For each FakeQuantize node of an activation, the longest way that ends in it. */
   readonly pathTo: ReadonlyMap<string, QuantizedPath>;
@@ -31,7 +31,7 @@ export interface QuantizedPaths {
   readonly beforeRelu: ReadonlySet<string>;
 }
 
-/** Reads the ways off a graph. `activations` holds the names of the FakeQuantize nodes that are meant. */
+/** Reads the ways off a graph. `activations` holds the names of the FakeQuantize nodes of activations. */
 export function quantizedPaths(graph: Graph, activations: ReadonlySet<string>): QuantizedPaths {
   const readers = consumers(graph);
   const madeBy = producers(graph);

@@ -1,4 +1,4 @@
-/** What a rule of `explain` is: it looks at one tensor and says what is wrong with it, if anything. */
+/** The type of the rules of `explain`: a rule checks one tensor and returns a remark if something is wrong with it. */
 import { quantizerNamed } from "../../quantizers/index.ts";
 import type { ChangeRequest, ExplainedSite, Observation, Remark, Severity, TensorExplanation } from "./types.ts";
 
@@ -13,7 +13,7 @@ export interface Subject {
   readonly isLast: boolean;
 }
 
-/** What a rule says of one tensor. Tensors of which the same is said become one finding. */
+/** The remark of a rule on one tensor. Equal remarks on several tensors become one. */
 export interface RuleRemark {
   readonly code: Remark["code"];
   readonly severity: Severity;

@@ -1,4 +1,4 @@
-/** What `explain` says, as data: what every tensor really gets, and what is lost on the way. */
+/** The result of `explain` as data: the effective quantization of each tensor, and the levels that are lost. */
 import type { LayerId } from "../../ir/origin.ts";
 import type { Shape } from "../../ir/types.ts";
 import type { QuantizerSpec } from "../../quantizers/definition.ts";
@@ -13,7 +13,7 @@ export interface ExplainedSite {
   /** A name for the tensor. */
   readonly tensor: string;
   readonly spec: QuantizerSpec;
-  /** What was asked for; absent where the quantizer came with the network. */
+  /** The requested quantization; absent where the quantizer came with the network. */
   readonly asked?: TensorQuantization;
 }
 
@@ -23,9 +23,9 @@ export interface ValueRange {
   readonly max: number;
 }
 
-/** What a batch of data (or a weight's own values) shows of a tensor. */
+/** Statistics of a tensor on a batch of data (or of a weight's own values). */
 export interface Observation extends ValueRange {
-  /** What the grid can hold, from its lowest code to its highest; absent where the quantizer has no codes. */
+  /** The range of the grid, from its lowest code to its highest; absent where the quantizer has no codes. */
   readonly representable?: ValueRange;
   /** Distinct codes that the values take. */
   readonly codesSeen?: number;
@@ -85,7 +85,7 @@ export type RemarkCode =
 /** "error": the configuration does not do what it says; "warning": it loses accuracy; "info": good to know. */
 export type Severity = "error" | "warning" | "info";
 
-/** What to change: in the words of the configuration's own language, and where it stands, if that is known. */
+/** A suggested change, in the words of the configuration's own language, with its location if that is known. */
 export interface Change {
   readonly from: string;
   readonly to: string;
@@ -114,7 +114,7 @@ export interface KindSummary {
   readonly codes: string;
 }
 
-/** What a configuration really gives each tensor of a network. */
+/** The effective quantization of each tensor of a network. */
 export interface Explanation {
   readonly schemaVersion: 1;
   readonly network: string;

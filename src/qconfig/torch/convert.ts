@@ -1,5 +1,5 @@
 /**
- * What a torch QConfig means: the arguments as torch 1.13 passes them from module to observer, and the quantization that
+ * Converts a torch QConfig: the arguments as torch 1.13 passes them from module to observer, and the quantization that
  * follows.
  *
  * Arguments of the fake-quantize module go over those of its observer, but its limits only as a pair. The fused module
@@ -72,7 +72,7 @@ const ordinaryArguments: readonly (keyof ObserverArguments)[] = [
   "quantMax",
 ];
 
-/** What a form comes to, with torch's defaults filled in. */
+/** A form with torch's defaults filled in. */
 interface ResolvedForm {
   readonly observer: TorchObserverName;
   readonly args: ObserverArguments;

@@ -27,7 +27,7 @@ import {
 
 type Call = Extract<Expression, { readonly kind: "call" }>;
 
-/** What the statements left behind. */
+/** The result of the statements. */
 export interface Evaluated {
   readonly qconfigs: readonly QConfigValue[];
   /** Fake-quantize modules that were made, for a text without a QConfig; a form that became part of another is none. */
@@ -153,7 +153,11 @@ class Evaluator implements Evaluated {
       throw this.#error(expression.token, "torch has no such name that configurations use", remedy);
     }
     if (this.#parameters.has(expression.name)) {
-      throw this.#error(expression.token, "the function is not told its value", this.#askFor(expression.name));
+      throw this.#error(
+        expression.token,
+        "its value is not an argument of the function",
+        this.#askFor(expression.name),
+      );
     }
     // A short name is a variable, and every short name is near to some other.
     const candidates = expression.name.length > 4 ? [...this.#variables.keys(), ...torchNames.keys()] : [];

@@ -31,7 +31,7 @@ export const dtypeLimits: Readonly<Record<TorchDtype, CodeLimits>> = {
   quint4x2: { min: 0, max: 15 },
 };
 
-/** What torch's observers derive their limits from. */
+/** The arguments from which torch's observers derive their limits. */
 export interface LimitArguments {
   readonly dtype: TorchDtype;
   readonly quantMin?: number;

@@ -27,7 +27,7 @@ export type TorchPlaces = ReadonlyMap<string, string>;
 /** The configuration that a piece of Python describes. */
 export interface TorchTextConfig {
   readonly qconfig: QConfig;
-  /** What the text does with the model: `fused` if it fuses modules, else torch's eager mode, `everyModule`. */
+  /** The placement that the text implies: `fused` if it fuses modules, else torch's eager mode, `everyModule`. */
   readonly placement: Placement;
   readonly places: { readonly activation: TorchPlaces; readonly weight: TorchPlaces };
 }

@@ -114,7 +114,7 @@ export const FakeQuantize = new FakeQuantizeForm("FakeQuantize");
 /** Both in one C++ kernel, which computes scale and zero point by other rules. */
 export const FusedMovingAvgObsFakeQuantize = new FakeQuantizeForm("FusedMovingAvgObsFakeQuantize");
 
-/** What torch's `QConfig` is: a form for activations and one for weights; null leaves them in float (`nn.Identity`). */
+/** Torch's `QConfig`: a form for activations and one for weights; null leaves them in float (`nn.Identity`). */
 export class QConfig {
   readonly activation: FakeQuantizeForm | null;
   readonly weight: FakeQuantizeForm | null;

@@ -1,4 +1,4 @@
-/** What expressions of a torch configuration can be, and the names of torch that stand for such values. */
+/** The values of expressions in a torch configuration, and torch's names for them. */
 
 import type { TorchDtype, TorchQscheme } from "./limits.ts";
 import type { Token } from "./tokens.ts";
@@ -55,7 +55,7 @@ export type TorchValue =
   /** A function that can be called: see torch-evaluate.ts. */
   | { readonly kind: "function"; readonly name: string }
   | { readonly kind: "list"; readonly items: readonly TorchValue[] }
-  /** What is done with models: nothing that a configuration depends on. */
+  /** Operations on models, on which no configuration depends. */
   | { readonly kind: "opaque" };
 
 const nowhere: ArgumentPlaces = new Map();

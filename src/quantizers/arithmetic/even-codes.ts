@@ -40,7 +40,7 @@ export function affineIntegers(zeroPointOf: GroupNumber): IntegerForm {
   };
 }
 
-/** What quantizers that round x/s differ in. */
+/** The differences between quantizers that round x/s. */
 export interface QuotientForm {
   /** s; absent: the parameter `scale`. */
   readonly scale?: GroupNumber;

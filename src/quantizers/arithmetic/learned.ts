@@ -1,4 +1,4 @@
-/** What quantizers with trained parameters share: access to them, their gradient scale, and sums over a group. */
+/** Helpers of quantizers with trained parameters: access to them, their gradient scale, and sums over a group. */
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { elementCount, type TensorType } from "../../ir/types.ts";

@@ -19,7 +19,7 @@ import { add, ceil, floor, multiply } from "../../ops/families/elementwise.ts";
 import { gather } from "../../ops/families/shape/indexing.ts";
 import { lookUp } from "./table-operators.ts";
 
-/** What a value takes that lies exactly between two levels. */
+/** The choice for a value exactly between two levels. */
 export type TieRule = "down" | "even" | "away";
 
 /** Ascending integers, and how ties between them are broken. */

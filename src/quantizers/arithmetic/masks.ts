@@ -21,36 +21,36 @@ export function insideRange(
 }
 
 /**
- * 1 where low ≤ x·(1/step) ≤ high, 0 elsewhere, with the product as {@link quotientOf} rounds it. Where that is possible
- * it is a limit of x itself, which joins with the limits of the activation before, and x/step need not be kept.
+ * 1 where low ≤ x·(1/scale) ≤ high, 0 elsewhere, with the product as {@link quotientOf} rounds it. Where that is possible
+ * it is a limit of x itself, which joins with the limits of the activation before, and x/scale need not be kept.
  */
 export function insideQuotient(
   { builder, target, x }: { readonly builder: GraphBuilder; readonly target: Target; readonly x: Value },
-  step: Value,
+  scale: Value,
   range: { readonly low: number; readonly high: number; readonly nonNegative: boolean },
 ): Value {
   const isLimit = range.nonNegative && range.low <= 0 && range.high > 0;
-  if (isLimit && step.type.shape.length === 0 && target.name === "cpu" && canBeBlocked(x, target.blockSize)) {
-    return insideLimits(builder, x, { positive: false, upper: greatestWithin(builder, step, range.high) });
+  if (isLimit && scale.type.shape.length === 0 && target.name === "cpu" && canBeBlocked(x, target.blockSize)) {
+    return insideLimits(builder, x, { positive: false, upper: greatestWithin(builder, scale, range.high) });
   }
-  return insideRange(builder, quotientOf(builder, x, step), range);
+  return insideRange(builder, quotientOf(builder, x, scale), range);
 }
 
-/** How many units of 2⁻²⁴ the limit may be from step·high: three roundings stand between them. */
+/** How many units of 2⁻²⁴ the limit may be from scale·high: three roundings stand between them. */
 const uncertainty = 8;
 
 /**
- * The greatest float32 x whose float32 product with the float32 reciprocal of a scalar step is at most `high`, above 0.
+ * The greatest float32 x whose float32 product with the float32 reciprocal of a scalar scale is at most `high`, above 0.
  *
- * The product does not fall where x grows, so all numbers near step·high are tried: going on by half a unit in the last
+ * The product does not fall where x grows, so all numbers near scale·high are tried: going on by half a unit in the last
  * place, or by a whole one, leaves none out.
  */
-export function greatestWithin(builder: GraphBuilder, step: Value, high: number): Value {
+export function greatestWithin(builder: GraphBuilder, scale: Value, high: number): Value {
   const units = Array.from({ length: 2 * uncertainty + 1 }, (_, i) => (i - uncertainty) * 2 ** -24);
-  const near = multiply(builder, step, high);
+  const near = multiply(builder, scale, high);
   const distances = multiply(builder, near, builder.constant(float32Tensor([units.length], units)));
   const tried = add(builder, near, distances);
-  const kept = multiply(builder, tried, atMost(builder, quotientOf(builder, tried, step), high));
+  const kept = multiply(builder, tried, atMost(builder, quotientOf(builder, tried, scale), high));
   return reduceMax(builder, kept, [0], { keepDimensions: false });
 }
 

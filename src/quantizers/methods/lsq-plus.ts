@@ -43,7 +43,7 @@ function hasOffset(spec: QuantizerSpec): boolean {
   return spec.options.offset !== false;
 }
 
-/** What is rounded can be below 0 as soon as an offset is taken off. */
+/** The rounded value can be below 0 once an offset is subtracted. */
 function rangeOf(spec: QuantizerSpec) {
   const range = specCodeRange(spec);
   return { ...range, nonNegative: range.nonNegative && !hasOffset(spec) };

@@ -34,7 +34,7 @@ function lowestCode(spec: QuantizerSpec): number {
 }
 
 /** s = α/n */
-function stepOf(context: QuantizerContext): Value {
+function scaleValue(context: QuantizerContext): Value {
   return divide(context.builder, parameterOf(context, "alpha"), context.spec.quantMax);
 }
 
@@ -43,7 +43,7 @@ function rangeOf(spec: QuantizerSpec) {
 }
 
 function quotient(context: QuantizerContext): Value {
-  return quotientOf(context.builder, context.x, stepOf(context));
+  return quotientOf(context.builder, context.x, scaleValue(context));
 }
 
 /** Parameterized clipping activation (arXiv 1805.06085). */
@@ -58,7 +58,7 @@ export const pact: QuantizerDefinition = {
 
   forward(context) {
     const { builder, spec, target } = context;
-    return roundedValue(builder, target, quotient(context), stepOf(context), rangeOf(spec));
+    return roundedValue(builder, target, quotient(context), scaleValue(context), rangeOf(spec));
   },
 
   gradient(context) {

@@ -6,7 +6,7 @@
  * dx = dy where |x| ≤ α; dα = Σ dy·(±1 outside; (y − x)/α inside). α starts at the largest magnitude, or where an
  * `initializer` puts it.
  *
- * Exponents end at 14: a level below α·2⁻¹⁴ could not be told from 0 in any product with 8-bit codes, and more bits than
+ * Exponents end at 14: a level below α·2⁻¹⁴ could not be distinguished from 0 in any product with 8-bit codes, and more bits than
  * that add nothing. So 4 bits are 16 levels unsigned and 15 signed, and no width has more than 31: `levels` says so.
  */
 import { divide, multiply, reciprocal } from "../../ops/families/elementwise.ts";

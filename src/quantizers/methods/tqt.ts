@@ -48,14 +48,14 @@ function codesPerThreshold(spec: QuantizerSpec): number {
   return spec.quantMax + 1;
 }
 
-function stepOf(context: QuantizerContext): Value {
+function scaleValue(context: QuantizerContext): Value {
   const { builder, spec } = context;
   const exponent = ceil(builder, parameterOf(context, "log2_threshold"));
   return multiply(builder, power(builder, 2, exponent), 1 / codesPerThreshold(spec));
 }
 
 function quotient(context: QuantizerContext): Value {
-  return quotientOf(context.builder, context.x, stepOf(context));
+  return quotientOf(context.builder, context.x, scaleValue(context));
 }
 
 function logarithmFromRange(spec: QuantizerSpec, min: number, max: number): GroupParameters {
@@ -63,7 +63,7 @@ function logarithmFromRange(spec: QuantizerSpec, min: number, max: number): Grou
   return { log2_threshold: Math.max(threshold > 0 ? Math.log2(threshold) : lowestLogarithm, lowestLogarithm) };
 }
 
-function stepFor(spec: QuantizerSpec, logarithm: number): number {
+function scaleFor(spec: QuantizerSpec, logarithm: number): number {
   return 2 ** Math.ceil(fround(logarithm)) / codesPerThreshold(spec);
 }
 
@@ -87,14 +87,14 @@ export const tqt: QuantizerDefinition = {
 
   forward(context) {
     const { builder, spec, target } = context;
-    return roundedValue(builder, target, quotient(context), stepOf(context), specCodeRange(spec));
+    return roundedValue(builder, target, quotient(context), scaleValue(context), specCodeRange(spec));
   },
 
   /** With m the mask, Σ dy·(q − m·v)·s = Σ dy·y − Σ dx·x. */
   gradient(context) {
     const { builder, spec, x, y, dy } = context;
     const parameter = parameterOf(context, "log2_threshold");
-    const mask = insideQuotient(context, stepOf(context), {
+    const mask = insideQuotient(context, scaleValue(context), {
       low: lowestRoundingTo(spec.quantMin),
       high: highestRoundingTo(spec.quantMax),
       nonNegative: spec.nonNegative === true,
@@ -107,7 +107,7 @@ export const tqt: QuantizerDefinition = {
 
   levels: codeCount,
   integers: quotientIntegers({
-    scale: (spec, parameters) => stepFor(spec, scalarParameter(parameters, "log2_threshold")),
+    scale: (spec, parameters) => scaleFor(spec, scalarParameter(parameters, "log2_threshold")),
   }),
 
   check: (spec) =>

@@ -31,7 +31,7 @@ function inPlaceOf(build: (builder: GraphBuilder, w: Value, gradient: Value, rat
 }
 
 describe("updates in place", () => {
-  it("are those whose other readers come before", () => {
+  it("are those whose other consumers come before", () => {
     const names = inPlaceOf((builder, w, gradient) => {
       const product = builder.one("MatMul", [w, gradient]);
       builder.output("next.w", builder.one("Sub", [w, product]));
@@ -128,7 +128,7 @@ function differing(a: ReadonlyMap<string, Tensor>, b: ReadonlyMap<string, Tensor
 }
 
 describe("updates in an order", () => {
-  it("wait for readers that are still to come", async () => {
+  it("wait for consumers that are still to come", async () => {
     const { graph } = stepOf("lsq");
     const lowered = lowerGraph(graph, operators, await engine.target());
     const before = namesOf(updatesInPlace(lowered));

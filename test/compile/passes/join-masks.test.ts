@@ -69,7 +69,7 @@ describe("masks of one tensor", () => {
     for (const graph of apart) expect(masksOf(joinMasks(graph))).toBe(2);
   });
 
-  it("become one where the other reader is a sum that is the same behind both", () => {
+  it("become one where the other consumer is a sum that is the same behind both", () => {
     const graph = maskedTwice((b, { y, first }) => {
       b.output("sum", dot(b, first, y));
       return multiply(b, first, insideLimits(b, y, { positive: true }));

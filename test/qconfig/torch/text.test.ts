@@ -53,9 +53,9 @@ describe("the thread's configuration", () => {
     expect(places.weight.get("ch_axis")).toBe("t.py:5:212");
   });
 
-  it("asks for what its function is not told", () => {
+  it("asks for values that are not arguments of its function", () => {
     expect(refusal(threadFunction, { wb: 4 })).toBe(
-      't.py:4:109: "ab" is not understood: the function is not told its value\n' +
+      't.py:4:109: "ab" is not understood: its value is not an argument of the function\n' +
         "  Assign it in the text, or give its value: --define ab=4.",
     );
   });

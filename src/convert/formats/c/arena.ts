@@ -1,4 +1,4 @@
-/** Where each tensor lies in the C program's one buffer: fixed when the program is written, shared by what never lives together. */
+/** The offset of each tensor in the one buffer of the C program; tensors that never live together share bytes. */
 import { elementCount } from "../../../ir/types.ts";
 import {
   type IntegerNetwork,
@@ -8,7 +8,7 @@ import {
   tensorById,
 } from "../../integer-network.ts";
 
-/** Where a tensor lies in the arena. */
+/** The offset of a tensor in the arena. */
 export interface ArenaSlot {
   /** Offset in bytes. */
   readonly offset: number;
@@ -27,7 +27,7 @@ export function elementType({ form }: Pick<IntegerTensor, "form">): "uint8_t" | 
   return form.kind === "codes" && form.high - Math.min(form.low, 0) <= 255 ? "uint8_t" : "int32_t";
 }
 
-/** What is added to a code in its uint8_t. */
+/** The number that is added to a code in its uint8_t. */
 export function storedOffset(tensor: IntegerTensor): number {
   return storedLowest(tensor.form);
 }

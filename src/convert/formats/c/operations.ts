@@ -33,7 +33,7 @@ function volume({ shape }: IntegerTensor): readonly [number, number, number] {
   return [channels, height, width];
 }
 
-/** What is subtracted from a stored element to get the centred code. */
+/** The number that is subtracted from a stored element to get the centred code. */
 function centre(tensor: IntegerTensor): number {
   return tensor.form.zeroPoint + storedOffset(tensor);
 }

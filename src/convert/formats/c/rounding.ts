@@ -1,4 +1,4 @@
-/** How the C program rounds: to integers, or to the levels of a grid with gaps; in float, or in fixed point. */
+/** Rounding in the C program: to integers, or to the levels of a grid with gaps; in float, or in fixed point. */
 import type { TensorForm } from "../../integer-network.ts";
 import { storedLowest } from "./arena.ts";
 import { constantArray, subtractionText } from "./text.ts";

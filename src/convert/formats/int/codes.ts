@@ -1,4 +1,4 @@
-/** How formats/int.ts rounds to codes, adds codes, and writes the constants that its operators read. */
+/** Rounding to codes, sums of codes, and the constants of operators, for formats/int.ts. */
 import type { GraphBuilder, Value } from "../../../ir/graph.ts";
 import { float32Tensor, makeTensor } from "../../../ir/tensor.ts";
 import { clip } from "../../../ops/families/activations.ts";

@@ -32,7 +32,7 @@ import {
 
 /** A layer of an integer network. */
 export type Layer = IntegerConv | IntegerGemm;
-/** What adds up codes into an accumulator. */
+/** The operations that sum codes into an accumulator. */
 export type Summing = Layer | SumPool;
 
 /** The graph that is being built. */

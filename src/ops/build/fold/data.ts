@@ -60,7 +60,7 @@ export function numbersOf(tensor: Tensor | undefined): readonly number[] | undef
 }
 
 /** A tensor whose element i is element `source(i)` of another, whatever the elements are. */
-export function moved(tensor: Tensor, shape: Shape, source: (index: number) => number): Tensor {
+export function rearranged(tensor: Tensor, shape: Shape, source: (index: number) => number): Tensor {
   const count = elementCount(shape);
   const { data, dtype } = tensor;
   if (!ArrayBuffer.isView(data)) {

@@ -4,7 +4,16 @@ import { intAttribute, stringAttribute } from "../../../ir/graph.ts";
 import { allocate, makeTensor, type Tensor } from "../../../ir/tensor.ts";
 import { elementCount, type Shape, transposedIndex } from "../../../ir/types.ts";
 import { permutationOf } from "../operands.ts";
-import { broadcastIndex, type Fold, type FoldRule, fromNumbers, moved, numbersOf, ravel, unravel } from "./data.ts";
+import {
+  broadcastIndex,
+  type Fold,
+  type FoldRule,
+  fromNumbers,
+  numbersOf,
+  ravel,
+  rearranged,
+  unravel,
+} from "./data.ts";
 
 /** The same elements in the shape of the result. */
 const reshaped: Fold = ({ inputs: [input], types: [type] }) =>
@@ -16,13 +25,13 @@ const transpose: Fold = (call) => {
   if (input === undefined || type === undefined) return undefined;
   const permutation = permutationOf(call, input.shape.length);
   if (permutation.join() === "1,0" && input.data instanceof Float32Array) {
-    return [makeTensor("float32", type.shape, turned(input.data, input.shape))];
+    return [makeTensor("float32", type.shape, transposed(input.data, input.shape))];
   }
-  return [moved(input, type.shape, transposedIndex(input.shape, permutation))];
+  return [rearranged(input, type.shape, transposedIndex(input.shape, permutation))];
 };
 
 /** A transposed matrix: weights are large, so it goes by blocks that stay in the cache. */
-function turned(data: Float32Array, [rows = 0, columns = 0]: Shape): Float32Array {
+function transposed(data: Float32Array, [rows = 0, columns = 0]: Shape): Float32Array {
   const result = new Float32Array(data.length);
   const block = 32;
   for (let top = 0; top < rows; top += block) {
@@ -40,13 +49,13 @@ function turned(data: Float32Array, [rows = 0, columns = 0]: Shape): Float32Arra
 const expand: Fold = ({ inputs: [input], types: [type] }) =>
   input === undefined || type === undefined
     ? undefined
-    : [moved(input, type.shape, broadcastIndex(input.shape, type.shape))];
+    : [rearranged(input, type.shape, broadcastIndex(input.shape, type.shape))];
 
 const tile: Fold = ({ inputs: [input], types: [type] }) => {
   if (input === undefined || type === undefined) return undefined;
   const { shape } = input;
   return [
-    moved(input, type.shape, (i) =>
+    rearranged(input, type.shape, (i) =>
       ravel(
         unravel(i, type.shape).map((place, axis) => place % (shape[axis] ?? 1)),
         shape,
@@ -70,7 +79,7 @@ const gather: Fold = (call) => {
   const inner = elementCount(input.shape.slice(axis + 1));
   const count = indices.length;
   return [
-    moved(input, type.shape, (i) => {
+    rearranged(input, type.shape, (i) => {
       const index = fromFront(indices[Math.floor(i / inner) % count] ?? 0, size);
       return (Math.floor(i / (inner * count)) * size + index) * inner + (i % inner);
     }),
@@ -131,7 +140,7 @@ const slice: Fold = ({ inputs, types: [type] }) => {
     stride[axis] = step;
   });
   return [
-    moved(input, type.shape, (i) =>
+    rearranged(input, type.shape, (i) =>
       ravel(
         unravel(i, type.shape).map((place, axis) => (first[axis] ?? 0) + place * (stride[axis] ?? 1)),
         input.shape,
@@ -148,7 +157,7 @@ const split: Fold = (call) => {
   return call.types.map(({ shape }) => {
     const offset = start;
     start += shape[axis] ?? 0;
-    return moved(input, shape, (i) => {
+    return rearranged(input, shape, (i) => {
       const place = unravel(i, shape);
       place[axis] = (place[axis] ?? 0) + offset;
       return ravel(place, input.shape);

@@ -5,7 +5,7 @@ import type { Tensor } from "../../../ir/tensor.ts";
 import { elementCount } from "../../../ir/types.ts";
 import { type Fold, type FoldRule, fromNumbers, numbersOf, unravel } from "./data.ts";
 
-/** How a reduction goes over its elements. */
+/** The order in which a reduction reads its elements. */
 export interface Reduction {
   readonly start: number;
   readonly step: (total: number, value: number) => number;

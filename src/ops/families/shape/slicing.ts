@@ -42,7 +42,7 @@ export function concat(b: GraphBuilder, values: readonly Value[], axis: number):
 /** Mode and value of a padding. */
 export interface PadOptions {
   readonly mode?: "constant" | "reflect" | "edge";
-  /** What constant padding is filled with; default 0. */
+  /** The value of constant padding; default 0. */
   readonly value?: Operand;
 }
 
