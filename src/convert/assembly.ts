@@ -7,7 +7,7 @@ import { nearestLevel } from "../quantizers/arithmetic/levels.ts";
 import type { ConversionNote, IntegerOperation, IntegerTensor, QuantizeInput, TensorForm } from "./integer-network.ts";
 import { type ChannelBounds, codeBounds, layerBounds, sumBounds } from "./ranges.ts";
 import { biasedTerm, exactSum, floatOffsetSum, type SumParts } from "./scaling.ts";
-import { type Affine, type Codes, channelsOf, isClipped, type Moved, type Symbolic } from "./symbolic.ts";
+import { type Affine, type Codes, channelsOf, isClipped, type Rearranged, type Symbolic } from "./symbolic.ts";
 
 /** The meaning of the network's outputs. */
 export const floatForm: TensorForm = {
@@ -81,7 +81,7 @@ export class Assembly {
         return this.#sum(this.affine(value), form, name);
       case "affine":
         return this.#sum(value, form, name);
-      case "moved": {
+      case "rearranged": {
         const inner = value.inputs.map((input, i) =>
           this.realize(input, form, value.inputs.length > 1 ? `${name}/${i}` : `${name}/before ${value.name}`),
         );
@@ -216,13 +216,13 @@ export class Assembly {
   }
 
   /** Adds an operation that commutes with a quantizer: at once where its inputs are codes of one form, later otherwise. */
-  moved(moved: Moved): Symbolic {
-    const ids = moved.inputs.flatMap((input) => (input.kind === "codes" ? [input.tensor] : []));
+  rearranged(value: Rearranged): Symbolic {
+    const ids = value.inputs.flatMap((input) => (input.kind === "codes" ? [input.tensor] : []));
     const forms = ids.map((id) => this.tensor(id).form);
     const [form] = forms;
-    if (form === undefined || ids.length < moved.inputs.length || !forms.every((each) => sameForm(each, form)))
-      return moved;
-    return this.codes(this.add(moved.name, moved.shape, form, (output) => moved.make(ids, output)));
+    if (form === undefined || ids.length < value.inputs.length || !forms.every((each) => sameForm(each, form)))
+      return value;
+    return this.codes(this.add(value.name, value.shape, form, (output) => value.make(ids, output)));
   }
 
   /** The value as codes: its own, or wide ones. `divisor`: how many of them will be added up. */
@@ -288,7 +288,7 @@ export class Assembly {
 
   /** The largest absolute value that a value can have. */
   #reach(value: Symbolic): number {
-    if (value.kind === "moved") return value.inputs.reduce((max, input) => Math.max(max, this.#reach(input)), 0);
+    if (value.kind === "rearranged") return value.inputs.reduce((max, input) => Math.max(max, this.#reach(input)), 0);
     if (value.kind !== "affine") return value.kind === "codes" ? this.#reach(this.affine(value)) : 0;
     let reach = 0;
     value.offset.forEach((offset, k) => {
@@ -312,8 +312,8 @@ export class Assembly {
 
 /** Returns the rearranged value, where it was one value. */
 function underlying(value: Symbolic): Symbolic {
-  const [input] = value.kind === "moved" ? value.inputs : [];
-  return value.kind === "moved" && value.inputs.length === 1 && input !== undefined ? underlying(input) : value;
+  const [input] = value.kind === "rearranged" ? value.inputs : [];
+  return value.kind === "rearranged" && value.inputs.length === 1 && input !== undefined ? underlying(input) : value;
 }
 
 /** Removes the offset of the data's grid before anything is rounded. */

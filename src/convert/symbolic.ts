@@ -35,8 +35,8 @@ export interface Codes {
 }
 
 /** An operation that commutes with a monotone quantizer, applied to something that has no codes yet. */
-export interface Moved {
-  readonly kind: "moved";
+export interface Rearranged {
+  readonly kind: "rearranged";
   readonly name: string;
   readonly shape: Shape;
   readonly inputs: readonly Symbolic[];
@@ -67,7 +67,7 @@ export interface Weight {
 }
 
 /** The integer form of a value of the float network. */
-export type Symbolic = Affine | Codes | Moved | Data | Constant | Weight;
+export type Symbolic = Affine | Codes | Rearranged | Data | Constant | Weight;
 
 /** Channels of a tensor: axis 1, or one where there is none. */
 export function channelsOf(shape: Shape): number {

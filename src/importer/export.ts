@@ -20,7 +20,7 @@ const generic: Target = { name: "generic", blockSize: 1 };
 export interface ExportOptions extends OnnxWriteOptions {
   /** The symbol of the batch in the file, or false to keep the network's own size. Default "batch". */
   readonly batch?: string | false;
-  /** How parameters of these names are stored, where not as they are: the nodes that make their values when the file is loaded. */
+  /** The nodes that compute the values of these parameters when the file is loaded; other parameters are stored as they are. */
   readonly stored?: ReadonlyMap<string, (builder: GraphBuilder) => Value>;
 }
 

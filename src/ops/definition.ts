@@ -69,7 +69,7 @@ export type Lowering = (context: LoweringContext) => readonly (Value | undefined
 /** A lowering for some cases only; undefined: the node stays as it is. */
 export type PartialLowering = (context: LoweringContext) => ReturnType<Lowering> | undefined;
 
-/** How an operator with weights reads them: what is called a layer. */
+/** The layout of a layer's weights. An operator with weights is a layer. */
 export interface LayerTraits {
   /** Index of the input that carries the data. */
   readonly data: number;
@@ -164,7 +164,7 @@ export interface OperatorRecord {
   readonly aliases?: readonly string[];
   /** Absent: its nodes stay nodes. */
   readonly reading?: Reading;
-  /** How nodes of other versions get their present form, in the order in which that is tried. */
+  /** The rewrites of nodes of other versions into their present form, in the order in which they are tried. */
   readonly upgrades?: readonly Upgrade[];
   /** Its decomposition, where it is a function of other operators. */
   readonly decompose?: Decomposition;
@@ -190,10 +190,10 @@ export interface OperatorDefinition extends OperatorRecord {
    * keeps the tensors around them (blocked or not), which is known only then.
    */
   readonly arrange?: Lowering;
-  /** How it runs on tensors that are blocked already. Absent: it reads them as NCHW. */
+  /** Its form on tensors that are blocked already. Absent: it reads them as NCHW. */
   readonly blocked?: BlockedForm | undefined;
   readonly traits?: OperatorTraits;
-  /** How `convert` folds the operator into integers, where conversion has no rule of its own for it. */
+  /** The meaning by which `convert` folds the operator into integers, where conversion has no rule of its own for it. */
   readonly integers?: (node: Node) => IntegerMeaning;
   /** Returns the multiply-accumulates of a node, for its whole batch. Absent: its arithmetic does not count as such. */
   readonly macs?: (node: Node) => number;

@@ -17,7 +17,7 @@ export interface LayerBits {
   readonly activationBits: number;
 }
 
-/** How the first or the last layer is treated; "same": as every other, "float": not quantized. */
+/** The treatment of the first or the last layer; "same": as every other, "float": not quantized. */
 export type LayerRule = LayerBits | "same" | "float";
 
 /** The changes of an override to a tensor's quantization, or "float" for no quantization. */

@@ -10,7 +10,7 @@ import { quantizerNamed } from "../quantizers/index.ts";
 import { calibratedOptions } from "./initial-range.ts";
 import { checkOptions } from "./option-check.ts";
 
-/** How a kind of tensor is to be quantized, before it is resolved for one tensor. */
+/** The quantization of a kind of tensor, before it is resolved for one tensor. */
 export interface TensorQuantization {
   readonly quantizer: string;
   /** 1 to 16. Gives the range where `quantMin` and `quantMax` do not. */

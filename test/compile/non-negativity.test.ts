@@ -1,4 +1,4 @@
-/** What is said never to be negative never is: random graphs on random data, every value looked at. */
+/** Values that are inferred non-negative never are negative: random graphs on random data, every value looked at. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { nonNegativeValues } from "../../src/compile/non-negativity.ts";

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { Assembly, floatForm } from "../../src/convert/assembly.ts";
 import type { TensorForm } from "../../src/convert/integer-network.ts";
-import type { Affine, Data, Moved } from "../../src/convert/symbolic.ts";
+import type { Affine, Data, Rearranged } from "../../src/convert/symbolic.ts";
 import { UnsupportedError } from "../../src/errors.ts";
 import { codesForm } from "./integer-operations.ts";
 
@@ -60,17 +60,17 @@ describe("an assembly", () => {
 
   it("does at once what commutes with a quantizer where there are codes, and later where there are none", () => {
     const { assembly, codes } = started();
-    const reshape = (input: Moved["inputs"][number]): Moved => ({
-      kind: "moved",
+    const reshape = (input: Rearranged["inputs"][number]): Rearranged => ({
+      kind: "rearranged",
       name: "flatten",
       shape: [1, 2],
       inputs: [input],
       make: ([id = 0], output) => ({ op: "Reshape", name: "flatten", input: id, output }),
     });
-    expect(assembly.moved(reshape(codes)).kind).toBe("codes");
+    expect(assembly.rearranged(reshape(codes)).kind).toBe("codes");
     expect(operators(assembly)).toEqual(["QuantizeInput images.quantizer", "Reshape flatten"]);
-    const later = assembly.moved(reshape(assembly.affine(codes)));
-    expect(later.kind).toBe("moved");
+    const later = assembly.rearranged(reshape(assembly.affine(codes)));
+    expect(later.kind).toBe("rearranged");
     assembly.realize(later, codesForm(0, 1), "later");
     expect(operators(assembly).slice(2)).toEqual(["Requantize later/before flatten", "Reshape later"]);
   });

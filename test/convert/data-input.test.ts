@@ -1,4 +1,4 @@
-/** How the data enter the integer network: bytes and floats, normalized as in training. */
+/** The input of the integer network: bytes and floats, normalized as in training. */
 import { describe, expect, it } from "vitest";
 import type { ImageInput } from "../../src/compile/build/input.ts";
 import { convert } from "../../src/convert/convert.ts";

@@ -1,4 +1,4 @@
-/** What cannot be converted is refused by name, never silently left in float. */
+/** Unsupported operators are refused by name, never silently left in float. */
 import { describe, expect, it } from "vitest";
 import { type QuantizedNetwork, quantize } from "../../src/compile/passes/quantize.ts";
 import { convert } from "../../src/convert/convert.ts";

@@ -1,4 +1,4 @@
-/** How many bytes a converted network is said to take, and how many its file really does. */
+/** The computed bytes of a converted network, compared with those of its file. */
 import { describe, expect, it } from "vitest";
 import { convert } from "../../src/convert/convert.ts";
 import { buildIntGraph } from "../../src/convert/formats/int/int.ts";

@@ -88,7 +88,7 @@ describe("a folder in place of a model", () => {
   });
 });
 
-/** What is wrong with a model, and the words that say so. */
+/** Faults of models, and the errors that name them. */
 const wrong: readonly (readonly [string, () => unknown, RegExp])[] = [
   ["a file that is not there", () => importOnnxFile(join(folder, "no.onnx")), /cannot be read/],
   ["half a file", () => importOnnx(onnxModel(convolution).subarray(0, 200)), /not a whole ONNX model/],

@@ -1,4 +1,4 @@
-/** What files become: operators of today, any batch size, parameters with their roles. */
+/** Networks from files: operators of today, any batch size, parameters with their roles. */
 
 import { describe, expect, it } from "vitest";
 import { UnsupportedError } from "../../src/errors.ts";

@@ -1,4 +1,4 @@
-/** What definitions say of their operators, next to the tables that said it before they did. */
+/** The traits in the definitions, compared with the tables that held them before. */
 
 import { expect, it } from "vitest";
 import { operators } from "../../src/compile/registry.ts";

@@ -17,7 +17,7 @@ interface Law {
   readonly spec: QuantizerSpec;
   /** Its scale follows from the values, summed in an order of the engine's own: equal to rounding, not to the bit. */
   readonly summed?: boolean;
-  /** What makes quantizing again something else: the source's own normalisation. */
+  /** The reason why quantizing again changes the values: the source's own normalisation. */
   readonly notIdempotent?: string;
   /** No integer form, by its range. */
   readonly withoutIntegers?: boolean;

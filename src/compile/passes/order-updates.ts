@@ -27,7 +27,7 @@ function isMovement(node: Node): boolean {
   return traitsOf(node).movement === true || isOperator(castOperator, node);
 }
 
-/** Where an update can be made to wait: a node of it with a single number among its inputs. */
+/** The node of an update that can wait: one with a single number among its inputs. */
 interface ControlPoint {
   readonly node: Node;
   readonly scalar: Value;

@@ -1,7 +1,7 @@
 /** Rules of what is folded into requantizations: BatchNormalization, additions, factors, limits. */
 import { floatAttribute } from "../../ir/graph.ts";
 import type { IntegerMeaning } from "../../ops/definition.ts";
-import { type Affine, type Constant, channelsOf, type Moved, type Symbolic, scaledAffine } from "../symbolic.ts";
+import { type Affine, type Constant, channelsOf, type Rearranged, type Symbolic, scaledAffine } from "../symbolic.ts";
 import {
   channelNumbers,
   constantNumbers,
@@ -79,10 +79,10 @@ export const multiplyRule: IntegerRule = (context) => {
 /** max(low, min(x, high)); limits commute with what only moves elements. */
 function limited(context: RuleContext, value: Symbolic, low: number, high: number): Symbolic {
   const { name } = context.node;
-  if (value.kind === "moved") {
+  if (value.kind === "rearranged") {
     const inputs = value.inputs.map((input) => limited(context, input, low, high));
-    const moved: Moved = { ...value, inputs };
-    return moved;
+    const rearranged: Rearranged = { ...value, inputs };
+    return rearranged;
   }
   // Limits of a limited sum are one pair of limits: clamp(clamp(x, a, b), l, h).
   const x = value.kind === "affine" ? value : affineOf(context, value);

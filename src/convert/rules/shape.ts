@@ -33,8 +33,8 @@ export const maxPoolRule: IntegerRule = (context) => {
   const { node } = context;
   const x = quantizable(context, symbolicInput(context, 0));
   const window = windowOf(context, x);
-  return context.assembly.moved({
-    kind: "moved",
+  return context.assembly.rearranged({
+    kind: "rearranged",
     name: node.name,
     shape: nodeShape(node),
     inputs: [x],
@@ -45,8 +45,8 @@ export const maxPoolRule: IntegerRule = (context) => {
 /** A change of shape on codes. */
 export const reshapeRule: IntegerRule = (context) => {
   const { node } = context;
-  return context.assembly.moved({
-    kind: "moved",
+  return context.assembly.rearranged({
+    kind: "rearranged",
     name: node.name,
     shape: nodeShape(node),
     inputs: [quantizable(context, symbolicInput(context, 0))],
@@ -59,8 +59,8 @@ export const concatRule: IntegerRule = (context) => {
   const { node } = context;
   const shape = nodeShape(node);
   const axis = intAttribute(node, "axis");
-  return context.assembly.moved({
-    kind: "moved",
+  return context.assembly.rearranged({
+    kind: "rearranged",
     name: node.name,
     shape,
     inputs: node.inputs.map((_, index) => quantizable(context, symbolicInput(context, index))),

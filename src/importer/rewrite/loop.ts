@@ -17,7 +17,7 @@ export const mostLoopNodes = 20_000;
 /** A scope of the loop's names, in which graphs are read. */
 export interface LoopScope {
   define(name: string, slot: Slot): void;
-  /** How many nodes may still be written out, whichever loop writes them. */
+  /** The number of nodes that all loops may still write. */
   readonly budget: { left: number };
   /** Reads nodes whose outputs stay known in the scope. */
   read(graph: FileBody): void;

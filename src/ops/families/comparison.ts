@@ -46,12 +46,12 @@ export function not(b: GraphBuilder, x: Value): Value {
   return b.one("Not", [x]);
 }
 
-/** Where x is not a number. */
+/** True where x is not a number. */
 export function isNotANumber(b: GraphBuilder, x: Value): Value {
   return b.one("IsNaN", [x]);
 }
 
-/** Where x is infinite. */
+/** True where x is infinite. */
 export function isInfinite(b: GraphBuilder, x: Value): Value {
   return b.one("IsInf", [x]);
 }

@@ -146,7 +146,7 @@ function maskBias(e: RewriteContext, mask: Slot, columns: number, low: number): 
   return e.one("Pad", [added, int64Slot(e, pads), number(e, low)]);
 }
 
-/** Where key j lies from query i: j - i. */
+/** The position of key j relative to query i: j - i. */
 function distances({ rows, columns }: Sight): number[] {
   return Array.from({ length: rows * columns }, (_, n) => (n % columns) - Math.floor(n / columns));
 }

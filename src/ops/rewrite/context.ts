@@ -39,7 +39,7 @@ export type Rewrite = (e: RewriteContext, node: SourceNode) => SourceNode | read
 /** Returns the slots that stand for a node's outputs. */
 export type Decomposition = (e: RewriteContext, node: SourceNode) => readonly (Slot | undefined)[];
 
-/** How nodes of an operator get their present form (opset 21). */
+/** The rewrites of an operator's nodes into their present form (opset 21). */
 export interface Upgrade {
   /** Nodes of versions before this one are rewritten. Absent: nodes of every version. */
   readonly before?: number;

@@ -53,7 +53,7 @@ export interface TensorExplanation {
   readonly levels: number;
   /** Whether no value is negative, because the tensor leaves a ReLU. */
   readonly nonNegative: boolean;
-  /** How many quantizers a value has passed since the last layer, this one included. */
+  /** The number of quantizers that a value has passed since the last layer, this one included. */
   readonly timesQuantized: number;
   readonly observed: ValueRange | null;
   readonly representable: ValueRange | null;

@@ -21,7 +21,7 @@ import type { ArgumentPlaces, FormValue } from "./values.ts";
 
 export type { TorchSource } from "./tokens.ts";
 
-/** Where the arguments of a form stand in the text, by their names in torch: `reduce_range` → `thread.py:2:40`. */
+/** The source positions of a form's arguments, by their names in torch: `reduce_range` → `thread.py:2:40`. */
 export type TorchPlaces = ReadonlyMap<string, string>;
 
 /** The configuration that a piece of Python describes. */

@@ -23,7 +23,7 @@ import {
   QConfig,
 } from "./torch.ts";
 
-/** Where each argument of a form was written, by its name in torch; the last one counts. */
+/** The source position of each argument of a form, by its name in torch; the last one counts. */
 export type ArgumentPlaces = ReadonlyMap<string, Token>;
 
 /** A fake-quantize module of a QConfig, with the places of its arguments. */
@@ -109,7 +109,7 @@ export const torchFunctions: readonly string[] = [
   "max",
 ];
 
-/** What is done with a model before and after: read over. `true`: it means that Conv, BN and ReLU were fused. */
+/** Statements about a model before and after, which are skipped. `true`: it means that Conv, BN and ReLU were fused. */
 export const modelCalls: ReadonlyMap<string, boolean> = new Map([
   ["prepare_qat", false],
   ["prepare_qat_fx", true],

@@ -24,7 +24,7 @@ import { statisticsOf } from "./scalar.ts";
 /** A step, threshold or range never falls to 0 or below it: the gradient would change its sign there. */
 export const smallestScale = 1e-8;
 
-/** Where a range ends that holds every value: the largest one, or the largest magnitude of a signed range. */
+/** The end of a range that holds every value: the largest one, or the largest magnitude of a signed range. */
 export function largestReach(spec: QuantizerSpec, min: number, max: number): number {
   return Math.max(isUnsigned(spec) ? max : Math.max(-min, max), smallestScale);
 }
@@ -113,7 +113,7 @@ export function scaleGradient(context: QuantizerContext, residuals: Residuals, s
   return scaled(context.builder, sum, gradientFactor(context, scale, "lsq"));
 }
 
-/** How the gradient of a trained scale is scaled: LSQ's 1/√(N·Qp) (section 2.2), torch's, or not at all. */
+/** Returns the factor of a trained scale's gradient: LSQ's 1/√(N·Qp) (section 2.2), torch's, or not at all. */
 export type GradientScale = "lsq" | "torch" | "none";
 
 /**

@@ -36,7 +36,7 @@ export function insideQuotient(
   return insideRange(builder, quotientOf(builder, x, scale), range);
 }
 
-/** How many units of 2⁻²⁴ the limit may be from scale·high: three roundings stand between them. */
+/** The largest distance of the limit from scale·high in units of 2⁻²⁴: three roundings lie between them. */
 const uncertainty = 8;
 
 /**

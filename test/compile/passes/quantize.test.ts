@@ -1,4 +1,4 @@
-/** Where quantizers are put, what they are called, and what is refused before anything is trained. */
+/** The sites of quantizers, their names, and the configurations that are refused before training. */
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
 import { isQuantized, quantize, showSites } from "../../../src/compile/passes/quantize.ts";

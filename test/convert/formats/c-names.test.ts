@@ -85,7 +85,7 @@ function renamed(names: readonly string[], outputs: readonly string[] = []): Int
   };
 }
 
-/** What the compiler reads once comments are gone, after a compilation without a warning. */
+/** Returns the text without comments, after a compilation without a warning. */
 function readByCompiler(source: IntegerNetwork, standard: string, arithmetic: "float" | "fixed"): string {
   const program = buildCProgram(source, { arithmetic });
   writeFileSync(join(folder, "network.h"), program.header);

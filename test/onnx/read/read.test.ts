@@ -27,7 +27,7 @@ function relu(input: string, output: string) {
 
 const identity: GraphInit = { input: [info("x", [2])], output: [info("y", [2])], node: [relu("x", "y")] };
 
-/** What was thrown, which must say where it was and what to do. */
+/** Returns the thrown error, which must have a location and a remedy. */
 function failure(body: () => unknown): SubbyteError {
   try {
     body();

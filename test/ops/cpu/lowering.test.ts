@@ -61,7 +61,7 @@ function mixedChannels(b: GraphBuilder, x: Value): Value {
   return conv(b, x, b.input("mixing", { dtype: "float32", shape: [channels, channels, 1, 1] }), undefined);
 }
 
-/** How many blocked convolutions the cpu lowering of this case has: y, dx and dw are one each when all are blocked. */
+/** Counts the blocked convolutions in the cpu lowering of this case: y, dx and dw are one each when all are blocked. */
 function blockedCount(example: Case): number {
   return lowerGraph(convolutionGraph(example), operators, cpuTarget).nodes.filter(
     ({ op, domain }) => op === "Conv" && domain === blockedDomain,

@@ -1,4 +1,4 @@
-/** What explain says of whole configurations (as snapshots), and each trap by itself. */
+/** The remarks of explain on whole configurations (as snapshots), and on each trap by itself. */
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
 import { explain } from "../../../src/compile/explain.ts";

@@ -1,4 +1,4 @@
-/** Where trained parameters start. */
+/** The initial values of trained parameters. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { float32Data, float32Tensor } from "../../../src/ir/tensor.ts";

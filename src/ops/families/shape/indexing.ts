@@ -70,7 +70,7 @@ export function scatterElements(
 
 /** Axis and values of a one-hot encoding. */
 export interface OneHotOptions {
-  /** Where the new axis goes; default last. */
+  /** The position of the new axis; default last. */
   readonly axis?: number;
   /** Default 1. */
   readonly on?: number;
