@@ -48,7 +48,7 @@ export function print(...lines: readonly Line[]): void {
   writeLines(process.stdout, lines);
 }
 
-/** Writes lines beside the result to stderr: notes, warnings, what to do next. */
+/** Writes lines to stderr: notes, warnings, what to do next. */
 export function note(...lines: readonly Line[]): void {
   writeLines(process.stderr, lines);
 }

@@ -18,10 +18,11 @@ function stackWithCauses(error: Error): string {
   return error.cause instanceof Error ? `${stack}\ncaused by ${stackWithCauses(error.cause)}` : stack;
 }
 
-/** As the error describes itself. Its place is often a name from outside, whose line breaks are shown as text. */
+/** As the error describes itself. A line break may come from a name, so that what follows it is indented. */
 function described({ where, message, remedy }: SubbyteError): string {
-  const head = where === undefined ? printable(message) : `${printableLine(where)}: ${printable(message)}`;
-  return remedy === undefined ? head : `${head}\n  ${printable(remedy)}`;
+  const indented = (text: string) => printable(text).replaceAll(/\n(?! )/g, "\n  ");
+  const head = where === undefined ? indented(message) : `${printableLine(where)}: ${indented(message)}`;
+  return remedy === undefined ? head : `${head}\n  ${indented(remedy)}`;
 }
 
 /**

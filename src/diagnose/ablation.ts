@@ -27,7 +27,7 @@ export interface AblationOptions {
   /** Who says what is right where the data has no labels. */
   readonly judge?: Judge;
   /**
-   * Training samples that the running statistics of batch normalization are taken anew from whenever quantizers are
+   * Training samples that the running statistics of batch normalization are estimated again from whenever quantizers are
    * switched off: those that the run has are of values that all quantizers have been at, and without some of them they
    * are another network's. Absent: they stay.
    */
@@ -68,7 +68,7 @@ export function switchName(site: string): string {
   return `switch.${site}`;
 }
 
-/** Batches that statistics are taken anew from, and samples in each. */
+/** Batches that statistics are estimated from, and samples in each. */
 const statisticsBatches = 4;
 const statisticsBatch = 64;
 

@@ -34,7 +34,7 @@ export interface DiagnoseRunOptions {
   readonly checkpoint?: "last" | "best";
   /** A float run that a remedy may start from; default: the one that the run started from. */
   readonly floatRun?: string;
-  /** Whether to measure the checkpoint beside what was measured while the run trained; default: yes. */
+  /** Whether to measure the checkpoint besides what was measured while the run trained; default: yes. */
   readonly probe?: boolean;
   /** Whether to run the ablations, and on how many test samples at most (default 1000). */
   readonly ablate?: boolean;

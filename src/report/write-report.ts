@@ -74,7 +74,7 @@ async function reportOf(folder: string): Promise<Report> {
   if (existsSync(runPaths(folder).config)) return runReport(folder);
   throw new ConfigError("there is neither a study nor a run", {
     where: folder,
-    remedy: "Name a study's folder (it holds study.yaml) or a run's directory (it holds config.yaml).",
+    remedy: "Name a study's folder (it holds study.yaml) or a run's folder (it holds config.yaml).",
   });
 }
 

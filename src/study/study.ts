@@ -13,7 +13,7 @@ export interface StudyLocation extends Pick<StudyOptions, "folder" | "parallel">
 /**
  * Trains a grid of weight bits and activation bits, says what converged, what did not and why, and what fixes it.
  *
- * Every trial is a process of its own. Called again with the same folder and configuration, it goes on where it was.
+ * Every trial is a process of its own. Called again with the same folder and configuration, it resumes.
  *
  * @example
  * const start = () =>

@@ -53,7 +53,9 @@ describe("examples", () => {
     const file = join(repositoryRoot, "examples", "thread.py");
     const { code, stdout } = await capture("explain", file, "resnet8", "--define", "bits=4");
     expect(code).toBe(0);
-    expect(stdout.split("\n")[0]).toBe("Activations: 4 bits requested, 3 in effect (8 levels instead of 16, codes 0..7).");
+    expect(stdout.split("\n")[0]).toBe(
+      "Activations: 4 bits requested, 3 in effect (8 levels instead of 16, codes 0..7).",
+    );
   });
 
   it.each(studies)("%s: is a study that could begin", async (name) => {

@@ -56,7 +56,7 @@ interface Stage {
   /** What the table calls it. */
   readonly title: string;
   readonly config: (float: string | undefined) => TrainingConfig;
-  /** Time of a step beside a float step's, for the estimate before it is measured. */
+  /** Time of a step in relation to a float step's, for the estimate before it is measured. */
   readonly cost: number;
 }
 

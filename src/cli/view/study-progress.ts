@@ -8,7 +8,7 @@ import { type Line, type OutputStream, StatusLine } from "../output.ts";
 import { oneLine } from "./printable.ts";
 import { formatAccuracy, formatBar, formatDuration } from "./progress-format.ts";
 
-/** A step with quantizers beside a float one, and how much of a further core a training uses; both roughly. */
+/** A step with quantizers in relation to a float one, and how much of a further core a training uses; both roughly. */
 const quantizedCost = 1.7;
 const parallelGain = 0.7;
 const terminalInterval = 100;

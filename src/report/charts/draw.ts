@@ -105,7 +105,7 @@ export function valueAxis(label: string, width: number): Plot.ScaleOptions {
   return { label, labelAnchor: "center", labelArrow: "none", grid: true, ticks, nice: true };
 }
 
-/** How the rows of a chart are named: beside them, or above them where the names are too long for that. */
+/** How the rows of a chart are named: next to them, or above them where the names are too long for that. */
 export interface RowNames {
   readonly rowHeight: number;
   readonly marginLeft: number;

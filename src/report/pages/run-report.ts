@@ -28,7 +28,7 @@ import { causesOf, findingsHtml } from "./findings.ts";
 import { percentOrDash, siNumber } from "./format.ts";
 import { copyable, type Figure, html, type Report, type Section, table } from "./page.ts";
 
-/** The report of the run in a directory. */
+/** The report of the run in a folder. */
 export async function runReport(folder: string): Promise<Report> {
   const run = await loadRun(folder);
   const paths = runPaths(folder);

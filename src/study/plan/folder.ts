@@ -76,7 +76,7 @@ export async function readStudyConfig(folder: string): Promise<StudyConfig> {
   const text = await readFile(config, "utf8").catch((cause: unknown) => {
     throw new ConfigError(`there is no study: ${describeSystemError(cause).reason}`, {
       where: config,
-      remedy: "Name the folder of a study (it holds study.yaml), or start one with subbyte study --out DIR.",
+      remedy: "Name the folder of a study (it holds study.yaml), or start one with subbyte study --out FOLDER.",
       cause,
     });
   });

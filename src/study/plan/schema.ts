@@ -51,7 +51,7 @@ const floatStage = z
   .strictObject({
     epochs: count.exactOptional(),
     learningRate: z.number().positive().exactOptional(),
-    /** A checkpoint or a run's directory that is there already, instead of training one. */
+    /** An existing checkpoint or run folder, instead of training one. */
     from: z.string().min(1).exactOptional(),
   })
   .refine((value) => value.from === undefined || (value.epochs === undefined && value.learningRate === undefined), {
@@ -69,7 +69,7 @@ const earlyStopping = z.strictObject({
   graceEpochs: count.default(1),
   /** `median`: earlier trials that must have reached the epoch. */
   minimumTrials: count.default(3),
-  /** `median`: how far below the median, in parts of 1, is still let go on. */
+  /** `median`: how far below the median, in parts of 1, still continues. */
   slack: z.number().min(0).max(1).default(0),
   /** `asha`: the reduction factor, also between the rungs' epochs. */
   reduction: z.int().min(2).default(3),

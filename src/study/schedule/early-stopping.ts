@@ -4,7 +4,7 @@
  * The usual rules compare a trial with those that happen to be finished, which depends on the machine's speed. Here a
  * trial is compared with the trials *before it in the study's order* alone, at the same epoch, so that a study that is
  * killed and started again, or runs more trials side by side, stops the same trials at the same epochs. Trials are not
- * held back for it: one that is ahead of an earlier trial goes on, and is cut back to the epoch of the verdict.
+ * held back for it: one that is ahead of an earlier trial continues, and is cut back to the epoch of the verdict.
  *
  * - `median` (Golovin et al., "Google Vizier", 2017, §3.2.2): stop when the best accuracy up to an epoch is below the
  *   median of the running means of the earlier trials up to that epoch;

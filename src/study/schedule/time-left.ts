@@ -39,7 +39,7 @@ export class StudyClock {
   readonly #sums = new Map<string, Sums>();
   readonly #attempts = new Map<string, Attempt>();
 
-  /** @param cost Time of a step of a kind beside other kinds', for those that were not measured yet. */
+  /** @param cost Time of a step of a kind in relation to other kinds', for those that were not measured yet. */
   constructor(cost: (kind: string) => number = () => 1) {
     this.#cost = cost;
   }
@@ -69,7 +69,7 @@ export class StudyClock {
     attempt.seconds = seconds;
   }
 
-  /** A training ended or will be begun anew: its next note starts its clock again. */
+  /** A training ended or starts again: its next note starts its clock again. */
   forget(training: string): void {
     this.#attempts.delete(training);
   }

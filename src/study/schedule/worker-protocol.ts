@@ -1,7 +1,7 @@
 /** What the study and its workers say to each other. Plain JSON; the worker checks what it is told. */
 import { z } from "zod";
 
-/** Where a run's directory is, inside of the study's folder, in which the worker runs. */
+/** Where a run's folder is, inside of the study's folder, in which the worker runs. */
 const place = { parent: z.string(), name: z.string() };
 
 /** The schema of a job that a study sends to a worker. */

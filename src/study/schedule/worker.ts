@@ -1,5 +1,5 @@
 /**
- * The process of one trial: one ONNX Runtime session, one run's directory.
+ * The process of one trial: one ONNX Runtime session, one run's folder.
  *
  * It is told its job over the channel to its parent and lives no longer than that channel: when the parent is gone, the
  * worker ends itself at once, as if killed, which its files are made for. Ctrl-C reaches every process of a terminal;
