@@ -8,6 +8,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     pool: "forks",
     maxWorkers: 2,
+    // A test whose loop never went round, or whose callback was never called, fails.
+    expect: { requireAssertions: true },
     // For the tests that open ONNX Runtime by themselves; src/ sets it on its own.
     env: { ORT_DISABLE_TELEMETRY: "1" },
     testTimeout: 60_000,

@@ -1,4 +1,4 @@
-/** Whole networks: what was converted agrees with itself in every code; a ResNet-20 also with the training simulation. */
+/** Whole networks: what was converted agrees with itself in every code; a ResNet-20 also with the training simulation. @slow */
 import { describe, expect, it } from "vitest";
 import { buildEvaluation } from "../../src/compile/build/evaluation.ts";
 import { convert } from "../../src/convert/convert.ts";

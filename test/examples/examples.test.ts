@@ -1,4 +1,4 @@
-/** Every example runs as it stands and reaches what it promises. */
+/** Every example runs as it stands and reaches what it promises. @slow */
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";

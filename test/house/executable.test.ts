@@ -1,3 +1,4 @@
+/** The command that `npm run build` leaves. @slow */
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";

@@ -1,4 +1,4 @@
-/** The networks that are built by name: their size, that they learn, and how quantizers are placed in them. */
+/** The networks that are built by name: their size, that they learn, and how quantizers are placed in them. @slow */
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../src/base/random.ts";
 import { trainingMode } from "../../src/compile/build/forward.ts";

@@ -1,4 +1,4 @@
-/** An operator and a quantizer from outside the package: trained, explained, converted, in this process and in children. */
+/** An operator and a quantizer from outside the package: trained, explained, converted, in this process and in children. @slow */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -1,6 +1,6 @@
 /**
  * Every preset, and quantizers that no preset uses, train a small network: calibrated on a batch, the loss of that batch
- * falls and everything stays finite.
+ * falls and everything stays finite. @slow
  */
 
 import { describe, expect, it } from "vitest";

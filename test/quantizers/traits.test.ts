@@ -68,8 +68,8 @@ describe("traits of quantizers", () => {
     );
   });
 
-  it.each([...quantizers.values()])("$name with a uniform grid has evenly spaced codes", (definition) => {
-    if (!definition.traits.uniformGrid) return;
+  const uniform = [...quantizers.values()].filter(({ traits }) => traits.uniformGrid);
+  it.each(uniform)("$name with a uniform grid has evenly spaced codes", (definition) => {
     const codes = definition.integers?.codes(specOf(definition)) ?? [];
     expect(codes.length).toBeGreaterThan(1);
     expect(codes.every((code, i) => i === 0 || code - (codes[i - 1] ?? 0) === 1)).toBe(true);
@@ -90,8 +90,7 @@ describe("traits of quantizers", () => {
 
 describe("initial values of parameters", () => {
   it.each([...quantizers.values()])("$name starts zero points at 0 and all else at 1", (definition) => {
-    for (const { name, initial } of definition.parameters(specOf(definition), { dtype: "float32", shape: [2, 3] })) {
-      expect(initial).toBe(name === "zero_point" ? 0 : 1);
-    }
+    const parameters = definition.parameters(specOf(definition), { dtype: "float32", shape: [2, 3] });
+    expect(parameters.filter(({ name, initial }) => initial !== (name === "zero_point" ? 0 : 1))).toEqual([]);
   });
 });

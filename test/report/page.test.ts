@@ -220,6 +220,7 @@ describe("the files of a report", () => {
   it.skipIf(!existsSync("/usr/bin/xmllint"))("hold well-formed drawings", async () => {
     const folder = join(run, "report", "figures");
     const drawings = readdirSync(folder).filter((name) => name.endsWith(".svg"));
+    expect(drawings).not.toEqual([]);
     await promisify(execFile)("/usr/bin/xmllint", ["--noout", ...drawings.map((name) => join(folder, name))]);
   });
 });

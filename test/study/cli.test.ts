@@ -1,3 +1,4 @@
+/** Studies by the command line. @slow */
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";

@@ -12,7 +12,7 @@ const slowPackages: ReadonlySet<string> = new Set(["node:child_process", "node:w
 
 /** What trains: whole runs and studies, their loop, and the command line, which runs them all. */
 const slowSources =
-  /^src\/(train\/(run|loop\/trainer)|study\/(run-study|study)|study\/mixed\/mixed|diagnose\/watch-run|cli\/main)\.ts$/;
+  /^src\/(index|train\/(run|loop\/trainer)|study\/(run-study|study)|study\/mixed\/mixed|diagnose\/watch-run|cli\/main)\.ts$/;
 
 /** What a file loads when it is imported; types load nothing. Files of the project are paths inside the repository. */
 export function loadedBy(path: string, text: string): string[] {

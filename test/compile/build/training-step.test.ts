@@ -1,3 +1,4 @@
+/** Training steps of all models: graphs that keep every rule, and the same losses by both lowerings. @slow */
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
 import { trainingMode } from "../../../src/compile/build/forward.ts";
@@ -78,9 +79,10 @@ describe("the training step", () => {
     modelNames.flatMap((model) => (["float", "thread", "minmax", "lsq"] as const).map((p) => [model, p] as const)),
   )("of %s with %s is a graph that keeps every rule, before and after lowering", (model, preset) => {
     const { graph } = step(network(model, preset));
-    verifyGraph(graph, inferTypes);
+    expect(() => verifyGraph(graph, inferTypes)).not.toThrow();
     for (const target of [genericTarget, { name: "cpu", blockSize: 8 } as const]) {
-      verifyGraph(lowerGraph(graph, operators, target), inferTypes);
+      const lowered = lowerGraph(graph, operators, target);
+      expect(() => verifyGraph(lowered, inferTypes)).not.toThrow();
     }
   });
 

@@ -41,6 +41,16 @@ function model(): ModelProto {
 
 const bytes = toBinary(ModelProtoSchema, model());
 
+/** Whether a file cannot be read. */
+function refuses(file: Uint8Array): boolean {
+  try {
+    readOnnxFile(file);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** The file, with the size of what was read of it at once. */
 function watched(file: Uint8Array): DataBytes & { largest(): number } {
   let largest = 0;
@@ -108,7 +118,8 @@ describe("the outline of a model", () => {
     for (let length = 1; length < bytes.length; length += 4999) {
       const outline = outlineModel(watched(bytes.subarray(0, length)));
       // A cut between two fields leaves a message that is whole.
-      if (outline !== undefined) expect(() => readOnnxFile(outline)).toThrow();
+      const isRefused = outline === undefined || refuses(outline);
+      expect(isRefused, `cut at ${length}`).toBe(true);
     }
   });
 

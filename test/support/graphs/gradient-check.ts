@@ -6,6 +6,7 @@
  * order h⁴, and h = 2⁻⁶ unless told otherwise.
  */
 
+import { expect } from "vitest";
 import { differentiate } from "../../../src/compile/passes/differentiate.ts";
 import { lowerGraph } from "../../../src/compile/passes/lower.ts";
 import type { GraphBuilder, Node, Value } from "../../../src/ir/graph.ts";
@@ -70,11 +71,8 @@ export async function checkGradient(
       const expected = await difference(index, direction);
       const actual = dot(values, direction);
       const scale = Math.max(1, Math.abs(expected), dot(values.map(Math.abs), direction.map(Math.abs)));
-      if (!(Math.abs(actual - expected) <= tolerance * scale)) {
-        throw new Error(
-          `gradient of input ${index} along [${direction.slice(0, 8)}]: got ${actual}, difference is ${expected}`,
-        );
-      }
+      const where = `gradient of input ${index} along [${direction.slice(0, 8)}]: got ${actual}, difference is ${expected}`;
+      expect(Math.abs(actual - expected), where).toBeLessThanOrEqual(tolerance * scale);
     }
   }
 }
