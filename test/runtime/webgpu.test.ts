@@ -78,8 +78,9 @@ describe("training on WebGPU", () => {
         logSeverityLevel: 4,
         extra: { session: { disable_cpu_ep_fallback: "1" } },
       } as const;
-      const session = await InferenceSession.create(emit(smallStep(network).graph, target), options);
-      await session.release();
+      const session = InferenceSession.create(emit(smallStep(network).graph, target), options);
+      await expect(session, preset).resolves.toBeDefined();
+      await (await session).release();
     }
   });
 });
