@@ -1,11 +1,21 @@
 /** The tests of the inner loop: all but those that train, start processes or browsers (test/support/slow-tests.ts). */
 
-import { defineConfig, mergeConfig } from "vitest/config";
-import { slowTests } from "./test/support/slow-tests.ts";
+import { defineConfig } from "vitest/config";
+import { lonelyTests, slowTests } from "./test/support/slow-tests.ts";
 import base from "./vitest.config.ts";
 
-export default mergeConfig(
-  base,
-  // Loading every module again for each file takes more time than the tests. `npm test` does it, so that no test leans on another.
-  defineConfig({ test: { exclude: ["**/node_modules/**", ...slowTests()], isolate: false } }),
-);
+const { reporters = [], maxWorkers = 2, ...shared } = base.test ?? {};
+const slow = ["**/node_modules/**", ...slowTests()];
+const alone = lonelyTests();
+
+export default defineConfig({
+  test: {
+    reporters,
+    maxWorkers,
+    projects: [
+      // Loading every module again for each file takes more time than the tests. `npm test` does it.
+      { test: { ...shared, name: "together", exclude: [...slow, ...alone], isolate: false } },
+      { test: { ...shared, name: "alone", include: alone, exclude: slow } },
+    ],
+  },
+});

@@ -2,7 +2,7 @@
  * The gallery: every chart of the report, drawn from made-up numbers, as an SVG to look at and to compare with.
  *
  * After Observable Plot's own: numbers are cut to three digits and generated ids counted anew, so that only what can be
- * seen makes a difference. A chart that Plot warns about fails.
+ * seen makes a difference. A chart that Plot warns about fails. @alone
  */
 import { describe, expect, it, vi } from "vitest";
 import { ablationChart } from "../../src/report/charts/ablation.ts";

@@ -1,3 +1,4 @@
+/** Outputs that stay where the engine wrote them: counts the memory of the process. @alone */
 import { describe, expect, it } from "vitest";
 import { newBuilder } from "../../src/compile/registry.ts";
 import { RuntimeError } from "../../src/errors.ts";

@@ -44,10 +44,9 @@ export function slowness(read: (path: string) => string): (path: string) => bool
     // Helpers that import each other are as slow as what else they import.
     known.set(path, false);
     const text = read(path);
-    const comment = text.startsWith("/**") ? text.slice(0, text.indexOf("*/")) : "";
     const loaded = loadedBy(path, text);
     const slow =
-      (path.endsWith(".test.ts") && comment.includes("@slow")) ||
+      (path.endsWith(".test.ts") && hasTag(text, "@slow")) ||
       loaded.some((each) => slowPackages.has(each) || slowSources.test(each)) ||
       loaded.some((each) => each.startsWith("test/") && each.endsWith(".ts") && isSlow(each));
     known.set(path, slow);
@@ -56,12 +55,27 @@ export function slowness(read: (path: string) => string): (path: string) => bool
   return isSlow;
 }
 
-/** The slow tests, by their paths inside the repository. */
-export function slowTests(): string[] {
-  const read = (path: string) => readFileSync(join(repositoryRoot, path), "utf8");
+/** Whether a file's first comment has a tag. */
+export function hasTag(text: string, tag: "@slow" | "@alone"): boolean {
+  return text.startsWith("/**") && text.slice(0, text.indexOf("*/")).includes(tag);
+}
+
+const read = (path: string) => readFileSync(join(repositoryRoot, path), "utf8");
+
+/** Every test, by its path inside the repository. */
+function allTests(): string[] {
   return readdirSync(join(repositoryRoot, "test"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith(".test.ts"))
     .map((entry) => relative(repositoryRoot, join(entry.parentPath, entry.name)).split(sep).join("/"))
-    .filter(slowness(read))
     .sort();
+}
+
+/** The slow tests, by their paths inside the repository. */
+export function slowTests(): string[] {
+  return allTests().filter(slowness(read));
+}
+
+/** The tests that need a process of their own: they say `@alone`, and count memory, or ids that a package hands out. */
+export function lonelyTests(): string[] {
+  return allTests().filter((path) => hasTag(read(path), "@alone"));
 }
