@@ -220,7 +220,7 @@ describe("a run of a model with its channels last", () => {
       expect(measured.accuracy).toBe(summary.accuracy);
       expect(measured.loss).toBeCloseTo(summary.loss, 3);
       const said = notes.filter(({ message }: { message: string }) =>
-        /takes \[N,3,16,16\].* channels first/.test(message),
+        /input is \[N,3,16,16\], channels first/.test(message),
       );
       expect(said).toHaveLength(1);
     },
