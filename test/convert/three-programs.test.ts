@@ -9,6 +9,7 @@ import { type LayerDescription, type NetworkDescription, networkDescriptions } f
 
 const engine = nodeEngine({ threads: 1 });
 const runs = Number(process.env.SUBBYTE_CONVERT_RUNS ?? 8);
+const seed = Number(process.env.SUBBYTE_CONVERT_SEED ?? 20261129);
 
 async function compare(description: NetworkDescription, config: QuantizationConfig): Promise<string[]> {
   const result = await proofOfRandom(description, config, engine);
@@ -77,7 +78,7 @@ describe("simulation, ONNX on integers and interpreter", () => {
             fc.pre(isConvertible(preset, description));
             expect(await compare(description, convertibleConfig(preset, each, residualBits))).toEqual([]);
           }),
-          { numRuns: runs },
+          { numRuns: runs, seed },
         );
       });
     }

@@ -67,7 +67,7 @@ describe("a run that is watched", () => {
     expect(code).toBe(0);
     expect(stdout).toContain("The activations have 8 levels, not the 16 of 4 bits");
     expect(stdout).toContain("--set quantization.reduceRange=false");
-    expect(stdout).toContain("The run was not watched");
+    expect(stdout).toContain("The run was not measured while it trained");
     const kept = JSON.parse(await readFile(`${paths.folder}/findings.json`, "utf8"));
     expect(kept.findings[0].cause).toBe("reduced-range");
 
