@@ -12,7 +12,7 @@
  *       ablation.json       the accuracy with parts of the quantizers switched off, where that was asked for
  *       checkpoints/
  *
- * A new run never writes into the folder of another one, unless it is told to.
+ * A new run writes into the folder of another one only where its caller asks for it.
  */
 
 import { execFile } from "node:child_process";

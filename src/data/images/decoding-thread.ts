@@ -7,7 +7,7 @@ import { startThread } from "../../io/processes.ts";
 import type { Shape } from "../../ir/types.ts";
 import type { LoadedSample } from "../dataset/sample-store.ts";
 
-/** An image to decode, as the thread is told of it. */
+/** An image for the thread to decode. */
 export interface DecodingRequest {
   readonly id: number;
   readonly path: string;

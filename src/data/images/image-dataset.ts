@@ -41,7 +41,7 @@ export const defaultSize = 64;
 const largestOwnSize = 128;
 /** Heads of files that are read before training, so that most broken images are known; more only by chance. */
 const mostHeaders = 20_000;
-/** Images that the decoding thread is told of at once: the batches ahead, so that it has them all before a step begins. */
+/** Images that the decoding thread is asked for at once: the batches ahead, so that it has them all before a step begins. */
 const mostAsked = 4096;
 const sampledHeaders = 1000;
 

@@ -181,7 +181,7 @@ export function shortList(names: readonly string[], most = 8): string {
 }
 
 /**
- * What is told where no image can be read. The first is that of the folder: images are decoded side by side, and which of
+ * The message where no image can be read. The first is that of the folder: images are decoded side by side, and which of
  * them fails first is chance.
  *
  * @param skipped Places in the list → why that image cannot be read.

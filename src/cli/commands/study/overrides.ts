@@ -75,7 +75,7 @@ export function studyOverrides(flags: StudyConfigFlags): ConfigOverride[] {
   if (flags.from !== undefined) {
     overrides.push({ path: "float", value: { from: flags.from }, origin: `--from ${flags.from}` });
   }
-  // A resumed study keeps its configuration; it is told to search for fixes in another way.
+  // A resumed study keeps its configuration; a flag of its own asks it to search for fixes.
   if (flags.fix === true && flags.resume === undefined) {
     overrides.push({ path: "fix", value: true, origin: "--fix" });
   }
