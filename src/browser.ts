@@ -22,14 +22,9 @@ export {
 } from "./compile/build/training-step.ts";
 // Explanation: what a configuration really does.
 export { explain } from "./compile/explain.ts";
-export {
-  isQuantized,
-  type QuantizedNetwork,
-  type QuantizerSite,
-  quantize,
-  showSites,
-} from "./compile/passes/quantize.ts";
+export { quantize } from "./compile/passes/quantize.ts";
 export { prepareQat } from "./compile/prepare-qat.ts";
+export { isQuantized, type QuantizedNetwork, type QuantizerSite, showSites } from "./compile/sites.ts";
 export { configToYaml, resolveTrainingConfig } from "./config/config.ts";
 export type { TrainingConfig } from "./config/schema.ts";
 export type { ConfigOverride, ConfigSource } from "./config/source.ts";

@@ -2,7 +2,8 @@
 import type { Network } from "../ir/network.ts";
 import { type PrepareOptions, quantizationConfigOf } from "../qconfig/torch/convert.ts";
 import type { QConfig } from "../qconfig/torch/torch.ts";
-import { type QuantizedNetwork, quantize } from "./passes/quantize.ts";
+import { quantize } from "./passes/quantize.ts";
+import type { QuantizedNetwork } from "./sites.ts";
 
 /**
  * The network with fake quantization after every module, as torch's eager mode does it, or with `placement: "fused"` as

@@ -8,7 +8,7 @@
 
 import type { ImageInput } from "../compile/build/input.ts";
 import { bindBatch } from "../compile/passes/bind-batch.ts";
-import { isQuantized, type QuantizedNetwork } from "../compile/passes/quantize.ts";
+import { isQuantized, type QuantizedNetwork } from "../compile/sites.ts";
 import { UnsupportedError } from "../errors.ts";
 import { type Node, showNode, type Value } from "../ir/graph.ts";
 import { dataInputs, type Network } from "../ir/network.ts";

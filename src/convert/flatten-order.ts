@@ -3,8 +3,8 @@
  * order instead, and the rows of the layer's weights are put into it: the same products, in sums of another order.
  */
 import { copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";
-import type { QuantizedNetwork } from "../compile/passes/quantize.ts";
 import { newBuilder, traitsOf } from "../compile/registry.ts";
+import type { QuantizedNetwork } from "../compile/sites.ts";
 import { consumers, type Node, producers, type Value } from "../ir/graph.ts";
 import { float32Data, float32Tensor, type Tensor } from "../ir/tensor.ts";
 import { elementCount, transposedIndex } from "../ir/types.ts";

@@ -1,5 +1,5 @@
 /** The integers that a network's quantizers stand for: the form of an activation's codes, and the codes of weights. */
-import { type QuantizerSite, siteTensors } from "../compile/passes/quantize.ts";
+import { type QuantizerSite, siteTensors } from "../compile/sites.ts";
 import { GraphError, UnsupportedError } from "../errors.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { quantizerNamed } from "../quantizers/index.ts";

@@ -4,8 +4,8 @@
  */
 import { defined } from "../base/defined.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";
-import { isQuantized, type QuantizedNetwork } from "../compile/passes/quantize.ts";
 import { newBuilder } from "../compile/registry.ts";
+import { isQuantized, type QuantizedNetwork } from "../compile/sites.ts";
 import type { Dataset } from "../data/dataset/dataset.ts";
 import type { Network, Parameter } from "../ir/network.ts";
 import { float32Scalar } from "../ir/tensor.ts";

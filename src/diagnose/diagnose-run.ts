@@ -3,7 +3,7 @@
  * checkpoint, and where asked for the ablations.
  */
 import { defined } from "../base/defined.ts";
-import { isQuantized } from "../compile/passes/quantize.ts";
+import { isQuantized } from "../compile/sites.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import { allocateBatch, firstSamples } from "../data/dataset/dataset.ts";
 import { FileFormatError } from "../errors.ts";

@@ -1,6 +1,6 @@
 /** What is known of a run before anything is measured: its quantizers, their places in the network, its recipe. */
 import { layersOf } from "../compile/layers.ts";
-import { isQuantized } from "../compile/passes/quantize.ts";
+import { isQuantized } from "../compile/sites.ts";
 import type { Node, Value } from "../ir/graph.ts";
 import type { Network, ParameterId } from "../ir/network.ts";
 import type { LayerId } from "../ir/origin.ts";

@@ -2,7 +2,7 @@
  * Diagnosis while a run trains: a probe every so many steps, weights watched over the few steps before it, findings
  * whenever they are asked for. What is measured goes to diagnosis.jsonl. The run itself is not changed by it.
  */
-import { isQuantized } from "../compile/passes/quantize.ts";
+import { isQuantized } from "../compile/sites.ts";
 import type { Network } from "../ir/network.ts";
 import type { Finding } from "../runs/finding.ts";
 import { MetricsLog } from "../runs/metrics-log.ts";

@@ -4,8 +4,8 @@
  */
 
 import { foldNode } from "../compile/evaluate.ts";
-import type { QuantizerSite } from "../compile/passes/quantize.ts";
 import { inferTypes, operators } from "../compile/registry.ts";
+import type { QuantizerSite } from "../compile/sites.ts";
 import { GraphError } from "../errors.ts";
 import {
   type Attributes,

@@ -5,7 +5,7 @@
  * (upgrades.ts), computed where everything is known (compile/evaluate.ts), and its arithmetic recognised (patterns/).
  */
 
-import type { QuantizerSite } from "../compile/passes/quantize.ts";
+import type { QuantizerSite } from "../compile/sites.ts";
 import { SubbyteError } from "../errors.ts";
 import type { DataBytes } from "../ir/data-bytes.ts";
 import { consumers, type Graph } from "../ir/graph.ts";

@@ -1,7 +1,8 @@
 /** Random small networks for conversion: what a fast-check description stands for, quantized and with random values. */
 import fc from "fast-check";
 import { buildActivationSample } from "../../src/compile/build/evaluation.ts";
-import { type QuantizedNetwork, quantize, siteParameter } from "../../src/compile/passes/quantize.ts";
+import { quantize } from "../../src/compile/passes/quantize.ts";
+import { type QuantizedNetwork, siteParameter } from "../../src/compile/sites.ts";
 import type { Value } from "../../src/ir/graph.ts";
 import { type Network, withParameterValues } from "../../src/ir/network.ts";
 import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts";

@@ -1,6 +1,7 @@
 /** Unsupported operators are refused by name, never silently left in float. */
 import { describe, expect, it } from "vitest";
-import { type QuantizedNetwork, quantize } from "../../src/compile/passes/quantize.ts";
+import { quantize } from "../../src/compile/passes/quantize.ts";
+import type { QuantizedNetwork } from "../../src/compile/sites.ts";
 import { convert } from "../../src/convert/convert.ts";
 import { containerOf } from "../../src/convert/formats/containers.ts";
 import { buildIntGraph } from "../../src/convert/formats/int/int.ts";

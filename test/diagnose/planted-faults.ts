@@ -2,7 +2,9 @@
  * Training runs made to fail on purpose, one fault each, on small networks: what the diagnosis is measured by.
  * bench/diagnosis.ts runs them all; tests run a few.
  */
-import { type QuantizedNetwork, quantize } from "../../src/compile/passes/quantize.ts";
+
+import { quantize } from "../../src/compile/passes/quantize.ts";
+import type { QuantizedNetwork } from "../../src/compile/sites.ts";
 import type { CauseName } from "../../src/diagnose/diagnose.ts";
 import { type Network, withParameterValues } from "../../src/ir/network.ts";
 import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts";

@@ -1,7 +1,8 @@
 /** Overrides of single layers: globs, the order in which they apply, and what is refused. */
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../src/base/random.ts";
-import { quantize, showSites } from "../../src/compile/passes/quantize.ts";
+import { quantize } from "../../src/compile/passes/quantize.ts";
+import { showSites } from "../../src/compile/sites.ts";
 import { resolveTrainingConfig } from "../../src/config/config.ts";
 import { quantizationOf } from "../../src/config/quantization.ts";
 import { SubbyteError } from "../../src/errors.ts";

@@ -1,7 +1,7 @@
 /** `subbyte eval`: the accuracy and the loss of a run's network on test images. */
 
 import { Option } from "@commander-js/extra-typings";
-import { isQuantized } from "../../compile/passes/quantize.ts";
+import { isQuantized } from "../../compile/sites.ts";
 import { modelTitle } from "../../config/schema.ts";
 import { convert } from "../../convert/convert.ts";
 import { evaluateIntegers } from "../../convert/prove/evaluate-integers.ts";

@@ -14,7 +14,7 @@ import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { fakeQuantize, isFakeQuantize, specOf } from "../../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import { copyNodes, mapped, type ValueMap } from "../passes/copy.ts";
-import { isQuantized, type QuantizerSite } from "../passes/quantize.ts";
+import { isQuantized, type QuantizerSite } from "../sites.ts";
 
 /** The modes of a forward pass; a training run switches them by epoch. */
 export interface ForwardMode {

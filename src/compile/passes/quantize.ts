@@ -23,18 +23,6 @@ import {
 } from "../sites.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 
-export {
-  isQuantized,
-  type QuantizedNetwork,
-  type QuantizerSite,
-  type SiteId,
-  showSites,
-  siteOfTensor,
-  siteParameter,
-  siteTensor,
-  siteTensors,
-} from "../sites.ts";
-
 /**
  * The network with its quantizers. Weight parameters get their initial values here; those of activations that no
  * observer drives need a batch: see initializeActivations.

@@ -6,7 +6,7 @@
  * nodes that put it together, (code − z)·s + β in float32 as in the simulation, read constants alone: an engine runs them once,
  * when it loads the file.
  */
-import { type QuantizedNetwork, type QuantizerSite, siteTensors } from "../../compile/passes/quantize.ts";
+import { type QuantizedNetwork, type QuantizerSite, siteTensors } from "../../compile/sites.ts";
 import { GraphError, UnsupportedError } from "../../errors.ts";
 import { exportOnnx } from "../../importer/export.ts";
 import type { GraphBuilder, Value } from "../../ir/graph.ts";

@@ -4,7 +4,7 @@
  * that name.
  */
 
-import { type QuantizedNetwork, siteParameter } from "../../compile/passes/quantize.ts";
+import { type QuantizedNetwork, siteParameter } from "../../compile/sites.ts";
 import { makeTensor, type Tensor } from "../../ir/tensor.ts";
 import { encodeSafetensors } from "../../runs/safetensors.ts";
 import { integerWeight } from "../grid.ts";

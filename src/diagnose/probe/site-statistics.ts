@@ -12,7 +12,7 @@ import {
   quantile,
   signalToNoise,
 } from "../../base/statistics.ts";
-import type { QuantizerSite } from "../../compile/passes/quantize.ts";
+import type { QuantizerSite } from "../../compile/sites.ts";
 import type { Shape } from "../../ir/types.ts";
 import type { GroupParameters } from "../../quantizers/definition.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";

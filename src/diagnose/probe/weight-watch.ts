@@ -4,7 +4,7 @@
  */
 
 import { mean, rootMeanSquare } from "../../base/statistics.ts";
-import type { QuantizerSite } from "../../compile/passes/quantize.ts";
+import type { QuantizerSite } from "../../compile/sites.ts";
 import type { Parameter } from "../../ir/network.ts";
 import { float32Data, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";

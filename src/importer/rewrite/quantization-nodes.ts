@@ -5,7 +5,7 @@
  */
 
 import { roundHalfEven } from "../../base/rounding.ts";
-import { siteOfTensor, siteParameter } from "../../compile/passes/quantize.ts";
+import { siteOfTensor, siteParameter } from "../../compile/sites.ts";
 import { UnsupportedError } from "../../errors.ts";
 import { intAttribute, type Node, stringAttribute, type Value } from "../../ir/graph.ts";
 import { bitsPerElement, float32Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";

@@ -1,6 +1,6 @@
 /** A trained network's weights in units of their step size: what rounding does to them, and which codes they use. */
 import { roundHalfEven } from "../../base/rounding.ts";
-import { isQuantized, type QuantizerSite, siteTensor } from "../../compile/passes/quantize.ts";
+import { isQuantized, type QuantizerSite, siteTensor } from "../../compile/sites.ts";
 import type { Network } from "../../ir/network.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import type { LevelHistogram } from "./run.ts";

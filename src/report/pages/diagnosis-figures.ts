@@ -3,7 +3,7 @@
  * of the quantizers costs what.
  */
 
-import { isQuantized } from "../../compile/passes/quantize.ts";
+import { isQuantized } from "../../compile/sites.ts";
 import type { ProbeRecord, SiteMeasurement } from "../../diagnose/probe/measurement.ts";
 import type { Network } from "../../ir/network.ts";
 import type { Ablation } from "../../runs/ablation.ts";

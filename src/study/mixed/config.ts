@@ -1,6 +1,6 @@
 /** Quantization configurations with bits of their own for each layer. */
 import { isLayer, layersOf } from "../../compile/layers.ts";
-import type { QuantizedNetwork, SiteId } from "../../compile/passes/quantize.ts";
+import type { QuantizedNetwork, SiteId } from "../../compile/sites.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Network, ParameterId } from "../../ir/network.ts";
 import { observers } from "../../observers/index.ts";

@@ -8,8 +8,9 @@
 
 import { buildEvaluation } from "../../compile/build/evaluation.ts";
 import { copyNode } from "../../compile/passes/copy.ts";
-import { type QuantizedNetwork, quantize } from "../../compile/passes/quantize.ts";
+import { quantize } from "../../compile/passes/quantize.ts";
 import { newBuilder } from "../../compile/registry.ts";
+import type { QuantizedNetwork } from "../../compile/sites.ts";
 import { trainingBatches } from "../../data/dataset/batches.ts";
 import { allocateBatch, type Dataset } from "../../data/dataset/dataset.ts";
 import { switchName, withSwitches } from "../../diagnose/ablation.ts";

@@ -1,6 +1,6 @@
 /** Looks for the first value that is not finite in a forward and backward pass that is known to have one. */
 import { buildFinitenessStep, type FinitenessConfig, type FinitenessStep } from "../../compile/build/finiteness.ts";
-import { isQuantized } from "../../compile/passes/quantize.ts";
+import { isQuantized } from "../../compile/sites.ts";
 import { type DivergenceOrigin, GraphError, NotANumberError } from "../../errors.ts";
 import { isFiniteTensor, isSoundParameter } from "../../ir/finite.ts";
 import { type Node, producers, type Value } from "../../ir/graph.ts";

@@ -4,7 +4,7 @@
  */
 
 import { hasUniformGrid } from "../../compile/build/oscillation.ts";
-import { isQuantized } from "../../compile/passes/quantize.ts";
+import { isQuantized } from "../../compile/sites.ts";
 import type { Network } from "../../ir/network.ts";
 import { float32Data, float32Tensor } from "../../ir/tensor.ts";
 import type { StateBuffers } from "../../runtime/state.ts";

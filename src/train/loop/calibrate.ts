@@ -5,8 +5,8 @@ import {
   type EvaluationJob,
   initializeActivations,
 } from "../../compile/build/evaluation.ts";
-import type { QuantizedNetwork } from "../../compile/passes/quantize.ts";
 import { addStoredQuantizers } from "../../compile/passes/stored-codes.ts";
+import type { QuantizedNetwork } from "../../compile/sites.ts";
 import { allocateBatch, type Dataset } from "../../data/dataset/dataset.ts";
 import { makeTensor, type Tensor } from "../../ir/tensor.ts";
 import type { Target } from "../../ops/definition.ts";

@@ -1,5 +1,5 @@
 /** What a batch of data shows of every quantizer of a network, for `explain`. */
-import { type QuantizedNetwork, siteTensors } from "../../compile/passes/quantize.ts";
+import { type QuantizedNetwork, siteTensors } from "../../compile/sites.ts";
 import type { Dataset } from "../../data/dataset/dataset.ts";
 import { elementCount } from "../../ir/types.ts";
 import type { Observation } from "../../qconfig/explain/types.ts";

@@ -1,7 +1,7 @@
 /** Training aids known to make low bits work, and what of them is at work in an epoch. Epochs count from 0 here. */
 import type { DistillationConfig } from "../../compile/build/distillation.ts";
 import type { ForwardMode } from "../../compile/build/forward.ts";
-import { isQuantized } from "../../compile/passes/quantize.ts";
+import { isQuantized } from "../../compile/sites.ts";
 import type { Network } from "../../ir/network.ts";
 
 /** From `fromEpoch` on, and before `untilEpoch` where that is given. */

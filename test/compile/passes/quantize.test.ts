@@ -1,8 +1,9 @@
 /** The sites of quantizers, their names, and the configurations that are refused before training. */
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
-import { isQuantized, quantize, showSites } from "../../../src/compile/passes/quantize.ts";
+import { quantize } from "../../../src/compile/passes/quantize.ts";
 import { prepareQat } from "../../../src/compile/prepare-qat.ts";
+import { isQuantized, showSites } from "../../../src/compile/sites.ts";
 import { ConfigError } from "../../../src/errors.ts";
 import { printGraph } from "../../../src/ir/print.ts";
 import { filled } from "../../../src/ir/tensor.ts";

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { trainingMode } from "../../../src/compile/build/forward.ts";
 import { layersOf } from "../../../src/compile/layers.ts";
-import { type QuantizedNetwork, quantize } from "../../../src/compile/passes/quantize.ts";
+import { quantize } from "../../../src/compile/passes/quantize.ts";
+import type { QuantizedNetwork } from "../../../src/compile/sites.ts";
 import { trainingBatches } from "../../../src/data/dataset/batches.ts";
 import { allocateBatch, type DatasetSplits } from "../../../src/data/dataset/dataset.ts";
 import { loadFashionMnist } from "../../../src/data/formats/fashion-mnist.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { QuantizerSite } from "../../../src/compile/passes/quantize.ts";
+import type { QuantizerSite } from "../../../src/compile/sites.ts";
 import { measureSite, type SiteSamples } from "../../../src/diagnose/probe/site-statistics.ts";
 import type { QuantizerSpec } from "../../../src/quantizers/definition.ts";
 

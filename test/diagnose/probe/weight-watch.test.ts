@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { QuantizerSite } from "../../../src/compile/passes/quantize.ts";
+import type { QuantizerSite } from "../../../src/compile/sites.ts";
 import { WeightWatch } from "../../../src/diagnose/probe/weight-watch.ts";
 import type { Parameter } from "../../../src/ir/network.ts";
 import { float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";

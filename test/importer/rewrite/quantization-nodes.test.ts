@@ -3,7 +3,7 @@
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ModelProtoSchema } from "onnx-buf";
 import { describe, expect, it } from "vitest";
-import { isQuantized } from "../../../src/compile/passes/quantize.ts";
+import { isQuantized } from "../../../src/compile/sites.ts";
 import { importOnnx } from "../../../src/importer/import.ts";
 import { makeTensor, packBits, type Tensor, toNumbers } from "../../../src/ir/tensor.ts";
 import { distance, fileOutputs, outputsOf } from "../../support/onnx/imported.ts";

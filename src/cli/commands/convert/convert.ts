@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Option } from "@commander-js/extra-typings";
-import { isQuantized, type QuantizedNetwork } from "../../../compile/passes/quantize.ts";
+import { isQuantized, type QuantizedNetwork } from "../../../compile/sites.ts";
 import { convert } from "../../../convert/convert.ts";
 import type { ConvertedFile, FormatDefinition } from "../../../convert/formats/definition.ts";
 import { formatNamed } from "../../../convert/formats/files.ts";

@@ -1,6 +1,6 @@
 /** A run's model computing in float, as ONNX: the trained weights as they are, or in the bits of their quantizers. */
 
-import { isQuantized } from "../../../compile/passes/quantize.ts";
+import { isQuantized } from "../../../compile/sites.ts";
 import type { ConvertedFile } from "../../../convert/formats/definition.ts";
 import { buildLowBitWeights } from "../../../convert/formats/low-bit-weights.ts";
 import { UnsupportedError } from "../../../errors.ts";

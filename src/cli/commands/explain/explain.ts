@@ -1,7 +1,8 @@
 /** `subbyte explain`: the levels, codes and ranges that a quantization configuration really gives. */
 
 import { Option } from "@commander-js/extra-typings";
-import { isQuantized, type QuantizedNetwork, quantize } from "../../../compile/passes/quantize.ts";
+import { quantize } from "../../../compile/passes/quantize.ts";
+import { isQuantized, type QuantizedNetwork } from "../../../compile/sites.ts";
 import { resolveTrainingConfig } from "../../../config/config.ts";
 import { parseDataArgument } from "../../../config/data-folder.ts";
 import type { TrainingConfig } from "../../../config/schema.ts";
