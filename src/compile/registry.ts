@@ -1,5 +1,5 @@
 /** Every operator that the compiler works with: the standard ones, our own, and the engine's blocked ones. */
-import { addOnce } from "../base/add-once.ts";
+import { type Addition, additionTo } from "../base/addition.ts";
 import type { GraphBuilder, Node } from "../ir/graph.ts";
 import { engineOperators } from "../ops/cpu/engine-operators.ts";
 import {
@@ -28,9 +28,9 @@ const registered = new Map(
 /** Every operator that a graph may hold, those of plugins included. */
 export const operators: OperatorRegistry = registered;
 
-/** Adds an operator from outside. Returns false where another operator has its domain and name. */
-export function registerOperator(definition: OperatorDefinition): boolean {
-  return addOnce(registered, operatorKey(definition.domain, definition.op), definition);
+/** Returns the addition of an operator from outside, by its domain and name. */
+export function operatorAddition(definition: OperatorDefinition): Addition {
+  return additionTo(registered, operatorKey(definition.domain, definition.op), definition);
 }
 
 /** Returns what is known of a node's operator; nothing for one that no registry holds. */

@@ -1,5 +1,5 @@
 /** The observers that subbyte has. Adding one is adding its file and a line here. */
-import { addOnce } from "../base/add-once.ts";
+import { type Addition, additionTo } from "../base/addition.ts";
 import { ConfigError } from "../errors.ts";
 import { minMax, movingAverageMinMax } from "./min-max.ts";
 import type { ObserverDefinition } from "./observer.ts";
@@ -11,9 +11,9 @@ const registered = new Map(
 /** Every observer by its name. */
 export const observers: ReadonlyMap<string, ObserverDefinition> = registered;
 
-/** Adds an observer from outside. Returns false where another observer has its name. */
-export function registerObserver(definition: ObserverDefinition): boolean {
-  return addOnce(registered, definition.name, definition);
+/** Returns the addition of an observer from outside, by its name. */
+export function observerAddition(definition: ObserverDefinition): Addition {
+  return additionTo(registered, definition.name, definition);
 }
 
 /**

@@ -3,14 +3,15 @@
  * adds its definitions to the registries that every pass asks, so a definition from a plugin and one of subbyte's own are
  * used in the same way.
  */
-import { registerOperator } from "../compile/registry.ts";
+import { addTogether } from "../base/addition.ts";
+import { operatorAddition } from "../compile/registry.ts";
 import { PluginError } from "../errors.ts";
-import { registerObserver } from "../observers/index.ts";
+import { observerAddition } from "../observers/index.ts";
 import type { ObserverDefinition } from "../observers/observer.ts";
 import type { OperatorDefinition } from "../ops/definition.ts";
-import { type PresetMaker, registerPreset } from "../qconfig/presets.ts";
+import { type PresetMaker, presetAddition } from "../qconfig/presets.ts";
 import type { QuantizerDefinition } from "../quantizers/definition.ts";
-import { registerQuantizer } from "../quantizers/index.ts";
+import { quantizerAddition } from "../quantizers/index.ts";
 
 /** Definitions that a plugin adds. */
 export interface Plugin {
@@ -64,7 +65,8 @@ export function defineQuantizer(definition: QuantizerDefinition): QuantizerDefin
 }
 
 /**
- * Adds a plugin's definitions to this process. Registering the same definitions again changes nothing.
+ * Adds a plugin's definitions to this process: all of them, or none where a name is taken. Registering the same definitions
+ * again changes nothing.
  *
  * @throws PluginError when a name is taken by another definition.
  * @example
@@ -72,19 +74,33 @@ export function defineQuantizer(definition: QuantizerDefinition): QuantizerDefin
  * console.log(quantizerNamed("my-lsq").name); // my-lsq
  */
 export function registerPlugin(plugin: Plugin): void {
-  const additions: readonly (readonly [kind: string, name: string, add: () => boolean])[] = [
-    ...(plugin.operators ?? []).map((entry) => ["operator", entry.op, () => registerOperator(entry)] as const),
-    ...(plugin.quantizers ?? []).map((entry) => ["quantizer", entry.name, () => registerQuantizer(entry)] as const),
-    ...(plugin.observers ?? []).map((entry) => ["observer", entry.name, () => registerObserver(entry)] as const),
-    ...Object.entries(plugin.presets ?? {}).map(
-      ([name, maker]) => ["preset", name, () => registerPreset(name, maker)] as const,
-    ),
+  const entries = [
+    ...(plugin.operators ?? []).map((entry) => ({
+      kind: "operator",
+      name: entry.op,
+      addition: operatorAddition(entry),
+    })),
+    ...(plugin.quantizers ?? []).map((entry) => ({
+      kind: "quantizer",
+      name: entry.name,
+      addition: quantizerAddition(entry),
+    })),
+    ...(plugin.observers ?? []).map((entry) => ({
+      kind: "observer",
+      name: entry.name,
+      addition: observerAddition(entry),
+    })),
+    ...Object.entries(plugin.presets ?? {}).map(([name, maker]) => ({
+      kind: "preset",
+      name,
+      addition: presetAddition(name, maker),
+    })),
   ];
-  for (const [kind, name, add] of additions) {
-    if (add()) continue;
-    throw new PluginError(`there is another ${kind} "${name}" already`, {
-      where: `plugin "${plugin.name}"`,
-      remedy: `Give the plugin's ${kind} another name.`,
-    });
-  }
+  const clash = addTogether(entries.map(({ addition }) => addition));
+  const entry = clash === undefined ? undefined : entries[clash];
+  if (entry === undefined) return;
+  throw new PluginError(`there is another ${entry.kind} "${entry.name}" already`, {
+    where: `plugin "${plugin.name}"`,
+    remedy: `Give the plugin's ${entry.kind} another name.`,
+  });
 }

@@ -1,5 +1,5 @@
 /** Configurations known by a name. Each is plain data: print it, copy it, change it. */
-import { addOnce } from "../base/add-once.ts";
+import { type Addition, additionTo } from "../base/addition.ts";
 import { ConfigError } from "../errors.ts";
 import type { QuantizationConfig } from "./config.ts";
 import type { TensorQuantization } from "./tensor-quantization.ts";
@@ -254,9 +254,9 @@ export function presetNames(): string[] {
   return [...registered.keys()];
 }
 
-/** Adds a preset from outside. Returns false where another preset has its name. */
-export function registerPreset(name: string, maker: PresetMaker): boolean {
-  return name !== "float" && addOnce(registered, name, maker);
+/** Returns the addition of a preset from outside. `float` is the word for no quantizers, so no preset has that name. */
+export function presetAddition(name: string, maker: PresetMaker): Addition {
+  return additionTo(registered, name, maker, { isReserved: name === "float" });
 }
 
 /**

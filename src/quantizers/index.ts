@@ -1,5 +1,5 @@
 /** The quantizers that subbyte has. Adding one is adding its file and a line here. */
-import { addOnce } from "../base/add-once.ts";
+import { type Addition, additionTo } from "../base/addition.ts";
 import { ConfigError } from "../errors.ts";
 import type { QuantizerDefinition } from "./definition.ts";
 import { apot } from "./methods/apot.ts";
@@ -41,9 +41,9 @@ const registered = new Map(definitions.map((definition) => [definition.name, def
 /** Every quantizer by its name. */
 export const quantizers: ReadonlyMap<string, QuantizerDefinition> = registered;
 
-/** Adds a quantizer from outside. Returns false where another quantizer has its name. */
-export function registerQuantizer(definition: QuantizerDefinition): boolean {
-  return addOnce(registered, definition.name, definition);
+/** Returns the addition of a quantizer from outside, by its name. */
+export function quantizerAddition(definition: QuantizerDefinition): Addition {
+  return additionTo(registered, definition.name, definition);
 }
 
 /**
