@@ -13,7 +13,7 @@ import { loadFashionMnist } from "../src/data/formats/fashion-mnist.ts";
 import { defaultProbeInterval, watchTraining } from "../src/diagnose/watch-run.ts";
 import { makeModel } from "../src/models/index.ts";
 import { type Finding, highConfidence } from "../src/runs/finding.ts";
-import { nodeEngine } from "../src/runtime/node.ts";
+import { nodeEngine } from "../src/runtime/node/node.ts";
 import { calibrate } from "../src/train/loop/calibrate.ts";
 import { train } from "../src/train/loop/trainer.ts";
 import type { TrainingWatcher } from "../src/train/loop/watcher.ts";

@@ -29,7 +29,7 @@ import { NetworkBuilder } from "../src/models/network-builder.ts";
 import { maxPool } from "../src/ops/families/pool.ts";
 import { flatten } from "../src/ops/families/shape/shape-ops.ts";
 import { TrainingJob } from "../src/runtime/job.ts";
-import { nodeEngine } from "../src/runtime/node.ts";
+import { nodeEngine } from "../src/runtime/node/node.ts";
 import { StateBuffers } from "../src/runtime/state.ts";
 import { median } from "./median.ts";
 

@@ -12,7 +12,7 @@ import { makeTensor } from "../src/ir/tensor.ts";
 import { makeModel } from "../src/models/index.ts";
 import { presetNamed } from "../src/qconfig/presets.ts";
 import { TrainingJob } from "../src/runtime/job.ts";
-import { nodeEngine } from "../src/runtime/node.ts";
+import { nodeEngine } from "../src/runtime/node/node.ts";
 import { StateBuffers } from "../src/runtime/state.ts";
 
 const [model = "resnet20", preset = "lsq", batchText = "128"] = process.argv.slice(2);

@@ -31,7 +31,7 @@ import { makeModel } from "../src/models/index.ts";
 import { writeOnnx } from "../src/onnx/write/write.ts";
 import { presetNamed } from "../src/qconfig/presets.ts";
 import { ForwardJob } from "../src/runtime/job.ts";
-import { nodeEngine } from "../src/runtime/node.ts";
+import { nodeEngine } from "../src/runtime/node/node.ts";
 import { StateBuffers } from "../src/runtime/state.ts";
 
 const { values: flags } = parseArgs({

@@ -16,9 +16,14 @@ import { showMismatch } from "../src/convert/prove/verify.ts";
 import { writeFileAtomic } from "../src/io/atomic-file.ts";
 import type { Network } from "../src/ir/network.ts";
 import { float32Data } from "../src/ir/tensor.ts";
-import { nodeEngine } from "../src/runtime/node.ts";
-import { convertibleConfig, convertiblePresets, isConvertible, proofOfRandom } from "../test/convert/agreement.ts";
-import { type NetworkDescription, networkDescriptions, randomNetwork } from "../test/convert/random-network.ts";
+import { nodeEngine } from "../src/runtime/node/node.ts";
+import {
+  convertibleConfig,
+  convertiblePresets,
+  isConvertible,
+  proofOfRandom,
+} from "../test/support/convert/agreement.ts";
+import { type NetworkDescription, networkDescriptions, randomNetwork } from "../test/support/convert/random-network.ts";
 
 const { values: flags } = parseArgs({
   options: {

@@ -26,7 +26,7 @@ import type { Target } from "../src/ops/definition.ts";
 import { crossEntropy } from "../src/ops/internal/loss.ts";
 import { decodeSafetensors } from "../src/runs/safetensors.ts";
 import { emit } from "../src/runtime/job.ts";
-import { nodeEngine } from "../src/runtime/node.ts";
+import { nodeEngine } from "../src/runtime/node/node.ts";
 import { genericTarget } from "../src/runtime/probe.ts";
 import { emptyOutputs, normOf, relativeError, runBytes } from "./tensor-runs.ts";
 

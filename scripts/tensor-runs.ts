@@ -2,7 +2,7 @@
 
 import { allocate, float32Data, makeTensor, type Tensor } from "../src/ir/tensor.ts";
 import { elementCount } from "../src/ir/types.ts";
-import { nodeEngine } from "../src/runtime/node.ts";
+import { nodeEngine } from "../src/runtime/node/node.ts";
 
 export type NamedTensors = Readonly<Record<string, Tensor>>;
 

@@ -26,7 +26,7 @@ export { quantize } from "./compile/passes/quantize.ts";
 export { prepareQat } from "./compile/prepare-qat.ts";
 export { isQuantized, type QuantizedNetwork, type QuantizerSite, showSites } from "./compile/sites.ts";
 export { configToYaml, resolveTrainingConfig } from "./config/config.ts";
-export type { TrainingConfig } from "./config/schema.ts";
+export type { TrainingConfig } from "./config/schema/schema.ts";
 export type { ConfigOverride, ConfigSource } from "./config/source.ts";
 // Conversion to integers.
 export { type ConvertOptions, convert } from "./convert/convert.ts";

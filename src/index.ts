@@ -23,9 +23,9 @@ export { importOnnxFile } from "./importer/node-files.ts";
 export { loadPlugin } from "./plugins/load.ts";
 // Reports of runs and studies.
 export { type ReportOptions, type WrittenReport, writeReport } from "./report/write-report.ts";
+export { type DeviceOptions, openEngine } from "./runtime/node/devices.ts";
 // Engines of Node.js, and runs in folders.
-export { nodeEngine } from "./runtime/node.ts";
-export { type DeviceOptions, openEngine } from "./runtime/node-devices.ts";
+export { nodeEngine } from "./runtime/node/node.ts";
 export type { Candidates } from "./study/mixed/measure.ts";
 // Mixed precision: bits for each layer under a budget.
 export { type Mix, type MixOptions, mixBits, type UniformBits } from "./study/mixed/mixed.ts";

@@ -1,7 +1,7 @@
 /** The images that a command measures a run's network on: the run's own test images, or others that are given. */
 
 import { parseDataArgument } from "../config/data-folder.ts";
-import type { TrainingConfig } from "../config/schema.ts";
+import type { TrainingConfig } from "../config/schema/schema.ts";
 import { type Dataset, firstSamples } from "../data/dataset/dataset.ts";
 import { ConfigError } from "../errors.ts";
 import { sameShape } from "../ir/types.ts";

@@ -2,7 +2,8 @@
  * The purpose of each node of a training step: the layer that it computes for, by its origin, and the kind of work that it
  * does, by the operator that it was lowered from.
  */
-import { type Graph, intAttribute, type Node } from "../ir/graph.ts";
+import { intAttribute } from "../ir/attributes.ts";
+import type { Graph, Node } from "../ir/graph.ts";
 import type { LayerId } from "../ir/origin.ts";
 import type { OperatorWork } from "../ops/definition.ts";
 import { macsOf } from "./layers.ts";

@@ -9,7 +9,7 @@ import { ConfigError } from "../errors.ts";
 import { pluginFile } from "../plugins/plugin-files.ts";
 import { issuesToError } from "./issues.ts";
 import { adviceForUnknownKey, isKnownKey } from "./keys.ts";
-import { type TrainingConfig, trainingConfigSchema } from "./schema.ts";
+import { type TrainingConfig, trainingConfigSchema } from "./schema/schema.ts";
 import { type ConfigOverride, type ConfigSource, deletePath, type Mapping, parseSource, setPath } from "./source.ts";
 
 function applyOverride(root: Mapping, override: ConfigOverride): void {

@@ -4,7 +4,7 @@ import type { z } from "zod";
 import { nearestWord } from "../base/nearest-word.ts";
 import { ConfigError } from "../errors.ts";
 import { adviceForUnknownKey } from "./keys.ts";
-import { bitRange } from "./schema.ts";
+import { bitRange } from "./schema/schema.ts";
 
 /** Says where a key was written: `train.yaml:3:7`, or the flag that set it. */
 export type Locate = (path: readonly PropertyKey[], part: "key" | "value") => string;

@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { nearestWord } from "../base/nearest-word.ts";
-import { trainingConfigSchema } from "./schema.ts";
+import { trainingConfigSchema } from "./schema/schema.ts";
 
 export { nearestWord } from "../base/nearest-word.ts";
 

@@ -2,7 +2,7 @@
 import { defined } from "../base/defined.ts";
 import type { LayerBits, QuantizationConfig } from "../qconfig/config.ts";
 import { presetNamed } from "../qconfig/presets.ts";
-import type { QuantizationSettings } from "./schema.ts";
+import type { QuantizationSettings } from "./schema/schema.ts";
 
 /**
  * The quantization of a training configuration in full: its preset with what the configuration changes.

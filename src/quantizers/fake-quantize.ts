@@ -4,15 +4,8 @@
  */
 import { defined } from "../base/defined.ts";
 import { GraphError } from "../errors.ts";
-import {
-  type AttributeSource,
-  type GraphBuilder,
-  type Node,
-  showNode,
-  specAttribute,
-  subbyteDomain,
-  type Value,
-} from "../ir/graph.ts";
+import { type AttributeSource, specAttribute } from "../ir/attributes.ts";
+import { type GraphBuilder, type Node, showNode, subbyteDomain, type Value } from "../ir/graph.ts";
 import { elementCount } from "../ir/types.ts";
 import { type GradientRule, type Lowering, type OperatorDefinition, requiredInput } from "../ops/definition.ts";
 import { reshape } from "../ops/families/shape/shape-ops.ts";

@@ -18,7 +18,7 @@ import { weightLevels } from "./charts/weight-levels.ts";
 import { diagnosisFigures } from "./pages/diagnosis-figures.ts";
 import { type Report, renderPage } from "./pages/page.ts";
 import { runReport, weightFigures } from "./pages/run-report.ts";
-import { studyReport, type TrialFigures } from "./pages/study-report.ts";
+import { studyReport, type TrialFigures } from "./pages/study/report.ts";
 
 /** Where a report goes, and in which formats its figures are written. */
 export interface ReportOptions {

@@ -21,7 +21,7 @@ import { arch, cpus, platform, totalmem } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { configToYaml } from "../config/config.ts";
-import { modelTitle, type TrainingConfig } from "../config/schema.ts";
+import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
 import type { ConfigSource } from "../config/source.ts";
 import { ConfigError } from "../errors.ts";
 import { describeWriteFailure, removeTemporaries, writeFileAtomic } from "../io/atomic-file.ts";

@@ -1,6 +1,6 @@
 /**
  * The interface of an engine: sessions made from ONNX bytes, and runs that read and write given buffers. The
- * implementations (node.ts, web.ts) are the only files that know which ONNX Runtime there is.
+ * implementations (node/node.ts, web.ts) are the only files that know which ONNX Runtime there is.
  */
 import type { Tensor } from "../ir/tensor.ts";
 import type { TensorType } from "../ir/types.ts";

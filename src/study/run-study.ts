@@ -21,14 +21,14 @@ import type { PlannedTrial, TrialRecord } from "./plan/record.ts";
 import type { StudyConfig } from "./plan/schema.ts";
 import { formerTrialIds } from "./plan/trial-names.ts";
 import { type AblateStudyOptions, ablateFailingTrials } from "./repair/ablate-study.ts";
-import { readFixes } from "./repair/fix.ts";
+import { readFixes } from "./repair/fix/fix.ts";
 import {
   type ExpectedStage,
   expectedFixes,
   expectedStages,
   type FixStudyOptions,
   fixStudy,
-} from "./repair/fix-study.ts";
+} from "./repair/fix/study.ts";
 import { readRecords } from "./result/index.ts";
 import { readFloat, readStudy } from "./result/read-study.ts";
 import { type StudyResult, studyResult } from "./result/result.ts";

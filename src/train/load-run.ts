@@ -8,7 +8,7 @@ import { quantize } from "../compile/passes/quantize.ts";
 import { resolveTrainingConfig } from "../config/config.ts";
 import { readConfigFile } from "../config/file.ts";
 import { quantizationOf } from "../config/quantization.ts";
-import type { TrainingConfig } from "../config/schema.ts";
+import type { TrainingConfig } from "../config/schema/schema.ts";
 import type { ConfigSource } from "../config/source.ts";
 import type { DatasetSplits } from "../data/dataset/dataset.ts";
 import { InputOutputError } from "../errors.ts";

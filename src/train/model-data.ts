@@ -1,7 +1,7 @@
 /** The data that a configuration names, as the model of the user's own takes it. */
 import { basename } from "node:path";
 import { openConfiguredData } from "../config/data-folder.ts";
-import type { TrainingConfig } from "../config/schema.ts";
+import type { TrainingConfig } from "../config/schema/schema.ts";
 import type { OpenedData } from "../data/dataset/open-dataset.ts";
 import { statedInputs } from "../importer/node-files.ts";
 import type { FileInput } from "../onnx/read/file.ts";

@@ -1,6 +1,6 @@
 /** Whether a network gives what the data asks for, told before anything is trained. */
 import type { LabelType } from "../data/dataset/dataset.ts";
-import { shortList } from "../data/images/image-files.ts";
+import { shortList } from "../data/images/files.ts";
 import { ConfigError, UnsupportedError } from "../errors.ts";
 import { dataInputs, type Network, type ParameterRole } from "../ir/network.ts";
 import { elementCount, type Shape, sameShape, type TensorType } from "../ir/types.ts";

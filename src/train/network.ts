@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { defined } from "../base/defined.ts";
 import { randomStream } from "../base/random.ts";
 import { bindBatch } from "../compile/passes/bind-batch.ts";
-import type { TrainingConfig } from "../config/schema.ts";
+import type { TrainingConfig } from "../config/schema/schema.ts";
 import { type DatasetSplits, outputCountOf } from "../data/dataset/dataset.ts";
 import { ConfigError, FileFormatError, UnsupportedError } from "../errors.ts";
 import type { ImportedNetwork } from "../importer/import.ts";

@@ -3,7 +3,7 @@
 import { buildTrainingStep, type TrainingStep } from "../compile/build/training-step.ts";
 import { traitsOf } from "../compile/registry.ts";
 import { floatOperations, type Work, type WorkKind, workKinds, workOf } from "../compile/work.ts";
-import type { TrainingConfig } from "../config/schema.ts";
+import type { TrainingConfig } from "../config/schema/schema.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import { allocateBatch } from "../data/dataset/dataset.ts";
 import { type Graph, onnxDomain } from "../ir/graph.ts";
@@ -13,7 +13,7 @@ import type { OperatorTraits } from "../ops/definition.ts";
 import type { Device } from "../runtime/engine.ts";
 import { planTraining, TrainingJob } from "../runtime/job.ts";
 import { type MachineSpeed, measureMachineSpeed } from "../runtime/machine-speed.ts";
-import { type ProfiledNode, profiled } from "../runtime/node-profile.ts";
+import { type ProfiledNode, profiled } from "../runtime/node/profile.ts";
 import { StateBuffers } from "../runtime/state.ts";
 import { inputOf } from "./loop/evaluate.ts";
 import { modeOfEpoch } from "./loop/phases.ts";

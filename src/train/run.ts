@@ -5,7 +5,7 @@ import { defined } from "../base/defined.ts";
 import { configToYaml, resolveTrainingConfig } from "../config/config.ts";
 import { readConfigFile } from "../config/file.ts";
 import { quantizationOf } from "../config/quantization.ts";
-import { modelTitle, type TrainingConfig } from "../config/schema.ts";
+import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
 import type { ConfigSource } from "../config/source.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import type { DatasetSplits, SkippedSample } from "../data/dataset/dataset.ts";
@@ -19,7 +19,7 @@ import { type Checkpoint, configHash, readCheckpoint, writeCheckpoint } from "..
 import { createRunFolder, defaultRunName, type RunPaths, runPaths, writeSummary } from "../runs/folder.ts";
 import { MetricsLog, truncateMetrics } from "../runs/metrics-log.ts";
 import type { Device, Engine } from "../runtime/engine.ts";
-import { openEngine } from "../runtime/node-devices.ts";
+import { openEngine } from "../runtime/node/devices.ts";
 import type { MetricName } from "./loop/metrics.ts";
 import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./loop/recipe.ts";
 import { bestCheckpoint, lastCheckpoint, train } from "./loop/trainer.ts";

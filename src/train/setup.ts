@@ -4,7 +4,7 @@ import type { TeacherConfig } from "../compile/build/distillation.ts";
 import type { LossConfig } from "../compile/build/loss.ts";
 import { quantize } from "../compile/passes/quantize.ts";
 import { quantizationOf } from "../config/quantization.ts";
-import { modelTitle, type QuantizationSettings, type TrainingConfig } from "../config/schema.ts";
+import { modelTitle, type QuantizationSettings, type TrainingConfig } from "../config/schema/schema.ts";
 import { type TrainingBatchOptions, trainingBatches } from "../data/dataset/batches.ts";
 import type { Dataset, DatasetSplits } from "../data/dataset/dataset.ts";
 import type { OpenedData } from "../data/dataset/open-dataset.ts";

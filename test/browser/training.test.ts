@@ -1,7 +1,7 @@
 /** Training in a page of headless Chromium, on WebAssembly and on WebGPU (in software): the losses of Node.js on the CPU. */
 import { fileURLToPath } from "node:url";
 import { afterAll, describe, expect, it } from "vitest";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { chromiumPath, noChromium, type OpenPage, openPage } from "../support/machine/chromium.ts";
 import { lossesOn, smallNetwork, smallStep } from "../support/training/small-training.ts";
 

@@ -17,7 +17,7 @@ import { exportOnnx } from "../../src/importer/export.ts";
 import { importOnnxFile } from "../../src/importer/node-files.ts";
 import { withParameterValues } from "../../src/ir/network.ts";
 import { float32Tensor, type Tensor, toNumbers } from "../../src/ir/tensor.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { loadRun } from "../../src/train/load-run.ts";
 import { capture } from "../support/machine/capture.ts";
 

@@ -15,7 +15,7 @@ describe("help", () => {
   it("of the program, with examples and exit codes", async () => {
     const { code, stdout, stderr } = await capture("--help");
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    await expect(stdout).toMatchFileSnapshot("snapshots/help.txt");
+    await expect(stdout).toMatchFileSnapshot("snapshots/help/subbyte.txt");
     expect((await capture()).stdout).toBe(stdout);
   });
 
@@ -24,7 +24,7 @@ describe("help", () => {
     async (command) => {
       const { code, stdout } = await capture(...command.split(" "), "--help");
       expect(code).toBe(0);
-      await expect(stdout).toMatchFileSnapshot(`snapshots/help-${command.replace(" ", "-")}.txt`);
+      await expect(stdout).toMatchFileSnapshot(`snapshots/help/${command.replace(" ", "/")}.txt`);
     },
   );
 

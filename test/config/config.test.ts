@@ -6,7 +6,7 @@ import { nearestWord } from "../../src/base/nearest-word.ts";
 import { configToYaml, resolveTrainingConfig } from "../../src/config/config.ts";
 import { readConfigFile } from "../../src/config/file.ts";
 import { knownKeys, trainingConfigJsonSchema } from "../../src/config/keys.ts";
-import { presetChoices } from "../../src/config/schema.ts";
+import { presetChoices } from "../../src/config/schema/schema.ts";
 import { type ConfigOverride, parseSetOption } from "../../src/config/source.ts";
 import { ConfigError, InputOutputError } from "../../src/errors.ts";
 import { modelNames } from "../../src/models/index.ts";

@@ -1,5 +1,5 @@
 /**
- * Quantizers against the arithmetic of their papers and official repositories: quantizer-official.json, written by
+ * Quantizers against the arithmetic of their papers and official repositories: vectors/quantizer-official.json, written by
  * quantizer-official.py with torch's autograd.
  *
  * Values agree to one float32 step of the scale's products (tolerance below) and, element by element, in their codes
@@ -43,7 +43,7 @@ const file: {
     readonly search_min: number;
     readonly search_max: number;
   }[];
-} = JSON.parse(readFileSync(new URL("./quantizer-official.json", import.meta.url), "utf8"));
+} = JSON.parse(readFileSync(new URL("vectors/quantizer-official.json", import.meta.url), "utf8"));
 
 /** Four float32 steps of the largest value: another order of a few operations. */
 const tolerance = 2 ** -21;

@@ -1,5 +1,5 @@
 /**
- * Operators against torch: outputs and gradients of torch-ops.json (see torch-ops.py).
+ * Operators against torch: outputs and gradients of vectors/torch-ops.json (see vectors/torch-ops.py).
  *
  * A new operator needs a case there and, when its attributes are not ONNX's own, an entry in `builders` here.
  */
@@ -37,7 +37,7 @@ type Attributes = Readonly<Record<string, Attribute>>;
 type Build = (b: GraphBuilder, inputs: readonly Value[], attributes: Attributes) => readonly Value[];
 
 const file: { readonly torch: string; readonly cases: readonly Case[] } = JSON.parse(
-  readFileSync(new URL("./torch-ops.json", import.meta.url), "utf8"),
+  readFileSync(new URL("vectors/torch-ops.json", import.meta.url), "utf8"),
 );
 
 function numberOf(attributes: Attributes, name: string): number | undefined {

@@ -4,7 +4,7 @@ import { Assembly, floatForm } from "../../src/convert/assembly.ts";
 import type { TensorForm } from "../../src/convert/integer-network.ts";
 import type { Affine, Data, Rearranged } from "../../src/convert/symbolic.ts";
 import { UnsupportedError } from "../../src/errors.ts";
-import { codesForm } from "./integer-operations.ts";
+import { codesForm } from "../support/convert/integer-operations.ts";
 
 const data: Data = { kind: "data", name: "images", shape: [1, 2] };
 

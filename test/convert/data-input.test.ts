@@ -10,9 +10,9 @@ import { interpret } from "../../src/convert/interpreter/interpret.ts";
 import { verify } from "../../src/convert/prove/verify.ts";
 import { inMemoryDataset } from "../../src/data/dataset/dataset.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
+import { type NetworkDescription, quantizedWith, randomNetwork } from "../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../support/random.ts";
-import { type NetworkDescription, quantizedWith, randomNetwork } from "./random-network.ts";
 
 const engine = nodeEngine({ threads: 1 });
 const plain = { kernel: 3, stride: 1, grouping: "none", bias: true, norm: true, activation: "relu" } as const;

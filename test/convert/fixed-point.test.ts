@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { fixedFactors } from "../../src/convert/fixed-point.ts";
 import type { Requantize } from "../../src/convert/integer-network.ts";
-import { codesForm } from "./integer-operations.ts";
+import { codesForm } from "../support/convert/integer-operations.ts";
 
 /** One term for each list of multipliers, at an output scale of 1. */
 function requantize(gains: readonly (readonly number[])[], offset?: readonly number[]): Requantize {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { TensorForm } from "../../src/convert/integer-network.ts";
 import { centred, codeBounds, largest, layerBounds, sumBounds } from "../../src/convert/ranges.ts";
-import { codesForm, weightOf } from "./integer-operations.ts";
+import { codesForm, weightOf } from "../support/convert/integer-operations.ts";
 
 describe("bounds of a layer's sums", () => {
   it("take each weight's sign with the end of the range that suits it", () => {

@@ -16,7 +16,7 @@ import { float32Data, float32Tensor } from "../../src/ir/tensor.ts";
 import { NetworkBuilder } from "../../src/models/network-builder.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { randomTensor, seeded } from "../support/random.ts";
 
 const input = { dtype: "float32" } as const;

@@ -9,11 +9,11 @@ import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts"
 import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { ForwardJob } from "../../src/runtime/job.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
+import { provenOn } from "../support/convert/agreement.ts";
+import { quantizedWith, withRandomValues } from "../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../support/random.ts";
-import { provenOn } from "./agreement.ts";
-import { quantizedWith, withRandomValues } from "./random-network.ts";
 
 const engine = nodeEngine({ threads: 1 });
 const sampleShape = [3, 16, 16];

@@ -6,7 +6,7 @@ import { layerBounds } from "../../src/convert/ranges.ts";
 import { biasedTerm, exactSum, floatOffsetSum } from "../../src/convert/scaling.ts";
 import type { Affine } from "../../src/convert/symbolic.ts";
 import { UnsupportedError } from "../../src/errors.ts";
-import { codesForm, weightOf } from "./integer-operations.ts";
+import { codesForm, weightOf } from "../support/convert/integer-operations.ts";
 
 const f32 = Math.fround;
 

@@ -6,9 +6,9 @@ import { floatElements, storedSize } from "../../src/convert/size.ts";
 import { inspectNetwork } from "../../src/importer/inspect.ts";
 import { writeOnnx } from "../../src/onnx/write/write.ts";
 import { networkCost } from "../../src/runs/cost.ts";
+import { convertibleConfig } from "../support/convert/agreement.ts";
+import { type NetworkDescription, quantizedWith, randomNetwork } from "../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../support/random.ts";
-import { convertibleConfig } from "./agreement.ts";
-import { type NetworkDescription, quantizedWith, randomNetwork } from "./random-network.ts";
 
 const description: NetworkDescription = {
   channels: 3,

@@ -3,9 +3,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { showMismatch } from "../../src/convert/prove/verify.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
-import { convertibleConfig, convertiblePresets, isConvertible, proofOfRandom } from "./agreement.ts";
-import { type LayerDescription, type NetworkDescription, networkDescriptions } from "./random-network.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
+import { convertibleConfig, convertiblePresets, isConvertible, proofOfRandom } from "../support/convert/agreement.ts";
+import {
+  type LayerDescription,
+  type NetworkDescription,
+  networkDescriptions,
+} from "../support/convert/random-network.ts";
 
 const engine = nodeEngine({ threads: 1 });
 const runs = Number(process.env.SUBBYTE_CONVERT_RUNS ?? 8);

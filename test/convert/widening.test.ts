@@ -5,7 +5,7 @@ import type { IntegerConv, IntegerGemm, TensorForm } from "../../src/convert/int
 import { floatBound, layerBounds } from "../../src/convert/ranges.ts";
 import { layerParts } from "../../src/convert/widening.ts";
 import { UnsupportedError } from "../../src/errors.ts";
-import { weightOf } from "./integer-operations.ts";
+import { weightOf } from "../support/convert/integer-operations.ts";
 
 const wide = (high: number): TensorForm => ({ kind: "wide", low: 0, high, scale: 1, zeroPoint: 0 });
 

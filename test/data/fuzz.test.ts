@@ -9,7 +9,7 @@ import { type RandomStream, randomStream } from "../../src/base/random.ts";
 import { evaluationBatches } from "../../src/data/dataset/batches.ts";
 import { allocateBatch } from "../../src/data/dataset/dataset.ts";
 import { openDataset } from "../../src/data/dataset/open-dataset.ts";
-import { encodeIdx } from "../../src/data/formats/idx.ts";
+import { encodeIdx } from "../../src/data/formats/idx/idx.ts";
 import { SubbyteError } from "../../src/errors.ts";
 import { bytes, cifar, floats, image, labels, npz, put } from "./files.ts";
 import { temporaryFolder } from "./support.ts";

@@ -13,7 +13,7 @@ import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { presetNamed, presets } from "../../src/qconfig/presets.ts";
 import type { TensorQuantization } from "../../src/qconfig/tensor-quantization.ts";
 import { quantizers } from "../../src/quantizers/index.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { calibrate } from "../../src/train/loop/calibrate.ts";
 import { train } from "../../src/train/loop/trainer.ts";
 import { baseRecipe } from "./small-networks.ts";

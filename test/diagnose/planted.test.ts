@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { DatasetSplits } from "../../src/data/dataset/dataset.ts";
 import { loadFashionMnist } from "../../src/data/formats/fashion-mnist.ts";
 import { highConfidence } from "../../src/runs/finding.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { type Fault, faults, type Setup } from "./planted-faults.ts";
 import { healthySetup, runSetup, smallNetworks } from "./small-networks.ts";
 

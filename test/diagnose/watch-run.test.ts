@@ -4,7 +4,7 @@ import { diagnoseRun, readProbeRecords } from "../../src/diagnose/diagnose-run.t
 import { watchTraining } from "../../src/diagnose/watch-run.ts";
 import { FileFormatError, InterruptedError } from "../../src/errors.ts";
 import { runPaths } from "../../src/runs/folder.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { type RunListeners, resumeRun, startRun } from "../../src/train/run.ts";
 import { capture } from "../support/machine/capture.ts";
 import { temporaryFolder, tinyConfig } from "../support/training/tiny-run.ts";

@@ -10,7 +10,7 @@ import { type Network, withParameterValues } from "../../src/ir/network.ts";
 import { makeTensor, type Tensor } from "../../src/ir/tensor.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { TrainingJob } from "../../src/runtime/job.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { genericTarget } from "../../src/runtime/probe.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
 import { sample } from "../support/onnx/imported.ts";

@@ -10,7 +10,7 @@ import { float32Tensor, makeTensor } from "../../src/ir/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { TrainingJob } from "../../src/runtime/job.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
 
 const cifar = { sampleShape: [3, 32, 32], classes: 10 };

@@ -17,7 +17,7 @@ import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { presetNamed, presets } from "../../src/qconfig/presets.ts";
 import type { TensorQuantization } from "../../src/qconfig/tensor-quantization.ts";
 import { ForwardJob, TrainingJob } from "../../src/runtime/job.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { genericTarget } from "../../src/runtime/probe.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
 

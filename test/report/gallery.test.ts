@@ -54,30 +54,30 @@ const scales = [0.14, 0.26, 0.3].map((scale, index) => ({
   points: [0, 80, 160].map((step) => ({ x: step, y: scale * (1 + step / 1000) })),
 }));
 
-/** Every chart by the name of its file. */
+/** Every chart by its place in gallery/: the file of src/report/charts/ that draws it, and a name. */
 const charts: Readonly<Record<string, (width: number) => string>> = {
-  "map-thread": (width) => mapChart(thread, reference, width),
-  "map-lsq": (width) => mapChart(lsq, reference, width),
-  interaction: (width) => interactionChart(thread, reference, width),
-  "activation-bit": (width) => bitWorthChart(effects[0]?.activationBits ?? [], "activation", width),
-  "weight-bit": (width) => bitWorthChart(effects[0]?.weightBits ?? [], "weight", width),
-  pareto: (width) => paretoChart(points, front, "bitOperations", reference, width),
-  layers: (width) =>
+  "map/thread": (width) => mapChart(thread, reference, width),
+  "map/lsq": (width) => mapChart(lsq, reference, width),
+  "map/interaction": (width) => interactionChart(thread, reference, width),
+  "map/activation-bit": (width) => bitWorthChart(effects[0]?.activationBits ?? [], "activation", width),
+  "map/weight-bit": (width) => bitWorthChart(effects[0]?.weightBits ?? [], "weight", width),
+  "cost/pareto": (width) => paretoChart(points, front, "bitOperations", reference, width),
+  "layers/bits": (width) =>
     layersChart(
       [layer("conv1", 1e6, 8), layer("layer1.0.conv1", 4e6, 4), layer("layer1.0.conv2", 4e6, 4), layer("fc", 1e4, 8)],
       width,
     ),
-  curves: (width) => learningCurves(curves, groups, reference, width),
-  trajectory: (width) => trajectoryChart([{ label: "loss", color: colors.accent, points: loss }], "loss", width),
-  "level-histogram": (width) =>
+  "run/curves": (width) => learningCurves(curves, groups, reference, width),
+  "run/trajectory": (width) => trajectoryChart([{ label: "loss", color: colors.accent, points: loss }], "loss", width),
+  "run/level-histogram": (width) =>
     levelHistogramChart({ name: "conv1", quantMin: -4, quantMax: 3, from: -6, to: 5, counts: bell }, width),
-  "code-usage": (width) =>
+  "run/code-usage": (width) =>
     codeUsageChart(
       [0.1, 0.4, 0.3, 0.2, 0, 0, 0, 0].map((share, code) => ({ code, share })),
       "conv1",
       width,
     ),
-  change: (width) =>
+  "change/configurations": (width) =>
     changeChart(
       [
         { label: "W4A4", before: 0.592, after: 0.876 },
@@ -88,7 +88,7 @@ const charts: Readonly<Record<string, (width: number) => string>> = {
       reference.float,
       width,
     ),
-  "change-long-names": (width) =>
+  "change/long-names": (width) =>
     changeChart(
       [
         { label: "use all codes of the requested bits", before: 0.448, after: 0.815 },
@@ -99,8 +99,8 @@ const charts: Readonly<Record<string, (width: number) => string>> = {
       reference.float,
       width,
     ),
-  ablation: (width) => ablationChart(ablation, width),
-  scales: (width) => trajectoryChart(scales, "scale", width, { type: "log", groups: scales }),
+  "ablation/layers": (width) => ablationChart(ablation, width),
+  "run/scales": (width) => trajectoryChart(scales, "scale", width, { type: "log", groups: scales }),
 };
 
 /** What is left of a drawing when nothing that cannot be seen is left. */
@@ -130,7 +130,7 @@ describe("the gallery", () => {
   });
 
   it("holds what a figure of its own needs: no colour of a page, a background, a name", () => {
-    const svg = standalone(charts["map-thread"]?.(720) ?? "");
+    const svg = standalone(charts["map/thread"]?.(720) ?? "");
     expect(svg).not.toMatch(/var\(--(?!plot)|currentColor/);
     expect(svg).toContain('xmlns="http://www.w3.org/2000/svg"');
     expect(svg).toContain("aria-label");

@@ -12,7 +12,7 @@ import { presetNamed } from "../../src/qconfig/presets.ts";
 import { SvgDocument } from "../../src/report/charts/svg-document.ts";
 import { weightLevels } from "../../src/report/charts/weight-levels.ts";
 import { html, renderPage, table } from "../../src/report/pages/page.ts";
-import { studyReport } from "../../src/report/pages/study-report.ts";
+import { studyReport } from "../../src/report/pages/study/report.ts";
 import { writeReport } from "../../src/report/write-report.ts";
 import { runPaths } from "../../src/runs/folder.ts";
 import { studyPaths } from "../../src/study/plan/folder.ts";

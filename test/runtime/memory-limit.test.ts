@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { randomStream } from "../../src/base/random.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { TrainingJob } from "../../src/runtime/job.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { plainStep } from "../support/training/plain-step.ts";
 
 const network = makeModel("resnet8", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights"));

@@ -5,7 +5,7 @@ import { RuntimeError } from "../../src/errors.ts";
 import { filled, float32Tensor } from "../../src/ir/tensor.ts";
 import { lookUp, sumByIndex } from "../../src/quantizers/arithmetic/table-operators.ts";
 import { emit } from "../../src/runtime/job.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { genericTarget } from "../support/graphs/gradient-check.ts";
 
 it.each(["look-up", "sum"])("says that the training diverged where NaN is used as an index: %s", async (kind) => {

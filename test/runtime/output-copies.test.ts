@@ -5,7 +5,7 @@ import { RuntimeError } from "../../src/errors.ts";
 import { filled, float32Data, makeTensor } from "../../src/ir/tensor.ts";
 import { writeOnnx } from "../../src/onnx/write/write.ts";
 import { add } from "../../src/ops/families/elementwise.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 
 const count = 5_000_000;
 const bytes = 4 * count;

@@ -6,7 +6,7 @@ import { operators } from "../../src/compile/registry.ts";
 import { filled, makeTensor } from "../../src/ir/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { TrainingJob } from "../../src/runtime/job.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
 import { plainStep } from "../support/training/plain-step.ts";
 

@@ -9,7 +9,7 @@ import { float32Data } from "../../src/ir/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { emit, TrainingJob } from "../../src/runtime/job.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { noSoftwareVulkan, softwareVulkan, useSoftwareVulkan } from "../support/machine/software-vulkan.ts";
 import {
   learningRates,

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { resolveStudyConfig } from "../../src/study/plan/config.ts";
 import { studyPaths, trialFolder } from "../../src/study/plan/folder.ts";
 import { formerTrialIds, presentTrialId, trialName } from "../../src/study/plan/trial-names.ts";
-import { readFixes } from "../../src/study/repair/fix.ts";
+import { readFixes } from "../../src/study/repair/fix/fix.ts";
 import { readStudy } from "../../src/study/result/read-study.ts";
 import { runStudy } from "../../src/study/run-study.ts";
 import { capture } from "../support/machine/capture.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { importOnnxFile } from "../../src/importer/node-files.ts";
 import { readMetrics } from "../../src/runs/metrics-log.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { loadRun } from "../../src/train/load-run.ts";
 import { evaluate } from "../../src/train/loop/evaluate.ts";
 import { startRun } from "../../src/train/run.ts";

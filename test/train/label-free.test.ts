@@ -7,7 +7,7 @@ import { diagnoseRun } from "../../src/diagnose/diagnose-run.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { readMetrics } from "../../src/runs/metrics-log.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { loadRun } from "../../src/train/load-run.ts";
 import { evaluate } from "../../src/train/loop/evaluate.ts";
 import { resumeRun, startRun } from "../../src/train/run.ts";

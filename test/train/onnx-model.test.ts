@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { randomStream } from "../../src/base/random.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
 import { makeModel } from "../../src/models/index.ts";
-import { nodeEngine } from "../../src/runtime/node.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { loadRun } from "../../src/train/load-run.ts";
 import { evaluate } from "../../src/train/loop/evaluate.ts";
 import { startRun } from "../../src/train/run.ts";

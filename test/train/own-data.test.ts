@@ -1,7 +1,7 @@
 import { access, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { TrainingConfig } from "../../src/config/schema.ts";
+import type { TrainingConfig } from "../../src/config/schema/schema.ts";
 import { SubbyteError } from "../../src/errors.ts";
 import { startRun } from "../../src/train/run.ts";
 import { loadData } from "../../src/train/setup.ts";

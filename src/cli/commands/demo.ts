@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { resolveTrainingConfig } from "../../config/config.ts";
-import { modelTitle, type TrainingConfig } from "../../config/schema.ts";
+import { modelTitle, type TrainingConfig } from "../../config/schema/schema.ts";
 import { advisedPresets } from "../../qconfig/presets.ts";
 import { lastCheckpoint } from "../../train/loop/trainer.ts";
 import { type RunResult, startRun } from "../../train/run.ts";

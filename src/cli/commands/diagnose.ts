@@ -4,7 +4,7 @@ import { Option } from "@commander-js/extra-typings";
 import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
 import { keepDiagnosis } from "../../diagnose/keep-findings.ts";
 import type { Ablation } from "../../runs/ablation.ts";
-import { nodeEngine } from "../../runtime/node.ts";
+import { nodeEngine } from "../../runtime/node/node.ts";
 import { metricTitle, showMetric } from "../../train/loop/metric-text.ts";
 import type { FlagsOf, NewCommand } from "../command.ts";
 import { wholeNumber } from "../flag-values.ts";

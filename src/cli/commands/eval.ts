@@ -2,12 +2,12 @@
 
 import { Option } from "@commander-js/extra-typings";
 import { isQuantized } from "../../compile/sites.ts";
-import { modelTitle } from "../../config/schema.ts";
+import { modelTitle } from "../../config/schema/schema.ts";
 import { convert } from "../../convert/convert.ts";
 import { evaluateIntegers } from "../../convert/prove/evaluate-integers.ts";
 import { RuntimeError } from "../../errors.ts";
 import { deviceChoices } from "../../runtime/engine.ts";
-import { openEngine } from "../../runtime/node-devices.ts";
+import { openEngine } from "../../runtime/node/devices.ts";
 import { notFinite } from "../../train/divergence/divergence.ts";
 import { loadRun } from "../../train/load-run.ts";
 import { evaluate as evaluateNetwork, inputOf } from "../../train/loop/evaluate.ts";

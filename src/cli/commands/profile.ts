@@ -4,7 +4,7 @@ import { Option } from "@commander-js/extra-typings";
 import { workKinds } from "../../compile/work.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { readConfigFile } from "../../config/file.ts";
-import { modelTitle, type TrainingConfig } from "../../config/schema.ts";
+import { modelTitle, type TrainingConfig } from "../../config/schema/schema.ts";
 import { profileStep, type StepProfile } from "../../train/profile.ts";
 import type { FlagsOf, NewCommand } from "../command.ts";
 import { collect, wholeNumber } from "../flag-values.ts";

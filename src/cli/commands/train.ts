@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Option } from "@commander-js/extra-typings";
 import { configToYaml, resolveTrainingConfig } from "../../config/config.ts";
 import { readConfigFile } from "../../config/file.ts";
-import type { TrainingConfig } from "../../config/schema.ts";
+import type { TrainingConfig } from "../../config/schema/schema.ts";
 import type { SkippedSample } from "../../data/dataset/dataset.ts";
 import { watchAndKeep } from "../../diagnose/keep-findings.ts";
 import type { RunWatch } from "../../diagnose/watch-run.ts";

@@ -1,6 +1,6 @@
 /** The one progress display of a whole study: what is done, what runs, how long it will take. On stderr, as Progress. */
-import type { ExpectedStage } from "../../study/repair/fix-study.ts";
-import { fixKind } from "../../study/repair/fix-trial.ts";
+import type { ExpectedStage } from "../../study/repair/fix/study.ts";
+import { fixKind } from "../../study/repair/fix/trial.ts";
 import type { StudyEvent, StudyStart } from "../../study/run-study.ts";
 import type { ScheduledTrial, TrialProgress } from "../../study/schedule/scheduler.ts";
 import { StudyClock } from "../../study/schedule/time-left.ts";

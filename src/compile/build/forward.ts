@@ -3,7 +3,8 @@
  * and observers move; in evaluation everything is taken as it stands.
  */
 import { GraphError } from "../../errors.ts";
-import { floatAttribute, type GraphBuilder, type Node, showNode, type Value } from "../../ir/graph.ts";
+import { floatAttribute } from "../../ir/attributes.ts";
+import { type GraphBuilder, type Node, showNode, type Value } from "../../ir/graph.ts";
 import type { Network } from "../../ir/network.ts";
 import { elementCount } from "../../ir/types.ts";
 import { observerNamed } from "../../observers/index.ts";

@@ -7,7 +7,8 @@
  * only in what is zero anyway, and for ReLU6 where the quantizer's limit lies below the highest value; where it does not,
  * the quantizer masks nothing.
  */
-import { consumers, type Graph, intAttribute, type Node, producers, type Value } from "../../ir/graph.ts";
+import { intAttribute } from "../../ir/attributes.ts";
+import { consumers, type Graph, type Node, producers, type Value } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import { floatBefore } from "../../ops/build/masks.ts";
 import { isOperator } from "../../ops/definition.ts";

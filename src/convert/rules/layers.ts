@@ -1,5 +1,5 @@
 /** Rules of the layers: they need codes on their input and integer weights, and leave sums in an accumulator. */
-import { floatAttribute, intAttribute } from "../../ir/graph.ts";
+import { floatAttribute, intAttribute } from "../../ir/attributes.ts";
 import { convGeometry } from "../../ops/build/conv-geometry.ts";
 import type { IntegerWeight, TensorForm } from "../integer-network.ts";
 import { layerBounds } from "../ranges.ts";

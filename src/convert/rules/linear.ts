@@ -1,5 +1,5 @@
 /** Rules of what is folded into requantizations: BatchNormalization, additions, factors, limits. */
-import { floatAttribute } from "../../ir/graph.ts";
+import { floatAttribute } from "../../ir/attributes.ts";
 import type { IntegerMeaning } from "../../ops/definition.ts";
 import { type Affine, type Constant, channelsOf, type Rearranged, type Symbolic, scaledAffine } from "../symbolic.ts";
 import {

@@ -1,5 +1,5 @@
 /** Rules of pooling, and of what only moves elements: those commute with a quantizer and are done on codes. */
-import { intAttribute, intsAttribute } from "../../ir/graph.ts";
+import { intAttribute, intsAttribute } from "../../ir/attributes.ts";
 import { convGeometry } from "../../ops/build/conv-geometry.ts";
 import type { WindowGeometry } from "../integer-network.ts";
 import { sumBounds } from "../ranges.ts";

@@ -12,8 +12,8 @@ import { type ArrayOptions, openNpy, openNpz } from "../formats/array-dataset.ts
 import { loadCifar } from "../formats/cifar.ts";
 import { openCsv, type TableOptions } from "../formats/csv-dataset.ts";
 import { loadFashionMnist } from "../formats/fashion-mnist.ts";
-import { loadIdxFolder } from "../formats/idx-folder.ts";
-import { type ImageOptions, openImages } from "../images/image-dataset.ts";
+import { loadIdxFolder } from "../formats/idx/folder.ts";
+import { type ImageOptions, openImages } from "../images/dataset.ts";
 import { type Dataset, type DatasetSplits, firstSamples, type SkippedSample } from "./dataset.ts";
 import { type DatasetKind, type LoadedData, namedDatasets, type Task } from "./loaded-data.ts";
 import { chooseNormalization, measuredSamples, type NormalizationChoice } from "./measure.ts";

@@ -6,8 +6,8 @@ import { defined } from "../../base/defined.ts";
 import { ConfigError, FileFormatError, InputOutputError } from "../../errors.ts";
 import { describeSystemError } from "../../io/system-error.ts";
 import { findCifar, pickledCifarFiles } from "../formats/cifar.ts";
-import { isIdxName } from "../formats/idx-folder.ts";
-import { isImage, listFolder, shortList } from "../images/image-files.ts";
+import { isIdxName } from "../formats/idx/folder.ts";
+import { isImage, listFolder, shortList } from "../images/files.ts";
 import type { DatasetKind } from "./loaded-data.ts";
 
 /** What was recognised: a kind with the files in a folder that it is made of. */

@@ -1,7 +1,7 @@
 /** What the names of arrays say: `x_train`, `test_labels`, `images`, `arr_1`. */
 import { defined } from "../../base/defined.ts";
 import { FileFormatError } from "../../errors.ts";
-import { shortList } from "../images/image-files.ts";
+import { shortList } from "../images/files.ts";
 
 /** What an array is for. */
 export interface ArrayRole {

@@ -8,7 +8,7 @@ import type { LoadedData, Task } from "../dataset/loaded-data.ts";
 import { noNormalization } from "../dataset/normalization.ts";
 import type { LabelledDataset } from "../dataset/subset.ts";
 import { decideWordTargets } from "../dataset/targets.ts";
-import { shortList } from "../images/image-files.ts";
+import { shortList } from "../images/files.ts";
 import { type CsvOptions, type CsvTable, readCsv } from "./csv.ts";
 
 /** How tables become samples. */

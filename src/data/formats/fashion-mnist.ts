@@ -16,7 +16,7 @@ import { type DownloadProgress, downloadVerified } from "../../io/download.ts";
 import { readMaybePacked } from "../../io/gzip.ts";
 import { type DatasetSplits, firstSamples } from "../dataset/dataset.ts";
 import type { Normalization } from "../dataset/normalization.ts";
-import { findIdxFile, readIdxDataset } from "./idx-dataset.ts";
+import { findIdxFile, readIdxDataset } from "./idx/dataset.ts";
 
 /** The names of the labels 0..9. */
 export const fashionMnistClasses: readonly string[] = [

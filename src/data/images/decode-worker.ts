@@ -2,8 +2,8 @@
 import { availableParallelism } from "node:os";
 import { parentPort } from "node:worker_threads";
 import { Limiter } from "../dataset/sample-store.ts";
+import { ImageDecoder } from "./decoder.ts";
 import type { DecodingAnswer, DecodingRequest } from "./decoding-thread.ts";
-import { ImageDecoder } from "./image-decoder.ts";
 
 /** Answers that go out together; the last ones of what was asked for go as they are. */
 const bundleSize = 16;

@@ -13,8 +13,8 @@ import { FileFormatError, InterruptedError } from "../../errors.ts";
 import { writeFileWithFolder } from "../../io/atomic-file.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { Limiter, type LoadedSample } from "../dataset/sample-store.ts";
-import type { ImageDecoder } from "./image-decoder.ts";
-import type { ImageList } from "./image-files.ts";
+import type { ImageDecoder } from "./decoder.ts";
+import type { ImageList } from "./files.ts";
 
 const magic = "SUBBYTE1";
 const trailerLength = 16;

@@ -7,7 +7,8 @@
 import { roundHalfEven } from "../../base/rounding.ts";
 import { siteOfTensor, siteParameter } from "../../compile/sites.ts";
 import { UnsupportedError } from "../../errors.ts";
-import { intAttribute, type Node, stringAttribute, type Value } from "../../ir/graph.ts";
+import { intAttribute, stringAttribute } from "../../ir/attributes.ts";
+import type { Node, Value } from "../../ir/graph.ts";
 import { bitsPerElement, float32Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import { type DType, elementCount, type Shape } from "../../ir/types.ts";
 import { broadcastIndex } from "../../ops/build/fold/data.ts";

@@ -1,5 +1,6 @@
 /** The geometry of convolutions and pooling windows: strides, dilations, pads, and the sizes that follow from them. */
-import { type AttributeSource, type Attributes, intAttribute, intsAttribute, stringAttribute } from "../../ir/graph.ts";
+import { type AttributeSource, intAttribute, intsAttribute, stringAttribute } from "../../ir/attributes.ts";
+import type { Attributes } from "../../ir/graph.ts";
 import type { Shape } from "../../ir/types.ts";
 
 /** The geometry of a convolution over any number of spatial axes, every default filled in. */

@@ -2,15 +2,8 @@
  * Operators that a device may lack, built of others that it has. Where the engine leaves an operator of a step to the
  * CPU, its tensors cross to the host and back; these forms keep them where they are.
  */
-import {
-  type GraphBuilder,
-  intAttribute,
-  intsAttribute,
-  type Node,
-  onnxDomain,
-  subbyteDomain,
-  type Value,
-} from "../../ir/graph.ts";
+import { intAttribute, intsAttribute } from "../../ir/attributes.ts";
+import { type GraphBuilder, type Node, onnxDomain, subbyteDomain, type Value } from "../../ir/graph.ts";
 import { filled, float32Data, makeTensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import {
   type LoweringContext,

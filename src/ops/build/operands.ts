@@ -3,13 +3,8 @@
  */
 
 import { GraphError } from "../../errors.ts";
-import {
-  type AttributeSource,
-  type GraphBuilder,
-  intsAttribute,
-  type OperatorCall,
-  type Value,
-} from "../../ir/graph.ts";
+import { type AttributeSource, intsAttribute } from "../../ir/attributes.ts";
+import type { GraphBuilder, OperatorCall, Value } from "../../ir/graph.ts";
 import { allocate, int64Tensor, makeTensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import type { DType, TensorType } from "../../ir/types.ts";
 import { dtypeToOnnx } from "../../onnx/wire/proto.ts";

@@ -3,8 +3,9 @@
  * pointwise operators run on the blocked tensors as they are and give a blocked one; only what they feed that needs
  * NCHW reorders it. One tensor of several that is not blocked yet is reordered: what follows mostly wants it so.
  */
+
+import { floatAttribute } from "../../ir/attributes.ts";
 import type { Value } from "../../ir/graph.ts";
-import { floatAttribute } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import { elementCount, sameShape } from "../../ir/types.ts";
 import type { BlockedForm, LoweringContext } from "../definition.ts";

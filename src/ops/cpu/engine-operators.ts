@@ -4,8 +4,9 @@
  * The blocked ones (domain `com.microsoft.nchwc`) read and write tensors whose channels are split into blocks of the
  * vector width: element order [N, C/b, H, W, b], while the shape that ONNX sees stays [N, C, H, W].
  */
+
+import { intAttribute, intsAttribute } from "../../ir/attributes.ts";
 import type { GraphBuilder, Node, OperatorCall, Value } from "../../ir/graph.ts";
-import { intAttribute, intsAttribute } from "../../ir/graph.ts";
 import { sameShape, type TensorType } from "../../ir/types.ts";
 import { type ConvGeometry, convGeometry, convOutputSizes, geometryAttributes } from "../build/conv-geometry.ts";
 import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";

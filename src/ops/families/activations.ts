@@ -5,7 +5,8 @@
  * torch.clamp does, but in the open one from 0 to 6, as ReLU6, HardSigmoid in the open one, HardSwish in the closed one.
  */
 
-import { floatAttribute, type GraphBuilder, stringAttribute, subbyteDomain, type Value } from "../../ir/graph.ts";
+import { floatAttribute, stringAttribute } from "../../ir/attributes.ts";
+import { type GraphBuilder, subbyteDomain, type Value } from "../../ir/graph.ts";
 import { type Tensor, toNumbers } from "../../ir/tensor.ts";
 import { sameShape } from "../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../build/broadcast.ts";

@@ -1,6 +1,7 @@
 /** Cast: to another element type. */
 
-import { type GraphBuilder, intAttribute, type Value } from "../../ir/graph.ts";
+import { intAttribute } from "../../ir/attributes.ts";
+import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import type { DType } from "../../ir/types.ts";
 import { dtypeFromOnnx, dtypeToOnnx } from "../../onnx/wire/proto.ts";
 import { foldCast, foldCastLike } from "../build/fold/elementwise.ts";

@@ -2,18 +2,16 @@
  * Convolution and transposed convolution: type rules, gradients, and their standard-opset lowerings.
  *
  * The gradients stay high-level (`ConvGradInput`, `ConvGradWeight`) until lowering, because the best form of each
- * depends on the machine; conv-blocked.ts holds the forms for a CPU.
+ * depends on the machine; ops/cpu/conv/ holds the forms for a CPU.
  */
 import { UnsupportedError } from "../../errors.ts";
+import { intAttribute, intsAttribute, stringAttribute } from "../../ir/attributes.ts";
 import {
   type Attributes,
   type GraphBuilder,
-  intAttribute,
-  intsAttribute,
   type OperatorCall,
   onnxDomain,
   showNode,
-  stringAttribute,
   subbyteDomain,
   type Value,
 } from "../../ir/graph.ts";
@@ -21,10 +19,10 @@ import { elementCount, type Shape, type TensorType } from "../../ir/types.ts";
 import { convGeometry, convOutputSizes, geometryAttributes } from "../build/conv-geometry.ts";
 import { elementsOfInput, elementsOfOutput, shapeOfInput } from "../build/node-shapes.ts";
 import { at } from "../build/operands.ts";
-import { lowerBlockedConv } from "../cpu/conv-blocked.ts";
-import { lowerBlockedGradInput } from "../cpu/conv-blocked-input.ts";
-import { lowerBlockedGradWeight } from "../cpu/conv-blocked-weight.ts";
-import { lowerDepthwiseConv, lowerDepthwiseGradWeight } from "../cpu/conv-depthwise.ts";
+import { lowerDepthwiseConv, lowerDepthwiseGradWeight } from "../cpu/conv/depthwise.ts";
+import { lowerBlockedConv } from "../cpu/conv/forward.ts";
+import { lowerBlockedGradInput } from "../cpu/conv/input-gradient.ts";
+import { lowerBlockedGradWeight } from "../cpu/conv/weight-gradient.ts";
 import {
   type GradientRule,
   type Lowering,

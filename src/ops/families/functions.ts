@@ -1,6 +1,7 @@
 /** Functions of one tensor that few networks hold: trigonometry, and activations that went out of use. */
 
-import { floatAttribute, type GraphBuilder, type Value } from "../../ir/graph.ts";
+import { floatAttribute } from "../../ir/attributes.ts";
+import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import { atLeast, atMost, positive } from "../build/masks.ts";
 import { noGradient, sameAsInput } from "../build/operands.ts";
 import type { GradientContext, OperatorDefinition } from "../definition.ts";

@@ -5,7 +5,8 @@
  * is dx = (g − mean(g) − x̂·mean(g·x̂))/√(variance + ε), means over the same axes.
  */
 
-import { floatAttribute, type GraphBuilder, intAttribute, type OperatorCall, type Value } from "../../ir/graph.ts";
+import { floatAttribute, intAttribute } from "../../ir/attributes.ts";
+import type { GraphBuilder, OperatorCall, Value } from "../../ir/graph.ts";
 import type { TensorType } from "../../ir/types.ts";
 import { sumTo } from "../build/broadcast.ts";
 import { axisOf, countFromFront, indices } from "../build/operands.ts";

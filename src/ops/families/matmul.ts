@@ -6,15 +6,8 @@
  */
 
 import { UnsupportedError } from "../../errors.ts";
-import {
-  floatAttribute,
-  type GraphBuilder,
-  intAttribute,
-  type OperatorCall,
-  showNode,
-  stringAttribute,
-  type Value,
-} from "../../ir/graph.ts";
+import { floatAttribute, intAttribute, stringAttribute } from "../../ir/attributes.ts";
+import { type GraphBuilder, type OperatorCall, showNode, type Value } from "../../ir/graph.ts";
 import type { Shape, TensorType } from "../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../build/broadcast.ts";
 import { foldMatmul } from "../build/fold/reduction.ts";

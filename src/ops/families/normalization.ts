@@ -5,14 +5,8 @@
 
 import { defined } from "../../base/defined.ts";
 import { GraphError } from "../../errors.ts";
-import {
-  floatAttribute,
-  type GraphBuilder,
-  type OperatorCall,
-  onnxDomain,
-  subbyteDomain,
-  type Value,
-} from "../../ir/graph.ts";
+import { floatAttribute } from "../../ir/attributes.ts";
+import { type GraphBuilder, type OperatorCall, onnxDomain, subbyteDomain, type Value } from "../../ir/graph.ts";
 import { elementCount, type TensorType } from "../../ir/types.ts";
 import { inverseDeviation, shiftedBatchNorm, shiftedBatchNormGrad } from "../cpu/batch-norm-shifted.ts";
 import {

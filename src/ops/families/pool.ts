@@ -1,15 +1,13 @@
 /** Pooling over windows, and over everything: type rules and gradients. */
 
 import { UnsupportedError } from "../../errors.ts";
+import { intAttribute, intsAttribute, stringAttribute } from "../../ir/attributes.ts";
 import {
   type GraphBuilder,
-  intAttribute,
-  intsAttribute,
   type Node,
   type OperatorCall,
   onnxDomain,
   showNode,
-  stringAttribute,
   subbyteDomain,
   type Value,
 } from "../../ir/graph.ts";

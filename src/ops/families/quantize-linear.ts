@@ -4,7 +4,8 @@
  * They have no gradient here: what passes through a rounding in training is a quantizer's decision (see quantizers/).
  */
 
-import { type GraphBuilder, intAttribute, type OperatorCall, type Value } from "../../ir/graph.ts";
+import { intAttribute } from "../../ir/attributes.ts";
+import type { GraphBuilder, OperatorCall, Value } from "../../ir/graph.ts";
 import type { DType, TensorType } from "../../ir/types.ts";
 import { dtypeFromOnnx, dtypeToOnnx } from "../../onnx/wire/proto.ts";
 import { at, axisOf } from "../build/operands.ts";

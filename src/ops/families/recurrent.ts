@@ -1,6 +1,7 @@
 /** LSTM, GRU and RNN: type rules only. They are imported, evaluated and exported; training keeps them as they are. */
 
-import { intAttribute, type Node, type OperatorCall, stringAttribute } from "../../ir/graph.ts";
+import { intAttribute, stringAttribute } from "../../ir/attributes.ts";
+import type { Node, OperatorCall } from "../../ir/graph.ts";
 import type { TensorType } from "../../ir/types.ts";
 import { elementsOfInput, shapeOfInput } from "../build/node-shapes.ts";
 import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";

@@ -4,7 +4,8 @@
  * ReduceMax and ReduceMin share the gradient evenly among ties, as torch's amax and amin do.
  */
 
-import { type GraphBuilder, intAttribute, type Node, type OperatorCall, type Value } from "../../ir/graph.ts";
+import { intAttribute } from "../../ir/attributes.ts";
+import type { GraphBuilder, Node, OperatorCall, Value } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import type { Shape, TensorType } from "../../ir/types.ts";
 import { foldCumulativeSum, foldReduction } from "../build/fold/reduction.ts";

@@ -10,14 +10,11 @@ import { UnsupportedError } from "../../errors.ts";
 import {
   type AttributeSource,
   floatAttribute,
-  type GraphBuilder,
   intAttribute,
   intsAttribute,
-  type OperatorCall,
-  showNode,
   stringAttribute,
-  type Value,
-} from "../../ir/graph.ts";
+} from "../../ir/attributes.ts";
+import { type GraphBuilder, type OperatorCall, showNode, type Value } from "../../ir/graph.ts";
 import { float32Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import type { Shape, TensorType } from "../../ir/types.ts";
 import { axesOf, indices } from "../build/operands.ts";

@@ -1,6 +1,7 @@
 /** Softmax and its logarithm along one axis, as ONNX defines them from opset 13 on. */
 
-import { type GraphBuilder, intAttribute, type OperatorCall, type Value } from "../../ir/graph.ts";
+import { intAttribute } from "../../ir/attributes.ts";
+import type { GraphBuilder, OperatorCall, Value } from "../../ir/graph.ts";
 import type { TensorType } from "../../ir/types.ts";
 import { axisOf } from "../build/operands.ts";
 import { type OperatorDefinition, requiredInput } from "../definition.ts";

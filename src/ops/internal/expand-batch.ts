@@ -5,7 +5,8 @@
  * value: a class token or an initial state goes to every sample of whatever batch there is.
  */
 
-import { type GraphBuilder, intAttribute, subbyteDomain, type Value } from "../../ir/graph.ts";
+import { intAttribute } from "../../ir/attributes.ts";
+import { type GraphBuilder, subbyteDomain, type Value } from "../../ir/graph.ts";
 import { sumTo } from "../build/broadcast.ts";
 import { axisOf } from "../build/operands.ts";
 import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";

@@ -4,7 +4,8 @@
  * One operator for both limits, because several masks of one tensor (of ReLU6 and of the quantizer behind it) are one mask
  * with closer limits (compile/passes/join-masks.ts), and because a tensor that is blocked takes two passes for both.
  */
-import { type GraphBuilder, intAttribute, subbyteDomain, type Value } from "../../ir/graph.ts";
+import { intAttribute } from "../../ir/attributes.ts";
+import { type GraphBuilder, subbyteDomain, type Value } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import { atMost, notNegative, positive, stepSlope } from "../build/masks.ts";

@@ -4,7 +4,7 @@
  */
 
 import { UnsupportedError } from "../../errors.ts";
-import { floatAttribute, intAttribute } from "../../ir/graph.ts";
+import { floatAttribute, intAttribute } from "../../ir/attributes.ts";
 import { times } from "../../ir/size.ts";
 import { float32Scalar, float32Tensor, int64Tensor, makeTensor, toNumbers } from "../../ir/tensor.ts";
 import { fixedSizes, int64Slot, type RewriteContext, showSizes } from "./context.ts";

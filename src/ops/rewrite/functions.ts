@@ -4,7 +4,7 @@
  */
 
 import { UnsupportedError } from "../../errors.ts";
-import { floatAttribute, intAttribute, intsAttribute } from "../../ir/graph.ts";
+import { floatAttribute, intAttribute, intsAttribute } from "../../ir/attributes.ts";
 import { float32Scalar } from "../../ir/tensor.ts";
 import { type Decomposition, int64Slot, type RewriteContext } from "./context.ts";
 import { type Slot, type SourceNode, typeOf } from "./slots.ts";

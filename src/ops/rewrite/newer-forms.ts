@@ -1,6 +1,6 @@
 /** Forms that operators got in opsets which the engine does not have yet, as operators that it has. */
 
-import { intAttribute, stringAttribute } from "../../ir/graph.ts";
+import { intAttribute, stringAttribute } from "../../ir/attributes.ts";
 import { float32Scalar } from "../../ir/tensor.ts";
 import { fixedSizes, type Rewrite, without } from "./context.ts";
 import { type Slot, typeOf } from "./slots.ts";

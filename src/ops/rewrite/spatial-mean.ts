@@ -1,5 +1,5 @@
 /** A mean over height and width of [N, C, H, W], however an exporter writes it, as the average pool that it is. */
-import { intAttribute } from "../../ir/graph.ts";
+import { intAttribute } from "../../ir/attributes.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import type { Rewrite } from "./context.ts";
 import { tensorOf, typeOf } from "./slots.ts";

@@ -3,7 +3,8 @@
  * today. Most changes turned attributes into inputs.
  */
 
-import { type Attributes, intAttribute, intsAttribute } from "../../ir/graph.ts";
+import { intAttribute, intsAttribute } from "../../ir/attributes.ts";
+import type { Attributes } from "../../ir/graph.ts";
 import { type Dimension, isSymbolic, productOf, quotient, sameSize } from "../../ir/size.ts";
 import { float32Scalar, float32Tensor, toNumbers } from "../../ir/tensor.ts";
 import type { DType } from "../../ir/types.ts";

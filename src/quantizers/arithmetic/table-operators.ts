@@ -5,7 +5,8 @@
  * They do not care in which order the engine keeps a tensor. Rows let threads share the work and keep sums short; the
  * engine's GatherElements is five times as fast as its Gather, which copies every element by itself.
  */
-import { type GraphBuilder, intAttribute, type OperatorCall, subbyteDomain, type Value } from "../../ir/graph.ts";
+import { intAttribute } from "../../ir/attributes.ts";
+import { type GraphBuilder, type OperatorCall, subbyteDomain, type Value } from "../../ir/graph.ts";
 import { filled } from "../../ir/tensor.ts";
 import { elementCount, type TensorType } from "../../ir/types.ts";
 import { blockedForm, fromBlocked, toBlocked } from "../../ops/cpu/engine-operators.ts";

@@ -1,7 +1,7 @@
 /** The report of one run: its curves, its layers, its weights with the levels that they are rounded to. */
 import { basename } from "node:path";
 import { configToYaml } from "../../config/config.ts";
-import { modelTitle } from "../../config/schema.ts";
+import { modelTitle } from "../../config/schema/schema.ts";
 import { readProbeRecords } from "../../diagnose/diagnose-run.ts";
 import { networkCost } from "../../runs/cost.ts";
 import type { Finding } from "../../runs/finding.ts";

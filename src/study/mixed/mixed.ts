@@ -9,7 +9,7 @@
 
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { quantizationOf } from "../../config/quantization.ts";
-import type { TrainingConfig } from "../../config/schema.ts";
+import type { TrainingConfig } from "../../config/schema/schema.ts";
 import type { ConfigOverride } from "../../config/source.ts";
 import { ConfigError } from "../../errors.ts";
 import { type Network, withParameterValues } from "../../ir/network.ts";

@@ -1,5 +1,5 @@
 /** A mix and its uniform baseline, trained alike over several seeds: a study of two recipes. */
-import type { TrainingConfig } from "../../config/schema.ts";
+import type { TrainingConfig } from "../../config/schema/schema.ts";
 import { resolveStudyConfig } from "../plan/config.ts";
 import type { StudyConfig } from "../plan/schema.ts";
 import type { AccuracyMap } from "../result/accuracy-map.ts";

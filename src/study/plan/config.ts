@@ -5,7 +5,7 @@ import { stringify } from "yaml";
 import { nearestWord } from "../../base/nearest-word.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { issuesToError, type Locate } from "../../config/issues.ts";
-import { type TrainingConfig, trainingConfigSchema } from "../../config/schema.ts";
+import { type TrainingConfig, trainingConfigSchema } from "../../config/schema/schema.ts";
 import {
   type ConfigOverride,
   type ConfigSource,

@@ -13,7 +13,7 @@ import { configHash } from "../../runs/checkpoint.ts";
 import { networkCost } from "../../runs/cost.ts";
 import { levelsOf } from "../../train/run.ts";
 import { loadData, makeNetwork } from "../../train/setup.ts";
-import { type Fix, readFixes } from "../repair/fix.ts";
+import { type Fix, readFixes } from "../repair/fix/fix.ts";
 import { cellConfig, studyCells, trialId } from "./cells.ts";
 import { floatConfig, type GridCell, studyToYaml, trialConfig } from "./config.ts";
 import type { StudyPaths } from "./folder.ts";

@@ -5,7 +5,7 @@
  * kept as they were written, so that what a default depends on (milestones on the epochs) is filled in for each trial.
  */
 import { z } from "zod";
-import { bitRange, presetChoices, targetNames } from "../../config/schema.ts";
+import { bitRange, presetChoices, targetNames } from "../../config/schema/schema.ts";
 import { defaultPreset, presetNames } from "../../qconfig/presets.ts";
 import { deviceChoices } from "../../runtime/engine.ts";
 

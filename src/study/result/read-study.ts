@@ -4,7 +4,7 @@ import { readStudyConfig, type StudyPaths, studyPaths } from "../plan/folder.ts"
 import { planOf, type StudyPlan } from "../plan/plan.ts";
 import type { FloatRecord, TrialRecord } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
-import { readFixes } from "../repair/fix.ts";
+import { readFixes } from "../repair/fix/fix.ts";
 import { readTrialState, trialPaths } from "../schedule/trial-files.ts";
 import { readRecords } from "./index.ts";
 import { type StudyResult, studyResult } from "./result.ts";

@@ -3,7 +3,7 @@
 import type { StudyPlan } from "../plan/plan.ts";
 import type { FloatRecord, TrialRecord, TrialStatus } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
-import type { Fix } from "../repair/fix.ts";
+import type { Fix } from "../repair/fix/fix.ts";
 import { type AccuracyMap, accuracyMaps, type Reference } from "./accuracy-map.ts";
 import { type Effects, effectsOf } from "./effects.ts";
 import { bestWithin, type CostPoint, cheapestAbove, costPoints, paretoFront } from "./pareto.ts";

@@ -1,7 +1,7 @@
 /** The study's summary in words: what converged, what did not, which bits matter, and what to take. */
 
 import { percent } from "../../base/percent.ts";
-import type { Fix } from "../repair/fix.ts";
+import type { Fix } from "../repair/fix/fix.ts";
 import type { AccuracyMap, MapCell, Reference } from "./accuracy-map.ts";
 import type { Effects } from "./effects.ts";
 import type { CostPoint } from "./pareto.ts";

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { configToYaml } from "../../config/config.ts";
-import type { TrainingConfig } from "../../config/schema.ts";
+import type { TrainingConfig } from "../../config/schema/schema.ts";
 import { ConfigError } from "../../errors.ts";
 import { runPaths } from "../../runs/folder.ts";
 import { lastCheckpoint } from "../../train/loop/trainer.ts";

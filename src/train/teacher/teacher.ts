@@ -4,7 +4,7 @@ import { type OutputKind, outputKindOf } from "../../compile/build/outputs.ts";
 import { quantize } from "../../compile/passes/quantize.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { quantizationOf } from "../../config/quantization.ts";
-import type { TrainingConfig } from "../../config/schema.ts";
+import type { TrainingConfig } from "../../config/schema/schema.ts";
 import type { DatasetSplits } from "../../data/dataset/dataset.ts";
 import { ConfigError } from "../../errors.ts";
 import { type Network, withParameterValues } from "../../ir/network.ts";

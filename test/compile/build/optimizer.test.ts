@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { type OptimizerConfig, optimizerFor } from "../../../src/compile/build/optimizer.ts";
 import { newBuilder } from "../../../src/compile/registry.ts";
 import { filled, float32Data, float32Scalar, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
-import vectors from "../../conformance/torch-ops.json" with { type: "json" };
+import vectors from "../../conformance/vectors/torch-ops.json" with { type: "json" };
 import { runGraph } from "../../support/graphs/run-graph.ts";
 
 interface Encoded {

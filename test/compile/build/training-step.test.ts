@@ -13,7 +13,7 @@ import { makeModel, modelNames } from "../../../src/models/index.ts";
 import type { Target } from "../../../src/ops/definition.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { TrainingJob } from "../../../src/runtime/job.ts";
-import { nodeEngine } from "../../../src/runtime/node.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { genericTarget } from "../../../src/runtime/probe.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
 

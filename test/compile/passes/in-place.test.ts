@@ -13,8 +13,8 @@ import { verifyGraph } from "../../../src/ir/verify.ts";
 import { makeModel } from "../../../src/models/index.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { TrainingJob, type TrainingJobOptions } from "../../../src/runtime/job.ts";
-import { nodeEngine } from "../../../src/runtime/node.ts";
-import { profiled } from "../../../src/runtime/node-profile.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
+import { profiled } from "../../../src/runtime/node/profile.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
 import { plainStep } from "../../support/training/plain-step.ts";
 

@@ -5,8 +5,7 @@ import { convert } from "../../../src/convert/convert.ts";
 import { interpretFast } from "../../../src/convert/fast/interpret.ts";
 import { interpret } from "../../../src/convert/interpreter/interpret.ts";
 import { float32Data } from "../../../src/ir/tensor.ts";
-import { randomTensor, seeded } from "../../support/random.ts";
-import { convertibleConfig, convertiblePresets, isConvertible } from "../agreement.ts";
+import { convertibleConfig, convertiblePresets, isConvertible } from "../../support/convert/agreement.ts";
 import {
   codesForm,
   convolutions,
@@ -15,8 +14,9 @@ import {
   products,
   sums,
   weightOf,
-} from "../integer-operations.ts";
-import { networkDescriptions, quantizedWith, randomNetwork } from "../random-network.ts";
+} from "../../support/convert/integer-operations.ts";
+import { networkDescriptions, quantizedWith, randomNetwork } from "../../support/convert/random-network.ts";
+import { randomTensor, seeded } from "../../support/random.ts";
 
 function expectEqual({ network, sample }: OperationCase): void {
   const reference = interpret(network, sample);

@@ -10,8 +10,8 @@ import { comment } from "../../../src/convert/formats/c/names.ts";
 import { buildCProgram } from "../../../src/convert/formats/c/program.ts";
 import type { IntegerNetwork } from "../../../src/convert/integer-network.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
+import { quantizedWith, randomNetwork } from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
-import { quantizedWith, randomNetwork } from "../random-network.ts";
 
 const runs = Number(process.env.SUBBYTE_CONVERT_RUNS ?? 25);
 let folder = "";

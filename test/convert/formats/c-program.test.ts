@@ -13,8 +13,13 @@ import { comparedTensors } from "../../../src/convert/prove/verify.ts";
 import { float32Data } from "../../../src/ir/tensor.ts";
 import { makeModel } from "../../../src/models/index.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
+import {
+  networkDescriptions,
+  quantizedWith,
+  randomNetwork,
+  withRandomValues,
+} from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
-import { networkDescriptions, quantizedWith, randomNetwork, withRandomValues } from "../random-network.ts";
 
 const samples = 3;
 const runs = Number(process.env.SUBBYTE_CONVERT_RUNS ?? 3);

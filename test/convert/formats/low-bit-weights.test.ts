@@ -11,10 +11,10 @@ import { makeModel } from "../../../src/models/index.ts";
 import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { ForwardJob } from "../../../src/runtime/job.ts";
-import { nodeEngine } from "../../../src/runtime/node.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
+import { type NetworkDescription, randomNetwork } from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
-import { type NetworkDescription, randomNetwork } from "../random-network.ts";
 
 const engine = nodeEngine({ threads: 1 });
 const plain = { kernel: 3, stride: 1, grouping: "none", bias: true, norm: true, activation: "relu" } as const;

@@ -11,9 +11,14 @@ import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import { globalAveragePool } from "../../../src/ops/families/pool.ts";
 import { flatten } from "../../../src/ops/families/shape/shape-ops.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
-import { nodeEngine } from "../../../src/runtime/node.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
+import {
+  type NetworkDescription,
+  quantizedWith,
+  randomNetwork,
+  withRandomValues,
+} from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
-import { type NetworkDescription, quantizedWith, randomNetwork, withRandomValues } from "../random-network.ts";
 
 const engine = nodeEngine({ threads: 1 });
 const description: NetworkDescription = {

@@ -14,8 +14,8 @@ import { interpret } from "../../../src/convert/interpreter/interpret.ts";
 import { float32Data } from "../../../src/ir/tensor.ts";
 import { writeOnnx } from "../../../src/onnx/write/write.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
+import { type NetworkDescription, quantizedWith, randomNetwork } from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
-import { type NetworkDescription, quantizedWith, randomNetwork } from "../random-network.ts";
 
 const description: NetworkDescription = {
   channels: 3,

@@ -16,10 +16,10 @@ import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { decodeSafetensors } from "../../../src/runs/safetensors.ts";
 import { ForwardJob } from "../../../src/runtime/job.ts";
-import { nodeEngine } from "../../../src/runtime/node.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
+import { quantizedWith } from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
-import { quantizedWith } from "../random-network.ts";
 
 const shape = [2, 5, 6];
 const samples = 3;

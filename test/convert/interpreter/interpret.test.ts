@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import type { IntegerConv, IntegerOperation, Requantize, TensorForm } from "../../../src/convert/integer-network.ts";
 import { interpret } from "../../../src/convert/interpreter/interpret.ts";
-import { codesForm, oneOperation, weightOf } from "../integer-operations.ts";
+import { codesForm, oneOperation, weightOf } from "../../support/convert/integer-operations.ts";
 
 /** Centred codes go in; the result of the operation comes out. */
 function run(

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { allocateBatch, type Dataset } from "../../../src/data/dataset/dataset.ts";
 import { openDataset } from "../../../src/data/dataset/open-dataset.ts";
 import { splitForValidation, withoutLabels } from "../../../src/data/dataset/subset.ts";
-import { encodeIdx } from "../../../src/data/formats/idx.ts";
+import { encodeIdx } from "../../../src/data/formats/idx/idx.ts";
 import { ConfigError, FileFormatError } from "../../../src/errors.ts";
 import { bytes, cifar, floats, labels, put } from "../files.ts";
 import { errorOf, numberedSamples, temporaryFolder } from "../support.ts";

@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ImageDecoder } from "../../../src/data/images/decoder.ts";
 import { decodeBeside } from "../../../src/data/images/decoding-thread.ts";
-import { ImageDecoder } from "../../../src/data/images/image-decoder.ts";
 
 const count = 40;
 const shape = [3, 16, 16];

@@ -7,7 +7,7 @@ import { evaluationBatches, trainingBatches } from "../../../src/data/dataset/ba
 import { allocateBatch, type Dataset } from "../../../src/data/dataset/dataset.ts";
 import { openDataset, skippedSamples } from "../../../src/data/dataset/open-dataset.ts";
 import { SampleStore } from "../../../src/data/dataset/sample-store.ts";
-import { noneReadable } from "../../../src/data/images/image-files.ts";
+import { noneReadable } from "../../../src/data/images/files.ts";
 import { InterruptedError } from "../../../src/errors.ts";
 import { image, put } from "../files.ts";
 import { errorOf, temporaryFolder } from "../support.ts";

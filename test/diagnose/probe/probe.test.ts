@@ -14,7 +14,7 @@ import { importOnnx } from "../../../src/importer/import.ts";
 import type { Network } from "../../../src/ir/network.ts";
 import { float32Data, makeTensor } from "../../../src/ir/tensor.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
-import { nodeEngine } from "../../../src/runtime/node.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
 import { calibrate } from "../../../src/train/loop/calibrate.ts";
 import { evaluate, inputOf } from "../../../src/train/loop/evaluate.ts";

@@ -6,11 +6,11 @@ import { convert } from "../../../src/convert/convert.ts";
 import { type DatasetSplits, inMemoryDataset } from "../../../src/data/dataset/dataset.ts";
 import { importOnnx } from "../../../src/importer/import.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
-import { nodeEngine } from "../../../src/runtime/node.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { calibrate } from "../../../src/train/loop/calibrate.ts";
 import { train } from "../../../src/train/loop/trainer.ts";
-import { provenOn } from "../../convert/agreement.ts";
 import { baseRecipe } from "../../diagnose/small-networks.ts";
+import { provenOn } from "../../support/convert/agreement.ts";
 import { distance, fileOutputs, outputsOf, sample } from "../../support/onnx/imported.ts";
 import { type FileText, ints, onnxModel, ramp } from "../../support/onnx/model.ts";
 

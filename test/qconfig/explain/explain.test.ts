@@ -58,7 +58,7 @@ function digest({ placement, weights: w, activations: a, tensors, findings }: Ex
 
 describe("explain on resnet8", () => {
   it.each(["thread", "minmax", "lsq"])("%s at 4 bits", async (name) => {
-    await expect(digest(explain(network, preset(name)))).toMatchFileSnapshot(`snapshots/explain-${name}.txt`);
+    await expect(digest(explain(network, preset(name)))).toMatchFileSnapshot(`snapshots/${name}.txt`);
   });
 
   it("says that the thread's 4 bits are 3", () => {

@@ -12,7 +12,7 @@ import { float32Tensor } from "../../../src/ir/tensor.ts";
 import { makeModel } from "../../../src/models/index.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { networkCost } from "../../../src/runs/cost.ts";
-import { nodeEngine } from "../../../src/runtime/node.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { freeLayers } from "../../../src/study/mixed/config.ts";
 import { outputDistance } from "../../../src/study/mixed/distance.ts";
 import { mixBits } from "../../../src/study/mixed/mixed.ts";

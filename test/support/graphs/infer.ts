@@ -5,14 +5,8 @@
  */
 
 import { GraphError, UnsupportedError } from "../../../src/errors.ts";
-import {
-  type InferTypes,
-  intAttribute,
-  intsAttribute,
-  type OperatorCall,
-  showCall,
-  showNode,
-} from "../../../src/ir/graph.ts";
+import { intAttribute, intsAttribute } from "../../../src/ir/attributes.ts";
+import { type InferTypes, type OperatorCall, showCall, showNode } from "../../../src/ir/graph.ts";
 import { toNumbers } from "../../../src/ir/tensor.ts";
 import { elementCount, sameShape, type TensorType } from "../../../src/ir/types.ts";
 import { dtypeFromOnnx } from "../../../src/onnx/wire/proto.ts";

@@ -6,7 +6,7 @@ import { operators } from "../../../src/compile/registry.ts";
 import type { Graph } from "../../../src/ir/graph.ts";
 import { float32Data, type Tensor } from "../../../src/ir/tensor.ts";
 import type { Target } from "../../../src/ops/definition.ts";
-import { nodeEngine } from "../../../src/runtime/node.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { genericTarget } from "./gradient-check.ts";
 import { runGraph } from "./run-graph.ts";
 

@@ -17,7 +17,7 @@ import { allocate, makeTensor, type Tensor, toNumbers } from "../../../src/ir/te
 import { elementCount } from "../../../src/ir/types.ts";
 import { readTensor } from "../../../src/onnx/wire/tensor.ts";
 import { emit } from "../../../src/runtime/job.ts";
-import { nodeEngine } from "../../../src/runtime/node.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { genericTarget } from "../../../src/runtime/probe.ts";
 
 export const backendFolder = "/usr/share/libonnx-testdata/data/node";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { resolveTrainingConfig } from "../../../src/config/config.ts";
-import type { TrainingConfig } from "../../../src/config/schema.ts";
+import type { TrainingConfig } from "../../../src/config/schema/schema.ts";
 import { decodeSafetensors } from "../../../src/runs/safetensors.ts";
 
 /** A folder that goes with the test. */

@@ -5,7 +5,7 @@ import { randomStream } from "../../../src/base/random.ts";
 import { inMemoryDataset } from "../../../src/data/dataset/dataset.ts";
 import { float32Tensor } from "../../../src/ir/tensor.ts";
 import { makeModel } from "../../../src/models/index.ts";
-import { nodeEngine } from "../../../src/runtime/node.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { evaluate } from "../../../src/train/loop/evaluate.ts";
 import { classificationMetrics, metricTotals } from "../../../src/train/loop/metrics.ts";
 

@@ -1,12 +1,12 @@
 /** `subbyte compare`: two models on the same test images. */
 
 import { openConfiguredData, parseDataArgument } from "../../../config/data-folder.ts";
-import type { TrainingConfig } from "../../../config/schema.ts";
+import type { TrainingConfig } from "../../../config/schema/schema.ts";
 import { compareModels, type Difference } from "../../../convert/prove/compare.ts";
 import type { ComparedModel } from "../../../convert/prove/compared-model.ts";
 import { type Dataset, firstSamples } from "../../../data/dataset/dataset.ts";
 import { ConfigError } from "../../../errors.ts";
-import { nodeEngine } from "../../../runtime/node.ts";
+import { nodeEngine } from "../../../runtime/node/node.ts";
 import type { FlagsOf, NewCommand } from "../../command.ts";
 import { wholeNumber } from "../../flag-values.ts";
 import { outputColumns, print, printJson } from "../../output.ts";

@@ -16,7 +16,7 @@ import type { Dataset } from "../../../data/dataset/dataset.ts";
 import { RuntimeError, UnsupportedError } from "../../../errors.ts";
 import { makeWritableFolder, writeFileAtomic } from "../../../io/atomic-file.ts";
 import { runPaths } from "../../../runs/folder.ts";
-import { nodeEngine } from "../../../runtime/node.ts";
+import { nodeEngine } from "../../../runtime/node/node.ts";
 import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
 import { evenIndices, withStoredQuantizers } from "../../../train/loop/calibrate.ts";
 import { inputOf } from "../../../train/loop/evaluate.ts";

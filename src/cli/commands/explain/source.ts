@@ -5,7 +5,7 @@ import { nearestWord } from "../../../base/nearest-word.ts";
 import { resolveTrainingConfig } from "../../../config/config.ts";
 import { readConfigFile } from "../../../config/file.ts";
 import { quantizationOf } from "../../../config/quantization.ts";
-import type { TrainingConfig } from "../../../config/schema.ts";
+import type { TrainingConfig } from "../../../config/schema/schema.ts";
 import { ConfigError, InputOutputError } from "../../../errors.ts";
 import { describeSystemError } from "../../../io/system-error.ts";
 import type { QuantizationConfig } from "../../../qconfig/config.ts";

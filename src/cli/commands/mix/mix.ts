@@ -3,7 +3,7 @@
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { configToYaml } from "../../../config/config.ts";
-import { bitRange } from "../../../config/schema.ts";
+import { bitRange } from "../../../config/schema/schema.ts";
 import { type ConfigOverride, parseScalar, parseSetOption } from "../../../config/source.ts";
 import { ConfigError, exitCodes } from "../../../errors.ts";
 import { writeFileAtomic } from "../../../io/atomic-file.ts";

@@ -1,6 +1,6 @@
 /** Values of elementwise operators on constants. */
 
-import { floatAttribute, intAttribute } from "../../../ir/graph.ts";
+import { floatAttribute, intAttribute } from "../../../ir/attributes.ts";
 import type { Tensor } from "../../../ir/tensor.ts";
 import { elementCount } from "../../../ir/types.ts";
 import { broadcastIndex, type Fold, type FoldRule, fromNumbers, numbersOf } from "./data.ts";

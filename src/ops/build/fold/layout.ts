@@ -1,6 +1,6 @@
 /** Values on constants of operators that arrange, pick and repeat elements, and of those that make tensors out of shapes. */
 
-import { intAttribute, stringAttribute } from "../../../ir/graph.ts";
+import { intAttribute, stringAttribute } from "../../../ir/attributes.ts";
 import { allocate, makeTensor, type Tensor } from "../../../ir/tensor.ts";
 import { elementCount, type Shape, transposedIndex } from "../../../ir/types.ts";
 import { permutationOf } from "../operands.ts";

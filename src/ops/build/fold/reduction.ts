@@ -1,6 +1,6 @@
 /** Values of reductions, running sums and small matrix products on constants. */
 
-import { intAttribute } from "../../../ir/graph.ts";
+import { intAttribute } from "../../../ir/attributes.ts";
 import type { Tensor } from "../../../ir/tensor.ts";
 import { elementCount } from "../../../ir/types.ts";
 import { type Fold, type FoldRule, fromNumbers, numbersOf, unravel } from "./data.ts";

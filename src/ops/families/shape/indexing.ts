@@ -5,10 +5,10 @@
  */
 
 import { UnsupportedError } from "../../../errors.ts";
+import { intAttribute } from "../../../ir/attributes.ts";
 import {
   type Attribute,
   type GraphBuilder,
-  intAttribute,
   type Node,
   type OperatorCall,
   showNode,

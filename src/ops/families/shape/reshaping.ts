@@ -5,14 +5,8 @@
  */
 
 import { UnsupportedError } from "../../../errors.ts";
-import {
-  type GraphBuilder,
-  intAttribute,
-  type OperatorCall,
-  showNode,
-  stringAttribute,
-  type Value,
-} from "../../../ir/graph.ts";
+import { intAttribute, stringAttribute } from "../../../ir/attributes.ts";
+import { type GraphBuilder, type OperatorCall, showNode, type Value } from "../../../ir/graph.ts";
 import { toNumbers } from "../../../ir/tensor.ts";
 import { elementCount, type Shape, sameShape, type TensorType } from "../../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../../build/broadcast.ts";

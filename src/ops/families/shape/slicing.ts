@@ -5,15 +5,8 @@
  */
 
 import { UnsupportedError } from "../../../errors.ts";
-import {
-  type GraphBuilder,
-  intAttribute,
-  intsAttribute,
-  type OperatorCall,
-  showNode,
-  stringAttribute,
-  type Value,
-} from "../../../ir/graph.ts";
+import { intAttribute, intsAttribute, stringAttribute } from "../../../ir/attributes.ts";
+import { type GraphBuilder, type OperatorCall, showNode, type Value } from "../../../ir/graph.ts";
 import type { Shape, TensorType } from "../../../ir/types.ts";
 import { foldConcat, foldPad, foldSlice, foldSplit } from "../../build/fold/layout.ts";
 import {

@@ -1,0 +1,89 @@
+/**
+ * A classification data set from a pair of IDX files, as MNIST, Fashion-MNIST, KMNIST and EMNIST are published:
+ * images [N, H, W] and labels [N].
+ */
+
+import { access } from "node:fs/promises";
+import { join } from "node:path";
+import { defined } from "../../../base/defined.ts";
+import { FileFormatError } from "../../../errors.ts";
+import { type Dataset, inMemoryDataset } from "../../dataset/dataset.ts";
+import type { Normalization } from "../../dataset/normalization.ts";
+import { readIdx } from "./idx.ts";
+
+/** Where the pair lies and what it holds. */
+export interface IdxPair {
+  /** For messages: `fashion-mnist train`. */
+  readonly name: string;
+  readonly imagesPath: string;
+  readonly labelsPath: string;
+  readonly classes: readonly string[];
+  /** Measured from these images when not given. */
+  readonly normalization?: Normalization;
+}
+
+/**
+ * Reads both files into memory; samples become [1, H, W].
+ *
+ * @throws FileFormatError naming the file that is missing, damaged, of another rank, or contradicts the other one.
+ */
+export async function readIdxDataset(pair: IdxPair): Promise<Dataset> {
+  const { name, imagesPath, labelsPath, classes, normalization } = pair;
+  const [images, labels] = await Promise.all([readIdx(imagesPath), readIdx(labelsPath)]);
+  const [count, height, width] = images.shape;
+  if (images.shape.length !== 3 || !count || !height || !width) {
+    throw new FileFormatError(`expected images [count, height, width], got the shape [${images.shape.join(", ")}]`, {
+      where: imagesPath,
+      remedy: "Give a file of images, such as train-images-idx3-ubyte.gz.",
+    });
+  }
+  if (labels.shape.length !== 1) {
+    throw new FileFormatError(`expected labels [count], got the shape [${labels.shape.join(", ")}]`, {
+      where: labelsPath,
+      remedy: "Give a file of labels, such as train-labels-idx1-ubyte.gz.",
+    });
+  }
+  if (labels.shape[0] !== count) {
+    throw new FileFormatError(`${labels.shape[0]} labels do not fit the ${count} images in ${imagesPath}`, {
+      where: labelsPath,
+      remedy: "Give labels and images of the same part.",
+    });
+  }
+  const wrong = labels.data.findIndex((label) => label >= classes.length);
+  if (wrong >= 0) {
+    throw new FileFormatError(
+      `label ${labels.data[wrong]} of image ${wrong} is not one of the ${classes.length} classes (0..${classes.length - 1})`,
+      { where: labelsPath, remedy: "Replace the file by an undamaged copy." },
+    );
+  }
+  return inMemoryDataset({
+    name,
+    samples: images.data,
+    sampleShape: [1, height, width],
+    targets: Int32Array.from(labels.data),
+    target: { kind: "classes", classes },
+    ...defined({ normalization }),
+  });
+}
+
+/**
+ * The path of an IDX file in a folder, packed (`NAME.gz`) or plain (`NAME`), packed first.
+ *
+ * @throws FileFormatError when there is neither, with this remedy.
+ */
+export async function findIdxFile(folder: string, name: string, remedy: string): Promise<string> {
+  const candidates = [join(folder, `${name}.gz`), join(folder, name)];
+  for (const candidate of candidates) {
+    if (await exists(candidate)) return candidate;
+  }
+  throw new FileFormatError(`there is no file ${name}.gz, nor an unpacked ${name}`, { where: folder, remedy });
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,72 @@
+/** The fix of a study: for each recipe whose trials fell, the remedies that its findings ask for. */
+
+import type { TrialRecord } from "../../plan/record.ts";
+import type { StudyConfig } from "../../plan/schema.ts";
+import type { LoadedStudy } from "../../result/read-study.ts";
+import { failingTrialOf, remediesOf } from "../failing-trial.ts";
+import type { Fix, FixStep } from "./fix.ts";
+import { readFixes } from "./fix.ts";
+import { type FixTrialOptions, fixIn, fixKind } from "./trial.ts";
+
+/** Trainings that are still to come and whose number is only guessed. */
+export interface ExpectedStage {
+  readonly kind: string;
+  readonly trainings: number;
+  /** Of all of them. */
+  readonly steps: number;
+  /** Side by side. */
+  readonly parallel: number;
+}
+
+/** How the fixes of a study are searched for, and which of its recipes. */
+export interface FixStudyOptions extends Pick<FixTrialOptions, "signal" | "launch" | "onChange"> {
+  readonly fix: NonNullable<StudyConfig["fix"]>;
+  /** Before the first remedy of a recipe is tried. */
+  readonly onFailingTrial?: (failing: TrialRecord, remedies: number) => void;
+  readonly onStep?: (step: FixStep, left: number) => void;
+  readonly onFixed?: (fix: Fix) => void;
+}
+
+/** Fixes the recipes that are not in fix.json yet. Gives all fixes that there are. */
+export async function fixStudy(study: LoadedStudy, options: FixStudyOptions): Promise<readonly Fix[]> {
+  const { fix, onFailingTrial, onFixed, ...rest } = options;
+  const { config, records, result, paths } = study;
+  for (const { name } of config.recipes) {
+    if ((await readFixes(paths.fixes)).some(({ recipe }) => recipe === name)) continue;
+    const failing = failingTrialOf(records, name, result.reference, fix);
+    if (failing === undefined) continue;
+    const remedies = remediesOf(failing, fix.remedies);
+    onFailingTrial?.(failing, remedies.length);
+    const short = fix.epochs === undefined ? {} : { short: { "train.epochs": fix.epochs } };
+    // Not inside of the optional call: without a listener that would not even be evaluated.
+    const found = await fixIn(study, { trial: failing.id, remedies, margin: fix.margin, ...short, ...rest });
+    onFixed?.(found);
+  }
+  return readFixes(paths.fixes);
+}
+
+/** What a fix may still take, before it is known what has to be fixed. */
+export function expectedStages(
+  config: StudyConfig,
+  stepsOfTrial: number,
+  parallel: number,
+  fixes: readonly Fix[],
+): ExpectedStage[] {
+  const { fix } = config;
+  if (fix === null) return [];
+  const open = config.recipes.filter(({ name }) => !fixes.some(({ recipe }) => recipe === name)).length;
+  const cells = config.weightBits.length * config.activationBits.length * config.seeds.length;
+  const remap = fix.map ? open * cells : 0;
+  return [
+    expectedFixes(open * usualRemedies, stepsOfTrial),
+    { kind: "fixed", trainings: remap, steps: remap * stepsOfTrial, parallel },
+  ].filter(({ trainings }) => trainings > 0);
+}
+
+/** Remedies that a fix usually tries. */
+const usualRemedies = 4;
+
+/** So many trials of a fix, one after the other. */
+export function expectedFixes(trainings: number, stepsOfTrial: number): ExpectedStage {
+  return { kind: fixKind, trainings, steps: trainings * stepsOfTrial, parallel: 1 };
+}

@@ -1,0 +1,80 @@
+/** The proof of a converted network on random samples, for tests: ONNX Runtime and the interpreter. */
+import { convert } from "../../../src/convert/convert.ts";
+import { containerOf } from "../../../src/convert/formats/containers.ts";
+import { buildIntGraph } from "../../../src/convert/formats/int/int.ts";
+import { onnxRunner } from "../../../src/convert/formats/run-onnx.ts";
+import type { IntegerNetwork } from "../../../src/convert/integer-network.ts";
+import { type VerificationResult, verify } from "../../../src/convert/prove/verify.ts";
+import { inMemoryDataset } from "../../../src/data/dataset/dataset.ts";
+import { float32Data, type Tensor } from "../../../src/ir/tensor.ts";
+import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
+import { type PresetBits, presetNamed } from "../../../src/qconfig/presets.ts";
+import type { Engine } from "../../../src/runtime/engine.ts";
+import { randomTensor, seeded } from "../random.ts";
+import { type NetworkDescription, quantizedWith, randomNetwork } from "./random-network.ts";
+
+const randomSamples = 4;
+
+/** Presets whose quantizers all have integers, where every layer is quantized. */
+export const convertiblePresets = ["lsq", "lsq+", "minmax", "thread", "pact", "dorefa", "apot", "binary"] as const;
+
+/** A preset that leaves no layer in float: the papers' first and last ones are quantized as the others are. */
+export function convertibleConfig(preset: string, bits: PresetBits, residualBits: number | null): QuantizationConfig {
+  const base = presetNamed(preset, bits);
+  const inside: Partial<QuantizationConfig> = {
+    ...(base.firstLayer === "float" ? { firstLayer: "same" } : {}),
+    ...(base.lastLayer === "float" ? { lastLayer: "same" } : {}),
+  };
+  return preset === "thread" ? base : { ...base, ...inside, residualBits };
+}
+
+/** Whether a description can be converted: in the thread's placement nothing quantizes a concatenation. */
+export function isConvertible(preset: string, { layers }: NetworkDescription): boolean {
+  return preset !== "thread" || layers.every(({ kind }) => kind !== "concat");
+}
+
+/** The proof of a random network, over random samples. */
+export async function proofOfRandom(
+  description: NetworkDescription,
+  config: QuantizationConfig,
+  engine: Engine,
+): Promise<VerificationResult> {
+  const { channels, height, width, seed } = description;
+  const shape = [randomSamples, channels, height, width];
+  const data = randomTensor(seeded(seed + 1), shape, { low: -2, high: 2 });
+  const quantized = await quantizedWith(randomNetwork(description), config, data);
+  return provenOn(convert(quantized, { input: { dtype: "float32" } }), data, engine);
+}
+
+/** @param interpretedSamples How many of the samples the interpreter runs; default: all. */
+export async function provenOn(
+  converted: IntegerNetwork,
+  data: Tensor,
+  engine: Engine,
+  interpretedSamples?: number,
+): Promise<VerificationResult> {
+  const [samples = 0, ...sampleShape] = data.shape;
+  const dataset = inMemoryDataset({
+    name: "random",
+    samples: float32Data(data),
+    sampleShape,
+    targets: new Int32Array(samples),
+    target: { kind: "classes", classes: ["a"] },
+  });
+  const runner = await onnxRunner(
+    "onnx int",
+    converted,
+    buildIntGraph(converted, { batchSize: samples, codes: true }),
+    engine,
+    (tensor) => containerOf(tensor.form, tensor.name).offset,
+  );
+  try {
+    return await verify(converted, dataset, engine, {
+      batchSize: samples,
+      runners: [runner],
+      ...(interpretedSamples === undefined ? {} : { interpretedSamples }),
+    });
+  } finally {
+    await runner.release();
+  }
+}

@@ -1,0 +1,166 @@
+/** Random small networks for conversion: what a fast-check description stands for, quantized and with random values. */
+import fc from "fast-check";
+import { buildActivationSample } from "../../../src/compile/build/evaluation.ts";
+import { quantize } from "../../../src/compile/passes/quantize.ts";
+import { type QuantizedNetwork, siteParameter } from "../../../src/compile/sites.ts";
+import type { Value } from "../../../src/ir/graph.ts";
+import { type Network, withParameterValues } from "../../../src/ir/network.ts";
+import { float32Data, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
+import { NetworkBuilder } from "../../../src/models/network-builder.ts";
+import { clip } from "../../../src/ops/families/activations.ts";
+import { averagePool, globalAveragePool, maxPool } from "../../../src/ops/families/pool.ts";
+import { concat, flatten } from "../../../src/ops/families/shape/shape-ops.ts";
+import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
+import { quantizerNamed } from "../../../src/quantizers/index.ts";
+import { ForwardJob } from "../../../src/runtime/job.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
+import { StateBuffers } from "../../../src/runtime/state.ts";
+import { type Random, seeded } from "../random.ts";
+
+export interface LayerDescription {
+  readonly kind: "conv" | "residual" | "downsample" | "concat" | "maxPool" | "averagePool";
+  readonly channels: number;
+  readonly kernel: 1 | 3;
+  readonly stride: 1 | 2;
+  readonly grouping: "none" | "two" | "depthwise";
+  readonly bias: boolean;
+  readonly norm: boolean;
+  readonly activation: "relu" | "relu6" | "none";
+}
+
+export interface NetworkDescription {
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  readonly layers: readonly LayerDescription[];
+  readonly head: "globalAverage" | "flatten";
+  readonly seed: number;
+}
+
+const layer: fc.Arbitrary<LayerDescription> = fc.record({
+  kind: fc.constantFrom("conv", "conv", "residual", "residual", "downsample", "concat", "maxPool", "averagePool"),
+  channels: fc.integer({ min: 1, max: 6 }),
+  kernel: fc.constantFrom(1, 3),
+  stride: fc.constantFrom(1, 2),
+  grouping: fc.constantFrom("none", "none", "two", "depthwise"),
+  bias: fc.boolean(),
+  norm: fc.boolean(),
+  activation: fc.constantFrom("relu", "relu", "relu6", "none"),
+});
+
+export const networkDescriptions: fc.Arbitrary<NetworkDescription> = fc.record({
+  channels: fc.integer({ min: 1, max: 4 }),
+  height: fc.integer({ min: 1, max: 8 }),
+  width: fc.integer({ min: 1, max: 8 }),
+  layers: fc.array(layer, { minLength: 1, maxLength: 4 }),
+  head: fc.constantFrom("globalAverage", "flatten"),
+  seed: fc.integer({ min: 0, max: 2 ** 31 }),
+});
+
+/** The float network of a description, its parameters random: negative gains, zero channels and all. */
+export function randomNetwork(description: NetworkDescription): Network {
+  const random = seeded(description.seed);
+  const network = new NetworkBuilder("random", { uniform: random, normal: () => normal(random) });
+  const { builder } = network;
+  let x = network.input("images", [description.channels, description.height, description.width]);
+  description.layers.forEach((each, index) => {
+    // Data enter by a layer: nothing else gives them codes.
+    const first = each.kind === "conv" || each.kind === "downsample" || each.kind === "concat";
+    x = addLayer(network, x, index === 0 && !first ? { ...each, kind: "conv" } : each, `layer${index}`);
+  });
+  const features = flatten(builder, description.head === "globalAverage" ? globalAveragePool(builder, x) : x);
+  return withRandomValues(network.finish(network.linear("fc", features, 3)), random);
+}
+
+function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, name: string): Value {
+  const { builder } = network;
+  const [, channels = 1, height = 1, width = 1] = x.type.shape;
+  const activate = (value: Value): Value =>
+    each.activation === "none"
+      ? value
+      : each.activation === "relu"
+        ? builder.one("Relu", [value])
+        : clip(builder, value, 0, 6);
+  const convolve = (part: string, value: Value, outChannels: number, stride: number): Value => {
+    const inChannels = value.type.shape[1] ?? 1;
+    const wanted = each.grouping === "depthwise" ? inChannels : each.grouping === "two" ? 2 : 1;
+    const groups = inChannels % wanted === 0 && outChannels % wanted === 0 ? wanted : 1;
+    const padding = each.kernel === 3 ? 1 : 0;
+    const y = network.conv(`${name}.${part}`, value, outChannels, {
+      kernel: each.kernel,
+      stride,
+      padding,
+      groups,
+      bias: each.bias,
+    });
+    return each.norm ? network.batchNorm(`${name}.${part}.bn`, y) : y;
+  };
+  switch (each.kind) {
+    case "conv":
+      return activate(convolve("conv", x, each.grouping === "depthwise" ? channels : each.channels, each.stride));
+    case "residual": {
+      const branch = convolve("conv2", activate(convolve("conv1", x, each.channels, 1)), channels, 1);
+      return activate(network.add(`${name}.add`, branch, x));
+    }
+    case "downsample": {
+      const branch = convolve("conv", x, each.channels, each.stride);
+      const shortcut = network.conv(`${name}.short`, x, each.channels, { kernel: 1, stride: each.stride });
+      return activate(network.add(`${name}.add`, branch, shortcut));
+    }
+    case "concat":
+      return concat(builder, [activate(convolve("left", x, each.channels, 1)), convolve("right", x, 2, 1)], 1);
+    default: {
+      if (height < 2 || width < 2) return x;
+      const options = { kernel: [2, 2], strides: [each.stride, each.stride] };
+      return each.kind === "maxPool" ? maxPool(builder, x, options) : averagePool(builder, x, options);
+    }
+  }
+}
+
+function normal(random: Random): number {
+  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+}
+
+/** Random statistics, gains of both signs and of zero, biases; weights with a channel of zeros now and then. */
+export function withRandomValues(network: Network, random: Random): Network {
+  const values = network.parameters.map(({ name, role, value }): [string, Tensor] => {
+    const { shape } = value;
+    const draw = (make: () => number): [string, Tensor] => [name, float32Tensor(shape, float32Data(value).map(make))];
+    if (role === "running-variance") return draw(() => 0.2 + 2 * random());
+    if (role === "normalization-scale") {
+      return draw(() => (random() < 0.12 ? (random() < 0.5 ? 0 : 1e-9) : (random() < 0.3 ? -1 : 1) * (0.3 + random())));
+    }
+    if (role === "running-mean" || role === "normalization-bias" || role === "bias")
+      return draw(() => normal(random) / 2);
+    if (role !== "weight" || random() < 0.7) return [name, value];
+    const row = value.data.length / (shape[0] ?? 1);
+    const zeroed = float32Data(value).slice().fill(0, 0, row);
+    return [name, float32Tensor(shape, zeroed)];
+  });
+  return withParameterValues(network, new Map(values));
+}
+
+/** The network quantized, every quantizer initialized from what reaches it for these samples. */
+export async function quantizedWith(
+  network: Network,
+  config: QuantizationConfig,
+  samples: Tensor,
+): Promise<QuantizedNetwork> {
+  const quantized = quantize(network, config);
+  const job = await ForwardJob.create(
+    nodeEngine({ threads: 1 }),
+    buildActivationSample(quantized, { batchSize: samples.shape[0] ?? 1, input: { dtype: "float32" } }),
+  );
+  const state = new StateBuffers(quantized.parameters.map(({ name, value }) => [name, value] as const));
+  const seen = await job.run(state, samples);
+  const values = new Map(quantized.parameters.map(({ name, value }) => [name, value]));
+  for (const { id, spec } of quantized.sites) {
+    const sample = seen[id];
+    if (sample === undefined) continue;
+    for (const [parameter, tensor] of quantizerNamed(spec.quantizer).initialize(spec, sample)) {
+      values.set(siteParameter(id, parameter), tensor);
+    }
+  }
+  await job.release();
+  return { ...withParameterValues(quantized, values), sites: quantized.sites };
+}
