@@ -18,6 +18,7 @@ import {
 import type { Tensor } from "../ir/tensor.ts";
 import type { TensorType } from "../ir/types.ts";
 import type { FoldRule } from "./build/fold/data.ts";
+import type { SymbolicRule } from "./build/fold/symbolic.ts";
 import type { OperatorInput } from "./inputs.ts";
 import type { Decomposition, Upgrade } from "./rewrite/context.ts";
 
@@ -182,6 +183,8 @@ export interface OperatorDefinition extends OperatorRecord {
   readonly infer: (call: OperatorCall) => readonly InferredType[];
   /** Its value on constants. Absent: a node of constants stays a node. */
   readonly fold?: FoldRule;
+  /** Its value on integers that depend on the batch. Absent: it has one for each batch alone. */
+  readonly symbolic?: SymbolicRule;
   readonly gradient?: GradientRule;
   /** Absent: the node is standard ONNX and stays as it is. */
   readonly lower?: PartialLowering;

@@ -1,35 +1,18 @@
 /**
- * Exact arithmetic on integers that depend on the batch, as files write shapes: `Equal(shape, -1)` is false for every batch,
- * `batch * 197 / 197` is the batch. What is not decided for every batch at once is left to the computation of each.
+ * Exact arithmetic on integers that depend on the batch, by the rules that operators have for it. What is not decided for
+ * every batch at once is left to the computation of each.
  */
 
 import { evaluateNode } from "../../compile/evaluate.ts";
 import { inferTypes, operators } from "../../compile/registry.ts";
 import { type Attributes, onnxDomain } from "../../ir/graph.ts";
-import {
-  type Dimension,
-  type Dimensions,
-  isSymbolic,
-  minus,
-  numbersIn,
-  plus,
-  productOf,
-  quotient,
-  signOf,
-  times,
-} from "../../ir/size.ts";
+import { type Dimension, numbersIn } from "../../ir/size.ts";
 import { int64Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
-import { type DType, elementCount, type Shape } from "../../ir/types.ts";
-import { dtypeFromOnnx } from "../../onnx/wire/proto.ts";
+import { type DType, elementCount } from "../../ir/types.ts";
 import { broadcastIndex } from "../../ops/build/fold/data.ts";
+import { allKnown, type SymbolicElement, type SymbolicTensor } from "../../ops/build/fold/symbolic.ts";
+import { findDefinition } from "../../ops/definition.ts";
 import type { BatchSlot, ConstantSlot } from "../../ops/rewrite/slots.ts";
-
-/** A tensor of integers or truth values, some of which depend on the batch. */
-export interface SymbolicTensor {
-  readonly dtype: DType;
-  readonly shape: Shape;
-  readonly elements: Dimensions;
-}
 
 type Known = ConstantSlot | BatchSlot;
 
@@ -62,24 +45,16 @@ export function symbolicOf(slot: Known | undefined): SymbolicTensor | undefined 
 
 /** The outputs of a node where they are the same polynomials for every batch; undefined where that is not known. */
 export function symbolicResults(call: Call): readonly SymbolicTensor[] | undefined {
-  const dataInputs = arranging.get(call.op);
-  if (dataInputs !== undefined) return arranged(call, dataInputs);
+  const rule = findDefinition(operators, { op: call.op, domain: onnxDomain })?.symbolic;
+  if (rule === undefined) return undefined;
+  if (rule.kind === "arranges") return arranged(call, rule.from);
   const tensors = call.inputs.map(symbolicOf);
   const operands = tensors.filter((tensor) => tensor !== undefined);
   if (operands.length !== tensors.length) return undefined;
   const result =
-    call.op === "Cast" ? cast(operands, call.attributes) : (reduced(call, operands) ?? elementwise(call, operands));
+    rule.kind === "value" ? rule.compute(operands, call.attributes) : elementwise(call, rule.compute, operands);
   return result === undefined ? undefined : [result];
 }
-
-/** Operators that arrange elements, and which of their inputs these come from. */
-const arranging: ReadonlyMap<string, "first" | "all"> = new Map([
-  ...["Identity", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Expand", "Tile", "Gather", "Slice"].map(
-    (op) => [op, "first"] as const,
-  ),
-  ["Split", "first"],
-  ["Concat", "all"],
-]);
 
 /** Arranges the places of the elements, as the operator does with constants, and then the elements by their places. */
 function arranged(call: Call, from: "first" | "all"): SymbolicTensor[] | undefined {
@@ -116,33 +91,13 @@ function arranged(call: Call, from: "first" | "all"): SymbolicTensor[] | undefin
   }));
 }
 
-function cast(operands: readonly SymbolicTensor[], { to }: Attributes): SymbolicTensor | undefined {
-  const [tensor] = operands;
-  const dtype = typeof to === "number" ? dtypeFromOnnx(to) : undefined;
-  if (tensor === undefined || dtype === undefined) return undefined;
-  if (dtype === "int64" || dtype === "int32") return { ...tensor, dtype };
-  if (dtype !== "bool") return undefined;
-  const elements = allOf(tensor.elements.map((element) => truth(differs(element, 0))));
-  return elements && { dtype, shape: tensor.shape, elements };
-}
-
-/** A product or sum of all elements. */
-function reduced({ op, attributes }: Call, operands: readonly SymbolicTensor[]): SymbolicTensor | undefined {
-  const [tensor] = operands;
-  const isAll = tensor !== undefined && tensor.shape.length === 1;
-  if (!isAll || (op !== "ReduceProd" && op !== "ReduceSum")) return undefined;
-  if (attributes.noop_with_empty_axes === 1 && (operands[1]?.elements.length ?? 0) === 0) return undefined;
-  const total = op === "ReduceProd" ? productOf(tensor.elements) : tensor.elements.reduce<Dimension>(plus, 0);
-  return { dtype: tensor.dtype, shape: attributes.keepdims === 0 ? [] : [1], elements: [total] };
-}
-
-type Rule = (operands: Dimensions) => Dimension | undefined;
-
-function elementwise({ op }: Call, operands: readonly SymbolicTensor[]): SymbolicTensor | undefined {
-  const rule = rules.get(op);
-  const [first, second] = operands;
-  if (rule === undefined || first === undefined) return undefined;
-  const types = inferTypes({
+function elementwise(
+  { op }: Call,
+  compute: SymbolicElement,
+  operands: readonly SymbolicTensor[],
+): SymbolicTensor | undefined {
+  if (operands.length === 0) return undefined;
+  const [type] = inferTypes({
     op,
     domain: onnxDomain,
     name: op,
@@ -151,84 +106,12 @@ function elementwise({ op }: Call, operands: readonly SymbolicTensor[]): Symboli
     attributes: {},
     outputCount: 1,
   });
-  const [type] = types;
   if (type === undefined || elementCount(type.shape) > mostElements) return undefined;
   const at = operands.map(({ shape }) => broadcastIndex(shape, type.shape));
-  const elements = allOf(
+  const elements = allKnown(
     Array.from({ length: elementCount(type.shape) }, (_, i) =>
-      rule(operands.map((operand, j) => operand.elements[at[j]?.(i) ?? 0] ?? 0)),
+      compute(operands.map((operand, j) => operand.elements[at[j]?.(i) ?? 0] ?? 0)),
     ),
   );
-  const dtype = op === "Where" ? (second?.dtype ?? type.dtype) : type.dtype;
-  return elements && { dtype, shape: type.shape, elements };
+  return elements && { dtype: type.dtype, shape: type.shape, elements };
 }
-
-function allOf(elements: readonly (Dimension | undefined)[]): Dimensions | undefined {
-  const known = elements.filter((element) => element !== undefined);
-  return known.length === elements.length ? known : undefined;
-}
-
-function truth(value: boolean | undefined): number | undefined {
-  return value === undefined ? undefined : Number(value);
-}
-
-/** Whether a is more than b for every batch; undefined where it depends on the batch. */
-function exceeds(a: Dimension, b: Dimension): boolean | undefined {
-  const sign = signOf(minus(a, b));
-  if (sign === "positive") return true;
-  return sign === "zero" || sign === "negative" || sign === "not positive" ? false : undefined;
-}
-
-function differs(a: Dimension, b: Dimension): boolean | undefined {
-  const sign = signOf(minus(a, b));
-  if (sign === "zero") return false;
-  return sign === "positive" || sign === "negative" ? true : undefined;
-}
-
-function not(value: boolean | undefined): boolean | undefined {
-  return value === undefined ? undefined : !value;
-}
-
-/** a where it is the larger for every batch, and so on. */
-function largest(a: Dimension, b: Dimension): Dimension | undefined {
-  if (exceeds(b, a) === false) return a;
-  return exceeds(a, b) === false ? b : undefined;
-}
-
-function smallest(a: Dimension, b: Dimension): Dimension | undefined {
-  if (exceeds(a, b) === false) return a;
-  return exceeds(b, a) === false ? b : undefined;
-}
-
-function binary(rule: (a: Dimension, b: Dimension) => Dimension | undefined): Rule {
-  return ([a = 0, b = 0]) => rule(a, b);
-}
-
-/** Several operands, two at a time. */
-function joined(rule: (a: Dimension, b: Dimension) => Dimension | undefined): Rule {
-  return ([first, ...others]) =>
-    others.reduce<Dimension | undefined>((all, each) => (all === undefined ? undefined : rule(all, each)), first);
-}
-
-const rules: ReadonlyMap<string, Rule> = new Map<string, Rule>([
-  ["Add", binary(plus)],
-  ["Sub", binary(minus)],
-  ["Mul", binary(times)],
-  [
-    "Div",
-    binary((a, b) => (isSymbolic(a) || isSymbolic(b) ? quotient(a, b) : b === 0 ? undefined : Math.trunc(a / b))),
-  ],
-  ["Sum", joined(plus)],
-  ["Neg", ([a = 0]) => times(a, -1)],
-  ["Max", joined(largest)],
-  ["Min", joined(smallest)],
-  ["Equal", binary((a, b) => truth(not(differs(a, b))))],
-  ["Greater", binary((a, b) => truth(exceeds(a, b)))],
-  ["Less", binary((a, b) => truth(exceeds(b, a)))],
-  ["GreaterOrEqual", binary((a, b) => truth(not(exceeds(b, a))))],
-  ["LessOrEqual", binary((a, b) => truth(not(exceeds(a, b))))],
-  ["Not", ([a]) => (typeof a === "number" ? Number(a === 0) : undefined)],
-  ["And", binary((a, b) => (a === 0 || b === 0 ? 0 : isSymbolic(a) || isSymbolic(b) ? undefined : 1))],
-  ["Or", binary((a, b) => (isSymbolic(a) || isSymbolic(b) ? undefined : Number(a !== 0 || b !== 0)))],
-  ["Where", ([condition, a, b]) => (typeof condition === "number" ? (condition === 0 ? b : a) : undefined)],
-]);

@@ -5,6 +5,7 @@ import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import type { DType } from "../../ir/types.ts";
 import { dtypeFromOnnx, dtypeToOnnx } from "../../onnx/wire/proto.ts";
 import { foldCast, foldCastLike } from "../build/fold/elementwise.ts";
+import { symbolicCast } from "../build/fold/symbolic.ts";
 import { isFloat } from "../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 import { castLikeUpgrades } from "../rewrite/upgrades.ts";
@@ -30,6 +31,7 @@ export const castOperator: OperatorDefinition = {
     return [{ dtype, shape: requiredInput(call, 0).shape }];
   },
   fold: foldCast,
+  symbolic: symbolicCast,
   blocked: "pointwise",
   gradient,
 };

@@ -1,13 +1,22 @@
 /** Comparisons, boolean logic, and selection by a condition. */
 
-import { defined } from "../../base/defined.ts";
 import type { GraphBuilder, OperatorCall, Value } from "../../ir/graph.ts";
 import type { TensorType } from "../../ir/types.ts";
 import { broadcastInputs, broadcastShapes, sumTo } from "../build/broadcast.ts";
-import type { FoldRule } from "../build/fold/data.ts";
 import { foldBinary, foldUnary, foldVariadic } from "../build/fold/elementwise.ts";
+import {
+  symbolicAnd,
+  symbolicChoice,
+  symbolicEqual,
+  symbolicGreater,
+  symbolicGreaterOrEqual,
+  symbolicLess,
+  symbolicLessOrEqual,
+  symbolicNot,
+  symbolicOr,
+} from "../build/fold/symbolic.ts";
 import { commonDtype, noGradient, type Operand, scalarOf, valuesOf } from "../build/operands.ts";
-import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+import { type OperatorColumns, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 
 type Binary = (b: GraphBuilder, x: Operand, y: Operand) => Value;
 
@@ -71,8 +80,8 @@ function logic(call: OperatorCall): readonly TensorType[] {
   return [{ dtype: "bool", shape: broadcastInputs(call) }];
 }
 
-function flat(op: string, infer: OperatorDefinition["infer"], fold?: FoldRule): OperatorDefinition {
-  return { op, domain: "", infer, gradient: noGradient, ...defined({ fold }) };
+function flat(op: string, infer: OperatorDefinition["infer"], columns: OperatorColumns = {}): OperatorDefinition {
+  return { op, domain: "", infer, gradient: noGradient, ...columns };
 }
 
 /** Elementwise choice between two values. */
@@ -90,6 +99,7 @@ export const whereOperator: OperatorDefinition = {
   },
   traits: { inPlace: true },
   fold: foldVariadic(([condition, x = 0, y = 0]) => (condition ? x : y)),
+  symbolic: symbolicChoice,
   gradient: ({ builder: b, input, outputGradient, needed }) => {
     const zero = scalarOf(b, 0, input(1).type.dtype);
     const dy = () => outputGradient(0);
@@ -103,56 +113,16 @@ export const whereOperator: OperatorDefinition = {
 
 /** The operators of this file. */
 export const comparisonOperators: readonly OperatorDefinition[] = [
-  flat(
-    "Equal",
-    comparison,
-    foldBinary((x, y) => Number(x === y)),
-  ),
-  flat(
-    "Greater",
-    comparison,
-    foldBinary((x, y) => Number(x > y)),
-  ),
-  flat(
-    "GreaterOrEqual",
-    comparison,
-    foldBinary((x, y) => Number(x >= y)),
-  ),
-  flat(
-    "Less",
-    comparison,
-    foldBinary((x, y) => Number(x < y)),
-  ),
-  flat(
-    "LessOrEqual",
-    comparison,
-    foldBinary((x, y) => Number(x <= y)),
-  ),
-  flat(
-    "IsNaN",
-    comparison,
-    foldUnary((x) => Number(Number.isNaN(x))),
-  ),
+  flat("Equal", comparison, { fold: foldBinary((x, y) => Number(x === y)), symbolic: symbolicEqual }),
+  flat("Greater", comparison, { fold: foldBinary((x, y) => Number(x > y)), symbolic: symbolicGreater }),
+  flat("GreaterOrEqual", comparison, { fold: foldBinary((x, y) => Number(x >= y)), symbolic: symbolicGreaterOrEqual }),
+  flat("Less", comparison, { fold: foldBinary((x, y) => Number(x < y)), symbolic: symbolicLess }),
+  flat("LessOrEqual", comparison, { fold: foldBinary((x, y) => Number(x <= y)), symbolic: symbolicLessOrEqual }),
+  flat("IsNaN", comparison, { fold: foldUnary((x) => Number(Number.isNaN(x))) }),
   flat("IsInf", comparison),
-  flat(
-    "And",
-    logic,
-    foldBinary((x, y) => x && y),
-  ),
-  flat(
-    "Or",
-    logic,
-    foldBinary((x, y) => x || y),
-  ),
-  flat(
-    "Xor",
-    logic,
-    foldBinary((x, y) => Number(x !== y)),
-  ),
-  flat(
-    "Not",
-    logic,
-    foldUnary((x) => Number(x === 0)),
-  ),
+  flat("And", logic, { fold: foldBinary((x, y) => x && y), symbolic: symbolicAnd }),
+  flat("Or", logic, { fold: foldBinary((x, y) => x || y), symbolic: symbolicOr }),
+  flat("Xor", logic, { fold: foldBinary((x, y) => Number(x !== y)) }),
+  flat("Not", logic, { fold: foldUnary((x) => Number(x === 0)), symbolic: symbolicNot }),
   whereOperator,
 ];

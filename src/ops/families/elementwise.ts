@@ -10,6 +10,17 @@ import { toNumbers } from "../../ir/tensor.ts";
 import { broadcastType, sumTo } from "../build/broadcast.ts";
 import { foldBinary, foldModulo, foldRound, foldUnary, foldVariadic } from "../build/fold/elementwise.ts";
 import { foldReshape } from "../build/fold/layout.ts";
+import {
+  arrangesFirst,
+  symbolicDifference,
+  symbolicLargest,
+  symbolicNegative,
+  symbolicProduct,
+  symbolicQuotient,
+  symbolicSmallest,
+  symbolicSum,
+  symbolicTotal,
+} from "../build/fold/symbolic.ts";
 import { halfAtZero } from "../build/masks.ts";
 import { at, noGradient, type Operand, sameAsInput, valuesOf } from "../build/operands.ts";
 import type { GradientContext, GradientRule, OperatorColumns, OperatorDefinition } from "../definition.ts";
@@ -175,6 +186,7 @@ function combination(op: "Sum" | "Mean", columns: OperatorColumns = {}): Operato
 export const addOperator: OperatorDefinition = binaryOperator("Add", passGradient, passGradient, {
   inputs: [operand("x", "bias"), operand("y", "bias")],
   fold: foldBinary((x, y) => x + y),
+  symbolic: symbolicSum,
   traits: { module: true, nonNegative: "when-all-inputs", inPlace: true },
 });
 
@@ -186,6 +198,7 @@ export const multiplyOperator: OperatorDefinition = binaryOperator(
   {
     inputs: [operand("x", "normalization-scale"), operand("y", "normalization-scale")],
     fold: foldBinary((x, y) => x * y),
+    symbolic: symbolicProduct,
     traits: { nonNegative: "when-all-inputs", inPlace: true, cheap: true },
   },
 );
@@ -198,6 +211,7 @@ export const identityOperator: OperatorDefinition = {
   infer: sameAsInput,
   gradient: (context) => [passGradient(context)],
   fold: foldReshape,
+  symbolic: arrangesFirst,
   traits: { movement: true, view: true, passesCodes: "each", nonNegative: "when-first-input" },
 };
 
@@ -212,6 +226,7 @@ export const divideOperator: OperatorDefinition = binaryOperator(
       (x, y) => x / y,
       (x, y) => Math.trunc(x / y),
     ),
+    symbolic: symbolicQuotient,
     traits: { inPlace: true },
   },
 );
@@ -221,6 +236,7 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
   addOperator,
   binaryOperator("Sub", passGradient, ({ builder, outputGradient }) => negate(builder, outputGradient(0)), {
     fold: foldBinary((x, y) => x - y),
+    symbolic: symbolicDifference,
     traits: { inPlace: true },
   }),
   multiplyOperator,
@@ -246,12 +262,20 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
     },
     fold: foldModulo,
   },
-  extremum("Min", { fold: foldVariadic((values) => Math.min(...values)), traits: { inPlace: true } }),
+  extremum("Min", {
+    fold: foldVariadic((values) => Math.min(...values)),
+    symbolic: symbolicSmallest,
+    traits: { inPlace: true },
+  }),
   extremum("Max", {
     fold: foldVariadic((values) => Math.max(...values)),
+    symbolic: symbolicLargest,
     traits: { nonNegative: "when-all-inputs", inPlace: true },
   }),
-  combination("Sum", { fold: foldVariadic((values) => values.reduce((sum, value) => sum + value, 0)) }),
+  combination("Sum", {
+    fold: foldVariadic((values) => values.reduce((sum, value) => sum + value, 0)),
+    symbolic: symbolicTotal,
+  }),
   combination("Mean"),
   {
     op: "Neg",
@@ -260,6 +284,7 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
     infer: sameAsInput,
     gradient: ({ builder, outputGradient }) => [negate(builder, outputGradient(0))],
     fold: foldUnary((x) => -x),
+    symbolic: symbolicNegative,
   },
   identityOperator,
   unaryOperator("Abs", (b, x) => sign(b, x), {

@@ -9,6 +9,7 @@ import type { GraphBuilder, Node, OperatorCall, Value } from "../../ir/graph.ts"
 import { toNumbers } from "../../ir/tensor.ts";
 import type { Shape, TensorType } from "../../ir/types.ts";
 import { foldCumulativeSum, foldReduction } from "../build/fold/reduction.ts";
+import { symbolicReduceProduct, symbolicReduceSum } from "../build/fold/symbolic.ts";
 import { notNegative } from "../build/masks.ts";
 import {
   at,
@@ -166,6 +167,7 @@ export const reduceOperators: readonly OperatorDefinition[] = [
     upgrades: reduceSumUpgrades,
     blocked: "reduction",
     fold: foldReduction({ start: 0, step: (total, value) => total + value }),
+    symbolic: symbolicReduceSum,
   }),
   reduceOperator("ReduceMean", ({ b, dy, count }) => multiply(b, dy, 1 / count), {
     upgrades: reduceMeanUpgrades,
@@ -183,6 +185,7 @@ export const reduceOperators: readonly OperatorDefinition[] = [
   // By division, so it needs elements other than zero.
   reduceOperator("ReduceProd", ({ b, x, y, dy }) => divide(b, multiply(b, dy, y()), x), {
     fold: foldReduction({ start: 1, step: (total, value) => total * value }),
+    symbolic: symbolicReduceProduct,
   }),
   reduceOperator("ReduceL1", ({ b, x, dy }) => multiply(b, dy, b.one("Sign", [x])), {
     fold: foldReduction({ start: 0, step: (total, value) => total + Math.abs(value) }),

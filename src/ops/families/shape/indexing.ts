@@ -18,6 +18,7 @@ import { makeTensor, type Tensor, toNumbers } from "../../../ir/tensor.ts";
 import type { Shape, TensorType } from "../../../ir/types.ts";
 import { dtypeFromOnnx } from "../../../onnx/wire/proto.ts";
 import { foldConstantOfShape, foldGather, foldRange, foldTriangle } from "../../build/fold/layout.ts";
+import { arrangesFirst } from "../../build/fold/symbolic.ts";
 import {
   at,
   axisOf,
@@ -280,6 +281,7 @@ export const indexingOperators: readonly OperatorDefinition[] = [
     domain: "",
     inputs: [embeddingTable("rows")],
     fold: foldGather,
+    symbolic: arrangesFirst,
     infer: gatherType,
     gradient: gatherGradient,
     traits: { movement: true, nonNegative: "when-first-input" },

@@ -11,6 +11,7 @@ import { toNumbers } from "../../../ir/tensor.ts";
 import { elementCount, type Shape, sameShape, type TensorType } from "../../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../../build/broadcast.ts";
 import { foldExpand, foldReshape, foldTile, foldTranspose } from "../../build/fold/layout.ts";
+import { arrangesFirst } from "../../build/fold/symbolic.ts";
 import {
   at,
   axesOf,
@@ -243,6 +244,7 @@ function reshaping(
     infer,
     gradient: reshapeBack,
     fold: foldReshape,
+    symbolic: arrangesFirst,
     traits: { movement: true, view: true, ...traits },
     ...columns,
   };
@@ -282,6 +284,7 @@ export const transposeOperator: OperatorDefinition = {
     transpose(b, outputGradient(0), inversePermutation(permutationOf(node, input(0).type.shape.length))),
   ],
   fold: foldTranspose,
+  symbolic: arrangesFirst,
   traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
 };
 
@@ -307,13 +310,22 @@ export const reshapingOperators: readonly OperatorDefinition[] = [
     domain: "",
     inputs: [token("x")],
     fold: foldExpand,
+    symbolic: arrangesFirst,
     infer: expandType,
     gradient: ({ builder: b, input, outputGradient, needed }) => [
       needed[0] ? sumTo(b, outputGradient(0), input(0).type.shape) : undefined,
     ],
     traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
   },
-  { op: "Tile", domain: "", infer: tileType, gradient: tileGradient, fold: foldTile, traits: { movement: true } },
+  {
+    op: "Tile",
+    domain: "",
+    infer: tileType,
+    gradient: tileGradient,
+    fold: foldTile,
+    symbolic: arrangesFirst,
+    traits: { movement: true },
+  },
   { op: "DepthToSpace", domain: "", infer: depthToSpaceType, gradient: depthToSpaceGradient },
   {
     op: "SpaceToDepth",

@@ -9,6 +9,7 @@ import { intAttribute, intsAttribute, stringAttribute } from "../../../ir/attrib
 import { type GraphBuilder, type OperatorCall, showNode, type Value } from "../../../ir/graph.ts";
 import type { Shape, TensorType } from "../../../ir/types.ts";
 import { foldConcat, foldPad, foldSlice, foldSplit } from "../../build/fold/layout.ts";
+import { arrangesAll, arrangesFirst } from "../../build/fold/symbolic.ts";
 import {
   at,
   axesOf,
@@ -276,6 +277,7 @@ export const concatOperator: OperatorDefinition = {
   domain: "",
   inputs: [tokens("x")],
   fold: foldConcat,
+  symbolic: arrangesAll,
   infer: concatType,
   gradient: concatGradient,
   traits: { movement: true, nonNegative: "when-all-inputs" },
@@ -289,6 +291,7 @@ export const sliceOperator: OperatorDefinition = {
   infer: sliceType,
   gradient: sliceGradient,
   fold: foldSlice,
+  symbolic: arrangesFirst,
   traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
 };
 
@@ -312,6 +315,7 @@ export const slicingOperators: readonly OperatorDefinition[] = [
     infer: splitType,
     gradient: splitGradient,
     fold: foldSplit,
+    symbolic: arrangesFirst,
     traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
   },
 ];
