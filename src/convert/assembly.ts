@@ -4,7 +4,15 @@ import { clamp, roundHalfEven } from "../base/rounding.ts";
 import { UnsupportedError } from "../errors.ts";
 import type { Shape } from "../ir/types.ts";
 import { nearestLevel } from "../quantizers/arithmetic/levels.ts";
-import type { ConversionNote, IntegerOperation, IntegerTensor, QuantizeInput, TensorForm } from "./integer-network.ts";
+import {
+  type ConversionNote,
+  type IntegerOperation,
+  type IntegerTensor,
+  isIntegerLayer,
+  type QuantizeInput,
+  summingProducer,
+  type TensorForm,
+} from "./integer-network.ts";
 import { type ChannelBounds, codeBounds, layerBounds, sumBounds } from "./ranges.ts";
 import { biasedTerm, exactSum, floatOffsetSum, type SumParts } from "./scaling.ts";
 import { type Affine, type Codes, channelsOf, isClipped, type Rearranged, type Symbolic } from "./symbolic.ts";
@@ -128,12 +136,12 @@ export class Assembly {
 
   #parts(affine: Affine, form: TensorForm, limits: Limits): SumParts {
     const [source] = affine.terms;
-    const producer = source === undefined ? undefined : this.operations[this.#producerOf(source.tensor)];
-    const isLayer = producer?.op === "IntegerConv" || producer?.op === "IntegerGemm";
+    const producer = source === undefined ? undefined : summingProducer(this, source.tensor);
     if (form.kind !== "codes") return floatOffsetSum(affine, form.scale);
     const forms = affine.terms.map(({ tensor }) => this.tensor(tensor).form);
     if (isPlainSum(affine) && forms.every(({ kind }) => kind === "codes")) return exactSum(affine, forms, form);
-    if (affine.terms.length !== 1 || source === undefined || !isLayer) return floatOffsetSum(affine, form.scale);
+    const isOne = affine.terms.length === 1 && source !== undefined;
+    if (!isOne || producer === undefined || !isIntegerLayer(producer)) return floatOffsetSum(affine, form.scale);
     const layer = {
       weight: producer.weight,
       input: this.tensor(producer.input).form,
@@ -157,22 +165,15 @@ export class Assembly {
     return { terms: [{ ...term, input }] };
   }
 
-  #producerOf(tensor: number): number {
-    return this.operations.findIndex((operation) => operation.output === tensor);
-  }
-
   /** Bounds of a tensor's centred integers, for each channel. */
   bounds(tensor: number): ChannelBounds {
-    const producer = this.operations[this.#producerOf(tensor)];
+    const producer = summingProducer(this, tensor);
     const { shape, form } = this.tensor(tensor);
-    if (producer?.op === "IntegerConv" || producer?.op === "IntegerGemm") {
-      return layerBounds(producer.weight, this.tensor(producer.input).form);
-    }
-    if (producer?.op === "SumPool") {
-      const count = producer.kernel.reduce((product, size) => product * size, 1);
-      return sumBounds(channelsOf(shape), count, this.tensor(producer.input).form);
-    }
-    return codeBounds(channelsOf(shape), form);
+    if (producer === undefined) return codeBounds(channelsOf(shape), form);
+    const input = this.tensor(producer.input).form;
+    if (isIntegerLayer(producer)) return layerBounds(producer.weight, input);
+    const count = producer.kernel.reduce((product, size) => product * size, 1);
+    return sumBounds(channelsOf(shape), count, input);
   }
 
   /** The value as a sum of integers times factors, the form that linear operations continue from. */
@@ -259,7 +260,7 @@ export class Assembly {
     if (inner.kind !== "affine" || inner.terms.length !== 1) return undefined;
     const limited = this.#limitedCodes(value);
     if (limited !== undefined) return limited;
-    const producer = this.operations[this.#producerOf(inner.terms[0]?.tensor ?? -1)];
+    const producer = summingProducer(this, inner.terms[0]?.tensor ?? -1);
     if (producer?.op !== "SumPool" || isClipped(inner)) return undefined;
     const averaged = this.tensor(producer.input).form;
     if (averaged.kind !== "codes") return undefined;

@@ -16,7 +16,13 @@ import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { Assembly, floatForm, type InputNormalization } from "./assembly.ts";
 import { withFlattensInOrder } from "./flatten-order.ts";
 import { activationForm, integerWeight } from "./grid.ts";
-import { type IntegerNetwork, type IntegerOperation, type IntegerTensor, inputsOf } from "./integer-network.ts";
+import {
+  type IntegerNetwork,
+  type IntegerOperation,
+  type IntegerTensor,
+  inputsOf,
+  renumbered,
+} from "./integer-network.ts";
 import { accumulatorBound, floatBound, largest } from "./ranges.ts";
 import { applyRule } from "./rules/rules.ts";
 import type { Symbolic } from "./symbolic.ts";
@@ -134,26 +140,6 @@ function withoutUnused(
     operations: kept.map((operation) => renumbered(operation, numberOf)),
     outputs: outputs.map(({ name, tensor }) => ({ name, tensor: numberOf(tensor) })),
   };
-}
-
-function renumbered(operation: IntegerOperation, numberOf: (id: number) => number): IntegerOperation {
-  const output = numberOf(operation.output);
-  switch (operation.op) {
-    case "QuantizeInput":
-    case "ConstantCodes":
-      return { ...operation, output };
-    case "Requantize":
-    case "Dequantize":
-      return {
-        ...operation,
-        output,
-        terms: operation.terms.map((term) => ({ ...term, input: numberOf(term.input) })),
-      };
-    case "Concat":
-      return { ...operation, output, inputs: operation.inputs.map(numberOf) };
-    default:
-      return { ...operation, output, input: numberOf(operation.input) };
-  }
 }
 
 /** Refuses accumulators that could pass 2³¹; notes those that the simulation has to widen. */

@@ -15,8 +15,7 @@ import { concat, reshape, slice } from "../ops/families/shape/shape-ops.ts";
 import { gatherLevel } from "../quantizers/arithmetic/levels.ts";
 import {
   type Dequantize,
-  type IntegerConv,
-  type IntegerGemm,
+  type IntegerLayer,
   type IntegerNetwork,
   type IntegerOperation,
   type IntegerTensor,
@@ -129,7 +128,7 @@ class FormulaBuilder {
       case "IntegerConv":
       case "IntegerGemm":
         return this.#layer(operation, shape);
-      case "MaxPool": {
+      case "MaxPoolCodes": {
         const { kernel, strides, pads, dilations } = operation;
         if (dilations.some((dilation) => dilation !== 1)) {
           return builder.one("MaxPool", [this.#value(operation.input)], {
@@ -147,9 +146,9 @@ class FormulaBuilder {
         const kernel = this.#parameter(`${operation.name}/ones ${output.id}`, [channels, 1, ...operation.kernel], ones);
         return conv(builder, this.#centred(operation.input), kernel, undefined, { ...operation, group: channels });
       }
-      case "Reshape":
+      case "ReshapeCodes":
         return reshape(builder, this.#value(operation.input), shape);
-      case "Concat":
+      case "ConcatCodes":
         return concat(
           builder,
           operation.inputs.map((id) => this.#value(id)),
@@ -185,7 +184,7 @@ class FormulaBuilder {
   }
 
   /** Sums of products, in as many parts as keep each exact; the parts are added in float64. */
-  #layer(operation: IntegerConv | IntegerGemm, shape: Shape): Value {
+  #layer(operation: IntegerLayer, shape: Shape): Value {
     const builder = this.#builder;
     const input = tensorById(this.#network, operation.input);
     const x = this.#centred(operation.input);

@@ -102,8 +102,8 @@ export interface SumPool extends Operation, WindowGeometry {
 }
 
 /** The largest code of each window; padding is never the largest. */
-export interface MaxPool extends Operation, WindowGeometry {
-  readonly op: "MaxPool";
+export interface MaxPoolCodes extends Operation, WindowGeometry {
+  readonly op: "MaxPoolCodes";
   readonly input: number;
 }
 
@@ -141,14 +141,14 @@ export interface Dequantize extends SumOfTerms {
 }
 
 /** Another shape, the elements in the same order. */
-export interface Reshape extends Operation {
-  readonly op: "Reshape";
+export interface ReshapeCodes extends Operation {
+  readonly op: "ReshapeCodes";
   readonly input: number;
 }
 
 /** Concatenation of codes. */
-export interface Concat extends Operation {
-  readonly op: "Concat";
+export interface ConcatCodes extends Operation {
+  readonly op: "ConcatCodes";
   readonly inputs: readonly number[];
   readonly axis: number;
 }
@@ -160,11 +160,17 @@ export type IntegerOperation =
   | IntegerConv
   | IntegerGemm
   | SumPool
-  | MaxPool
+  | MaxPoolCodes
   | Requantize
   | Dequantize
-  | Reshape
-  | Concat;
+  | ReshapeCodes
+  | ConcatCodes;
+
+/** An operation with weights. */
+export type IntegerLayer = IntegerConv | IntegerGemm;
+
+/** An operation that leaves sums in an accumulator: no format stores them, what reads them computes them. */
+export type Summing = IntegerLayer | SumPool;
 
 /** Something that the conversion decided and that a reader of the report should know. */
 export interface ConversionNote {
@@ -193,20 +199,46 @@ export function tensorById(network: Pick<IntegerNetwork, "name" | "tensors">, id
   return tensor;
 }
 
+/** Whether an operation has weights. */
+export function isIntegerLayer(operation: IntegerOperation): operation is IntegerLayer {
+  return operation.op === "IntegerConv" || operation.op === "IntegerGemm";
+}
+
+/** Whether an operation leaves sums in an accumulator. */
+export function isSumming(operation: IntegerOperation): operation is Summing {
+  return isIntegerLayer(operation) || operation.op === "SumPool";
+}
+
+/** Returns the operation that makes a tensor; undefined where none does. */
+export function producerOf(
+  { operations }: Pick<IntegerNetwork, "operations">,
+  id: number,
+): IntegerOperation | undefined {
+  return operations.find((operation) => operation.output === id);
+}
+
+/** Returns the operation whose sums a tensor holds; undefined for a tensor of another kind. */
+export function summingProducer(network: Pick<IntegerNetwork, "operations">, id: number): Summing | undefined {
+  const producer = producerOf(network, id);
+  return producer !== undefined && isSumming(producer) ? producer : undefined;
+}
+
 /** The tensors that an operation reads. */
 export function inputsOf(operation: IntegerOperation): readonly number[] {
-  switch (operation.op) {
-    case "QuantizeInput":
-    case "ConstantCodes":
-      return [];
-    case "Requantize":
-    case "Dequantize":
-      return operation.terms.map((term) => term.input);
-    case "Concat":
-      return operation.inputs;
-    default:
-      return [operation.input];
+  if ("terms" in operation) return operation.terms.map((term) => term.input);
+  if ("inputs" in operation) return operation.inputs;
+  return "input" in operation ? [operation.input] : [];
+}
+
+/** Returns an operation with other numbers for the tensors that it reads and makes. */
+export function renumbered(operation: IntegerOperation, numberOf: (id: number) => number): IntegerOperation {
+  const output = numberOf(operation.output);
+  if ("terms" in operation) {
+    const terms = operation.terms.map((term) => ({ ...term, input: numberOf(term.input) }));
+    return { ...operation, output, terms };
   }
+  if ("inputs" in operation) return { ...operation, output, inputs: operation.inputs.map(numberOf) };
+  return "input" in operation ? { ...operation, output, input: numberOf(operation.input) } : { ...operation, output };
 }
 
 /** m[k] = f32(f32(s_in·g[k]) / s_out), or the multiplier that the conversion chose: the factors of a term. */

@@ -5,7 +5,13 @@ import type { Network } from "../ir/network.ts";
 import { bitsPerElement } from "../ir/tensor.ts";
 import { storedType } from "./formats/containers.ts";
 import { fitsByte, halved } from "./formats/int/parts.ts";
-import type { IntegerNetwork, IntegerOperation, IntegerWeight, Term } from "./integer-network.ts";
+import {
+  type IntegerNetwork,
+  type IntegerOperation,
+  type IntegerWeight,
+  isIntegerLayer,
+  type Term,
+} from "./integer-network.ts";
 
 /** The stored size of a layer's weights. */
 export interface LayerSize {
@@ -48,7 +54,7 @@ export function storedSize(network: IntegerNetwork, floatElements: number): Stor
 }
 
 function layerSize(operation: IntegerOperation): LayerSize[] {
-  if (operation.op !== "IntegerConv" && operation.op !== "IntegerGemm") return [];
+  if (!isIntegerLayer(operation)) return [];
   const { weight, name } = operation;
   const bits = Math.ceil(Math.log2(weight.levels.length));
   const weights = weight.codes.length;
@@ -67,7 +73,7 @@ function containerBits(weight: IntegerWeight): number {
 
 /** Bytes of what a requantization keeps: factors, biases, offsets. */
 function parameterBytes(operation: IntegerOperation): number {
-  if (operation.op !== "Requantize" && operation.op !== "Dequantize") return 0;
+  if (!("terms" in operation)) return 0;
   const ofTerm = (term: Term): number => 4 * (term.gains.length + (term.bias?.length ?? 0));
   return operation.terms.reduce((sum, term) => sum + ofTerm(term), 4 * (operation.offset?.length ?? 0));
 }

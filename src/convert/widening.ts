@@ -1,6 +1,6 @@
 /** Cuts a layer whose sums float32 cannot hold exactly into parts by input channels, each of which it can. */
 import { UnsupportedError } from "../errors.ts";
-import type { IntegerConv, IntegerGemm, IntegerWeight, TensorForm } from "./integer-network.ts";
+import type { IntegerLayer, IntegerWeight, TensorForm } from "./integer-network.ts";
 import { floatBound, largest, layerBounds } from "./ranges.ts";
 
 /** Input channels whose products are summed exactly in float32. */
@@ -12,7 +12,7 @@ export interface LayerPart {
 }
 
 /** The layer as one part, or as parts of halved channels until each keeps below 2²⁴. Groups are left whole. */
-export function layerParts(layer: IntegerConv | IntegerGemm, input: TensorForm): readonly LayerPart[] {
+export function layerParts(layer: IntegerLayer, input: TensorForm): readonly LayerPart[] {
   const [, channels = 0] = layer.weight.shape;
   const groups = layer.op === "IntegerConv" ? layer.group : 1;
   const whole: LayerPart = { first: 0, count: channels * groups, weight: layer.weight };

@@ -65,14 +65,14 @@ describe("an assembly", () => {
       name: "flatten",
       shape: [1, 2],
       inputs: [input],
-      make: ([id = 0], output) => ({ op: "Reshape", name: "flatten", input: id, output }),
+      make: ([id = 0], output) => ({ op: "ReshapeCodes", name: "flatten", input: id, output }),
     });
     expect(assembly.rearranged(reshape(codes)).kind).toBe("codes");
-    expect(operators(assembly)).toEqual(["QuantizeInput images.quantizer", "Reshape flatten"]);
+    expect(operators(assembly)).toEqual(["QuantizeInput images.quantizer", "ReshapeCodes flatten"]);
     const later = assembly.rearranged(reshape(assembly.affine(codes)));
     expect(later.kind).toBe("rearranged");
     assembly.realize(later, codesForm(0, 1), "later");
-    expect(operators(assembly).slice(2)).toEqual(["Requantize later/before flatten", "Reshape later"]);
+    expect(operators(assembly).slice(2)).toEqual(["Requantize later/before flatten", "ReshapeCodes later"]);
   });
 
   it("makes wide codes, in steps of a power of two, where no quantizer stands, and says so", () => {

@@ -29,8 +29,10 @@ import {
   type IntegerOperation,
   type IntegerTensor,
   type IntegerWeight,
+  isIntegerLayer,
   type QuantizeInput,
   type Requantize,
+  summingProducer,
   type Term,
   tensorById,
 } from "../integer-network.ts";
@@ -107,11 +109,11 @@ class QdqBuilder {
         return this.#quantized(this.#sum(operation, tensor), tensor, operation);
       case "Dequantize":
         return this.#sum(operation, tensor);
-      case "MaxPool":
+      case "MaxPoolCodes":
         return builder.one("MaxPool", [this.#value(operation.input)], windowAttributes(operation));
-      case "Reshape":
+      case "ReshapeCodes":
         return reshape(builder, this.#value(operation.input), this.#shape(tensor));
-      case "Concat":
+      case "ConcatCodes":
         return concat(
           builder,
           operation.inputs.map((id) => this.#value(id)),
@@ -169,8 +171,8 @@ class QdqBuilder {
   /** A term in real numbers. */
   #term(term: Term, output: IntegerTensor): Value {
     const builder = this.#builder;
-    const producer = this.#network.operations.find((operation) => operation.output === term.input);
-    if (producer?.op === "IntegerConv" || producer?.op === "IntegerGemm") {
+    const producer = summingProducer(this.#network, term.input);
+    if (producer !== undefined && isIntegerLayer(producer)) {
       // Native weights have no room for the shift: their bias is added in float, behind the layer.
       const isNative = this.#options.types === "native";
       const shift = isNative ? 0 : term.shift;
@@ -189,7 +191,7 @@ class QdqBuilder {
       const reals = Float32Array.from(bias, (value, k) => value * (units[units.length === 1 ? 0 : k] ?? 0));
       return add(builder, y, channelConstant(builder, reals, output));
     }
-    if (producer?.op === "SumPool") {
+    if (producer !== undefined) {
       const { kernel, strides, pads } = producer;
       const count = kernel.reduce((product, size) => product * size, 1);
       const pooled = averagePool(builder, this.#value(producer.input), {

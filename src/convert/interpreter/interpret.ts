@@ -81,9 +81,9 @@ export function interpretOperation(
         operation.terms.map((term) => read(term.input)),
         output,
       );
-    case "Concat":
+    case "ConcatCodes":
       return interpretConcat(operation, operation.inputs.map(read), output);
-    case "Reshape":
+    case "ReshapeCodes":
       return read(operation.input).data;
     case "IntegerGemm": {
       const { data, tensor } = read(operation.input);

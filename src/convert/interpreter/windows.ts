@@ -1,10 +1,10 @@
 /** Pooling and concatenation in plain integers. */
-import type { Concat, IntegerTensor, MaxPool, SumPool } from "../integer-network.ts";
+import type { ConcatCodes, IntegerTensor, MaxPoolCodes, SumPool } from "../integer-network.ts";
 import { type Elements, int32 } from "./numbers.ts";
 
 /** The largest code, or the sum of centred codes, of each window. */
 export function interpretPool(
-  pool: MaxPool | SumPool,
+  pool: MaxPoolCodes | SumPool,
   x: Float64Array,
   input: IntegerTensor,
   output: IntegerTensor,
@@ -32,7 +32,7 @@ export function interpretPool(
             sum = int32(sum + code - input.form.zeroPoint, pool.name);
           }
         }
-        result[position++] = pool.op === "MaxPool" ? largest : sum;
+        result[position++] = pool.op === "MaxPoolCodes" ? largest : sum;
       }
     }
   }
@@ -40,7 +40,7 @@ export function interpretPool(
 }
 
 /** The inputs one after another along an axis. */
-export function interpretConcat(concat: Concat, xs: readonly Elements[], output: IntegerTensor): Float64Array {
+export function interpretConcat(concat: ConcatCodes, xs: readonly Elements[], output: IntegerTensor): Float64Array {
   const outer = output.shape.slice(0, concat.axis).reduce((product, size) => product * size, 1);
   const result = new Float64Array(output.shape.reduce((product, size) => product * size, 1));
   let position = 0;

@@ -38,7 +38,7 @@ export const maxPoolRule: IntegerRule = (context) => {
     name: node.name,
     shape: nodeShape(node),
     inputs: [x],
-    make: ([input = 0], output) => ({ op: "MaxPool", name: node.name, input, output, ...window }),
+    make: ([input = 0], output) => ({ op: "MaxPoolCodes", name: node.name, input, output, ...window }),
   });
 };
 
@@ -50,7 +50,7 @@ export const reshapeRule: IntegerRule = (context) => {
     name: node.name,
     shape: nodeShape(node),
     inputs: [quantizable(context, symbolicInput(context, 0))],
-    make: ([input = 0], output) => ({ op: "Reshape", name: node.name, input, output }),
+    make: ([input = 0], output) => ({ op: "ReshapeCodes", name: node.name, input, output }),
   });
 };
 
@@ -65,7 +65,7 @@ export const concatRule: IntegerRule = (context) => {
     shape,
     inputs: node.inputs.map((_, index) => quantizable(context, symbolicInput(context, index))),
     make: (inputs, output) => ({
-      op: "Concat",
+      op: "ConcatCodes",
       name: node.name,
       inputs,
       output,

@@ -67,12 +67,12 @@ describe("windows", () => {
     const shapes = { input: [1, 1, 2, 2], output: [1, 1, 2, 2] };
     const form = { input: codesForm(5) };
     const centred = [-1, -2, -3, 4];
-    expect(run({ op: "MaxPool", ...links, ...window, pads }, shapes, centred, form)).toEqual([4, 4, 4, 9]);
+    expect(run({ op: "MaxPoolCodes", ...links, ...window, pads }, shapes, centred, form)).toEqual([4, 4, 4, 9]);
     expect(run({ op: "SumPool", ...links, ...window, pads }, shapes, centred, form)).toEqual([-1, -3, -4, -2]);
   });
 
   it("concatenate along an axis", () => {
-    const concat = { op: "Concat" as const, name: "x", inputs: [0, 0], output: 1 };
+    const concat = { op: "ConcatCodes" as const, name: "x", inputs: [0, 0], output: 1 };
     const [input, values] = [
       [1, 2, 1, 2],
       [1, 2, 3, 4],

@@ -4,6 +4,8 @@ import {
   type IntegerNetwork,
   type IntegerTensor,
   inputsOf,
+  isSumming,
+  producerOf,
   type TensorForm,
   tensorById,
 } from "../../integer-network.ts";
@@ -46,7 +48,7 @@ export function planArena(network: IntegerNetwork): Arena {
   network.operations.forEach((operation, index) => {
     const tensor = tensorById(network, operation.output);
     if (tensor.form.kind !== "codes" && tensor.form.kind !== "wide") return;
-    if (operation.op === "Reshape") {
+    if (operation.op === "ReshapeCodes") {
       const shared = placements.get(operation.input);
       if (shared !== undefined) placements.set(tensor.id, shared);
       return;
@@ -79,9 +81,9 @@ function lastUses(network: IntegerNetwork): Map<number, number> {
   const last = new Map<number, number>();
   const use = (id: number, index: number): void => {
     last.set(id, Math.max(last.get(id) ?? -1, index));
-    const producer = network.operations.find((operation) => operation.output === id);
-    const isStored =
-      producer === undefined || !["IntegerConv", "IntegerGemm", "SumPool", "Reshape"].includes(producer.op);
+    const producer = producerOf(network, id);
+    if (producer === undefined) return;
+    const isStored = !isSumming(producer) && producer.op !== "ReshapeCodes";
     if (!isStored) for (const input of inputsOf(producer)) use(input, index);
   };
   network.operations.forEach((operation, index) => {

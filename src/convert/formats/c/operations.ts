@@ -3,18 +3,20 @@ import { UnsupportedError } from "../../../errors.ts";
 import { elementCount } from "../../../ir/types.ts";
 import { fixedFactors } from "../../fixed-point.ts";
 import {
-  type Concat,
+  type ConcatCodes,
   type ConstantCodes,
   type Dequantize,
   type IntegerConv,
   type IntegerGemm,
+  type IntegerLayer,
   type IntegerNetwork,
   type IntegerTensor,
-  type MaxPool,
+  type MaxPoolCodes,
   multipliers,
   type QuantizeInput,
   type Requantize,
   type SumPool,
+  summingProducer,
   tensorById,
 } from "../../integer-network.ts";
 import { elementType, storedOffset } from "./arena.ts";
@@ -39,7 +41,7 @@ function centre(tensor: IntegerTensor): number {
 }
 
 /** `acc_N(x, k, i, j)`: one sum of a layer, with its packed weights. */
-export function layerFunction(network: IntegerNetwork, layer: IntegerConv | IntegerGemm): string {
+export function layerFunction(network: IntegerNetwork, layer: IntegerLayer): string {
   const input = tensorById(network, layer.input);
   const packed = packWeight(layer.weight);
   const id = layer.output;
@@ -90,7 +92,7 @@ function gemmBody(gemm: IntegerGemm, input: IntegerTensor, weight: string): stri
 }
 
 /** The loop over a window, with `row` and `column` inside the input. */
-function windowLoop(pool: MaxPool | SumPool, input: IntegerTensor, body: string): string {
+function windowLoop(pool: MaxPoolCodes | SumPool, input: IntegerTensor, body: string): string {
   const [, height, width] = volume(input);
   const [kernelHeight = 0, kernelWidth = 0] = pool.kernel;
   const [strideY = 1, strideX = 1] = pool.strides;
@@ -118,7 +120,7 @@ ${windowLoop(pool, input, `sum += q${subtractionText(centre(input))};`)}  return
 }
 
 /** Writes the C function of a max pooling. */
-export function maxPoolFunction(network: IntegerNetwork, pool: MaxPool): string {
+export function maxPoolFunction(network: IntegerNetwork, pool: MaxPoolCodes): string {
   const [input, output] = [tensorById(network, pool.input), tensorById(network, pool.output)];
   const type = elementType(output);
   return `${comment(pool.name)}static int32_t largest_${pool.output}(const ${elementType(input)} *x, int k, int i, int j) {
@@ -141,7 +143,7 @@ function elementLoop(output: IntegerTensor, body: string): string {
 }
 
 /** Writes the C function of a concatenation. */
-export function concatFunction(network: IntegerNetwork, concat: Concat): string {
+export function concatFunction(network: IntegerNetwork, concat: ConcatCodes): string {
   const output = tensorById(network, concat.output);
   const type = elementType(output);
   if (concat.axis !== 1)
@@ -208,13 +210,13 @@ export function sumFunction(network: IntegerNetwork, operation: Requantize | Deq
   const lines: string[] = [];
   operation.terms.forEach((term, index) => {
     const source = tensorById(network, term.input);
-    const producer = network.operations.find((candidate) => candidate.output === term.input);
-    const isSum = producer?.op === "IntegerConv" || producer?.op === "IntegerGemm" || producer?.op === "SumPool";
-    const stored = isSum ? tensorById(network, producer.input) : source;
+    const sum = summingProducer(network, term.input);
+    const stored = sum === undefined ? source : tensorById(network, sum.input);
     parameters.push(`const ${elementType(stored)} *x${index}`);
-    const centred = isSum
-      ? `acc_${term.input}(x${index}, k, i, j)`
-      : `(int32_t)x${index}[n]${subtractionText(centre(source))}`;
+    const centred =
+      sum === undefined
+        ? `(int32_t)x${index}[n]${subtractionText(centre(source))}`
+        : `acc_${term.input}(x${index}, k, i, j)`;
     if (term.bias !== undefined)
       tables.push(constantArray("int32_t", `bias_${id}_${index}`, Array.from(term.bias, String)));
     const shifted = term.shift === 0 ? centred : `${centred} * ${2 ** term.shift}`;

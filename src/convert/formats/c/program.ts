@@ -4,7 +4,13 @@
  */
 
 import { elementCount } from "../../../ir/types.ts";
-import { type IntegerNetwork, type IntegerOperation, inputsOf, tensorById } from "../../integer-network.ts";
+import {
+  type IntegerNetwork,
+  type IntegerOperation,
+  inputsOf,
+  summingProducer,
+  tensorById,
+} from "../../integer-network.ts";
 import { type FormatDefinition, textFile } from "../definition.ts";
 import { type Arena, elementType, planArena, storedOffset } from "./arena.ts";
 import { comment, identifierParts } from "./names.ts";
@@ -111,14 +117,14 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
       return layerFunction(network, operation);
     case "SumPool":
       return sumPoolFunction(network, operation);
-    case "MaxPool":
+    case "MaxPoolCodes":
       return maxPoolFunction(network, operation);
     case "Requantize":
     case "Dequantize":
       return sumFunction(network, operation, fixed);
-    case "Concat":
+    case "ConcatCodes":
       return concatFunction(network, operation);
-    case "Reshape":
+    case "ReshapeCodes":
       return "";
   }
 }
@@ -135,11 +141,7 @@ function callOf(
     const type = elementType(tensorById(network, id));
     return `(${type} *)(void *)(memory + ${arena.placements.get(id)?.offset ?? 0})`;
   };
-  const stored = (id: number): string => {
-    const producer = network.operations.find((candidate) => candidate.output === id);
-    const isSum = producer?.op === "IntegerConv" || producer?.op === "IntegerGemm" || producer?.op === "SumPool";
-    return place(isSum ? producer.input : id);
-  };
+  const stored = (id: number): string => place(summingProducer(network, id)?.input ?? id);
   const watch =
     observe !== undefined
       ? [
@@ -155,7 +157,7 @@ function callOf(
     case "IntegerGemm":
     case "SumPool":
       return [];
-    case "Reshape":
+    case "ReshapeCodes":
       return watch;
     case "Dequantize": {
       const target = outputParts(network)[network.outputs.findIndex(({ tensor }) => tensor === output.id)];

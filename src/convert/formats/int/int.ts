@@ -19,12 +19,15 @@ import { concat, reshape } from "../../../ops/families/shape/shape-ops.ts";
 import { addCodeOutputs } from "../../formula-graph.ts";
 import {
   type Dequantize,
+  type IntegerLayer,
   type IntegerNetwork,
   type IntegerOperation,
   type IntegerTensor,
   type IntegerWeight,
   multipliers,
+  producerOf,
   type Requantize,
+  summingProducer,
   type Term,
   tensorById,
 } from "../../integer-network.ts";
@@ -41,7 +44,7 @@ import {
   isPacked,
   windowAttributes,
 } from "./parts.ts";
-import { type IntContext, type Layer, type Summing, sumOfProducts, sumOfWindows } from "./sums.ts";
+import { type IntContext, sumOfProducts, sumOfWindows } from "./sums.ts";
 
 /** The network as a graph of ONNX's integer operators. @throws UnsupportedError for codes above 8 bits. */
 export function buildIntGraph(network: IntegerNetwork, options: IntGraphOptions): Graph {
@@ -76,7 +79,7 @@ class IntBuilder implements IntContext {
   value(id: number): Value {
     const known = this.#values[id];
     if (known !== undefined) return known;
-    const producer = this.#summing(id);
+    const producer = summingProducer(this.network, id);
     if (producer === undefined) throw new GraphError(`tensor ${id} is read before it is made`);
     const made = producer.op === "SumPool" ? sumOfWindows(this, producer) : sumOfProducts(this, producer);
     this.#values[id] = made;
@@ -86,17 +89,6 @@ class IntBuilder implements IntContext {
   stored(id: number): { readonly tensor: IntegerTensor; readonly container: Container } {
     const tensor = tensorById(this.network, id);
     return { tensor, container: containerOf(tensor.form, tensor.name) };
-  }
-
-  #producerOf(id: number): IntegerOperation | undefined {
-    return this.network.operations.find((operation) => operation.output === id);
-  }
-
-  #summing(id: number): Summing | undefined {
-    const producer = this.#producerOf(id);
-    return producer?.op === "IntegerConv" || producer?.op === "IntegerGemm" || producer?.op === "SumPool"
-      ? producer
-      : undefined;
   }
 
   #shape(tensor: IntegerTensor): Shape {
@@ -128,15 +120,15 @@ class IntBuilder implements IntContext {
       case "IntegerGemm":
       case "SumPool":
         return undefined;
-      case "MaxPool": {
+      case "MaxPoolCodes": {
         const attributes = windowAttributes(operation);
         const x = this.value(operation.input);
         if (container.dtype === "uint8") return builder.one("MaxPool", [x], attributes);
         return cast(builder, builder.one("MaxPool", [cast(builder, x, "float32")], attributes), container.dtype);
       }
-      case "Reshape":
+      case "ReshapeCodes":
         return reshape(builder, this.value(operation.input), this.#shape(tensor));
-      case "Concat":
+      case "ConcatCodes":
         return concat(
           builder,
           operation.inputs.map((id) => this.value(id)),
@@ -148,7 +140,7 @@ class IntBuilder implements IntContext {
   /** A layer or an average with its requantization as QLinearConv; undefined where the operation is another sum. */
   #fused(operation: Requantize, output: IntegerTensor): Value | undefined {
     const [term] = operation.terms;
-    const source = term === undefined ? undefined : this.#summing(term.input);
+    const source = term === undefined ? undefined : summingProducer(this.network, term.input);
     const { container } = this.stored(operation.output);
     if (term === undefined || source === undefined || container.dtype !== "uint8") return undefined;
     if (operation.terms.length > 1 || operation.offset !== undefined || output.form.levels !== undefined)
@@ -178,7 +170,7 @@ class IntBuilder implements IntContext {
   }
 
   /** A layer's input and weights as a convolution reads them. */
-  #operands(layer: Layer, zeroPoint: number): { readonly image: Value; readonly weight: IntegerWeight } {
+  #operands(layer: IntegerLayer, zeroPoint: number): { readonly image: Value; readonly weight: IntegerWeight } {
     const builder = this.builder;
     const x = this.value(layer.input);
     const { weight } = layer;
@@ -188,7 +180,7 @@ class IntBuilder implements IntContext {
         weight: { ...weight, shape: [...weight.shape, 1, 1] },
       };
     }
-    const isFirst = layer.group === 1 && this.#producerOf(layer.input)?.op === "QuantizeInput";
+    const isFirst = layer.group === 1 && producerOf(this.network, layer.input)?.op === "QuantizeInput";
     return isFirst ? withWholeGroups(builder, x, weight, zeroPoint) : { image: x, weight };
   }
 

@@ -8,8 +8,7 @@ import { clip } from "../../../ops/families/activations.ts";
 import { cast } from "../../../ops/families/cast.ts";
 import { add, multiply, subtract } from "../../../ops/families/elementwise.ts";
 import {
-  type IntegerConv,
-  type IntegerGemm,
+  type IntegerLayer,
   type IntegerNetwork,
   type IntegerTensor,
   type IntegerWeight,
@@ -30,11 +29,6 @@ import {
   windowAttributes,
 } from "./parts.ts";
 
-/** A layer of an integer network. */
-export type Layer = IntegerConv | IntegerGemm;
-/** The operations that sum codes into an accumulator. */
-export type Summing = Layer | SumPool;
-
 /** The graph that is being built. */
 export interface IntContext {
   readonly network: IntegerNetwork;
@@ -47,7 +41,7 @@ export interface IntContext {
 }
 
 /** Sums of products in int32. Codes of nine bits (odd integers to ±255) are cut in two: 2·Σ x·⌊w/2⌋ + Σ x·(w mod 2). */
-export function sumOfProducts(context: IntContext, layer: Layer): Value {
+export function sumOfProducts(context: IntContext, layer: IntegerLayer): Value {
   const { weight } = layer;
   const exact = exactProducts(context, layer);
   if (exact !== undefined) return exact;
@@ -63,7 +57,7 @@ export function sumOfProducts(context: IntContext, layer: Layer): Value {
  * Runtime; undefined where it is not wanted or not exact. The Clip never limits: it keeps the engine from multiplying the
  * factors that follow into the weights, and costs nothing, being fused into the convolution.
  */
-function exactProducts(context: IntContext, layer: Layer): Value | undefined {
+function exactProducts(context: IntContext, layer: IntegerLayer): Value | undefined {
   const { builder, network, options } = context;
   const sums = tensorById(network, layer.output).form;
   const isExact = Math.max(-sums.low, sums.high) < floatBound && fitsByte(layer.weight);
@@ -83,7 +77,12 @@ function centred(context: IntContext, id: number): Value {
   return zeroPoint === 0 ? codes : subtract(builder, codes, zeroPoint);
 }
 
-function products(context: IntContext, layer: Layer, codes: IntegerWeight, packed = isPacked(context.options)): Value {
+function products(
+  context: IntContext,
+  layer: IntegerLayer,
+  codes: IntegerWeight,
+  packed = isPacked(context.options),
+): Value {
   const { builder } = context;
   const { tensor, container } = context.stored(layer.input);
   const zeroPoint = byte(builder, tensor.form.zeroPoint + container.offset);
