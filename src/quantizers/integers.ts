@@ -3,9 +3,8 @@
  * of every element. Conversion builds on this; the arithmetic is each quantizer's own (its `integers`).
  */
 import { GraphError } from "../errors.ts";
-import { float32Data, float32Tensor, type Tensor } from "../ir/tensor.ts";
+import { float32Data, type Tensor } from "../ir/tensor.ts";
 import { elementCount, type Shape } from "../ir/types.ts";
-import { decode } from "./arithmetic/scalar.ts";
 import {
   type GridUnit,
   type GroupParameters,
@@ -67,17 +66,6 @@ export function toCodes(spec: QuantizerSpec, values: Tensor, parameters: Readonl
   return { grid: { codes: form.codes(spec), units }, shape: values.shape, codes };
 }
 
-/** The values that codes stand for, exactly as the simulation computes them. */
-export function fromCodes(spec: QuantizerSpec, coded: CodedTensor): Tensor {
-  const values = float32Tensor(coded.shape, new Float32Array(coded.codes.length));
-  const data = float32Data(values);
-  forEachElement(spec, coded.shape, (element, group) => {
-    const unit = coded.grid.units[group];
-    if (unit !== undefined) data[element] = decode(unit, coded.codes[element] ?? 0);
-  });
-  return values;
-}
-
 /** The parameters of one group, as numbers. */
 export function groupParameters(
   spec: QuantizerSpec,
@@ -128,7 +116,7 @@ function integerFormOf(spec: QuantizerSpec): IntegerForm {
 }
 
 /** Visits a tensor's elements with the group that each belongs to, and its position there. */
-function forEachElement(
+export function forEachElement(
   spec: QuantizerSpec,
   shape: Shape,
   visit: (element: number, group: number, position: number) => void,

@@ -9,8 +9,8 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { importedOperators } from "../../src/importer/operator-table.ts";
 import { backendCases, backendFolder, runBackendCase } from "../support/onnx/backend.ts";
+import { importedOperators } from "../support/onnx/operator-table.ts";
 
 /** Cases of both packages that are left out, with the reason; a name is matched from its beginning. */
 const leftOutOfBoth: readonly (readonly [name: string, reason: string])[] = [

@@ -12,9 +12,9 @@ import { float32Data, float32Tensor } from "../../src/ir/tensor.ts";
 import { histogramCalibrator } from "../../src/observers/histogram.ts";
 import type { QuantizerSpec } from "../../src/quantizers/definition.ts";
 import { quantizerNamed } from "../../src/quantizers/index.ts";
-import { fromCodes, toCodes } from "../../src/quantizers/integers.ts";
+import { toCodes } from "../../src/quantizers/integers.ts";
 import { apotMagnitudes } from "../../src/quantizers/methods/apot.ts";
-import { loadQuantizer, specFor } from "../support/training/quantizer.ts";
+import { fromCodes, loadQuantizer, specFor } from "../support/training/quantizer.ts";
 
 interface Case {
   readonly name: string;

@@ -13,10 +13,10 @@ import { observerNamed } from "../../src/observers/index.ts";
 import { codeRange } from "../../src/qconfig/tensor-quantization.ts";
 import { parametersFromRange, uniformParameters } from "../../src/quantizers/arithmetic/uniform-parameters.ts";
 import type { QuantizerOptions, QuantizerSpec } from "../../src/quantizers/definition.ts";
-import { fromCodes, toCodes } from "../../src/quantizers/integers.ts";
+import { toCodes } from "../../src/quantizers/integers.ts";
 import { genericTarget } from "../support/graphs/gradient-check.ts";
 import { loadGraph } from "../support/graphs/run-graph.ts";
-import { cpuTarget, loadQuantizer, parametersOf, specFor } from "../support/training/quantizer.ts";
+import { cpuTarget, fromCodes, loadQuantizer, parametersOf, specFor } from "../support/training/quantizer.ts";
 
 interface Golden {
   readonly torch: string;

@@ -16,11 +16,12 @@ import { builderFor, operatorKey } from "../../src/ops/definition.ts";
 import { clip } from "../../src/ops/families/activations.ts";
 import { cast } from "../../src/ops/families/cast.ts";
 import { where } from "../../src/ops/families/comparison.ts";
-import { expand, pad, reshape, slice, tile } from "../../src/ops/families/shape/shape-ops.ts";
+import { expand, pad, reshape, slice } from "../../src/ops/families/shape/shape-ops.ts";
 import { standardOperators } from "../../src/ops/index.ts";
 import { crossEntropy, meanSquaredError } from "../../src/ops/internal/loss.ts";
 import { type PackedTensor, unpackTensor } from "../support/golden.ts";
 import { genericTarget, gradientsOf } from "../support/graphs/gradient-check.ts";
+import { tile } from "../support/graphs/operators.ts";
 import { loadGraph } from "../support/graphs/run-graph.ts";
 
 interface Case {

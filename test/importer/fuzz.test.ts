@@ -6,7 +6,7 @@ import { inferTypes } from "../../src/compile/registry.ts";
 import { SubbyteError } from "../../src/errors.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
 import { importOnnx } from "../../src/importer/import.ts";
-import { verifyGraph } from "../../src/ir/verify.ts";
+import { verifyGraph } from "../support/graphs/verify.ts";
 import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx/model.ts";
 
 const texts: readonly FileText[] = [

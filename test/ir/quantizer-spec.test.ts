@@ -6,9 +6,9 @@ import { GraphError } from "../../src/errors.ts";
 import type { Graph, Value } from "../../src/ir/graph.ts";
 import { printGraph } from "../../src/ir/print.ts";
 import type { QuantizerSpec } from "../../src/ir/quantizer-spec.ts";
-import { verifyGraph } from "../../src/ir/verify.ts";
 import { writeOnnx } from "../../src/onnx/write/write.ts";
 import { fakeQuantize, specOf } from "../../src/quantizers/fake-quantize.ts";
+import { verifyGraph } from "../support/graphs/verify.ts";
 import { specFor } from "../support/training/quantizer.ts";
 
 const perChannel = specFor("lsq", 4, true, { gradientScale: "none" }, { channelAxis: 0 });

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { GraphError, UnsupportedError } from "../../src/errors.ts";
 import { type Attributes, type Graph, GraphBuilder, makeValue, type Node, type Value } from "../../src/ir/graph.ts";
 import { float32Tensor, type Tensor } from "../../src/ir/tensor.ts";
-import { ruleNames, verifyGraph } from "../../src/ir/verify.ts";
 import { tinyInfer } from "../support/graphs/infer.ts";
+import { ruleNames, verifyGraph } from "../support/graphs/verify.ts";
 
 const type = { dtype: "float32", shape: [2] } as const;
 const x = makeValue("x", type);

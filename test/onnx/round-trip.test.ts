@@ -4,12 +4,12 @@ import { describe, expect, test } from "vitest";
 import { GraphBuilder } from "../../src/ir/graph.ts";
 import { printGraph } from "../../src/ir/print.ts";
 import { makeTensor, packBits, toNumbers, unpackBits } from "../../src/ir/tensor.ts";
-import { verifyGraph } from "../../src/ir/verify.ts";
 import { readOnnx } from "../../src/onnx/read/read.ts";
 import { allDtypes, dtypeToOnnx } from "../../src/onnx/wire/proto.ts";
 import { writeOnnx } from "../../src/onnx/write/write.ts";
 import { tinyInfer } from "../support/graphs/infer.ts";
 import { anyGraph, anyTensor, difference, tensorOf } from "../support/graphs/random.ts";
+import { verifyGraph } from "../support/graphs/verify.ts";
 
 const packedTypes = ["int4", "uint4", "int2", "uint2"] as const;
 const anyPacked = fc

@@ -9,24 +9,25 @@ import { broadcastAxes, broadcastShapes, sumTo } from "../../src/ops/build/broad
 import { int64Constant, scalarOf } from "../../src/ops/build/operands.ts";
 import { builderFor, operatorKey } from "../../src/ops/definition.ts";
 import { cast } from "../../src/ops/families/cast.ts";
+import { equal, greater, greaterOrEqual, less, lessOrEqual } from "../../src/ops/families/comparison.ts";
+import { add, multiply } from "../../src/ops/families/elementwise.ts";
+import { dequantizeLinear, quantizeLinear } from "../../src/ops/families/quantize-linear.ts";
+import { reduceMax } from "../../src/ops/families/reduce.ts";
+import { slice } from "../../src/ops/families/shape/shape-ops.ts";
+import { standardOperators } from "../../src/ops/index.ts";
 import {
+  addAll,
   and,
-  equal,
-  greater,
-  greaterOrEqual,
+  argMax,
+  argMin,
+  dynamicQuantizeLinear,
   isInfinite,
   isNotANumber,
-  less,
-  lessOrEqual,
+  modulo,
   not,
   or,
   xor,
-} from "../../src/ops/families/comparison.ts";
-import { add, addAll, modulo, multiply } from "../../src/ops/families/elementwise.ts";
-import { dequantizeLinear, dynamicQuantizeLinear, quantizeLinear } from "../../src/ops/families/quantize-linear.ts";
-import { argMax, argMin, reduceMax } from "../../src/ops/families/reduce.ts";
-import { slice } from "../../src/ops/families/shape/shape-ops.ts";
-import { standardOperators } from "../../src/ops/index.ts";
+} from "../support/graphs/operators.ts";
 import { runGraph } from "../support/graphs/run-graph.ts";
 
 interface Made {

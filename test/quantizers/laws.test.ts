@@ -10,8 +10,8 @@ import { float32Data, float32Tensor, type Tensor } from "../../src/ir/tensor.ts"
 import { decode } from "../../src/quantizers/arithmetic/scalar.ts";
 import type { QuantizerSpec } from "../../src/quantizers/definition.ts";
 import { quantizerNamed, quantizers } from "../../src/quantizers/index.ts";
-import { fromCodes, gridOf, toCodes } from "../../src/quantizers/integers.ts";
-import { cpuTarget, loadQuantizer, specFor } from "../support/training/quantizer.ts";
+import { gridOf, toCodes } from "../../src/quantizers/integers.ts";
+import { cpuTarget, fromCodes, loadQuantizer, specFor } from "../support/training/quantizer.ts";
 
 interface Law {
   readonly spec: QuantizerSpec;

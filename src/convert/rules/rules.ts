@@ -47,11 +47,6 @@ export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Ma
   [dropoutOperator, kept],
 ]);
 
-/** Whether conversion has an integer form of an operator: a rule of its own, or the meaning that its record states. */
-export function hasIntegerForm(definition: OperatorDefinition): boolean {
-  return integerRules.has(definition) || definition.integers !== undefined;
-}
-
 /** The value of a node. @throws UnsupportedError naming it when there is no integer form of its operator. */
 export function applyRule(context: RuleContext): Symbolic {
   const { node } = context;

@@ -7,9 +7,6 @@ import type { RewriteContext } from "../../ops/rewrite/context.ts";
 import { type Slot, type SourceNode, tensorOf } from "../../ops/rewrite/slots.ts";
 import { recordOf } from "../records.ts";
 
-/** The newest version that the records were read against. */
-export const newestOpset = 28;
-
 /** Before opset 7 broadcasting was an attribute, with rules of its own. */
 const oldestBroadcast = 7;
 

@@ -59,11 +59,6 @@ export function hardSigmoid(b: GraphBuilder, x: Value, alpha = 1 / 6, beta = 0.5
   return b.one("HardSigmoid", [x], { alpha: { float: alpha }, beta: { float: beta } });
 }
 
-/** x · clip(x/6 + ½, 0, 1) */
-export function hardSwish(b: GraphBuilder, x: Value): Value {
-  return b.one("HardSwish", [x]);
-}
-
 /** The hyperbolic tangent. */
 export function tanh(b: GraphBuilder, x: Value): Value {
   return b.one("Tanh", [x]);
@@ -74,34 +69,9 @@ export function gelu(b: GraphBuilder, x: Value, approximate: "none" | "tanh" = "
   return b.one("Gelu", [x], { approximate });
 }
 
-/** x where positive, alpha·x elsewhere. */
-export function leakyRelu(b: GraphBuilder, x: Value, alpha = 0.01): Value {
-  return b.one("LeakyRelu", [x], { alpha: { float: alpha } });
-}
-
-/** x where positive, slope·x elsewhere; the slope broadcasts to x. */
-export function prelu(b: GraphBuilder, x: Value, slope: Value): Value {
-  return b.one("PRelu", [x, slope]);
-}
-
-/** x where positive, alpha·(e^x − 1) elsewhere. */
-export function elu(b: GraphBuilder, x: Value, alpha = 1): Value {
-  return b.one("Elu", [x], { alpha: { float: alpha } });
-}
-
 /** log(1 + e^x) */
 export function softplus(b: GraphBuilder, x: Value): Value {
   return b.one("Softplus", [x]);
-}
-
-/** x · sigmoid(x), as its two operators. */
-export function swish(b: GraphBuilder, x: Value): Value {
-  return multiply(b, x, sigmoid(b, x));
-}
-
-/** x · tanh(softplus(x)) */
-export function mish(b: GraphBuilder, x: Value): Value {
-  return b.one("Mish", [x]);
 }
 
 /** A bound of Clip that is known when the graph is built: a constant, or an attribute of older opsets. */

@@ -35,36 +35,6 @@ export const less = binary("Less");
 /** x ≤ y */
 export const lessOrEqual = binary("LessOrEqual");
 
-/** Both of two booleans. */
-export function and(b: GraphBuilder, x: Value, y: Value): Value {
-  return b.one("And", [x, y]);
-}
-
-/** One of two booleans, or both. */
-export function or(b: GraphBuilder, x: Value, y: Value): Value {
-  return b.one("Or", [x, y]);
-}
-
-/** One of two booleans, not both. */
-export function xor(b: GraphBuilder, x: Value, y: Value): Value {
-  return b.one("Xor", [x, y]);
-}
-
-/** The opposite boolean. */
-export function not(b: GraphBuilder, x: Value): Value {
-  return b.one("Not", [x]);
-}
-
-/** True where x is not a number. */
-export function isNotANumber(b: GraphBuilder, x: Value): Value {
-  return b.one("IsNaN", [x]);
-}
-
-/** True where x is infinite. */
-export function isInfinite(b: GraphBuilder, x: Value): Value {
-  return b.one("IsInf", [x]);
-}
-
 /** x where the condition holds, y elsewhere. */
 export function where(b: GraphBuilder, condition: Value, x: Operand, y: Operand): Value {
   return b.one("Where", [condition, ...valuesOf(b, [x, y])]);

@@ -86,16 +86,6 @@ export function square(b: GraphBuilder, x: Value): Value {
   return multiply(b, x, x);
 }
 
-/** The sum of one or more values. */
-export function addAll(b: GraphBuilder, values: readonly Value[]): Value {
-  return values.slice(1).reduce((sum, value) => add(b, sum, value), at(values, 0));
-}
-
-/** The remainder of x / y; with the sign of y, or of x when `truncated` (C's fmod, the only form for floats). */
-export function modulo(b: GraphBuilder, x: Operand, y: Operand, truncated = false): Value {
-  return b.one("Mod", valuesOf(b, [x, y]), { fmod: truncated ? 1 : 0 });
-}
-
 /** A function of one tensor, by the factor of its gradient; y is the output, at hand for free. */
 function unaryOperator(
   op: string,

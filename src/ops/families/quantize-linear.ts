@@ -48,20 +48,6 @@ export function dequantizeLinear(
   return b.one("DequantizeLinear", zeroPoint === undefined ? [x, scale] : [x, scale, zeroPoint], attributes);
 }
 
-/** Codes with the scale and zero point of their range. */
-export interface DynamicallyQuantized {
-  /** uint8. */
-  readonly codes: Value;
-  readonly scale: Value;
-  readonly zeroPoint: Value;
-}
-
-/** Quantizes to uint8 with a scale and zero point from the tensor's own range. */
-export function dynamicQuantizeLinear(b: GraphBuilder, x: Value): DynamicallyQuantized {
-  const outputs = b.node("DynamicQuantizeLinear", [x]);
-  return { codes: at(outputs, 0), scale: at(outputs, 1), zeroPoint: at(outputs, 2) };
-}
-
 /** A scale fits when it is a scalar, one number per element of the axis, or one per block of it. */
 function checkScale(call: OperatorCall): void {
   const [x, scale, zeroPoint] = [requiredInput(call, 0), requiredInput(call, 1), call.inputs[2]];

@@ -55,26 +55,6 @@ export const reduceMean = reduction("ReduceMean");
 export const reduceMax = reduction("ReduceMax");
 /** The smallest element over some axes, or over all. */
 export const reduceMin = reduction("ReduceMin");
-/** The product over some axes, or over all. */
-export const reduceProduct = reduction("ReduceProd");
-/** The sum of absolute values over some axes, or over all. */
-export const reduceL1 = reduction("ReduceL1");
-/** The square root of the sum of squares over some axes, or over all. */
-export const reduceL2 = reduction("ReduceL2");
-/** The sum of squares over some axes, or over all. */
-export const reduceSumSquare = reduction("ReduceSumSquare");
-/** log Σ exp over some axes, or over all. */
-export const reduceLogSumExp = reduction("ReduceLogSumExp");
-
-/** The place of the first largest element along an axis, int64. */
-export function argMax(b: GraphBuilder, x: Value, axis: number, { keepDimensions = true }: ReduceOptions = {}): Value {
-  return b.one("ArgMax", [x], { axis, keepdims: keepDimensions ? 1 : 0 });
-}
-
-/** The place of the first smallest element along an axis, int64. */
-export function argMin(b: GraphBuilder, x: Value, axis: number, { keepDimensions = true }: ReduceOptions = {}): Value {
-  return b.one("ArgMin", [x], { axis, keepdims: keepDimensions ? 1 : 0 });
-}
 
 /** Direction of a cumulative sum, and whether it excludes the element itself. */
 export interface CumulativeSumOptions {

@@ -6,17 +6,12 @@
  */
 
 import { intAttribute } from "../../ir/attributes.ts";
-import { type GraphBuilder, subbyteDomain, type Value } from "../../ir/graph.ts";
+import { subbyteDomain } from "../../ir/graph.ts";
 import { sumTo } from "../build/broadcast.ts";
 import { axisOf } from "../build/operands.ts";
 import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 import { expand } from "../families/shape/reshaping.ts";
 import { data, token } from "../inputs.ts";
-
-/** x repeated along `axis`, `factor` times the first size of the reference. */
-export function expandBatch(b: GraphBuilder, x: Value, reference: Value, axis = 0, factor = 1): Value {
-  return b.one("ExpandBatch", [x, reference], { axis, factor }, { domain: subbyteDomain });
-}
 
 /** The operators of this file. */
 export const expandBatchOperators: readonly OperatorDefinition[] = [

@@ -8,7 +8,6 @@ import { quantize } from "../../../src/compile/passes/quantize.ts";
 import { inferTypes, operators } from "../../../src/compile/registry.ts";
 import type { Network } from "../../../src/ir/network.ts";
 import { filled, makeTensor } from "../../../src/ir/tensor.ts";
-import { verifyGraph } from "../../../src/ir/verify.ts";
 import { makeModel, modelNames } from "../../../src/models/index.ts";
 import type { Target } from "../../../src/ops/definition.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
@@ -16,6 +15,7 @@ import { TrainingJob } from "../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { genericTarget } from "../../../src/runtime/probe.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
+import { verifyGraph } from "../../support/graphs/verify.ts";
 
 const engine = nodeEngine({ threads: 1 });
 const batchSize = 16;

@@ -9,13 +9,13 @@ import { quantize } from "../../../src/compile/passes/quantize.ts";
 import { inferTypes, newBuilder, operators } from "../../../src/compile/registry.ts";
 import type { GraphBuilder, Value } from "../../../src/ir/graph.ts";
 import { filled, float32Data, makeTensor, type Tensor } from "../../../src/ir/tensor.ts";
-import { verifyGraph } from "../../../src/ir/verify.ts";
 import { makeModel } from "../../../src/models/index.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { TrainingJob, type TrainingJobOptions } from "../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { profiled } from "../../../src/runtime/node/profile.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
+import { verifyGraph } from "../../support/graphs/verify.ts";
 import { plainStep } from "../../support/training/plain-step.ts";
 
 const square = { dtype: "float32", shape: [100, 100] } as const;

@@ -5,8 +5,8 @@ import { orderUpdates } from "../../../src/compile/passes/order-updates.ts";
 import { inferTypes, newBuilder } from "../../../src/compile/registry.ts";
 import type { Graph } from "../../../src/ir/graph.ts";
 import { printGraph } from "../../../src/ir/print.ts";
-import { verifyGraph } from "../../../src/ir/verify.ts";
 import { expectSameNumbers } from "../../support/graphs/same-numbers.ts";
+import { verifyGraph } from "../../support/graphs/verify.ts";
 
 /** w − rate·dw, while x·w may still be computed later. */
 function step(size: number): Graph {

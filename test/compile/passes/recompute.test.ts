@@ -7,13 +7,13 @@ import { recomputeCheap } from "../../../src/compile/passes/recompute.ts";
 import { inferTypes, newBuilder, operators } from "../../../src/compile/registry.ts";
 import type { Value } from "../../../src/ir/graph.ts";
 import { makeTensor } from "../../../src/ir/tensor.ts";
-import { verifyGraph } from "../../../src/ir/verify.ts";
 import { makeModel } from "../../../src/models/index.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { TrainingJob, type TrainingJobOptions } from "../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { profiled } from "../../../src/runtime/node/profile.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
+import { verifyGraph } from "../../support/graphs/verify.ts";
 import { plainStep } from "../../support/training/plain-step.ts";
 
 const batchSize = 32;

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { operators } from "../../../src/compile/registry.ts";
-import { hasIntegerForm, integerRules } from "../../../src/convert/rules/rules.ts";
+import { integerRules } from "../../../src/convert/rules/rules.ts";
 import { operatorKey } from "../../../src/ops/definition.ts";
+import { hasIntegerForm } from "../../support/onnx/operator-document.ts";
 
 describe("the integer rules", () => {
   it("are keyed by the records that the compiler finds for a node", () => {

@@ -2,11 +2,11 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { SubbyteError } from "../../../src/errors.ts";
 import { printGraph } from "../../../src/ir/print.ts";
-import { verifyGraph } from "../../../src/ir/verify.ts";
 import { readOnnx } from "../../../src/onnx/read/read.ts";
 import { writeOnnx } from "../../../src/onnx/write/write.ts";
 import { tinyInfer } from "../../support/graphs/infer.ts";
 import { anyGraph } from "../../support/graphs/random.ts";
+import { verifyGraph } from "../../support/graphs/verify.ts";
 
 /** Reads damaged bytes: one of our errors, which says where, or a graph that keeps all rules and can be written again. */
 function survives(bytes: Uint8Array): "graph" | "error" {

@@ -9,11 +9,11 @@ import { describe, expect, test } from "vitest";
 import { ConfigError, FileFormatError, GraphError, SubbyteError, UnsupportedError } from "../../../src/errors.ts";
 import { printGraph } from "../../../src/ir/print.ts";
 import { toNumbers } from "../../../src/ir/tensor.ts";
-import { verifyGraph } from "../../../src/ir/verify.ts";
 import { type OnnxReadOptions, readOnnx } from "../../../src/onnx/read/read.ts";
 import { readTensor } from "../../../src/onnx/wire/tensor.ts";
 import { tinyInfer } from "../../support/graphs/infer.ts";
 import { floatBytes, type GraphInit, info, modelBytes } from "../../support/graphs/onnx.ts";
+import { verifyGraph } from "../../support/graphs/verify.ts";
 
 function read(graph: GraphInit, options: OnnxReadOptions = {}) {
   const model = readOnnx(modelBytes(graph), tinyInfer, options);

@@ -10,6 +10,7 @@ import * as activations from "../../../src/ops/families/activations.ts";
 import { standardOperators } from "../../../src/ops/index.ts";
 import { gradientsOf } from "../../support/graphs/gradient-check.ts";
 import { gradientProperty, itemAt, shapes } from "../../support/graphs/gradient-property.ts";
+import * as operators from "../../support/graphs/operators.ts";
 import { runGraph } from "../../support/graphs/run-graph.ts";
 import { randomTensor } from "../../support/random.ts";
 
@@ -19,16 +20,16 @@ describe("gradients of activations", () => {
     sigmoid: { build: activations.sigmoid },
     hardSigmoid: { build: activations.hardSigmoid, kinks: [-3, 3] },
     "hardSigmoid of ONNX": { build: (b, x) => b.one("HardSigmoid", [x]), kinks: [-2.5, 2.5] },
-    hardSwish: { build: activations.hardSwish, kinks: [-3, 3] },
+    hardSwish: { build: operators.hardSwish, kinks: [-3, 3] },
     tanh: { build: activations.tanh },
     "gelu exact": { build: activations.gelu },
     "gelu tanh": { build: (b, x) => activations.gelu(b, x, "tanh") },
-    leakyRelu: { build: (b, x) => activations.leakyRelu(b, x, 0.2), kinks: [0] },
-    elu: { build: (b, x) => activations.elu(b, x, 0.7), kinks: [0] },
+    leakyRelu: { build: (b, x) => operators.leakyRelu(b, x, 0.2), kinks: [0] },
+    elu: { build: (b, x) => operators.elu(b, x, 0.7), kinks: [0] },
     softplus: { build: activations.softplus },
     softsign: { build: (b, x) => b.one("Softsign", [x]), kinks: [0] },
-    swish: { build: activations.swish },
-    mish: { build: activations.mish },
+    swish: { build: operators.swish },
+    mish: { build: operators.mish },
     "clip above": { build: (b, x) => activations.clip(b, x, undefined, 1), kinks: [1] },
     "clip below": { build: (b, x) => activations.clip(b, x, -1.5), kinks: [-1.5] },
     "clip on both sides": { build: (b, x) => activations.clip(b, x, -2, 1.25), kinks: [-2, 1.25] },
@@ -47,7 +48,7 @@ describe("gradients of activations", () => {
   }));
 
   gradientProperty("prelu", fc.record({ shape: shapes(3, 3), shared: fc.boolean() }), ({ shape, shared }, random) => ({
-    build: (b, x) => activations.prelu(b, itemAt(x, 0), itemAt(x, 1)),
+    build: (b, x) => operators.prelu(b, itemAt(x, 0), itemAt(x, 1)),
     inputs: [randomTensor(random, shape, { kinks: [0] }), randomTensor(random, shared ? [1] : [itemAt(shape, 1), 1])],
   }));
 });

@@ -17,7 +17,6 @@ import {
   logarithm,
   maximum,
   minimum,
-  modulo,
   multiply,
   negate,
   power,
@@ -30,6 +29,7 @@ import {
   subtract,
 } from "../../../src/ops/families/elementwise.ts";
 import { broadcastingShapes, gradientProperty, itemAt, shapes } from "../../support/graphs/gradient-property.ts";
+import { modulo } from "../../support/graphs/operators.ts";
 import { distinctTensor, randomTensor } from "../../support/random.ts";
 
 type Unary = (b: GraphBuilder, x: Value) => Value;

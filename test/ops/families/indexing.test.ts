@@ -8,6 +8,7 @@ import { builderFor } from "../../../src/ops/definition.ts";
 import * as indexing from "../../../src/ops/families/shape/indexing.ts";
 import { standardOperators } from "../../../src/ops/index.ts";
 import { gradientProperty, itemAt, shapes, shapeWithAxis } from "../../support/graphs/gradient-property.ts";
+import * as operators from "../../support/graphs/operators.ts";
 import { runGraph } from "../../support/graphs/run-graph.ts";
 import { distinctTensor, type Random, randomTensor } from "../../support/random.ts";
 
@@ -65,7 +66,7 @@ describe("gradients of indexing", () => {
   }
 
   gradientProperty("topK", fc.record({ at: shapeWithAxis(), largest: fc.boolean() }), ({ at, largest }, random) => ({
-    build: (b, x) => indexing.topK(b, itemAt(x, 0), 2, { axis: at.axis, largest }).values,
+    build: (b, x) => operators.topK(b, itemAt(x, 0), 2, { axis: at.axis, largest }).values,
     inputs: [distinctTensor(random, at.shape.with(at.axis, 5))],
   }));
 
@@ -79,9 +80,9 @@ describe("operators that make tensors out of shapes", () => {
   it("give what they say", async () => {
     const b = builderFor(standardOperators, "producers");
     const x = b.input("x", { dtype: "int64", shape: [2, 2] });
-    b.output("shape", indexing.shapeOf(b, x));
-    b.output("size", indexing.sizeOf(b, x));
-    b.output("range", indexing.range(b, 1, 8, 3));
+    b.output("shape", operators.shapeOf(b, x));
+    b.output("size", operators.sizeOf(b, x));
+    b.output("range", operators.range(b, 1, 8, 3));
     b.output("filled", indexing.constantOfShape(b, [2, 1], 3));
     b.output("oneHot", indexing.oneHot(b, x, 3, { axis: 1, on: 2, off: -1 }));
     const results = await runGraph(b.finish(), { x: int64Tensor([0, 2, 1, 1], [2, 2]) });

@@ -3,9 +3,9 @@
 import fc from "fast-check";
 import { describe, it } from "vitest";
 import { float32Tensor, int64Tensor } from "../../../src/ir/tensor.ts";
-import { expandBatch } from "../../../src/ops/internal/expand-batch.ts";
 import { checkGradient } from "../../support/graphs/gradient-check.ts";
 import { gradientProperty, itemAt } from "../../support/graphs/gradient-property.ts";
+import { expandBatch } from "../../support/graphs/operators.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 const resizes = fc.record({

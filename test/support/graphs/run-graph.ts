@@ -4,10 +4,10 @@ import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import type { Graph } from "../../../src/ir/graph.ts";
 import { allocate, makeTensor, type Tensor } from "../../../src/ir/tensor.ts";
 import type { DType, Shape } from "../../../src/ir/types.ts";
-import { verifyGraph } from "../../../src/ir/verify.ts";
 import { writeOnnx } from "../../../src/onnx/write/write.ts";
 import { inferWith, type OperatorRegistry } from "../../../src/ops/definition.ts";
 import { standardOperators } from "../../../src/ops/index.ts";
+import { verifyGraph } from "./verify.ts";
 
 /** A graph that was loaded once and can be run many times. */
 export type Runner = (feeds: Readonly<Record<string, Tensor>>) => Promise<Readonly<Record<string, Tensor>>>;

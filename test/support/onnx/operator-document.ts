@@ -1,9 +1,12 @@
 /** The text of docs/OPS.md. */
 
 import { operators } from "../../../src/compile/registry.ts";
-import { hasIntegerForm } from "../../../src/convert/rules/rules.ts";
-import { importedOperators, type OperatorRow } from "../../../src/importer/operator-table.ts";
-import { newestOpset } from "../../../src/importer/rewrite/read-node.ts";
+import { integerRules } from "../../../src/convert/rules/rules.ts";
+import type { OperatorDefinition } from "../../../src/ops/definition.ts";
+import { importedOperators, type OperatorRow } from "./operator-table.ts";
+
+/** The newest version that the records were read against. */
+const newestOpset = 28;
 
 /** Cases of two versions of ONNX's node tests that pass; test/conformance/onnx-backend.test.ts runs and counts them. */
 const passing = { debian: 707, newest: 1295 };
@@ -30,6 +33,11 @@ If is read where its condition is known, and a Loop where it is known how often 
 sequences, optional values and texts are refused.
 
 `;
+
+/** Whether conversion has an integer form of an operator: a rule of its own, or the meaning that its record states. */
+export function hasIntegerForm(definition: OperatorDefinition): boolean {
+  return integerRules.has(definition) || definition.integers !== undefined;
+}
 
 /** What conversion makes of an operator: it is known after the importer, so the table gets it here. */
 function integersOf({ key, gradient }: OperatorRow): string {

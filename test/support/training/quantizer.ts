@@ -3,12 +3,14 @@
 import { lowerGraph } from "../../../src/compile/passes/lower.ts";
 import { newBuilder, operators } from "../../../src/compile/registry.ts";
 import { subbyteDomain, type Value } from "../../../src/ir/graph.ts";
-import { filled, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
+import { filled, float32Data, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
 import type { Shape } from "../../../src/ir/types.ts";
 import type { Target } from "../../../src/ops/definition.ts";
+import { decode } from "../../../src/quantizers/arithmetic/scalar.ts";
 import type { QuantizerOptions, QuantizerSpec } from "../../../src/quantizers/definition.ts";
 import { fakeQuantize } from "../../../src/quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../../../src/quantizers/index.ts";
+import { type CodedTensor, forEachElement } from "../../../src/quantizers/integers.ts";
 import { genericTarget } from "../graphs/gradient-check.ts";
 import { loadGraph } from "../graphs/run-graph.ts";
 
@@ -93,4 +95,15 @@ export function parametersOf(
       typeof value === "number" ? float32Tensor([], [value]) : float32Tensor([value.length], value),
     ]),
   );
+}
+
+/** The values that codes stand for, exactly as the simulation computes them. */
+export function fromCodes(spec: QuantizerSpec, coded: CodedTensor): Tensor {
+  const values = float32Tensor(coded.shape, new Float32Array(coded.codes.length));
+  const data = float32Data(values);
+  forEachElement(spec, coded.shape, (element, group) => {
+    const unit = coded.grid.units[group];
+    if (unit !== undefined) data[element] = decode(unit, coded.codes[element] ?? 0);
+  });
+  return values;
 }

@@ -19,16 +19,7 @@ import type { Shape, TensorType } from "../../../ir/types.ts";
 import { dtypeFromOnnx } from "../../../onnx/wire/proto.ts";
 import { foldConstantOfShape, foldGather, foldRange, foldTriangle } from "../../build/fold/layout.ts";
 import { arrangesFirst } from "../../build/fold/symbolic.ts";
-import {
-  at,
-  axisOf,
-  countFromFront,
-  indices,
-  int64Constant,
-  noGradient,
-  present,
-  scalarOf,
-} from "../../build/operands.ts";
+import { at, axisOf, countFromFront, indices, int64Constant, noGradient, present } from "../../build/operands.ts";
 import {
   type GradientContext,
   type OperatorColumns,
@@ -86,48 +77,10 @@ export function oneHot(b: GraphBuilder, index: Value, depth: number, options: On
   return b.one("OneHot", [index, int64Constant(b, [depth]), pair], { axis });
 }
 
-/** Axis and order of a TopK. */
-export interface TopKOptions {
-  /** Default last. */
-  readonly axis?: number;
-  /** Default true: the largest elements. */
-  readonly largest?: boolean;
-}
-
-/** The k largest elements along an axis, in falling order, and their places. */
-export function topK(
-  b: GraphBuilder,
-  x: Value,
-  k: number,
-  options: TopKOptions = {},
-): { values: Value; places: Value } {
-  const { axis = -1, largest = true } = options;
-  const outputs = b.node("TopK", [x, int64Constant(b, [k])], { axis, largest: largest ? 1 : 0, sorted: 1 });
-  return { values: at(outputs, 0), places: at(outputs, 1) };
-}
-
-/** The shape of a tensor, int64. */
-export function shapeOf(b: GraphBuilder, x: Value): Value {
-  return b.one("Shape", [x]);
-}
-
-/** The number of elements of a tensor, int64. */
-export function sizeOf(b: GraphBuilder, x: Value): Value {
-  return b.one("Size", [x]);
-}
-
 /** A float32 tensor of one repeated number. */
 export function constantOfShape(b: GraphBuilder, shape: Shape, number = 0): Value {
   const value: Attribute = { tensor: makeTensor("float32", [1], Float32Array.of(number)) };
   return b.one("ConstantOfShape", [int64Constant(b, shape)], { value });
-}
-
-/** The integers from `start` up to, without, `end`, as int64. */
-export function range(b: GraphBuilder, start: number, end: number, step = 1): Value {
-  return b.one(
-    "Range",
-    [start, end, step].map((number) => scalarOf(b, number, "int64")),
-  );
 }
 
 function isIndex(type: TensorType): boolean {

@@ -20,10 +20,8 @@ import {
   indices,
   int64Constant,
   integersOf,
-  noGradient,
   permutationOf,
   product,
-  sameAsInput,
   scalarOf,
 } from "../../build/operands.ts";
 import {
@@ -71,11 +69,6 @@ export function expand(b: GraphBuilder, x: Value, shape: Shape): Value {
 /** A tensor of one repeated number. */
 export function filledLike(b: GraphBuilder, number: number, type: TensorType): Value {
   return expand(b, scalarOf(b, number, type.dtype), type.shape);
-}
-
-/** The tensor repeated along each axis. */
-export function tile(b: GraphBuilder, x: Value, repeats: readonly number[]): Value {
-  return b.one("Tile", [x, int64Constant(b, repeats)]);
 }
 
 /** Blocks of channels become blocks of pixels: [N, C·s², H, W] to [N, C, H·s, W·s]. */
@@ -337,10 +330,4 @@ export const reshapingOperators: readonly OperatorDefinition[] = [
     ],
   },
   dropoutOperator,
-  { op: "StopGradient", domain: "subbyte", infer: sameAsInput, gradient: noGradient, lower: ({ input }) => [input(0)] },
 ];
-
-/** The value itself for the forward pass; gradients do not pass. */
-export function stopGradient(b: GraphBuilder, x: Value): Value {
-  return b.one("StopGradient", [x], {}, { domain: "subbyte" });
-}

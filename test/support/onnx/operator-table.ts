@@ -1,11 +1,11 @@
 /** The support for each operator, as docs/OPS.md shows it: derived from the registries, never written by hand. */
 
-import { isLayer } from "../compile/layers.ts";
-import { operators } from "../compile/registry.ts";
-import { onnxDomain } from "../ir/graph.ts";
-import { noGradient } from "../ops/build/operands.ts";
-import { type FileOperator, type OperatorDefinition, operatorKey } from "../ops/definition.ts";
-import { fileOperators } from "../ops/file-operators.ts";
+import { isLayer } from "../../../src/compile/layers.ts";
+import { operators } from "../../../src/compile/registry.ts";
+import { onnxDomain } from "../../../src/ir/graph.ts";
+import { noGradient } from "../../../src/ops/build/operands.ts";
+import { type FileOperator, type OperatorDefinition, operatorKey } from "../../../src/ops/definition.ts";
+import { fileOperators } from "../../../src/ops/file-operators.ts";
 
 /** A row of docs/OPS.md. */
 export interface OperatorRow {

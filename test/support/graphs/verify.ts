@@ -1,15 +1,15 @@
 /**
- * The rules that every graph keeps, as a table; tests and passes run them on every graph that they make.
+ * The rules that every graph keeps, as a table; tests run them on the graphs that the builder, the passes and the readers make.
  *
  * A rule looks at one graph with the values around it and yields what breaks it. Adding a rule is adding an entry.
  */
 
-import { GraphError } from "../errors.ts";
-import { type Attribute, type Graph, type InferTypes, type Node, showNode, type Value } from "./graph.ts";
-import { printGraph } from "./print.ts";
-import type { QuantizerSpec } from "./quantizer-spec.ts";
-import { allocate, storageLength, type Tensor } from "./tensor.ts";
-import { elementCount, sameShape, showType, type TensorType } from "./types.ts";
+import { GraphError } from "../../../src/errors.ts";
+import { type Attribute, type Graph, type InferTypes, type Node, showNode, type Value } from "../../../src/ir/graph.ts";
+import { printGraph } from "../../../src/ir/print.ts";
+import type { QuantizerSpec } from "../../../src/ir/quantizer-spec.ts";
+import { allocate, storageLength, type Tensor } from "../../../src/ir/tensor.ts";
+import { elementCount, sameShape, showType, type TensorType } from "../../../src/ir/types.ts";
 
 /** The arguments of a rule. */
 interface Subject {
