@@ -38,7 +38,8 @@ import { computationOf, tensorAt } from "./batch/computation.ts";
 import type { BatchBinding } from "./batch/dependence.ts";
 import { symbolicTypes } from "./batch/inference.ts";
 import { symbolicResults } from "./batch/symbolic.ts";
-import { isOwnRole, isTrainedRole, parameterName, roleOf } from "./parameters.ts";
+import { isOwnRole, isTrainedRole, roleOf, type Use } from "./parameters.ts";
+import { parameterName } from "./patterns/stored-names.ts";
 
 /** Domain, names and number of outputs of an emitted node. */
 export interface EmitOptions {
@@ -51,6 +52,11 @@ export interface EmitOptions {
 
 /** A quantizer of the file, before it is known which layer reads it. */
 export type EmittedSite = Omit<QuantizerSite, "layer">;
+
+/** The input of a node that a slot is. */
+interface SlotUse extends Pick<Use, "index" | "afterParameter"> {
+  readonly node: Use["node"] & { readonly name: string };
+}
 
 /** Builds the imported graph: folds nodes of constants, keeps track of parameters, and adds the rest as nodes. */
 export class Emitter {
@@ -158,7 +164,7 @@ export class Emitter {
     const node = { op, domain: options.domain ?? onnxDomain, name };
     const afterParameter = inputs.some((slot) => slot?.kind === "value" && this.#afterParameter.has(slot.value));
     const values = inputs.map((slot, index) =>
-      slot === undefined ? undefined : this.#value(slot, index, node, afterParameter),
+      slot === undefined ? undefined : this.#value(slot, { node, index, afterParameter }),
     );
     const nodeOptions = {
       domain: node.domain,
@@ -192,17 +198,14 @@ export class Emitter {
 
   /** The value of a slot that is not the input of a node: an output of the network. */
   outputValue(slot: Slot): Value {
-    return this.#value(slot, 0, { op: "Identity", domain: onnxDomain, name: this.#nodeName }, false);
+    return this.#value(slot);
   }
 
   /** The same numbers, as what nodes compute with and not as what is computed while the file is read. */
   fixed(slot: Slot): ValueSlot {
     if (slot.kind === "value") return slot;
     const given = slot.kind === "constant" ? { ...slot, stored: false } : slot;
-    return this.#remember(
-      this.#value(given, 0, { op: "Loop", domain: onnxDomain, name: this.#nodeName }, false),
-      typeOf(slot),
-    );
+    return this.#remember(this.#value(given), typeOf(slot));
   }
 
   /** A parameter of the network; its name is made unique. */
@@ -307,30 +310,26 @@ export class Emitter {
     return value;
   }
 
-  #value(
-    slot: Slot,
-    index: number,
-    node: { op: string; domain: string; name: string },
-    afterParameter: boolean,
-  ): Value {
+  /** The value of a slot; one that no node reads is never a parameter. */
+  #value(slot: Slot, use?: SlotUse): Value {
     if (slot.kind === "value") return slot.value;
     if (slot.kind === "batch") return this.#batchValue(slot);
-    const role = roleOf({ node, index, afterParameter, ...slot });
-    const isOwn = role !== undefined && isOwnRole(role);
+    const role = use && roleOf({ ...use, ...slot });
+    const own = use !== undefined && role !== undefined && isOwnRole(role) ? use.index : undefined;
     const known = this.#made.get(slot);
-    const same = isOwn ? this.#ownMade.get(slot)?.get(this.#node)?.get(index) : known;
+    const same = own === undefined ? known : this.#ownMade.get(slot)?.get(this.#node)?.get(own);
     if (same !== undefined) return same;
     const value =
-      role === undefined
+      use === undefined || role === undefined
         ? this.builder.constant(slot.tensor, slot.name === "" ? "constant" : slot.name)
         : this.parameter({
-            name: parameterName(known === undefined ? slot.name : "", role, node),
+            name: parameterName(known === undefined ? slot.name : "", role, use.node),
             role,
             trainable: isTrainedRole(role),
             value: slot.tensor,
           });
     this.#made.set(slot, value);
-    if (isOwn) this.#keepOwn(slot, index, value);
+    if (own !== undefined) this.#keepOwn(slot, own, value);
     return value;
   }
 

@@ -12,6 +12,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import { elementCount } from "../ir/types.ts";
 import { findDefinition } from "../ops/definition.ts";
 import { inputAt, type OperatorInput } from "../ops/inputs.ts";
+import { isNamedByAuthor } from "./patterns/stored-names.ts";
 
 /** A number of this size is a mask (minus infinity) and not a weight. */
 const largestWeight = 1e6;
@@ -61,13 +62,8 @@ export function roleOf({ node, index, tensor, name, stored, afterParameter }: Us
 function looksLearned({ data }: Tensor, name: string): boolean {
   if (!(data instanceof Float32Array)) return false;
   const first = data[0];
-  const isNamed = !isNumbered(name) && !name.includes("Constant");
-  return data.every((value) => Math.abs(value) < largestWeight) && (isNamed || data.some((value) => value !== first));
-}
-
-/** Whether a name is a number that an exporter gave. */
-function isNumbered(name: string): boolean {
-  return name === "" || /^onnx::|^_?v?_?\d+$/.test(name);
+  const isModerate = data.every((value) => Math.abs(value) < largestWeight);
+  return isModerate && (isNamedByAuthor(name) || data.some((value) => value !== first));
 }
 
 /** Whether training changes parameters of a role by their gradient. */
@@ -78,29 +74,4 @@ export function isTrainedRole(role: ParameterRole): boolean {
 /** Parameters that belong to one node each, even where the exporter stored equal ones once. */
 export function isOwnRole(role: ParameterRole): boolean {
   return role === "bias" || role.startsWith("running-") || role.startsWith("normalization-");
-}
-
-const suffixes: Readonly<Record<ParameterRole, string>> = {
-  weight: "weight",
-  bias: "bias",
-  "normalization-scale": "weight",
-  "normalization-bias": "bias",
-  "running-mean": "running_mean",
-  "running-variance": "running_var",
-  quantizer: "quantizer",
-  observer: "observer",
-  other: "parameter",
-};
-
-/**
- * The name of a parameter: the file's own, or where that is a number of the exporter's (`onnx::Conv_193`), the node's
- * with the role: `/layer1/layer1.0/conv1/Conv` has the weight `layer1.0.conv1.weight`.
- */
-export function parameterName(stored: string, role: ParameterRole, node: { name: string; op: string }): string {
-  if (!isNumbered(stored)) return stored;
-  const scopes = node.name.split("/").filter((part) => part !== "");
-  if (scopes.length > 1 && (scopes.at(-1) ?? "").startsWith(node.op)) scopes.pop();
-  // Torch's scopes repeat what they lie in: layer1/layer1.0/conv1 is layer1.0.conv1.
-  const parts = scopes.filter((scope, i) => !(scopes[i + 1] ?? "").startsWith(`${scope}.`));
-  return `${parts.join(".")}.${suffixes[role]}`;
 }

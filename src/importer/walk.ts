@@ -6,16 +6,14 @@
 import { GraphError, UnsupportedError } from "../errors.ts";
 import type { Attribute } from "../ir/graph.ts";
 import { becomesFloat32, inFloat32 } from "../ir/half.ts";
-import { productOf } from "../ir/size.ts";
 import { toNumbers } from "../ir/tensor.ts";
 import type { FileAttribute, FileBody, FileNode } from "../onnx/read/file.ts";
 import { dtypeFromOnnx, dtypeToOnnx } from "../onnx/wire/proto.ts";
-import { foldNonZero } from "../ops/build/fold/layout.ts";
 import { ifOperator, loopOperator } from "../ops/file-operators.ts";
 import { BatchDependence } from "../ops/rewrite/context.ts";
-import { type Slot, type SourceNode, tensorOf, typeOf } from "../ops/rewrite/slots.ts";
+import { type Slot, type SourceNode, tensorOf } from "../ops/rewrite/slots.ts";
 import type { Emitter } from "./emitter.ts";
-import { isOf } from "./records.ts";
+import { isOf, recordOf } from "./records.ts";
 import { batchForm } from "./rewrite/batch-forms.ts";
 import { undoneTranspose } from "./rewrite/channels-first.ts";
 import { rewriteContext } from "./rewrite/context.ts";
@@ -128,7 +126,7 @@ class Walk {
     const node = withFloat32(result);
     const undone = undoneTranspose(e, node);
     if (undone !== undefined) return [undone];
-    const known = knownResult(e, node) ?? batchForm(e, node);
+    const known = recordOf(node)?.simplify?.(context, node) ?? batchForm(e, node);
     if (known !== undefined) return known;
     const { op, inputs, attributes, domain, outputCount } = node;
     return e.emit(op, inputs, attributes, {
@@ -200,44 +198,4 @@ function withFloat32(node: SourceNode): SourceNode {
   const { value } = attributes;
   if (typeof value === "object" && "tensor" in value) attributes.value = { tensor: inFloat32(value.tensor) };
   return { ...node, attributes };
-}
-
-/** Results that follow from the types alone, and nodes that do nothing. */
-function knownResult(e: Emitter, node: SourceNode): readonly Slot[] | undefined {
-  const [x] = node.inputs;
-  if (x === undefined || node.domain !== "") return undefined;
-  const { shape, dtype } = typeOf(x);
-  const { attributes } = node;
-  switch (node.op) {
-    case "Identity":
-      return [x];
-    case "Shape": {
-      const place = (name: string, fallback: number) => {
-        const value = attributes[name];
-        return typeof value === "number" ? value : fallback;
-      };
-      return [e.integers(shape.slice(place("start", 0), place("end", shape.length)))];
-    }
-    case "Size":
-      return [e.integers([productOf(shape)], [])];
-    case "Cast":
-      return attributes.to === dtypeToOnnx(dtype) ? [x] : undefined;
-    case "Transpose": {
-      const { perm } = attributes;
-      return Array.isArray(perm) && perm.every((axis, i) => axis === i) ? [x] : undefined;
-    }
-    case "NonZero": {
-      const tensor = tensorOf(x);
-      const places = tensor === undefined ? undefined : foldNonZero(tensor);
-      return places === undefined ? undefined : [e.constant(places)];
-    }
-    case "Concat":
-    case "Sum":
-    case "Mean":
-    case "Max":
-    case "Min":
-      return node.inputs.length === 1 ? [x] : undefined;
-    default:
-      return undefined;
-  }
 }

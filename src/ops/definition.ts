@@ -20,7 +20,7 @@ import type { TensorType } from "../ir/types.ts";
 import type { FoldRule } from "./build/fold/data.ts";
 import type { SymbolicRule } from "./build/fold/symbolic.ts";
 import type { OperatorInput } from "./inputs.ts";
-import type { Decomposition, Upgrade } from "./rewrite/context.ts";
+import type { Decomposition, Simplification, Upgrade } from "./rewrite/context.ts";
 
 /**
  * The arguments of a gradient rule. `needed[i]` says whether the gradient of input i will be used: a rule may return
@@ -169,6 +169,8 @@ export interface OperatorRecord {
   readonly upgrades?: readonly Upgrade[];
   /** Its decomposition, where it is a function of other operators. */
   readonly decompose?: Decomposition;
+  /** What its nodes in their present form are read as where they need not be nodes. Absent: they always are. */
+  readonly simplify?: Simplification;
 }
 
 /** An operator that files have and networks do not. */

@@ -18,6 +18,7 @@ import {
   quickGelu,
   rmsNormalization,
 } from "./rewrite/functions.ts";
+import { placesOfInput } from "./rewrite/simplify.ts";
 import { scatterUpgrades, upsampleUpgrades } from "./rewrite/upgrades.ts";
 
 /** A branch whose condition is known replaces it. */
@@ -25,7 +26,12 @@ export const ifOperator: FileOperator = { op: "If", domain: onnxDomain, reading:
 /** It is written out, once for each time that it runs. */
 export const loopOperator: FileOperator = { op: "Loop", domain: onnxDomain, reading: "as others" };
 /** The shape of its output depends on the data, so it has no type rule: it is read where its input is known. */
-export const nonZeroOperator: FileOperator = { op: "NonZero", domain: onnxDomain, reading: "computed" };
+export const nonZeroOperator: FileOperator = {
+  op: "NonZero",
+  domain: onnxDomain,
+  reading: "computed",
+  simplify: placesOfInput,
+};
 
 const qonnx = { domain: "qonnx.custom_op.general", aliases: ["finn.custom_op.general", "onnx.brevitas"] } as const;
 

@@ -9,7 +9,7 @@ import { expandTo, reshapeTo } from "./batch-forms.ts";
 export function rewriteContext(e: Emitter): RewriteContext {
   return {
     constant: (tensor, name) => e.constant(tensor, name),
-    integers: (elements) => e.integers(elements),
+    integers: (elements, shape) => e.integers(elements, shape),
     integersOf: (slot) => (slot === undefined || slot.kind === "value" ? undefined : symbolicOf(slot)?.elements),
     emit: (op, inputs, attributes, options) => e.emit(op, inputs, attributes, options),
     one: (op, inputs, attributes) => e.one(op, inputs, attributes),

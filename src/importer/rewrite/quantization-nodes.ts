@@ -29,7 +29,7 @@ import { fakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { binary } from "../../quantizers/methods/binary.ts";
 import { uniform } from "../../quantizers/methods/uniform.ts";
 import type { Emitter } from "../emitter.ts";
-import { parameterName } from "../parameters.ts";
+import { parameterName } from "../patterns/stored-names.ts";
 import { recordOf } from "../records.ts";
 
 type QuantizerReader = (e: Emitter, node: SourceNode) => Slot;

@@ -8,6 +8,7 @@ import { foldCast, foldCastLike } from "../build/fold/elementwise.ts";
 import { symbolicCast } from "../build/fold/symbolic.ts";
 import { isFloat } from "../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+import { sameElementType } from "../rewrite/simplify.ts";
 import { castLikeUpgrades } from "../rewrite/upgrades.ts";
 
 /** The value in another element type; the value itself when it has that type. */
@@ -32,6 +33,7 @@ export const castOperator: OperatorDefinition = {
   },
   fold: foldCast,
   symbolic: symbolicCast,
+  simplify: sameElementType,
   blocked: "pointwise",
   gradient,
 };

@@ -25,6 +25,7 @@ import { halfAtZero } from "../build/masks.ts";
 import { at, noGradient, type Operand, sameAsInput, valuesOf } from "../build/operands.ts";
 import type { GradientContext, GradientRule, OperatorColumns, OperatorDefinition } from "../definition.ts";
 import { operand } from "../inputs.ts";
+import { firstInput, onlyInput } from "../rewrite/simplify.ts";
 import { moduloUpgrades, powerUpgrades } from "../rewrite/upgrades.ts";
 
 type Binary = (b: GraphBuilder, x: Operand, y: Operand) => Value;
@@ -153,7 +154,7 @@ function extremum(op: "Min" | "Max", columns: OperatorColumns): OperatorDefiniti
     gradients[0] = needed[0] ? remaining : undefined;
     return gradients;
   };
-  return { op, domain: "", infer: broadcastType, gradient, blocked: "pointwise", ...columns };
+  return { op, domain: "", infer: broadcastType, gradient, blocked: "pointwise", simplify: onlyInput, ...columns };
 }
 
 /** Sum and Mean of any number of inputs. */
@@ -163,6 +164,7 @@ function combination(op: "Sum" | "Mean", columns: OperatorColumns = {}): Operato
     domain: "",
     infer: broadcastType,
     blocked: "pointwise",
+    simplify: onlyInput,
     ...columns,
     gradient: ({ builder: b, node, input, outputGradient, needed }) => {
       const count = node.inputs.length;
@@ -202,6 +204,7 @@ export const identityOperator: OperatorDefinition = {
   gradient: (context) => [passGradient(context)],
   fold: foldReshape,
   symbolic: arrangesFirst,
+  simplify: firstInput,
   traits: { movement: true, view: true, passesCodes: "each", nonNegative: "when-first-input" },
 };
 

@@ -12,8 +12,8 @@ import type { ConstantSlot, Slot, SourceNode } from "./slots.ts";
 export interface RewriteContext {
   /** A tensor that is known. */
   constant(tensor: Tensor, name?: string): ConstantSlot;
-  /** Integers, some of which depend on the batch: the sizes of a shape. */
-  integers(elements: Dimensions): Slot;
+  /** Integers, some of which depend on the batch: the sizes of a shape. Default shape: a list. */
+  integers(elements: Dimensions, shape?: readonly number[]): Slot;
   /** The integers of a slot, where they are known for every batch. */
   integersOf(slot: Slot | undefined): Dimensions | undefined;
   /** The outputs of an operator. @throws GraphError when the inputs do not fit it. */
@@ -38,6 +38,9 @@ export type Rewrite = (e: RewriteContext, node: SourceNode) => SourceNode | read
 
 /** Returns the slots that stand for a node's outputs. */
 export type Decomposition = (e: RewriteContext, node: SourceNode) => readonly (Slot | undefined)[];
+
+/** Returns the slots that stand for a node's outputs without a node; undefined where the node is needed. */
+export type Simplification = (e: RewriteContext, node: SourceNode) => readonly Slot[] | undefined;
 
 /** The rewrites of an operator's nodes into their present form (opset 21). */
 export interface Upgrade {

@@ -29,6 +29,7 @@ import {
   typeError,
 } from "../../definition.ts";
 import { embeddingTable } from "../../inputs.ts";
+import { shapeOfInput, sizeOfInput } from "../../rewrite/simplify.ts";
 import { topKUpgrades } from "../../rewrite/upgrades.ts";
 import { multiply } from "../elementwise.ts";
 import { filledLike, inversePermutation, transpose, unsqueeze } from "./shape-ops.ts";
@@ -295,9 +296,10 @@ export const indexingOperators: readonly OperatorDefinition[] = [
     ],
   },
   flat("OneHot", oneHotType),
-  flat("Shape", shapeType, { reading: "computed" }),
+  flat("Shape", shapeType, { reading: "computed", simplify: shapeOfInput }),
   flat("Size", (call) => [{ dtype: "int64", shape: requiredInput(call, 0).shape.slice(0, 0) }], {
     reading: "computed",
+    simplify: sizeOfInput,
   }),
   flat("ConstantOfShape", constantOfShapeType, { fold: foldConstantOfShape }),
   flat("Range", rangeType, { fold: foldRange }),

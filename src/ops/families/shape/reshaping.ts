@@ -34,6 +34,7 @@ import {
   typeError,
 } from "../../definition.ts";
 import { token } from "../../inputs.ts";
+import { sameAxes } from "../../rewrite/simplify.ts";
 import { dropoutUpgrades, spaceToDepthUpgrades, squeezeUpgrades, unsqueezeUpgrades } from "../../rewrite/upgrades.ts";
 
 /** The same elements in another shape; one size may be −1. The value itself when it has that shape. */
@@ -278,6 +279,7 @@ export const transposeOperator: OperatorDefinition = {
   ],
   fold: foldTranspose,
   symbolic: arrangesFirst,
+  simplify: sameAxes,
   traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
 };
 

@@ -25,6 +25,7 @@ import {
 } from "../../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../../definition.ts";
 import { tokens } from "../../inputs.ts";
+import { onlyInput } from "../../rewrite/simplify.ts";
 import { padUpgrades, sliceUpgrades, splitUpgrades } from "../../rewrite/upgrades.ts";
 import { filledLike, reshape } from "./reshaping.ts";
 
@@ -278,6 +279,7 @@ export const concatOperator: OperatorDefinition = {
   inputs: [tokens("x")],
   fold: foldConcat,
   symbolic: arrangesAll,
+  simplify: onlyInput,
   infer: concatType,
   gradient: concatGradient,
   traits: { movement: true, nonNegative: "when-all-inputs" },
