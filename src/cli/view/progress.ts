@@ -5,8 +5,9 @@
  * a plain line every ten seconds. Both get a line at the end of each epoch. `silent` is for --json and --quiet.
  */
 
+import { WorkClock } from "../../base/work-clock.ts";
 import { type Line, type OutputStream, StatusLine } from "../output.ts";
-import { JobClock, type JobStage } from "./job-clock.ts";
+import { costOf, fractionDone, type JobStage, stagesLeft } from "./job-stages.ts";
 import {
   type EpochReport,
   formatEpochLine,
@@ -25,6 +26,8 @@ export interface ProgressOptions {
   readonly now?: () => number;
 }
 
+/** A stage changes its speed within seconds: the machine gets another job, observers are frozen. */
+const memorySeconds = 20;
 const terminalInterval = 100;
 const plainInterval = 10_000;
 
@@ -34,7 +37,8 @@ export class Progress {
   private readonly silent: boolean;
   private readonly status: StatusLine;
   private readonly now: () => number;
-  private readonly clock: JobClock;
+  private readonly clock = new WorkClock<JobStage>({ cost: costOf, memorySeconds });
+  private readonly startedAt: number;
   private shownAt: number;
 
   constructor(options: ProgressOptions) {
@@ -42,22 +46,28 @@ export class Progress {
     this.silent = options.silent ?? false;
     this.status = new StatusLine(options.stream);
     this.now = options.now ?? (() => performance.now());
-    const start = this.now();
-    this.clock = new JobClock(options.stages, start);
+    this.startedAt = this.now();
     // The first terminal line is due at once, the first plain one after an interval: a log needs no line about step 1.
-    this.shownAt = this.status.isTerminal ? Number.NEGATIVE_INFINITY : start;
+    this.shownAt = this.status.isTerminal ? Number.NEGATIVE_INFINITY : this.startedAt;
   }
 
   /** Notes a step. Cheap enough to call after every one: it writes only when a line is due. */
   step(report: StepReport): void {
     const now = this.now();
-    this.clock.advance(report.stage, report.step, now);
+    this.measure(report, now);
     if (this.silent) return;
     const { isTerminal, columns } = this.status;
     if (now - this.shownAt < (isTerminal ? terminalInterval : plainInterval)) return;
     this.shownAt = now;
     const state = this.state(report, now);
     this.status.show(isTerminal ? formatTerminalLine(state, columns) : formatPlainLine(state));
+  }
+
+  private measure({ stage, step }: StepReport, now: number): void {
+    const present = this.stages[stage];
+    if (present === undefined) return;
+    if (stage > 0) this.clock.forget(String(stage - 1));
+    this.clock.note(String(stage), present, step, now);
   }
 
   /** Writes the line that stays when an epoch is over. */
@@ -91,9 +101,9 @@ export class Progress {
     return {
       stageName: this.stageName(report.stage),
       report,
-      fraction: this.clock.fraction(),
-      elapsedSeconds: this.clock.elapsed(now),
-      secondsLeft: this.clock.secondsLeft(now),
+      fraction: fractionDone(this.stages, report.stage, report.step),
+      elapsedSeconds: (now - this.startedAt) / 1000,
+      secondsLeft: this.clock.secondsLeft(stagesLeft(this.stages, report.stage, report.step), 1),
     };
   }
 }

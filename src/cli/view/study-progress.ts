@@ -1,9 +1,9 @@
 /** The one progress display of a whole study: what is done, what runs, how long it will take. On stderr, as Progress. */
+import { WorkClock } from "../../base/work-clock.ts";
 import type { ExpectedStage } from "../../study/repair/fix/study.ts";
 import { fixKind } from "../../study/repair/fix/trial.ts";
 import type { StudyEvent, StudyStart } from "../../study/run-study.ts";
 import type { ScheduledTrial, TrialProgress } from "../../study/schedule/scheduler.ts";
-import { StudyClock } from "../../study/schedule/time-left.ts";
 import { type Line, type OutputStream, StatusLine } from "../output.ts";
 import { oneLine } from "./printable.ts";
 import { formatAccuracy, formatBar, formatDuration } from "./progress-format.ts";
@@ -11,6 +11,8 @@ import { formatAccuracy, formatBar, formatDuration } from "./progress-format.ts"
 /** A step with quantizers in relation to a float one, and how much of a further core a training uses; both roughly. */
 const quantizedCost = 1.7;
 const parallelGain = 0.7;
+/** Steps of a recipe before its speed is trusted: the first ones of a process are slow. */
+const fewestSteps = 12;
 const terminalInterval = 100;
 const plainInterval = 10_000;
 
@@ -27,7 +29,10 @@ export class StudyProgress {
   readonly #silent: boolean;
   readonly #status: StatusLine;
   readonly #now: () => number;
-  readonly #clock = new StudyClock((kind) => (kind === "float" ? 1 : this.#trialCost));
+  readonly #clock = new WorkClock<string>({
+    cost: (kind) => (kind === "float" ? 1 : this.#trialCost),
+    fewestSteps,
+  });
   readonly #trials = new Map<string, TrialProgress>();
   readonly #startedAt: number;
   #expected: readonly ExpectedStage[] = [];
@@ -74,7 +79,8 @@ export class StudyProgress {
       this.message(this.#endLine(trial, event));
       return;
     }
-    this.#clock.note(id, kind, trial.step, now);
+    if (event === "begun") this.#clock.begin(id, kind, trial.step, now);
+    else this.#clock.note(id, kind, trial.step, now);
     this.#show(now);
   }
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import type { OutputStream } from "../../../src/cli/output.ts";
-import { JobClock } from "../../../src/cli/view/job-clock.ts";
 import { Progress } from "../../../src/cli/view/progress.ts";
 import {
   formatAccuracy,
@@ -84,68 +83,6 @@ describe("the words of progress", () => {
     }
     const epoch = { stage: 0, epoch: 2, epochs: 4, trainLoss: 0.5, test: { metric: "accuracy", value: 0.87 } } as const;
     expect(formatEpochLine("float", epoch)).toBe("float epoch 2/4: loss 0.5000, test accuracy 87.0%");
-  });
-});
-
-describe("the clock of a job", () => {
-  const stages = [
-    { name: "float", totalSteps: 100 },
-    { name: "thread", totalSteps: 50, cost: 2 },
-    { name: "lsq", totalSteps: 50, cost: 2 },
-  ];
-
-  it("knows nothing before two steps, then the time left of all stages", () => {
-    const clock = new JobClock(stages, 0);
-    expect(clock.secondsLeft(0)).toBeUndefined();
-    clock.advance(0, 1, 5000);
-    expect(clock.secondsLeft(5000)).toBeUndefined();
-    clock.advance(0, 2, 5100);
-    expect(clock.secondsPerStep()).toBeCloseTo(0.1);
-    expect(clock.secondsLeft(5100)).toBeCloseTo(0.1 * (98 + 100 + 100));
-    expect(clock.elapsed(5100)).toBeCloseTo(5.1);
-    expect(clock.fraction()).toBeCloseTo(2 / 300);
-  });
-
-  it("reckons a stage at its cost until it knows better", () => {
-    const clock = new JobClock(stages, 0);
-    for (let step = 1; step <= 100; step++) clock.advance(0, step, step * 100);
-    clock.advance(1, 0, 20_000);
-    expect(clock.secondsLeft(20_000)).toBeCloseTo(0.2 * 100);
-    for (let step = 1; step <= 40; step++) clock.advance(1, step, 20_000 + step * 500);
-    expect(clock.secondsPerStep()).toBeCloseTo(0.5, 2);
-    expect(clock.secondsLeft(40_000)).toBeCloseTo(0.5 * 60, 0);
-  });
-
-  it("is not thrown off by one slow step, and follows a lasting change", () => {
-    const clock = new JobClock([{ name: "a", totalSteps: 10_000 }], 0);
-    let now = 0;
-    const run = (from: number, to: number, milliseconds: number) => {
-      for (let step = from; step <= to; step++) {
-        now += milliseconds;
-        clock.advance(0, step, now);
-      }
-    };
-    run(1, 500, 100);
-    run(501, 501, 3000);
-    expect(clock.secondsPerStep()).toBeLessThan(0.12);
-    run(502, 1500, 200);
-    expect(clock.secondsPerStep()).toBeCloseTo(0.2, 2);
-  });
-
-  it("does not take a resume's earlier steps for its own speed", () => {
-    const clock = new JobClock([{ name: "a", totalSteps: 100 }], 0);
-    clock.advance(0, 90, 1000);
-    expect(clock.secondsLeft(1000)).toBeUndefined();
-    clock.advance(0, 91, 2000);
-    expect(clock.secondsLeft(2000)).toBeCloseTo(9);
-  });
-
-  it("ends at nothing left", () => {
-    const clock = new JobClock([{ name: "a", totalSteps: 2 }], 0);
-    clock.advance(0, 1, 100);
-    clock.advance(0, 2, 200);
-    expect(clock.secondsLeft(200)).toBe(0);
-    expect(clock.fraction()).toBe(1);
   });
 });
 
