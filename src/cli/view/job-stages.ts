@@ -11,7 +11,7 @@ export interface JobStage {
 }
 
 /** Returns a stage's `cost`, which is 1 by default. */
-export function costOf({ cost = 1 }: JobStage): number {
+export function stageCost({ cost = 1 }: JobStage): number {
   return cost;
 }
 
@@ -26,7 +26,10 @@ export function stagesLeft(stages: readonly JobStage[], stage: number, step: num
 
 /** Returns the fraction of the whole job that is done, 0 to 1, by cost. */
 export function fractionDone(stages: readonly JobStage[], stage: number, step: number): number {
-  const total = stages.reduce((sum, each) => sum + each.totalSteps * costOf(each), 0);
-  const left = stagesLeft(stages, stage, step).reduce((sum, { kind, stepsLeft }) => sum + stepsLeft * costOf(kind), 0);
+  const total = stages.reduce((sum, each) => sum + each.totalSteps * stageCost(each), 0);
+  const left = stagesLeft(stages, stage, step).reduce(
+    (sum, { kind, stepsLeft }) => sum + stepsLeft * stageCost(kind),
+    0,
+  );
   return total === 0 ? 1 : 1 - Math.min(1, left / total);
 }

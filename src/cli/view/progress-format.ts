@@ -2,6 +2,7 @@
 
 import { isShare, metricTitle } from "../../train/loop/metric-text.ts";
 import type { MetricName } from "../../train/loop/metrics.ts";
+import { displayWidth } from "./text-width.ts";
 
 /** What is known after a training step. */
 export interface StepReport {
@@ -110,14 +111,14 @@ export function progressParts(state: ProgressState): string[] {
   ];
 }
 
-/** The line of a terminal, never longer than `columns`. */
+/** The line of a terminal, never wider than `columns`. */
 export function formatTerminalLine(state: ProgressState, columns: number): string {
   const barWidth = columns >= 100 ? 20 : columns >= 60 ? 10 : 0;
   const percent = `${Math.floor(state.fraction * 100)}%`.padStart(4);
   let line = barWidth === 0 ? percent : `${formatBar(state.fraction, barWidth)}${percent}`;
   for (const part of progressParts(state)) {
     const longer = `${line}  ${part}`;
-    if (longer.length > columns) break;
+    if (displayWidth(longer) > columns) break;
     line = longer;
   }
   return line.slice(0, Math.max(0, columns));

@@ -7,7 +7,7 @@
 
 import { WorkClock } from "../../base/work-clock.ts";
 import { type Line, type OutputStream, StatusLine } from "../output.ts";
-import { costOf, fractionDone, type JobStage, stagesLeft } from "./job-stages.ts";
+import { fractionDone, type JobStage, stageCost, stagesLeft } from "./job-stages.ts";
 import {
   type EpochReport,
   formatEpochLine,
@@ -37,7 +37,7 @@ export class Progress {
   private readonly silent: boolean;
   private readonly status: StatusLine;
   private readonly now: () => number;
-  private readonly clock = new WorkClock<JobStage>({ cost: costOf, memorySeconds });
+  private readonly clock = new WorkClock<JobStage>({ cost: stageCost, memorySeconds });
   private readonly startedAt: number;
   private shownAt: number;
 

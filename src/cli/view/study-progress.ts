@@ -7,6 +7,7 @@ import type { ScheduledTrial, TrialProgress } from "../../study/schedule/schedul
 import { type Line, type OutputStream, StatusLine } from "../output.ts";
 import { oneLine } from "./printable.ts";
 import { formatAccuracy, formatBar, formatDuration } from "./progress-format.ts";
+import { displayWidth } from "./text-width.ts";
 
 /** A step with quantizers in relation to a float one, and how much of a further core a training uses; both roughly. */
 const quantizedCost = 1.7;
@@ -142,7 +143,7 @@ export class StudyProgress {
       return;
     }
     let line = `${formatBar(fraction, 12)} ${String(Math.floor(100 * fraction)).padStart(3)}%`;
-    for (const part of parts) if (line.length + 2 + part.length <= columns) line += `  ${part}`;
+    for (const part of parts) if (displayWidth(`${line}  ${part}`) <= columns) line += `  ${part}`;
     this.#status.show(line);
   }
 

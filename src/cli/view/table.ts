@@ -1,7 +1,6 @@
 /** Text tables for the terminal: light box lines, numbers to the right, cut to the width that there is. */
-
-import { stripVTControlCharacters } from "node:util";
 import { printableLine } from "./printable.ts";
+import { displayWidth, truncate } from "./text-width.ts";
 
 /** What a cell may hold. A number is written as it is; round it before. null is an empty cell. */
 export type Cell = string | number | null;
@@ -11,24 +10,6 @@ export interface Column {
   readonly title: string;
   /** Default: right when every cell of the column is a number or empty, left otherwise. */
   readonly align?: "left" | "right";
-}
-
-/** Columns that a text takes on a terminal; colours take none, Chinese, Japanese and Korean letters two. */
-export function displayWidth(text: string): number {
-  const plain = stripVTControlCharacters(text).replaceAll(/\p{Mark}/gu, "");
-  const wide = plain.match(/[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/gu)?.length ?? 0;
-  return [...plain].length + wide;
-}
-
-/** A text cut to a width, with an ellipsis where something was lost. Colours are lost with it. */
-export function truncate(text: string, width: number): string {
-  if (displayWidth(text) <= width) return text;
-  let cut = "";
-  for (const character of stripVTControlCharacters(text)) {
-    if (displayWidth(cut + character) > width - 1) break;
-    cut += character;
-  }
-  return width <= 0 ? "" : `${cut}…`;
 }
 
 function pad(text: string, width: number, align: "left" | "right"): string {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { displayWidth, formatTable, truncate } from "../../../src/cli/view/table.ts";
+import { formatTable } from "../../../src/cli/view/table.ts";
+import { displayWidth } from "../../../src/cli/view/text-width.ts";
 
 describe("a table", () => {
   it("sets texts to the left and numbers to the right", () => {
@@ -40,22 +41,6 @@ describe("a table", () => {
     expect(table).toContain("resnet20");
     expect(table).toContain("…");
     expect(formatTable(columns, rows, 5)).toContain("1234567");
-  });
-
-  it("counts columns, not characters", () => {
-    expect(displayWidth("\u001b[31mred\u001b[39m")).toBe(3);
-    expect(displayWidth("日本")).toBe(4);
-    expect(displayWidth("e\u0301")).toBe(1);
-    expect(truncate("日本語", 4)).toBe("日…");
-    expect(truncate("short", 5)).toBe("short");
-    const lines = formatTable(
-      ["a", "b"],
-      [
-        ["\u001b[31mred\u001b[39m", "x"],
-        ["日本", "y"],
-      ],
-    ).split("\n");
-    expect(new Set(lines.map(displayWidth)).size).toBe(1);
   });
 
   it("may have no rows", () => {

@@ -9,7 +9,8 @@ import type {
 } from "../../../qconfig/explain/types.ts";
 import { type Line, styled } from "../../output.ts";
 import { printableLine } from "../../view/printable.ts";
-import { type Cell, displayWidth, tableLines } from "../../view/table.ts";
+import { type Cell, tableLines } from "../../view/table.ts";
+import { displayWidth } from "../../view/text-width.ts";
 
 /** Title and width of a printed explanation. */
 export interface ExplainTextOptions {
