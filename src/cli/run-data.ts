@@ -1,5 +1,6 @@
 /** The images that a command measures a run's network on: the run's own test images, or others that are given. */
 
+import { defined } from "../base/defined.ts";
 import { parseDataArgument } from "../config/data-folder.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import { type Dataset, firstSamples } from "../data/dataset/dataset.ts";
@@ -28,12 +29,7 @@ async function otherData(argument: string, run: LoadedRun): Promise<Dataset> {
   const [channels, height, width] = sampleShape;
   const { resize, layout, task, target: column, ignore, memoryBytes } = run.config.data;
   const data: TrainingConfig["data"] = {
-    ...(resize === undefined ? {} : { resize }),
-    ...(layout === undefined ? {} : { layout }),
-    ...(task === undefined ? {} : { task }),
-    ...(column === undefined ? {} : { target: column }),
-    ...(ignore === undefined ? {} : { ignore }),
-    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...defined({ resize, layout, task, target: column, ignore, memoryBytes }),
     crop: 0,
     flip: false,
     ...(height === undefined || width === undefined ? {} : { size: [height, width] }),

@@ -91,9 +91,7 @@ export async function ablate(
   const switched = withSwitches(network);
   const state = new StateBuffers(switched.parameters.map(({ name, value }) => [name, value] as const));
   const { batchSize, target, judge } = options;
-  const evaluator = await Evaluator.create(switched, dataset, engine, {
-    ...defined({ batchSize, target, judge }),
-  });
+  const evaluator = await Evaluator.create(switched, dataset, engine, defined({ batchSize, target, judge }));
   const { statistics } = options;
   const batch = { batchSize: Math.min(statisticsBatch, statistics?.count ?? 0), seed: 0 };
   const reestimator =

@@ -3,6 +3,7 @@
  * tensors become constants or parameters where a node that stays reads them.
  */
 
+import { defined } from "../base/defined.ts";
 import { foldNode } from "../compile/evaluate.ts";
 import { inferTypes, operators } from "../compile/registry.ts";
 import type { QuantizerSite } from "../compile/sites.ts";
@@ -169,8 +170,7 @@ export class Emitter {
     const nodeOptions = {
       domain: node.domain,
       name,
-      ...(options.outputCount === undefined ? {} : { outputCount: options.outputCount }),
-      ...(options.outputNames === undefined ? {} : { outputNames: options.outputNames }),
+      ...defined({ outputCount: options.outputCount, outputNames: options.outputNames }),
     };
     const origin = originOf("forward", this.#layerOf(name));
     const outputs = this.builder.from({ origin }, () => this.builder.node(op, values, attributes, nodeOptions));

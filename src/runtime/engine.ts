@@ -18,7 +18,7 @@ export type DeviceChoice = (typeof deviceChoices)[number];
 
 /** Threads, device and cache of an engine. */
 export interface EngineOptions {
-  /** Threads within an operator; undefined: as many as the machine has cores. */
+  /** Threads within an operator; default 0: as many as the machine has cores. */
   readonly threads?: number;
   /** Default `cpu`. */
   readonly device?: Device;

@@ -1,6 +1,8 @@
 /** A study from start to end: folder, plan, the float stage, the trials, the result; and its resumption. */
+
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { defined } from "../base/defined.ts";
 import type { ConfigSource } from "../config/source.ts";
 import { ConfigError, InputOutputError, InterruptedError, RuntimeError, SubbyteError } from "../errors.ts";
 import { removeTemporaries, writeFileAtomic } from "../io/atomic-file.ts";
@@ -182,8 +184,7 @@ class StudyRun {
     const { signal, onAblation } = this.#listeners;
     await ablateFailingTrials(await readStudy(this.#paths.folder), {
       launch: this.#options.launch ?? launchWorker,
-      ...(signal === undefined ? {} : { signal }),
-      ...(onAblation === undefined ? {} : { onAblation }),
+      ...defined({ signal, onAblation }),
     });
   }
 
@@ -198,9 +199,7 @@ class StudyRun {
     await fixStudy(await readStudy(this.#paths.folder), {
       fix: config.fix,
       launch: this.#options.launch ?? launchWorker,
-      ...(signal === undefined ? {} : { signal }),
-      ...(onChange === undefined ? {} : { onChange }),
-      ...(onFixed === undefined ? {} : { onFixed }),
+      ...defined({ signal, onChange, onFixed }),
       onFailingTrial: (failing, remedies) => {
         expect(remedies);
         onFailingTrial?.(failing, remedies);
@@ -233,8 +232,7 @@ class StudyRun {
       earlyStopping,
       launch: this.#options.launch ?? launchWorker,
       peakMemoryBytes,
-      ...(signal === undefined ? {} : { signal }),
-      ...(onChange === undefined ? {} : { onChange }),
+      ...defined({ signal, onChange }),
     });
   }
 

@@ -82,17 +82,14 @@ export async function profileStep(config: TrainingConfig, steps: number): Promis
     targets: targetTensor(batch.targets, recipe.batchSize),
   };
   const plan = planTraining(step, target, recipe.recompute === undefined ? {} : { recompute: recipe.recompute });
-  const runs = await profiled(
-    { device: engine.device, ...(config.threads === 0 ? {} : { threads: config.threads }) },
-    async (profiling) => {
-      const job = await TrainingJob.open(profiling, step, plan);
-      const state = new StateBuffers(network.parameters.map(({ name, value }) => [name, value] as const));
-      job.prepare(state);
-      // Learning rates of zero: what is measured is the same step each time.
-      for (let i = 0; i <= steps; i++) await job.run(state, tensors, {});
-      await job.release();
-    },
-  );
+  const runs = await profiled({ device: engine.device, threads: config.threads }, async (profiling) => {
+    const job = await TrainingJob.open(profiling, step, plan);
+    const state = new StateBuffers(network.parameters.map(({ name, value }) => [name, value] as const));
+    job.prepare(state);
+    // Learning rates of zero: what is measured is the same step each time.
+    for (let i = 0; i <= steps; i++) await job.run(state, tensors, {});
+    await job.release();
+  });
   const measured = runs.slice(1).toSorted((a, b) => a.seconds - b.seconds);
   const median = measured[Math.floor(measured.length / 2)] ?? { seconds: Number.NaN, nodes: [] };
   const speed = await measureMachineSpeed(engine);

@@ -107,7 +107,7 @@ export async function engineOf(
   const { device, threads } = config;
   const engine = await openEngine({
     device,
-    ...(threads === 0 ? {} : { threads }),
+    threads,
     ...defined({ modelCache }),
   });
   const best = await engine.target();

@@ -191,17 +191,15 @@ function phasesOf(quantization: QuantizationSettings): PhaseOptions {
     dampening,
     freezing,
   } = quantization;
-  return {
-    ...defined({
-      freezeObserversAfterEpoch,
-      freezeBatchNormAfterEpoch,
-      quantizeWeightsFromEpoch,
-      quantizeActivationsFromEpoch,
-      scaleWarmupEpochs,
-      dampening,
-      freezing,
-    }),
-  };
+  return defined({
+    freezeObserversAfterEpoch,
+    freezeBatchNormAfterEpoch,
+    quantizeWeightsFromEpoch,
+    quantizeActivationsFromEpoch,
+    scaleWarmupEpochs,
+    dampening,
+    freezing,
+  });
 }
 
 /** The target that a configuration asks for; undefined: the engine's best. */

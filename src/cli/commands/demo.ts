@@ -4,6 +4,7 @@
  */
 
 import { join } from "node:path";
+import { defined } from "../../base/defined.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { modelTitle, type TrainingConfig } from "../../config/schema/schema.ts";
 import { advisedPresets } from "../../qconfig/presets.ts";
@@ -108,8 +109,7 @@ function stagesOf(flags: Flags): Stage[] {
     data: {
       crop: 0,
       flip: false,
-      ...(flags.trainLimit === undefined ? {} : { trainLimit: flags.trainLimit }),
-      ...(flags.testLimit === undefined ? {} : { testLimit: flags.testLimit }),
+      ...defined({ trainLimit: flags.trainLimit, testLimit: flags.testLimit }),
     },
     seed: flags.seed,
     threads: flags.threads,
@@ -122,7 +122,7 @@ function stagesOf(flags: Flags): Stage[] {
   const quantized = (preset: string) => (float: string | undefined) =>
     config(flags.qatEpochs, 0.01, {
       quantization: { preset, weightBits, activationBits },
-      ...(float === undefined ? {} : { from: float }),
+      ...defined({ from: float }),
     });
   return [
     { name: "float", title: "float", cost: 1, config: () => config(flags.floatEpochs, 0.1, {}) },

@@ -48,7 +48,7 @@ async function diagnose(folder: string, flags: FlagsOf<typeof declare>): Promise
   const status = new StatusLine();
   const silent = flags.json === true || flags.quiet === true || !status.isTerminal;
   const diagnosis = await diagnoseRun(folder, {
-    engine: nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads }),
+    engine: nodeEngine({ threads: flags.threads }),
     checkpoint: flags.checkpoint,
     ablate: flags.ablate === true,
     ablationSamples: flags.limit,

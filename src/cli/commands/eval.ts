@@ -56,7 +56,7 @@ async function evaluate(path: string, flags: FlagsOf<typeof declare>): Promise<v
   const run = await loadRun(path, flags.checkpoint);
   const data = await testData(run, flags);
   const { device, threads } = flags;
-  const engine = await openEngine({ device, ...(threads === 0 ? {} : { threads }) });
+  const engine = await openEngine({ device, threads });
   const options = flags.batch === undefined ? {} : { batchSize: flags.batch };
   const result =
     flags.integer === true

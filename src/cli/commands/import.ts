@@ -1,5 +1,6 @@
 /** `subbyte import`: reads an ONNX model and says what it became. */
 
+import { defined } from "../../base/defined.ts";
 import { exportOnnx } from "../../importer/export.ts";
 import type { ImportedNetwork } from "../../importer/import.ts";
 import { importOnnxFile } from "../../importer/node-files.ts";
@@ -40,9 +41,7 @@ export const declareImport = (command: NewCommand) => declare(command).action(im
 async function importModel(path: string, flags: FlagsOf<typeof declare>): Promise<void> {
   const network = importOnnxFile(path, {
     inputShapes: parseInputShapes(flags.inputShape),
-    ...(flags.batch === undefined ? {} : { batch: flags.batch }),
-    ...(flags.keepBatch === undefined ? {} : { keepBatch: flags.keepBatch }),
-    ...(flags.restoreBatchNorm === undefined ? {} : { restoreBatchNorm: flags.restoreBatchNorm }),
+    ...defined({ batch: flags.batch, keepBatch: flags.keepBatch, restoreBatchNorm: flags.restoreBatchNorm }),
   });
   if (flags.out !== undefined) await writeFileAtomic(flags.out, exportOnnx(network));
   const summary = describe(network);

@@ -3,6 +3,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Option } from "@commander-js/extra-typings";
+import { defined } from "../../base/defined.ts";
 import { configToYaml, resolveTrainingConfig } from "../../config/config.ts";
 import { readConfigFile } from "../../config/file.ts";
 import type { TrainingConfig } from "../../config/schema/schema.ts";
@@ -122,8 +123,7 @@ async function train(flags: Flags): Promise<void> {
         config,
         parent: flags.out,
         data,
-        ...(source === undefined ? {} : { source }),
-        ...(flags.name === undefined ? {} : { name: flags.name }),
+        ...defined({ source, name: flags.name }),
         ...(flags.existOk === true ? { existOk: true } : {}),
       },
       listeners,

@@ -5,6 +5,7 @@
  * Operators are taken as they are: converting old versions and simplifying is the importer's work.
  */
 
+import { defined } from "../../base/defined.ts";
 import { GraphError, UnsupportedError } from "../../errors.ts";
 import type { DataBytes } from "../../ir/data-bytes.ts";
 import {
@@ -50,8 +51,7 @@ export function readOnnx(bytes: DataBytes, infer: InferTypes, options: OnnxReadO
   const { source, externalData } = options;
   const file = readOnnxFile(bytes, {
     strict: true,
-    ...(source === undefined ? {} : { source }),
-    ...(externalData === undefined ? {} : { externalData }),
+    ...defined({ source, externalData }),
   });
   const { opset, metadata, producer } = file;
   return { graph: typedGraph(file, infer, options), opset, metadata, producer };

@@ -6,6 +6,7 @@
  * has limits of its own, 0..255, so the limits that its observer was given are lost (`FusedMovingAvgObsFakeQuantize.
  * __init__`); subbyte does as torch does, and `explain` says so.
  */
+import { defined } from "../../base/defined.ts";
 import { ConfigError } from "../../errors.ts";
 import type { ObserverSpec, QuantizerOptions } from "../../quantizers/definition.ts";
 import type { LayerOverride, LayerRule, Placement, QuantizationConfig } from "../config.ts";
@@ -87,8 +88,7 @@ function resolveForm(form: FakeQuantizeForm, where: string): ResolvedForm {
     askedLimits(
       {
         dtype: "quint8",
-        ...(quantMin === undefined ? {} : { quantMin }),
-        ...(quantMax === undefined ? {} : { quantMax }),
+        ...defined({ quantMin, quantMax }),
       },
       where,
     );
@@ -218,6 +218,6 @@ export function quantizationConfigOf(qconfig: QConfig, options: PrepareOptions =
     firstLayer,
     lastLayer,
     residualBits: null,
-    ...(overrides === undefined ? {} : { overrides }),
+    ...defined({ overrides }),
   };
 }

@@ -1,6 +1,3 @@
-/** ONNX Runtime in Node.js: on the CPU, on a GPU through WebGPU, or on an NVIDIA GPU where its CUDA parts are installed. */
-// First, because ONNX Runtime must find the variable that it sets.
-import { defined } from "../../base/defined.ts";
 import "./telemetry.ts";
 
 import { freemem } from "node:os";
@@ -25,7 +22,7 @@ const engines = new Map<string, Engine>();
  * console.log(cpu.device); // cpu
  */
 export function nodeEngine(options: EngineOptions = {}): Engine {
-  const { device = "cpu", threads, profilePrefix, modelCache } = options;
+  const { device = "cpu", threads = 0, profilePrefix, modelCache } = options;
   const key = JSON.stringify([device, threads, profilePrefix, modelCache]);
   const known = engines.get(key);
   if (known !== undefined) return known;
@@ -50,7 +47,7 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
         session: {
           ...optimization,
           executionProviders: [device],
-          ...defined({ intraOpNumThreads: threads }),
+          ...(threads === 0 ? {} : { intraOpNumThreads: threads }),
           ...(profilePrefix === undefined ? {} : { enableProfiling: true, profileFilePrefix: profilePrefix }),
         },
         kept,

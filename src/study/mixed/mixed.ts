@@ -7,6 +7,7 @@
  * is found exactly (mixed-solve.ts). That the parts add up is an assumption: the result holds the measured whole too.
  */
 
+import { defined } from "../../base/defined.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { quantizationOf } from "../../config/quantization.ts";
 import type { TrainingConfig } from "../../config/schema/schema.ts";
@@ -100,8 +101,7 @@ export async function mixBits(run: LoadedRun, options: MixOptions): Promise<Mix>
     subject,
     engine,
     target,
-    ...(options.signal === undefined ? {} : { signal: options.signal }),
-    ...(options.onProgress === undefined ? {} : { onProgress: options.onProgress }),
+    ...defined({ signal: options.signal, onProgress: options.onProgress }),
   };
   try {
     return await mixMeasured(base, parts, options);

@@ -1,7 +1,9 @@
 /** From a study's configuration as written, and the flags laid over it, to a checked one; and to its trials' own. */
+
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { stringify } from "yaml";
+import { defined } from "../../base/defined.ts";
 import { nearestWord } from "../../base/nearest-word.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { issuesToError, type Locate } from "../../config/issues.ts";
@@ -94,7 +96,7 @@ function checkRecipe(config: StudyConfig, recipe: Recipe, where: string): void {
     throw new ConfigError(`recipe ${recipe.name}: ${error.message}`, {
       where,
       cause: error,
-      ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+      ...defined({ remedy: error.remedy }),
     });
   }
 }
@@ -114,7 +116,7 @@ function trainWith(config: StudyConfig, change: { readonly epochs?: number; read
   const optimizer = isMapping(config.train.optimizer) ? config.train.optimizer : {};
   return {
     ...config.train,
-    ...(epochs === undefined ? {} : { epochs }),
+    ...defined({ epochs }),
     ...(learningRate === undefined ? {} : { optimizer: { ...optimizer, learningRate } }),
   };
 }
@@ -136,16 +138,13 @@ export function trialConfig(
 ): TrainingConfig {
   const { name, epochs, learningRate, ...quantization } = cell.recipe;
   const { weightBits, activationBits, seed } = cell;
-  const change = {
-    ...(epochs === undefined ? {} : { epochs }),
-    ...(learningRate === undefined ? {} : { learningRate }),
-  };
+  const change = defined({ epochs, learningRate });
   const value = structuredClone({
     ...sharedParts(config),
     train: trainWith(config, change),
     quantization: { ...quantization, weightBits, activationBits },
     seed,
-    ...(from === undefined ? {} : { from }),
+    ...defined({ from }),
   });
   for (const [path, to] of Object.entries(changes)) setPath(value, path, to);
   return trainingConfigOf(`recipe ${name}`, value);
@@ -163,7 +162,7 @@ export function floatConfig(config: StudyConfig): TrainingConfig | undefined {
 }
 
 function sharedParts({ model, data, device, target, threads, plugins }: StudyConfig): Mapping {
-  return { model, data, device, target, threads, ...(plugins === undefined ? {} : { plugins }) };
+  return { model, data, device, target, threads, ...defined({ plugins }) };
 }
 
 function trainingConfigOf(name: string, value: Mapping): TrainingConfig {

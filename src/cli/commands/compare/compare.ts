@@ -49,7 +49,7 @@ const shownLayers = 8;
 async function compareModelFiles(a: string, b: string, flags: Flags): Promise<void> {
   const [left, right] = await readComparisonSides(a, b);
   const data = await sharedData([left, right], flags);
-  const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
+  const engine = nodeEngine({ threads: flags.threads });
   const result = await compareModels(left.model, right.model, data, engine, { departure: flags.departure });
   if (flags.json === true) return printJson({ schemaVersion: 1, a, b, data: data.name, ...result });
   const columns = outputColumns();

@@ -165,7 +165,7 @@ async function withResidualBits(
   { residualBits, threads }: Flags,
 ): Promise<QuantizedNetwork> {
   if (residualBits === undefined) return trained;
-  const engine = nodeEngine(threads === 0 ? {} : { threads });
+  const engine = nodeEngine({ threads });
   return withStoredQuantizers(trained, residualBits, train, evenIndices(train.count, calibrationImages), engine);
 }
 
@@ -205,7 +205,7 @@ async function prove(
   data: Dataset,
   flags: Flags,
 ): Promise<VerificationResult> {
-  const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
+  const engine = nodeEngine({ threads: flags.threads });
   const batchSize = Math.min(verifyBatch, data.count);
   const options = { batchSize, arithmetic: flags.arithmetic, packed: flags.pack };
   const checked = [...new Set([intFormat, ...wanted])];

@@ -70,7 +70,7 @@ interface Subject {
 async function explainConfig(argument: string, model: string | undefined, flags: ExplainFlags): Promise<void> {
   const source = await readExplainSource(argument, flags);
   const { network, data, observedOn, trained = false } = await subjectOf(source, model, flags);
-  const engine = nodeEngine(flags.threads === 0 ? {} : { threads: flags.threads });
+  const engine = nodeEngine({ threads: flags.threads });
   const observed = data === undefined ? undefined : await observeNetwork(network, data.train, engine, { trained });
   const explanation = explainQuantized(network, source.config, {
     voice: source.voice,

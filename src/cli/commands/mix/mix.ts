@@ -2,6 +2,7 @@
 
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { defined } from "../../../base/defined.ts";
 import { configToYaml } from "../../../config/config.ts";
 import { bitRange } from "../../../config/schema/schema.ts";
 import { type ConfigOverride, parseScalar, parseSetOption } from "../../../config/source.ts";
@@ -126,11 +127,8 @@ export function mixOptions(flags: Flags): MixOptions {
   }
   return {
     budget: budgetOf(flags),
-    candidates: {
-      ...(weightBits === undefined ? {} : { weightBits }),
-      ...(activationBits === undefined ? {} : { activationBits }),
-    },
-    ...(flags.preset === undefined ? {} : { preset: flags.preset }),
+    candidates: defined({ weightBits, activationBits }),
+    ...defined({ preset: flags.preset }),
     keep: flags.keep ?? [],
     firstAndLast: flags.firstAndLast === true,
     samples: flags.samples,

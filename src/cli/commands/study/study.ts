@@ -1,6 +1,7 @@
 /** `subbyte study`: a grid of weight bits and activation bits, the causes of failures, the fixes. */
 
 import { Option } from "@commander-js/extra-typings";
+import { defined } from "../../../base/defined.ts";
 import { readConfigFile } from "../../../config/file.ts";
 import { ConfigError, exitCodes, SubbyteError } from "../../../errors.ts";
 import { modelNames } from "../../../models/index.ts";
@@ -103,9 +104,7 @@ async function study(file: string | undefined, flags: Flags): Promise<void> {
   const progress = new StudyProgress({ silent: flags.json === true || flags.quiet === true });
   const options = {
     folder,
-    ...(config === undefined ? {} : { config }),
-    ...(source === undefined ? {} : { source }),
-    ...(flags.parallel === undefined ? {} : { parallel: flags.parallel }),
+    ...defined({ config, source, parallel: flags.parallel }),
     ...(flags.fix === true ? { fix: true } : {}),
   };
   try {

@@ -1,5 +1,7 @@
 /** The fix search for one configuration of a study: remedies as trials of their own, kept in the study's folder. */
+
 import { join } from "node:path";
+import { defined } from "../../../base/defined.ts";
 import { configToYaml } from "../../../config/config.ts";
 import { ConfigError } from "../../../errors.ts";
 import { writeFileAtomic } from "../../../io/atomic-file.ts";
@@ -86,8 +88,7 @@ export async function fixIn(study: LoadedStudy, options: FixTrialOptions): Promi
       retries: config.retries,
       earlyStopping: { ...config.earlyStopping, rule: "none" },
       launch: options.launch ?? launchWorker,
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
-      ...(options.onChange === undefined ? {} : { onChange: options.onChange }),
+      ...defined({ signal: options.signal, onChange: options.onChange }),
     });
     const { accuracy, reason } = await readTrialState(trial.paths);
     return accuracy ?? `the trial failed: ${reason}`;
@@ -104,7 +105,7 @@ export async function fixIn(study: LoadedStudy, options: FixTrialOptions): Promi
       const training = trainingWith(laidOver(remedies));
       return typeof training === "string" ? training : configToYaml(training);
     },
-    ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
+    ...defined({ onStep: options.onStep }),
   });
   const { recipe, weightBits, activationBits, id } = record;
   const found: Fix = { recipe, weightBits, activationBits, trial: id, ...course };
