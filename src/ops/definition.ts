@@ -122,6 +122,10 @@ export interface OperatorTraits {
   readonly layer?: LayerTraits;
   /** Whether torch's eager mode observes its output. */
   readonly module?: boolean;
+  /**
+   * Whether another form of the same model, exported or converted, has its result too, so that the two can be compared.
+   */
+  readonly comparable?: boolean;
   /** Whether it averages what it reads, which therefore has to be codes: see `residualBits`. */
   readonly averages?: boolean;
   /**

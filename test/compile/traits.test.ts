@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { operators } from "../../src/compile/registry.ts";
 import { findDefinition, isOperator, type OperatorTraits, operatorKey } from "../../src/ops/definition.ts";
 import { convOperator } from "../../src/ops/families/conv.ts";
+import { integerProducts } from "../../src/ops/integer-operators.ts";
 
 /** The names of the operators with a trait, in the order of the alphabet. */
 function withTrait(has: (traits: OperatorTraits) => boolean): string[] {
@@ -17,6 +18,13 @@ describe("the traits of operators", () => {
   it("module: what torch's eager mode observes", () => {
     const expected = ["Add", "BatchNormalization", "Conv", "ConvTranspose", "Gemm", "MatMul", "Relu"];
     expect(withTrait(({ module }) => module === true)).toEqual(expected);
+  });
+
+  it("comparable: the results that are compared between two forms of a model", () => {
+    const standard =
+      "Add BatchNormalization Conv Gemm GlobalAveragePool MatMul MatMulInteger MaxPool QuantizeLinear Relu";
+    expect(withTrait(({ comparable }) => comparable === true)).toEqual(standard.split(" "));
+    expect([...integerProducts.values()].every(({ traits }) => traits?.comparable === true)).toBe(true);
   });
 
   it("averages: what adds up codes", () => {

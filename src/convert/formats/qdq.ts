@@ -22,6 +22,7 @@ import { add, multiply } from "../../ops/families/elementwise.ts";
 import { averagePool } from "../../ops/families/pool.ts";
 import { dequantizeLinear, quantizeLinear } from "../../ops/families/quantize-linear.ts";
 import { concat, reshape } from "../../ops/families/shape/shape-ops.ts";
+import { integerOperators } from "../../ops/integer-operators.ts";
 import { codeOutput } from "../formula-graph.ts";
 import {
   type Dequantize,
@@ -40,7 +41,6 @@ import { containerOf, storedType } from "./containers.ts";
 import type { FormatDefinition } from "./definition.ts";
 import { byte, channelConstant, limited, scales } from "./int/codes.ts";
 import { windowAttributes } from "./int/parts.ts";
-import { integerOperators } from "./integer-operators.ts";
 import { onnxRunner } from "./run-onnx.ts";
 
 /** Batch size and weight types of a QDQ graph. */

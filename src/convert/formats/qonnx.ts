@@ -12,16 +12,16 @@ import { writeOnnx } from "../../onnx/write/write.ts";
 import { builderFor, makeRegistry, type OperatorDefinition, requiredInput } from "../../ops/definition.ts";
 import { clip } from "../../ops/families/activations.ts";
 import { add } from "../../ops/families/elementwise.ts";
+import { bipolarQuantOperator, quantOperator } from "../../ops/file-operators.ts";
 import { buildFormulaGraph, type FormulaConfig } from "../formula-graph.ts";
 import { bitsFor, type IntegerNetwork } from "../integer-network.ts";
 import type { FormatDefinition } from "./definition.ts";
 
-/** The domain of QONNX's own operators. */
-export const qonnxDomain = "qonnx.custom_op.general";
+const { domain } = quantOperator;
 
-const quantOperators: readonly OperatorDefinition[] = ["Quant", "BipolarQuant"].map((op) => ({
-  op,
-  domain: qonnxDomain,
+const quantOperators: readonly OperatorDefinition[] = [quantOperator, bipolarQuantOperator].map((record) => ({
+  op: record.op,
+  domain,
   infer: (call) => [requiredInput(call, 0)],
 }));
 
@@ -31,7 +31,7 @@ const registry = makeRegistry([...operators.values()], quantOperators);
 function quant(builder: GraphBuilder, x: Value, range: { readonly low: number; readonly high: number }): Value {
   const inputs = [x, builder.scalar(1), builder.scalar(0), builder.scalar(bitsFor(range))];
   const attributes = { signed: range.low < 0 ? 1 : 0, narrow: 0, rounding_mode: "ROUND" };
-  return builder.one("Quant", inputs, attributes, { domain: qonnxDomain });
+  return builder.one(quantOperator.op, inputs, attributes, { domain });
 }
 
 /** Whether a range is all integers of its bits, so that Quant alone limits to it. */
@@ -47,7 +47,7 @@ export function buildQonnxGraph(network: IntegerNetwork, config: FormulaConfig):
     parameter: (b, name, tensor) => b.constant(tensor, name),
     weight: (b, codes, { low, high, levels }) =>
       levels.length === 2 && levels[0] === -1 && levels[1] === 1
-        ? b.one("BipolarQuant", [codes, b.scalar(1)], {}, { domain: qonnxDomain })
+        ? b.one(bipolarQuantOperator.op, [codes, b.scalar(1)], {}, { domain })
         : quant(b, codes, { low, high }),
     round(b, t, { zeroPoint }, limits) {
       const range = { low: limits.low - zeroPoint, high: limits.high - zeroPoint };
@@ -62,7 +62,7 @@ export function buildQonnxGraph(network: IntegerNetwork, config: FormulaConfig):
 export const qonnxFormat: FormatDefinition = {
   name: "qonnx",
   files(network, { batchSize }) {
-    const bytes = writeOnnx(buildQonnxGraph(network, { batchSize }), { domains: { [qonnxDomain]: 1 } });
+    const bytes = writeOnnx(buildQonnxGraph(network, { batchSize }), { domains: { [domain]: 1 } });
     return [{ name: "model.qonnx.onnx", parts: [bytes] }];
   },
 };

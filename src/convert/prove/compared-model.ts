@@ -1,13 +1,16 @@
 /** The two sides of a comparison: a network of subbyte, or an ONNX graph that the engine runs as it is. */
 import { buildEvaluation } from "../../compile/build/evaluation.ts";
+import { operators } from "../../compile/registry.ts";
 import type { Dataset } from "../../data/dataset/dataset.ts";
 import { normalize } from "../../data/dataset/normalization.ts";
 import { ConfigError } from "../../errors.ts";
-import type { Graph, GraphOutput } from "../../ir/graph.ts";
+import type { Graph, GraphOutput, Node } from "../../ir/graph.ts";
 import { dataInputs, type Network } from "../../ir/network.ts";
 import { allocate, float32Tensor, makeTensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { writeOnnx } from "../../onnx/write/write.ts";
+import { findDefinition } from "../../ops/definition.ts";
+import { integerOperators } from "../../ops/integer-operators.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { ForwardJob } from "../../runtime/job.ts";
 import { StateBuffers } from "../../runtime/state.ts";
@@ -35,24 +38,18 @@ export interface ComparedModel {
   prepare(names: readonly string[], dataset: Dataset, engine: Engine, batchSize: number): Promise<PreparedModel>;
 }
 
-/** Operators whose results are compared. */
-const comparedOperators = new Set(
-  ["Conv", "Gemm", "MatMul", "BatchNormalization", "Relu", "Add", "MaxPool", "GlobalAveragePool"].concat([
-    "QLinearConv",
-    "QLinearMatMul",
-    "ConvInteger",
-    "MatMulInteger",
-    "Quant",
-    "QuantizeLinear",
-  ]),
-);
+/** Whether a node's result is compared, be it of a network or of a converted file. */
+function isComparable(node: Node): boolean {
+  const definition = findDefinition(operators, node) ?? findDefinition(integerOperators, node);
+  return definition?.traits?.comparable === true;
+}
 
 function resultsOf(graph: Graph, name: string): Pick<ComparedModel, "results" | "output"> {
   const [output] = graph.outputs;
   if (output === undefined) throw new ConfigError("the model has no output", { where: name });
-  const results = graph.nodes.flatMap(({ op, name: node, outputs: [value] }) =>
-    value !== undefined && comparedOperators.has(op) ? [{ name: node, value }] : [],
-  );
+  const results = graph.nodes
+    .filter(isComparable)
+    .flatMap(({ name: node, outputs: [value] }) => (value === undefined ? [] : [{ name: node, value }]));
   return { results, output };
 }
 

@@ -167,7 +167,7 @@ export const reluOperator: OperatorDefinition = {
   infer: sameAsInput,
   gradient: ({ builder, output, outputGradient }) => [reluGrad(builder, outputGradient(0), output(0))],
   fold: foldUnary((x) => Math.max(x, 0)),
-  traits: { module: true, passesCodes: "each", nonNegative: "always", cheap: true },
+  traits: { module: true, comparable: true, passesCodes: "each", nonNegative: "always", cheap: true },
 };
 
 /** min(max(x, low), high). */

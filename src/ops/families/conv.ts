@@ -222,6 +222,7 @@ export const convOperator: OperatorDefinition = {
       summedAxes: () => ({ data: 1, weight: 1 }),
     },
     module: true,
+    comparable: true,
   },
 };
 

@@ -179,7 +179,7 @@ export const addOperator: OperatorDefinition = binaryOperator("Add", passGradien
   inputs: [operand("x", "bias"), operand("y", "bias")],
   fold: foldBinary((x, y) => x + y),
   symbolic: symbolicSum,
-  traits: { module: true, nonNegative: "when-all-inputs", inPlace: true },
+  traits: { module: true, comparable: true, nonNegative: "when-all-inputs", inPlace: true },
 });
 
 /** x·y, broadcast. */

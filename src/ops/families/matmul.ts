@@ -50,7 +50,7 @@ export function einsum(b: GraphBuilder, equation: string, operands: readonly Val
 }
 
 /** The shape of a matrix product by numpy's rules: a vector counts as a row on the left, as a column on the right. */
-function productShape(call: OperatorCall, a: Shape, b: Shape): number[] {
+export function productShape(call: OperatorCall, a: Shape, b: Shape): number[] {
   const left = a.length === 1 ? [1, ...a] : a;
   const right = b.length === 1 ? [...b, 1] : b;
   if (left.length < 2 || right.length < 2) throw typeError(call, "a scalar has no matrix product");
@@ -231,6 +231,7 @@ export const matmulOperator: OperatorDefinition = {
       }),
     },
     module: true,
+    comparable: true,
   },
 };
 
@@ -254,7 +255,18 @@ export const gemmOperator: OperatorDefinition = {
       }),
     },
     module: true,
+    comparable: true,
   },
+};
+
+/** A product of matrices of centred codes, in int32. */
+export const matmulIntegerOperator: OperatorDefinition = {
+  op: "MatMulInteger",
+  domain: "",
+  infer: (call) => [
+    { dtype: "int32", shape: productShape(call, requiredInput(call, 0).shape, requiredInput(call, 1).shape) },
+  ],
+  traits: { comparable: true },
 };
 
 /** The operators of this file. */
@@ -268,11 +280,5 @@ export const matmulOperators: readonly OperatorDefinition[] = [
     infer: einsumType,
     gradient: einsumGradient,
   },
-  {
-    op: "MatMulInteger",
-    domain: "",
-    infer: (call) => [
-      { dtype: "int32", shape: productShape(call, requiredInput(call, 0).shape, requiredInput(call, 1).shape) },
-    ],
-  },
+  matmulIntegerOperator,
 ];

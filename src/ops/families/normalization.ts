@@ -227,7 +227,7 @@ export const batchNormalizationOperator: OperatorDefinition = {
   domain: onnxDomain,
   infer: inferBatchNormalization,
   gradient: evaluationGradient,
-  traits: { module: true, work: "normalization" },
+  traits: { module: true, comparable: true, work: "normalization" },
 };
 
 /** The operators of this file. */

@@ -194,7 +194,7 @@ export const maxPoolOperator: OperatorDefinition = {
   domain: onnxDomain,
   infer: inferMaxPool,
   gradient: maxPoolGradient,
-  traits: { passesCodes: "pooled", nonNegative: "when-first-input" },
+  traits: { comparable: true, passesCodes: "pooled", nonNegative: "when-first-input" },
 };
 
 /** Average over windows. */
@@ -213,7 +213,7 @@ export const globalAveragePoolOperator: OperatorDefinition = {
   blocked: "average",
   infer: inferGlobal,
   gradient: globalAverageGradient,
-  traits: { averages: true, passesCodes: "pooled", nonNegative: "when-first-input" },
+  traits: { comparable: true, averages: true, passesCodes: "pooled", nonNegative: "when-first-input" },
 };
 
 /** The operators of this file. */

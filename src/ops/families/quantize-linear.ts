@@ -94,6 +94,7 @@ export const quantizeLinearOperator: OperatorDefinition = {
   reading: "quantizer",
   infer: quantizeType,
   blocked: "pointwise",
+  traits: { comparable: true },
 };
 
 /** From codes to numbers. */
@@ -108,7 +109,6 @@ export const dequantizeLinearOperator: OperatorDefinition = {
 };
 
 /** The operators of this file. */
-/** From numbers to codes. */
 export const quantizeLinearOperators: readonly OperatorDefinition[] = [
   quantizeLinearOperator,
   dequantizeLinearOperator,

@@ -1,12 +1,12 @@
 /** What the arguments A and B of `subbyte compare` stand for: a run, a checkpoint, or an ONNX file. */
 import { basename } from "node:path";
-import { integerOperators } from "../../../convert/formats/integer-operators.ts";
 import { type ComparedModel, comparedGraph, comparedNetwork } from "../../../convert/prove/compared-model.ts";
 import { decodeModelFile, importOnnxFile } from "../../../importer/node-files.ts";
 import type { Shape } from "../../../ir/types.ts";
-import type { OnnxFile } from "../../../onnx/read/file.ts";
+import type { FileNode, OnnxFile } from "../../../onnx/read/file.ts";
 import { typedGraph } from "../../../onnx/read/read.ts";
-import { inferWith } from "../../../ops/definition.ts";
+import { findDefinition, inferWith } from "../../../ops/definition.ts";
+import { integerOperators, integerProducts } from "../../../ops/integer-operators.ts";
 import { statesChannelsLast, takesChannelsLast } from "../../../train/image-layout.ts";
 import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
 
@@ -16,9 +16,6 @@ export interface ComparisonSide {
   /** Absent for an ONNX file. */
   readonly run?: LoadedRun;
 }
-
-/** Operators that only the files of `convert` have: these are run as they stand, and not imported. */
-const integerOnly = new Set(["QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"]);
 
 /** Reads both sides of a comparison. @throws what loadRun and importOnnxFile throw. */
 export async function readComparisonSides(a: string, b: string): Promise<readonly [ComparisonSide, ComparisonSide]> {
@@ -48,6 +45,8 @@ function readFile(path: string, samples: Shape | undefined): ComparisonSide {
   return { model: comparedGraph(typedGraph(file, inferWith(integerOperators), { source }), source) };
 }
 
+/** Whether a file computes on integers, as those of `convert` do: it is run as it stands, and not imported. */
 function isConverted({ graph }: OnnxFile): boolean {
-  return graph.nodes.some(({ op }) => integerOnly.has(op)) || graph.inputs.some(({ dtype }) => dtype !== "float32");
+  const isProduct = (node: FileNode): boolean => findDefinition(integerProducts, node) !== undefined;
+  return graph.nodes.some(isProduct) || graph.inputs.some(({ dtype }) => dtype !== "float32");
 }

@@ -16,6 +16,7 @@ import { builderFor } from "../../../ops/definition.ts";
 import { cast } from "../../../ops/families/cast.ts";
 import { add, multiply, subtract } from "../../../ops/families/elementwise.ts";
 import { concat, reshape } from "../../../ops/families/shape/shape-ops.ts";
+import { integerOperators } from "../../../ops/integer-operators.ts";
 import { addCodeOutputs } from "../../formula-graph.ts";
 import {
   type Dequantize,
@@ -33,7 +34,6 @@ import {
 } from "../../integer-network.ts";
 import { type Container, containerOf, weightValue } from "../containers.ts";
 import type { FormatDefinition } from "../definition.ts";
-import { integerOperators } from "../integer-operators.ts";
 import { onnxRunner } from "../run-onnx.ts";
 import { byte, channelConstant, limited, rounded, scales, sumOfCodes, withWholeGroups } from "./codes.ts";
 import {
