@@ -21,8 +21,8 @@ import { float32Data, float32Tensor, int64Tensor } from "../src/ir/tensor.ts";
 import { elementCount } from "../src/ir/types.ts";
 import { multiply } from "../src/ops/families/elementwise.ts";
 import { reduceMean } from "../src/ops/families/reduce.ts";
+import { genericTarget } from "../src/ops/targets.ts";
 import { emit } from "../src/runtime/job.ts";
-import { genericTarget } from "../src/runtime/probe.ts";
 import { emptyOutputs, type NamedTensors, relativeError, runBytes } from "./tensor-runs.ts";
 
 const limit = 1e-4;

@@ -24,10 +24,10 @@ import { dataInputs, type Network } from "../src/ir/network.ts";
 import { float32Data, float32Scalar, makeTensor, type Tensor } from "../src/ir/tensor.ts";
 import type { Target } from "../src/ops/definition.ts";
 import { crossEntropy } from "../src/ops/internal/loss.ts";
+import { genericTarget } from "../src/ops/targets.ts";
 import { decodeSafetensors } from "../src/runs/safetensors.ts";
 import { emit } from "../src/runtime/job.ts";
 import { nodeEngine } from "../src/runtime/node/node.ts";
-import { genericTarget } from "../src/runtime/probe.ts";
 import { emptyOutputs, normOf, relativeError, runBytes } from "./tensor-runs.ts";
 
 const outputLimit = 1e-4;

@@ -105,7 +105,7 @@ export type {
   Severity,
   TensorExplanation,
 } from "./qconfig/explain/types.ts";
-export { libraryVoice, torchVoice, trainingVoice } from "./qconfig/explain/voice.ts";
+export { libraryVoice, trainingVoice } from "./qconfig/explain/voice.ts";
 export { observeTensor } from "./qconfig/observation.ts";
 export { type PresetBits, presetNamed, presets } from "./qconfig/presets.ts";
 export { codeRange, type TensorQuantization } from "./qconfig/tensor-quantization.ts";
@@ -113,6 +113,7 @@ export { type PrepareOptions, quantizationConfigOf, tensorQuantizationOf } from 
 export { calculateQuantLimits, type TorchDtype, type TorchQscheme } from "./qconfig/torch/limits.ts";
 export { parseTorchConfig, type TorchSource, type TorchTextConfig } from "./qconfig/torch/text.ts";
 export * from "./qconfig/torch/torch.ts";
+export { torchVoice } from "./qconfig/torch/voice.ts";
 export type { ObserverSpec, QuantizerDefinition, QuantizerSpec } from "./quantizers/definition.ts";
 export { quantizerNamed, quantizers } from "./quantizers/index.ts";
 export type { Ablation } from "./runs/ablation.ts";

@@ -10,11 +10,9 @@ import { newBuilder, operators } from "../compile/registry.ts";
 import type { Graph, GraphBuilder, Value } from "../ir/graph.ts";
 import type { Network } from "../ir/network.ts";
 import { type OnnxWriteOptions, writeOnnx } from "../onnx/write/write.ts";
-import type { Target } from "../ops/definition.ts";
+import { genericTarget } from "../ops/targets.ts";
 import { batchAtRunTime, withoutBatchForms } from "./batch/at-run-time.ts";
 import { openGraph } from "./batch/open-graph.ts";
-
-const generic: Target = { name: "generic", blockSize: 1 };
 
 /** Options of the export as an ONNX file. */
 export interface ExportOptions extends OnnxWriteOptions {
@@ -54,5 +52,5 @@ function withConstants(network: Network, stored: StoredParameters): Graph {
   }
   copyNodes(network.graph, builder, map);
   for (const output of network.graph.outputs) builder.output(output.name, mapped(map, output.value));
-  return batchAtRunTime(lowerGraph(builder.finish(), withoutBatchForms(operators), generic));
+  return batchAtRunTime(lowerGraph(builder.finish(), withoutBatchForms(operators), genericTarget));
 }

@@ -1,8 +1,10 @@
 /** Measures a machine's speed at the two parts of a training step, with the engine itself. */
 import { newBuilder } from "../compile/registry.ts";
-import type { Graph } from "../ir/graph.ts";
+import type { Graph, GraphBuilder, Value } from "../ir/graph.ts";
 import { filled, type Tensor } from "../ir/tensor.ts";
 import { writeOnnx } from "../onnx/write/write.ts";
+import { add } from "../ops/families/elementwise.ts";
+import { matmul } from "../ops/families/matmul.ts";
 import type { Engine } from "./engine.ts";
 
 /** Measured speeds of the machine. */
@@ -19,14 +21,17 @@ const rounds = 5;
 
 /** Measures for about a second. @throws RuntimeError when the engine fails. */
 export async function measureMachineSpeed(engine: Engine): Promise<MachineSpeed> {
-  const product = await fastest(engine, "MatMul", [side, side]);
-  const sum = await fastest(engine, "Add", [elements]);
+  const product = await fastest(engine, matmul, [side, side]);
+  const sum = await fastest(engine, add, [elements]);
   return { operationsPerSecond: (2 * side ** 3) / product, bytesPerSecond: (3 * 4 * elements) / sum };
 }
 
+/** Builds one node of two inputs. */
+type Operation = (builder: GraphBuilder, a: Value, b: Value) => Value;
+
 /** Seconds of the fastest of several runs of one operator on two tensors of a shape. */
-async function fastest(engine: Engine, op: string, shape: readonly number[]): Promise<number> {
-  const session = await engine.createSession(writeOnnx(oneOperator(op, shape)));
+async function fastest(engine: Engine, operation: Operation, shape: readonly number[]): Promise<number> {
+  const session = await engine.createSession(writeOnnx(graphOf(operation, shape)));
   const feeds: Record<string, Tensor> = { a: filled(shape, 1), b: filled(shape, 0.5) };
   const fetches: Record<string, Tensor> = { y: filled(shape, 0) };
   let best = Number.POSITIVE_INFINITY;
@@ -39,10 +44,10 @@ async function fastest(engine: Engine, op: string, shape: readonly number[]): Pr
   return best;
 }
 
-function oneOperator(op: string, shape: readonly number[]): Graph {
-  const builder = newBuilder(`speed of ${op}`);
+function graphOf(operation: Operation, shape: readonly number[]): Graph {
+  const builder = newBuilder("measurement of speed");
   const a = builder.input("a", { dtype: "float32", shape });
   const b = builder.input("b", { dtype: "float32", shape });
-  builder.output("y", builder.one(op, [a, b]));
+  builder.output("y", operation(builder, a, b));
   return builder.finish();
 }

@@ -13,16 +13,14 @@ import { RuntimeError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { filled, float32Data, float32Tensor, type Tensor } from "../ir/tensor.ts";
 import { writeOnnx } from "../onnx/write/write.ts";
-import { blockedDomain } from "../ops/cpu/engine-operators.ts";
+import { reorderInput } from "../ops/cpu/engine-operators.ts";
 import type { Target } from "../ops/definition.ts";
 import { conv } from "../ops/families/conv.ts";
 import { round } from "../ops/families/elementwise.ts";
 import { concat } from "../ops/families/shape/shape-ops.ts";
+import { genericTarget, webGpuSumsTarget, webGpuTarget } from "../ops/targets.ts";
 import { roundedWithin } from "../quantizers/arithmetic/round-codes.ts";
 import type { Engine } from "./engine.ts";
-
-/** The target that every engine executes: the standard opset only. */
-export const genericTarget: Target = { name: "generic", blockSize: 1 };
 
 /** The block sizes that ONNX Runtime uses: AVX-512, and the narrower vector units. */
 const blockSizes = [16, 8, 4] as const;
@@ -36,14 +34,9 @@ export async function probeTarget(engine: Engine): Promise<Target> {
   return { name: "cpu", blockSize: 1 };
 }
 
-/**
- * The target of ONNX Runtime's WebGPU provider, whose version 1.30 leaves these operators to the CPU and has no indices of
- * maxima at all. Round stays with the CPU where shaders were seen to round sums in another way.
- */
+/** The target of ONNX Runtime's WebGPU provider; Round stays with the CPU where shaders were seen to round sums in another way. */
 export async function probeWebGpuTarget(engine: Engine): Promise<Target> {
-  const without: Target = { ...genericTarget, lacks: ["OneHot", "LogSoftmax", "MaxPoolIndices"] };
-  const rounding: Target = { ...genericTarget, lacks: ["Round", "OneHot", "LogSoftmax", "MaxPoolIndices"] };
-  return (await roundsCorrectly(engine, rounding)) ? rounding : without;
+  return (await roundsCorrectly(engine, webGpuSumsTarget)) ? webGpuSumsTarget : webGpuTarget;
 }
 
 /** Whether the target's lowering of quantized rounding, and of Round, gives the nearest integers, halves to even. */
@@ -69,7 +62,7 @@ async function reordersBy(engine: Engine, block: number): Promise<boolean> {
   const channels = 16;
   const builder = newBuilder("probe of the block size");
   const x = builder.input("x", { dtype: "float32", shape: [1, channels, 1, 2] });
-  builder.output("y", builder.one("ReorderInput", [x], {}, { domain: blockedDomain }));
+  builder.output("y", reorderInput(builder, x));
   const image = float32Tensor(
     [1, channels, 1, 2],
     Array.from({ length: 2 * channels }, (_, i) => i),

@@ -13,12 +13,12 @@ import type { QuantizedNetwork } from "../../src/compile/sites.ts";
 import { float32Data, makeTensor, type Tensor } from "../../src/ir/tensor.ts";
 import { makeModel } from "../../src/models/index.ts";
 import type { Target } from "../../src/ops/definition.ts";
+import { genericTarget } from "../../src/ops/targets.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { presetNamed, presets } from "../../src/qconfig/presets.ts";
 import type { TensorQuantization } from "../../src/qconfig/tensor-quantization.ts";
 import { ForwardJob, TrainingJob } from "../../src/runtime/job.ts";
 import { nodeEngine } from "../../src/runtime/node/node.ts";
-import { genericTarget } from "../../src/runtime/probe.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
 
 const engine = nodeEngine({ threads: 1 });

@@ -205,15 +205,16 @@ function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => 
     addConstant(tensor.name, readTensor(tensor, where, externalData, true), where);
   }
   const given = new Set(constants.keys());
-  const inputNames: string[] = [];
+  const fed = new Set<string>();
   for (const info of proto.input) {
     const where = `${source}, ${inputPlace(info)}`;
-    if (info.name === "" || inputNames.includes(info.name)) {
+    if (info.name === "" || fed.has(info.name)) {
       throw new GraphError(info.name === "" ? "it has no name" : "it is there twice", { where, remedy: notOnnx });
     }
     // Old files list their initializers among the inputs, as defaults; nothing else would ever feed them.
-    if (!given.has(info.name)) inputNames.push(info.name);
+    if (!given.has(info.name)) fed.add(info.name);
   }
+  const inputNames = [...fed];
   for (const name of inputNames) given.add(name);
   const ordered = orderNodes(proto.node, given, isOuter, source);
   const made = new Set([...given, ...proto.node.flatMap((node) => node.output)]);

@@ -23,6 +23,11 @@ export function toBlocked(builder: GraphBuilder, x: Value): Value {
   if (known !== undefined) return known;
   const { dtype } = x.type;
   if (dtype !== "float32") return cast(builder, toBlocked(builder, cast(builder, x, "float32")), dtype);
+  return reorderInput(builder, x);
+}
+
+/** The engine's own reordering of x[N,C,H,W], float32, into blocks of channels. */
+export function reorderInput(builder: GraphBuilder, x: Value): Value {
   return builder.one("ReorderInput", [x], {}, { domain: blockedDomain });
 }
 

@@ -3,11 +3,12 @@ import "./telemetry.ts";
 import { freemem } from "node:os";
 import * as ort from "onnxruntime-node";
 import type { Target } from "../../ops/definition.ts";
+import { genericTarget } from "../../ops/targets.ts";
 import { DeviceMemory } from "../device-memory.ts";
 import type { Engine, EngineOptions, EngineSession, SessionOptions } from "../engine.ts";
 import { openSession } from "../onnx-runtime.ts";
 import { endOfRun, stopsAtSequences, withEndOfRun } from "../output-copies.ts";
-import { genericTarget, probeTarget, probeWebGpuTarget } from "../probe.ts";
+import { probeTarget, probeWebGpuTarget } from "../probe.ts";
 import { type CachedModel, cachedModel } from "./model-cache.ts";
 import { telemetryOff } from "./telemetry.ts";
 

@@ -5,8 +5,16 @@ import type { StudyConfig } from "../plan/schema.ts";
 import type { AccuracyMap } from "../result/accuracy-map.ts";
 import type { Mix } from "./mixed.ts";
 
-const mixedRecipe = "mixed";
-const uniformRecipe = "uniform";
+/** One of each recipe of the study, by the recipe's name. */
+interface ByRecipe<Item> {
+  readonly mixed: Item;
+  readonly uniform: Item;
+}
+
+/** The configuration of each recipe; null for a baseline that is not trained. */
+function configsOf({ config, baseline, uniformConfig }: Mix): ByRecipe<TrainingConfig | null> {
+  return { mixed: config, uniform: baseline === null ? null : uniformConfig };
+}
 
 /**
  * The study that compares them; without a baseline it trains the mix alone. Seeds are 0 to `seeds` − 1.
@@ -21,10 +29,9 @@ const uniformRecipe = "uniform";
  */
 export function mixStudy(mix: Mix, seeds: number): StudyConfig {
   const { model, data, train, target, from, quantization } = mix.config;
-  const recipes = [
-    recipeOf(mixedRecipe, mix.config),
-    ...(mix.baseline === null ? [] : [recipeOf(uniformRecipe, mix.uniformConfig)]),
-  ];
+  const recipes = Object.entries(configsOf(mix)).flatMap(([name, config]) =>
+    config === null ? [] : [recipeOf(name, config)],
+  );
   const document = {
     model,
     data,
@@ -58,13 +65,14 @@ export interface TrainedMix {
 }
 
 /** What the study says of the two. */
-export function trainedMix(maps: readonly AccuracyMap[]): {
-  readonly mixed: TrainedMix | null;
-  readonly uniform: TrainedMix | null;
-} {
-  const of = (recipe: string) => {
-    const cell = maps.find((map) => map.recipe === recipe)?.rows[0]?.[0];
-    return cell === undefined ? null : { mean: cell.mean, spread: cell.spread, count: cell.count };
-  };
-  return { mixed: of(mixedRecipe), uniform: of(uniformRecipe) };
+export function trainedMix(maps: readonly AccuracyMap[]): ByRecipe<TrainedMix | null> {
+  const trained = maps.flatMap(({ recipe, rows: [row] }) =>
+    row?.[0] === undefined ? [] : [[recipe, row[0]] as const],
+  );
+  const { mixed, uniform }: Partial<ByRecipe<TrainedMix>> = Object.fromEntries(trained);
+  return { mixed: resultOf(mixed), uniform: resultOf(uniform) };
+}
+
+function resultOf(cell: TrainedMix | undefined): TrainedMix | null {
+  return cell === undefined ? null : { mean: cell.mean, spread: cell.spread, count: cell.count };
 }

@@ -10,10 +10,10 @@ import type { Network } from "../../../src/ir/network.ts";
 import { filled, makeTensor } from "../../../src/ir/tensor.ts";
 import { makeModel, modelNames } from "../../../src/models/index.ts";
 import type { Target } from "../../../src/ops/definition.ts";
+import { genericTarget } from "../../../src/ops/targets.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { TrainingJob } from "../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
-import { genericTarget } from "../../../src/runtime/probe.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
 import { verifyGraph } from "../../support/graphs/verify.ts";
 

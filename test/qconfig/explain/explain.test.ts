@@ -9,12 +9,13 @@ import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
 import { explainQuantized } from "../../../src/qconfig/explain/explain.ts";
 import type { Explanation, RemarkCode } from "../../../src/qconfig/explain/types.ts";
-import { libraryVoice, torchVoice, trainingVoice } from "../../../src/qconfig/explain/voice.ts";
+import { libraryVoice, trainingVoice } from "../../../src/qconfig/explain/voice.ts";
 import { observeTensor } from "../../../src/qconfig/observation.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import type { TensorQuantization } from "../../../src/qconfig/tensor-quantization.ts";
 import { quantizationConfigOf } from "../../../src/qconfig/torch/convert.ts";
 import { parseTorchConfig } from "../../../src/qconfig/torch/text.ts";
+import { torchVoice } from "../../../src/qconfig/torch/voice.ts";
 
 const network = makeModel("resnet8", { sampleShape: [1, 8, 8], classes: 10, width: 4 }, randomStream(0, "weights"));
 

@@ -16,9 +16,9 @@ import { dataInputs, type Network } from "../../../src/ir/network.ts";
 import { allocate, makeTensor, type Tensor, toNumbers } from "../../../src/ir/tensor.ts";
 import { elementCount } from "../../../src/ir/types.ts";
 import { readTensor } from "../../../src/onnx/wire/tensor.ts";
+import { genericTarget } from "../../../src/ops/targets.ts";
 import { emit } from "../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
-import { genericTarget } from "../../../src/runtime/probe.ts";
 
 export const backendFolder = "/usr/share/libonnx-testdata/data/node";
 

@@ -5,8 +5,8 @@ import { bindBatch } from "../../../src/compile/passes/bind-batch.ts";
 import { dataInputs, type Network } from "../../../src/ir/network.ts";
 import { float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
 import { elementCount, type Shape } from "../../../src/ir/types.ts";
+import { genericTarget } from "../../../src/ops/targets.ts";
 import { emit } from "../../../src/runtime/job.ts";
-import { genericTarget } from "../../../src/runtime/probe.ts";
 
 /** The outputs of a network for float inputs made of its shapes, bound to another batch size if one is given. */
 export async function outputsOf(network: Network, batch?: number): Promise<Record<string, number[]>> {

@@ -10,10 +10,11 @@ import { ConfigError, InputOutputError } from "../../../errors.ts";
 import { describeSystemError } from "../../../io/system-error.ts";
 import type { QuantizationConfig } from "../../../qconfig/config.ts";
 import type { ChangeVoice } from "../../../qconfig/explain/types.ts";
-import { torchVoice, trainingVoice } from "../../../qconfig/explain/voice.ts";
+import { trainingVoice } from "../../../qconfig/explain/voice.ts";
 import { presetNamed, presetNames } from "../../../qconfig/presets.ts";
 import { quantizationConfigOf } from "../../../qconfig/torch/convert.ts";
 import { parseTorchConfig, type TorchSource } from "../../../qconfig/torch/text.ts";
+import { torchVoice } from "../../../qconfig/torch/voice.ts";
 import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
 
 /** The flags of `subbyte explain`. */
