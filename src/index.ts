@@ -12,12 +12,12 @@
 export * from "./browser.ts";
 export { quantizationOf } from "./config/quantization.ts";
 export { openDataset } from "./data/dataset/open-dataset.ts";
-// Data that lies in files.
+// Data in files.
 export { fetchFashionMnist, loadFashionMnist } from "./data/formats/fashion-mnist.ts";
 // Diagnosis of runs on disk.
 export { diagnoseRun, type RunDiagnosis } from "./diagnose/diagnose-run.ts";
 export { type RunWatch, watchTraining } from "./diagnose/watch-run.ts";
-// Models in files, with the data files beside them.
+// Models in files, with their external data.
 export { importOnnxFile } from "./importer/node-files.ts";
 // Plugins in files.
 export { loadPlugin } from "./plugins/load.ts";

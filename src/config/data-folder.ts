@@ -1,4 +1,4 @@
-/** Where data sets that were fetched are kept, and the data that a configuration or an argument names. */
+/** Opens the data that a configuration names, and parses the `--data` argument. */
 
 import { existsSync } from "node:fs";
 import { defined } from "../base/defined.ts";
@@ -8,7 +8,7 @@ import { ConfigError } from "../errors.ts";
 import type { TrainingConfig } from "./schema/schema.ts";
 import { dataNames } from "./schema/schema.ts";
 
-/** Opens the data that a configuration says. @throws as openDataset does. */
+/** Opens the data that a configuration names. @throws as openDataset does. */
 export function openConfiguredData(data: TrainingConfig["data"], signal?: AbortSignal): Promise<OpenedData> {
   const { crop: _crop, flip: _flip, ...options } = data;
   const source = "name" in data ? data.name : (data.folder ?? dataNames[0]);
@@ -18,8 +18,8 @@ export function openConfiguredData(data: TrainingConfig["data"], signal?: AbortS
 const fileEndings = /\.(csv|tsv|npy|npz)$/i;
 
 /**
- * Reads a `--data` argument: the name of a data set, or a folder or file that is there. A path is told from a mistyped name
- * by a slash, a leading dot or a file's ending.
+ * Parses a `--data` argument: the name of a data set, or the path of a folder or file. A slash, a leading dot or a file
+ * extension marks a path; any other text must be a name or exist, because it may be a mistyped name.
  */
 export function parseDataArgument(argument: string): { name: (typeof dataNames)[number] } | { folder: string } {
   const name = dataNames.find((known) => known === argument);

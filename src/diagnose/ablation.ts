@@ -1,6 +1,6 @@
 /**
- * Ablations: the same weights evaluated with some quantizers bypassed. Weights only, activations only, all of one
- * layer's alone, all but one layer's. One compiled evaluation serves them all: each quantizer has a switch, an input.
+ * Ablations: the same weights evaluated with some quantizers bypassed. Weights only, activations only, only one layer,
+ * all layers except one. One compiled evaluation serves them all: each quantizer has a switch, which is an input.
  */
 import { defined } from "../base/defined.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";
@@ -18,18 +18,18 @@ import { StateBuffers } from "../runtime/state.ts";
 import { BatchNormReestimator } from "../train/loop/batch-norm-statistics.ts";
 import { Evaluator } from "../train/loop/evaluate.ts";
 import { metricOf } from "../train/loop/metric-text.ts";
-import type { Judge } from "../train/teacher/outputs.ts";
+import type { TeacherReference } from "../train/teacher/outputs.ts";
 
 /** How an ablation evaluates. */
 export interface AblationOptions {
   readonly batchSize?: number;
   readonly target?: Target;
-  /** Who says what is right where the data has no labels. */
-  readonly judge?: Judge;
+  /** The teacher that supplies the targets where the data has no labels. */
+  readonly teacher?: TeacherReference;
   /**
-   * Training samples that the running statistics of batch normalization are estimated again from whenever quantizers are
-   * switched off: those that the run has are of values that all quantizers have been at, and without some of them they
-   * are another network's. Absent: they stay.
+   * Training samples from which the running statistics of batch normalization are estimated again whenever quantizers are
+   * switched off: the statistics of the run are those of values that passed all quantizers, and do not fit the network
+   * without some of them. Absent: the statistics of the run are kept.
    */
   readonly statistics?: Dataset;
   /** After each evaluation. */
@@ -37,8 +37,8 @@ export interface AblationOptions {
 }
 
 /**
- * The network with a switch at each quantizer: parameter `switch.<site>`, 1 to quantize, 0 to pass the input on.
- * y·g + x·(1 − g) gives exactly y or x, both being finite.
+ * Returns the network with a switch at each quantizer: parameter `switch.<site>`, 1 to quantize, 0 to bypass.
+ * y·g + x·(1 − g) gives exactly y or x, because both are finite.
  */
 export function withSwitches(network: QuantizedNetwork): Network {
   const builder = newBuilder(network.graph.name);
@@ -90,8 +90,8 @@ export async function ablate(
   const { sites } = network;
   const switched = withSwitches(network);
   const state = new StateBuffers(switched.parameters.map(({ name, value }) => [name, value] as const));
-  const { batchSize, target, judge } = options;
-  const evaluator = await Evaluator.create(switched, dataset, engine, defined({ batchSize, target, judge }));
+  const { batchSize, target, teacher } = options;
+  const evaluator = await Evaluator.create(switched, dataset, engine, defined({ batchSize, target, teacher }));
   const { statistics } = options;
   const batch = { batchSize: Math.min(statisticsBatch, statistics?.count ?? 0), seed: 0 };
   const reestimator =
@@ -112,10 +112,10 @@ export async function ablate(
     return { accuracy, loss };
   };
   try {
-    // First of all, as long as the statistics are the run's own.
+    // First, while the statistics are still those of the run.
     const quantized = await measure(() => true);
     const summary = {
-      metric: metricOf(dataset.target, judge?.outputs),
+      metric: metricOf(dataset.target, teacher?.outputs),
       samples: dataset.count,
       float: await measure(() => false),
       quantized,

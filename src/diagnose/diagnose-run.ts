@@ -1,6 +1,6 @@
 /**
- * Diagnosis of a run's folder, finished or still going on: what was measured while it trained, a probe of its last
- * checkpoint, and where asked for the ablations.
+ * Diagnosis of the folder of a run, finished or still running: the measurements taken while it trained, a probe of its
+ * last checkpoint, and on request the ablations.
  */
 import { defined } from "../base/defined.ts";
 import { isQuantized } from "../compile/sites.ts";
@@ -34,7 +34,7 @@ export interface DiagnoseRunOptions {
   readonly checkpoint?: "last" | "best";
   /** A float run that a remedy may start from; default: the one that the run started from. */
   readonly floatRun?: string;
-  /** Whether to measure the checkpoint besides what was measured while the run trained; default: yes. */
+  /** Whether to measure the checkpoint too; default: yes. */
   readonly probe?: boolean;
   /** Whether to run the ablations, and on how many test samples at most (default 1000). */
   readonly ablate?: boolean;
@@ -48,12 +48,14 @@ export interface RunDiagnosis {
   /** Steps done when the checkpoint was written. */
   readonly step: number;
   readonly findings: readonly Finding[];
-  /** What was measured while the run trained, and last its checkpoint, unless that was not wanted. */
+  /** The measurements taken while the run trained, then that of its checkpoint unless `probe` is false. */
   readonly records: readonly ProbeRecord[];
   readonly ablation?: Ablation;
 }
 
 /**
+ * Diagnoses the run in a folder.
+ *
  * @throws InputOutputError or FileFormatError naming the file of the run that is missing or damaged.
  *
  * @example
@@ -78,17 +80,20 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
   return { folder, step: run.step, findings, records, ...defined({ ablation }) };
 }
 
-/** The records of a diagnosis.jsonl; none where there is no such file. */
+/** Reads the records of a diagnosis.jsonl; none where the file does not exist. */
 export async function readProbeRecords(file: string): Promise<ProbeRecord[]> {
   const lines = await readMetrics(file);
   return lines.map((line, index) => {
     const result = probeRecordSchema.safeParse(line);
     if (result.success) return result.data;
     const [issue] = result.error.issues;
-    throw new FileFormatError(`not a record of a probe: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`, {
-      where: `${file}:${index + 1}`,
-      remedy: "Delete the file: the checkpoint alone can be diagnosed too.",
-    });
+    throw new FileFormatError(
+      `the line is not a probe record: ${issue?.path.join(".") ?? ""} ${issue?.message ?? ""}`,
+      {
+        where: `${file}:${index + 1}`,
+        remedy: "Delete the file: the checkpoint can be diagnosed without it.",
+      },
+    );
   });
 }
 
@@ -97,11 +102,11 @@ function ablateRun({ network, data, teacher }: LoadedRun, options: DiagnoseRunOp
   const samples = firstSamples(data.test, Math.min(data.test.count, options.ablationSamples ?? 1000));
   return ablate(network, samples, options.engine, {
     statistics: data.train,
-    ...defined({ judge: teacher, target, onProgress }),
+    ...defined({ teacher, target, onProgress }),
   });
 }
 
-/** Measures the checkpoint on the first training batch. What only steps can tell is taken from the record before. */
+/** Measures the checkpoint on the first training batch. Values that need several steps come from the previous record. */
 async function probeCheckpoint(
   { network, data, config, step, teacher }: LoadedRun,
   { engine, target }: DiagnoseRunOptions,

@@ -1,6 +1,6 @@
 /**
- * Diagnosis while a run trains: a probe every so many steps, weights watched over the few steps before it, findings
- * whenever they are asked for. What is measured goes to diagnosis.jsonl. The run itself is not changed by it.
+ * Diagnosis of a run while it trains: a probe at a fixed interval of steps, weights watched over the last steps before it,
+ * findings on request. Measurements go to diagnosis.jsonl. The run itself does not change.
  */
 import { isQuantized } from "../compile/sites.ts";
 import type { Network } from "../ir/network.ts";
@@ -22,7 +22,7 @@ export interface WatchOptions extends Omit<FactsOptions, "recipe"> {
   readonly every?: number;
   /** Samples of the batch that a probe sees; default 32. */
   readonly batchSize?: number;
-  /** Where records go; absent: they are kept in memory alone. */
+  /** File for the records; absent: they are kept in memory only. */
   readonly file?: string;
 }
 
@@ -32,16 +32,16 @@ const defaultBatchSize = 32;
 /** Steps before a probe over which weights are watched. */
 const windowSteps = 6;
 
-/** A run that is watched, and what was seen so far. */
+/** A watched run and its records so far. */
 export interface RunWatch {
   readonly watcher: TrainingWatcher;
   readonly records: readonly ProbeRecord[];
-  /** What the records say by now, most certain first. */
+  /** The findings of the records so far, highest confidence first. */
   findings(): Finding[];
 }
 
 /**
- * A watch for a run that is about to begin. Nothing is compiled before its first probe.
+ * Returns a watch for a run that is about to start. Nothing is compiled before its first probe.
  *
  * @example
  * const watch = watchTraining({ network: quantized, recipe: recipeOf(config, data.train), data, engine });
@@ -88,8 +88,8 @@ class Watch implements TrainingWatcher {
 
   async beforeStep(upcoming: UpcomingStep): Promise<void> {
     this.#network = upcoming.network;
-    // A run that is resumed at an epoch's start knows nothing of the steps before: so that it measures the same as one
-    // that was never interrupted, neither takes anything over from the epoch before.
+    // A run resumed at the start of an epoch knows nothing of the steps before. So that it measures the same as an
+    // uninterrupted run, both discard what the previous epoch left.
     if (upcoming.stepInEpoch === 0 && upcoming.stepsPerEpoch >= this.#every) {
       this.#losses = [];
       this.#weights?.watch.reset();

@@ -33,7 +33,7 @@ export interface WrittenReport {
   readonly files: readonly string[];
 }
 
-/** Figures of so many layers are shown of a study's chosen trial; its own report has all. */
+/** Maximum number of layers with figures for the chosen trial of a study; the trial's own report has all. */
 const mostLayers = 4;
 
 /**
@@ -78,7 +78,7 @@ async function reportOf(folder: string): Promise<Report> {
   });
 }
 
-/** The figures of a study's trials, from their run directories. */
+/** Returns the figures of a study's trials, from their run folders. */
 function trialFigures({ paths }: LoadedStudy): TrialFigures {
   const load = (record: TrialRecord) => loadRun(trialFolder(paths, record)).catch(withoutIt);
   return {
@@ -102,13 +102,13 @@ function trialFigures({ paths }: LoadedStudy): TrialFigures {
   };
 }
 
-/** Whoever removed checkpoints to save space, or damaged one trial's files, still gets the rest of the report. */
+/** Skips figures whose files are missing or damaged: removed checkpoints must not prevent the rest of the report. */
 function withoutIt(error: unknown): undefined {
   if (error instanceof SubbyteError) return undefined;
   throw error;
 }
 
-/** A figure as PNG, at twice its size. Its text needs a font of the system. */
+/** Renders a figure as PNG, at twice its size. Its text needs a font of the system. */
 async function pngOf(svg: string): Promise<Uint8Array> {
   const { Resvg } = await import("@resvg/resvg-js");
   const font = { loadSystemFonts: true, defaultFontFamily: "DejaVu Sans", sansSerifFamily: "DejaVu Sans" };

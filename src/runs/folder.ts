@@ -1,18 +1,18 @@
 /**
- * The folder of a run: everything that is needed to understand it, to repeat it and to resume it.
+ * The folder of a run: everything needed to understand it, to repeat it and to resume it.
  *
  *     runs/resnet20_W4A4_20261123-114958/
  *       config.yaml         resolved, every default filled in
- *       config.source.yaml  as it was given
+ *       config.source.yaml  as given
  *       env.json            versions, machine, seed, command line, git commit
- *       metrics.jsonl       append-only; a resumed run cuts it back to its checkpoint's step
+ *       metrics.jsonl       append-only; a resumed run truncates it to its checkpoint's step
  *       summary.json        the final numbers, what --json prints
- *       diagnosis.jsonl     what was measured of the tensors now and then; cut back as metrics.jsonl is
- *       findings.json       what the measurements say
- *       ablation.json       the accuracy with parts of the quantizers switched off, where that was asked for
+ *       diagnosis.jsonl     periodic measurements of the tensors; truncated like metrics.jsonl
+ *       findings.json       the findings of the diagnosis
+ *       ablation.json       the accuracy with parts of the quantizers switched off, on request
  *       checkpoints/
  *
- * A new run writes into the folder of another one only where its caller asks for it.
+ * A new run writes into the folder of another one only on request.
  */
 
 import { execFile } from "node:child_process";
@@ -37,14 +37,14 @@ export interface RunPaths {
   readonly metrics: string;
   readonly summary: string;
   readonly diagnosis: string;
-  /** What the measurements say. */
+  /** The findings of the diagnosis. */
   readonly findings: string;
-  /** The network with parts of its quantizers switched off. */
+  /** The accuracy with parts of the quantizers switched off. */
   readonly ablation: string;
   readonly checkpoints: string;
 }
 
-/** Where things lie in a run's folder; makes nothing. */
+/** Returns the paths inside of a run's folder; creates nothing. */
 export function runPaths(folder: string): RunPaths {
   return {
     folder,
@@ -75,12 +75,12 @@ async function currentCommit(): Promise<string | null> {
     const { stdout } = await promisify(execFile)("git", ["rev-parse", "HEAD"], { timeout: 5000 });
     return stdout.trim();
   } catch {
-    // No git, or not in a checkout: the run is just as good.
+    // Without git, or outside of a checkout, the commit is unknown.
     return null;
   }
 }
 
-/** What a result may depend on besides its configuration. `versions` names the packages that the caller ran. */
+/** Describes what a result may depend on besides its configuration. `versions` names the packages that the caller ran. */
 export async function describeEnvironment(seed: number, versions: Readonly<Record<string, string>> = {}) {
   return {
     versions: { subbyte: packageVersion(), node: process.versions.node, ...versions },
@@ -106,7 +106,7 @@ async function makeFolder(parent: string, name: string, existOk: boolean): Promi
       await mkdir(wanted, { recursive: true });
       return wanted;
     }
-    // mkdir decides, not a look beforehand: of two runs that start in the same second each gets a folder of its own.
+    // mkdir itself detects a taken name, so that two runs that start in the same second get separate folders.
     for (let number = 1; ; number++) {
       const folder = number === 1 ? wanted : `${wanted}-${number}`;
       try {
@@ -121,19 +121,19 @@ async function makeFolder(parent: string, name: string, existOk: boolean): Promi
   }
 }
 
-/** What a new run's folder is made from. */
+/** What the folder of a new run is created from. */
 export interface RunFolderOptions {
   /** The folder that runs are kept in. */
   readonly parent: string;
   readonly name: string;
   readonly config: TrainingConfig;
   readonly source?: ConfigSource | undefined;
-  /** Use a folder of this name that is already there. What it tells of another run is removed. */
+  /** Whether to use an existing folder of this name; the results of another run in it are removed. */
   readonly existOk?: boolean;
   readonly versions?: Readonly<Record<string, string>>;
 }
 
-/** Makes the folder of a new run and writes its configuration and environment. A name that is taken gets -2, -3, … */
+/** Creates the folder of a new run and writes its configuration and environment. A taken name gets -2, -3, … */
 export async function createRunFolder(options: RunFolderOptions): Promise<RunPaths> {
   const { parent, name, config, source, existOk = false, versions = {} } = options;
   if (!/^[^/\\\0]+$/.test(name) || name === "." || name === "..") {

@@ -7,13 +7,13 @@ import { type FinishedStudy, runStudy, type StudyListeners, type StudyOptions } 
 /** A study's configuration as it is written: the keys of a study.yaml. What is left out has its default. */
 export type StudyInput = z.input<typeof studySchema>;
 
-/** Where a study lives, and who hears of it. */
+/** The folder of a study, and its listeners. */
 export interface StudyLocation extends Pick<StudyOptions, "folder" | "parallel">, StudyListeners {}
 
 /**
- * Trains a grid of weight bits and activation bits, says what converged, what did not and why, and what fixes it.
+ * Trains a grid of weight bits and activation bits, and reports what converged, what did not and why, and what fixes it.
  *
- * Every trial is a process of its own. Called again with the same folder and configuration, it resumes.
+ * Every trial is a separate process. Called again with the same folder and configuration, it resumes.
  *
  * @example
  * const start = () =>

@@ -26,28 +26,28 @@ import { bestCheckpoint, lastCheckpoint, train } from "./loop/trainer.ts";
 import type { TrainingWatcher } from "./loop/watcher.ts";
 import { batchOptionsOf, loadData, type PreparedTraining, prepareTraining, targetOf } from "./setup.ts";
 
-/** Where a run is kept, how many steps are done and to do, and where they are executed. */
+/** The folder of a run, its finished and total steps, and its device. */
 export interface RunStart {
   readonly paths: RunPaths;
   readonly step: number;
   readonly totalSteps: number;
   readonly device: Device;
-  /** What is odd about the network with the data, in sentences. */
+  /** Warnings about the network with the data, one sentence each. */
   readonly notes: readonly string[];
 }
 
-/** What a caller hears of while a run goes on. */
+/** The listeners of a run. */
 export interface RunListeners {
   readonly signal?: AbortSignal;
   /** Once, before the first step. */
   readonly onStart?: (start: RunStart) => void;
   readonly onStep?: (progress: StepProgress) => void;
   readonly onEpoch?: (progress: EpochProgress) => void;
-  /** Makes the watcher of the run, before its first step. `step`: the one that it goes on from. */
+  /** Makes the watcher of the run, before its first step. `step`: the one that it resumes from. */
   readonly watch?: (run: WatchedTraining & { readonly paths: RunPaths; readonly step: number }) => TrainingWatcher;
 }
 
-/** What an engine may keep beyond a run. */
+/** What an engine may keep after a run. */
 export interface EnginePlace {
   /** Folder of graphs that the engine has optimised already, for runs of other processes; absent: none. */
   readonly modelCache?: string;
@@ -56,7 +56,7 @@ export interface EnginePlace {
 /** A run to start: its configuration, where it goes, and its name. */
 export interface NewRun extends EnginePlace {
   readonly config: TrainingConfig;
-  /** The configuration as it was given, kept next to the resolved one. */
+  /** The configuration as given, kept next to the resolved one. */
   readonly source?: ConfigSource;
   /** Folder that the run's own folder is made in. */
   readonly parent: string;
@@ -70,7 +70,7 @@ export interface NewRun extends EnginePlace {
 export interface RunResult extends TrainingResult {
   readonly paths: RunPaths;
   readonly summary: RunSummary;
-  /** What could not be read and was replaced by other samples, of both parts. */
+  /** Samples of both parts that could not be read and were replaced by others. */
   readonly skipped: readonly SkippedSample[];
 }
 
@@ -85,21 +85,21 @@ export interface RunSummary {
   readonly metric: MetricName;
   readonly accuracy: number;
   readonly bestAccuracy: number;
-  /** Share of the test samples whose class is among the five largest outputs; of six classes and more. */
+  /** Share of the test samples whose class is among the five largest outputs; with six classes or more. */
   readonly top5Accuracy?: number;
   readonly loss: number;
   readonly epochs: number;
   readonly steps: number;
   readonly seconds: number;
   readonly imagesPerSecond: number;
-  /** Of `seconds`, those in which training waited for data. */
+  /** Part of `seconds` in which training waited for data. */
   readonly dataSeconds: number;
   readonly seed: number;
   /** Samples that could not be read and were replaced by others. */
   readonly skipped: number;
 }
 
-/** The engine and target of a configuration. */
+/** Opens the engine of a configuration and chooses the target. */
 export async function engineOf(
   config: TrainingConfig,
   { modelCache }: EnginePlace = {},
@@ -128,7 +128,7 @@ export async function engineOf(
  */
 export async function startRun(run: NewRun, listeners: RunListeners = {}): Promise<RunResult> {
   const { config } = run;
-  // Everything that can be wrong with the configuration comes out before a folder is made.
+  // Every error in the configuration is found before a folder is created.
   const data = run.data ?? (await loadData(config));
   trainingBatches(data.train, batchOptionsOf(config, data.train));
   const { engine, target } = await engineOf(config, run);
@@ -242,7 +242,7 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
   }
 }
 
-/** The same error with the run's folder, and what to start from instead: the best checkpoint, as the last may be poor. */
+/** Adds the run's folder to an error, and the best checkpoint as a start, because the last may be poor. */
 async function withCheckpointToUse(error: DivergenceError, paths: RunPaths): Promise<DivergenceError> {
   const file = join(paths.checkpoints, bestCheckpoint);
   const step = await readCheckpoint(file).then(
@@ -266,7 +266,7 @@ async function withCheckpointToUse(error: DivergenceError, paths: RunPaths): Pro
   });
 }
 
-/** Levels that a configuration really makes available, of weights and of activations after a ReLU; null in float. */
+/** Returns the levels that a configuration really gives to weights and to activations after a ReLU; null in float. */
 export function levelsOf(config: TrainingConfig): RunSummary["levels"] {
   if (config.quantization === null) return { weights: null, activations: null };
   const { weight, activation } = quantizationOf(config.quantization);

@@ -33,7 +33,7 @@ describe("help", () => {
     expect(packages).toEqual(["@commander-js/extra-typings", "commander", "fastest-levenshtein", "picocolors"]);
   });
 
-  it("is told the version", async () => {
+  it("prints the version", async () => {
     expect(await capture("--version")).toEqual({
       code: 0,
       stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/),

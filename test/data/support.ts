@@ -13,7 +13,7 @@ export async function temporaryFolder(): Promise<string> {
   return folder;
 }
 
-/** Images whose every byte is told by position: (sample·31 + offset·7) mod 251 + 1, never 0; label = sample mod 10. */
+/** Images whose bytes follow from their positions: (sample·31 + offset·7) mod 251 + 1, never 0; label = sample mod 10. */
 export function patternedImages(count: number, sampleShape: readonly [number, number, number] = [1, 4, 5]): Dataset {
   const length = sampleShape[0] * sampleShape[1] * sampleShape[2];
   const samples = Uint8Array.from(

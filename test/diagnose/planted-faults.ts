@@ -63,7 +63,7 @@ function minMax(setup: Setup): Setup & { readonly quantization: QuantizationConf
   return { ...setup, quantization: healthyQuantization("minmax") };
 }
 
-/** Scale and shift of batch normalization stay as they are: else training mends within a few steps what is planted there. */
+/** Scale and shift of batch normalization stay as they are: else training repairs the planted fault within a few steps. */
 function withFixedNorms<Kind extends Setup>(setup: Kind): Kind {
   return { ...setup, recipe: { ...setup.recipe, learningRateScale: { weights: 1, normalization: 0, quantizers: 1 } } };
 }

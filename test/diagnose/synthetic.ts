@@ -59,8 +59,8 @@ export function siteMeasurement(change: Partial<SiteMeasurement> = {}): SiteMeas
     negativeShare: 0,
     lostNegativeShare: 0,
     levelsBelowZero: 0,
-    noiseRatio: 20,
-    optimalNoiseRatio: 20.5,
+    sqnr: 20,
+    optimalSqnr: 20.5,
     scaleRatio: 1.1,
     gradientCosine: 0.9,
     outsideCount: 10,
@@ -104,7 +104,7 @@ export function record(step: number, change: Partial<ProbeRecord> = {}): ProbeRe
     sites: [siteMeasurement()],
     weights: [weightMeasurement()],
     norms: [{ name: "bn1", divergence: 0.01, meanShift: 0.05, varianceShift: 0.05 }],
-    additions: [{ name: "layer1.0.add", ratio: 1.2, smallerNoiseRatio: 18 }],
+    additions: [{ name: "layer1.0.add", ratio: 1.2, smallerSqnr: 18 }],
     ...change,
   };
 }

@@ -19,7 +19,7 @@ const watch: Pick<RunListeners, "watch"> = {
 };
 
 describe("a run that is watched", () => {
-  it("trains as one that is not, and goes on with its records where it is resumed", async () => {
+  it("trains like one that is not watched, and continues its records when it is resumed", async () => {
     const parent = await temporaryFolder();
     const plain = await startRun({ config, parent, name: "plain" });
     const watched = await startRun({ config, parent, name: "watched" }, watch);

@@ -40,7 +40,7 @@ describe("what concerns one run", () => {
     expect(commands.flatMap(({ path }) => reached("study", path, files))).toEqual([]);
   });
 
-  it("is told from what leads to the study through another file", () => {
+  it("excludes a command that reaches the study through another file", () => {
     const made = [
       parseImports("cli/commands/train.ts", 'import "../view/text.ts";'),
       parseImports("cli/view/text.ts", 'import type { A } from "../../study/a.ts";'),

@@ -35,7 +35,7 @@ async function killWhileWriting(file: string): Promise<string> {
 }
 
 describe("a process that is killed while it writes a file", () => {
-  it("leaves the old file, and what it left beside it is removed", async () => {
+  it("leaves the old file; its temporary file is removed", async () => {
     const file = join(folder, "state.json");
     await writeFileAtomic(file, "old");
     const left = await killWhileWriting(file);

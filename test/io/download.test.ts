@@ -121,7 +121,7 @@ describe("downloadVerified", () => {
     expect(await readFile(path, "utf8")).toBe("old");
   });
 
-  test.each(["before", "during"])("stops when it is told to %s the download", async (when) => {
+  test.each(["before", "during"])("stops on an abort %s the download", async (when) => {
     const controller = new AbortController();
     const url = await serve((_, response) => response.write(packed.subarray(0, 100)));
     const { folder, download } = await request([url, url], {
@@ -133,7 +133,7 @@ describe("downloadVerified", () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  test("a place that cannot be written is told, with the file's name", async () => {
+  test("a path that cannot be written is an error that names the file", async () => {
     const url = await serve((_, response) => response.end(packed));
     const { path } = await request([url]);
     await writeFile(path, "a file, not a folder");

@@ -1,4 +1,4 @@
-/** Models whose images have their channels last, as Keras writes them, beside the same models with channels first. */
+/** Models whose images have their channels last, as Keras writes them, compared with the same models with channels first. */
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -139,7 +139,7 @@ describe("a model with its channels last", () => {
     expect((await evaluate(network, data.test, engine)).accuracy).toBe(found.summary.accuracy);
   });
 
-  it("gets images of the size that it states, is told of, and takes others where it leaves the size open", async () => {
+  it("gets images of the size that it states, with a note, and takes others where it leaves the size open", async () => {
     const folder = await imageFolder();
     const stated = tinyConfig({ model: { file: await modelFile(last, "last") }, data: { folder } });
     const { train, notes } = await loadData(stated);
@@ -195,8 +195,8 @@ describe("a model with its channels last", () => {
     ] as const) {
       const found = await trained(student, folder, { data, train: { distillation: { teacher } } });
       expect(found.losses).toEqual(expected.losses);
-      const { network, data: loaded, teacher: judge } = await loadRun(found.folder);
-      const again = await evaluate(network, loaded.test, engine, judge === undefined ? {} : { judge });
+      const { network, data: loaded, teacher: reference } = await loadRun(found.folder);
+      const again = await evaluate(network, loaded.test, engine, reference === undefined ? {} : { teacher: reference });
       expect(again.accuracy).toBe(found.summary.accuracy);
     }
   });

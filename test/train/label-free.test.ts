@@ -59,9 +59,9 @@ describe("training without labels", () => {
 
     const loaded = await loadRun(paths.folder);
     if (loaded.teacher === undefined) throw new Error("the run has no teacher");
-    const again = await evaluate(loaded.network, loaded.data.test, engine, { judge: loaded.teacher });
+    const again = await evaluate(loaded.network, loaded.data.test, engine, { teacher: loaded.teacher });
     expect(again.accuracy).toBe(summary.accuracy);
-    const own = await evaluate(loaded.teacher.teacher, loaded.data.test, engine, { judge: loaded.teacher });
+    const own = await evaluate(loaded.teacher.teacher, loaded.data.test, engine, { teacher: loaded.teacher });
     expect(own).toMatchObject({ metric: "agreement", accuracy: 1, loss: 0 });
     const { records, ablation } = await diagnoseRun(paths.folder, { engine, ablate: true, ablationSamples: 32 });
     expect(records.at(-1)?.loss).toBeGreaterThanOrEqual(0);

@@ -76,7 +76,7 @@ describe("a model and data that do not belong together", () => {
     expect(error.remedy).toMatch(/4 outputs/);
   });
 
-  it("are told of where the model has more outputs than the data has classes", async () => {
+  it("give a note where the model has more outputs than the data has classes", async () => {
     const notes: string[] = [];
     const run = { config: configOf(await scores(7), await classes(4)), parent: await temporaryFolder() };
     await startRun(run, { onStart: (start) => notes.push(...start.notes) });
@@ -237,7 +237,7 @@ describe("arrays", () => {
     }
   });
 
-  it("are trained on behind what has no gradient, which is told of", async () => {
+  it("train the part behind an operator without gradient, with a note", async () => {
     const file = await modelFile(
       onnxModel({
         inputs: { x: ["N", 5, 4] },

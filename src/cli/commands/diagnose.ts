@@ -3,6 +3,7 @@
 import { Option } from "@commander-js/extra-typings";
 import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
 import { keepDiagnosis } from "../../diagnose/keep-findings.ts";
+import { recordForFile } from "../../diagnose/probe/measurement.ts";
 import type { Ablation } from "../../runs/ablation.ts";
 import { nodeEngine } from "../../runtime/node/node.ts";
 import { metricTitle, showMetric } from "../../train/loop/metric-text.ts";
@@ -60,7 +61,14 @@ async function diagnose(folder: string, flags: FlagsOf<typeof declare>): Promise
   await keepDiagnosis(diagnosis);
   const { findings, records, step, ablation } = diagnosis;
   if (flags.json === true) {
-    return printJson({ schemaVersion: 1, run: folder, step, findings, ablation: ablation ?? null, records });
+    return printJson({
+      schemaVersion: 1,
+      run: folder,
+      step,
+      findings,
+      ablation: ablation ?? null,
+      records: records.map(recordForFile),
+    });
   }
   print(...findingsText(findings, { verbose: flags.verbose === true }));
   if (ablation !== undefined) print(...ablationTable(ablation));

@@ -63,7 +63,7 @@ async function evaluate(path: string, flags: FlagsOf<typeof declare>): Promise<v
       ? await evaluateIntegers(convert(run.network, { input: inputOf(run.data.test) }), data, engine, options)
       : await evaluateNetwork(run.network, data, engine, {
           ...options,
-          ...(run.teacher === undefined ? {} : { judge: run.teacher }),
+          ...(run.teacher === undefined ? {} : { teacher: run.teacher }),
         });
   if (!Number.isFinite(result.loss)) {
     throw new RuntimeError(`${notFinite("the loss", result.loss)}: there is no result`, {

@@ -5,15 +5,16 @@
  */
 
 import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import { formerNames } from "../../config/former-names.ts";
 import type { NewCommand } from "../command.ts";
 
 /** What is known of a command before its file is loaded. */
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;
-  /** Words that people try for it: they are answered with "Did you mean …?". */
+  /** Words that users try instead of the name; the error then suggests this command. */
   readonly alsoCalled?: readonly string[];
-  /** Flags under the names that earlier versions gave them: each is still taken, with a note. */
+  /** Former names of flags, each with the present one; they are accepted with a note. */
   readonly renamedFlags?: Readonly<Record<string, string>>;
   /** Loads the command's file; the function gives the command its arguments, flags, help and action. */
   readonly load: () => Promise<(command: NewCommand) => CommandUnknownOpts>;
@@ -65,7 +66,7 @@ export const commandGroups: Readonly<Record<string, readonly CommandEntry[]>> = 
     {
       name: "study",
       summary: "map the accuracy over weight bits and activation bits",
-      alsoCalled: ["sweep", "grid", "search", "fix", "cure"],
+      alsoCalled: ["sweep", "grid", "search", "fix", formerNames.fix],
       renamedFlags: { "--cure": "--fix" },
       load: async () => (await import("./study/study.ts")).declareStudy,
     },

@@ -1,6 +1,7 @@
 /** The part of a training configuration that says what to train on. */
 import { z } from "zod";
 import { arrayLayouts, datasetKinds, namedDatasets, taskNames } from "../../data/dataset/loaded-data.ts";
+import { formerNames } from "../former-names.ts";
 import { count } from "./common.ts";
 
 /** The data sets that `data.name` may name; `fashion-mnist-part` comes with subbyte. */
@@ -15,38 +16,38 @@ export const dataSchema = z
     name: z.enum(dataNames).exactOptional(),
     /** A folder or file that holds the data, instead of a name. */
     folder: z.string().min(1).exactOptional(),
-    /** What the folder or file must be; recognised by default. `pictures` is the former name of `images`. */
-    kind: z.preprocess((kind) => (kind === "pictures" ? "images" : kind), z.enum(datasetKinds)).exactOptional(),
-    /** What is learned from it: by default what the labels look like. */
+    /** Kind of the folder or file; detected by default. The former name of `images` is accepted. */
+    kind: z.preprocess((kind) => (kind === formerNames.images ? "images" : kind), z.enum(datasetKinds)).exactOptional(),
+    /** Learning task; by default it follows from the labels. */
     task: z.enum(taskNames).exactOptional(),
-    /** Images: side, or height and width, of what the network sees. Default: their own, up to 128; else 64. */
+    /** Images: side, or height and width, of the network's input. Default: their own size up to 128, else 64. */
     size: z.union([side, z.tuple([side, side])]).exactOptional(),
-    /** Images: what the shorter side is resized to before it is cropped. Default: 8/7 of the size from 64 up. */
+    /** Images: length that the shorter side is resized to before cropping. Default: 8/7 of the size from 64 up. */
     resize: side.exactOptional(),
-    /** Images: 1 for grey, 3 for colour. Default: what they are. */
+    /** Images: 1 for grey, 3 for colour. Default: the channels of the files. */
     channels: z.union([z.literal(1), z.literal(3)]).exactOptional(),
-    /** Images: a folder for one file of decoded images, which is made once. */
+    /** Images: a folder for a cache file of decoded images, written once. */
     cache: z.string().min(1).exactOptional(),
-    /** Arrays: what their dimensions mean. */
+    /** Arrays: meaning of their dimensions. */
     layout: z.enum(arrayLayouts).exactOptional(),
-    /** Tables: name or number of the column to predict. Default: one that is called label, class, target or y, or the last. */
+    /** Tables: name or number of the column to predict. Default: one named label, class, target or y, else the last. */
     target: column.exactOptional(),
     /** Tables: columns to leave out. */
     ignore: z.array(column).exactOptional(),
     /** Names of the classes, in the order of their numbers. */
     classes: z.array(z.string()).min(1).exactOptional(),
-    /** Default: what everyone uses with a named data set, else measured from the training samples. */
+    /** Default: the usual values of a named data set, else measured from the training samples. */
     normalization: z
       .union([
         z.enum(["measure", "imagenet", "none"]),
         z.strictObject({ mean: z.array(z.number()).min(1), std: z.array(z.number().positive()).min(1) }),
       ])
       .exactOptional(),
-    /** Share that is set apart where there is no validation or test part. Default: 0.2. */
+    /** Share held out for validation where the data has no validation or test part. Default: 0.2. */
     validationSplit: z.number().min(0).lt(1).exactOptional(),
     /** Seed of that split and of the limits; not the run's seed, so that runs of several seeds can be compared. */
     splitSeed: z.int().min(0).exactOptional(),
-    /** Bytes that samples may take in memory; the rest is read again when it is needed. Default: 1 GiB for each part. */
+    /** Memory limit for samples, in bytes; the others are read again when needed. Default: 1 GiB for each part. */
     memoryBytes: count.exactOptional(),
     /** Number of training samples to use, chosen at random by splitSeed; of Fashion-MNIST, stored in random order, the first. */
     trainLimit: count.exactOptional(),

@@ -2,9 +2,9 @@
  * The schema of a training configuration: every key, its range and its default.
  *
  * Objects are strict, so a mistyped key is an error and never a silent default. The defaults are those of the recipe
- * that the README measures: SGD with momentum and a cosine schedule. What depends on another key (the learning rate on
- * the optimizer, the first layer's bits on the preset) is filled in at the end, in the schema's order of keys, so that
- * one configuration is always written as the same text.
+ * that the README measures: SGD with momentum and a cosine schedule. A default that depends on another key (the learning
+ * rate on the optimizer, the first layer's bits on the preset) is filled in at the end, in the schema's order of keys,
+ * so that one configuration is always written as the same text.
  */
 
 import { z } from "zod";
@@ -54,7 +54,7 @@ const optimizer = z
     beta1: fraction.default(0.9),
     beta2: fraction.default(0.999),
     epsilon: z.number().positive().default(1e-8),
-    /** Scales and shifts of batch normalization and of quantizers are not decayed unless told otherwise. */
+    /** By default there is no weight decay on parameters of batch normalization and of quantizers. */
     groups: z
       .strictObject({
         weights: parameterGroup.prefault({}),
@@ -74,14 +74,14 @@ const optimizer = z
 const schedule = z
   .strictObject({
     name: z.enum(["constant", "step", "cosine"]).default("cosine"),
-    /** Epochs over which the learning rate rises from 0; may be a part of one. */
+    /** Epochs over which the learning rate rises from 0; may be fractional. */
     warmupEpochs: z.number().min(0).default(0),
     /** The same in steps, for a warm-up that does not depend on the size of the data. */
     warmupSteps: z.int().min(0).default(0),
     /** Epochs after which `step` multiplies the learning rate by gamma. Default: after 1/2 and 3/4 of the epochs. */
     milestones: z.array(z.number().positive()).exactOptional(),
     gamma: z.number().positive().max(1).default(0.1),
-    /** Where `cosine` ends. */
+    /** Final learning rate of `cosine`. */
     finalLearningRate: z.number().min(0).default(0),
   })
   .refine((value) => value.warmupEpochs === 0 || value.warmupSteps === 0, {
@@ -106,18 +106,18 @@ const train = z
         ...epochRange,
         /** An ONNX file, a run or a checkpoint; default: what `from` names, else the model's own file. */
         teacher: z.string().min(1).exactOptional(),
-        /** Of data without labels: what the teacher's output holds. Default: by its looks. */
+        /** For data without labels: what the teacher outputs. Default: detected. */
         outputs: z.enum(["classes", "values"]).exactOptional(),
         temperature: z.number().positive().default(4),
-        /** Share of the loss; the rest is the labels'. Without labels the teacher is all of it. */
+        /** Weight of the teacher in the loss; the labels have the rest. Without labels the teacher is the whole loss. */
         weight: z.number().positive().max(1).default(0.5),
       })
       .exactOptional(),
-    /** Batches over which running statistics are taken again before each evaluation. */
+    /** Batches from which running statistics are estimated again before each evaluation. */
     reestimateBatchNormBatches: count.exactOptional(),
-    /** Save a checkpoint every so many steps as well as after each epoch. */
+    /** Steps between two checkpoints, in addition to those after each epoch. */
     checkpointEverySteps: count.exactOptional(),
-    /** Compute cheap values again for the backward pass instead of holding them. Default: auto, where a step would not fit. */
+    /** Recompute cheap values in the backward pass instead of storing them. Default: auto, where memory requires it. */
     recompute: z.enum(recomputeChoices).exactOptional(),
   })
   .transform((value) => {
@@ -142,14 +142,14 @@ export const trainingConfigSchema = z.strictObject({
     .default(0),
   /** Threads of ONNX Runtime; 0 takes one for each core. */
   threads: z.int().min(0).max(1024).default(0),
-  /** Where steps are executed; `auto` looks for the fastest that works. */
+  /** Device that executes the steps; `auto` takes the fastest that works. */
   device: z.enum(deviceChoices).default("cpu"),
   target: z.enum(targetNames).default("auto"),
   /** A checkpoint, or the folder of a run, whose weights to start from. */
   from: z.string().min(1).exactOptional(),
 });
 
-/** What a model is called in tables and file names. */
+/** Returns the name of a model for tables and file names. */
 export function modelTitle(model: TrainingConfig["model"]): string {
   if ("name" in model) return model.name;
   return model.file?.replace(/^.*[\\/]/, "").replace(/\.onnx$/, "") ?? "network";
@@ -157,5 +157,5 @@ export function modelTitle(model: TrainingConfig["model"]): string {
 
 /** A training configuration with every default filled in. */
 export type TrainingConfig = z.output<typeof trainingConfigSchema>;
-/** What a run's configuration says about quantization, when it quantizes; `quantizationOf` makes a QuantizationConfig of it. */
+/** What a run's configuration says about quantization, when it quantizes; `quantizationOf` turns it into a QuantizationConfig. */
 export type QuantizationSettings = NonNullable<TrainingConfig["quantization"]>;

@@ -50,7 +50,7 @@ export interface Dataset {
   readonly prefetch?: (indices: Int32Array, signal?: AbortSignal) => Promise<void>;
   /** The same samples with what lies around them, for random crops of the samples' own size; absent when nothing does. */
   readonly wide?: WideSamples;
-  /** What was left out until now because it could not be read, and why; absent when nothing ever is. */
+  /** The samples skipped so far because they could not be read, with the reason; absent where that cannot happen. */
   readonly skipped?: () => readonly SkippedSample[];
 }
 
@@ -69,7 +69,7 @@ export interface SkippedSample {
   readonly reason: string;
 }
 
-/** The two parts of a data set that is trained on one and judged on the other. */
+/** The training part and the test part of a data set. */
 export interface DatasetSplits {
   readonly train: Dataset;
   readonly test: Dataset;
@@ -167,9 +167,9 @@ export function allocateBatch(dataset: Dataset, size: number): Batch {
  */
 export function firstSamples(dataset: Dataset, count: number): Dataset {
   if (!Number.isInteger(count) || count < 1 || count > dataset.count) {
-    throw new ConfigError(`${count} samples were asked for, there are ${dataset.count}`, {
+    throw new ConfigError(`${count} samples were requested, there are ${dataset.count}`, {
       where: `data set "${dataset.name}"`,
-      remedy: `Ask for 1 to ${dataset.count} samples.`,
+      remedy: `Request 1 to ${dataset.count} samples.`,
     });
   }
   if (count === dataset.count) return dataset;

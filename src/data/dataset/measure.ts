@@ -16,21 +16,21 @@ export interface GivenStatistics {
 /** How inputs are normalized: measured from the training samples, ImageNet's numbers, not at all, or as given. */
 export type NormalizationChoice = "measure" | "imagenet" | "none" | GivenStatistics;
 
-/** Of a data set that streams, so many samples by chance are measured: enough for three digits. */
+/** Number of random samples to measure in a streaming data set: enough for three digits. */
 export const measuredSamples = 1024;
 
 const chunk = 64;
 
-/** What to measure from, and what stops it. */
+/** Seed of the random samples, and the signal that stops the measurement. */
 export interface MeasureOptions {
   readonly seed: number;
   readonly signal?: AbortSignal;
 }
 
 /**
- * The normalization that a choice means for this data set.
+ * Returns the normalization of a data set for a choice.
  *
- * @throws ConfigError when it does not fit the channels or holds a std that is not above 0.
+ * @throws ConfigError when it does not fit the channels or holds a standard deviation that is not above 0.
  */
 export async function chooseNormalization(
   choice: NormalizationChoice,

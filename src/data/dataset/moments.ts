@@ -1,8 +1,8 @@
 /**
- * Mean and standard deviation of each channel of samples that come in pieces, so that data larger than memory is measured
- * as exactly as data in memory.
+ * Mean and standard deviation of each channel of samples that arrive in chunks, so that data larger than memory is
+ * measured as exactly as data in memory.
  *
- * Bytes are counted in histograms, which is exact. Floats are merged piece by piece after Chan, Golub and LeVeque
+ * Bytes are counted in histograms, which is exact. Floats are merged chunk by chunk after Chan, Golub and LeVeque
  * ("Updating Formulae and a Pairwise Algorithm for Computing Sample Variances", 1979), which loses no digits to large means.
  */
 import { ConfigError } from "../../errors.ts";
@@ -18,19 +18,19 @@ export interface Normalization {
   readonly std: readonly number[];
 }
 
-/** Above so many channels histograms would take more memory than the data. */
+/** Maximum number of channels to count in histograms: more would take more memory than the data. */
 const mostHistograms = 64;
 
-/** Collects samples and then says how to normalize them. */
+/** Accumulates samples and computes their normalization. */
 export class ChannelMoments {
   readonly #sampleLength: number;
   readonly #planeLength: number;
-  /** What is 1 after scaling. */
+  /** The raw value that scaling maps to 1. */
   readonly #unit: number;
   readonly #histograms: readonly Float64Array[];
   readonly #mean: Float64Array;
   readonly #squares: Float64Array;
-  /** Elements of each channel seen until now. */
+  /** Elements of each channel so far. */
   #count = 0;
 
   constructor(sampleShape: Shape, sampleType: "uint8" | "float32") {
@@ -44,7 +44,7 @@ export class ChannelMoments {
     this.#squares = new Float64Array(channels);
   }
 
-  /** Takes whole samples in. @throws ConfigError when a value is not finite. */
+  /** Adds whole samples. @throws ConfigError when a value is not finite. */
   add(samples: Uint8Array | Float32Array): void {
     const added = (samples.length / Math.max(1, this.#sampleLength)) * this.#planeLength;
     if (added === 0) return;
@@ -96,13 +96,13 @@ export class ChannelMoments {
     }
     const before = this.#mean[channel] ?? 0;
     const total = this.#count + added;
-    const moved = mean - before;
-    this.#mean[channel] = before + (moved * added) / total;
-    this.#squares[channel] = (this.#squares[channel] ?? 0) + squares + (moved * moved * this.#count * added) / total;
+    const shift = mean - before;
+    this.#mean[channel] = before + (shift * added) / total;
+    this.#squares[channel] = (this.#squares[channel] ?? 0) + squares + (shift * shift * this.#count * added) / total;
   }
 }
 
-/** In units of a byte. */
+/** Returns the moments of a histogram of bytes, in units of a byte. */
 function momentsOf(histogram: Float64Array, count: number): { readonly mean: number; readonly std: number } {
   const mean = histogram.reduce((sum, times, byte) => sum + times * byte, 0) / count;
   const variance = histogram.reduce((sum, times, byte) => sum + times * (byte - mean) ** 2, 0) / count;

@@ -1,5 +1,5 @@
 /**
- * One way in for every kind of data: from a name or a path to a training and a test part, split, limited, normalized.
+ * Opens every kind of data: from a name or a path to a training and a test part, split, limited, normalized.
  *
  * @example
  * const { train, test, notes } = await openDataset("./flowers", { size: 64, validationSplit: 0.1 });
@@ -22,30 +22,33 @@ import { type LabelledDataset, randomSubset, splitForValidation, withoutLabels }
 
 /** How to open data; everything has a default. */
 export interface OpenOptions extends ImageOptions, ArrayOptions, TableOptions {
-  /** What the data must be; recognised when not given. */
+  /** Kind of the data; detected when not given. */
   readonly kind?: DatasetKind;
   readonly task?: Task;
-  /** Default: what everyone uses with that data set, else measured from the training samples. */
+  /** Default: the usual values of a named data set, else measured from the training samples. */
   readonly normalization?: NormalizationChoice;
-  /** Share that is set apart when there is one part only, 0.2 when not given; 0 judges on the training samples. */
+  /** Share held out for validation when there is one part only; default 0.2. 0 validates on the training samples. */
   readonly validationSplit?: number;
-  /** Of the split, of the limits, and of what is measured; 0 when not given. Not the training's seed: those are compared. */
+  /**
+   * Seed of the split, of the limits and of the measurement; default 0. It differs from the training's seed so that runs
+   * of several seeds can be compared.
+   */
   readonly splitSeed?: number;
   /**
-   * Number of training samples to use, chosen at random by `splitSeed`, in their old order. Data that are stored in random
-   * order, as Fashion-MNIST is, give their first ones.
+   * Number of training samples to use, chosen at random by `splitSeed`, in their original order. Of data stored in random
+   * order, such as Fashion-MNIST, the first samples are used.
    */
   readonly trainLimit?: number;
   /** Number of test samples to use, chosen as for `trainLimit`. */
   readonly testLimit?: number;
 }
 
-/** Data that is ready to train on, and what was found. */
+/** Data ready for training, with notes about it. */
 export interface OpenedData extends DatasetSplits {
   readonly kind: DatasetKind;
   /** The folder or file; undefined for what comes with subbyte. */
   readonly path: string | undefined;
-  /** What was found and decided, one sentence each. */
+  /** What was found and decided, one sentence for each. */
   readonly notes: readonly string[];
 }
 
@@ -78,7 +81,7 @@ export async function openDataset(pathOrName: string, options: OpenOptions = {})
   const { target } = parts.train;
   if (target.kind === "classes" && target.classes.length === 1 && options.task !== "none") {
     notes.push(
-      `there is one class only, "${target.classes[0]}": labels teach nothing; without them: --task distillation`,
+      `there is only one class, "${target.classes[0]}": its labels carry no information; --task distillation needs none`,
     );
   }
   const [train, test] = [finish(parts.train, normalization, options), finish(parts.test, normalization, options)];
@@ -89,7 +92,7 @@ export async function openDataset(pathOrName: string, options: OpenOptions = {})
   return { kind: loaded.kind, path, train, test, notes };
 }
 
-/** What was skipped until now in both parts, each sample once. */
+/** Returns the samples skipped so far in both parts, each once. */
 export function skippedSamples({ train, test }: DatasetSplits): readonly SkippedSample[] {
   const all = [...(train.skipped?.() ?? []), ...(test.skipped?.() ?? [])];
   return [...new Map(all.map((sample) => [sample.name, sample])).values()];
@@ -135,21 +138,21 @@ function split(loaded: LoadedData, options: OpenOptions, notes: string[]): Label
   }
   const fraction = options.validationSplit ?? 0.2;
   if (fraction === 0) {
-    notes.push("there is one part only: it is judged on the samples that it is trained on");
+    notes.push("there is one part only: training and validation use the same samples");
     return { train, test: train };
   }
   const parts = splitForValidation(train, fraction, options.splitSeed ?? 0);
   notes.push(
-    `there is one part only: ${parts.test.dataset.count} of ${train.dataset.count} samples are set apart for validation`,
+    `there is one part only: ${parts.test.dataset.count} of ${train.dataset.count} samples are held out for validation`,
   );
   return parts;
 }
 
-/** @throws FileFormatError when the two parts have samples of other shapes or types. */
+/** @throws FileFormatError when the two parts have samples of different shapes or types. */
 function checkSamples(train: Dataset, test: Dataset): void {
   if (sameShape(train.sampleShape, test.sampleShape) && train.sampleType === test.sampleType) return;
   const show = ({ sampleType, sampleShape }: Dataset) => `${sampleType} [${sampleShape.join(", ")}]`;
-  throw new FileFormatError(`the samples to judge on are ${show(test)}, those to train on ${show(train)}`, {
+  throw new FileFormatError(`the test samples are ${show(test)}, the training samples ${show(train)}`, {
     where: `data set "${test.name}"`,
     remedy: "Make both parts in the same way.",
   });
@@ -177,6 +180,6 @@ function finish(dataset: Dataset, normalization: Dataset["normalization"], optio
     remedy:
       kind === "none"
         ? "Add labels, or learn from a teacher: --task distillation."
-        : `Leave the task out, or take --task ${kind === "classes" ? "classification" : "regression"} or distillation.`,
+        : `Omit the task, or use --task ${kind === "classes" ? "classification" : "regression"} or distillation.`,
   });
 }

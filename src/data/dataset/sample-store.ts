@@ -1,14 +1,14 @@
 /**
- * Samples that are read or decoded when they are needed, a bounded number of which stay in memory.
+ * Samples that are read or decoded on demand; a bounded number of them stays in memory.
  *
- * `prefetch` starts the reading, so many at a time, in the order asked for; `get` is synchronous. Where everything fits
- * the bound, each sample is read once; where it does not, those not used for longest make room. A sample that cannot be
- * read is skipped: the next one that can stands in for it, always the same, so that a resumed run sees the same data.
+ * `prefetch` reads samples in the requested order, a limited number at a time; `get` is synchronous. Where all samples fit
+ * the bound, each is read once; otherwise the least recently used are dropped. A sample that cannot be read is replaced
+ * by the next readable one, always the same, so that a resumed run sees the same data.
  */
 import { ConfigError, FileFormatError, InterruptedError } from "../../errors.ts";
 import type { SampleArray, SkippedSample } from "./dataset.ts";
 
-/** What reading a sample gives: its elements, or why there are none. */
+/** The result of reading a sample: its elements, or the reason why it cannot be read. */
 export type LoadedSample = { readonly samples: SampleArray } | { readonly reason: string };
 
 /** Where samples come from. */
@@ -22,20 +22,20 @@ export interface SampleSource {
   load(index: number): Promise<LoadedSample>;
 }
 
-/** A sample in memory, and the number of the one that it really is. */
+/** A sample in memory with its own number, which is another one where it replaces an unreadable sample. */
 export interface StoredSample {
   readonly samples: SampleArray;
   readonly index: number;
 }
 
-/** How much is kept and read at once. */
+/** Limits of memory and of concurrent reads. */
 export interface SampleStoreOptions {
   readonly memoryBytes: number;
   /** Samples that are read at the same time. */
   readonly concurrency: number;
 }
 
-/** Calls at most so many asynchronous functions at a time, in order. */
+/** Runs asynchronous functions in order, at most `limit` at a time. */
 export class Limiter {
   readonly #limit: number;
   readonly #waiting: (() => void)[] = [];
@@ -51,7 +51,7 @@ export class Limiter {
     try {
       return await action();
     } finally {
-      // The place goes to the one that waits longest, so the count stays; without one it is given back.
+      // The slot passes to the one that has waited longest, so the count stays; with none waiting it is released.
       const next = this.#waiting.shift();
       if (next === undefined) this.#running--;
       else next();
@@ -59,12 +59,12 @@ export class Limiter {
   }
 }
 
-/** See the head of this file. */
+/** The store that the header of this file describes. */
 export class SampleStore {
   readonly #source: SampleSource;
   readonly #limiter: Limiter;
   readonly #capacity: number;
-  /** The longest batch that was asked for: this one and those ahead of it must fit, whatever the bound says. */
+  /** Length of the longest requested batch: it and the batches ahead must fit, whatever the bound. */
   #longest = 0;
   /** The least recently used first. */
   readonly #ready = new Map<number, StoredSample>();
@@ -77,19 +77,19 @@ export class SampleStore {
     this.#capacity = Math.max(1, Math.floor(options.memoryBytes / Math.max(1, source.sampleBytes)));
   }
 
-  /** What was skipped until now. */
+  /** Returns the samples skipped so far. */
   skipped(): readonly SkippedSample[] {
     return [...this.#skipped]
       .sort(([a], [b]) => a - b)
       .map(([index, reason]) => ({ name: this.#source.name(index), reason }));
   }
 
-  /** How many samples are in memory. */
+  /** Number of samples in memory. */
   get size(): number {
     return this.#ready.size;
   }
 
-  /** Leaves a sample out that is known not to be readable. */
+  /** Marks a sample as unreadable. */
   skip(index: number, reason: string): void {
     this.#skipped.set(index, reason);
   }
@@ -129,7 +129,7 @@ export class SampleStore {
     return promise;
   }
 
-  /** The sample, or the next one that can be read. */
+  /** Returns the sample, or the next readable one. */
   async #obtain(index: number, signal: AbortSignal | undefined): Promise<StoredSample> {
     const { count } = this.#source;
     for (let offset = 0; offset < count; offset++) {

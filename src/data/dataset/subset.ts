@@ -1,4 +1,4 @@
-/** Parts of data sets: chosen samples, and the split into a training and a validation part. */
+/** Subsets of data sets, and the split into a training and a validation part. */
 
 import { type RandomStream, randomStream } from "../../base/random.ts";
 import { ConfigError } from "../../errors.ts";
@@ -11,7 +11,7 @@ export interface LabelledDataset {
   readonly labels?: Int32Array;
 }
 
-/** The samples with these numbers, in this order, as a data set of its own. Nothing is copied. */
+/** Returns the samples with these numbers, in this order, as a data set. Copies nothing. */
 export function subset(whole: LabelledDataset, chosen: Int32Array, name: string): LabelledDataset {
   const { dataset, labels } = whole;
   const mapped = (indices: Int32Array) => indices.map((index) => chosen[index] ?? 0);
@@ -42,7 +42,7 @@ export function subset(whole: LabelledDataset, chosen: Int32Array, name: string)
   return { dataset: part, ...(labels === undefined ? {} : { labels: labelsOf(labels, chosen) }) };
 }
 
-/** The same samples, of whose targets nothing is said: for a teacher, or to measure what labels are worth. */
+/** Returns the same samples without targets: for distillation, or to measure the value of labels. */
 export function withoutLabels(dataset: Dataset): Dataset {
   const { wide } = dataset;
   const unlabelled = (readBatch: Dataset["readBatch"], shape?: Shape) => (indices: Int32Array, into: Batch) => {
@@ -63,8 +63,8 @@ function labelsOf(labels: Int32Array, chosen: Int32Array): Int32Array {
 }
 
 /**
- * Takes a share of the samples away for validation, by chance, the same for the same seed. Of each class the same share is
- * taken, as near as whole samples go, and at least one sample of each class stays for training.
+ * Holds out a random share of the samples for validation, the same for the same seed. Each class gives the same share,
+ * rounded to whole samples, and keeps at least one sample for training.
  *
  * @param fraction Above 0 and below 1.
  * @throws ConfigError when a part would be empty.
@@ -78,7 +78,7 @@ export function splitForValidation(
   const { count, name } = dataset;
   if (!(fraction > 0 && fraction < 1)) {
     throw new ConfigError(`a validation split of ${fraction} is not possible`, {
-      remedy: "Give a share above 0 and below 1, for example 0.2; or 0 to judge on the training samples.",
+      remedy: "Give a share above 0 and below 1, for example 0.2, or 0 to validate on the training samples.",
     });
   }
   const isValidation = new Uint8Array(count);
@@ -94,7 +94,7 @@ export function splitForValidation(
       markShare(isValidation, members, fraction, randomStream(seed, "validation", label));
     }
   }
-  // Where every class is too small for its share, someone must still be set apart.
+  // Where every class is too small for its share, at least one sample must still be held out.
   if (!isValidation.includes(1) && count > 1) {
     const chosen = Math.max(1, Math.round(count * fraction));
     for (const index of randomStream(seed, "validation").permutation(count).subarray(0, chosen))
@@ -104,21 +104,21 @@ export function splitForValidation(
     Int32Array.from(isValidation.keys()).filter((index) => (isValidation[index] ?? 0) === part);
   const [train, test] = [numbers(0), numbers(1)];
   if (train.length === 0 || test.length === 0) {
-    throw new ConfigError(`${count} samples are too few to set ${fraction} of them apart for validation`, {
+    throw new ConfigError(`${count} samples are too few to hold out a share of ${fraction} for validation`, {
       where: `data set "${name}"`,
-      remedy: "Add samples, give a validation part of its own, or another share.",
+      remedy: "Add samples, provide a separate validation part, or choose another share.",
     });
   }
   return { train: subset(whole, train, `${name} train`), test: subset(whole, test, `${name} validation`) };
 }
 
-/** So many samples by chance, the same for the same seed, in their old order. */
+/** Returns `count` random samples in their original order, the same for the same seed. */
 export function randomSubset(whole: LabelledDataset, count: number, seed: number): LabelledDataset {
   const { dataset } = whole;
   if (!Number.isInteger(count) || count < 1 || count > dataset.count) {
-    throw new ConfigError(`${count} samples were asked for, there are ${dataset.count}`, {
+    throw new ConfigError(`${count} samples were requested, there are ${dataset.count}`, {
       where: `data set "${dataset.name}"`,
-      remedy: `Ask for 1 to ${dataset.count} samples.`,
+      remedy: `Request 1 to ${dataset.count} samples.`,
     });
   }
   if (count === dataset.count) return whole;
@@ -126,7 +126,7 @@ export function randomSubset(whole: LabelledDataset, count: number, seed: number
   return subset(whole, chosen, dataset.name);
 }
 
-/** The numbers of the samples of each class. */
+/** Returns the numbers of the samples of each class. */
 function membersOf(labels: Int32Array): Map<number, Int32Array> {
   const lists = new Map<number, number[]>();
   labels.forEach((label, index) => {

@@ -1,13 +1,13 @@
-/** From numbers or words as files hold them to targets: class numbers with their names, or values. */
+/** Converts numbers or words from files to targets: class numbers with their names, or values. */
 import { ConfigError, FileFormatError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { shortList } from "../images/files.ts";
 import type { LabelType, TargetArray } from "./dataset.ts";
 import type { Task } from "./loaded-data.ts";
 
-/** More classes than this are numbers that were not meant as labels. */
+/** Maximum number of classes: larger integers are not labels. */
 const mostClasses = 100_000;
-/** Whole numbers in a table are taken for classes up to so many different ones. */
+/** Maximum number of different integers in a column of a table that are read as classes. */
 const mostCountedClasses = 20;
 
 /** The targets of one part as numbers. */
@@ -20,14 +20,14 @@ export interface NumberTargets {
   readonly isInteger: boolean;
 }
 
-/** What the targets of all parts are, and their arrays in the order of the parts. */
+/** The type of the targets, and their arrays in the order of the parts. */
 export interface DecidedTargets {
   readonly target: LabelType;
   readonly arrays: readonly TargetArray[];
 }
 
 /**
- * Targets from arrays of numbers. Without a task, single integers are class numbers and everything else is values.
+ * Decides the targets from arrays of numbers. Without a task, single integers are class numbers and everything else is values.
  *
  * @param classes Names of the classes 0, 1 and so on; the numbers themselves up to the largest when not given.
  * @throws FileFormatError for labels that are negative, broken, or beyond the classes; ConfigError for a wrong task.
@@ -53,7 +53,7 @@ export function decideNumberTargets(
   if (!isClasses) return { target: { kind: "values", shape: first.shape }, arrays: parts.map(valuesOf) };
   if (!isSingle) {
     throw new ConfigError(
-      `class numbers are one for each sample, the targets have the shape [${first.shape.join(", ")}]`,
+      `classification needs one class number for each sample, the targets have the shape [${first.shape.join(", ")}]`,
       {
         where: first.where,
         remedy: "Save the numbers of the classes (one-hot rows: y.argmax(1)), or choose the task regression.",
@@ -95,20 +95,20 @@ function labelsOf({ values, where }: NumberTargets, classCount: number | undefin
 export interface WordTargets {
   readonly where: string;
   readonly words: readonly string[];
-  /** Number of the row that the first word stands in. */
+  /** Number of the row that holds the first word. */
   readonly firstRow: number;
 }
 
-/** As {@link DecidedTargets}, with what was found, for the user. */
+/** {@link DecidedTargets} with a note for the user. */
 export interface DecidedWords extends DecidedTargets {
   readonly note: string;
 }
 
 /**
- * Targets from one column of a table. Without a task, words and up to twenty different whole numbers are classes; other
- * numbers are values.
+ * Decides the targets from one column of a table. Without a task, words and up to twenty different integers are classes;
+ * other numbers are values.
  *
- * @throws FileFormatError naming the row of a target that is missing, no number, or not one of the classes.
+ * @throws FileFormatError naming the row of a target that is missing, not a number, or not one of the classes.
  */
 export function decideWordTargets(
   parts: readonly WordTargets[],
@@ -148,10 +148,10 @@ function numbersOf({ words, where, firstRow }: WordTargets, column: string): Flo
   const wrong = words.findIndex((word) => word === "" || !Number.isFinite(Number(word)));
   if (wrong < 0) return Float32Array.from(words, Number);
   throw new FileFormatError(
-    `column "${column}" holds ${words[wrong] === "" ? "nothing" : JSON.stringify(words[wrong])}, which is no number`,
+    `column "${column}" holds ${words[wrong] === "" ? "nothing" : JSON.stringify(words[wrong])}, which is not a number`,
     {
       where: `${where}, row ${firstRow + wrong}`,
-      remedy: "Mend or remove that row, or choose the task classification.",
+      remedy: "Correct or remove that row, or choose the task classification.",
     },
   );
 }
@@ -165,7 +165,7 @@ function classNumbersOf({ words, where, firstRow }: WordTargets, column: string,
       word === "" ? "no class" : `the class ${JSON.stringify(word)}, which is not one of ${shortList(names)}`;
     throw new FileFormatError(`column "${column}" holds ${what}`, {
       where: `${where}, row ${firstRow + sample}`,
-      remedy: "Mend or remove that row; the classes are those of the training part.",
+      remedy: "Correct or remove that row; the classes are those of the training part.",
     });
   });
 }

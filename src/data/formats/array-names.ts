@@ -1,11 +1,11 @@
-/** What the names of arrays say: `x_train`, `test_labels`, `images`, `arr_1`. */
+/** The roles of arrays by their names: `x_train`, `test_labels`, `images`, `arr_1`. */
 import { defined } from "../../base/defined.ts";
 import { FileFormatError } from "../../errors.ts";
 import { shortList } from "../images/files.ts";
 
-/** What an array is for. */
+/** The part and the role of an array. */
 export interface ArrayRole {
-  /** `only` where the name tells no part. */
+  /** `only` where the name contains no part. */
   readonly part: "train" | "validation" | "test" | "only";
   readonly role: "samples" | "targets";
 }
@@ -23,7 +23,7 @@ const partWords: ReadonlyMap<string, ArrayRole["part"]> = new Map([
   ["testing", "test"],
 ]);
 
-/** The role that a name tells; undefined when it tells none. */
+/** Returns the role that a name implies; undefined when it implies none. */
 export function roleOfName(name: string): ArrayRole | undefined {
   const plain = name.replace(/\.npy$/i, "").toLowerCase();
   const words = /^arr_\d+$/.test(plain) ? [plain] : plain.split(/[^a-z0-9]+/).flatMap(splitWord);
@@ -46,7 +46,7 @@ export interface NamedPair<T> {
   readonly targets?: T;
 }
 
-/** The arrays of a file or folder by what they are for. */
+/** The arrays of a file or folder by part. */
 export interface NamedParts<T> {
   readonly train: NamedPair<T>;
   readonly test?: NamedPair<T>;
@@ -54,9 +54,9 @@ export interface NamedParts<T> {
 }
 
 /**
- * Sorts arrays by their names. A validation part is taken to judge on before a test part.
+ * Sorts arrays into parts by their names. Where there are a validation and a test part, the validation part is used.
  *
- * @throws FileFormatError when nothing is named as samples, two arrays are for the same, or a pair is broken.
+ * @throws FileFormatError when nothing is named as samples, two arrays have the same role, or a pair is incomplete.
  */
 export function partsByName<T extends { readonly name: string }>(arrays: readonly T[], where: string): NamedParts<T> {
   const names = shortList(arrays.map(({ name }) => name));
@@ -90,22 +90,22 @@ export function partsByName<T extends { readonly name: string }>(arrays: readonl
     return samples === undefined ? undefined : { samples, ...defined({ targets }) };
   };
   const [train, validation, test] = [pair("train") ?? pair("only"), pair("validation"), pair("test")];
-  const judged = validation ?? test;
-  const first = train ?? judged;
+  const heldOut = validation ?? test;
+  const first = train ?? heldOut;
   if (first === undefined) {
     throw new FileFormatError(`no array is named as samples: there are ${names === "" ? "none" : names}`, {
       where,
       remedy: "Name them x and y, or x_train, y_train, x_test, y_test.",
     });
   }
-  const second = train === undefined ? undefined : judged;
+  const second = train === undefined ? undefined : heldOut;
   const notes: string[] = [];
-  if (unused.length > 0) notes.push(`arrays left out, as their names say nothing: ${shortList(unused)}`);
+  if (unused.length > 0) notes.push(`arrays ignored, because their names imply no role: ${shortList(unused)}`);
   if (validation !== undefined && test !== undefined)
-    notes.push(`judged on ${validation.samples.name}, ${test.samples.name} is left out`);
+    notes.push(`validation uses ${validation.samples.name}; ${test.samples.name} is ignored`);
   if (second !== undefined && (first.targets === undefined) !== (second.targets === undefined)) {
     const lacking = first.targets === undefined ? first : second;
-    throw new FileFormatError(`${lacking.samples.name} has no targets, the other part has`, { where });
+    throw new FileFormatError(`${lacking.samples.name} has no targets, but the other part has`, { where });
   }
   return { train: first, ...defined({ test: second }), notes };
 }

@@ -1,7 +1,7 @@
 /**
- * Tables of numbers as text (CSV, TSV): parsed by Papa Parse piece by piece, so that the text is never whole in memory.
+ * Tables of numbers as text (CSV, TSV), parsed by Papa Parse in chunks, so that the whole text is never in memory.
  *
- * The first row is the names of the columns when none of its cells is a number.
+ * The first row holds the names of the columns when none of its cells is a number.
  */
 
 import { createReadStream } from "node:fs";
@@ -10,15 +10,15 @@ import { defined } from "../../base/defined.ts";
 import { FileFormatError, InputOutputError } from "../../errors.ts";
 import { describeSystemError } from "../../io/system-error.ts";
 
-/** Which columns are what. */
+/** The roles of columns. */
 export interface CsvOptions {
   /** Name or number (from 0; negative from the end) of the column to predict; null: none. */
   readonly target?: string | number | null;
-  /** Where nothing is said: only a column that is called as labels are, and not the last one. Default false. */
+  /** Without `target`: whether only a column with a name of {@link targetNames}, never the last one. Default false. */
   readonly onlyNamedTarget?: boolean;
-  /** Names or numbers of columns that are left out. */
+  /** Names or numbers of columns to ignore. */
   readonly ignore?: readonly (string | number)[];
-  /** Whether the first row is the names of the columns; looked at when not given. */
+  /** Whether the first row holds the names of the columns; detected when not given. */
   readonly header?: boolean;
 }
 
@@ -30,16 +30,16 @@ export interface CsvTable {
   readonly features: Float32Array;
   /** Name of the column to predict, absent without one. */
   readonly targetName?: string;
-  /** Rows of cells before the first of the data: 1 where the columns have names. */
+  /** Rows before the data: 1 where the columns have names, else 0. */
   readonly headRows: number;
-  /** As they are written, trimmed. */
+  /** The cells of the target column as text, trimmed. */
   readonly targets: readonly string[];
 }
 
-/** Names of columns that are taken to be predicted when nothing is said; else it is the last column. */
+/** Names of columns that are targets by default; without one of them the last column is. */
 const targetNames: readonly string[] = ["label", "labels", "class", "target", "y"];
 
-/** What stands where bytes are not UTF-8, and characters that no text has besides spaces. */
+/** The replacement for bytes that are not UTF-8, and control characters, which text does not contain. */
 const notText = /[\uFFFD\p{Cc}]/u;
 
 /** Reads a table. @throws FileFormatError naming the row and column of what is wrong. */
@@ -72,7 +72,7 @@ export async function readCsv(path: string, options: CsvOptions = {}): Promise<C
   return reader.finish();
 }
 
-/** Bytes of UTF-8's mark at the start of a file, which some programs write: 3 or 0. */
+/** Returns the length of a UTF-8 byte order mark, which some programs write: 3 or 0. */
 async function byteOrderMarkLength(path: string): Promise<number> {
   const handle = await open(path, "r").catch(() => undefined);
   try {
@@ -84,7 +84,7 @@ async function byteOrderMarkLength(path: string): Promise<number> {
   }
 }
 
-/** Puts rows together. */
+/** Collects the rows of a table. */
 class TableReader {
   readonly #path: string;
   readonly #options: CsvOptions;
@@ -95,10 +95,10 @@ class TableReader {
   #values = new Float32Array(1024);
   #length = 0;
   readonly #targets: string[] = [];
-  /** Rows of cells seen, with the names. */
+  /** Rows so far, the names included. */
   #seen = 0;
   #rows = 0;
-  /** Words that rows share are kept once. */
+  /** Words that rows share, stored once. */
   readonly #words = new Map<string, string>();
 
   constructor(path: string, options: CsvOptions) {
@@ -108,13 +108,14 @@ class TableReader {
 
   add(cells: readonly string[], quoteProblem: string | undefined): void {
     this.#seen++;
-    if (quoteProblem !== undefined) throw this.#fail(`the quotes are broken: ${quoteProblem}`, "Mend the quotes.");
+    if (quoteProblem !== undefined)
+      throw this.#fail(`the quotes are malformed: ${quoteProblem}`, "Correct the quotes.");
     if (this.#names === undefined && this.#begin(cells)) return;
     const width = this.#names?.length ?? 0;
     if (cells.length !== width) {
       throw this.#fail(
         `it has ${cells.length} cells, the first row has ${width}`,
-        "Every row needs as many cells; quote cells that hold the separator.",
+        "Give every row the same number of cells; quote cells that contain the separator.",
       );
     }
     if (this.#length + this.#features.length > this.#values.length) this.#grow();
@@ -142,7 +143,7 @@ class TableReader {
     };
   }
 
-  /** Takes the first row; true when it is names. */
+  /** Reads the first row. Returns whether it holds the names. */
   #begin(cells: readonly string[]): boolean {
     const trimmed = cells.map((cell) => this.#text(cell));
     const isHeader = this.#options.header ?? !trimmed.some(isNumber);
@@ -181,7 +182,7 @@ class TableReader {
     const name = this.#names?.[column] ?? `${column}`;
     this.#text(cell);
     throw this.#fail(
-      `column "${name}" holds ${cell.trim() === "" ? "nothing" : JSON.stringify(cell)}, which is no number`,
+      `column "${name}" holds ${cell.trim() === "" ? "nothing" : JSON.stringify(cell)}, which is not a number`,
       "Fill in missing values and turn words into numbers, or leave the column out (data.ignore).",
     );
   }
@@ -193,7 +194,7 @@ class TableReader {
     return text;
   }
 
-  /** The cell, trimmed. @throws FileFormatError for what was no text, which would make a terminal do things if printed. */
+  /** Returns the cell, trimmed. @throws FileFormatError for control characters, which a terminal would obey. */
   #text(cell: string): string {
     if (!notText.test(cell.replace(/\s/g, ""))) return cell.trim();
     throw this.#fail("it is not text in UTF-8", "Save the table as CSV in UTF-8.");

@@ -33,8 +33,8 @@ export const fashionMnistClasses: readonly string[] = [
 ];
 
 /**
- * Mean and std of the 60,000 training images, used for every part, so that a network trained on one part of the data
- * can be judged on another.
+ * Mean and standard deviation of the 60,000 training images, used for every part, so that a network trained on one part
+ * of the data can be evaluated on another.
  */
 export const fashionMnistNormalization: Normalization = {
   scale: 1 / 255,
@@ -81,13 +81,13 @@ export const fashionMnistFiles: readonly FashionMnistFile[] = [
   },
 ];
 
-/** Where the full set is published; tried in this order. */
+/** URLs of the full set, tried in this order. */
 export const fashionMnistSources: readonly string[] = [
   "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
   "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
 ];
 
-/** The way that needs no download. */
+/** Describes how to install the files without a download. */
 function byHand(folder: string): string {
   const names = fashionMnistFiles.map(({ name }) => `${name}.gz`).join(", ");
   return (
@@ -96,13 +96,13 @@ function byHand(folder: string): string {
   );
 }
 
-/** What to load; all of the embedded part when nothing is given. */
+/** What to load; by default all of the embedded part. */
 export interface FashionMnistOptions {
   /** A folder with the four files, packed or plain; the embedded part when not given. */
   readonly folder?: string;
-  /** Only the first so many training images. */
+  /** Number of training images to load, the first ones; default: all. */
   readonly trainCount?: number;
-  /** Only the first so many test images. */
+  /** Number of test images to load, the first ones; default: all. */
   readonly testCount?: number;
 }
 
@@ -142,7 +142,7 @@ export async function loadFashionMnist(options: FashionMnistOptions = {}): Promi
   return { train, test };
 }
 
-/** How far a fetch has come. */
+/** Progress of a download. */
 export interface FashionMnistProgress extends DownloadProgress {
   /** `train-images-idx3-ubyte.gz` */
   readonly file: string;
@@ -151,7 +151,7 @@ export interface FashionMnistProgress extends DownloadProgress {
   readonly fileCount: number;
 }
 
-/** How to fetch. */
+/** Options of a download. */
 export interface FashionMnistFetchOptions {
   readonly onProgress?: (progress: FashionMnistProgress) => void;
   readonly signal?: AbortSignal;
@@ -159,16 +159,16 @@ export interface FashionMnistFetchOptions {
   readonly sources?: readonly string[];
 }
 
-/** What became of one file. */
+/** The result for one file. */
 export interface FetchedFile {
   readonly path: string;
-  /** False when the right file was there already. */
+  /** False when the intact file was there already. */
   readonly downloaded: boolean;
 }
 
 /**
- * Brings the full set into a folder. A file that is there and right is kept; any other is downloaded whole, checked
- * against its SHA-256 and only then put under its name, so a part of a file is never left.
+ * Downloads the full set into a folder. Intact files are kept. Any other file is downloaded, checked against its SHA-256
+ * and only then given its name, so a partial file never remains.
  *
  * @throws InputOutputError naming every URL that failed and why, or the file that cannot be written;
  *   InterruptedError when the signal aborts.
@@ -197,7 +197,7 @@ export async function fetchFashionMnist(
       path,
       sha256: file.sha256,
       expectedBytes: file.packedBytes,
-      remedy: `Try again with a network, or ${byHand(folder)}`,
+      remedy: `Try again with a network connection, or ${byHand(folder)}`,
       ...defined({ signal }),
       ...(onProgress === undefined
         ? {}
@@ -211,7 +211,7 @@ export async function fetchFashionMnist(
   return fetched;
 }
 
-/** The path of this file in the folder, packed or plain, when its contents are right. */
+/** Returns the path of this file in the folder, packed or plain, when its contents are intact. */
 async function findRightFile(folder: string, file: FashionMnistFile): Promise<string | undefined> {
   try {
     const path = await findIdxFile(folder, file.name, "");

@@ -1,4 +1,4 @@
-/** Folders of images as data sets: which size, which channels, decoded when needed or once into a cache. */
+/** Folders of images as data sets: size and channels, and decoding on demand or once into a cache. */
 
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
@@ -14,34 +14,34 @@ import { streamedDataset } from "../dataset/streamed-dataset.ts";
 import type { LabelledDataset } from "../dataset/subset.ts";
 import { decodedCache } from "./decoded-cache.ts";
 import { ImageDecoder } from "./decoder.ts";
-import { decodeBeside } from "./decoding-thread.ts";
+import { decodeInThread } from "./decoding-thread.ts";
 import { findImages, type ImageList, noneReadable, shortList } from "./files.ts";
 
 /** How images become samples. */
 export interface ImageOptions {
   /** Height and width of a sample, or one number for both; see {@link defaultSize}. */
   readonly size?: number | readonly [number, number];
-  /** What the shorter side is resized to before the crop; 8/7 of the size (256 for 224) from 64 up, else the size. */
+  /** Length that the shorter side is resized to before the crop; 8/7 of the size (256 for 224) from 64 up, else the size. */
   readonly resize?: number;
-  /** 1 for grey, 3 for red, green and blue; what the images are when not given. */
+  /** 1 for grey, 3 for red, green and blue; default: the channels of the files. */
   readonly channels?: 1 | 3;
-  /** Folder for a file of decoded images, which is made once; without it every epoch decodes what memory cannot hold. */
+  /** Folder for a cache file of decoded images; without it every epoch decodes what memory cannot hold. */
   readonly cache?: string;
   /** Memory that decoded images of a part may take. */
   readonly memoryBytes?: number;
-  /** Class names that fix the numbers, such as those that a network was trained with. */
+  /** Class names in the order of their numbers, such as those that a network was trained with. */
   readonly classes?: readonly string[];
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
 
-/** Size of a sample when nothing is said and the images are of several sizes, or of one that is larger than this. */
+/** Default size of a sample where the images have several sizes, or one above {@link largestOwnSize}. */
 export const defaultSize = 64;
-/** Images up to this size that are all of one size are taken as they are. */
+/** Images that all have one size keep it up to this size. */
 const largestOwnSize = 128;
-/** Heads of files that are read before training, so that most broken images are known; more only by chance. */
+/** File headers read before training, so that most damaged images are known; larger sets are sampled. */
 const mostHeaders = 20_000;
-/** Images that the decoding thread is asked for at once: the batches ahead, so that it has them all before a step begins. */
+/** Images requested from the decoding thread at once: the batches ahead, so that it has them before a step begins. */
 const mostAsked = 4096;
 const sampledHeaders = 1000;
 
@@ -78,11 +78,11 @@ function describeParts(folder: string, partFolders: readonly string[], list: Ima
       ? "without class folders, so without labels"
       : `in ${classes.length} class ${classes.length === 1 ? "folder" : "folders"}`;
   const where = partFolders.length > 0 ? ` in ${partFolders.join("/ and ")}/` : "";
-  // Of a part without another one some will be set apart.
+  // A single part also gives the validation samples.
   const purpose = partFolders.length > 1 ? " to train on" : "";
   notes.unshift(`images${where}: ${files.length}${purpose}, ${what}`);
   if (otherFiles > 0) {
-    notes.push(`${otherFiles} ${otherFiles === 1 ? "file" : "files"} in ${folder} left out: no images of a class`);
+    notes.push(`${otherFiles} ${otherFiles === 1 ? "file" : "files"} in ${folder} ignored: not images of a class`);
   }
 }
 
@@ -91,7 +91,7 @@ function targetOf(list: ImageList, options: ImageOptions): LabelType {
   return { kind: "classes", classes: options.classes ?? list.classes };
 }
 
-/** The list with the class numbers of the classes that are given. */
+/** Returns the list with the numbers of the given classes. */
 function relabel(list: ImageList, options: ImageOptions): ImageList {
   const { classes: own } = list;
   const { classes: given } = options;
@@ -100,13 +100,13 @@ function relabel(list: ImageList, options: ImageOptions): ImageList {
   if (unknown !== undefined) {
     throw new ConfigError(`the class folder ${unknown} is not one of the classes ${shortList(given)}`, {
       where: list.folder,
-      remedy: "Rename the folder to one of them, or take it away.",
+      remedy: "Rename the folder to one of them, or remove it.",
     });
   }
   return { ...list, labels: list.labels.map((label) => given.indexOf(own[label] ?? "")) };
 }
 
-/** What the heads of the files say. */
+/** Information from the headers of the files. */
 interface Survey {
   readonly skipped: ReadonlyMap<number, string>;
   readonly isGrey: boolean;
@@ -147,7 +147,7 @@ async function inspect(list: ImageList, decoder: ImageDecoder, options: ImageOpt
   return { skipped, isGrey, smallest: extreme(Math.min), largest: extreme(Math.max) };
 }
 
-/** The shapes of what is decoded and of what is cut out of it. */
+/** Returns the shape of decoded images and that of the samples cropped from them. */
 function shapesOf(survey: Survey, options: ImageOptions, notes: string[]): { stored: Shape; sample: Shape } {
   const channels = options.channels ?? (survey.isGrey ? 1 : 3);
   const [height, width] = sizeOf(survey, options, notes);
@@ -224,14 +224,14 @@ async function openPart(
 
 interface ReadableSource {
   readonly source: SampleSource;
-  /** Samples asked for at the same time; absent: as many as are read at the same time. */
+  /** Samples requested at the same time; absent: as many as are read at the same time. */
   readonly concurrency?: number;
   readonly labels: Int32Array;
   /** By number in the list: what is not in the source. */
   readonly skipped: ReadonlyMap<number, string>;
 }
 
-/** The images whose heads are not broken. */
+/** Returns the images with intact headers. */
 function decodedWhenNeeded(list: ImageList, survey: Survey, stored: Shape): ReadableSource {
   const { skipped } = survey;
   const kept = Int32Array.from(list.files.keys()).filter((index) => !skipped.has(index));
@@ -241,7 +241,7 @@ function decodedWhenNeeded(list: ImageList, survey: Survey, stored: Shape): Read
       count: kept.length,
       sampleBytes: elementCount(stored),
       name: path,
-      load: (index) => decodeBeside(path(index), stored),
+      load: (index) => decodeInThread(path(index), stored),
     },
     concurrency: mostAsked,
     labels: kept.map((index) => list.labels[index] ?? 0),
@@ -249,7 +249,7 @@ function decodedWhenNeeded(list: ImageList, survey: Survey, stored: Shape): Read
   };
 }
 
-/** The images that decoded when the cache was made. */
+/** Returns the images that could be decoded when the cache was written. */
 async function cached(
   list: ImageList,
   stored: Shape,

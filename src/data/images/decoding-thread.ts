@@ -1,7 +1,7 @@
 /**
- * Images decoded by a thread of their own. The engine holds the main thread while it computes a step: what is asked for
- * before a step would be started only after it, a few images at a time. Requests and answers cross in bundles, because a
- * message costs more than a small image.
+ * Decodes images in a separate thread. The engine blocks the main thread while it computes a step: there, decoding
+ * requested before a step would start only after it, a few images at a time. Requests and answers are sent in bundles,
+ * because a message costs more than a small image.
  */
 import { startThread } from "../../io/processes.ts";
 import type { Shape } from "../../ir/types.ts";
@@ -14,7 +14,7 @@ export interface DecodingRequest {
   readonly shape: Shape;
 }
 
-/** What became of a request. */
+/** The answer to a request. */
 export type DecodingAnswer = { readonly id: number } & (
   | { readonly samples: Uint8Array<ArrayBuffer> }
   | { readonly reason: string }
@@ -25,7 +25,7 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** The thread that all data sets of the process share; it is started when the first image is asked for. */
+/** The thread that all data sets of the process share; it starts at the first request. */
 class DecodingThread {
   readonly #worker = startThread(import.meta.url, "decode-worker");
   readonly #waiting = new Map<number, Waiting>();
@@ -65,8 +65,8 @@ class DecodingThread {
 
 let thread: DecodingThread | undefined;
 
-/** Decodes an image as ImageDecoder.decode does, in a thread of their own. */
-export function decodeBeside(path: string, shape: Shape): Promise<LoadedSample> {
+/** Decodes an image as ImageDecoder.decode does, in a separate thread. */
+export function decodeInThread(path: string, shape: Shape): Promise<LoadedSample> {
   thread ??= new DecodingThread();
   return thread.decode(path, shape);
 }

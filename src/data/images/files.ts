@@ -1,5 +1,5 @@
 /**
- * Which images lie in a folder, and what their folders say about them.
+ * Finds the images in a folder, and their classes and parts by the names of their folders.
  *
  * Three layouts are known: `train/` and `val/` (or `test/`), each with a folder per class; a folder per class; and images
  * without class folders, which have no labels. Names are sorted by code units, as torchvision's ImageFolder sorts them,
@@ -36,11 +36,11 @@ export interface ImageParts {
 }
 
 const trainNames: readonly string[] = ["train", "training"];
-/** In the order in which they are taken to judge on. */
+/** Names of the test part, in order of preference. */
 const testNames: readonly string[] = ["val", "valid", "validation", "dev", "test", "testing"];
 const deepest = 16;
 
-/** What lies directly in a folder; hidden files and what archive programs leave are not seen. */
+/** The direct contents of a folder, without hidden files and leftovers of archive programs. */
 export interface FolderContents {
   readonly folders: readonly string[];
   readonly files: readonly string[];
@@ -76,7 +76,7 @@ async function kindOf(folder: string, entry: Dirent): Promise<"folder" | "file" 
   return target?.isFile() === true ? "file" : undefined;
 }
 
-/** Whether a file's name is that of an image. */
+/** Returns whether a file has the name of an image. */
 export function isImage(name: string): boolean {
   return imageEndings.includes(extname(name).toLowerCase());
 }
@@ -101,7 +101,7 @@ export async function findImages(folder: string): Promise<ImageParts> {
 /**
  * The images of one part.
  *
- * @param known The classes of the training part: others are refused, and not each need be there. null: it has none.
+ * @param known The classes of the training part: other ones are refused, some may be missing. null: it has none.
  */
 async function listImages(folder: string, known?: readonly string[] | null): Promise<ImageList> {
   const contents = await listFolder(folder);
@@ -120,7 +120,7 @@ async function listImages(folder: string, known?: readonly string[] | null): Pro
   if (unknown !== undefined) {
     throw new FileFormatError(`the class folder ${unknown} has no counterpart in the training part`, {
       where: folder,
-      remedy: `The classes there are ${shortList(classes)}. Add ${unknown} there, or take it away here.`,
+      remedy: `The classes there are ${shortList(classes)}. Add ${unknown} there, or remove it here.`,
     });
   }
   const files: string[] = [];
@@ -132,7 +132,7 @@ async function listImages(folder: string, known?: readonly string[] | null): Pro
     if (found.files.length === 0) {
       throw new FileFormatError("the class folder has no images", {
         where: join(folder, name),
-        remedy: `Put images in it (${imageEndings.join(" ")}) or take the folder away: each folder is a class.`,
+        remedy: `Put images in it (${imageEndings.join(" ")}) or remove the folder: each folder is a class.`,
       });
     }
     otherFiles += found.other;
@@ -150,7 +150,7 @@ interface Collected {
   readonly other: number;
 }
 
-/** All images in a folder and in those below it. A folder that links lead back to is seen once. */
+/** Returns all images in a folder and below it. A folder that links lead back to is visited once. */
 async function collect(folder: string, prefix: string, depth: number, seen: Set<string>): Promise<Collected> {
   const real = await realpath(folder);
   if (seen.has(real) || depth > deepest) return { files: [], other: 0 };
@@ -174,17 +174,17 @@ function nothingFound(folder: string): FileFormatError {
   });
 }
 
-/** The first names of a list, and how many more there are. */
+/** Returns the first names of a list and the number of the others. */
 export function shortList(names: readonly string[], most = 8): string {
   const shown = names.slice(0, most).join(", ");
   return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
 
 /**
- * The message where no image can be read. The first is that of the folder: images are decoded side by side, and which of
- * them fails first is chance.
+ * Returns the error for images none of which can be read. It names the first of the list, because images are decoded
+ * concurrently and fail in no fixed order.
  *
- * @param skipped Places in the list → why that image cannot be read.
+ * @param skipped Position in the list → the reason why that image cannot be read.
  */
 export function noneReadable(
   { folder, files }: ImageList,

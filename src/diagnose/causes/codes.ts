@@ -1,4 +1,4 @@
-/** Codes that are asked for and not there, and codes that are there and not used (rows 1 and 14). */
+/** Codes that are missing from the requested bits, and codes that are never used (rows 1 and 14). */
 
 import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence } from "../../runs/finding.ts";
@@ -15,7 +15,7 @@ function find(input: DiagnosisInput): Found[] {
   return [...reducedRange(sites), ...signWasted(sites), ...negativeLost(sites)];
 }
 
-/** How much a lost bit matters where so many levels are left. */
+/** Returns the confidence that a lost bit matters, given the levels that remain. */
 function weightOfLevels(levels: number): number {
   if (levels <= 16) return 0.97;
   if (levels <= 32) return 0.8;

@@ -1,4 +1,4 @@
-/** Where quantizers stand: first and last layer, residual additions, unfused modules; and ablations (rows 12, 16, 19, 20). */
+/** The placement of quantizers: first and last layer, residual additions, unfused modules; and ablations (rows 12, 16, 19, 20). */
 
 import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
@@ -19,7 +19,7 @@ function find(input: DiagnosisInput): Found[] {
   return [...edgeLayerBits(sites, input), ...residualMismatch(input), ...unfused(sites), ...sideOfLoss(input)];
 }
 
-/** How much so few bits at an end of the network are suspected before anything is measured. */
+/** Returns the suspicion that the bits of the first or last layer are too few, before any measurement. */
 function suspicionOfBits(bits: number): number {
   if (bits <= 2) return 0.9;
   if (bits === 3) return 0.6;
@@ -28,10 +28,7 @@ function suspicionOfBits(bits: number): number {
 
 function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput): Found[] {
   const edges = sites.filter(({ facts }) => facts.edge !== undefined);
-  const low = worst(
-    edges,
-    ({ facts, last }) => suspicionOfBits(facts.bits) * (0.7 + 0.3 * ramp(last.noiseRatio, 20, 8)),
-  );
+  const low = worst(edges, ({ facts, last }) => suspicionOfBits(facts.bits) * (0.7 + 0.3 * ramp(last.sqnr, 20, 8)));
   const [first] = low;
   if (first === undefined) return [];
   const views = low.map(({ place }) => place);
@@ -47,7 +44,7 @@ function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput)
           .slice(0, 3)
           .flatMap(({ facts, last }): Evidence[] => [
             evidence("bits", facts.bits, 4, "below", facts.tensor),
-            evidence("SQNR, dB", last.noiseRatio, 12, "below", facts.tensor),
+            evidence("SQNR, dB", last.sqnr, 12, "below", facts.tensor),
           ]),
         ...(ablated === undefined || ablation === undefined
           ? []
@@ -84,7 +81,7 @@ function residualMismatch({ records }: DiagnosisInput): Found[] {
     return {
       name,
       ratio: meanOf(all.map(({ ratio }) => ratio)),
-      signal: meanOf(all.map(({ smallerNoiseRatio }) => smallerNoiseRatio)),
+      signal: meanOf(all.map(({ smallerSqnr }) => smallerSqnr)),
     };
   });
   const drowned = worst(
@@ -115,7 +112,7 @@ function unfused(sites: readonly SiteView[]): Found[] {
   const between = sites.filter(({ facts }) => facts.intermediate);
   if (between.length === 0) return [];
   const bits = Math.min(...between.map(({ facts }) => facts.bits));
-  const noise = meanOf(between.map(({ last }) => last.noiseRatio));
+  const noise = meanOf(between.map(({ last }) => last.sqnr));
   const layers = viewedLayers(between);
   return [
     {
@@ -133,7 +130,7 @@ function unfused(sites: readonly SiteView[]): Found[] {
   ];
 }
 
-/** Says where to look, never more: the loss of one kind of tensor alone. */
+/** Compares the loss of weights alone with that of activations alone. It only shows where to look. */
 function sideOfLoss({ ablation }: DiagnosisInput): Found[] {
   if (ablation === undefined) return [];
   const base = ablation.float.loss;

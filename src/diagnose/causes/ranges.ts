@@ -19,15 +19,15 @@ function find(input: DiagnosisInput): Found[] {
   ];
 }
 
-/** What is lost against the best grid, in dB; as much as matters: nothing where the tensor keeps 28 dB anyway. */
-function painfulLoss({ last }: SiteView): number {
-  const lost = last.optimalNoiseRatio - last.noiseRatio;
-  return lost * ramp(last.noiseRatio, 28, 14);
+/** Returns the SQNR lost against the best grid in dB, weighted by its relevance: 0 where the tensor keeps 28 dB. */
+function relevantLoss({ last }: SiteView): number {
+  const lost = last.optimalSqnr - last.sqnr;
+  return lost * ramp(last.sqnr, 28, 14);
 }
 
 /**
- * Levels that the median channel of a tensor with one scale has. Where a few channels are large, they hold the power, so
- * the SQNR of the whole tensor looks well while all the other channels have a level or two.
+ * Returns the levels of the median channel of a tensor with one scale. A few large channels hold the power, so the SQNR
+ * of the whole tensor looks good while all other channels have a level or two.
  */
 function levelsOfMedianChannel({ facts, last }: SiteView): number {
   if (facts.perChannel || !Number.isFinite(last.channelDisparity)) return Number.NaN;
@@ -42,9 +42,9 @@ function outlierRange(sites: readonly SiteView[], isObserving: boolean): Found[]
     ),
     (view) => {
       const { magnitude, entropy, coverage } = view.last;
-      // What an average over many batches still holds of outliers that are gone counts as they did.
+      // Past outliers that the moving average still holds count like present ones.
       const tail = logRamp((magnitude.max / magnitude.p999) * coverage, 1.2, 3);
-      const observed = view.facts.observer === undefined ? 0 : ramp(painfulLoss(view), 1.5, 7) * (0.45 + 0.55 * tail);
+      const observed = view.facts.observer === undefined ? 0 : ramp(relevantLoss(view), 1.5, 7) * (0.45 + 0.55 * tail);
       const byChannel = isOutlierChannel(view)
         ? ramp(levelsOfMedianChannel(view), 4, 1.5) * ramp(view.facts.bits - entropy, 1.2, 2.5)
         : 0;
@@ -68,7 +68,7 @@ function outlierRange(sites: readonly SiteView[], isObserving: boolean): Found[]
       evidence: views.slice(0, 3).flatMap((view): Evidence[] => {
         const { facts, last } = view;
         const { magnitude } = last;
-        const lost = last.optimalNoiseRatio - last.noiseRatio;
+        const lost = last.optimalSqnr - last.sqnr;
         return [
           evidence("SQNR lost against the best range, dB", lost, 3, "above", facts.tensor),
           evidence("levels of the median channel", levelsOfMedianChannel(view), 4, "below", facts.tensor),

@@ -1,4 +1,4 @@
-/** Trained scales: where they begin, and how they are weighed against weights (rows 4 and 7). */
+/** Trained scales: their initial values, and their updates compared with those of weights (rows 4 and 7). */
 
 import { median } from "../../base/statistics.ts";
 import { advisedPresets } from "../../qconfig/presets.ts";
@@ -19,10 +19,10 @@ function find(input: DiagnosisInput): Found[] {
 
 function badInitialScale(sites: readonly SiteView[]): Found[] {
   const bad = worst(sites, ({ first, last }) => {
-    const lost = first.optimalNoiseRatio - first.noiseRatio;
+    const lost = first.optimalSqnr - first.sqnr;
     const visible = first.deadShare > 0.4 || first.clippedShare > 0.05 ? 1 : 0.6;
-    const recovered = last.optimalNoiseRatio - last.noiseRatio < 3 ? 0.85 : 1;
-    return 0.97 * ramp(lost, 5, 12) * ramp(first.noiseRatio, 18, 8) * visible * recovered;
+    const recovered = last.optimalSqnr - last.sqnr < 3 ? 0.85 : 1;
+    return 0.97 * ramp(lost, 5, 12) * ramp(first.sqnr, 18, 8) * visible * recovered;
   });
   const [worstSite] = bad;
   if (worstSite === undefined) return [];
@@ -43,10 +43,10 @@ function badInitialScale(sites: readonly SiteView[]): Found[] {
             first.scaleRatio > 1 ? "above" : "below",
             facts.tensor,
           ),
-          evidence("SQNR lost at the start, dB", first.optimalNoiseRatio - first.noiseRatio, 5, "above", facts.tensor),
+          evidence("SQNR lost at the start, dB", first.optimalSqnr - first.sqnr, 5, "above", facts.tensor),
           evidence("dead share at the start", first.deadShare, 0.4, "above", facts.tensor),
           evidence("clipped share at the start", first.clippedShare, 0.05, "above", facts.tensor),
-          evidence("SQNR lost now, dB", last.optimalNoiseRatio - last.noiseRatio, 3, "above", facts.tensor),
+          evidence("SQNR lost now, dB", last.optimalSqnr - last.sqnr, 3, "above", facts.tensor),
         ]),
       confidence: worstSite.score,
       remedy: {

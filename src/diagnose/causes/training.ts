@@ -1,4 +1,4 @@
-/** The training itself: learning rate, start, and what is left when nothing else is wrong (rows 11, 13 and 18). */
+/** The training itself: learning rate, initial weights, and capacity as the last explanation (rows 11, 13 and 18). */
 
 import { median } from "../../base/statistics.ts";
 import type { Evidence } from "../../runs/finding.ts";
@@ -15,8 +15,8 @@ function find(input: DiagnosisInput): Found[] {
   return [...learningRate(input), ...randomStart(input), ...capacity(input)];
 }
 
-/** What a record says of the learning rate: how far a step moves the weights, and whether the loss is the worse for it. */
-function judge(record: ProbeRecord, start: ProbeRecord, chance: number) {
+/** Assesses the learning rate by a record: how far a step moves the weights, and whether that raises the loss. */
+function assessRecord(record: ProbeRecord, start: ProbeRecord, chance: number) {
   const update = median(record.weights.map((weight) => weight.update));
   const distance = median(record.weights.map((weight) => weight.distance));
   const { mean, max } = record.recent;
@@ -38,10 +38,10 @@ function learningRate(input: DiagnosisInput): Found[] {
   const after = records.filter(({ step }) => step > 0);
   const last = after.at(-1);
   if (start === undefined || last === undefined) return [];
-  // Of values nobody knows what a guess would lose: the loss of the start takes its place.
+  // For regression the loss of a guess is unknown: the loss at the start replaces it.
   const chance = facts.classes === undefined ? Math.max(start.loss, start.floatLoss) : Math.log(facts.classes);
-  const judged = after.map((record) => judge(record, start, chance));
-  const worstOne = judged.reduce((a, b) => (b.score > a.score ? b : a));
+  const assessed = after.map((record) => assessRecord(record, start, chance));
+  const worstOne = assessed.reduce((a, b) => (b.score > a.score ? b : a));
   const { update, distance } = worstOne;
   const flips = meanOf(worstOne.record.weights.map(({ flipRate }) => flipRate));
   const recent = last.recent.mean;
@@ -101,7 +101,7 @@ function randomStart({ records, facts }: DiagnosisInput): Found[] {
   const [first] = records;
   const last = records.at(-1);
   if (first === undefined || last === undefined || first.step > 0 || facts.sites.length === 0) return [];
-  // Only of classes is it known what a network loses that has learned nothing.
+  // Only for classes is the loss of an untrained network known.
   if (facts.classes === undefined) return [];
   const chance = Math.log(facts.classes);
   const distance = median(last.weights.map((weight) => weight.distance));
@@ -128,7 +128,7 @@ function randomStart({ records, facts }: DiagnosisInput): Found[] {
   ];
 }
 
-/** Only late, only at few bits, and only where float does clearly better on the same weights. */
+/** Applies only late, only at few bits, and only where float does clearly better on the same weights. */
 function capacity(input: DiagnosisInput): Found[] {
   const { records, facts } = input;
   const last = records.at(-1);

@@ -15,7 +15,7 @@ function find(input: DiagnosisInput): Found[] {
   return [...oscillation(input), ...channelDisparity(sites), ...heavyTails(sites)];
 }
 
-/** Late in the run: early on, codes that turn back are weights on their way. */
+/** Applies only late in the run: early on, codes also turn back because the weights still move. */
 function oscillation(input: DiagnosisInput): Found[] {
   if (progressOf(input) < 0.6) return [];
   const records = latest(input.records, 2);
@@ -51,7 +51,7 @@ function oscillation(input: DiagnosisInput): Found[] {
 function channelDisparity(sites: readonly SiteView[]): Found[] {
   const uneven = worst(
     sites.filter(({ facts }) => !facts.perChannel),
-    ({ last }) => 0.85 * logRamp(last.channelDisparity, 6, 20) * ramp(last.noiseRatio, 24, 10),
+    ({ last }) => 0.85 * logRamp(last.channelDisparity, 6, 20) * ramp(last.sqnr, 24, 10),
   );
   const [first] = uneven;
   if (first === undefined) return [];
@@ -65,7 +65,7 @@ function channelDisparity(sites: readonly SiteView[]): Found[] {
         .slice(0, 3)
         .flatMap(({ facts, last }): Evidence[] => [
           evidence("largest / median channel", last.channelDisparity, 8, "above", facts.tensor),
-          evidence("SQNR, dB", last.noiseRatio, 12, "below", facts.tensor),
+          evidence("SQNR, dB", last.sqnr, 12, "below", facts.tensor),
         ]),
       confidence: first.score,
       remedy: {

@@ -1,12 +1,25 @@
 /**
- * What is measured in a run, as data: one record for each probe, one line of diagnosis.jsonl. Records hold no times, so
- * that two runs of one seed write the same bytes.
+ * Measurements of a run as data: one record for each probe, one line of diagnosis.jsonl. Records hold no times, so that
+ * two runs of one seed write the same bytes.
  */
 import { z } from "zod";
+import { diagnosisFileKeys } from "../../config/former-names.ts";
 
 /** A measured number. JSON has no NaN and no infinity: both are written as null and read as NaN. */
 const real = z.union([z.number(), z.null().transform(() => Number.NaN)]);
 const count = z.int().min(0);
+
+const keysInFile = new Map<string, string>(Object.entries(diagnosisFileKeys));
+const keysInCode = new Map<string, string>([...keysInFile].map(([inCode, inFile]) => [inFile, inCode]));
+
+function withKeys(value: object, keys: ReadonlyMap<string, string>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [keys.get(key) ?? key, item]));
+}
+
+/** Renames the keys of the file before a schema checks them. */
+function withKeysOfCode(value: unknown): unknown {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? withKeys(value, keysInCode) : value;
+}
 
 /** One quantized tensor. Shares are of the elements looked at. */
 const site = z.strictObject({
@@ -23,7 +36,7 @@ const site = z.strictObject({
   /** Mean scale over the channels, where the quantizer has one, and the code of 0 there. */
   scale: real,
   zeroPoint: real,
-  /** The largest value that the grid can represent over the largest there is. */
+  /** The largest value that the grid can represent over the largest value of the tensor. */
   coverage: real,
   distinctCodes: count,
   /** Entropy of the codes, in bits. */
@@ -32,19 +45,19 @@ const site = z.strictObject({
   deadShare: real,
   /** Elements more than half a step outside of the grid. */
   clippedShare: real,
-  /** Elements below 0, and among them those that the grid cannot follow. */
+  /** Elements below 0, and those of them that the grid cannot represent. */
   negativeShare: real,
   lostNegativeShare: real,
   /** Levels below the level of 0, as a share of all. */
   levelsBelowZero: real,
-  /** Signal to quantization noise in dB: now, and on the uniform grid that loses least. */
-  noiseRatio: real,
-  optimalNoiseRatio: real,
-  /** The scale over the one that loses least: the median over channels. */
+  /** SQNR in dB: of the present grid, and of the best uniform grid. */
+  sqnr: real,
+  optimalSqnr: real,
+  /** The scale over the best one: the median over channels. */
   scaleRatio: real,
   /** Cosine of the gradient at the tensor with that of the float network on the same batch. */
   gradientCosine: real,
-  /** Among the elements clearly outside of the grid (0.55 of a step), those that the quantizer hands a gradient to. */
+  /** Among the elements clearly outside of the grid (0.55 of a step), those to which the quantizer passes a gradient. */
   outsideCount: count,
   outsideGradientShare: real,
   /** Trained scales: |∂L/∂s|/s over ‖∂L/∂w‖/‖w‖ of the layers (the balance of LSQ), and s·∂L/∂s summed. */
@@ -85,8 +98,8 @@ const addition = z.strictObject({
   name: z.string(),
   /** Larger over smaller root mean square of the two operands. */
   ratio: real,
-  /** Noise of quantizing the operands over the power of the smaller operand, in dB (below 0: it is drowned). */
-  smallerNoiseRatio: real,
+  /** Power of the smaller operand over the quantization noise of both, in dB; below 0 the noise exceeds it. */
+  smallerSqnr: real,
 });
 
 /** The schema of a line of diagnosis.jsonl. */
@@ -103,12 +116,12 @@ export const probeRecordSchema = z.strictObject({
   /** The same batch through the same weights without quantizers, batch normalization by the batch. */
   floatLoss: real,
   floatAccuracy: real,
-  /** The losses of the steps since the probe before. */
+  /** The losses of the steps since the previous probe. */
   recent: z.strictObject({ steps: count, mean: real, max: real, notFinite: count }),
-  sites: z.array(site),
+  sites: z.array(z.preprocess(withKeysOfCode, site)),
   weights: z.array(weight),
   norms: z.array(norm),
-  additions: z.array(addition),
+  additions: z.array(z.preprocess(withKeysOfCode, addition)),
 });
 
 /** What a probe measures at a quantizer site. */
@@ -122,9 +135,18 @@ export type AdditionMeasurement = z.output<typeof addition>;
 /** All measurements of one probe. */
 export type ProbeRecord = z.output<typeof probeRecordSchema>;
 
-/** A record as a line of JSON: numbers to five digits, so that a line stays short. */
+/** Returns a record with the keys of diagnosis.jsonl. */
+export function recordForFile(record: ProbeRecord): object {
+  return {
+    ...record,
+    sites: record.sites.map((each) => withKeys(each, keysInFile)),
+    additions: record.additions.map((each) => withKeys(each, keysInFile)),
+  };
+}
+
+/** Returns a record as a line of JSON: numbers to five digits, so that a line stays short. */
 export function encodeRecord(record: ProbeRecord): string {
-  return JSON.stringify(record, (_key, value: unknown) =>
+  return JSON.stringify(recordForFile(record), (_key, value: unknown) =>
     typeof value === "number" && Number.isFinite(value) && !Number.isInteger(value)
       ? Number(value.toPrecision(5))
       : value,

@@ -1,4 +1,4 @@
-/** A probe ready to run: the compiled graph, its session, and what it makes of a batch. */
+/** A probe ready to run: the compiled graph, its session, and the measurements of a batch. */
 
 import { cosineSimilarity, decibels, mean, median, normalDivergence, rootMeanSquare } from "../../base/statistics.ts";
 import type { ForwardMode } from "../../compile/build/forward.ts";
@@ -22,11 +22,11 @@ export interface ProbeOptions {
   readonly input: ImageInput;
   readonly loss: LossConfig;
   readonly mode: ForwardMode;
-  /** Elements of each tensor to look at; default 2048. */
+  /** Elements of each tensor to sample; default 2048. */
   readonly samples?: number;
 }
 
-/** What a probe measures by itself; the rest of a record comes from the steps around it. */
+/** The part of a record that a probe measures itself; the rest comes from the steps around it. */
 export type ProbeResult = Pick<
   ProbeRecord,
   "loss" | "accuracy" | "floatLoss" | "floatAccuracy" | "sites" | "norms" | "additions"
@@ -205,7 +205,7 @@ export class Probe {
       return {
         name,
         ratio: Math.sqrt(Math.max(a.power, b.power) / smaller),
-        smallerNoiseRatio: decibels(smaller, a.noise + b.noise),
+        smallerSqnr: decibels(smaller, a.noise + b.noise),
       };
     });
   }

@@ -21,14 +21,14 @@ import type { SiteMeasurement } from "./measurement.ts";
 import { optimalGrid } from "./optimal-grid.ts";
 import { type SamplePlan, sampleGroups } from "./sampling.ts";
 
-/** What a probe brings of one tensor. Samples hold the same elements, in the same order. */
+/** What a probe samples of one tensor. All samples hold the same elements, in the same order. */
 export interface SiteSamples {
   readonly site: QuantizerSite;
   readonly shape: Shape;
   readonly plan: SamplePlan;
   readonly x: Float32Array;
   readonly y: Float32Array;
-  /** The gradient that the quantizer hands on; absent where the loss does not reach it. */
+  /** The gradient that the quantizer passes on; absent where the loss does not reach it. */
   readonly dx?: Float32Array;
   /** The whole gradient at the quantizer's input, and that of the float network. */
   readonly gradient?: Float32Array;
@@ -36,18 +36,18 @@ export interface SiteSamples {
   /** Extremes of each channel. */
   readonly channelMin: Float32Array;
   readonly channelMax: Float32Array;
-  /** The quantizer's parameters as used, by their own names: one value for each group, or a list that all share. */
+  /** The parameters that the quantizer uses, by name: one value for each group, or a list that all groups share. */
   readonly parameters: Readonly<Record<string, Float32Array>>;
   /** s·∂L/∂s summed over the groups, and |∂L/∂s|/s in the mean; absent where there is no trained scale. */
   readonly scaleGradient?: number;
   readonly scaleBalance?: number;
 }
 
-/** In steps: half a step and what float32 may round. */
+/** In steps: half a step and a margin for float32 rounding. */
 const maskedExcess = 0.55;
 const histogramBins = 32;
 const mostCodes = 64;
-/** Rows that the best grid is searched for, and elements of each: more do not change a median. */
+/** Rows for which the best grid is searched, and elements of each: more do not change a median. */
 const searchedRows = 12;
 const searchedElements = 768;
 
@@ -89,8 +89,8 @@ export function measureSite(samples: SiteSamples): SiteMeasurement {
     negativeShare: shareOf(x, (value) => value < 0),
     lostNegativeShare: shareOf(x, (value, i) => value < 0 && (y[i] ?? 0) >= 0 && clipped.includes(i)),
     levelsBelowZero: mean(grids.map((grid) => grid.below)) / levels,
-    noiseRatio: signalToNoise(x, y),
-    optimalNoiseRatio: best.noiseRatio,
+    sqnr: signalToNoise(x, y),
+    optimalSqnr: best.sqnr,
     scaleRatio: best.scaleRatio,
     gradientCosine: cosineOf(samples.gradient, samples.floatGradient),
     outsideCount: outside.length,
@@ -155,7 +155,7 @@ function gridsOf({ site, shape, plan, x, y, parameters }: SiteSamples): GroupGri
   });
 }
 
-/** The code of each element; where the quantizer has no integers, its value. Which of them does not matter here. */
+/** Returns the code of each element; without integers, its value, which is as good for counting. */
 function codesOf({ site, y }: SiteSamples, grids: readonly GroupGrid[]): Float64Array {
   const integers = quantizerNamed(site.spec.quantizer).integers;
   const codes = Float64Array.from(y);
@@ -212,15 +212,15 @@ function searchGrid({ site, y }: SiteSamples, grids: readonly GroupGrid[]) {
     });
     if (best === undefined) continue;
     for (const value of row) signal += value * value;
-    // The present grid may be better than any candidate: then it is the best one known.
+    // The present grid may be better than any candidate: then it counts as the best.
     const present = row.reduce((sum, value, i) => sum + (value - (y[grid.places[i * every] ?? 0] ?? 0)) ** 2, 0);
     noise += Math.min(best.noise, present);
     ratios.push(best.noise <= present ? grid.step / best.step : 1);
   }
-  return { noiseRatio: signal === 0 ? Number.NaN : decibels(signal, noise), scaleRatio: median(ratios) };
+  return { sqnr: signal === 0 ? Number.NaN : decibels(signal, noise), scaleRatio: median(ratios) };
 }
 
-/** Whether the level of 0 is not where a symmetric grid has it. */
+/** Returns whether the level of 0 is elsewhere than in a symmetric grid. */
 function isShifted(grid: GroupGrid, quantMin: number): boolean {
   return Math.abs(grid.below + quantMin) > 0.5;
 }

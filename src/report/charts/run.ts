@@ -1,4 +1,4 @@
-/** The charts of trainings: learning curves, trajectories, and weights with the levels that they are rounded to. */
+/** The charts of trainings: learning curves, trajectories, and histograms with the levels of the quantizer. */
 import * as Plot from "@observablehq/plot";
 import { mean } from "../../base/statistics.ts";
 import { colors, draw, legend } from "./draw.ts";
@@ -10,11 +10,11 @@ export interface Curve {
   readonly color: string;
   readonly points: readonly { readonly x: number; readonly y: number }[];
   readonly dashed?: boolean;
-  /** Given up at its last point. */
+  /** Stopped early at its last point. */
   readonly stopped?: boolean;
 }
 
-/** Test accuracy, or what `title` names instead, in percent over epochs. Curves of one colour are of one group; `groups` are what the legend names. */
+/** Draws the test accuracy, or the metric `title`, in percent over epochs. Curves of one colour form a group of the legend. */
 export function learningCurves(
   curves: readonly Curve[],
   groups: readonly { readonly label: string; readonly color: string }[],
@@ -72,7 +72,7 @@ export function learningCurves(
   );
 }
 
-/** Means of neighbouring points, so that at most so many are left. */
+/** Returns means of neighbouring points, at most `most` of them. */
 export function thinned(points: Curve["points"], most: number): Curve["points"] {
   const size = Math.ceil(points.length / most);
   if (size <= 1) return points;
@@ -84,14 +84,14 @@ export function thinned(points: Curve["points"], most: number): Curve["points"] 
 
 /** Axis and labels of a chart of trajectories. */
 export interface TrajectoryOptions {
-  /** A logarithmic axis where the values lie further apart than a factor of ten. */
+  /** `log` is used where the values differ by more than a factor of ten. */
   readonly type?: "linear" | "log";
   readonly along?: "step" | "epoch";
-  /** What the legend names instead of the curves: curves of one colour are of one group. */
+  /** The groups of the legend; default: the curves. Curves of one colour form a group. */
   readonly groups?: readonly { readonly label: string; readonly color: string }[];
 }
 
-/** Loss, or any other quantity, over steps or epochs; several curves share the axes. */
+/** Draws the loss, or another quantity, over steps or epochs; several curves share the axes. */
 export function trajectoryChart(
   curves: readonly Curve[],
   label: string,
@@ -118,7 +118,7 @@ export function trajectoryChart(
   );
 }
 
-/** `0.28` and not `280m`: a scale is no length. */
+/** Formats 0.28 as `0.28`, not as `280m`. */
 function plainNumber(value: number): string {
   return String(Number(value.toPrecision(3)));
 }
@@ -134,13 +134,13 @@ export interface LevelHistogram {
   readonly counts: readonly number[];
 }
 
-/** The distribution of values, with the levels that they are rounded to drawn in. */
+/** Draws the distribution of values with the levels that they are rounded to. */
 export function levelHistogramChart(histogram: LevelHistogram, width: number): string {
   const { from, to, counts, quantMin, quantMax } = histogram;
   const size = (to - from) / counts.length;
   const bins = counts.map((count, index) => ({ x1: from + index * size, x2: from + (index + 1) * size, count }));
   const levels = Array.from({ length: quantMax - quantMin + 1 }, (_, index) => quantMin + index);
-  // More levels than there are pixels for would be a grey wash: then only the ends are drawn.
+  // More levels than pixels would be a grey area: then only the outermost are drawn.
   const drawn = levels.length > width / 6 ? [quantMin, quantMax] : levels;
   return draw({
     width,
@@ -174,7 +174,7 @@ export function levelHistogramChart(histogram: LevelHistogram, width: number): s
   });
 }
 
-/** How often each code is used; codes that are not used at all are marked. */
+/** Draws how often each code is used, and marks unused codes. */
 export function codeUsageChart(
   usage: readonly { readonly code: number; readonly share: number }[],
   name: string,
@@ -208,7 +208,7 @@ export function codeUsageChart(
   });
 }
 
-/** Names only so many codes that they do not run into each other. */
+/** Returns a tick format that names only as many codes as fit without overlap. */
 function everyFew(count: number, width: number): (code: number) => string {
   const step = 2 ** Math.max(0, Math.ceil(Math.log2((count * 26) / width)));
   return (code) => (code % step === 0 ? String(code) : "");

@@ -1,6 +1,6 @@
 /**
- * The figures of a run's diagnosis: where the scales went, what became of the activations that suffer most, and which part
- * of the quantizers costs what.
+ * The figures of a run's diagnosis: the scales over time, the activations with the largest error, and the accuracy that
+ * each part of the quantizers costs.
  */
 
 import { isQuantized } from "../../compile/sites.ts";
@@ -18,14 +18,14 @@ import {
 } from "../charts/run.ts";
 import type { Figure } from "./page.ts";
 
-/** Activations that are drawn: those that lose most. */
+/** Number of activations to draw, those with the largest error. */
 const mostActivations = 2;
-/** Scales that share one chart: as many as there are colours. */
+/** Number of scales in one chart: one for each colour. */
 const mostScales = 6;
-/** More levels than this are no longer told apart by eye. */
+/** Maximum number of levels that the eye can distinguish. */
 const drawableLevels = 64;
 
-/** A tensor as the last probe saw it, with the codes that it can have. */
+/** A tensor as the last probe measured it, with the limits of its codes. */
 export interface ProbedTensor {
   readonly tensor: string;
   readonly quantMin: number;
@@ -33,7 +33,7 @@ export interface ProbedTensor {
   readonly seen: SiteMeasurement;
 }
 
-/** The activations of a network as a probe saw them, those that keep the least of their signal first. */
+/** Returns the activations of a network as a probe measured them, lowest SQNR first. */
 export function probedActivations(network: Network, record: ProbeRecord): ProbedTensor[] {
   const sites = isQuantized(network) ? network.sites : [];
   return record.sites
@@ -42,10 +42,10 @@ export function probedActivations(network: Network, record: ProbeRecord): Probed
       if (site === undefined || seen.kind !== "activation" || !(seen.scale > 0)) return [];
       return [{ tensor: site.tensor, quantMin: site.spec.quantMin, quantMax: site.spec.quantMax, seen }];
     })
-    .sort((a, b) => a.seen.noiseRatio - b.seen.noiseRatio);
+    .sort((a, b) => a.seen.sqnr - b.seen.sqnr);
 }
 
-/** All figures that the records of one run give. `run` is part of their names and of their titles. */
+/** Returns all figures of the records of one run. `run` is part of their names and of their titles. */
 export function diagnosisFigures(
   run: { readonly name: string; readonly title: string },
   network: Network,
@@ -93,7 +93,7 @@ function activationFigures(run: { readonly name: string; readonly title: string 
   const histogram = activationHistogram(probed);
   const total = seen.codes.reduce((sum, count) => sum + count, 0) || 1;
   const usage = seen.codes.map((count, index) => ({ code: quantMin + index, share: count / total }));
-  const noise = Number.isFinite(seen.noiseRatio) ? ` SQNR ${seen.noiseRatio.toFixed(1)} dB.` : "";
+  const noise = Number.isFinite(seen.sqnr) ? ` SQNR ${seen.sqnr.toFixed(1)} dB.` : "";
   return [
     {
       name: `values-${run.name}-${tensor}`,
@@ -112,14 +112,14 @@ function activationFigures(run: { readonly name: string; readonly title: string 
   ];
 }
 
-/** The bins of a probe lie evenly between the smallest and the largest value; here they are in codes. */
+/** Converts the bins of a probe, which divide the range of the values evenly, to codes. */
 function activationHistogram({ tensor, quantMin, quantMax, seen }: ProbedTensor): LevelHistogram {
   const zero = Number.isFinite(seen.zeroPoint) ? seen.zeroPoint : 0;
   const inCodes = (value: number) => value / seen.scale + zero;
   return { name: tensor, quantMin, quantMax, from: inCodes(seen.min), to: inCodes(seen.max), counts: seen.histogram };
 }
 
-/** What parts of a run's quantizers cost by themselves. */
+/** Returns the figure of an ablation: the accuracy with parts of the quantizers. */
 export function ablationFigure(name: string, title: string, ablation: Ablation): Figure {
   return {
     name: `ablation-${name}`,

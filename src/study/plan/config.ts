@@ -1,4 +1,4 @@
-/** From a study's configuration as written, and the flags laid over it, to a checked one; and to its trials' own. */
+/** Resolves the configuration of a study from its file and flags, and derives those of its trials. */
 
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
@@ -6,6 +6,7 @@ import { stringify } from "yaml";
 import { defined } from "../../base/defined.ts";
 import { nearestWord } from "../../base/nearest-word.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
+import { formerNames } from "../../config/former-names.ts";
 import { issuesToError, type Locate } from "../../config/issues.ts";
 import { type TrainingConfig, trainingConfigSchema } from "../../config/schema/schema.ts";
 import {
@@ -54,8 +55,8 @@ export function resolveStudyConfig(
   return { ...result.data, plugins: plugins.map((file) => pluginFile(given.name, file)) };
 }
 
-/** Keys as earlier versions called them. */
-const renamedKeys: Readonly<Record<string, string>> = { cure: "fix" };
+/** Former keys, each with the present one. */
+const renamedKeys: Readonly<Record<string, string>> = { [formerNames.fix]: "fix" };
 
 function renameKeys(root: Mapping, onRenamedKey: (old: string, present: string) => void): void {
   for (const [old, present] of Object.entries(renamedKeys)) {
@@ -87,7 +88,7 @@ function checkKeys(root: Mapping, locate: Locate): void {
   });
 }
 
-/** A recipe that no bits could make right is a mistake of the configuration; one that some bits break, of that cell. */
+/** Checks a recipe at 8 bits: one that is invalid there is an error; one that is invalid at fewer bits fails in its cell. */
 function checkRecipe(config: StudyConfig, recipe: Recipe, where: string): void {
   try {
     trialConfig(config, { recipe, weightBits: 8, activationBits: 8, seed: 0 });
@@ -107,7 +108,7 @@ export interface GridCell {
   readonly weightBits: number;
   readonly activationBits: number;
   readonly seed: number;
-  /** Laid over the recipe, with its fixes. */
+  /** Overrides of the recipe, for a recipe with its fixes. */
   readonly changes?: ConfigChanges;
 }
 
@@ -125,8 +126,8 @@ function trainWith(config: StudyConfig, change: { readonly epochs?: number; read
 export type ConfigChanges = Readonly<Record<string, string | number | boolean | null>>;
 
 /**
- * The training configuration of a trial. `from` is the float checkpoint; `changes` are laid over what the study says,
- * before defaults are filled in, so that another preset brings its own.
+ * Returns the training configuration of a trial. `from` is the float checkpoint; `changes` override the study before
+ * defaults are filled in, so that another preset brings its own.
  *
  * @throws ConfigError when it contradicts itself.
  */
@@ -150,7 +151,7 @@ export function trialConfig(
   return trainingConfigOf(`recipe ${name}`, value);
 }
 
-/** The training configuration of the float stage; undefined when none is to be trained. */
+/** Returns the training configuration of the float stage; undefined when none is trained. */
 export function floatConfig(config: StudyConfig): TrainingConfig | undefined {
   if (config.float === null || config.float.from !== undefined) return undefined;
   return trainingConfigOf("float stage", {
@@ -170,8 +171,8 @@ function trainingConfigOf(name: string, value: Mapping): TrainingConfig {
 }
 
 /**
- * What depends on the machine or on the working folder, decided once when the study is made: results may depend on
- * the number of threads, and trials run inside of the study's folder.
+ * Fixes what depends on the machine or on the working folder, once when the study is created: results may depend on the
+ * number of threads, and trials run inside of the study's folder.
  */
 export function settleStudyConfig(config: StudyConfig, cores: number = availableParallelism()): StudyConfig {
   const parallel = config.parallel === 0 ? cores : config.parallel;
@@ -187,7 +188,7 @@ export function settleStudyConfig(config: StudyConfig, cores: number = available
   };
 }
 
-/** The configuration as YAML that resolves to itself. */
+/** Returns the configuration as YAML that resolves to itself. */
 export function studyToYaml(config: StudyConfig): string {
   return stringify(config, { lineWidth: 120 });
 }

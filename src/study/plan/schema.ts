@@ -1,18 +1,18 @@
 /**
  * The schema of a study's configuration.
  *
- * `model`, `data` and `train` are those of a training configuration and are checked by its own schema; here they are
- * kept as they were written, so that what a default depends on (milestones on the epochs) is filled in for each trial.
+ * `model`, `data` and `train` are those of a training configuration, whose schema checks them. Here they are kept as
+ * written, so that defaults that depend on other keys (milestones on the epochs) are filled in for each trial.
  */
 import { z } from "zod";
 import { bitRange, presetChoices, targetNames } from "../../config/schema/schema.ts";
 import { defaultPreset, presetNames } from "../../qconfig/presets.ts";
 import { deviceChoices } from "../../runtime/engine.ts";
 
-/** Written into every study folder; another number is another version's folder. */
+/** The format written into every study folder; another number marks a folder of another version. */
 export const studyFormat = 1;
 
-/** The parts that have defaults as a whole: a file's own replaces all of it, a flag changes only its key. */
+/** Parts with a default as a whole: a file's part replaces all of it, a flag changes only its key. */
 export const studyDefaults = {
   model: { name: "resnet8" },
   data: { crop: 0, flip: false },
@@ -69,7 +69,7 @@ const earlyStopping = z.strictObject({
   graceEpochs: count.default(1),
   /** `median`: earlier trials that must have reached the epoch. */
   minimumTrials: count.default(3),
-  /** `median`: how far below the median, in parts of 1, still continues. */
+  /** `median`: how far below the median a trial still continues, as a fraction. */
   slack: z.number().min(0).max(1).default(0),
   /** `asha`: the reduction factor, also between the rungs' epochs. */
   reduction: z.int().min(2).default(3),
@@ -83,17 +83,17 @@ const budget = z.strictObject({
 });
 
 const fix = z.strictObject({
-  /** The cell to fix; default: of those that fell, the one with the most bits. */
+  /** The cell to fix; default: the failing one with the most bits. */
   at: z.strictObject({ weightBits: bits, activationBits: bits }).exactOptional(),
-  /** How far below float a trial has fallen, in parts of 1. */
+  /** How far below float the accuracy of a failing trial is, as a fraction. */
   below: z.number().min(0).max(1).default(0.02),
-  /** Epochs of each trial of the fix; default: those of the recipe. */
+  /** Epochs of each trial of the fix search; default: those of the recipe. */
   epochs: count.exactOptional(),
-  /** Smallest gain that counts as help. */
+  /** Smallest gain for which a remedy is kept. */
   margin: z.number().min(0).max(1).default(0.005),
-  /** Remedies that are tried at most. */
+  /** Maximum number of remedies to try. */
   remedies: count.default(6),
-  /** Whether the whole grid is trained again with what suffices. */
+  /** Whether to train the whole grid again with the remedies that suffice. */
   map: z.boolean().default(true),
 });
 
@@ -128,15 +128,15 @@ export const studySchema = z.strictObject({
   budget: budget.prefault({}),
   /** Whether trials are measured while they train, for the findings. */
   diagnose: z.boolean().default(true),
-  /** For each recipe whose trials fell: try what the findings ask for, and map the grid again with what suffices. */
+  /** The fix search for each recipe with failing trials: tries the remedies of the findings, then maps the grid again. */
   fix: z.preprocess((value) => (value === true ? {} : value === false ? null : value), fix.nullable()).default(null),
   /** Trials side by side; 0: one for each core. Memory may allow fewer. */
   parallel: z.int().min(0).max(1024).default(0),
-  /** Where trials compute. */
+  /** Device that executes the trials. */
   device: z.enum(deviceChoices).default("cpu"),
   /** Threads of each trial; 0: the cores shared among the trials. Results may depend on it, so it is kept. */
   threads: z.int().min(0).max(1024).default(0),
-  /** A trial that a signal ended (for want of memory, say) is begun again so many times before it counts as failed. */
+  /** Restarts of a trial that a signal ended (out of memory, for example) before it counts as failed. */
   retries: z.int().min(0).max(100).default(2),
 });
 

@@ -1,5 +1,7 @@
 /** The names of trials and of their folders, those of earlier versions included. */
 
+import { formerNames } from "../../config/former-names.ts";
+
 /** What identifies a trial of a plan. */
 export interface TrialKey {
   readonly recipe: string;
@@ -14,12 +16,11 @@ export function trialName({ recipe, weightBits, activationBits, seed }: TrialKey
 }
 
 const fixedSuffix = "-fixed";
-const formerFixedSuffix = "-cured";
 
 /** Returns the names that earlier versions gave to a trial's folder: `lsq_4W4A_seed0`. */
 export function formerTrialIds({ recipe, weightBits, activationBits, seed }: TrialKey): string[] {
   const former = recipe.endsWith(fixedSuffix)
-    ? [recipe.slice(0, -fixedSuffix.length) + formerFixedSuffix, recipe]
+    ? [recipe.slice(0, -fixedSuffix.length) + formerNames.fixedSuffix, recipe]
     : [recipe];
   return former.map((name) => `${name}_${weightBits}W${activationBits}A_seed${seed}`);
 }

@@ -1,15 +1,15 @@
 /**
- * Which trials are given up, as a pure function of the accuracies seen so far.
+ * Which trials stop early, as a pure function of the accuracies so far.
  *
  * The usual rules compare a trial with those that happen to be finished, which depends on the machine's speed. Here a
  * trial is compared with the trials *before it in the study's order* alone, at the same epoch, so that a study that is
- * killed and started again, or runs more trials side by side, stops the same trials at the same epochs. Trials are not
- * held back for it: one that is ahead of an earlier trial continues, and is cut back to the epoch of the verdict.
+ * killed and started again, or runs more trials in parallel, stops the same trials at the same epochs. Trials do not
+ * wait for a decision: one that is ahead of an earlier trial continues, and is truncated to the epoch of the decision.
  *
  * - `median` (Golovin et al., "Google Vizier", 2017, §3.2.2): stop when the best accuracy up to an epoch is below the
  *   median of the running means of the earlier trials up to that epoch;
  * - `asha` (Li et al., "Massively parallel hyperparameter tuning", 2018, stopping variant): rungs at
- *   grace·reduction^k epochs; stop at a rung when not among the best 1/reduction of the trials that came to it so far.
+ *   grace·reduction^k epochs; stop at a rung when not among the best 1/reduction of the trials that have reached it.
  */
 import { percent } from "../../base/percent.ts";
 import { mean, median } from "../../base/statistics.ts";
@@ -19,34 +19,34 @@ import type { EarlyStopping } from "../plan/schema.ts";
 export interface TrialHistory {
   readonly id: string;
   readonly accuracies: readonly number[];
-  /** Epochs that it is to have; the last is not judged. */
+  /** Planned epochs; no trial stops at its last one. */
   readonly totalEpochs: number;
-  /** No further epoch will come: finished, failed or impossible. */
+  /** Whether no further epoch will come: finished, failed or impossible. */
   readonly ended: boolean;
 }
 
-/** When a trial was given up, and what was said of it. */
-export interface StopVerdict {
+/** The epoch at which a trial was stopped, and why. */
+export interface StopDecision {
   readonly epoch: number;
   readonly reason: string;
 }
 
 /** Which trials are stopped, and which have been compared at every epoch. */
-export interface Verdicts {
-  readonly stopped: ReadonlyMap<string, StopVerdict>;
-  /** Trials whose every epoch so far is judged. */
+export interface StopDecisions {
+  readonly stopped: ReadonlyMap<string, StopDecision>;
+  /** Trials with a decision for every epoch so far. */
   readonly settled: ReadonlySet<string>;
 }
 
-/** Judges the trials, which are given in the study's order. */
-export function judgeTrials(rule: EarlyStopping, trials: readonly TrialHistory[]): Verdicts {
-  const stopped = new Map<string, StopVerdict>();
+/** Decides which trials stop. `trials` are in the study's order. */
+export function decideStops(rule: EarlyStopping, trials: readonly TrialHistory[]): StopDecisions {
+  const stopped = new Map<string, StopDecision>();
   const settled = new Set<string>();
   const earlier: { readonly accuracies: readonly number[]; readonly settledTo: number }[] = [];
   for (const trial of trials) {
     let known = trial.accuracies.length;
-    let verdict: StopVerdict | undefined;
-    for (let epoch = 1; epoch <= trial.accuracies.length && verdict === undefined; epoch++) {
+    let decision: StopDecision | undefined;
+    for (let epoch = 1; epoch <= trial.accuracies.length && decision === undefined; epoch++) {
       if (rule.rule === "none" || epoch >= trial.totalEpochs) break;
       if (earlier.some((other) => other.settledTo < epoch)) {
         known = epoch - 1;
@@ -58,13 +58,13 @@ export function judgeTrials(rule: EarlyStopping, trials: readonly TrialHistory[]
         trial.accuracies,
         earlier.map(({ accuracies }) => accuracies),
       );
-      if (reason !== undefined) verdict = { epoch, reason };
+      if (reason !== undefined) decision = { epoch, reason };
     }
-    const kept = verdict === undefined ? trial.accuracies : trial.accuracies.slice(0, verdict.epoch);
-    const allJudged = known === trial.accuracies.length;
-    if (verdict !== undefined) stopped.set(trial.id, verdict);
-    if (verdict !== undefined || allJudged) settled.add(trial.id);
-    const isOver = verdict !== undefined || (trial.ended && allJudged);
+    const kept = decision === undefined ? trial.accuracies : trial.accuracies.slice(0, decision.epoch);
+    const allDecided = known === trial.accuracies.length;
+    if (decision !== undefined) stopped.set(trial.id, decision);
+    if (decision !== undefined || allDecided) settled.add(trial.id);
+    const isOver = decision !== undefined || (trial.ended && allDecided);
     earlier.push({ accuracies: kept, settledTo: isOver ? Number.POSITIVE_INFINITY : known });
   }
   return { stopped, settled };

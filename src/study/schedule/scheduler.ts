@@ -1,8 +1,8 @@
 /**
- * Runs trials side by side until all have ended: starts workers as room becomes free, begins again those that died, ends
- * those that the early-stopping rule gives up.
+ * Runs trials in parallel until all have ended: starts workers as slots become free, restarts those that died, ends those
+ * that the early-stopping rule stops.
  *
- * What it knows it can always learn again from the trials' files, so it may be killed at any moment.
+ * Its state can always be read again from the trials' files, so it may be killed at any moment.
  */
 import { freemem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -11,27 +11,27 @@ import { isAlive } from "../../io/processes.ts";
 import { hasFiniteNumbers, readEpochs } from "../../runs/record.ts";
 import type { TrialStatus } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
-import { judgeTrials } from "./early-stopping.ts";
+import { decideStops } from "./early-stopping.ts";
 import { isWorkerOf, type Launch, type RunningWorker, type WorkerEnd } from "./launch.ts";
 import { clearForAttempt, type Outcome, readWorkerFile, type TrialPaths, writeOutcome } from "./trial-files.ts";
 import type { WorkerEvent, WorkerJob } from "./worker-protocol.ts";
 
-/** A trial as the scheduler is given it. */
+/** A trial to schedule. */
 export interface ScheduledTrial {
   readonly id: string;
-  /** Trials of one kind take about the same time a step. */
+  /** Trials of one kind take about the same time for a step. */
   readonly kind: string;
   readonly job: WorkerJob;
   readonly paths: TrialPaths;
   readonly totalSteps: number;
   readonly totalEpochs: number;
-  /** As its files say. */
+  /** From its files. */
   readonly status: TrialStatus;
   readonly reason: string | null;
   readonly accuracies: readonly number[];
 }
 
-/** A trial as it stands. */
+/** The present state of a trial. */
 export interface TrialProgress {
   readonly trial: ScheduledTrial;
   readonly status: TrialStatus;
@@ -51,15 +51,15 @@ export interface SchedulerOptions {
   readonly earlyStopping: StudyConfig["earlyStopping"];
   readonly launch: Launch;
   readonly signal?: AbortSignal;
-  /** The most memory that a worker was seen to take, in bytes; 0 where nothing is known. */
+  /** Largest peak memory of a worker so far, in bytes; 0 where unknown. */
   readonly peakMemoryBytes?: number;
   readonly freeMemory?: () => number;
   readonly onChange?: (trial: TrialProgress, what: WorkerEvent["kind"] | "begun" | "ended" | "again") => void;
 }
 
-/** How long an orphan of an earlier study is waited for; it ends itself as soon as it notices. */
+/** Longest wait for an orphan of an earlier study, in milliseconds; it ends itself as soon as it notices. */
 const orphanPatience = 30_000;
-/** Free memory that is asked for before another worker is started, in relation to the largest seen. */
+/** Free memory required before another worker starts, relative to the largest peak so far. */
 const memoryMargin = 1.2;
 
 class Slot {
@@ -75,7 +75,7 @@ class Slot {
 
   constructor(trial: ScheduledTrial) {
     this.trial = trial;
-    // A failure of an earlier start is tried again: the disk may have room now, the machine memory.
+    // A trial that failed earlier is tried again: there may be enough disk space or memory now.
     this.status = trial.status === "failed" ? "unfinished" : trial.status;
     this.reason = trial.reason;
     this.accuracies = [...trial.accuracies];
@@ -117,7 +117,7 @@ class Scheduler {
     };
     signal?.addEventListener("abort", stopAll);
     try {
-      this.#judge();
+      this.#stopEarly();
       for (;;) {
         if (signal?.aborted !== true) while (this.#mayStart()) this.#startNext();
         if (this.#pending.size === 0) break;
@@ -166,7 +166,7 @@ class Scheduler {
     const end = await slot.worker.end;
     slot.worker = undefined;
     await this.#settle(slot, end);
-    this.#judge();
+    this.#stopEarly();
   }
 
   #hear(slot: Slot, event: WorkerEvent): void {
@@ -177,7 +177,7 @@ class Scheduler {
       slot.accuracies[event.epoch - 1] = event.accuracy;
     }
     this.#options.onChange?.(slot.progress(), event.kind);
-    if (event.kind === "epoch") this.#judge();
+    if (event.kind === "epoch") this.#stopEarly();
   }
 
   async #settle(slot: Slot, end: WorkerEnd): Promise<void> {
@@ -207,17 +207,17 @@ class Scheduler {
     await this.#write(slot, { status: "failed", epoch: null, reason });
   }
 
-  /** A full disk must not end the study: what cannot be written down is still told at its end. */
+  /** A full disk must not end the study: a reason that cannot be written is still reported at the end. */
   async #write(slot: Slot, outcome: Outcome): Promise<void> {
     await writeOutcome(slot.trial.paths, outcome).catch((error: unknown) => {
       slot.reason = `${outcome.reason}; and writing that failed: ${error instanceof Error ? error.message : String(error)}`;
     });
   }
 
-  #judge(): void {
+  #stopEarly(): void {
     const { earlyStopping, onChange } = this.#options;
     if (earlyStopping.rule === "none") return;
-    const { stopped } = judgeTrials(
+    const { stopped } = decideStops(
       earlyStopping,
       this.#slots.map((slot) => ({
         id: slot.trial.id,
@@ -227,15 +227,15 @@ class Scheduler {
       })),
     );
     for (const slot of this.#slots) {
-      const verdict = stopped.get(slot.trial.id);
-      if (verdict === undefined || (!slot.isOpen && slot.status !== "finished")) continue;
+      const decision = stopped.get(slot.trial.id);
+      if (decision === undefined || (!slot.isOpen && slot.status !== "finished")) continue;
       slot.status = "stopped";
-      slot.reason = verdict.reason;
-      slot.accuracies = slot.accuracies.slice(0, verdict.epoch);
-      slot.epoch = verdict.epoch;
+      slot.reason = decision.reason;
+      slot.accuracies = slot.accuracies.slice(0, decision.epoch);
+      slot.epoch = decision.epoch;
       slot.worker?.kill();
       onChange?.(slot.progress(), "ended");
-      const written = this.#write(slot, { status: "stopped", epoch: verdict.epoch, reason: verdict.reason }).finally(
+      const written = this.#write(slot, { status: "stopped", epoch: decision.epoch, reason: decision.reason }).finally(
         () => this.#pending.delete(written),
       );
       this.#pending.add(written);
@@ -243,16 +243,16 @@ class Scheduler {
   }
 }
 
-/** Waits until the worker of a study that was killed has noticed, so that no two processes write one run. */
+/** Waits until the worker of a killed study has ended, so that no two processes write one run. */
 async function waitForOrphan(trial: ScheduledTrial): Promise<void> {
   const before = await readWorkerFile(trial.paths);
   if (before === undefined) return;
   const deadline = Date.now() + orphanPatience;
   while (before.pid !== process.pid && isAlive(before.pid) && isWorkerOf(before.pid, trial.job.name) !== false) {
     if (Date.now() > deadline) {
-      // Where the system does not tell what a process runs, its number may long be another's.
+      // Where the system does not show what a process runs, its id may belong to another process by now.
       if (isWorkerOf(before.pid, trial.job.name) === undefined) return;
-      throw new ConfigError(`process ${before.pid} still runs it`, { remedy: "Stop that process." });
+      throw new ConfigError(`process ${before.pid} still runs this trial`, { remedy: "Stop that process." });
     }
     await sleep(50);
   }

@@ -1,4 +1,4 @@
-/** A trial's files: reading what happened, and writing down that it was stopped or failed. */
+/** The files of a trial: reads its state, and writes that it was stopped or failed. */
 import { existsSync } from "node:fs";
 import { mkdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
@@ -12,13 +12,13 @@ import type { TrialState, TrialTiming } from "../plan/record.ts";
 
 /** The paths inside of a trial's folder: a run's, and the study's own. */
 export interface TrialPaths extends RunPaths {
-  /** How a trial that is no result ended. */
+  /** How a trial without a result ended. */
   readonly outcome: string;
   /** The process that ran it last. */
   readonly worker: string;
 }
 
-/** Returns the paths inside a trial's folder; makes nothing. */
+/** Returns the paths inside a trial's folder; creates nothing. */
 export function trialPaths(folder: string): TrialPaths {
   return {
     ...runPaths(folder),
@@ -35,18 +35,18 @@ export function compiledFolder(parent: string): string {
 const outcomeSchema = z.object({
   schemaVersion: z.literal(1),
   status: z.enum(["stopped", "failed"]),
-  /** Epochs that count; what was trained after them is left out of account. */
+  /** Epochs that count; later ones are ignored. */
   epoch: z.number().nullable(),
   reason: z.string(),
 });
-/** How a trial ended that is no result. */
+/** How a trial without a result ended. */
 export type Outcome = Omit<z.output<typeof outcomeSchema>, "schemaVersion">;
 
 const workerSchema = z.object({ pid: z.number(), peakMemoryBytes: z.number().nullable() });
-/** What a worker says of itself. */
+/** The process and the memory of a worker. */
 export type WorkerFile = z.output<typeof workerSchema>;
 
-/** What a trial's files say happened. Files that cannot be read or are damaged make a failed trial, not a failed study. */
+/** Reads the state of a trial from its files. Unreadable or damaged files make a failed trial, not a failed study. */
 export async function readTrialState(paths: TrialPaths): Promise<TrialState & { readonly timing: TrialTiming }> {
   try {
     return await readFiles(paths);
@@ -84,26 +84,26 @@ async function readFiles(paths: TrialPaths): Promise<TrialState & { readonly tim
   return { status: begun ? "unfinished" : "waiting", reason: null, ...none, epochs, ...shared };
 }
 
-/** Writes down how a trial ended that is no result. */
+/** Writes how a trial without a result ended. */
 export async function writeOutcome(paths: TrialPaths, outcome: Outcome): Promise<void> {
-  // A worker may die before it has made its folder; what is wrong with the folder is told by the write.
+  // A worker may die before it has created its folder. Where the folder cannot be created, the write reports the reason.
   await mkdir(paths.folder, { recursive: true }).catch(() => undefined);
   await writeFileAtomic(paths.outcome, `${JSON.stringify({ schemaVersion: 1, ...outcome }, undefined, 2)}\n`);
 }
 
-/** Makes a failed trial ready for another attempt: its failure is forgotten, and half-written files are removed. */
+/** Prepares a failed trial for another attempt: removes its outcome and partially written files. */
 export async function clearForAttempt(paths: TrialPaths): Promise<void> {
   await rm(paths.outcome, { force: true });
   const folders = [paths.folder, paths.checkpoints, compiledFolder(dirname(paths.folder))];
   await Promise.all(folders.map((folder) => removeTemporaries(folder)));
 }
 
-/** The process that ran a trial last. */
+/** Reads which process ran a trial last. */
 export function readWorkerFile(paths: TrialPaths): Promise<WorkerFile | undefined> {
   return readJson(paths.worker, workerSchema);
 }
 
-/** Changes whenever a trial's files do: sizes and times of those that its state is read from. */
+/** Returns a text that changes with a trial's files: sizes and times of those that its state is read from. */
 export async function trialFingerprint(paths: TrialPaths): Promise<string> {
   const files = [
     paths.config,

@@ -1,12 +1,12 @@
-/** What the study and its workers say to each other. Plain JSON; the worker checks what it is told. */
+/** The messages between a study and its workers, as plain JSON; the worker validates its job. */
 import { z } from "zod";
 
-/** Where a run's folder is, inside of the study's folder, in which the worker runs. */
+/** The folder of a run, relative to the study's folder, in which the worker runs. */
 const place = { parent: z.string(), name: z.string() };
 
 /** The schema of a job that a study sends to a worker. */
 export const workerJobSchema = z.discriminatedUnion("kind", [
-  /** A run, new or gone on with. */
+  /** A run, new or resumed. */
   z.strictObject({
     kind: z.literal("run"),
     ...place,
@@ -30,8 +30,8 @@ export const workerEventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("interrupted") }),
   z.object({ kind: z.literal("failed"), reason: z.string() }),
 ]);
-/** What a worker tells. The last event is one of the last three; a worker that ends without died. */
+/** An event that a worker reports. The final one is one of the last three; a worker that ends without it has died. */
 export type WorkerEvent = z.output<typeof workerEventSchema>;
 
-/** What the study asks of a worker at work. */
+/** The message that asks a running worker to stop. */
 export const stopRequest = "stop";

@@ -1,9 +1,9 @@
 /**
  * The process of one trial: one ONNX Runtime session, one run's folder.
  *
- * It is told its job over the channel to its parent and lives no longer than that channel: when the parent is gone, the
- * worker ends itself at once, as if killed, which its files are made for. Ctrl-C reaches every process of a terminal;
- * only the study acts on it, and asks its workers to stop.
+ * It receives its job over the channel to its parent and lives no longer than that channel: when the parent is gone, the
+ * worker ends at once as if it were killed, which its files tolerate. Ctrl-C reaches every process of a terminal; only the
+ * study acts on it, and asks its workers to stop.
  */
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -20,18 +20,18 @@ import { engineOf, type RunListeners, resumeRun, startRun } from "../../train/ru
 import { compiledFolder, trialPaths, type WorkerFile } from "./trial-files.ts";
 import { stopRequest, type WorkerEvent, type WorkerJob, workerJobSchema } from "./worker-protocol.ts";
 
-/** Test samples of an ablation: an unfused network has many parts, and what costs much shows on few samples. */
+/** Test samples of an ablation: an unfused network has many parts, and large losses show on few samples. */
 const ablationSamples = 500;
 
-/** Between two reports of steps, in milliseconds. */
+/** Time between two reports of steps, in milliseconds. */
 const reportInterval = 100;
 
-function tell(event: WorkerEvent): void {
+function report(event: WorkerEvent): void {
   if (process.connected) process.send?.(event);
 }
 
-/** Ends the process without running anything else: what is half done is done again from the last checkpoint. */
-function vanish(): void {
+/** Ends the process without running anything else: unfinished work is repeated from the last checkpoint. */
+function endAtOnce(): void {
   process.kill(process.pid, "SIGKILL");
 }
 
@@ -44,16 +44,16 @@ function writeWorkerFile(folder: string, peakMemoryBytes: number | null): void {
 async function work(job: WorkerJob, signal: AbortSignal): Promise<void> {
   try {
     const accuracy = job.kind === "run" ? await trainRun(job, signal) : await ablateRun(job, signal);
-    tell({ kind: "finished", accuracy, peakMemoryBytes: peakMemory() });
+    report({ kind: "finished", accuracy, peakMemoryBytes: peakMemory() });
   } catch (error) {
-    if (error instanceof InterruptedError) tell({ kind: "interrupted" });
-    else tell({ kind: "failed", reason: reasonOf(error) });
+    if (error instanceof InterruptedError) report({ kind: "interrupted" });
+    else report({ kind: "failed", reason: reasonOf(error) });
   }
 }
 
 type JobOf<Kind extends WorkerJob["kind"]> = Extract<WorkerJob, { kind: Kind }>;
 
-/** The accuracy at the end. */
+/** Trains. Returns the final accuracy. */
 async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number> {
   const folder = join(job.parent, job.name);
   const modelCache = compiledFolder(job.parent);
@@ -67,15 +67,15 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
     signal,
     onStart: ({ step, totalSteps }) => {
       lastStep = step;
-      tell({ kind: "started", step, totalSteps });
+      report({ kind: "started", step, totalSteps });
     },
     onStep: ({ step, epoch }) => {
       lastStep = step;
       if (performance.now() - reportedAt < reportInterval) return;
       reportedAt = performance.now();
-      tell({ kind: "step", step, epoch });
+      report({ kind: "step", step, epoch });
     },
-    onEpoch: ({ epoch, test }) => tell({ kind: "epoch", epoch, step: lastStep, accuracy: test.accuracy }),
+    onEpoch: ({ epoch, test }) => report({ kind: "epoch", epoch, step: lastStep, accuracy: test.accuracy }),
     ...(job.diagnose
       ? { watch: (run) => watchAndKeep(run, config.from === undefined ? {} : { from: config.from }).watcher }
       : {}),
@@ -87,7 +87,7 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
   return accuracy;
 }
 
-/** The accuracy with all quantizers at work. */
+/** Runs the ablations. Returns the accuracy with all quantizers. */
 async function ablateRun({ parent, name, threads }: JobOf<"ablate">, signal: AbortSignal): Promise<number> {
   const folder = join(parent, name);
   const config = resolveTrainingConfig(await readConfigFile(runPaths(folder).config));
@@ -95,33 +95,33 @@ async function ablateRun({ parent, name, threads }: JobOf<"ablate">, signal: Abo
   const diagnosis = await diagnoseRun(folder, {
     engine,
     target,
-    // What was measured while it trained stays the ground of its findings, as it is of every other trial's.
+    // The findings rest on the measurements taken while it trained, as for every other trial.
     probe: false,
     ablate: true,
     ablationSamples,
     onProgress: (step, totalSteps) => {
       if (signal.aborted) throw new InterruptedError("the ablations were stopped");
-      tell(step === 1 ? { kind: "started", step, totalSteps } : { kind: "step", step, epoch: 0 });
+      report(step === 1 ? { kind: "started", step, totalSteps } : { kind: "step", step, epoch: 0 });
     },
   });
   await keepDiagnosis(diagnosis);
   return diagnosis.ablation?.quantized.accuracy ?? Number.NaN;
 }
 
-/** What is not thrown on purpose is a defect, whose place whoever mends it will need. */
+/** Returns why a job failed. An error that is not thrown on purpose is a bug, so its source position is included. */
 function reasonOf(error: unknown): string {
   if (error instanceof SubbyteError) return error.describe();
-  // The system's codes are ENOSPC and the like; those of Node.js itself (ERR_…) tell of a wrong call, which is a defect.
+  // The system's codes are ENOSPC and the like; those of Node.js itself (ERR_…) indicate a wrong call, which is a bug.
   if (/^E[A-Z]+$/.test(systemErrorCode(error) ?? "")) return describeSystemError(error).reason;
   const [head, place] = (error instanceof Error ? (error.stack ?? error.message) : String(error)).split("\n");
   return `an internal error (a bug in subbyte): ${[head, place?.trim()].join(" ").trim()}`;
 }
 
 const controller = new AbortController();
-process.on("disconnect", vanish);
+process.on("disconnect", endAtOnce);
 process.on("SIGINT", () => undefined);
 process.on("SIGTERM", () => controller.abort());
-if (!process.connected) vanish();
+if (!process.connected) endAtOnce();
 let begun = false;
 process.on("message", (message) => {
   if (message === stopRequest) {
@@ -131,8 +131,8 @@ process.on("message", (message) => {
   if (begun) return;
   begun = true;
   work(workerJobSchema.parse(message), controller.signal).then(() => {
-    // The parent has heard all there is; without the channel nothing keeps the process alive.
-    process.off("disconnect", vanish);
+    // The parent has received all events; without the channel nothing keeps the process alive.
+    process.off("disconnect", endAtOnce);
     process.disconnect?.();
   });
 });

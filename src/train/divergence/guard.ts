@@ -1,4 +1,4 @@
-/** Watches over a training's losses and state: nothing that is not finite is passed on, and its origin is looked for. */
+/** Checks the losses and the state of a training: stops at values that are not finite and searches for their origin. */
 import { defined } from "../../base/defined.ts";
 import { evaluationMode } from "../../compile/build/forward.ts";
 import type { TrainingBatches } from "../../data/dataset/batches.ts";
@@ -37,7 +37,7 @@ export class DivergenceGuard {
   #current: CurrentEpoch | undefined;
   #sound: SoundState | undefined;
 
-  /** @param scalars What the step after so many steps is fed besides its batch. */
+  /** @param scalars Scalars that a step is fed besides its batch, given the number of steps before it. */
   constructor(
     run: TrainingRun,
     batches: TrainingBatches,
@@ -50,17 +50,17 @@ export class DivergenceGuard {
     this.#scalars = scalars;
   }
 
-  /** Begins an epoch, or what is left of it. */
+  /** Begins an epoch, or the rest of one. */
   enter(current: CurrentEpoch): void {
     this.#current = current;
     this.#sound = undefined;
   }
 
   /**
-   * A copy of the state, which a later failure is looked for from.
+   * Returns a copy of the state, from which a later failure is traced.
    *
    * @param step Training steps done.
-   * @throws DivergenceError when the state holds what is not finite.
+   * @throws DivergenceError when the state holds a value that is not finite.
    */
   async snapshot(step: number): Promise<ReadonlyMap<string, Tensor>> {
     await this.#state.toHost();
@@ -72,10 +72,10 @@ export class DivergenceGuard {
   }
 
   /**
-   * The error for something that is not finite.
+   * Returns the error for a value that is not finite.
    *
    * @param step The training step after which it was seen, counted from 1.
-   * @param unsound What it is, where that is known.
+   * @param unsound Its origin, where that is known.
    */
   async diverged(what: string, step: number, cause?: unknown, unsound?: DivergenceOrigin): Promise<DivergenceError> {
     const [current, from] = [this.#current, this.#sound];
@@ -92,7 +92,7 @@ export class DivergenceGuard {
     });
   }
 
-  /** The metric and the loss of the test data. @throws DivergenceError when the loss is not finite. */
+  /** Returns the metric and the loss of the test data. @throws DivergenceError when the loss is not finite. */
   async evaluate(
     network: Network,
     evaluator: Evaluator,

@@ -16,9 +16,9 @@ import { StateBuffers } from "../../runtime/state.ts";
 import { inputOf } from "./evaluate.ts";
 
 /**
- * The float values that reach each activation quantizer, by site name.
+ * Returns the float values that reach each activation quantizer, by site name.
  *
- * @param indices The samples to look at; a batch of the training data.
+ * @param indices The samples to use; a batch of the training data.
  */
 export async function sampleActivations(
   network: QuantizedNetwork,
@@ -31,7 +31,7 @@ export async function sampleActivations(
   return runOn(job, dataset, indices, engine, target);
 }
 
-/** A job's outputs for some samples. */
+/** Returns the outputs of a job for some samples. */
 async function runOn(
   job: EvaluationJob,
   dataset: Dataset,
@@ -53,7 +53,7 @@ async function runOn(
 }
 
 /**
- * The network with initial values, from a batch, for every activation quantizer that no observer drives.
+ * Returns the network with initial values from a batch for every activation quantizer without an observer.
  *
  * @example
  * const calibrated = await calibrate(quantized, data.train, Int32Array.of(0, 1, 2, 3), engine);
@@ -72,10 +72,10 @@ export async function calibrate(
 }
 
 /**
- * The trained network with quantizers of so many bits on both branches of its residual additions and before its average
- * pools, where it has none (see addStoredQuantizers), their ranges taken from samples with everything else quantized.
+ * Returns the trained network with quantizers of `bits` bits on both branches of its residual additions and before its
+ * average pools, where it has none (see addStoredQuantizers). Their ranges come from samples with everything else quantized.
  *
- * @param indices The samples to look at; a batch of the training data.
+ * @param indices The samples to use; a batch of the training data.
  */
 export async function withStoredQuantizers(
   network: QuantizedNetwork,
@@ -92,7 +92,7 @@ export async function withStoredQuantizers(
   return initializeActivations(extended, await runOn(job, dataset, indices, engine, target));
 }
 
-/** So many indices of a data set, or all of them, evenly spread. */
+/** Returns `wanted` indices of a data set, evenly spread, or all of them. */
 export function evenIndices(count: number, wanted: number): Int32Array {
   const taken = Math.min(count, wanted);
   return Int32Array.from({ length: taken }, (_, i) => Math.floor((i * count) / taken));

@@ -12,7 +12,7 @@ import type { Target } from "../../ops/definition.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { ForwardJob } from "../../runtime/job.ts";
 import { StateBuffers } from "../../runtime/state.ts";
-import { type Judge, TeacherOutputs } from "../teacher/outputs.ts";
+import { TeacherOutputs, type TeacherReference } from "../teacher/outputs.ts";
 import { type EvaluationResult, metricTotals, scoresOf } from "./metrics.ts";
 
 export type { EvaluationResult } from "./metrics.ts";
@@ -21,11 +21,11 @@ export type { EvaluationResult } from "./metrics.ts";
 export interface EvaluationOptions {
   readonly batchSize?: number;
   readonly target?: Target;
-  /** Who says what is right where the data has no labels. */
-  readonly judge?: Judge;
+  /** The teacher that supplies the targets where the data has no labels. */
+  readonly teacher?: TeacherReference;
 }
 
-/** How a data set enters a graph: as it is, normalised inside. */
+/** Returns how a data set enters a graph: raw, normalized inside. */
 export function inputOf(dataset: Dataset): ImageInput {
   const { mean, std } = dataset.normalization;
   if (dataset.sampleType === "uint8") return { dtype: "uint8", mean, deviation: std };
@@ -33,21 +33,21 @@ export function inputOf(dataset: Dataset): ImageInput {
   return isNone ? { dtype: "float32" } : { dtype: "float32", mean, deviation: std };
 }
 
-/** A compiled evaluation that is run again and again, after each epoch. */
+/** A compiled evaluation, which runs after each epoch. */
 export class Evaluator {
   readonly #job: ForwardJob;
   readonly #dataset: Dataset;
   readonly #batchSize: number;
-  /** Whether the network's output is probabilities, which are judged by the scores that they come from. */
+  /** Whether the network returns probabilities, which are evaluated by the scores behind them. */
   readonly #isProbability: boolean;
-  readonly #teacher: { readonly judge: Judge; readonly outputs: TeacherOutputs } | undefined;
+  readonly #teacher: { readonly reference: TeacherReference; readonly outputs: TeacherOutputs } | undefined;
 
   private constructor(
     job: ForwardJob,
     dataset: Dataset,
     batchSize: number,
     isProbability: boolean,
-    teacher: { readonly judge: Judge; readonly outputs: TeacherOutputs } | undefined,
+    teacher: { readonly reference: TeacherReference; readonly outputs: TeacherOutputs } | undefined,
   ) {
     this.#job = job;
     this.#dataset = dataset;
@@ -64,31 +64,31 @@ export class Evaluator {
   ): Promise<Evaluator> {
     const { target } = options;
     const isUnlabelled = dataset.target.kind === "none";
-    const judge = isUnlabelled ? options.judge : undefined;
-    if (isUnlabelled && judge === undefined) {
+    const reference = isUnlabelled ? options.teacher : undefined;
+    if (isUnlabelled && reference === undefined) {
       throw new ConfigError("accuracy cannot be measured without labels", {
         where: `data set "${dataset.name}"`,
-        remedy: "Name a teacher to agree with (train --teacher), or give data with labels.",
+        remedy: "Name a teacher (train --teacher), or give data with labels.",
       });
     }
     const batchSize = Math.min(options.batchSize ?? 256, dataset.count);
     const input = inputOf(dataset);
     const job = await ForwardJob.create(engine, buildEvaluation(network, { batchSize, input }), target);
-    const isClasses = dataset.target.kind === "classes" || judge?.outputs === "classes";
+    const isClasses = dataset.target.kind === "classes" || reference?.outputs === "classes";
     const teacher =
-      judge === undefined
+      reference === undefined
         ? undefined
-        : { judge, outputs: await TeacherOutputs.create(judge, input, batchSize, engine, target) };
+        : { reference, outputs: await TeacherOutputs.create(reference, input, batchSize, engine, target) };
     return new Evaluator(job, dataset, batchSize, isClasses && givesProbabilities(network), teacher);
   }
 
-  /** The metric and the loss with the parameters in `state`. */
+  /** Returns the metric and the loss with the parameters in `state`. */
   async run(state: StateBuffers): Promise<EvaluationResult> {
     const batches = evaluationBatches(this.#dataset, this.#batchSize);
     const batch = allocateBatch(this.#dataset, this.#batchSize);
     const data = makeTensor(this.#dataset.sampleType, [this.#batchSize, ...this.#dataset.sampleShape], batch.samples);
     const teacher = this.#teacher;
-    const totals = metricTotals(this.#dataset.target, teacher?.judge.outputs);
+    const totals = metricTotals(this.#dataset.target, teacher?.reference.outputs);
     for (let step = 0; step < batches.stepCount; step++) {
       await batches.prefetch(step);
       const valid = batches.read(step, batch);
@@ -100,7 +100,7 @@ export class Evaluator {
     return totals.result();
   }
 
-  /** The first batch for which the outputs are not finite, or cannot be computed for NaN; undefined: there is none. */
+  /** Returns the first batch whose outputs are not finite, or cannot be computed because of NaN; undefined without one. */
   async firstNonFinite(state: StateBuffers): Promise<Tensor | undefined> {
     const batches = evaluationBatches(this.#dataset, this.#batchSize);
     const batch = allocateBatch(this.#dataset, this.#batchSize);
@@ -125,7 +125,7 @@ export class Evaluator {
 }
 
 /**
- * The metric and the loss of a network with its own parameters.
+ * Returns the metric and the loss of a network with its own parameters.
  *
  * @example
  * console.log((await evaluate(network, data.test, engine)).accuracy);

@@ -33,8 +33,10 @@ export const lastCheckpoint = "last.safetensors";
 export const bestCheckpoint = "best.safetensors";
 
 /**
+ * Trains a network.
+ *
  * @throws InterruptedError when the signal asked to stop; the checkpoint is written by then. DivergenceError when a loss
- * or the state is not finite: no checkpoint holds it.
+ * or the state is not finite; such a state is in no checkpoint.
  *
  * @example
  * const result = await train({ network, recipe: recipeOf(config, data.train), data, engine });
@@ -49,7 +51,7 @@ export async function train(run: TrainingRun): Promise<TrainingResult> {
   }
 }
 
-/** A network of the run with the jobs that look at it. */
+/** A network of the run with the jobs that evaluate it. */
 interface CompiledStage {
   readonly network: Network;
   readonly evaluator: Evaluator;
@@ -185,7 +187,7 @@ class TrainingLoop {
     const learningRate = this.#learningRateAt(this.#position.step);
     await this.#showWatcher(epoch, stepInEpoch, learningRate, tensors);
     const { loss, prediction } = await this.#train(current);
-    // Of values, and without labels, there is no telling right from wrong; the evaluation says more.
+    // Without classes there is no accuracy of a training step; the evaluation has its own metric.
     const isClasses = batch.targets instanceof Int32Array;
     const { correct } = isClasses ? classificationMetrics(prediction, batch.targets, recipe.batchSize) : { correct: 0 };
     this.#seconds += (performance.now() - start) / 1000;
@@ -246,13 +248,13 @@ class TrainingLoop {
     }
   }
 
-  /** What the test data say. @throws DivergenceError when the loss is not finite. */
+  /** Evaluates on the test data. @throws DivergenceError when the loss is not finite. */
   async #evaluate(epoch: number): Promise<EvaluationResult> {
     const { network, evaluator } = await this.#stageFor(epoch);
     return this.#guard.evaluate(network, evaluator, { step: this.#position.step, epoch: epoch + 1 });
   }
 
-  /** The state, on the host. @throws DivergenceError when it holds what is not finite. */
+  /** Returns the state, on the host. @throws DivergenceError when it holds a value that is not finite. */
   #soundSnapshot(): Promise<ReadonlyMap<string, Tensor>> {
     return this.#guard.snapshot(this.#position.step);
   }
@@ -280,7 +282,7 @@ class TrainingLoop {
     };
   }
 
-  /** The network of an epoch with what evaluates it; epochs of one stage share it. */
+  /** Returns the network of an epoch with its evaluation; epochs of one stage share it. */
   async #stageFor(epoch: number): Promise<CompiledStage> {
     const { data, engine, recipe } = this.#run;
     const network = stageOf(this.#run.stages ?? [], epoch)?.network ?? this.#run.network;
@@ -289,8 +291,8 @@ class TrainingLoop {
     await this.#stage?.reestimator?.release();
     this.#stage = undefined;
     const target = this.#run.target === undefined ? {} : { target: this.#run.target };
-    const judge = recipe.loss.name === "distillation" ? { judge: recipe.loss } : {};
-    const evaluator = await Evaluator.create(network, data.test, engine, { ...target, ...judge });
+    const teacher = recipe.loss.name === "distillation" ? { teacher: recipe.loss } : {};
+    const evaluator = await Evaluator.create(network, data.test, engine, { ...target, ...teacher });
     const { batchSize, seed } = recipe;
     const reestimator =
       recipe.reestimateBatchNormBatches === undefined
@@ -300,14 +302,14 @@ class TrainingLoop {
     return this.#stage;
   }
 
-  /** Carries learned scales over where an epoch begins a stage with other codes. */
+  /** Adapts learned scales where an epoch begins a stage with other codes. */
   #enter(stage: CompiledStage, epoch: number): void {
     const before = epoch === 0 ? undefined : stageOf(this.#run.stages ?? [], epoch - 1);
     if (before !== undefined && before.network !== stage.network)
       adaptScales(this.#state, before.network, stage.network);
   }
 
-  /** The training job of an epoch; epochs that differ in nothing share it. */
+  /** Returns the training job of an epoch; epochs with the same settings share it. */
   async #jobFor(network: Network, epoch: number): Promise<TrainingJob> {
     const { recipe, data, engine, target, stages } = this.#run;
     const mode = modeOfEpoch(recipe, network, epoch);

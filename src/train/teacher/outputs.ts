@@ -1,4 +1,4 @@
-/** What a teacher gives for the batches of an evaluation, which are the same each time: they are kept where they are small. */
+/** The outputs of a teacher for the batches of an evaluation, cached where they are small: the batches stay the same. */
 import type { TeacherConfig } from "../../compile/build/distillation.ts";
 import { buildEvaluation } from "../../compile/build/evaluation.ts";
 import type { ImageInput } from "../../compile/build/input.ts";
@@ -10,10 +10,10 @@ import { ForwardJob } from "../../runtime/job.ts";
 import { StateBuffers } from "../../runtime/state.ts";
 import { scoresOf } from "../loop/metrics.ts";
 
-/** A network to be judged by, and what its output holds. */
-export type Judge = Pick<TeacherConfig, "teacher" | "outputs">;
+/** A teacher network that supplies the targets of an evaluation, and the kind of its outputs. */
+export type TeacherReference = Pick<TeacherConfig, "teacher" | "outputs">;
 
-/** Bytes of outputs that are kept; beyond them the teacher runs again. */
+/** Bytes of outputs to keep; beyond them the teacher runs again. */
 const keptBytes = 64 * 2 ** 20;
 
 /** Computes the teacher's outputs for batches. */
@@ -24,24 +24,24 @@ export class TeacherOutputs {
   readonly #kept = new Map<number, Float32Array>();
   #bytes = 0;
 
-  private constructor(job: ForwardJob, { teacher, outputs }: Judge) {
+  private constructor(job: ForwardJob, { teacher, outputs }: TeacherReference) {
     this.#job = job;
     this.#state = new StateBuffers(teacher.parameters.map(({ name, value }) => [name, value] as const));
     this.#isProbability = outputs === "classes" && givesProbabilities(teacher);
   }
 
   static async create(
-    judge: Judge,
+    reference: TeacherReference,
     input: ImageInput,
     batchSize: number,
     engine: Engine,
     target?: Target,
   ): Promise<TeacherOutputs> {
-    const job = await ForwardJob.create(engine, buildEvaluation(judge.teacher, { batchSize, input }), target);
-    return new TeacherOutputs(job, judge);
+    const job = await ForwardJob.create(engine, buildEvaluation(reference.teacher, { batchSize, input }), target);
+    return new TeacherOutputs(job, reference);
   }
 
-  /** Outputs for batch `step`, whose samples are `data`: scores of classes, or values. */
+  /** Returns the outputs for batch `step`, whose samples are `data`: scores of classes, or values. */
   async read(step: number, data: Tensor): Promise<Float32Array> {
     const known = this.#kept.get(step);
     if (known !== undefined) return known;

@@ -26,7 +26,7 @@ describe("a table", () => {
     );
   });
 
-  it("sets a column where it is told to", () => {
+  it("aligns a column as its header asks", () => {
     const table = formatTable([{ title: "accuracy", align: "right" }], [["87.6%"], ["9.9%"]]);
     expect(table).toContain("│    87.6% │");
     expect(table).toContain("│     9.9% │");

@@ -78,7 +78,7 @@ describe("inMemoryDataset", () => {
       /no sample 4/,
     );
     expect((await errorOf(() => firstSamples(dataset, 11))).describe()).toMatch(
-      /11 samples were asked for, there are 10/,
+      /11 samples were requested, there are 10/,
     );
   });
 });

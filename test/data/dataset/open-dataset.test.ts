@@ -102,7 +102,7 @@ describe("IDX", () => {
       [0, 1],
     ]);
     await put(folder, { "t10k-images.idx3-ubyte": images(2) });
-    expect((await errorOf(() => openDataset(folder))).message).toMatch(/has no file of labels beside it/);
+    expect((await errorOf(() => openDataset(folder))).message).toMatch(/has no matching file of labels/);
     await put(folder, { "kmnist-train-images-idx3-ubyte": images(2) });
     expect((await errorOf(() => openDataset(folder))).message).toMatch(/several data sets/);
   });

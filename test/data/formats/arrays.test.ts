@@ -204,10 +204,10 @@ describe("data sets of arrays", () => {
       return (await errorOf(async () => openDataset(await put(await temporaryFolder(), files)))).message;
     };
     expect(await open(floats([4, 2], (i) => i))).toBe(
-      "the samples to judge on are float32 [2], those to train on float32 [3]",
+      "the test samples are float32 [2], the training samples float32 [3]",
     );
     expect(await open(bytes([4, 3], (i) => i))).toBe(
-      "the samples to judge on are uint8 [3], those to train on float32 [3]",
+      "the test samples are uint8 [3], the training samples float32 [3]",
     );
   });
 

@@ -68,7 +68,7 @@ describe("the embedded part", () => {
     expect([train.count, test.count]).toEqual([100, 10]);
     const error = await errorOf(() => loadFashionMnist({ trainCount: 12_001 }));
     expect(error).toBeInstanceOf(ConfigError);
-    expect(error.message).toBe("12001 samples were asked for, there are 12000");
+    expect(error.message).toBe("12001 samples were requested, there are 12000");
   });
 });
 

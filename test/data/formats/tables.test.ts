@@ -12,7 +12,7 @@ async function table(text: string, name = "t.csv"): Promise<string> {
 }
 
 describe("readCsv", () => {
-  test("a header is told by its words; the column to predict by its name, else it is the last", async () => {
+  test("a header is recognized by its words, the target column by its name; without one it is the last", async () => {
     const named = await readCsv(await table("label,a,b\n1,2,3\n0,5,6\n"));
     expect(named).toMatchObject({ rows: 2, featureNames: ["a", "b"], targetName: "label", targets: ["1", "0"] });
     expect(Array.from(named.features)).toEqual([2, 3, 5, 6]);
@@ -37,7 +37,7 @@ describe("readCsv", () => {
     const message = async (text: string, options = {}) =>
       (await errorOf(async () => readCsv(await table(text), options))).describe().replace(/^.*t\.csv/, "t.csv");
     expect(await message("a,b,c\n1,2,3\n1,2\n")).toMatch(/^t.csv, row 3: it has 2 cells, the first row has 3/);
-    expect(await message("a,b,c\n1,?,3\n")).toMatch(/^t.csv, row 2: column "b" holds "\?", which is no number/);
+    expect(await message("a,b,c\n1,?,3\n")).toMatch(/^t.csv, row 2: column "b" holds "\?", which is not a number/);
     expect(await message("a,b,c\n1,,3\n")).toMatch(/column "b" holds nothing/);
     expect(await message("a,b\n1,2\n", { target: "d" })).toMatch(/no column "d"\n {2}The columns are a, b\./);
     expect(await message("")).toMatch(/no rows of data/);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { ImageDecoder } from "../../../src/data/images/decoder.ts";
-import { decodeBeside } from "../../../src/data/images/decoding-thread.ts";
+import { decodeInThread } from "../../../src/data/images/decoding-thread.ts";
 
 const count = 40;
 const shape = [3, 16, 16];
@@ -27,14 +27,14 @@ describe("the decoding thread", () => {
     const broken = join(folder, "broken.png");
     await writeFile(broken, "no image");
     for (const path of [paths[0] ?? "", broken]) {
-      expect(await decodeBeside(path, shape)).toEqual(await decoder.decode(path, shape));
+      expect(await decodeInThread(path, shape)).toEqual(await decoder.decode(path, shape));
     }
   });
 
   it("goes on while this thread is held up", async () => {
-    await decodeBeside(paths[0] ?? "", shape);
+    await decodeInThread(paths[0] ?? "", shape);
     let ready = 0;
-    const all = paths.map((path) => decodeBeside(path, shape).then(() => ready++));
+    const all = paths.map((path) => decodeInThread(path, shape).then(() => ready++));
     // The bundle goes out, then nothing else can run here.
     await Promise.resolve();
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2000);

@@ -56,7 +56,7 @@ describe("layouts", () => {
     expect(second).toEqual([250, 0, 0, 1]);
     expect((await looks(test)).map((sample) => sample[3])).toEqual([1]);
     expect(notes.join("\n")).toMatch(
-      /^images in train\/ and val\/: 2 to train on, in 2 class folders\n1 file in .* left out/,
+      /^images in train\/ and val\/: 2 to train on, in 2 class folders\n1 file in .* ignored/,
     );
     expect(train.normalization.mean).toEqual([0.485, 0.456, 0.406]);
   });
@@ -90,13 +90,17 @@ describe("layouts", () => {
       /the folder is empty\n {2}Expected a folder of/,
     );
     await put(empty, { "1.png": redPng });
-    expect((await errorOf(() => openDataset(empty))).message).toMatch(/1 samples are too few to set 0.2 of them apart/);
+    expect((await errorOf(() => openDataset(empty))).message).toMatch(
+      /1 samples are too few to hold out a share of 0.2/,
+    );
   });
 
-  test("one class alone is told of: its labels teach nothing", async () => {
+  test("a single class gives a note: its labels carry no information", async () => {
     const folder = await put(await temporaryFolder(), { "all/1.png": redPng, "all/2.png": bluePng });
     const { notes } = await openDataset(folder);
-    expect(notes).toContain('there is one class only, "all": labels teach nothing; without them: --task distillation');
+    expect(notes).toContain(
+      'there is only one class, "all": its labels carry no information; --task distillation needs none',
+    );
   });
 
   test("classes that are given fix the numbers", async () => {
@@ -187,7 +191,7 @@ describe("images that do not decode", () => {
     );
   });
 
-  test("the cache leaves them out, is used again, and is made anew when damaged or out of date", async () => {
+  test("the cache omits them, is reused, and is written again when damaged or out of date", async () => {
     const folder = await withBroken();
     const cache = await temporaryFolder();
     const options = { size: 10, validationSplit: 0, normalization: "none", cache } as const;
@@ -255,7 +259,7 @@ describe("the store of samples", () => {
     return { store: new SampleStore(source, { memoryBytes, concurrency }), loads, most: () => most };
   }
 
-  test("keeps no more than its bound, or four batches, and reads so many at a time", async () => {
+  test("keeps at most its bound or four batches, and reads a limited number at a time", async () => {
     const { store: kept, loads, most } = store(100, 10);
     for (let start = 0; start < 100; start += 5) {
       await kept.prefetch(Int32Array.from({ length: 5 }, (_, i) => start + i));

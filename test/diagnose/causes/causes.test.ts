@@ -31,8 +31,8 @@ const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
       sites: [
         siteMeasurement({
           magnitude: { p50: 0.4, p975: 2, p999: 3, max: 30 },
-          noiseRatio: 8,
-          optimalNoiseRatio: 18,
+          sqnr: 8,
+          optimalSqnr: 18,
           coverage: 1,
         }),
       ],
@@ -48,7 +48,7 @@ const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
   },
   "bad-initial-scale": {
     facts: facts(),
-    records: records({}, { sites: [siteMeasurement({ noiseRatio: 1, deadShare: 0.99, scaleRatio: 30 })] }),
+    records: records({}, { sites: [siteMeasurement({ sqnr: 1, deadShare: 0.99, scaleRatio: 30 })] }),
   },
   "mask-missing": { facts: facts(), records: records({ sites: [siteMeasurement({ outsideGradientShare: 1 })] }) },
   "gradient-mismatch": {
@@ -88,7 +88,7 @@ const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
   },
   "edge-layer-bits": {
     facts: facts([siteFacts({ edge: "first", bits: 2, levels: 4, quantMax: 3 })]),
-    records: records({ sites: [siteMeasurement({ noiseRatio: 6, optimalNoiseRatio: 6 })] }),
+    records: records({ sites: [siteMeasurement({ sqnr: 6, optimalSqnr: 6 })] }),
   },
   "random-start": { facts: facts(), records: records({}, { loss: 2.4, floatLoss: 2.3, floatAccuracy: 0.1 }) },
   "sign-wasted": {
@@ -107,15 +107,15 @@ const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
           name: weightSite.name,
           kind: "weight",
           channelDisparity: 30,
-          noiseRatio: 6,
-          optimalNoiseRatio: 6,
+          sqnr: 6,
+          optimalSqnr: 6,
         }),
       ],
     }),
   },
   "residual-mismatch": {
     facts: facts(),
-    records: records({ additions: [{ name: "layer1.0.add", ratio: 12, smallerNoiseRatio: 0 }] }),
+    records: records({ additions: [{ name: "layer1.0.add", ratio: 12, smallerSqnr: 0 }] }),
   },
   "heavy-tailed-weights": {
     facts: facts([siteFacts({ ...weightSite, perChannel: true })]),
@@ -210,11 +210,11 @@ describe("confidence", () => {
     expect([at(8), at(6), at(5)]).toEqual([at(8), at(6), at(5)].sort((a, b) => a - b));
   });
 
-  it("falls for a bad first scale that training has mended", () => {
-    const bad = { sites: [siteMeasurement({ noiseRatio: 1, deadShare: 0.99, scaleRatio: 30 })] };
+  it("falls for a bad initial scale that training has corrected", () => {
+    const bad = { sites: [siteMeasurement({ sqnr: 1, deadShare: 0.99, scaleRatio: 30 })] };
     const lasting = found({ facts: facts(), records: records(bad) }, "bad-initial-scale")?.confidence ?? 0;
-    const mended = found({ facts: facts(), records: records({}, bad) }, "bad-initial-scale")?.confidence ?? 0;
-    expect(mended).toBeLessThan(lasting);
+    const corrected = found({ facts: facts(), records: records({}, bad) }, "bad-initial-scale")?.confidence ?? 0;
+    expect(corrected).toBeLessThan(lasting);
   });
 
   const unmasked = [...quantizers.values()].filter(({ traits }) => !traits.masksOutside).map(({ name }) => name);
@@ -239,7 +239,7 @@ describe("confidence", () => {
     expect(found(input, "learning-rate-too-high")?.confidence ?? 0).toBeLessThan(highConfidence);
   });
 
-  it("is nearly sure of the learning rate where losses are not finite", () => {
+  it("is 95 % for the learning rate where losses are not finite", () => {
     const recent = { steps: 80, mean: 2, max: 3, notFinite: 5 };
     const input = { facts: facts(), records: records({ recent, loss: Number.NaN }, {}) };
     expect(diagnose(input)[0]).toMatchObject({ cause: "learning-rate-too-high", confidence: 0.95 });

@@ -54,8 +54,8 @@ describe("measurements of a quantized tensor, against a computation by hand", ()
   it("SQNR", () => {
     const signal = x.reduce((sum, value) => sum + value ** 2, 0);
     const noise = x.reduce((sum, value, i) => sum + (value - (y[i] ?? 0)) ** 2, 0);
-    expect(measured.noiseRatio).toBeCloseTo(10 * Math.log10(signal / noise), 4);
-    expect(measured.optimalNoiseRatio).toBeGreaterThanOrEqual(measured.noiseRatio);
+    expect(measured.sqnr).toBeCloseTo(10 * Math.log10(signal / noise), 4);
+    expect(measured.optimalSqnr).toBeGreaterThanOrEqual(measured.sqnr);
   });
 
   it("a gradient outside of the range gives a missing mask away", () => {
@@ -88,7 +88,7 @@ describe("measurements of a quantized tensor, against a computation by hand", ()
     const measured = samplesOf(site, [-2, -1, 0, 1], [-2, -1, 0, 1], { parameters });
     expect(measured.levelsBelowZero).toBe(0.5);
     expect(measured.codes).toEqual([1, 1, 1, 1]);
-    expect(measured.noiseRatio).toBe(Number.POSITIVE_INFINITY);
+    expect(measured.sqnr).toBe(Number.POSITIVE_INFINITY);
   });
 
   it("channels that differ", () => {
@@ -126,6 +126,6 @@ describe("measurements of a quantized tensor, against a computation by hand", ()
     const measured = samplesOf(siteWith({ bits: 4, quantMax: 15 }), row, quantized, { parameters });
     expect(measured.scaleRatio).toBeGreaterThan(80);
     expect(measured.deadShare).toBeCloseTo(63 / 64);
-    expect(measured.optimalNoiseRatio - measured.noiseRatio).toBeGreaterThan(20);
+    expect(measured.optimalSqnr - measured.sqnr).toBeGreaterThan(20);
   });
 });

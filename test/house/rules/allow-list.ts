@@ -1,7 +1,7 @@
 /**
  * Allow-lists: what still breaks a rule, as one line `COUNT KEY` each, which may only shrink.
  *
- * A count that is too high is tolerated, so that whoever removes a breach need not touch the list. Keys that no longer
+ * A count that is too high is tolerated, so that removing a breach needs no change of the list. Keys that no longer
  * exist leave their allowance to keys that are new, so that renaming, moving and splitting a file needs no change either.
  */
 

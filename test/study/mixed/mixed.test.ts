@@ -186,7 +186,7 @@ describe("subbyte mix", () => {
     expect(stdout).toBe("");
   });
 
-  it("writes a configuration that trains, and trains it beside its baseline", async () => {
+  it("writes a configuration that trains, and trains it next to its baseline", async () => {
     const bits = ["--weight-bits", "2,4", "--activation-bits", "4"];
     const study = join(folder, "study");
     const { code, stdout, stderr } = await capture(

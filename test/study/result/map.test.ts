@@ -26,14 +26,14 @@ describe("the map", () => {
     const records = [
       record({ seed: 0, accuracy: 0.8 }),
       record({ seed: 1, accuracy: 0.9 }),
-      record({ seed: 2, accuracy: null, status: "stopped", reason: "hopeless" }),
+      record({ seed: 2, accuracy: null, status: "stopped", reason: "too low" }),
     ];
     const cell = accuracyMaps(records, reference)[0]?.rows[0]?.[0];
     expect(cell).toMatchObject({
       count: 2,
       minimum: 0.8,
       maximum: 0.9,
-      missing: [{ status: "stopped", reason: "hopeless" }],
+      missing: [{ status: "stopped", reason: "too low" }],
     });
     expect(cell?.mean).toBeCloseTo(0.85, 12);
     expect(cell?.spread).toBeCloseTo(Math.SQRT1_2 * 0.1, 12);

@@ -1,4 +1,4 @@
-/** Trials that really fail, as processes: of a full disk and of memory. The rest goes on, and the next start mends it. */
+/** Trials that really fail, as processes: on a full disk and out of memory. The others continue, and the next start repairs it. */
 import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";

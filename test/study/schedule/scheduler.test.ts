@@ -75,7 +75,7 @@ describe("the scheduler", () => {
     const all = [
       ...trials(folder, ["a"], { status: "finished", accuracies: [0.1] }),
       ...trials(folder, ["b", "c", "d"]),
-      ...trials(folder, ["e"], { status: "stopped", reason: "hopeless" }),
+      ...trials(folder, ["e"], { status: "stopped", reason: "too low" }),
     ];
     const ends = await runTrials(options(folder, launch, { trials: all }));
     // Of two that begin together, either may have its folder ready first.
@@ -85,7 +85,7 @@ describe("the scheduler", () => {
     expect(ends.map(({ status }) => status)).toEqual(["finished", "finished", "finished", "finished", "stopped"]);
   });
 
-  it("begins a trial again that died, so many times, and writes down what is to blame; the rest goes on", async () => {
+  it("restarts a trial that died, up to the number of retries, and records the cause; the others continue", async () => {
     const folder = temporaryFolder();
     const attempts = new Map<string, number>();
     const launch: Launch = (_folder, { name }, onEvent) => {
@@ -182,9 +182,9 @@ describe("the scheduler", () => {
 });
 
 describe("the end of a worker", () => {
-  it("is told by its last event, else by how its process ended", () => {
-    const told = { kind: "finished" as const, accuracy: 1, peakMemoryBytes: 1 };
-    expect(endOf(told, 0, null, "")).toEqual(told);
+  it("follows from its last event, else from how its process ended", () => {
+    const last = { kind: "finished" as const, accuracy: 1, peakMemoryBytes: 1 };
+    expect(endOf(last, 0, null, "")).toEqual(last);
     expect(endOf({ kind: "failed", reason: "full" }, 0, null, "")).toMatchObject({ kind: "failed" });
     expect(endOf(undefined, null, "SIGKILL", "")).toMatchObject({ reason: expect.stringContaining("out of memory") });
     expect(endOf(undefined, null, "SIGABRT", "FATAL ERROR: Reached heap limit")).toMatchObject({

@@ -29,7 +29,7 @@ describe("classification", () => {
     expect(classificationMetrics(logits, [0], 1)).toMatchObject({ correct: 0, correctTop5: 0 });
   });
 
-  it("top-5 is told of six classes and more", () => {
+  it("top-5 is reported with six classes or more", () => {
     const totals = (classes: number) => {
       const sum = metricTotals({ kind: "classes", classes: Array.from({ length: classes }, String) });
       sum.add(

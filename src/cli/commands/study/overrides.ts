@@ -5,7 +5,7 @@ import { type ConfigOverride, parseScalar, parseSetOption } from "../../../confi
 import { ConfigError } from "../../../errors.ts";
 import { pluginOverrides } from "../../plugins.ts";
 
-/** Flags that are one value: how they are written, and their key. */
+/** Flags with one value: the property, the flag as written, and the configuration key. */
 const valueFlags = [
   ["model", "--model", "model.name"],
   ["trainLimit", "--train-limit", "data.trainLimit"],
@@ -21,14 +21,14 @@ const valueFlags = [
   ["threads", "--threads", "threads"],
 ] as const;
 
-/** Flags that are lists, written with commas. */
+/** Flags with a comma-separated list. */
 const listFlags = [
   ["weightBits", "--weight-bits", "weightBits"],
   ["activationBits", "--activation-bits", "activationBits"],
   ["recipes", "--recipes", "recipes"],
 ] as const;
 
-/** The flags of `subbyte study` that say something about its configuration, as texts: its schema checks them. */
+/** The flags of `subbyte study` that set configuration keys, as text: the schema checks them. */
 export interface StudyConfigFlags {
   readonly set?: readonly string[];
   readonly model?: string;
@@ -54,7 +54,7 @@ export interface StudyConfigFlags {
   readonly diagnose: boolean;
 }
 
-/** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */
+/** Returns the overrides that the flags set. `--set` comes first, so that a dedicated flag wins over it. */
 export function studyOverrides(flags: StudyConfigFlags): ConfigOverride[] {
   const overrides = [...(flags.set ?? []).map(parseSetOption), ...pluginOverrides()];
   if (flags.data !== undefined) {
@@ -75,7 +75,7 @@ export function studyOverrides(flags: StudyConfigFlags): ConfigOverride[] {
   if (flags.from !== undefined) {
     overrides.push({ path: "float", value: { from: flags.from }, origin: `--from ${flags.from}` });
   }
-  // A resumed study keeps its configuration; a flag of its own asks it to search for fixes.
+  // A resumed study keeps its configuration; with --resume, --fix is handled outside of it.
   if (flags.fix === true && flags.resume === undefined) {
     overrides.push({ path: "fix", value: true, origin: "--fix" });
   }

@@ -20,7 +20,7 @@ interface IdxFile {
   readonly file: string;
 }
 
-/** Whether a file is named as one of a pair of IDX files. */
+/** Returns whether a file has the name of one of a pair of IDX files. */
 export function isIdxName(file: string): boolean {
   return namePattern.test(file);
 }
@@ -40,7 +40,7 @@ export async function loadIdxFolder(
   const found = files.flatMap((file) => describeName(file));
   const prefixes = [...new Set(found.map(({ prefix }) => prefix))];
   if (prefixes.length > 1) {
-    throw new ConfigError(`there are several data sets of IDX files here: ${prefixes.join(", ")}`, {
+    throw new ConfigError(`the folder holds several data sets of IDX files: ${prefixes.join(", ")}`, {
       where: folder,
       remedy: "Put each in a folder of its own.",
     });
@@ -52,7 +52,7 @@ export async function loadIdxFolder(
       train: { dataset: train },
       test: { dataset: test },
       normalization: train.normalization,
-      notes: ["Fashion-MNIST, told by the checksum of its labels"],
+      notes: ["Fashion-MNIST, identified by the checksum of its labels"],
     };
   }
   const pairs = new Map<string, { readonly images: string; readonly labels: string }>();
@@ -62,7 +62,7 @@ export async function loadIdxFolder(
     if (images === undefined && labels === undefined) continue;
     if (images === undefined || labels === undefined) {
       throw new FileFormatError(
-        `${images ?? labels} has no file of ${images === undefined ? "images" : "labels"} beside it`,
+        `${images ?? labels} has no matching file of ${images === undefined ? "images" : "labels"}`,
         {
           where: folder,
           remedy: "Put both files of the pair in the folder.",
@@ -86,7 +86,7 @@ export async function loadIdxFolder(
   };
   const [train, test] = [await load("train"), await load("test")];
   const only = train ?? test;
-  if (only === undefined) throw new FileFormatError("there are no pairs of IDX files here", { where: folder });
+  if (only === undefined) throw new FileFormatError("the folder holds no pair of IDX files", { where: folder });
   const both = train !== undefined && test !== undefined;
   return { kind: "idx", train: only, ...(both ? { test } : {}), notes: [`IDX files, ${names.length} classes`] };
 }
@@ -111,7 +111,7 @@ async function numbersOf(pairs: readonly { readonly labels: string }[]): Promise
   return Array.from({ length: largest + 1 }, (_, label) => `${label}`);
 }
 
-/** MNIST's relatives share its file names, so the contents must tell. */
+/** MNIST's relatives share its file names, so the contents decide. */
 async function isFashionMnist(folder: string, files: readonly IdxFile[]): Promise<boolean> {
   if (resolve(folder) === resolve(embeddedFashionMnistFolder)) return true;
   const labels = files.find(({ part, role, prefix }) => part === "test" && role === "labels" && prefix === "");

@@ -7,6 +7,7 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
+import { formerNames } from "../../../config/former-names.ts";
 import { FileFormatError } from "../../../errors.ts";
 import { systemErrorCode } from "../../../io/system-error.ts";
 import type { Remedy } from "../../../runs/finding.ts";
@@ -16,7 +17,7 @@ const changes = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(
 const step = z.object({
   title: z.string(),
   changes,
-  /** Accuracy without and with it, all remedies kept before it included. */
+  /** Accuracy without and with it, including all remedies kept before it. */
   before: z.number(),
   after: z.number().nullable(),
   kept: z.boolean(),
@@ -40,26 +41,33 @@ const fixSchema = z.object({
 });
 const fixFile = z.object({ schemaVersion: z.literal(3), fixes: z.array(fixSchema) });
 
-/** What cure.json of earlier versions held, under present names. */
+/** The fix.json of earlier versions, converted to present names. */
 const formerFile = z
   .object({
     schemaVersion: z.literal(2),
-    cures: z.array(
+    [formerNames.fixes]: z.array(
       fixSchema.extend({
         steps: z.array(
           step
             .omit({ redundant: true, subsumedBy: true })
-            .extend({ needless: z.boolean(), partOf: z.string().nullable().default(null) })
-            .transform(({ needless, partOf, ...rest }) => ({ ...rest, redundant: needless, subsumedBy: partOf })),
+            .extend({
+              [formerNames.redundant]: z.boolean(),
+              [formerNames.subsumedBy]: z.string().nullable().default(null),
+            })
+            .transform(({ [formerNames.redundant]: redundant, [formerNames.subsumedBy]: subsumedBy, ...rest }) => ({
+              ...rest,
+              redundant,
+              subsumedBy,
+            })),
         ),
       }),
     ),
   })
-  .transform(({ cures }) => ({
-    fixes: cures.map((fix) => ({ ...fix, trial: presentTrialId(fix.trial) })),
+  .transform(({ [formerNames.fixes]: fixes }) => ({
+    fixes: fixes.map((fix) => ({ ...fix, trial: presentTrialId(fix.trial) })),
   }));
 
-/** One remedy that was tried, and what it changed. */
+/** One remedy that was tried, and its effect. */
 export type FixStep = z.output<typeof step>;
 /** One fix search of fix.json. */
 export type Fix = z.output<typeof fixSchema>;
@@ -69,11 +77,11 @@ export interface FixSearchOptions {
   readonly remedies: readonly Remedy[];
   readonly before: number;
   readonly goal: number;
-  /** Smallest gain that counts as help: below it an accuracy differs by chance. */
+  /** Smallest gain for which a remedy is kept: smaller ones are random. */
   readonly margin: number;
-  /** Trains with the changes of these remedies, laid one over the other: the accuracy, or why there is none. */
+  /** Trains with the combined changes of these remedies. Returns the accuracy, or the reason why there is none. */
   readonly measure: (remedies: readonly Remedy[]) => Promise<number | string>;
-  /** Names the configuration that remedies lead to: sets that lead to the same one are the same. Default: the changes. */
+  /** Identifies the configuration that remedies lead to, so that none is measured twice. Default: the changes. */
   readonly configurationOf?: (remedies: readonly Remedy[]) => string;
   /** After each remedy; `left`: remedies that may still be tried. */
   readonly onStep?: (step: FixStep, left: number) => void;
@@ -145,13 +153,13 @@ export function encodeFixes(fixes: readonly Fix[]): string {
 }
 
 /**
- * Reads the fixes of a study; in a study of an earlier version they are in cure.json.
+ * Reads the fixes of a study, from the file of an earlier version where there is no other.
  *
  * @param file fix.json.
  * @throws FileFormatError when the file is damaged or another version's.
  */
 export async function readFixes(file: string): Promise<readonly Fix[]> {
-  return (await readFixFile(file)) ?? (await readFixFile(join(dirname(file), "cure.json"))) ?? [];
+  return (await readFixFile(file)) ?? (await readFixFile(join(dirname(file), formerNames.fixFile))) ?? [];
 }
 
 async function readFixFile(file: string): Promise<readonly Fix[] | undefined> {

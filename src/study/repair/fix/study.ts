@@ -1,4 +1,4 @@
-/** The fix of a study: for each recipe whose trials fell, the remedies that its findings ask for. */
+/** The fix search of a study: for each recipe with failing trials, the remedies of its findings. */
 
 import type { TrialRecord } from "../../plan/record.ts";
 import type { StudyConfig } from "../../plan/schema.ts";
@@ -8,17 +8,17 @@ import type { Fix, FixStep } from "./fix.ts";
 import { readFixes } from "./fix.ts";
 import { type FixTrialOptions, fixIn, fixKind } from "./trial.ts";
 
-/** Trainings that are still to come and whose number is only guessed. */
+/** Trainings that are still to come; their number is an estimate. */
 export interface ExpectedStage {
   readonly kind: string;
   readonly trainings: number;
-  /** Of all of them. */
+  /** Training steps of all of them. */
   readonly steps: number;
   /** Side by side. */
   readonly parallel: number;
 }
 
-/** How the fixes of a study are searched for, and which of its recipes. */
+/** How the fixes of a study are searched, and who is notified. */
 export interface FixStudyOptions extends Pick<FixTrialOptions, "signal" | "launch" | "onChange"> {
   readonly fix: NonNullable<StudyConfig["fix"]>;
   /** Before the first remedy of a recipe is tried. */
@@ -27,7 +27,7 @@ export interface FixStudyOptions extends Pick<FixTrialOptions, "signal" | "launc
   readonly onFixed?: (fix: Fix) => void;
 }
 
-/** Fixes the recipes that are not in fix.json yet. Gives all fixes that there are. */
+/** Fixes the recipes that are not in fix.json yet. Returns all fixes. */
 export async function fixStudy(study: LoadedStudy, options: FixStudyOptions): Promise<readonly Fix[]> {
   const { fix, onFailingTrial, onFixed, ...rest } = options;
   const { config, records, result, paths } = study;
@@ -38,14 +38,14 @@ export async function fixStudy(study: LoadedStudy, options: FixStudyOptions): Pr
     const remedies = remediesOf(failing, fix.remedies);
     onFailingTrial?.(failing, remedies.length);
     const short = fix.epochs === undefined ? {} : { short: { "train.epochs": fix.epochs } };
-    // Not inside of the optional call: without a listener that would not even be evaluated.
+    // Outside of the optional call, because without a listener its argument would not be evaluated.
     const found = await fixIn(study, { trial: failing.id, remedies, margin: fix.margin, ...short, ...rest });
     onFixed?.(found);
   }
   return readFixes(paths.fixes);
 }
 
-/** What a fix may still take, before it is known what has to be fixed. */
+/** Returns the trainings that fixes may still take, before the failing trials are known. */
 export function expectedStages(
   config: StudyConfig,
   stepsOfTrial: number,
@@ -63,10 +63,10 @@ export function expectedStages(
   ].filter(({ trainings }) => trainings > 0);
 }
 
-/** Remedies that a fix usually tries. */
+/** Remedies that a fix search usually tries. */
 const usualRemedies = 4;
 
-/** So many trials of a fix, one after the other. */
+/** Returns the stage of a fix search with this number of trainings, one after the other. */
 export function expectedFixes(trainings: number, stepsOfTrial: number): ExpectedStage {
   return { kind: fixKind, trainings, steps: trainings * stepsOfTrial, parallel: 1 };
 }

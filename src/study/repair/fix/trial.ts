@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { defined } from "../../../base/defined.ts";
 import { configToYaml } from "../../../config/config.ts";
+import { formerNames } from "../../../config/former-names.ts";
 import { ConfigError } from "../../../errors.ts";
 import { writeFileAtomic } from "../../../io/atomic-file.ts";
 import { configHash } from "../../../runs/checkpoint.ts";
@@ -18,17 +19,17 @@ import { runTrials, type SchedulerOptions } from "../../schedule/scheduler.ts";
 import { readTrialState } from "../../schedule/trial-files.ts";
 import { encodeFixes, type Fix, type FixStep, readFixes, searchFix } from "./fix.ts";
 
-/** Which trial is to be fixed, how far, and how its trainings are started. */
+/** The trial to fix, the accuracy to reach, and how trainings are started. */
 export interface FixTrialOptions {
   /** The failing trial, by its name; it must have finished. */
   readonly trial: string;
-  /** In the order to try them, the most likely cause's first. */
+  /** In the order of the trials: the remedy of the most likely cause first. */
   readonly remedies: readonly Remedy[];
-  /** Changes of every trial of the search: fewer epochs, say. The trial itself is then measured with them, too. */
+  /** Changes of every trial of the search, such as fewer epochs. The trial itself is then measured with them too. */
   readonly short?: ConfigChanges;
-  /** Accuracy to reach; default: float less the study's tolerance. */
+  /** Accuracy to reach; default: float minus the study's tolerance. */
   readonly goal?: number;
-  /** Smallest gain that counts as help. */
+  /** Smallest gain for which a remedy is kept. */
   readonly margin?: number;
   readonly signal?: AbortSignal;
   readonly launch?: Launch;
@@ -36,15 +37,16 @@ export interface FixTrialOptions {
   readonly onStep?: (step: FixStep, left: number) => void;
 }
 
-/** A gain below this is as likely to come from another seed. */
+/** A smaller gain is within the spread over seeds. */
 const defaultMargin = 0.005;
 /** The kind of the trials of a fix search, and their folder inside of the study's. */
 export const fixKind = "fix";
 /** Its folder in studies of earlier versions. */
-const formerFolder = "cure";
+const formerFolder = formerNames.fix;
 
 /**
- * Tries the remedies and adds the fix to fix.json, which the report shows. An interrupted search is resumed: each set of remedies is a run whose name is made of its configuration.
+ * Tries the remedies and adds the fix to fix.json, which the report shows. An interrupted search resumes, because each set
+ * of remedies is a run whose name contains the hash of its configuration.
  *
  * @param options.folder The study's folder.
  * @throws ConfigError when there is no such trial, or it has not finished.
@@ -95,7 +97,7 @@ export async function fixIn(study: LoadedStudy, options: FixTrialOptions): Promi
   };
   const float = result.reference.float;
   const short = options.short === undefined ? record.accuracy : await measure({});
-  const course = await searchFix({
+  const search = await searchFix({
     remedies: options.remedies,
     before: typeof short === "number" ? short : record.accuracy,
     goal: options.goal ?? (float === null ? 1 : float - config.tolerance),
@@ -108,18 +110,18 @@ export async function fixIn(study: LoadedStudy, options: FixTrialOptions): Promi
     ...defined({ onStep: options.onStep }),
   });
   const { recipe, weightBits, activationBits, id } = record;
-  const found: Fix = { recipe, weightBits, activationBits, trial: id, ...course };
+  const found: Fix = { recipe, weightBits, activationBits, trial: id, ...search };
   const others = (await readFixes(paths.fixes)).filter((known) => known.recipe !== recipe);
   await writeFileAtomic(paths.fixes, encodeFixes([...others, found]));
   return found;
 }
 
-/** The changes of all of these remedies, later ones laid over earlier ones. */
+/** Returns the changes of all of these remedies; later ones override earlier ones. */
 function laidOver(remedies: readonly Remedy[]): ConfigChanges {
   return Object.fromEntries(remedies.flatMap(({ changes }) => Object.entries(changes)));
 }
 
-/** Remedies may contradict the configuration; that is the end of that remedy, not of the search. */
+/** Returns the reason where a remedy contradicts the configuration: it rules out that remedy and does not end the search. */
 function trainingOrReason<Training>(make: () => Training): Training | string {
   try {
     return make();

@@ -1,4 +1,4 @@
-/** IDX files come back as they were written, and every kind of damage is told with the name of the file. */
+/** IDX files are read back as written, and every kind of damage is an error that names the file. */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
@@ -96,7 +96,7 @@ describe("damage", () => {
     expect(error.remedy).toBeTruthy();
   });
 
-  test("a cut at any place is told, packed or plain", async () => {
+  test("a truncation at any byte is an error, packed or plain", async () => {
     for (let length = 0; length < plain.length; length++) {
       expect(() => decodeIdx(plain.subarray(0, length), "memory")).toThrow(FileFormatError);
     }
