@@ -82,14 +82,17 @@ export interface IntegerForm {
 
 /** The traits of a quantizer, which other rooms query before they measure, advise or add to a training step. */
 export interface QuantizerTraits {
-  /** Its codes are round(x/s) for a scale s of its own, so weights may be dampened towards a code or frozen at it. */
+  /**
+   * In every form its codes are round(x/s), up to an offset, for a scale s that does not depend on the values. So weights
+   * with a parameter `scale` may be dampened towards a code or frozen at it.
+   */
   readonly uniformGrid: boolean;
   /**
-   * Its source stops the gradient of everything beyond the outermost levels, so a gradient there is a fault. False where
-   * the source lets it pass somewhere (torch's APoT below 0) or has no straight-through gradient at all (INQ).
+   * In every form the gradient of an element beyond the outermost levels is 0, so a gradient there is a fault. False where a
+   * form lets it pass somewhere: DoReFa's weights, torch's APoT below 0, MX.
    */
   readonly masksOutside: boolean;
-  /** Its levels have a sign, whether the tensor needs one or not. */
+  /** Its format has a sign bit whether the tensor needs one or not: without a sign it gains no level from 0 on. */
   readonly fixedSign: boolean;
   /** Scale and zero point follow from a range, by torch's conventions (`options.scheme`, `options.convention`). */
   readonly torchRange: boolean;

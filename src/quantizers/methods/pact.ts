@@ -49,7 +49,7 @@ function quotient(context: QuantizerContext): Value {
 /** Parameterized clipping activation (arXiv 1805.06085). */
 export const pact: QuantizerDefinition = {
   name: "pact",
-  traits: { uniformGrid: false, masksOutside: true, fixedSign: false, torchRange: false },
+  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
   options: { decay: { from: 0 } },
 
   parameters: (spec, type) => [positiveParameter("alpha", spec, type)],

@@ -1,6 +1,8 @@
 /**
  * Powers of two: every level is 0 or ±α·2^−i, so that a product is a shift. After Zhou et al., "Incremental Network
- * Quantization", ICLR 2017 (arXiv 1702.03044), whose exponents count down from the largest; α is learned as in APoT.
+ * Quantization", ICLR 2017 (arXiv 1702.03044), whose exponents count down from the largest. INQ fixes one part of the
+ * weights after another and has no gradient for a quantized one; here α is learned and x has the clipped gradient of APoT's
+ * reparameterized clipping function (arXiv 1909.13144, section 2.3).
  *
  * With a sign: i = 0 … 2^(b−1) − 2; without: i = 0 … 2^b − 2. y is the nearest level to clip(x, ∓α), the lower on a tie.
  * dx = dy where |x| ≤ α; dα = Σ dy·(±1 outside; (y − x)/α inside). α starts at the largest magnitude, or where an
@@ -52,7 +54,7 @@ function largestLevel(spec: QuantizerSpec): number {
 /** Powers of two (arXiv 1702.03044). */
 export const powerOfTwo: QuantizerDefinition = {
   name: "powerOfTwo",
-  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
+  traits: { uniformGrid: false, masksOutside: true, fixedSign: false, torchRange: false },
   options: {},
 
   parameters: (spec, type) => [positiveParameter("alpha", spec, type)],
