@@ -7,28 +7,8 @@ import { parseDataArgument } from "../config/data-folder.ts";
 import { type ConfigOverride, parseScalar, parseSetOption } from "../config/source.ts";
 import { ConfigError } from "../errors.ts";
 import { modelNames } from "../models/index.ts";
+import { type FlagTexts, flagOverrides } from "./flag-overrides.ts";
 import { pluginOverrides } from "./plugins.ts";
-
-/** The flags that say something about the configuration, as texts: the configuration's schema checks them. */
-export interface ConfigFlags {
-  readonly set?: readonly string[];
-  readonly model?: string;
-  readonly data?: string;
-  readonly task?: keyof typeof tasks;
-  readonly teacher?: string;
-  readonly epochs?: string;
-  readonly batch?: string;
-  readonly lr?: string;
-  readonly preset?: string;
-  readonly weightBits?: string;
-  readonly activationBits?: string;
-  readonly placement?: string;
-  readonly from?: string;
-  readonly seed?: string;
-  readonly device?: string;
-  readonly threads?: string;
-  readonly recompute?: string;
-}
 
 /** Flags that are numbers: their key in the configuration, and how they are written. */
 const numberFlags = [
@@ -53,6 +33,15 @@ const pathFlags = [
   ["from", "--from", "from"],
   ["teacher", "--teacher", "train.distillation.teacher"],
 ] as const;
+
+/** The flags that say something about the configuration, as texts: the configuration's schema checks them. */
+export interface ConfigFlags extends FlagTexts<typeof numberFlags | typeof textFlags | typeof pathFlags> {
+  readonly set?: readonly string[];
+  readonly model?: string;
+  readonly data?: string;
+  readonly task?: keyof typeof tasks;
+  readonly preset?: string;
+}
 
 /** The task of the data for each `--task`. */
 const tasks = { classification: "classification", regression: "regression", distillation: "none" } as const;
@@ -114,25 +103,15 @@ function isModelFile(argument: string): boolean {
 
 /** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */
 export function trainOverrides(flags: ConfigFlags): ConfigOverride[] {
-  const overrides = (flags.set ?? []).map(parseSetOption);
-  overrides.push(
+  return [
+    ...(flags.set ?? []).map(parseSetOption),
     ...pluginOverrides(),
     ...modelOverrides(flags),
     ...dataOverrides(flags),
     ...taskOverrides(flags),
     ...presetOverrides(flags),
-  );
-  for (const [flag, written, path] of numberFlags) {
-    const text = flags[flag];
-    if (text !== undefined) overrides.push({ path, value: parseScalar(text), origin: `${written} ${text}` });
-  }
-  for (const [flag, written, path] of textFlags) {
-    const text = flags[flag];
-    if (text !== undefined) overrides.push({ path, value: text, origin: `${written} ${text}` });
-  }
-  for (const [flag, written, path] of pathFlags) {
-    const text = flags[flag];
-    if (text !== undefined) overrides.push({ path, value: resolve(text), origin: `${written} ${text}` });
-  }
-  return overrides;
+    ...flagOverrides(flags, numberFlags, parseScalar),
+    ...flagOverrides(flags, textFlags, (text) => text),
+    ...flagOverrides(flags, pathFlags, (text) => resolve(text)),
+  ];
 }

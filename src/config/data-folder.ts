@@ -5,8 +5,7 @@ import { defined } from "../base/defined.ts";
 import { nearestWord } from "../base/nearest-word.ts";
 import { type OpenedData, openDataset } from "../data/dataset/open-dataset.ts";
 import { ConfigError } from "../errors.ts";
-import type { TrainingConfig } from "./schema/schema.ts";
-import { dataNames } from "./schema/schema.ts";
+import { dataNames, type TrainingConfig } from "./schema/schema.ts";
 
 /** Opens the data that a configuration names. @throws as openDataset does. */
 export function openConfiguredData(data: TrainingConfig["data"], signal?: AbortSignal): Promise<OpenedData> {

@@ -7,27 +7,21 @@ import type { LayerId } from "../ir/origin.ts";
 import { isOperator } from "../ops/definition.ts";
 import { reluOperator } from "../ops/families/activations.ts";
 import { batchNormalizationOperator } from "../ops/families/normalization.ts";
+import type { TensorExplanation } from "../qconfig/explain/types.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import type { TrainingRecipe } from "../train/loop/recipe.ts";
 import { layersOfWeights } from "./layer-names.ts";
 
 /** A quantizer of the network. */
-export interface SiteFacts {
-  readonly name: string;
-  readonly kind: "weight" | "activation";
+export interface SiteFacts
+  extends Pick<TensorExplanation, "kind" | "quantizer" | "levels" | "name" | "nonNegative" | "quantMin" | "quantMax"> {
   /** The tensor: `layer1.0.conv1.input`. */
   readonly tensor: string;
   /** The layer or module it belongs to: `layer1.0.conv1`. */
   readonly layer: string;
-  readonly quantizer: string;
   readonly bits: number;
-  readonly quantMin: number;
-  readonly quantMax: number;
-  /** Levels that there really are. */
-  readonly levels: number;
   readonly perChannel: boolean;
-  readonly nonNegative: boolean;
   readonly observer: string | undefined;
   /** The scale of codes is that of the whole eight-bit type (torch before 1.12). */
   readonly rangeOfWholeType: boolean;

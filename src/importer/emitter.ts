@@ -11,6 +11,7 @@ import { GraphError } from "../errors.ts";
 import {
   type Attributes,
   GraphBuilder,
+  type NodeOptions,
   type OperatorCall,
   onnxDomain,
   showNode,
@@ -41,15 +42,6 @@ import { symbolicTypes } from "./batch/inference.ts";
 import { symbolicResults } from "./batch/symbolic.ts";
 import { isOwnRole, isTrainedRole, roleOf, type Use } from "./parameters.ts";
 import { parameterName } from "./patterns/stored-names.ts";
-
-/** Domain, names and number of outputs of an emitted node. */
-export interface EmitOptions {
-  readonly domain?: string;
-  readonly outputCount?: number;
-  readonly name?: string;
-  /** Names of the outputs, for people. */
-  readonly outputNames?: readonly string[];
-}
 
 /** A quantizer of the file, before it is known which layer reads it. */
 export type EmittedSite = Omit<QuantizerSite, "layer">;
@@ -157,7 +149,7 @@ export class Emitter {
     op: string,
     inputs: readonly (Slot | undefined)[],
     attributes: Attributes = {},
-    options: EmitOptions = {},
+    options: NodeOptions = {},
   ): readonly Slot[] {
     const folded = this.#fold(op, inputs, attributes, options);
     if (folded !== undefined) return folded;
@@ -190,7 +182,7 @@ export class Emitter {
   }
 
   /** Adds a node with one output. */
-  one(op: string, inputs: readonly (Slot | undefined)[], attributes: Attributes = {}, options: EmitOptions = {}): Slot {
+  one(op: string, inputs: readonly (Slot | undefined)[], attributes: Attributes = {}, options: NodeOptions = {}): Slot {
     const [slot] = this.emit(op, inputs, attributes, options);
     if (slot === undefined) throw new GraphError(`${op} made no output`, { where: `node "${this.#nodeName}"` });
     return slot;
@@ -229,7 +221,7 @@ export class Emitter {
     op: string,
     inputs: readonly (Slot | undefined)[],
     attributes: Attributes,
-    options: EmitOptions,
+    options: NodeOptions,
   ): readonly Slot[] | undefined {
     const domain = options.domain ?? onnxDomain;
     const rule = findDefinition(operators, { op, domain })?.fold;
@@ -271,7 +263,7 @@ export class Emitter {
     op: string,
     inputs: readonly (ConstantSlot | BatchSlot | undefined)[],
     attributes: Attributes,
-    options: EmitOptions,
+    options: NodeOptions,
   ): readonly Slot[] | undefined {
     const name = this.#nodeName === "" ? op : this.#nodeName;
     // A weight that is computed with stays one.

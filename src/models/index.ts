@@ -1,19 +1,16 @@
 /** The networks that subbyte builds by name. */
 import { ConfigError } from "../errors.ts";
 import type { Network } from "../ir/network.ts";
-import type { Shape } from "../ir/types.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { mobileNetV2 } from "./mobilenet.ts";
+import type { NetworkSizes } from "./network-builder.ts";
 import { resnet } from "./resnet.ts";
 import { lenet, mlp } from "./simple.ts";
 import { vgg } from "./vgg.ts";
 import { visionTransformer } from "./vision-transformer.ts";
 
 /** Input and output sizes of a built-in network, and its width. */
-export interface ModelOptions {
-  /** Channels, height, width. */
-  readonly sampleShape: Shape;
-  readonly classes: number;
+export interface ModelOptions extends NetworkSizes {
   /**
    * How wide the network is; absent: its usual width, in brackets. Other layers grow in proportion.
    *

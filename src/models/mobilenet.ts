@@ -7,17 +7,13 @@
  */
 import type { Value } from "../ir/graph.ts";
 import type { Network } from "../ir/network.ts";
-import type { Shape } from "../ir/types.ts";
 import { globalAveragePool } from "../ops/families/pool.ts";
 import { flatten } from "../ops/families/shape/shape-ops.ts";
 import type { InitialRandom } from "./initial-random.ts";
-import { NetworkBuilder } from "./network-builder.ts";
+import { NetworkBuilder, type NetworkSizes } from "./network-builder.ts";
 
 /** Input and output sizes of MobileNetV2, its width and its stem. */
-export interface MobileNetOptions {
-  /** Channels, height, width. */
-  readonly sampleShape: Shape;
-  readonly classes: number;
+export interface MobileNetOptions extends NetworkSizes {
   /** Channels of the first convolution: 32 times the paper's width multiplier. */
   readonly width: number;
   readonly stem: "cifar" | "imagenet";

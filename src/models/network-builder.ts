@@ -17,6 +17,13 @@ import { batchNormalization } from "../ops/families/normalization.ts";
 import { standardOperators } from "../ops/index.ts";
 import type { InitialRandom } from "./initial-random.ts";
 
+/** Input and output sizes of a network. */
+export interface NetworkSizes {
+  /** Channels, height, width. */
+  readonly sampleShape: Shape;
+  readonly classes: number;
+}
+
 /** Kernel, stride and padding of a convolution layer, and what follows it. */
 export interface ConvLayerOptions {
   readonly kernel: number;

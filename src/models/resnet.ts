@@ -7,17 +7,13 @@
  */
 import type { Value } from "../ir/graph.ts";
 import type { Network } from "../ir/network.ts";
-import type { Shape } from "../ir/types.ts";
 import { globalAveragePool, maxPool } from "../ops/families/pool.ts";
 import { flatten } from "../ops/families/shape/shape-ops.ts";
 import type { InitialRandom } from "./initial-random.ts";
-import { NetworkBuilder } from "./network-builder.ts";
+import { NetworkBuilder, type NetworkSizes } from "./network-builder.ts";
 
 /** Input and output sizes of a ResNet, its width and its stem. */
-export interface ResNetOptions {
-  /** Channels, height, width. */
-  readonly sampleShape: Shape;
-  readonly classes: number;
+export interface ResNetOptions extends NetworkSizes {
   /** Channels of the first stage; each later stage doubles them. */
   readonly width: number;
   readonly stem: "cifar" | "imagenet";

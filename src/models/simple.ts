@@ -1,16 +1,12 @@
 /** Small networks without shortcuts: LeNet-5 (LeCun et al., 1998, with ReLU and max pooling), and a multilayer perceptron. */
 import type { Network } from "../ir/network.ts";
-import type { Shape } from "../ir/types.ts";
 import { maxPool } from "../ops/families/pool.ts";
 import { flatten } from "../ops/families/shape/shape-ops.ts";
 import type { InitialRandom } from "./initial-random.ts";
-import { NetworkBuilder } from "./network-builder.ts";
+import { NetworkBuilder, type NetworkSizes } from "./network-builder.ts";
 
 /** Input and output sizes of a small network. */
-export interface SimpleOptions {
-  /** Channels, height, width. */
-  readonly sampleShape: Shape;
-  readonly classes: number;
+export interface SimpleOptions extends NetworkSizes {
   /** LeNet: channels of the first layer (6 in the paper). Perceptron: features of the hidden layers. */
   readonly width: number;
 }

@@ -4,17 +4,13 @@
  * layer after the last stage in place of three. Names of the convolutions' parameters are torchvision's.
  */
 import type { Network } from "../ir/network.ts";
-import type { Shape } from "../ir/types.ts";
 import { globalAveragePool, maxPool } from "../ops/families/pool.ts";
 import { flatten } from "../ops/families/shape/shape-ops.ts";
 import type { InitialRandom } from "./initial-random.ts";
-import { NetworkBuilder } from "./network-builder.ts";
+import { NetworkBuilder, type NetworkSizes } from "./network-builder.ts";
 
 /** Input and output sizes of a VGG network, and its width. */
-export interface VggOptions {
-  /** Channels, height, width. */
-  readonly sampleShape: Shape;
-  readonly classes: number;
+export interface VggOptions extends NetworkSizes {
   /** Channels of the first stage; each later stage doubles them, up to eight times. */
   readonly width: number;
   /** Convolutions of each stage; max pooling ends a stage while there are two rows to halve. */

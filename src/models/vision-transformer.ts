@@ -6,7 +6,6 @@
 import { ConfigError } from "../errors.ts";
 import type { Value } from "../ir/graph.ts";
 import type { Network } from "../ir/network.ts";
-import type { Shape } from "../ir/types.ts";
 import { gelu } from "../ops/families/activations.ts";
 import { add, multiply } from "../ops/families/elementwise.ts";
 import { matmul } from "../ops/families/matmul.ts";
@@ -14,13 +13,10 @@ import { reduceMean } from "../ops/families/reduce.ts";
 import { reshape, split, squeeze, transpose } from "../ops/families/shape/shape-ops.ts";
 import { softmax } from "../ops/families/softmax.ts";
 import type { InitialRandom } from "./initial-random.ts";
-import { NetworkBuilder } from "./network-builder.ts";
+import { NetworkBuilder, type NetworkSizes } from "./network-builder.ts";
 
 /** Input and output sizes of a vision transformer, its depth and its width. */
-export interface VisionTransformerOptions {
-  /** Channels, height, width. */
-  readonly sampleShape: Shape;
-  readonly classes: number;
+export interface VisionTransformerOptions extends NetworkSizes {
   /** Features of a token; there is one head for 32 of them. */
   readonly width: number;
   readonly depth: number;

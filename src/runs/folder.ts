@@ -29,23 +29,10 @@ import { systemErrorCode } from "../io/system-error.ts";
 import { packageVersion } from "./package-version.ts";
 
 /** The paths inside of a run's folder. */
-export interface RunPaths {
-  readonly folder: string;
-  readonly config: string;
-  readonly configSource: string;
-  readonly environment: string;
-  readonly metrics: string;
-  readonly summary: string;
-  readonly diagnosis: string;
-  /** The findings of the diagnosis. */
-  readonly findings: string;
-  /** The accuracy with parts of the quantizers switched off. */
-  readonly ablation: string;
-  readonly checkpoints: string;
-}
+export type RunPaths = Readonly<ReturnType<typeof runPaths>>;
 
 /** Returns the paths inside of a run's folder; creates nothing. */
-export function runPaths(folder: string): RunPaths {
+export function runPaths(folder: string) {
   return {
     folder,
     config: join(folder, "config.yaml"),
@@ -54,7 +41,9 @@ export function runPaths(folder: string): RunPaths {
     metrics: join(folder, "metrics.jsonl"),
     summary: join(folder, "summary.json"),
     diagnosis: join(folder, "diagnosis.jsonl"),
+    /** The findings of the diagnosis. */
     findings: join(folder, "findings.json"),
+    /** The accuracy with parts of the quantizers switched off. */
     ablation: join(folder, "ablation.json"),
     checkpoints: join(folder, "checkpoints"),
   };

@@ -32,8 +32,8 @@ import {
   fixStudy,
 } from "./repair/fix/study.ts";
 import { readRecords } from "./result/index.ts";
-import { readFloat, readStudy } from "./result/read-study.ts";
-import { type StudyResult, studyResult } from "./result/result.ts";
+import { type LoadedStudy, readFloat, readStudy } from "./result/read-study.ts";
+import { studyResult } from "./result/result.ts";
 import { type Launch, launchWorker } from "./schedule/launch.ts";
 import { floatCheckpoint, type PendingRun, scheduledRun } from "./schedule/scheduled-run.ts";
 import { runTrials, type ScheduledTrial, type SchedulerOptions, type TrialProgress } from "./schedule/scheduler.ts";
@@ -55,10 +55,7 @@ export interface StudyOptions {
 }
 
 /** What a study is about to do. */
-export interface StudyStart {
-  readonly paths: StudyPaths;
-  readonly config: StudyConfig;
-  readonly plan: StudyPlan;
+export interface StudyStart extends Pick<LoadedStudy, "paths" | "config" | "plan"> {
   readonly isNew: boolean;
   readonly parallel: number;
   /** The float stage, where one is to be trained, and all trials that can exist. */
@@ -84,11 +81,7 @@ export interface StudyListeners {
 }
 
 /** A study that ran to its end, with its result. */
-export interface FinishedStudy {
-  readonly paths: StudyPaths;
-  readonly config: StudyConfig;
-  readonly result: StudyResult;
-  readonly records: readonly TrialRecord[];
+export interface FinishedStudy extends Omit<LoadedStudy, "plan"> {
   /** Why result.json could not be written; null: it was. */
   readonly unwritten: string | null;
 }

@@ -20,7 +20,6 @@ import { createRunFolder, defaultRunName, type RunPaths, runPaths, writeSummary 
 import { MetricsLog, truncateMetrics } from "../runs/metrics-log.ts";
 import type { Device, Engine } from "../runtime/engine.ts";
 import { openEngine } from "../runtime/node/devices.ts";
-import type { MetricName } from "./loop/metrics.ts";
 import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./loop/recipe.ts";
 import { bestCheckpoint, lastCheckpoint, train } from "./loop/trainer.ts";
 import type { TrainingWatcher } from "./loop/watcher.ts";
@@ -75,25 +74,13 @@ export interface RunResult extends TrainingResult {
 }
 
 /** What summary.json holds and `--json` prints. */
-export interface RunSummary {
+export interface RunSummary extends Omit<TrainingResult, "network"> {
   readonly schemaVersion: 1;
   readonly folder: string;
   readonly model: string;
   readonly quantization: string;
   readonly levels: { readonly weights: number | null; readonly activations: number | null };
-  /** What `accuracy` and `bestAccuracy` measure. */
-  readonly metric: MetricName;
-  readonly accuracy: number;
-  readonly bestAccuracy: number;
-  /** Share of the test samples whose class is among the five largest outputs; with six classes or more. */
-  readonly top5Accuracy?: number;
-  readonly loss: number;
   readonly epochs: number;
-  readonly steps: number;
-  readonly seconds: number;
-  readonly imagesPerSecond: number;
-  /** Part of `seconds` in which training waited for data. */
-  readonly dataSeconds: number;
   readonly seed: number;
   /** Samples that could not be read and were replaced by others. */
   readonly skipped: number;

@@ -1,4 +1,5 @@
 /** From a resolved configuration to the parts of a run: data, network, recipe. */
+
 import { defined } from "../base/defined.ts";
 import type { TeacherConfig } from "../compile/build/distillation.ts";
 import type { LossConfig } from "../compile/build/loss.ts";
@@ -16,7 +17,7 @@ import type { Engine } from "../runtime/engine.ts";
 import type { NetworkStage } from "./loop/bit-lowering.ts";
 import { calibrate } from "./loop/calibrate.ts";
 import type { PhaseOptions } from "./loop/phases.ts";
-import type { TrainingRecipe } from "./loop/recipe.ts";
+import type { TrainingRecipe, TrainingRun } from "./loop/recipe.ts";
 import { openDataFor } from "./model-data.ts";
 import { makeNetwork, withCheckpoint } from "./network.ts";
 import { checkFit, type WantedFit } from "./network-fit.ts";
@@ -65,10 +66,7 @@ function fitOf(config: TrainingConfig, data: DatasetSplits, teacher: TeacherConf
 }
 
 /** What a run trains: its network, and the networks of its parts where bits are lowered on the way. */
-export interface PreparedTraining {
-  readonly network: Network;
-  readonly stages?: readonly NetworkStage[];
-  readonly recipe: TrainingRecipe;
+export interface PreparedTraining extends Pick<TrainingRun, "network" | "stages" | "recipe"> {
   /** What is odd about the network with the data, in sentences. */
   readonly notes: readonly string[];
 }

@@ -2,10 +2,11 @@
 
 import { isShare, metricTitle } from "../../train/loop/metric-text.ts";
 import type { MetricName } from "../../train/loop/metrics.ts";
+import type { StepProgress } from "../../train/loop/progress.ts";
 import { displayWidth } from "./text-width.ts";
 
 /** What is known after a training step. */
-export interface StepReport {
+export interface StepReport extends Omit<StepProgress, "imagesPerSecond"> {
   /** Index of the stage in the job. */
   readonly stage: number;
   /** Steps done in the stage, over all of its epochs. */
@@ -13,12 +14,6 @@ export interface StepReport {
   /** From 1. */
   readonly epoch: number;
   readonly epochs: number;
-  /** Steps done in the epoch, and how many it has. */
-  readonly stepInEpoch: number;
-  readonly stepsPerEpoch: number;
-  readonly loss: number;
-  /** Part of the samples that came out right, 0 to 1. */
-  readonly accuracy?: number;
   readonly imagesPerSecond?: number;
 }
 

@@ -1,5 +1,5 @@
 /** Evaluation as one graph: data and state in, the network's outputs out. Also the pass that samples activations. */
-import type { Graph, Value } from "../../ir/graph.ts";
+import type { Value } from "../../ir/graph.ts";
 import { type Network, withParameterValues } from "../../ir/network.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
@@ -9,14 +9,10 @@ import { newBuilder } from "../registry.ts";
 import type { QuantizedNetwork } from "../sites.ts";
 import { addForward, evaluationMode, type ForwardMode, type ForwardResult } from "./forward.ts";
 import { addImageInput, type ImageInput } from "./input.ts";
-import { nextName, type StateTensor, singleDataInput } from "./training-step.ts";
+import { nextName, singleDataInput, type TrainingStep } from "./training-step.ts";
 
 /** A compiled evaluation: its graph, state and data input. */
-export interface EvaluationJob {
-  readonly graph: Graph;
-  readonly state: readonly StateTensor[];
-  readonly dataInput: Value;
-}
+export type EvaluationJob = Pick<TrainingStep, "graph" | "state" | "dataInput">;
 
 /** The settings that an evaluation is compiled for. */
 export interface EvaluationConfig {

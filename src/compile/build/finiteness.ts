@@ -3,7 +3,7 @@
  * finite, NaN elsewhere. It is built only after a training has diverged, to find where. Nothing of the state changes.
  */
 import { GraphError } from "../../errors.ts";
-import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
+import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import type { Network } from "../../ir/network.ts";
 import { multiply } from "../../ops/families/elementwise.ts";
 import { reduceSum } from "../../ops/families/reduce.ts";
@@ -11,27 +11,21 @@ import { bindBatch } from "../passes/bind-batch.ts";
 import { differentiate } from "../passes/differentiate.ts";
 import { newBuilder, operators } from "../registry.ts";
 import type { DistillationConfig } from "./distillation.ts";
-import { addForward, type ForwardMode, type ForwardResult } from "./forward.ts";
-import { addImageInput, type ImageInput } from "./input.ts";
+import { addForward, type ForwardResult } from "./forward.ts";
+import { addImageInput } from "./input.ts";
 import { addLoss, type LossConfig } from "./loss.ts";
-import { singleDataInput } from "./training-step.ts";
+import { singleDataInput, type TrainingStep, type TrainingStepConfig } from "./training-step.ts";
 
 /** The settings that a search for non-finite values is compiled for. */
-export interface FinitenessConfig {
-  readonly batchSize: number;
-  readonly input: ImageInput;
-  readonly mode: ForwardMode;
+export interface FinitenessConfig extends Pick<TrainingStepConfig, "batchSize" | "input" | "mode"> {
   /** Absent: the forward pass alone. */
   readonly task?: { readonly loss: LossConfig; readonly distillation?: DistillationConfig };
 }
 
 /** Of everything, the name of the output that tells whether it is finite. */
-export interface FinitenessStep {
-  readonly graph: Graph;
+export interface FinitenessStep extends Pick<TrainingStep, "graph" | "dataInput" | "targetInput"> {
   /** The network whose values the maps name. */
   readonly network: Network;
-  readonly dataInput: Value;
-  readonly targetInput: Value | undefined;
   readonly outputs: ReadonlyMap<Value, string>;
   readonly loss: string | undefined;
   /** Of values and parameters. */

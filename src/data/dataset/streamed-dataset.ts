@@ -2,25 +2,20 @@
 import { availableParallelism } from "node:os";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { centerCrop, copyCrop } from "../crop.ts";
-import { type Batch, checkBatch, type Dataset, type LabelType, type TargetArray, targetLengthOf } from "./dataset.ts";
-import type { Normalization } from "./normalization.ts";
+import { type Batch, checkBatch, type Dataset, type TargetArray, targetLengthOf } from "./dataset.ts";
 import { type SampleSource, SampleStore } from "./sample-store.ts";
 
 /** Memory that the samples of a part may take when nothing is said: 1 GiB. */
 export const defaultMemoryBytes: number = 2 ** 30;
 
 /** What {@link streamedDataset} needs. */
-export interface StreamedParts {
-  readonly name: string;
+export interface StreamedParts extends Pick<Dataset, "name" | "sampleType" | "target" | "normalization"> {
   readonly source: SampleSource;
-  readonly sampleType: "uint8" | "float32";
   /** Shape of what the source loads. */
   readonly storedShape: Shape;
   /** Shape of a sample: that which is loaded, or a smaller [C, H, W] that is cropped from it. */
   readonly sampleShape: Shape;
   readonly targets: TargetArray;
-  readonly target: LabelType;
-  readonly normalization: Normalization;
   /** Samples known not to be readable, by number. */
   readonly skipped?: ReadonlyMap<number, string>;
   readonly memoryBytes?: number;

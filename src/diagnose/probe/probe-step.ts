@@ -6,15 +6,15 @@
 
 import { defined } from "../../base/defined.ts";
 import { addForward, type ForwardMode, type ForwardResult } from "../../compile/build/forward.ts";
-import { addImageInput, type ImageInput } from "../../compile/build/input.ts";
-import { addLoss, type LossConfig } from "../../compile/build/loss.ts";
-import { singleDataInput } from "../../compile/build/training-step.ts";
+import { addImageInput } from "../../compile/build/input.ts";
+import { addLoss } from "../../compile/build/loss.ts";
+import { singleDataInput, type TrainingStep, type TrainingStepConfig } from "../../compile/build/training-step.ts";
 import { bindBatch } from "../../compile/passes/bind-batch.ts";
 import { differentiate } from "../../compile/passes/differentiate.ts";
 import { newBuilder, operators } from "../../compile/registry.ts";
 import { isQuantized, type QuantizerSite } from "../../compile/sites.ts";
 import { GraphError } from "../../errors.ts";
-import type { Graph, GraphBuilder, Node, Value } from "../../ir/graph.ts";
+import type { GraphBuilder, Node, Value } from "../../ir/graph.ts";
 import type { Network, ParameterId } from "../../ir/network.ts";
 import type { LayerId } from "../../ir/origin.ts";
 import { elementCount, type Shape, sameShape } from "../../ir/types.ts";
@@ -26,10 +26,7 @@ import { weightsOfLayers } from "../layer-names.ts";
 import { addSample, planSample, type SamplePlan } from "./sampling.ts";
 
 /** What a probe is compiled for. */
-export interface ProbeConfig {
-  readonly batchSize: number;
-  readonly input: ImageInput;
-  readonly loss: LossConfig;
+export interface ProbeConfig extends Pick<TrainingStepConfig, "batchSize" | "input" | "loss"> {
   /** The mode of the epoch: what is measured is what trains. */
   readonly mode: ForwardMode;
   /** Elements of each tensor to look at. */
@@ -62,11 +59,7 @@ export interface NormPlan {
 }
 
 /** The graph of a probe, and how its outputs are read. */
-export interface ProbeStep {
-  readonly graph: Graph;
-  readonly dataInput: Value;
-  /** Undefined where the loss takes nothing but the data. */
-  readonly targetInput: Value | undefined;
+export interface ProbeStep extends Pick<TrainingStep, "graph" | "dataInput" | "targetInput"> {
   /** Names of the state that the probe reads. */
   readonly state: readonly string[];
   readonly sites: readonly SitePlan[];

@@ -1,9 +1,6 @@
 /** A probe ready to run: the compiled graph, its session, and the measurements of a batch. */
 
 import { cosineSimilarity, decibels, mean, median, normalDivergence, rootMeanSquare } from "../../base/statistics.ts";
-import type { ForwardMode } from "../../compile/build/forward.ts";
-import type { ImageInput } from "../../compile/build/input.ts";
-import type { LossConfig } from "../../compile/build/loss.ts";
 import type { Network } from "../../ir/network.ts";
 import { allocate, float32Data, makeTensor, type NumericArray, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
@@ -12,16 +9,12 @@ import type { Engine, EngineSession } from "../../runtime/engine.ts";
 import { emit } from "../../runtime/job.ts";
 import { classificationMetrics } from "../../train/loop/metrics.ts";
 import type { AdditionMeasurement, NormMeasurement, ProbeRecord, SiteMeasurement } from "./measurement.ts";
-import { buildProbeStep, type ProbeStep, probeOutput, type SitePlan } from "./probe-step.ts";
+import { buildProbeStep, type ProbeConfig, type ProbeStep, probeOutput, type SitePlan } from "./probe-step.ts";
 import { measureSite, type SiteSamples } from "./site-statistics.ts";
 import type { StateReader } from "./weight-watch.ts";
 
 /** What a probe measures, and on how many elements. */
-export interface ProbeOptions {
-  readonly batchSize: number;
-  readonly input: ImageInput;
-  readonly loss: LossConfig;
-  readonly mode: ForwardMode;
+export interface ProbeOptions extends Omit<ProbeConfig, "samples"> {
   /** Elements of each tensor to sample; default 2048. */
   readonly samples?: number;
 }

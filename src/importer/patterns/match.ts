@@ -1,7 +1,6 @@
 /** Finding small subgraphs: from a value back to what made it. */
 
-import type { Attributes, Graph, Node, Value } from "../../ir/graph.ts";
-import { producers } from "../../ir/graph.ts";
+import { type Attributes, type Graph, type Node, producers, type Value } from "../../ir/graph.ts";
 import { type Tensor, toNumbers } from "../../ir/tensor.ts";
 
 /** The replacement of the last node of a pattern. */

@@ -17,11 +17,15 @@ export function inverseDeviation(builder: LoweringContext["builder"], variance: 
   return reciprocal(builder, squareRoot(builder, add(builder, variance, epsilon)));
 }
 
+/** A normalized tensor with the statistics of its batch. */
+export interface BatchStatistics {
+  readonly y: Value;
+  readonly mean: Value;
+  readonly variance: Value;
+}
+
 /** Inputs: x, scale, bias, running mean. */
-export function shiftedBatchNorm(
-  context: LoweringContext,
-  epsilon: number,
-): { readonly y: Value; readonly mean: Value; readonly variance: Value } {
+export function shiftedBatchNorm(context: LoweringContext, epsilon: number): BatchStatistics {
   const { builder } = context;
   const runningMean = context.input(3);
   const { shifted, mean } = shiftedInput(context, context.input(0), runningMean);

@@ -8,7 +8,12 @@ import { GraphError } from "../../errors.ts";
 import { floatAttribute } from "../../ir/attributes.ts";
 import { type GraphBuilder, type OperatorCall, onnxDomain, subbyteDomain, type Value } from "../../ir/graph.ts";
 import { elementCount, type TensorType } from "../../ir/types.ts";
-import { inverseDeviation, shiftedBatchNorm, shiftedBatchNormGrad } from "../cpu/batch-norm-shifted.ts";
+import {
+  type BatchStatistics,
+  inverseDeviation,
+  shiftedBatchNorm,
+  shiftedBatchNormGrad,
+} from "../cpu/batch-norm-shifted.ts";
 import {
   type GradientRule,
   type Lowering,
@@ -161,12 +166,6 @@ const lowerTrain: Lowering = (context) => {
   const inverse = inverseDeviation(builder, variance, epsilon);
   return [y, blend(context.input(3), mean), blend(context.input(4), unbiased), mean, inverse];
 };
-
-interface BatchStatistics {
-  readonly y: Value;
-  readonly mean: Value;
-  readonly variance: Value;
-}
 
 function primitiveBatchNorm(context: LoweringContext, epsilon: number): BatchStatistics {
   const { builder } = context;

@@ -20,6 +20,7 @@ import {
 import { ConfigError } from "../../errors.ts";
 import { pluginFile } from "../../plugins/plugin-files.ts";
 import { type Recipe, type StudyConfig, studyDefaults, studyFormat, studySchema } from "./schema.ts";
+import type { TrialKey } from "./trial-names.ts";
 
 /**
  * Parses, overrides, checks and completes. Keys of earlier versions are accepted.
@@ -103,11 +104,8 @@ function checkRecipe(config: StudyConfig, recipe: Recipe, where: string): void {
 }
 
 /** A cell of the grid for one recipe and seed. */
-export interface GridCell {
+export interface GridCell extends Omit<TrialKey, "recipe"> {
   readonly recipe: Recipe;
-  readonly weightBits: number;
-  readonly activationBits: number;
-  readonly seed: number;
   /** Overrides of the recipe, for a recipe with its fixes. */
   readonly changes?: ConfigChanges;
 }

@@ -25,25 +25,13 @@ import { type StudyConfig, studySchema } from "./schema.ts";
 import { formerTrialIds, type TrialKey } from "./trial-names.ts";
 
 /** The paths inside of a study's folder. */
-export interface StudyPaths {
-  readonly folder: string;
-  readonly config: string;
-  readonly configSource: string;
-  readonly plan: string;
-  readonly trials: string;
-  readonly float: string;
-  readonly result: string;
-  readonly index: string;
-  readonly lock: string;
-  readonly fixes: string;
-  readonly report: string;
-}
+export type StudyPaths = Readonly<ReturnType<typeof studyPaths>>;
 
 /** The name of the float stage's run inside of a study's folder. */
 export const floatRunName = "float";
 
 /** Returns the paths inside a study's folder; makes nothing. */
-export function studyPaths(folder: string): StudyPaths {
+export function studyPaths(folder: string) {
   return {
     folder,
     config: join(folder, "study.yaml"),

@@ -4,6 +4,7 @@ import type { Ablation } from "../../runs/ablation.ts";
 import type { LayerCost, NetworkCost } from "../../runs/cost.ts";
 import type { Finding } from "../../runs/finding.ts";
 import type { EpochPoint } from "../../runs/record.ts";
+import type { TrialKey } from "./trial-names.ts";
 
 /** Levels that weights and activations really have, in the layers between the first and the last. */
 export interface Levels {
@@ -12,13 +13,9 @@ export interface Levels {
 }
 
 /** One training of the grid: a recipe at some bits with a seed. */
-export interface PlannedTrial {
+export interface PlannedTrial extends TrialKey {
   /** `lsq_W4A4_seed0`, also the name of its folder. */
   readonly id: string;
-  readonly recipe: string;
-  readonly weightBits: number;
-  readonly activationBits: number;
-  readonly seed: number;
   readonly levels: Levels;
   readonly cost: Pick<NetworkCost, "bitOperations" | "bytes"> | null;
   readonly layers: readonly LayerCost[];

@@ -5,10 +5,11 @@ import type { EvaluationResult } from "./metrics.ts";
 export interface StepProgress {
   readonly step: number;
   readonly epoch: number;
+  /** Steps done in the epoch, and how many it has. */
   readonly stepInEpoch: number;
   readonly stepsPerEpoch: number;
   readonly loss: number;
-  /** Of classes with labels. */
+  /** Part of the samples that came out right, 0 to 1; of classes with labels. */
   readonly accuracy?: number;
   /** Since the run or its resumption began. */
   readonly imagesPerSecond: number;

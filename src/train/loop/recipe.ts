@@ -70,7 +70,7 @@ export interface TrainingResult {
   /** What `accuracy` and `bestAccuracy` measure. */
   readonly metric: MetricName;
   readonly accuracy: number;
-  /** Of six classes and more. */
+  /** Share of the test samples whose class is among the five largest outputs; of six classes and more. */
   readonly top5Accuracy?: number;
   readonly loss: number;
   readonly bestAccuracy: number;

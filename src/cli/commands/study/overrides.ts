@@ -3,6 +3,7 @@
 import { parseDataArgument } from "../../../config/data-folder.ts";
 import { type ConfigOverride, parseScalar, parseSetOption } from "../../../config/source.ts";
 import { ConfigError } from "../../../errors.ts";
+import { type FlagTexts, flagOverrides } from "../../flag-overrides.ts";
 import { pluginOverrides } from "../../plugins.ts";
 
 /** Flags with one value: the property, the flag as written, and the configuration key. */
@@ -29,26 +30,11 @@ const listFlags = [
 ] as const;
 
 /** The flags of `subbyte study` that set configuration keys, as text: the schema checks them. */
-export interface StudyConfigFlags {
+export interface StudyConfigFlags extends FlagTexts<typeof valueFlags | typeof listFlags> {
   readonly set?: readonly string[];
-  readonly model?: string;
   readonly data?: string;
-  readonly trainLimit?: string;
-  readonly testLimit?: string;
-  readonly weightBits?: string;
-  readonly activationBits?: string;
-  readonly recipes?: string;
   readonly seeds?: string;
-  readonly epochs?: string;
-  readonly lr?: string;
-  readonly floatEpochs?: string;
-  readonly batch?: string;
   readonly from?: string;
-  readonly earlyStopping?: string;
-  readonly maxBytes?: string;
-  readonly maxBitOperations?: string;
-  readonly device?: string;
-  readonly threads?: string;
   readonly fix?: true;
   readonly resume?: string | true;
   readonly diagnose: boolean;
@@ -63,15 +49,10 @@ export function studyOverrides(flags: StudyConfigFlags): ConfigOverride[] {
       overrides.push({ path: `data.${key}`, value, origin });
     }
   }
-  for (const [flag, written, path] of valueFlags) {
-    const text = flags[flag];
-    if (text !== undefined) overrides.push({ path, value: parseScalar(text), origin: `${written} ${text}` });
-  }
-  for (const [flag, written, path] of listFlags) {
-    const text = flags[flag];
-    const items = text?.split(",").map((item) => parseScalar(item.trim()));
-    if (items !== undefined) overrides.push({ path, value: items, origin: `${written} ${text}` });
-  }
+  overrides.push(
+    ...flagOverrides(flags, valueFlags, parseScalar),
+    ...flagOverrides(flags, listFlags, (text) => text.split(",").map((item) => parseScalar(item.trim()))),
+  );
   if (flags.from !== undefined) {
     overrides.push({ path: "float", value: { from: flags.from }, origin: `--from ${flags.from}` });
   }

@@ -4,8 +4,7 @@ import type { TrialRecord } from "../../plan/record.ts";
 import type { StudyConfig } from "../../plan/schema.ts";
 import type { LoadedStudy } from "../../result/read-study.ts";
 import { failingTrialOf, remediesOf } from "../failing-trial.ts";
-import type { Fix, FixStep } from "./fix.ts";
-import { readFixes } from "./fix.ts";
+import { type Fix, type FixStep, readFixes } from "./fix.ts";
 import { type FixTrialOptions, fixIn, fixKind } from "./trial.ts";
 
 /** Trainings that are still to come; their number is an estimate. */
