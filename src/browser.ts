@@ -21,7 +21,7 @@ export {
   type TrainingStepConfig,
 } from "./compile/build/training-step.ts";
 // Explanation: what a configuration really does.
-export { explain } from "./compile/explain.ts";
+export { explain, explainQuantized } from "./compile/explain.ts";
 export { quantize } from "./compile/passes/quantize.ts";
 export { prepareQat } from "./compile/prepare-qat.ts";
 export { isQuantized, type QuantizedNetwork, type QuantizerSite, showSites } from "./compile/sites.ts";
@@ -93,7 +93,7 @@ export type {
   QuantizationConfig,
   TensorOverride,
 } from "./qconfig/config.ts";
-export { type ExplainOptions, explainQuantized } from "./qconfig/explain/explain.ts";
+export type { ExplainOptions } from "./qconfig/explain/explain.ts";
 export type {
   Change,
   ChangeVoice,

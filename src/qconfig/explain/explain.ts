@@ -1,15 +1,13 @@
 /**
  * Explains the effect of a configuration on a network: levels asked for and levels there are, ranges, repeated quantization,
- * and the traps that it steps into, as data. `compile/explain.ts` has the form that takes a network.
+ * and the traps that it steps into, as data. `compile/explain.ts` has the forms that know the operators.
  */
-import { type Graph, type Node, producers } from "../../ir/graph.ts";
-import { findDefinition } from "../../ops/definition.ts";
-import { standardOperators } from "../../ops/index.ts";
+import { type Graph, producers } from "../../ir/graph.ts";
 import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import type { QuantizationConfig } from "../config.ts";
-import { endsPath, type QuantizedPath, quantizedPaths } from "./path.ts";
+import { type QuantizedPath, quantizedPaths, type TraitsOf } from "./path.ts";
 import type { RuleRemark, Subject } from "./rule.ts";
 import { rules } from "./rules.ts";
 import type {
@@ -41,21 +39,17 @@ export interface ExplainOptions {
 
 const severities: readonly Remark["severity"][] = ["error", "warning", "info"];
 
-/**
- * Explains a quantized network.
- *
- * @example
- * console.log(explainQuantized(quantized, { placement: "fused" }).findings);
- */
-export function explainQuantized(
+/** Explains a quantized network, with what is known of its operators. */
+export function explainSites(
   network: ExplainedNetwork,
   config: Pick<QuantizationConfig, "placement">,
-  options: ExplainOptions = {},
+  traitsOf: TraitsOf,
+  options: ExplainOptions,
 ): Explanation {
   const { observed = new Map<string, Observation>(), voice = libraryVoice } = options;
   const activations = network.sites.filter(({ kind }) => kind === "activation");
-  const paths = quantizedPaths(network.graph, new Set(activations.map(({ id }) => id)));
-  const subjects = subjectsOf(network, observed, paths);
+  const paths = quantizedPaths(network.graph, new Set(activations.map(({ id }) => id)), traitsOf);
+  const subjects = subjectsOf(network, observed, paths, traitsOf);
   const remarks = subjects.flatMap((subject) =>
     rules.flatMap((rule) => {
       const remark = rule(subject);
@@ -79,10 +73,11 @@ function subjectsOf(
   network: ExplainedNetwork,
   observed: ReadonlyMap<string, Observation>,
   paths: ReturnType<typeof quantizedPaths>,
+  traitsOf: TraitsOf,
 ): Subject[] {
   const madeBy = producers(network.graph);
   const nodes = new Map(network.graph.nodes.filter(isFakeQuantize).map((node) => [node.name, node]));
-  const layers = network.graph.nodes.filter(endsPath);
+  const layers = network.graph.nodes.filter((node) => traitsOf(node).layer !== undefined);
   const [first, last] = [layers[0]?.name, layers.at(-1)?.name];
   return network.sites.map((site) => {
     const { spec } = site;
@@ -103,7 +98,7 @@ function subjectsOf(
       quantMax: spec.quantMax,
       codes: codesText(spec),
       levels: quantizerNamed(spec.quantizer).levels(spec),
-      nonNegative: spec.nonNegative === true || (source !== undefined && isAlwaysNonNegative(source)),
+      nonNegative: spec.nonNegative === true || (source !== undefined && traitsOf(source).nonNegative === "always"),
       timesQuantized: paths.pathTo.get(site.id)?.sites.length ?? 1,
       observed: observation === undefined ? null : { min: observation.min, max: observation.max },
       representable: observation?.representable ?? null,
@@ -119,10 +114,6 @@ function subjectsOf(
       isLast: site.layer === last,
     };
   });
-}
-
-function isAlwaysNonNegative(node: Node): boolean {
-  return findDefinition(standardOperators, node)?.traits?.nonNegative === "always";
 }
 
 function granularityOf({ spec }: ExplainedSite): string {

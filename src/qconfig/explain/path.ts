@@ -3,15 +3,12 @@
  * a layer in between, and what becomes of the negative part of a grid that a ReLU follows.
  */
 import { consumers, type Graph, type Node, producers, type Value } from "../../ir/graph.ts";
-import { findDefinition, isOperator } from "../../ops/definition.ts";
+import { isOperator, type OperatorTraits } from "../../ops/definition.ts";
 import { reluOperator } from "../../ops/families/activations.ts";
-import { standardOperators } from "../../ops/index.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 
-/** Whether a node ends a path: those with weights do. */
-export function endsPath(node: Node): boolean {
-  return findDefinition(standardOperators, node)?.traits?.layer !== undefined;
-}
+/** Returns what is known of a node's operator. Given by the room that has the registry, which holds those of plugins too. */
+export type TraitsOf = (node: Node) => OperatorTraits;
 
 /** The quantizers of one way, from the first after a layer to the last before the next one. */
 export interface QuantizedPath {
@@ -32,7 +29,8 @@ export interface QuantizedPaths {
 }
 
 /** Reads the ways off a graph. `activations` holds the names of the FakeQuantize nodes of activations. */
-export function quantizedPaths(graph: Graph, activations: ReadonlySet<string>): QuantizedPaths {
+export function quantizedPaths(graph: Graph, activations: ReadonlySet<string>, traitsOf: TraitsOf): QuantizedPaths {
+  const endsPath = (node: Node) => traitsOf(node).layer !== undefined;
   const readers = consumers(graph);
   const madeBy = producers(graph);
   const pathTo = new Map<string, QuantizedPath>();

@@ -1,13 +1,12 @@
 /** The remarks of explain on whole configurations (as snapshots), and on each trap by itself. */
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
-import { explain } from "../../../src/compile/explain.ts";
+import { explain, explainQuantized } from "../../../src/compile/explain.ts";
 import { quantize } from "../../../src/compile/passes/quantize.ts";
 import { float32Tensor } from "../../../src/ir/tensor.ts";
 import { makeModel } from "../../../src/models/index.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
-import { explainQuantized } from "../../../src/qconfig/explain/explain.ts";
 import type { Explanation, RemarkCode } from "../../../src/qconfig/explain/types.ts";
 import { libraryVoice, trainingVoice } from "../../../src/qconfig/explain/voice.ts";
 import { observeTensor } from "../../../src/qconfig/observation.ts";

@@ -1,6 +1,7 @@
 /** `subbyte explain`: the levels, codes and ranges that a quantization configuration really gives. */
 
 import { Option } from "@commander-js/extra-typings";
+import { explainQuantized } from "../../../compile/explain.ts";
 import { quantize } from "../../../compile/passes/quantize.ts";
 import { isQuantized, type QuantizedNetwork } from "../../../compile/sites.ts";
 import { resolveTrainingConfig } from "../../../config/config.ts";
@@ -11,7 +12,6 @@ import { ConfigError } from "../../../errors.ts";
 import { importOnnxFile } from "../../../importer/node-files.ts";
 import type { Network } from "../../../ir/network.ts";
 import { modelNames } from "../../../models/index.ts";
-import { explainQuantized } from "../../../qconfig/explain/explain.ts";
 import { nodeEngine } from "../../../runtime/node/node.ts";
 import { loadRun } from "../../../train/load-run.ts";
 import { observeNetwork } from "../../../train/loop/observe.ts";
