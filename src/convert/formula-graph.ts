@@ -25,6 +25,7 @@ import {
   type TensorForm,
   tensorById,
 } from "./integer-network.ts";
+import { WeightValues } from "./weight-values.ts";
 import { layerParts } from "./widening.ts";
 
 /** The contents of the float graph of an integer network. */
@@ -63,6 +64,7 @@ class FormulaBuilder {
   readonly #style: FormulaStyle;
   readonly #builder: GraphBuilder;
   readonly #values: Value[] = [];
+  readonly #weights = new WeightValues();
 
   constructor(network: IntegerNetwork, config: FormulaConfig, builder: GraphBuilder, style: FormulaStyle) {
     this.#network = network;
@@ -196,7 +198,10 @@ class FormulaBuilder {
           ? image
           : slice(builder, image, { axes: [1], starts: [first], ends: [first + count] });
       const name = `${operation.name}/codes ${operation.output}.${first}`;
-      const codes = this.#parameter(name, isConv ? weight.shape : [...weight.shape, 1, 1], weight.codes);
+      const kernelShape = isConv ? weight.shape : [...weight.shape, 1, 1];
+      const codes = this.#weights.once(weight.codes, kernelShape.join(), () =>
+        this.#parameter(name, kernelShape, weight.codes),
+      );
       const kernel = this.#style.weight?.(builder, codes, weight) ?? codes;
       return conv(builder, part, kernel, undefined, isConv ? operation : {});
     });

@@ -6,6 +6,7 @@ import { bitsPerElement } from "../ir/tensor.ts";
 import { storedType } from "./formats/containers.ts";
 import { fitsByte, halved } from "./formats/int/parts.ts";
 import {
+  type IntegerLayer,
   type IntegerNetwork,
   type IntegerOperation,
   type IntegerWeight,
@@ -38,7 +39,7 @@ export interface StoredSize {
 
 /** @param floatElements Number of float32 elements that the float network stores. */
 export function storedSize(network: IntegerNetwork, floatElements: number): StoredSize {
-  const layers = network.operations.flatMap((operation) => layerSize(operation));
+  const layers = withOwnWeights(network.operations.filter(isIntegerLayer)).map(layerSize);
   const rest = network.operations.reduce((sum, operation) => sum + parameterBytes(operation), 0);
   const sum = (bytes: (layer: LayerSize) => number): number =>
     layers.reduce((total, layer) => total + bytes(layer), rest);
@@ -53,12 +54,15 @@ export function storedSize(network: IntegerNetwork, floatElements: number): Stor
   };
 }
 
-function layerSize(operation: IntegerOperation): LayerSize[] {
-  if (!isIntegerLayer(operation)) return [];
-  const { weight, name } = operation;
+/** The layers without those that read the weights of an earlier one, which are stored once. */
+function withOwnWeights(layers: readonly IntegerLayer[]): readonly IntegerLayer[] {
+  return layers.filter((layer, index) => layers.findIndex(({ weight }) => weight === layer.weight) === index);
+}
+
+function layerSize({ weight, name }: IntegerLayer): LayerSize {
   const bits = Math.ceil(Math.log2(weight.levels.length));
   const weights = weight.codes.length;
-  return [{ name, weights, bits, containerBits: containerBits(weight), packedBytes: layerBytes({ weights, bits }) }];
+  return { name, weights, bits, containerBits: containerBits(weight), packedBytes: layerBytes({ weights, bits }) };
 }
 
 /** Bits of a weight in the ONNX file: of its code, or of its place in the table of codes; of two parts where codes have nine bits. */

@@ -1,9 +1,14 @@
 /** The computed bytes of a converted network, compared with those of its file. */
 import { describe, expect, it } from "vitest";
 import { convert } from "../../src/convert/convert.ts";
+import { buildCProgram } from "../../src/convert/formats/c/program.ts";
 import { buildIntGraph } from "../../src/convert/formats/int/int.ts";
+import { buildQdqGraph } from "../../src/convert/formats/qdq.ts";
+import { buildQonnxGraph } from "../../src/convert/formats/qonnx.ts";
+import { isIntegerLayer } from "../../src/convert/integer-network.ts";
 import { floatElements, storedSize } from "../../src/convert/size.ts";
 import { inspectNetwork } from "../../src/importer/inspect.ts";
+import { elementCount } from "../../src/ir/types.ts";
 import { writeOnnx } from "../../src/onnx/write/write.ts";
 import { networkCost } from "../../src/runs/cost.ts";
 import { convertibleConfig } from "../support/convert/agreement.ts";
@@ -54,6 +59,41 @@ describe("the stored size", () => {
       // Names, scales for channels and attributes take the rest.
       expect(written).toBeGreaterThan(size.containerBytes);
       expect(written).toBeLessThan(size.containerBytes * 1.25 + 8000);
+    },
+  );
+
+  // LSQ+ gives codes an offset, which reaches padded windows by a second convolution with the same weights.
+  it.each([
+    ["lsq+", 2],
+    ["lsq+", 4],
+  ] as const)(
+    "counts weights once that two convolutions read, as the file has them: %s, %i bits",
+    async (preset, bits) => {
+      const config = convertibleConfig(preset, { weightBits: bits, activationBits: bits }, 8);
+      const data = randomTensor(seeded(1), [4, 3, 8, 8]);
+      const quantized = await quantizedWith(randomNetwork(description), config, data);
+      const network = convert(quantized, { input: { dtype: "float32" } });
+      const layers = network.operations.filter(isIntegerLayer);
+      expect(layers.length).toBeGreaterThan(new Set(layers.map(({ name }) => name)).size);
+      const size = storedSize(network, floatElements(quantized));
+      expect(size.layers.map(({ name }) => name)).toEqual([...new Set(layers.map(({ name }) => name))]);
+      const weights = quantized.parameters.filter(({ role }) => role === "weight");
+      expect(size.layers.reduce((sum, layer) => sum + layer.weights, 0)).toBe(
+        weights.reduce((sum, { value }) => sum + value.data.length, 0),
+      );
+      const graphs = [
+        buildIntGraph(network, { batchSize: 1 }),
+        buildQdqGraph(network, { batchSize: 1, types: "native" }),
+        buildQdqGraph(network, { batchSize: 1, types: "clip" }),
+        buildQonnxGraph(network, { batchSize: 1 }),
+      ];
+      const [twiceRead] = size.layers;
+      for (const { constants } of graphs) {
+        const sizes = [...constants.values()].map(({ shape }) => elementCount(shape));
+        expect(sizes.filter((count) => count === twiceRead?.weights)).toHaveLength(1);
+      }
+      const { source } = buildCProgram(network);
+      expect(source.match(/ weights_\d+\[\d+\] =/g)).toHaveLength(size.layers.length);
     },
   );
 

@@ -37,6 +37,7 @@ import {
   type Term,
   tensorById,
 } from "../integer-network.ts";
+import { WeightValues } from "../weight-values.ts";
 import { containerOf, storedType } from "./containers.ts";
 import type { FormatDefinition } from "./definition.ts";
 import { byte, channelConstant, limited, scales } from "./int/codes.ts";
@@ -63,6 +64,7 @@ class QdqBuilder {
   readonly #builder: GraphBuilder;
   /** Real numbers: what the codes of each tensor stand for. */
   readonly #values: Value[] = [];
+  readonly #weights = new WeightValues();
   readonly #codes = new Map<number, Value>();
 
   constructor(network: IntegerNetwork, options: QdqOptions) {
@@ -218,9 +220,11 @@ class QdqBuilder {
   #weight(weight: IntegerWeight, steps: Float32Array, shift: number): Value {
     const builder = this.#builder;
     const dtype = this.#options.types === "native" ? directType(weight) : "int8";
-    const data =
-      dtype === "int8" ? Int8Array.from(weight.codes, (code) => code * 2 ** shift) : packBits(weight.codes, dtype);
-    const stored = builder.constant(makeTensor(dtype, weight.shape, data), weight.name);
+    const stored = this.#weights.once(weight.codes, `${dtype} ${shift}`, () => {
+      const data =
+        dtype === "int8" ? Int8Array.from(weight.codes, (code) => code * 2 ** shift) : packBits(weight.codes, dtype);
+      return builder.constant(makeTensor(dtype, weight.shape, data), weight.name);
+    });
     return dequantizeLinear(builder, stored, scales(builder, steps), { axis: 0 });
   }
 

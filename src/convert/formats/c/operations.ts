@@ -11,6 +11,7 @@ import {
   type IntegerLayer,
   type IntegerNetwork,
   type IntegerTensor,
+  isIntegerLayer,
   type MaxPoolCodes,
   multipliers,
   type QuantizeInput,
@@ -44,9 +45,12 @@ function centre(tensor: IntegerTensor): number {
 export function layerFunction(network: IntegerNetwork, layer: IntegerLayer): string {
   const input = tensorById(network, layer.input);
   const packed = packWeight(layer.weight);
-  const id = layer.output;
-  const bytes = constantArray("uint8_t", `weights_${id}`, Array.from(packed.bytes, String));
-  const table = packed.isPlain ? "" : constantArray("int16_t", `levels_${id}`, packed.levels.map(String));
+  // A layer whose weights an earlier one has reads them there.
+  const first = network.operations.filter(isIntegerLayer).find(({ weight }) => weight === layer.weight) ?? layer;
+  const id = first.output;
+  const isOwn = id === layer.output;
+  const bytes = isOwn ? constantArray("uint8_t", `weights_${id}`, Array.from(packed.bytes, String)) : "";
+  const table = packed.isPlain || !isOwn ? "" : constantArray("int16_t", `levels_${id}`, packed.levels.map(String));
   const place = `unpack(weights_${id}, n, ${packed.bits})`;
   const weight = packed.isPlain ? `(${place}${subtractionText(-(packed.levels[0] ?? 0))})` : `levels_${id}[${place}]`;
   return `${comment(layer.name, `: ${packed.bits}-bit weights`)}${bytes}${table}${

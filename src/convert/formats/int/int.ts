@@ -32,6 +32,7 @@ import {
   type Term,
   tensorById,
 } from "../../integer-network.ts";
+import { WeightValues } from "../../weight-values.ts";
 import { type Container, containerOf, weightValue } from "../containers.ts";
 import type { FormatDefinition } from "../definition.ts";
 import { onnxRunner } from "../run-onnx.ts";
@@ -56,6 +57,7 @@ class IntBuilder implements IntContext {
   readonly options: IntGraphOptions;
   readonly builder: GraphBuilder;
   readonly #values: Value[] = [];
+  readonly #weights = new WeightValues();
 
   constructor(network: IntegerNetwork, options: IntGraphOptions) {
     this.network = network;
@@ -84,6 +86,11 @@ class IntBuilder implements IntContext {
     const made = producer.op === "SumPool" ? sumOfWindows(this, producer) : sumOfProducts(this, producer);
     this.#values[id] = made;
     return made;
+  }
+
+  weight(weight: IntegerWeight, options: { readonly packed: boolean; readonly shift: number }): Value {
+    const form = [weight.shape.join(), options.packed, options.shift].join(" ");
+    return this.#weights.once(weight.codes, form, () => weightValue(this.builder, weight, options));
   }
 
   stored(id: number): { readonly tensor: IntegerTensor; readonly container: Container } {
@@ -153,7 +160,7 @@ class IntBuilder implements IntContext {
     const { image, weight } = this.#operands(layer, zeroPoint);
     const [channels = 0] = weight.shape;
     const packed = source.op !== "SumPool" && isPacked(this.options);
-    const weights = weightValue(builder, weight, { packed, shift: term.shift });
+    const weights = this.weight(weight, { packed, shift: term.shift });
     const inputs: (Value | undefined)[] = [
       image,
       scales(builder, [term.inputScale]),

@@ -21,8 +21,23 @@ export function isPacked({ packed = true }: IntGraphOptions): boolean {
   return packed;
 }
 
+/** A weight in two parts: w = 2·halves + rest. */
+interface HalvedWeight {
+  readonly halves: IntegerWeight;
+  readonly rest: IntegerWeight;
+}
+
+/** One result for each weight, so that layers with the same weights have the same parts. */
+const halvedWeights = new WeakMap<IntegerWeight, HalvedWeight>();
+
 /** Codes of nine bits in two parts of eight: w = 2·⌊w/2⌋ + (w mod 2). */
-export function halved(weight: IntegerWeight): { readonly halves: IntegerWeight; readonly rest: IntegerWeight } {
+export function halved(weight: IntegerWeight): HalvedWeight {
+  const known = halvedWeights.get(weight) ?? halvesOf(weight);
+  halvedWeights.set(weight, known);
+  return known;
+}
+
+function halvesOf(weight: IntegerWeight): HalvedWeight {
   const half = { low: Math.floor(weight.low / 2), high: Math.floor(weight.high / 2), levels: [] };
   return {
     halves: { ...weight, ...half, codes: weight.codes.map((code) => Math.floor(code / 2)) },

@@ -16,7 +16,7 @@ import {
   tensorById,
 } from "../../integer-network.ts";
 import { floatBound } from "../../ranges.ts";
-import { type Container, weightValue } from "../containers.ts";
+import type { Container } from "../containers.ts";
 import { byte } from "./codes.ts";
 import {
   convAttributes,
@@ -36,6 +36,8 @@ export interface IntContext {
   readonly builder: GraphBuilder;
   /** The value of a tensor. */
   value(id: number): Value;
+  /** The value of a weight, `shift` bits to the left; one for all layers that read it. */
+  weight(weight: IntegerWeight, options: { readonly packed: boolean; readonly shift: number }): Value;
   /** A tensor, and how its codes are stored. */
   stored(id: number): { readonly tensor: IntegerTensor; readonly container: Container };
 }
@@ -62,7 +64,7 @@ function exactProducts(context: IntContext, layer: IntegerLayer): Value | undefi
   const sums = tensorById(network, layer.output).form;
   const isExact = Math.max(-sums.low, sums.high) < floatBound && fitsByte(layer.weight);
   if (options.accumulators === "int32" || layer.op !== "IntegerConv" || !isExact) return undefined;
-  const weight = weightValue(builder, layer.weight, { packed: isPacked(options), shift: 0 });
+  const weight = context.weight(layer.weight, { packed: isPacked(options), shift: 0 });
   const x = centred(context, layer.input);
   const y = builder.one("Conv", [x, cast(builder, weight, "float32")], convAttributes(layer), { name: layer.name });
   return clip(builder, y, -floatBound, floatBound);
@@ -87,7 +89,7 @@ function products(
   const { tensor, container } = context.stored(layer.input);
   const zeroPoint = byte(builder, tensor.form.zeroPoint + container.offset);
   const x = context.value(layer.input);
-  const weight = weightValue(builder, codes, { packed, shift: 0 });
+  const weight = context.weight(codes, { packed, shift: 0 });
   if (layer.op === "IntegerConv") {
     return builder.one("ConvInteger", [x, weight, zeroPoint], convAttributes(layer), { name: layer.name });
   }
