@@ -13,16 +13,14 @@ import {
   operatorKey,
 } from "../ops/definition.ts";
 import { standardOperators } from "../ops/index.ts";
+import { makeBatchValueOperator } from "../ops/internal/batch-value.ts";
 import { quantizerOperators } from "../quantizers/fake-quantize.ts";
-import { batchValueOperators } from "./batch-value.ts";
+
+/** BatchValue, whose computations are of the standard operators. */
+export const batchValueOperator: OperatorDefinition = makeBatchValueOperator(standardOperators);
 
 const registered = new Map(
-  makeRegistry(
-    [...standardOperators.values()],
-    engineOperators,
-    quantizerOperators,
-    batchValueOperators(standardOperators),
-  ),
+  makeRegistry([...standardOperators.values()], engineOperators, quantizerOperators, [batchValueOperator]),
 );
 
 /** Every operator that a graph may hold, those of plugins included. */

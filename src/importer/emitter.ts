@@ -4,7 +4,6 @@
  */
 
 import { defined } from "../base/defined.ts";
-import { foldNode } from "../compile/evaluate.ts";
 import { inferTypes, operators } from "../compile/registry.ts";
 import type { QuantizerSite } from "../compile/sites.ts";
 import { GraphError } from "../errors.ts";
@@ -15,7 +14,6 @@ import {
   type OperatorCall,
   onnxDomain,
   showNode,
-  subbyteDomain,
   type Value,
 } from "../ir/graph.ts";
 import { inFloat32 } from "../ir/half.ts";
@@ -26,6 +24,8 @@ import type { Tensor } from "../ir/tensor.ts";
 import { elementCount, showType, type TensorType } from "../ir/types.ts";
 import { fromNumbers } from "../ops/build/fold/data.ts";
 import { findDefinition } from "../ops/definition.ts";
+import { foldNode } from "../ops/evaluate.ts";
+import { batchValue } from "../ops/internal/batch-value.ts";
 import {
   type BatchCall,
   type BatchSlot,
@@ -291,12 +291,8 @@ export class Emitter {
     const known = made.get(output);
     if (known !== undefined) return known;
     const reference = this.batchReference();
-    const value = this.builder.one(
-      "BatchValue",
-      [reference.value],
-      { value: { graph: computationOf(slot, this.batch?.size ?? 1) } },
-      { domain: subbyteDomain, name: this.unusedName(`${this.#nodeName}.batch`) },
-    );
+    const computation = computationOf(slot, this.batch?.size ?? 1);
+    const value = batchValue(this.builder, reference.value, computation, this.unusedName(`${this.#nodeName}.batch`));
     made.set(output, value);
     this.#remember(value, type);
     return value;

@@ -2,7 +2,7 @@
  * From an ONNX file to a network that can be trained, quantized and written again.
  *
  * The file is read for any batch size where that is possible (see batch/size.ts), brought to the operators of today
- * (upgrades.ts), computed where everything is known (compile/evaluate.ts), and its arithmetic recognised (patterns/).
+ * (upgrades.ts), computed where everything is known (ops/evaluate.ts), and its arithmetic recognised (patterns/).
  */
 
 import type { QuantizerSite } from "../compile/sites.ts";

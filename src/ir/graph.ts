@@ -139,8 +139,8 @@ export class GraphBuilder {
     this.#infer = infer;
   }
 
-  /** Adds an input of the graph. @throws GraphError when the name is taken. */
-  input(name: string, type: TensorType): Value {
+  /** Adds an input of the graph, whose tensor may be known. @throws GraphError when the name is taken. */
+  input(name: string, type: InferredType): Value {
     if (this.#inputs.some((value) => value.name === name)) {
       throw new GraphError(`the graph has an input "${name}" already`, { where: `graph "${this.name}"` });
     }

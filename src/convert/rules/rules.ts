@@ -1,7 +1,6 @@
 /** The conversion rules: one for each operator of a float network, from symbolic inputs to a symbolic output. */
 
-import { isBatchValue } from "../../compile/batch-value.ts";
-import { operators } from "../../compile/registry.ts";
+import { batchValueOperator, operators } from "../../compile/registry.ts";
 import { findDefinition, type OperatorDefinition } from "../../ops/definition.ts";
 import { clipOperator, reluOperator } from "../../ops/families/activations.ts";
 import { convOperator } from "../../ops/families/conv.ts";
@@ -54,7 +53,7 @@ export function applyRule(context: RuleContext): Symbolic {
   const rule = definition === undefined ? undefined : integerRules.get(definition);
   if (rule !== undefined) return rule(context);
   const meaning = definition?.integers?.(node);
-  if (isBatchValue(node)) {
+  if (definition === batchValueOperator) {
     throw unsupported(
       node,
       "it is computed from the size of the batch, and an integer network takes one sample at a time",

@@ -1,14 +1,25 @@
 /** Tensors that are known once the size of the batch is: their elements for one size, and their computation as a graph. */
 
-import { evaluateNode } from "../../compile/evaluate.ts";
 import { operators } from "../../compile/registry.ts";
 import { GraphError } from "../../errors.ts";
-import { type Attributes, type Graph, makeValue, type Node, onnxDomain, showNode, type Value } from "../../ir/graph.ts";
+import {
+  type Graph,
+  GraphBuilder,
+  type InferredType,
+  type OperatorCall,
+  onnxDomain,
+  showNode,
+  type Value,
+} from "../../ir/graph.ts";
 import { type Dimension, shapeAt } from "../../ir/size.ts";
 import { int64Tensor, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
-import { dtypeToOnnx } from "../../onnx/wire/proto.ts";
 import { fromNumbers } from "../../ops/build/fold/data.ts";
+import { int64Constant } from "../../ops/build/operands.ts";
+import { evaluateNode } from "../../ops/evaluate.ts";
+import { cast } from "../../ops/families/cast.ts";
+import { add, multiply } from "../../ops/families/elementwise.ts";
+import { concat, reshape } from "../../ops/families/shape/shape-ops.ts";
 import {
   type BatchCall,
   type BatchElements,
@@ -50,38 +61,41 @@ function resultsAt({ op, name, attributes, inputs, types }: BatchCall, batch: nu
  * @param batch The size that the types of its values are for.
  */
 export function computationOf(slot: BatchSlot, batch: number): Graph {
-  const writer = new Writer(batch);
-  const value = writer.value(slot);
-  return {
-    name: "batch_value",
-    inputs: [writer.batch],
-    outputs: [{ name: "value", value }],
-    nodes: writer.nodes,
-    constants: writer.constants,
-  };
+  const builder = new GraphBuilder("batch_value", knownOutputs);
+  const writer = new Writer(builder, builder.input("batch", knownType(int64Tensor([batch]))));
+  builder.output("value", writer.value(slot));
+  return builder.finish();
+}
+
+function knownType(known: Tensor): InferredType {
+  return { dtype: known.dtype, shape: known.shape, known };
+}
+
+/** The type rule of a computation: every value is known, since shapes may be computed of it. */
+function knownOutputs(call: OperatorCall): readonly InferredType[] {
+  const results = evaluateNode(operators, call, call.constants);
+  if (results !== undefined) return results.map(knownType);
+  throw new GraphError("what it computes of the size of the batch cannot be computed beforehand", {
+    where: showNode(call),
+  });
 }
 
 class Writer {
-  readonly batch: Value;
-  readonly nodes: Node[] = [];
-  readonly constants = new Map<Value, Tensor>();
+  readonly #builder: GraphBuilder;
+  readonly #batch: Value;
   readonly #made = new Map<BatchElements | BatchCall | Tensor, readonly Value[]>();
 
-  constructor(batch: number) {
-    const known = int64Tensor([batch]);
-    this.batch = makeValue("batch", { dtype: "int64", shape: [1], known });
+  constructor(builder: GraphBuilder, batch: Value) {
+    this.#builder = builder;
+    this.#batch = batch;
   }
 
   value(slot: ConstantSlot | BatchSlot): Value {
-    if (slot.kind === "constant") return this.#constant(slot.tensor);
+    if (slot.kind === "constant") return this.#kept(slot.tensor, () => [this.#builder.constant(slot.tensor)], 0);
     const { source } = slot;
-    if ("elements" in source) return this.#kept(source, () => [this.#elements(slot, source)], 0);
-    const { op, attributes, inputs, types, name } = source.call;
-    const make = () => {
-      const values = inputs.map((input) => (input === undefined ? undefined : this.value(input)));
-      return this.#node(op, values, attributes, types.length, name);
-    };
-    return this.#kept(source.call, make, source.output);
+    return "elements" in source
+      ? this.#kept(source, () => [this.#elements(slot, source)], 0)
+      : this.#kept(source.call, () => this.#outputs(source.call), source.output);
   }
 
   #kept(key: BatchElements | BatchCall | Tensor, make: () => readonly Value[], output: number): Value {
@@ -92,60 +106,37 @@ class Writer {
     return value;
   }
 
-  #constant(tensor: Tensor): Value {
-    const make = () => {
-      const value = makeValue("constant", { dtype: tensor.dtype, shape: tensor.shape });
-      this.constants.set(value, tensor);
-      return [value];
-    };
-    return this.#kept(tensor, make, 0);
+  #outputs({ op, attributes, inputs, types, name }: BatchCall): readonly Value[] {
+    const values = inputs.map((input) => (input === undefined ? undefined : this.value(input)));
+    const options = { outputCount: types.length, name: `${name}_${this.#builder.nodes.length}` };
+    return this.#builder.node(op, values, attributes, options);
   }
 
   /** The polynomials one after another, as a tensor. */
   #elements({ type }: BatchSlot, { elements }: BatchElements): Value {
-    const parts = elements.map((element) => this.#element(element));
-    const [first] = parts;
-    const list = parts.length === 1 && first !== undefined ? first : this.#one("Concat", parts, { axis: 0 });
-    const shape = type.shape.map(Number);
-    const shaped = shape.length === 1 ? list : this.#one("Reshape", [list, this.#constant(int64Tensor(shape))]);
-    return type.dtype === "int64" ? shaped : this.#one("Cast", [shaped], { to: dtypeToOnnx(type.dtype) });
+    const b = this.#builder;
+    const list = concat(
+      b,
+      elements.map((element) => this.#element(element)),
+      0,
+    );
+    return cast(b, reshape(b, list, type.shape.map(Number)), type.dtype);
   }
 
   /** One polynomial, by Horner's rule. */
   #element(element: Dimension): Value {
+    const b = this.#builder;
     const [first = 0, ...others] = (typeof element === "number" ? [element] : element.coefficients).toReversed();
     let value: Value | undefined;
     for (const coefficient of others) {
       const product =
         value === undefined
           ? first === 1
-            ? this.batch
-            : this.#one("Mul", [this.batch, this.#constant(int64Tensor([first]))])
-          : this.#one("Mul", [value, this.batch]);
-      value = coefficient === 0 ? product : this.#one("Add", [product, this.#constant(int64Tensor([coefficient]))]);
+            ? this.#batch
+            : multiply(b, this.#batch, int64Constant(b, [first]))
+          : multiply(b, value, this.#batch);
+      value = coefficient === 0 ? product : add(b, product, int64Constant(b, [coefficient]));
     }
-    return value ?? this.#constant(int64Tensor([first]));
-  }
-
-  #one(op: string, inputs: readonly Value[], attributes: Attributes = {}): Value {
-    const [value] = this.#node(op, inputs, attributes, 1, op);
-    if (value === undefined) throw new GraphError(`${op} made no output`);
-    return value;
-  }
-
-  #node(op: string, inputs: readonly (Value | undefined)[], attributes: Attributes, outputCount: number, name: string) {
-    const call = { op, domain: onnxDomain, name: `${name}_${this.nodes.length}`, attributes };
-    const tensors = inputs.map((value) => value && (this.constants.get(value) ?? value.known));
-    const results = evaluateNode(operators, { ...call, outputCount }, tensors);
-    if (results === undefined) {
-      throw new GraphError("what it computes of the size of the batch cannot be computed beforehand", {
-        where: showNode(call),
-      });
-    }
-    const outputs = results.map((known, i) =>
-      makeValue(`${call.name}_${i}`, { dtype: known.dtype, shape: known.shape, known }),
-    );
-    this.nodes.push({ ...call, inputs, outputs, origin: { phase: "forward" } });
-    return outputs;
+    return value ?? int64Constant(b, [first]);
   }
 }

@@ -3,7 +3,6 @@
  * every batch at once is left to the computation of each.
  */
 
-import { evaluateNode } from "../../compile/evaluate.ts";
 import { inferTypes, operators } from "../../compile/registry.ts";
 import { type Attributes, onnxDomain } from "../../ir/graph.ts";
 import { type Dimension, numbersIn } from "../../ir/size.ts";
@@ -12,6 +11,7 @@ import { type DType, elementCount } from "../../ir/types.ts";
 import { broadcastIndex } from "../../ops/build/fold/data.ts";
 import { allKnown, type SymbolicElement, type SymbolicTensor } from "../../ops/build/fold/symbolic.ts";
 import { findDefinition } from "../../ops/definition.ts";
+import { evaluateNode } from "../../ops/evaluate.ts";
 import type { BatchSlot, ConstantSlot } from "../../ops/rewrite/slots.ts";
 
 type Known = ConstantSlot | BatchSlot;

@@ -13,26 +13,27 @@ import { type OperatorDefinition, requiredInput, typeError } from "../definition
 import { expand } from "../families/shape/reshaping.ts";
 import { data, token } from "../inputs.ts";
 
-/** The operators of this file. */
-export const expandBatchOperators: readonly OperatorDefinition[] = [
-  {
-    op: "ExpandBatch",
-    domain: subbyteDomain,
-    inputs: [token("x"), data("reference")],
-    infer(call) {
-      const [x, reference] = [requiredInput(call, 0), requiredInput(call, 1)];
-      const axis = axisOf(call, intAttribute(call, "axis", 0), x.shape.length);
-      const [rows] = reference.shape;
-      if (rows === undefined || x.shape[axis] !== 1) throw typeError(call, `axis ${axis} is not of size 1`);
-      const size = rows * intAttribute(call, "factor", 1);
-      return [{ dtype: x.dtype, shape: x.shape.map((other, i) => (i === axis ? size : other)) }];
-    },
-    gradient: ({ builder: b, input, outputGradient, needed }) => [
-      needed[0] ? sumTo(b, outputGradient(0), input(0).type.shape) : undefined,
-    ],
-    lower({ builder: b, node, input }) {
-      const [output] = node.outputs;
-      return output === undefined ? [] : [expand(b, input(0), output.type.shape)];
-    },
+/** A value repeated for every sample of the batch. */
+export const expandBatchOperator: OperatorDefinition = {
+  op: "ExpandBatch",
+  domain: subbyteDomain,
+  inputs: [token("x"), data("reference")],
+  infer(call) {
+    const [x, reference] = [requiredInput(call, 0), requiredInput(call, 1)];
+    const axis = axisOf(call, intAttribute(call, "axis", 0), x.shape.length);
+    const [rows] = reference.shape;
+    if (rows === undefined || x.shape[axis] !== 1) throw typeError(call, `axis ${axis} is not of size 1`);
+    const size = rows * intAttribute(call, "factor", 1);
+    return [{ dtype: x.dtype, shape: x.shape.map((other, i) => (i === axis ? size : other)) }];
   },
-];
+  gradient: ({ builder: b, input, outputGradient, needed }) => [
+    needed[0] ? sumTo(b, outputGradient(0), input(0).type.shape) : undefined,
+  ],
+  lower({ builder: b, node, input }) {
+    const [output] = node.outputs;
+    return output === undefined ? [] : [expand(b, input(0), output.type.shape)];
+  },
+};
+
+/** The operators of this file. */
+export const expandBatchOperators: readonly OperatorDefinition[] = [expandBatchOperator];

@@ -2,7 +2,6 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { evaluateNode } from "../../../src/compile/evaluate.ts";
 import { operators } from "../../../src/compile/registry.ts";
 import { symbolicResults } from "../../../src/importer/batch/symbolic.ts";
 import type { Attributes } from "../../../src/ir/graph.ts";
@@ -11,6 +10,7 @@ import { int64Tensor, toNumbers } from "../../../src/ir/tensor.ts";
 import type { DType } from "../../../src/ir/types.ts";
 import { dtypeToOnnx } from "../../../src/onnx/wire/proto.ts";
 import { fromNumbers } from "../../../src/ops/build/fold/data.ts";
+import { evaluateNode } from "../../../src/ops/evaluate.ts";
 import type { BatchSlot, ConstantSlot } from "../../../src/ops/rewrite/slots.ts";
 
 type Known = ConstantSlot | BatchSlot;

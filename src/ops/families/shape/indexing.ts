@@ -228,6 +228,12 @@ function flat(op: string, infer: OperatorDefinition["infer"], columns: OperatorC
   return { op, domain: "", infer, gradient: noGradient, ...columns };
 }
 
+/** The shape of a value, or a range of it. */
+export const shapeOperator: OperatorDefinition = flat("Shape", shapeType, {
+  reading: "computed",
+  simplify: shapeOfInput,
+});
+
 /** The operators of this file. */
 export const indexingOperators: readonly OperatorDefinition[] = [
   {
@@ -296,7 +302,7 @@ export const indexingOperators: readonly OperatorDefinition[] = [
     ],
   },
   flat("OneHot", oneHotType),
-  flat("Shape", shapeType, { reading: "computed", simplify: shapeOfInput }),
+  shapeOperator,
   flat("Size", (call) => [{ dtype: "int64", shape: requiredInput(call, 0).shape.slice(0, 0) }], {
     reading: "computed",
     simplify: sizeOfInput,

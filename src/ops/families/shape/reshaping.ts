@@ -283,6 +283,20 @@ export const transposeOperator: OperatorDefinition = {
   traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
 };
 
+/** x broadcast to a shape. */
+export const expandOperator: OperatorDefinition = {
+  op: "Expand",
+  domain: "",
+  inputs: [token("x")],
+  fold: foldExpand,
+  symbolic: arrangesFirst,
+  infer: expandType,
+  gradient: ({ builder: b, input, outputGradient, needed }) => [
+    needed[0] ? sumTo(b, outputGradient(0), input(0).type.shape) : undefined,
+  ],
+  traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
+};
+
 /** Dropout in evaluation mode: x itself. */
 export const dropoutOperator: OperatorDefinition = {
   op: "Dropout",
@@ -300,18 +314,7 @@ export const reshapingOperators: readonly OperatorDefinition[] = [
   squeezeOperator,
   unsqueezeOperator,
   transposeOperator,
-  {
-    op: "Expand",
-    domain: "",
-    inputs: [token("x")],
-    fold: foldExpand,
-    symbolic: arrangesFirst,
-    infer: expandType,
-    gradient: ({ builder: b, input, outputGradient, needed }) => [
-      needed[0] ? sumTo(b, outputGradient(0), input(0).type.shape) : undefined,
-    ],
-    traits: { movement: true, passesCodes: "moved", nonNegative: "when-first-input" },
-  },
+  expandOperator,
   {
     op: "Tile",
     domain: "",

@@ -8,8 +8,8 @@ import { GraphError } from "../errors.ts";
 import { type Graph, type OperatorCall, showNode, type Value } from "../ir/graph.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { elementCount } from "../ir/types.ts";
-import type { FoldCall, FoldRule } from "../ops/build/fold/data.ts";
-import { definitionOf, type OperatorRegistry } from "../ops/definition.ts";
+import type { FoldCall, FoldRule } from "./build/fold/data.ts";
+import { definitionOf, type OperatorRegistry } from "./definition.ts";
 
 const computedLimit = 1 << 20;
 const copiedLimit = 1 << 28;
