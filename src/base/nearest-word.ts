@@ -1,7 +1,7 @@
-/** The word that a mistyped one is nearest to, for the errors that ask "Did you mean …?". */
+/** The word nearest to a mistyped one, for did-you-mean suggestions. */
 import { distance } from "fastest-levenshtein";
 
-/** The word nearest to a mistyped one, or undefined when none is near enough to be meant. */
+/** Returns the word nearest to a mistyped one; undefined when none is near enough. */
 export function nearestWord(word: string, words: readonly string[]): string | undefined {
   const plain = (text: string) => text.toLowerCase().replaceAll(/[-_ ]/g, "");
   const ranked = words.map((candidate) => ({ candidate, cost: distance(plain(word), plain(candidate)) }));

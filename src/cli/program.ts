@@ -42,7 +42,7 @@ export function createProgram(): Program {
     for (const entry of entries) addCommand(program, entry, heading);
   }
   program.on("command:*", ([word = ""]: readonly string[]) => {
-    const name = commandMeant(word);
+    const name = suggestedCommand(word);
     program.error(`error: unknown command '${word}'${name === undefined ? "" : `\n(Did you mean ${name}?)`}`);
   });
   return program;
@@ -83,12 +83,12 @@ function addCommand(program: Program, entry: CommandEntry, heading: string): voi
   });
 }
 
-/** The name of the command that a word stands for: one of its usual other names, or one that is spelled almost like it. */
-function commandMeant(word: string): string | undefined {
+/** Returns the command to suggest for a word: one that is also called so, or whose name is spelled almost like it. */
+function suggestedCommand(word: string): string | undefined {
   const names = new Map(
     commandEntries.flatMap(({ name, alsoCalled = [] }) => [name, ...alsoCalled].map((other) => [other, name] as const)),
   );
-  // Two letters are near to every other two.
+  // A word of two letters is near to every other one.
   const near = nearestWord(
     word,
     [...names.keys()].filter((name) => name.length > 3),

@@ -85,14 +85,14 @@ function valueFinding(issue: Issue, root: unknown, locate: Locate): Finding {
   return nearest === undefined ? finding : { ...finding, remedy: `Did you mean ${nearest}?` };
 }
 
-/** Of a union that no branch fits, what is wrong in the branch that was meant: the one whose kind of value was given. */
+/** Returns the issues of a union from its closest branch, the one that fits the kind of the value. */
 function expand(issue: Issue): readonly Issue[] {
   if (issue.code !== "invalid_union" || issue.message !== "Invalid input") return [issue];
-  const meant = issue.errors.find((branch) =>
+  const closest = issue.errors.find((branch) =>
     branch.every(({ code, path }) => path.length > 0 || (code !== "invalid_type" && code !== "invalid_value")),
   );
-  if (meant === undefined) return [issue];
-  return meant.flatMap((inner) => expand({ ...inner, path: [...issue.path, ...inner.path] }));
+  if (closest === undefined) return [issue];
+  return closest.flatMap((inner) => expand({ ...inner, path: [...issue.path, ...inner.path] }));
 }
 
 /** One error for all issues; the first gives the place, the others follow it in the message. */

@@ -42,14 +42,14 @@ export function isKnownKey(path: string): boolean {
   return knownKeys(path.slice(0, Math.max(cut, 0))).includes(path.slice(cut + 1));
 }
 
-/** What to say about a key that the schema does not have: the key that is meant, or the keys that there are. */
+/** Returns the remedy for an unknown key: a did-you-mean suggestion, or the known keys. */
 export function adviceForUnknownKey(parent: string, key: string): string {
   const here = knownKeys(parent);
   const join = (name: string, child: string) => (name === "" ? child : `${name}.${child}`);
   const sibling = nearestWord(key, here);
   // A key written one level too high or too low is as common as a typing mistake, and an exact name is the better guess.
   const elsewhere = [...(keysByParent ?? [])].flatMap(([name, keys]) => (keys.includes(key) ? [join(name, key)] : []));
-  const meant = elsewhere[0] ?? (sibling === undefined ? undefined : join(parent, sibling));
-  if (meant !== undefined) return `Did you mean ${meant}?`;
+  const suggestion = elsewhere[0] ?? (sibling === undefined ? undefined : join(parent, sibling));
+  if (suggestion !== undefined) return `Did you mean ${suggestion}?`;
   return here.length === 0 ? `${parent} holds a value, not keys.` : `Known keys here: ${here.join(", ")}.`;
 }

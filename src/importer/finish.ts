@@ -1,4 +1,4 @@
-/** The last look at an imported network: operators recognised, roles by what reads a parameter now, what is held fast. */
+/** The final pass over an imported network: recognized operators, roles by the consumers of a parameter, frozen parameters. */
 
 import type { Graph } from "../ir/graph.ts";
 import type { Network, Parameter, ParameterRole } from "../ir/network.ts";

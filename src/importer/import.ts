@@ -75,7 +75,7 @@ export interface ImportedNetwork extends Network {
  */
 export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): ImportedNetwork {
   const source = options.source ?? "ONNX model";
-  const { file, unread } = dropUnusedInputs(
+  const { file, unused } = dropUnusedInputs(
     readOnnxFile(bytes, {
       source,
       inPlace: options.inPlace === true,
@@ -88,7 +88,7 @@ export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): Impor
   const read = any.network ?? readFor(file, stated, options, source, any.obstacle);
   const notes = [
     ...read.imported.notes,
-    ...(unread.length === 0 ? [] : [unusedInputsNote(unread)]),
+    ...(unused.length === 0 ? [] : [unusedInputsNote(unused)]),
     ...contradictions(file, read),
   ];
   const network = { ...read, imported: { ...read.imported, notes } };

@@ -59,7 +59,7 @@ export interface NetworkReport {
   };
   /** The number of nodes of each operator. */
   readonly operators: Readonly<Record<string, number>>;
-  /** Operators without a gradient, after which parameters are held fast. */
+  /** Operators without a gradient, before which parameters are frozen. */
   readonly obstacles: readonly { readonly node: string; readonly op: string; readonly reason: string }[];
   /** Parameters that cannot be trained, with the reason. */
   readonly held: Readonly<Record<string, string>>;

@@ -1,17 +1,17 @@
-/** Inputs that nothing reads. Converters that compute constants beforehand leave some behind, with sizes that say nothing. */
+/** Unused inputs. Converters that precompute constants leave some behind, with meaningless sizes. */
 
 import type { FileBody, OnnxFile } from "../onnx/read/file.ts";
 
-/** The same file without them, unless nothing reads any input, and their names. */
-export function dropUnusedInputs(file: OnnxFile): { readonly file: OnnxFile; readonly unread: readonly string[] } {
+/** Returns the file without its unused inputs, unless all are unused, and their names. */
+export function dropUnusedInputs(file: OnnxFile): { readonly file: OnnxFile; readonly unused: readonly string[] } {
   const { graph } = file;
   const read = new Set(graph.outputs);
   addReadNames(graph, read);
   const inputs = graph.inputs.filter(({ name }) => read.has(name));
-  if (inputs.length === 0 || inputs.length === graph.inputs.length) return { file, unread: [] };
+  if (inputs.length === 0 || inputs.length === graph.inputs.length) return { file, unused: [] };
   const inputNames = inputs.map(({ name }) => name);
-  const unread = graph.inputNames.filter((name) => !read.has(name));
-  return { file: { ...file, graph: { ...graph, inputs, inputNames } }, unread };
+  const unused = graph.inputNames.filter((name) => !read.has(name));
+  return { file: { ...file, graph: { ...graph, inputs, inputNames } }, unused };
 }
 
 function addReadNames(body: FileBody, read: Set<string>): void {
@@ -25,10 +25,10 @@ function addReadNames(body: FileBody, read: Set<string>): void {
   }
 }
 
-/** The note for the user on the inputs that were dropped. */
-export function unusedInputsNote(unread: readonly string[]): string {
-  const names = unread.map((name) => `"${name}"`).join(", ");
-  return unread.length === 1
-    ? `The input ${names} is left out: nothing reads it.`
-    : `The inputs ${names} are left out: nothing reads them.`;
+/** Returns the note for the user on the dropped inputs. */
+export function unusedInputsNote(unused: readonly string[]): string {
+  const names = unused.map((name) => `"${name}"`).join(", ");
+  return unused.length === 1
+    ? `The input ${names} is dropped: nothing reads it.`
+    : `The inputs ${names} are dropped: nothing reads them.`;
 }

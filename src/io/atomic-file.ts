@@ -108,7 +108,7 @@ export async function makeWritableFolder(folder: string): Promise<void> {
   }
 }
 
-/** An error of the content's own maker, told apart from those of the disk. */
+/** An error of the code that produces the content, as opposed to one of the disk. */
 class ContentError extends Error {}
 
 async function writeTemporary(path: string, content: FileContent, system: AtomicFileSystem): Promise<void> {

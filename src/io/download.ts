@@ -18,25 +18,25 @@ export interface DownloadProgress {
   readonly totalBytes: number;
 }
 
-/** What to download, from where, and how to know that it is right. */
+/** What to download, from where, and how to verify it. */
 export interface DownloadRequest {
   /** Tried in this order. */
   readonly urls: readonly string[];
-  /** The file that it becomes. */
+  /** The file to write. */
   readonly path: string;
   /** SHA-256 of the contents, unpacked when they are gzip, in lower-case hexadecimal digits. */
   readonly sha256: string;
-  /** Size of the file; a download is given up when it exceeds twice this. */
+  /** Size of the file; a download is aborted when it exceeds twice this. */
   readonly expectedBytes: number;
   /** What the user can do when no URL answers. */
   readonly remedy: string;
   readonly onProgress?: (progress: DownloadProgress) => void;
   readonly signal?: AbortSignal;
-  /** Milliseconds without a byte after which a URL is given up; 30,000 when not given. */
+  /** Milliseconds without a byte after which the next URL is tried; default 30,000. */
   readonly stallTimeout?: number;
 }
 
-/** Why one URL failed, when it was not the user or the disk. */
+/** The failure of one URL, as opposed to an abort or an error of the disk. */
 class DownloadFailure extends Error {}
 
 /**

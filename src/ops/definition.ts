@@ -208,7 +208,7 @@ export interface OperatorDefinition extends OperatorRecord {
   readonly macs?: (node: Node) => number;
 }
 
-/** The columns of a definition that helpers which make definitions hand on as they are. */
+/** The columns that helpers pass unchanged to the definitions they create. */
 export type OperatorColumns = Partial<Omit<OperatorDefinition, "op" | "domain" | "infer" | "gradient">>;
 
 /** Operators by {@link operatorKey}. */

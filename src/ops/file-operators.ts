@@ -1,8 +1,8 @@
 /**
  * The operators that files have and networks do not: the importer reads their nodes as something else.
  *
- * Some are older names, some are functions of others, which then have the gradients and quantizers of what they are made of,
- * some are worked out while the file is read.
+ * Some are older names. Some are functions of other operators, and have the gradients and quantizers of these. Some are
+ * computed while the file is read.
  */
 
 import { onnxDomain } from "../ir/graph.ts";

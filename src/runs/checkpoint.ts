@@ -1,7 +1,7 @@
 /**
  * Checkpoints: the whole state of a run in one safetensors file, written atomically. The tensors are the network's
- * parameters under their own names and the optimizer's state under `optimizer.*`; what else a run needs to go on lies in
- * the metadata.
+ * parameters under their own names and the optimizer's state under `optimizer.*`; the metadata hold what else a run
+ * needs to resume.
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";

@@ -273,7 +273,7 @@ function stepsOf(trials: readonly ScheduledTrial[]): number {
   return trials[0]?.totalSteps ?? 0;
 }
 
-/** The failures that could not be written down, laid over what the files say. */
+/** Returns the records with the failures that could not be written to files. */
 function withEnds(records: readonly TrialRecord[], ends: readonly TrialProgress[]): TrialRecord[] {
   const byId = new Map(ends.map((end) => [end.trial.id, end]));
   return records.map((record) => {

@@ -1,14 +1,14 @@
-/** Whether a network gives what the data asks for, told before anything is trained. */
+/** Checks before training whether the outputs of a network fit the data. */
 import type { LabelType } from "../data/dataset/dataset.ts";
 import { shortList } from "../data/images/files.ts";
 import { ConfigError, UnsupportedError } from "../errors.ts";
 import { dataInputs, type Network, type ParameterRole } from "../ir/network.ts";
 import { elementCount, type Shape, sameShape, type TensorType } from "../ir/types.ts";
 
-/** Classes that a message names. */
+/** Number of classes that a message names. */
 const namedClasses = 6;
 
-/** What an optimizer would move if an operator without a gradient did not stand after it. */
+/** Roles that an optimizer trains, unless an operator without a gradient comes after them. */
 const learnedRoles: readonly ParameterRole[] = ["weight", "bias", "normalization-scale", "normalization-bias"];
 
 /** As `[N,3,32,32]`: the batch may have any size. */

@@ -37,7 +37,7 @@ describe("the time that many trainings still take", () => {
     expect(clock.secondsLeft([left(100), left(10)], 2)).toBeCloseTo(10, 6);
   });
 
-  it("counts an attempt that was begun again from its own start", () => {
+  it("times a restarted attempt from its own start", () => {
     const clock = new WorkClock<string>({ fewestSteps });
     const end = train(clock, "a", 20);
     clock.forget("a");

@@ -102,7 +102,7 @@ describe("the traits of operators", () => {
     expect(withTrait(({ nonNegative }) => typeof nonNegative === "function")).toEqual(["Clip"]);
   });
 
-  it("passesCodes: what hands on the codes of its first input", () => {
+  it("passesCodes: what passes on the codes of its first input", () => {
     expect(withTrait(({ passesCodes }) => passesCodes === "each")).toEqual(["Clip", "Dropout", "Identity", "Relu"]);
     expect(withTrait(({ passesCodes }) => passesCodes === "moved")).toEqual([
       "Expand",

@@ -141,7 +141,7 @@ const dropout = (change: { readonly compared?: readonly string[]; readonly divis
   },
 });
 
-describe("a dropout that was taken apart", () => {
+describe("a decomposed dropout", () => {
   it("is left out, and said so", () => {
     const network = importOnnx(onnxModel(dropout()));
     expect(network.graph.nodes.map(({ op }) => op)).toEqual(["Conv"]);

@@ -31,10 +31,10 @@ describe("an input", () => {
   // As tf2onnx leaves the constants of a Normalization behind, which it has computed into others.
   const behind = { ...flattenByShape, inputs: { k: [1, 1, 3], ...flattenByShape.inputs, m: [] } };
 
-  it("that nothing reads is left out, and the batch is found without it", async () => {
+  it("that nothing reads is dropped, and the batch is found without it", async () => {
     const network = importOnnx(onnxModel(behind));
     expect(network.imported.batch).toBe("any");
-    expect(network.imported.notes).toEqual(['The inputs "k", "m" are left out: nothing reads them.']);
+    expect(network.imported.notes).toEqual(['The inputs "k", "m" are dropped: nothing reads them.']);
     const expected = await fileOutputs(onnxModel(flattenByShape), { x: [4, 3, 4] });
     expect(distance((await outputsOf(network, 4)).y, expected.y)).toBeLessThan(1e-5);
   });
@@ -53,7 +53,7 @@ describe("an input", () => {
       }),
     );
     expect(network.graph.inputs.map(({ name }) => name)).toEqual(["x", "k", "l"]);
-    expect(network.imported.notes).toEqual(['The input "m" is left out: nothing reads it.']);
+    expect(network.imported.notes).toEqual(['The input "m" is dropped: nothing reads it.']);
   });
 });
 

@@ -64,7 +64,7 @@ describe("downloadVerified", () => {
     expect(seen.at(-1)).toEqual({ url, receivedBytes: packed.length, totalBytes: packed.length });
   });
 
-  test("goes on to the next URL when one fails", async () => {
+  test("tries the next URL when one fails", async () => {
     const good = await serve((_, response) => response.end(packed));
     const bad = await serve((_, response) => response.writeHead(404).end());
     const { path, download } = await request([await closedPort(), bad, good]);

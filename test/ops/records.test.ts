@@ -84,7 +84,7 @@ it("rewrites the versions that the table of upgrades named", () => {
   expect(found.sort()).toEqual(rewritten.split(" ").sort());
 });
 
-it("takes apart the functions that the table of decompositions named", () => {
+it("decomposes the functions that the table of decompositions named", () => {
   const records = [...definitions, ...fileOperators.values()];
   const found = records.filter(({ decompose }) => decompose !== undefined);
   expect(found.map(({ domain, op }) => operatorKey(domain, op)).sort()).toEqual([

@@ -4,7 +4,7 @@ import { readStudy, study } from "../../src/index.ts";
 import { temporaryFolder } from "./support.ts";
 
 describe("study()", () => {
-  it("does what the command does, and goes on when it is called again", async () => {
+  it("does what the command does, and resumes when it is called again", async () => {
     const folder = join(temporaryFolder(), "study");
     const config = {
       model: { name: "mlp", width: 8 },

@@ -185,7 +185,7 @@ describe("a model that nothing can be trained with", () => {
 });
 
 describe("distillation", () => {
-  it("leaves the labels of a table out, without being told which column they are", async () => {
+  it("ignores the labels of a table without being given their column", async () => {
     const config = configOf(await scores(3), await classes(3), { data: { task: "none" } });
     const { summary } = await startRun({ config, parent: await temporaryFolder() });
     expect(summary).toMatchObject({ metric: "agreement", accuracy: 1 });

@@ -34,8 +34,8 @@ export interface TrainingBatches {
    */
   read(epoch: number, step: number, into: Batch): void;
   /**
-   * Makes a coming `read` ready where the data set streams, and lets it go on reading the batches that follow; resolves
-   * at once where it does not stream.
+   * Prepares the next `read` where the data set streams, and starts to read the batches after it; resolves at once where
+   * it does not stream.
    */
   prefetch(epoch: number, step: number, signal?: AbortSignal): Promise<void>;
 }

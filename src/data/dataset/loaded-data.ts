@@ -7,7 +7,7 @@ export const namedDatasets = ["fashion-mnist-part", "fashion-mnist"] as const;
 
 /** What the dimensions of an array's samples mean: see ArrayOptions. */
 export const arrayLayouts = ["auto", "chw", "hwc", "asIs"] as const;
-/** What the axes of an array mean. */
+/** The meaning of the axes of an array. */
 export type ArrayLayout = (typeof arrayLayouts)[number];
 
 /** The kinds of data that are read. */
@@ -15,12 +15,12 @@ export const datasetKinds = ["fashion-mnist", "idx", "cifar10", "cifar100", "ima
 /** A format of data on disk. */
 export type DatasetKind = (typeof datasetKinds)[number];
 
-/** How targets are meant: as the data looks (`auto`), class numbers, numbers to come near to, or none. */
+/** The learning task: detected from the data (`auto`), class numbers, values to approximate, or none. */
 export const taskNames = ["auto", "classification", "regression", "none"] as const;
-/** What is learned from the data. */
+/** The learning task of the data. */
 export type Task = (typeof taskNames)[number];
 
-/** Data as it lies on the disk. */
+/** Data as stored on disk. */
 export interface LoadedData {
   readonly kind: DatasetKind;
   readonly train: LabelledDataset;

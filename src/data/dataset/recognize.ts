@@ -1,4 +1,4 @@
-/** Which kind of data lies at a path, told by names, or why it cannot be told. */
+/** Detects the kind of data at a path by names, or reports why it is unclear. */
 
 import { stat } from "node:fs/promises";
 import { basename, dirname, extname } from "node:path";

@@ -85,7 +85,7 @@ function chooseFiles(folder: string, files: readonly string[]): { readonly train
   const train = named(/(^|[^a-z])train(ing)?([^a-z]|$)/);
   const test = named(/(^|[^a-z])(val|valid|validation|dev)([^a-z]|$)/) ?? named(/(^|[^a-z])test(ing)?([^a-z]|$)/);
   if (train !== undefined) return { train, ...defined({ test }) };
-  throw new FileFormatError(`it cannot be told which of these tables to train on: ${shortList(files)}`, {
+  throw new FileFormatError(`it is unclear which of these tables to train on: ${shortList(files)}`, {
     where: folder,
     remedy: "Name them train.csv and test.csv, or give the path of one file.",
   });

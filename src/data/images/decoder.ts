@@ -23,10 +23,10 @@ export const imageEndings: readonly string[] = [
   ".avif",
 ];
 
-/** Seconds after which an image is given up. */
+/** Seconds after which decoding an image is aborted. */
 const decodeTimeout = 60;
 
-/** What the head of an image's file says. */
+/** Information from the header of an image file. */
 export interface ImageHeader {
   readonly width: number;
   readonly height: number;

@@ -56,7 +56,7 @@ export function reshapeTo(e: Emitter, x: Slot, shape: Dimensions): Slot {
   return e.one("Reshape", [x, sizes], shape.includes(0) ? { allowzero: 1 } : {});
 }
 
-/** The sizes that a Reshape asks for, with 0 and -1 worked out. */
+/** Returns the sizes that a Reshape requests, with 0 and -1 resolved. */
 export function resolveReshape(e: Emitter, node: SourceNode, x: Dimensions, wanted: Dimensions): Dimension[] {
   const keepZeros = node.attributes.allowzero === 1;
   const stated = e.batch?.stated;

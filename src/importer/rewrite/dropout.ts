@@ -1,12 +1,12 @@
 /**
- * Dropout that was taken apart. torch's dynamo exporter writes some (of channels, of whole branches, in place) as a random
+ * Dropout that was decomposed. torch's dynamo exporter writes some (of channels, of whole branches, in place) as a random
  * number below the share that is kept: `x * (Cast(uniform < p) / p)`. Dropout that is one node is handled by its operator's record.
  */
 
 import { toNumbers } from "../../ir/tensor.ts";
 import type { FileGraph, FileNode } from "../../onnx/read/file.ts";
 
-/** The same graph without dropout that was taken apart, and how many it had. Other random numbers stay, to be refused. */
+/** Returns the graph without decomposed dropout, and how many it had. Other random numbers stay, to be refused. */
 export function withoutDropout(graph: FileGraph): { readonly graph: FileGraph; readonly count: number } {
   const consumers = consumersOf(graph);
   const exchanged = new Map<FileNode, readonly FileNode[]>();

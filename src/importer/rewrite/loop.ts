@@ -63,8 +63,8 @@ export function unrollLoop(
   const stacks = body.outputs.slice(count + 1).map((): Slot[] => []);
   // Where the body does not end it itself, the length is known before anything is written.
   if (body.outputs[0] === names[1] && limit * varying.length > scope.budget.left) throw tooLong(node, limit);
-  let goesOn = condition === undefined || known(node, condition) !== 0;
-  for (let time = 0; time < limit && goesOn; time++) {
+  let continues = condition === undefined || known(node, condition) !== 0;
+  for (let time = 0; time < limit && continues; time++) {
     scope.budget.left -= varying.length;
     if (scope.budget.left < 0) throw tooLong(node, limit);
     const inputs = new Map<string, Slot>();
@@ -76,7 +76,7 @@ export function unrollLoop(
     results.slice(count).forEach((slot, i) => {
       stacks[i]?.push(e.one("Unsqueeze", [slot, int64Slot(e, [0])]));
     });
-    goesOn = known(node, next) !== 0;
+    continues = known(node, next) !== 0;
   }
   return [...states, ...stacks.map((stack) => stacked(e, node, stack))];
 }

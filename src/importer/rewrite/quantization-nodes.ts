@@ -1,7 +1,7 @@
 /**
  * Quantizers that a file carries: pairs of QuantizeLinear and DequantizeLinear, weights stored as integers, and the Quant
  * nodes of QONNX (Brevitas, QKeras). Each becomes a FakeQuantize node with the file's scale and zero point, so that the
- * network goes on as a quantized one.
+ * network is a quantized one.
  */
 
 import { roundHalfEven } from "../../base/rounding.ts";

@@ -42,8 +42,8 @@ const uncertainty = 8;
 /**
  * The greatest float32 x whose float32 product with the float32 reciprocal of a scalar scale is at most `high`, above 0.
  *
- * The product does not fall where x grows, so all numbers near scale·high are tried: going on by half a unit in the last
- * place, or by a whole one, leaves none out.
+ * The product does not decrease with x, so all numbers near scale·high are tried: steps of half a unit in the last place,
+ * or of a whole one, reach all of them.
  */
 export function greatestWithin(builder: GraphBuilder, scale: Value, high: number): Value {
   const units = Array.from({ length: 2 * uncertainty + 1 }, (_, i) => (i - uncertainty) * 2 ** -24);

@@ -173,7 +173,7 @@ function layersTable(run: LoadedRun, weights: readonly WeightLevels[], findings:
   return table(columns, rows);
 }
 
-/** More levels than this are no longer told apart by eye. */
+/** Maximum number of levels that the eye can distinguish. */
 const drawableLevels = 64;
 
 /** Histograms of the weights with their levels, and the use of codes, of the layers with few levels. */

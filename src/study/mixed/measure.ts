@@ -97,7 +97,7 @@ export async function measureProblem(parts: MeasureParts): Promise<MeasuredProbl
   };
 }
 
-/** @throws InterruptedError when the signal asks to stop; nothing is lost that could be gone on with. */
+/** @throws InterruptedError when the signal asks to stop; there is no partial result to resume from. */
 export function stopIfAsked(signal: AbortSignal | undefined): void {
   if (signal?.aborted === true) throw new InterruptedError("the measurement was stopped");
 }

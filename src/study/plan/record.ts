@@ -24,16 +24,16 @@ export interface PlannedTrial extends TrialKey {
 }
 
 /**
- * - `waiting`: not begun;
- * - `unfinished`: begun, and running or interrupted;
+ * - `waiting`: not started;
+ * - `unfinished`: started, and running or interrupted;
  * - `finished`: its accuracy is a result;
- * - `stopped`: given up early by the study's rule: its accuracy so far is no result;
- * - `failed`: it died or threw; started again with the study's next start;
+ * - `stopped`: stopped early by the study's rule: its accuracy so far is no result;
+ * - `failed`: it died or threw; the study's next start restarts it;
  * - `impossible`: the cell contradicts itself, nothing was run.
  */
 export type TrialStatus = "waiting" | "unfinished" | "finished" | "stopped" | "failed" | "impossible";
 
-/** What a trial's files say, without anything that depends on the machine's speed. */
+/** The state of a trial from its files, without anything that depends on the machine's speed. */
 export interface TrialState {
   readonly status: TrialStatus;
   /** Why it was stopped, failed or is impossible. */

@@ -9,7 +9,7 @@ import { type Effects, effectsOf } from "./effects.ts";
 import { bestWithin, type CostPoint, cheapestAbove, costPoints, paretoFront } from "./pareto.ts";
 import { summarySentences } from "./summary.ts";
 
-/** Without times and speeds: a study that was killed and begun again gives the same document, byte for byte. */
+/** Without times and speeds: a study that was killed and resumed gives the same document, byte for byte. */
 export interface StudyResult {
   readonly schemaVersion: 1;
   readonly reference: Reference;

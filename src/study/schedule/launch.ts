@@ -8,9 +8,9 @@ import { stopRequest, type WorkerEvent, type WorkerJob, workerEventSchema } from
 export type WorkerEnd =
   | { readonly kind: "finished"; readonly accuracy: number; readonly peakMemoryBytes: number }
   | { readonly kind: "interrupted" }
-  /** It said what is wrong: a full disk, a configuration that cannot be. */
+  /** It reported an error: a full disk, an invalid configuration. */
   | { readonly kind: "failed"; readonly reason: string }
-  /** It was ended from outside, or fell over; it may be begun again. */
+  /** It was killed or crashed; it may be restarted. */
   | { readonly kind: "died"; readonly reason: string };
 
 /** A worker process. */
@@ -19,7 +19,7 @@ export interface RunningWorker {
   readonly end: Promise<WorkerEnd>;
   /** Asks it to save and to end. */
   stop(): void;
-  /** Ends it at once; its last checkpoint stays. */
+  /** Ends it at once; its last checkpoint remains. */
   kill(): void;
 }
 

@@ -10,7 +10,7 @@ import type { Engine } from "../../runtime/engine.ts";
 import { StateBuffers } from "../../runtime/state.ts";
 import { firstNonFinite, type SuspectPass, unsoundState } from "./first-non-finite.ts";
 
-/** Steps between two copies of the state: few enough to repeat, and enough that the copies cost nothing to speak of. */
+/** Steps between two copies of the state: few enough to repeat, and enough that the copies cost almost nothing. */
 export const soundStateInterval = 64;
 
 /** A state without NaN, on the host. */

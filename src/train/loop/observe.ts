@@ -7,11 +7,11 @@ import { observeTensor } from "../../qconfig/observation.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { sampleActivations } from "./calibrate.ts";
 
-/** How many samples are observed, and with which parameters. */
+/** The number of samples, and the parameters of the quantizers. */
 export interface ObserveOptions {
-  /** Samples to look at. Default 64. */
+  /** Number of samples. Default 64. */
   readonly count?: number;
-  /** Whether the quantizers' own parameters are meant, as training left them, and not those that they would start with. */
+  /** Whether to use the trained parameters of the quantizers, not their initial ones. */
   readonly trained?: boolean;
 }
 

@@ -68,7 +68,7 @@ export function modeOfEpoch(options: PhaseOptions, network: Network, epoch: numb
   };
 }
 
-/** Where a position within the run lies in a range, 0 to 1; ranges without an end go on to the run's. */
+/** Returns the progress of a position in the run through a range, 0 to 1; a range without an end has that of the run. */
 function progressIn(range: EpochRange, position: number, epochs: number): number {
   const end = range.untilEpoch ?? epochs;
   return Math.min(1, Math.max(0, (position - range.fromEpoch) / Math.max(end - range.fromEpoch, 1e-9)));

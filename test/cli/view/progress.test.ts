@@ -129,7 +129,7 @@ describe("the writer", () => {
     expect(text().endsWith("\r\u001b[2Ka warning\n")).toBe(true);
   });
 
-  it("is silent when told so", () => {
+  it("is silent on request", () => {
     const { progress, run, text } = writer({ isTTY: true, columns: 80 }, true);
     run(50, 500);
     progress.epoch({ stage: 0, epoch: 2, epochs: 4, trainLoss: 0.5 });

@@ -31,7 +31,7 @@ describe("the decoding thread", () => {
     }
   });
 
-  it("goes on while this thread is held up", async () => {
+  it("continues while this thread is blocked", async () => {
     await decodeInThread(paths[0] ?? "", shape);
     let ready = 0;
     const all = paths.map((path) => decodeInThread(path, shape).then(() => ready++));

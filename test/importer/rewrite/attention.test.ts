@@ -1,4 +1,4 @@
-/** The Attention operator in every form beside its definition, written out in loops. */
+/** The Attention operator in every form compared with its definition, written out in loops. */
 
 import { describe, expect, it } from "vitest";
 import { importOnnx } from "../../../src/importer/import.ts";
@@ -118,7 +118,7 @@ describe("Attention", () => {
     expect(distance((await outputsOf(network)).y, defined(rule))).toBeLessThan(1e-5);
   });
 
-  it("hands on its cache, and the scores of each stage", async () => {
+  it("returns its cache, and the scores of each stage", async () => {
     const all = (mode: number) =>
       file(
         {},

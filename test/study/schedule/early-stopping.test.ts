@@ -46,7 +46,7 @@ describe("the median rule", () => {
 });
 
 describe("successive halving", () => {
-  it("lets the best third go on at each rung", () => {
+  it("lets the best third continue at each rung", () => {
     const trials = [0.5, 0.6, 0.1, 0.2, 0.55, 0.9].map((accuracy, index) => trial(String(index), [accuracy, accuracy]));
     const { stopped } = decideStops(rule({ rule: "asha" }), trials);
     // Of three the best goes on; the third is the worst of its three. The last is the best of all.

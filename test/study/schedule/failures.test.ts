@@ -33,7 +33,7 @@ describe.skipIf(process.platform !== "linux")("a study", () => {
     expect((await runStudy({ folder })).result.counts).toMatchObject({ finished: 2, failed: 0 });
   }, 60_000);
 
-  it("tells of a trial that runs out of memory, after it was begun again", async () => {
+  it("reports a trial that runs out of memory, after restarting it", async () => {
     const folder = join(temporaryFolder(), "study");
     let attempts = 0;
     const launch: Launch = (at, job, onEvent) => {

@@ -118,7 +118,7 @@ describe("the scheduler", () => {
     expect({ attempts, status: end?.status, reason: end?.reason }).toEqual({ attempts: 1, status: "failed", reason });
   });
 
-  it("tells a failure that it cannot write down, and takes a failed trial up again at the next start", async () => {
+  it("reports a failure that it cannot write, and runs a failed trial again at the next start", async () => {
     const folder = temporaryFolder();
     const [trial] = trials(folder, ["a"]);
     if (trial === undefined) throw new Error("no trial");
@@ -135,7 +135,7 @@ describe("the scheduler", () => {
     expect((await runTrials(options(folder, works, { trials: [again] })))[0]?.status).toBe("finished");
   });
 
-  it("marks a trial that is given up as stopped, with the epochs that count", async () => {
+  it("marks a trial that ends early as stopped, with the epochs that count", async () => {
     const folder = temporaryFolder();
     const launch: Launch = (_folder, { name }, onEvent) =>
       worker(name === "bad" ? [0.1, 0.2, 0.3, 0.4] : [0.5, 0.6, 0.7, 0.8], finished)(onEvent);

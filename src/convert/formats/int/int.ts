@@ -1,7 +1,7 @@
 /**
  * The integer network as standard ONNX on integers: QLinearConv for layers that are requantized by themselves, DequantizeLinear,
  * Add and QuantizeLinear for sums of codes (residual additions), float convolutions of codes, ConvInteger and MatMulInteger
- * where a layer's sum goes on (an addition without `residualBits`, the logits), codes in uint8.
+ * where a layer's sum is used as it is (an addition without `residualBits`, the logits), codes in uint8.
  *
  * Fully connected layers that are requantized become 1x1 convolutions, because QLinearMatMul has no bias; averages that are
  * requantized become convolutions of ones.

@@ -138,12 +138,12 @@ function leadHtml({ result, config, plan }: LoadedStudy): Html {
     ["impossible", counts.impossible],
     ["not done yet", counts.unfinished + counts.waiting],
   ] as const;
-  const told = others.filter(([, count]) => count > 0).map(([what, count]) => `, ${count} ${what}`);
+  const counted = others.filter(([, count]) => count > 0).map(([what, count]) => `, ${count} ${what}`);
   const fact = (name: string, value: string) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
   return html`<div class="summary">${result.summary.map((sentence) => html`<p>${sentence.replaceAll(" %", "\u00a0%")}</p>`)}</div>
 <dl class="facts">${fact("float accuracy", reference.float === null ? "no float network" : `${percentOrDash(reference.float)} %`)}
 ${fact("chance level", `${percentOrDash(reference.chance)} %`)}
-${fact("trials", `${counts.finished} of ${trials.length} finished${told.join("")}`)}
+${fact("trials", `${counts.finished} of ${trials.length} finished${counted.join("")}`)}
 ${fact("training images", String(plan.samples))}
 ${fact("seeds", config.seeds.join(", "))}</dl>`;
 }

@@ -85,8 +85,8 @@ export function trialsTable(records: readonly TrialRecord[]): Html {
         .join(", "),
     ];
   });
-  const told = records.filter(({ reason }) => reason !== null);
-  const reasons = told.map(({ id, reason }) => html`<li>${id}: ${reason ?? ""}</li>`);
+  const explained = records.filter(({ reason }) => reason !== null);
+  const reasons = explained.map(({ id, reason }) => html`<li>${id}: ${reason ?? ""}</li>`);
   const columns = [
     "recipe",
     "requested",
@@ -99,6 +99,6 @@ export function trialsTable(records: readonly TrialRecord[]): Html {
     "images/s",
     "findings",
   ];
-  const list = told.length === 0 ? html`` : html`<ul class="note">${reasons}</ul>`;
+  const list = explained.length === 0 ? html`` : html`<ul class="note">${reasons}</ul>`;
   return html`${table(columns, rows)}${list}`;
 }
