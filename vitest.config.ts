@@ -1,18 +1,31 @@
 /** How the tests run: in Node.js, two processes at a time, because each ONNX Runtime session takes threads of its own. */
 
-import { defineConfig } from "vitest/config";
+import { defineConfig, type TestUserConfig } from "vitest/config";
+
+/** What all tests have in common. */
+export const shared: Omit<TestUserConfig, "projects" | "reporters" | "maxWorkers"> = {
+  environment: "node",
+  include: ["test/**/*.test.ts"],
+  pool: "forks",
+  // A test whose loop never went round, or whose callback was never called, fails.
+  expect: { requireAssertions: true },
+  // For the tests that open ONNX Runtime by themselves; src/ sets it on its own.
+  env: { ORT_DISABLE_TELEMETRY: "1" },
+  testTimeout: 60_000,
+};
+
+/** How many processes run tests, and what prints their results. */
+export const run = { maxWorkers: 2, reporters: ["default", "./test/support/count-reporter.ts"] };
+
+const house = "test/house/**/*.test.ts";
 
 export default defineConfig({
   test: {
-    environment: "node",
-    include: ["test/**/*.test.ts"],
-    pool: "forks",
-    maxWorkers: 2,
-    // A test whose loop never went round, or whose callback was never called, fails.
-    expect: { requireAssertions: true },
-    // For the tests that open ONNX Runtime by themselves; src/ sets it on its own.
-    env: { ORT_DISABLE_TELEMETRY: "1" },
-    testTimeout: 60_000,
-    reporters: ["default", "./test/support/count-reporter.ts"],
+    ...run,
+    projects: [
+      { test: { ...shared, name: "src", exclude: ["**/node_modules/**", house] } },
+      // They only read: modules, the compiler's among them, are loaded once for all of them.
+      { test: { ...shared, name: "house", include: [house], isolate: false } },
+    ],
   },
 });

@@ -2,16 +2,14 @@
 
 import { defineConfig } from "vitest/config";
 import { lonelyTests, slowTests } from "./test/support/slow-tests.ts";
-import base from "./vitest.config.ts";
+import { run, shared } from "./vitest.config.ts";
 
-const { reporters = [], maxWorkers = 2, ...shared } = base.test ?? {};
 const slow = ["**/node_modules/**", ...slowTests()];
 const alone = lonelyTests();
 
 export default defineConfig({
   test: {
-    reporters,
-    maxWorkers,
+    ...run,
     projects: [
       // Loading every module again for each file takes more time than the tests. `npm test` does it.
       { test: { ...shared, name: "together", exclude: [...slow, ...alone], isolate: false } },

@@ -7,7 +7,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { listPath, shrinkList } from "../test/house/rules/allow-list.ts";
 import { openHouse, rules } from "../test/house/rules/rules.ts";
-import { repositoryRoot } from "../test/support/imports.ts";
+import { repositoryRoot } from "../test/support/repository.ts";
 
 const grow = process.argv.includes("--grow");
 const house = openHouse();

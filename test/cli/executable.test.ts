@@ -1,15 +1,20 @@
 /** The built executable, as it is installed. `npm test` builds it first; without a build there is nothing to test here. */
 
 import { execFile, spawnSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { repositoryRoot } from "../support/imports.ts";
+import { repositoryRoot } from "../support/repository.ts";
 
 const executable = join(repositoryRoot, "dist", "cli", "main.js");
 
 describe.skipIf(!existsSync(executable))("dist/cli/main.js", () => {
   const start = (...args: string[]) => spawnSync(process.execPath, [executable, ...args], { encoding: "utf8" });
+
+  // npx runs the file itself, and the compiler does not make it executable.
+  it("may be executed", () => {
+    expect(() => accessSync(executable, constants.X_OK)).not.toThrow();
+  });
 
   it("prints its help on stdout and ends with 0", () => {
     const { status, stdout, stderr } = start("--help");

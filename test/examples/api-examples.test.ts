@@ -10,7 +10,7 @@ import ts from "typescript";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { inferTypes } from "../../src/compile/registry.ts";
 import * as subbyte from "../../src/index.ts";
-import { repositoryRoot } from "../support/imports.ts";
+import { repositoryRoot } from "../support/repository.ts";
 import { tinyConfig } from "../support/training/tiny-run.ts";
 
 interface Example {

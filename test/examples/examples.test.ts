@@ -2,8 +2,8 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { repositoryRoot } from "../support/imports.ts";
 import { capture } from "../support/machine/capture.ts";
+import { repositoryRoot } from "../support/repository.ts";
 
 const printed: string[] = [];
 beforeEach(() => {

@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { repositoryRoot } from "../support/imports.ts";
+import { repositoryRoot } from "../support/repository.ts";
 
 // Written in pieces, so that this file does not find itself.
 const machinePath = new RegExp(`(^|[^A-Za-z0-9._-])/(${["work", "farm"].join("|")})/`);

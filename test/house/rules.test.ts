@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { repositoryRoot } from "../support/imports.ts";
+import { repositoryRoot } from "../support/repository.ts";
 import { excess, listPath, readAllowance } from "./rules/allow-list.ts";
 import { openHouse, rules } from "./rules/rules.ts";
 

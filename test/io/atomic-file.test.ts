@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { isAbandoned, removeTemporaries, temporaryName, writeFileAtomic } from "../../src/io/atomic-file.ts";
-import { repositoryRoot } from "../support/imports.ts";
+import { repositoryRoot } from "../support/repository.ts";
 
 let folder = "";
 beforeEach(async () => {

@@ -1,12 +1,9 @@
 /** Reads the imports of source files and finds cycles among them, for the tests that hold the house's order. */
 
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join, posix, relative, sep } from "node:path";
-import { fileURLToPath } from "node:url";
+import { join, posix, relative, sep } from "node:path";
 import ts from "typescript";
-
-/** The folder that package.json lies in. */
-export const repositoryRoot = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
+import { repositoryRoot } from "./repository.ts";
 
 /** A source file by its path inside `src/` (`ir/tensor.ts`), with what it imports. */
 export interface SourceFile {
@@ -19,7 +16,11 @@ export interface SourceFile {
 
 /** The imports of one file: static, dynamic, re-exported and type-only ones alike. */
 export function parseImports(path: string, text: string): SourceFile {
-  const specifiers = ts.preProcessFile(text, true, true).importedFiles.map((file) => file.fileName);
+  return withImports(path, specifiersIn(text));
+}
+
+/** Import specifiers as written in a file, sorted into files and packages. */
+function withImports(path: string, specifiers: readonly string[]): SourceFile {
   const isRelative = (specifier: string) => specifier.startsWith(".");
   return {
     path,
@@ -28,6 +29,44 @@ export function parseImports(path: string, text: string): SourceFile {
       .map((specifier) => posix.normalize(posix.join(posix.dirname(path), specifier))),
     packages: specifiers.filter((specifier) => !isRelative(specifier)),
   };
+}
+
+function specifiersIn(text: string): string[] {
+  return ts.preProcessFile(text, true, true).importedFiles.map((file) => file.fileName);
+}
+
+/** The module that a statement at the top of a file loads; types load nothing. */
+function loadedByStatement(statement: ts.Statement): ts.Expression | undefined {
+  if (ts.isImportDeclaration(statement)) {
+    return statement.importClause?.phaseModifier === ts.SyntaxKind.TypeKeyword ? undefined : statement.moduleSpecifier;
+  }
+  return ts.isExportDeclaration(statement) && !statement.isTypeOnly ? statement.moduleSpecifier : undefined;
+}
+
+/** The modules that `await import()` names anywhere below a node. */
+function importedLater(node: ts.Node): ts.Expression[] {
+  const found: ts.Expression[] = [];
+  const visit = (each: ts.Node): void => {
+    if (ts.isCallExpression(each) && each.expression.kind === ts.SyntaxKind.ImportKeyword) {
+      found.push(...each.arguments.slice(0, 1));
+    }
+    ts.forEachChild(each, visit);
+  };
+  visit(node);
+  return found;
+}
+
+/** What a file loads when it is imported, and with `later` also what it loads by `await import()`; types load nothing. */
+export function parseLoaded(path: string, text: string, { later = false } = {}): SourceFile {
+  const { statements } = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022);
+  const specifiers = statements.flatMap((statement) => [
+    ...[loadedByStatement(statement) ?? []].flat(),
+    ...(later && text.includes("import(") ? importedLater(statement) : []),
+  ]);
+  return withImports(
+    path,
+    specifiers.filter(ts.isStringLiteralLike).map((specifier) => specifier.text),
+  );
 }
 
 /** Every TypeScript file under `src/`. */
@@ -47,11 +86,7 @@ export function loadedPackages(path: string): string[] {
   const visit = (file: string): void => {
     if (seen.has(file)) return;
     seen.add(file);
-    const text = readFileSync(join(repositoryRoot, "src", file), "utf8");
-    const { outputText } = ts.transpileModule(text, {
-      compilerOptions: { module: ts.ModuleKind.ESNext, target: ts.ScriptTarget.ES2022, verbatimModuleSyntax: true },
-    });
-    const imports = parseImports(file, outputText.replaceAll(/\bimport\([^)]*\)/g, ""));
+    const imports = parseLoaded(file, readFileSync(join(repositoryRoot, "src", file), "utf8"));
     for (const name of imports.packages) packages.add(name);
     for (const imported of imports.files) visit(imported);
   };

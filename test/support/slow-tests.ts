@@ -3,9 +3,9 @@
  * processes, threads or browsers. A test that is slow for another reason says `@slow` in its first comment.
  */
 import { readdirSync, readFileSync } from "node:fs";
-import { join, posix, relative, sep } from "node:path";
-import ts from "typescript";
-import { repositoryRoot } from "./imports.ts";
+import { join, relative, sep } from "node:path";
+import { parseLoaded } from "./imports.ts";
+import { repositoryRoot } from "./repository.ts";
 
 /** Packages that start something outside the test. */
 const slowPackages: ReadonlySet<string> = new Set(["node:child_process", "node:worker_threads", "playwright-core"]);
@@ -13,27 +13,6 @@ const slowPackages: ReadonlySet<string> = new Set(["node:child_process", "node:w
 /** What trains: whole runs and studies, their loop, and the command line, which runs them all. */
 const slowSources =
   /^src\/(index|train\/(run|loop\/trainer)|study\/(run-study|study)|study\/mixed\/mixed|diagnose\/watch-run|cli\/main)\.ts$/;
-
-/** What a file loads when it is imported; types load nothing. Files of the project are paths inside the repository. */
-export function loadedBy(path: string, text: string): string[] {
-  const tree = ts.createSourceFile(path, text, ts.ScriptTarget.ES2022);
-  const specifiers: ts.Expression[] = [];
-  const visit = (node: ts.Node): void => {
-    if (ts.isImportDeclaration(node) && node.importClause?.phaseModifier !== ts.SyntaxKind.TypeKeyword) {
-      const named = node.importClause?.namedBindings;
-      const types = named !== undefined && ts.isNamedImports(named) && named.elements.every((each) => each.isTypeOnly);
-      if (!types || node.importClause?.name !== undefined) specifiers.push(node.moduleSpecifier);
-    } else if (ts.isExportDeclaration(node) && !node.isTypeOnly && node.moduleSpecifier !== undefined) {
-      specifiers.push(node.moduleSpecifier);
-    } else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword) {
-      specifiers.push(...node.arguments.slice(0, 1));
-    } else ts.forEachChild(node, visit);
-  };
-  visit(tree);
-  return specifiers.filter(ts.isStringLiteralLike).map(({ text: name }) => {
-    return name.startsWith(".") ? posix.normalize(posix.join(posix.dirname(path), name)) : name;
-  });
-}
 
 /** Tells whether test files are slow: by their own tag, or by what they and the helpers of test/ that they import load. */
 export function slowness(read: (path: string) => string): (path: string) => boolean {
@@ -44,11 +23,12 @@ export function slowness(read: (path: string) => string): (path: string) => bool
     // Helpers that import each other are as slow as what else they import.
     known.set(path, false);
     const text = read(path);
-    const loaded = loadedBy(path, text);
+    const { files, packages } = parseLoaded(path, text, { later: true });
     const slow =
       (path.endsWith(".test.ts") && hasTag(text, "@slow")) ||
-      loaded.some((each) => slowPackages.has(each) || slowSources.test(each)) ||
-      loaded.some((each) => each.startsWith("test/") && each.endsWith(".ts") && isSlow(each));
+      packages.some((each) => slowPackages.has(each)) ||
+      files.some((each) => slowSources.test(each)) ||
+      files.some((each) => each.startsWith("test/") && each.endsWith(".ts") && isSlow(each));
     known.set(path, slow);
     return slow;
   };

@@ -7,7 +7,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { repositoryRoot } from "../../support/imports.ts";
+import { repositoryRoot } from "../../support/repository.ts";
 import type { Breach } from "./project.ts";
 
 /** How often each key may break the rule. */

@@ -46,9 +46,12 @@ const sayingName = /^(node|value|site|state|parameter|weight|layer|input|output)
 /** What only names of parameters and quantizers end with. */
 const partOfName = /\.(quantizer|weight|bias|input|output|skip)\b/;
 
+/** Properties that hold such names, in some types. Of others, the compiler need not work out types. */
+const nameProperties: ReadonlySet<string> = new Set(["name", "layer"]);
+
 /** Whether a property of this declaration is the name of a node, value, site or state. */
 function isNameProperty(property: ts.Symbol | undefined): boolean {
-  if (property === undefined || !["name", "layer"].includes(property.name)) return false;
+  if (property === undefined || !nameProperties.has(property.name)) return false;
   return (property.declarations ?? []).some(
     ({ parent }) =>
       (ts.isInterfaceDeclaration(parent) || ts.isTypeAliasDeclaration(parent)) && namedTypes.has(parent.name.text),
@@ -59,7 +62,9 @@ function isNameProperty(property: ts.Symbol | undefined): boolean {
 function isName(checker: ts.TypeChecker, expression: ts.Expression): boolean {
   if (ts.isParenthesizedExpression(expression)) return isName(checker, expression.expression);
   if (ts.isPropertyAccessExpression(expression)) {
-    return sayingName.test(expression.name.text) || isNameProperty(checker.getSymbolAtLocation(expression.name));
+    const { text } = expression.name;
+    if (sayingName.test(text)) return true;
+    return nameProperties.has(text) && isNameProperty(checker.getSymbolAtLocation(expression.name));
   }
   if (!ts.isIdentifier(expression)) return false;
   if (sayingName.test(expression.text)) return true;
@@ -70,7 +75,7 @@ function isName(checker: ts.TypeChecker, expression: ts.Expression): boolean {
   }
   if (!ts.isBindingElement(declaration) || !ts.isObjectBindingPattern(declaration.parent)) return false;
   const property = declaration.propertyName ?? declaration.name;
-  if (!ts.isIdentifier(property)) return false;
+  if (!ts.isIdentifier(property) || !nameProperties.has(property.text)) return false;
   return isNameProperty(checker.getTypeAtLocation(declaration.parent).getProperty(property.text));
 }
 

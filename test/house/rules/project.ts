@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 import ts from "typescript";
-import { repositoryRoot } from "../../support/imports.ts";
+import { repositoryRoot } from "../../support/repository.ts";
 
 /** A parsed file with its path inside the repository, `src/ir/tensor.ts`. */
 export interface ParsedFile {

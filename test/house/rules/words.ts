@@ -53,6 +53,14 @@ const bannedSpellings: readonly BannedWord[] = [
   { pattern: /\b\d+W\d+A\b/g, instead: "W4A4" },
 ];
 
+/** Matches a line that any of these words is in: most lines have none, and one pattern is faster than all one by one. */
+function anyOf(words: readonly BannedWord[]): RegExp {
+  return new RegExp(words.map(({ pattern }) => `(?:${pattern.source})`).join("|"));
+}
+
+const anyWord = anyOf(bannedWords);
+const anySpelling = anyOf(bannedSpellings);
+
 /** The flag that stays as an alias. */
 const alias = /--cure\b/g;
 
@@ -71,14 +79,16 @@ function plainWords(text: string): string {
 export function bannedWordsIn(path: string, text: string): Breach[] {
   if (path === formerNamesFile) return [];
   return text.split("\n").flatMap((line, index) => {
-    const find = (words: readonly BannedWord[], searched: string) =>
-      words.flatMap(({ pattern, instead }) =>
-        [...searched.matchAll(pattern)].map(([word]) => ({
-          key: path,
-          text: `${path}:${index + 1}: "${word}", better: ${instead}`,
-        })),
-      );
-    return [...find(bannedWords, plainWords(line)), ...find(bannedSpellings, line)];
+    const find = (words: readonly BannedWord[], any: RegExp, searched: string) =>
+      !any.test(searched)
+        ? []
+        : words.flatMap(({ pattern, instead }) =>
+            [...searched.matchAll(pattern)].map(([word]) => ({
+              key: path,
+              text: `${path}:${index + 1}: "${word}", better: ${instead}`,
+            })),
+          );
+    return [...find(bannedWords, anyWord, plainWords(line)), ...find(bannedSpellings, anySpelling, line)];
   });
 }
 

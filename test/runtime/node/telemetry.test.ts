@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, it } from "vitest";
-import { repositoryRoot } from "../../support/imports.ts";
+import { repositoryRoot } from "../../support/repository.ts";
 import { temporaryFolder } from "../../support/training/tiny-run.ts";
 
 const source = (path: string) => JSON.stringify(pathToFileURL(join(repositoryRoot, "src", path)).href);

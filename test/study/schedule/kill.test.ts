@@ -14,7 +14,7 @@ import { studyToYaml } from "../../../src/study/plan/config.ts";
 import { readStudy } from "../../../src/study/result/read-study.ts";
 import { runStudy } from "../../../src/study/run-study.ts";
 import { type Launch, launchWorker } from "../../../src/study/schedule/launch.ts";
-import { repositoryRoot } from "../../support/imports.ts";
+import { repositoryRoot } from "../../support/repository.ts";
 import { copyStudy, temporaryFolder, tinyStudy } from "../support.ts";
 
 const kills = Number(process.env.SUBBYTE_KILLS ?? 2);
