@@ -1,10 +1,9 @@
 /** Batch normalization: running statistics that are not those of the batches (row 9). */
 
 import { median } from "../../base/statistics.ts";
-import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { latest, listed, meanOf, worst } from "./view.ts";
+import { findingAt, latest, meanOf, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "batch-norm-stale": 9 } as const;
@@ -30,48 +29,29 @@ function find({ records, epochs, facts }: DiagnosisInput): Found[] {
   const gap = epochs?.at(-1);
   const visible = gap === undefined ? 0.85 : 0.75 + 0.25 * ramp(gap.testLoss / gap.trainLoss, 1.1, 2);
   const stale = worst(norms, ({ divergence }) => 0.95 * visible * logRamp(divergence, 0.06, 0.3));
-  const [first] = stale;
-  if (first === undefined) return [];
   const frozen = last.batchNorm === "running";
-  const layers = stale.map(({ place }) => place.name);
-  return [
-    {
-      cause: "batch-norm-stale",
-      title: `The running statistics of batch normalization differ from those of the batches in ${listed(layers)}`,
-      layers,
-      evidence: [
-        ...stale
-          .slice(0, 3)
-          .flatMap(({ place }): Evidence[] => [
-            evidence(
-              "KL of batch from running statistics, nats",
-              place.divergence,
-              staleDivergence,
-              "above",
-              place.name,
-            ),
-            evidence("|μ batch − μ running| / σ running", place.meanShift, 0.5, "above", place.name),
-            evidence("|ln σ² batch / σ² running|", place.varianceShift, 0.7, "above", place.name),
-          ]),
-        ...(gap === undefined
-          ? []
-          : [evidence("test loss / training loss", gap.testLoss / gap.trainLoss, 1.5, "above")]),
-      ],
-      confidence: first.score,
-      remedy: frozen
-        ? {
-            title: "let batch normalization follow the batches longer",
-            changes: {
-              "quantization.freezeBatchNormAfterEpoch": Math.ceil((facts.recipe?.epochs ?? 4) * 0.75),
-              "train.reestimateBatchNormBatches": 50,
-            },
-          }
-        : {
-            title: "re-estimate the statistics before each evaluation",
-            changes: { "train.reestimateBatchNormBatches": 50 },
+  return findingAt(stale, ({ name }) => name, {
+    cause: "batch-norm-stale",
+    title: (layers) => `The running statistics of batch normalization differ from those of the batches in ${layers}`,
+    evidence: (place) => [
+      evidence("KL of batch from running statistics, nats", place.divergence, staleDivergence, "above", place.name),
+      evidence("|μ batch − μ running| / σ running", place.meanShift, 0.5, "above", place.name),
+      evidence("|ln σ² batch / σ² running|", place.varianceShift, 0.7, "above", place.name),
+    ],
+    more: gap === undefined ? [] : [evidence("test loss / training loss", gap.testLoss / gap.trainLoss, 1.5, "above")],
+    remedy: frozen
+      ? {
+          title: "let batch normalization follow the batches longer",
+          changes: {
+            "quantization.freezeBatchNormAfterEpoch": Math.ceil((facts.recipe?.epochs ?? 4) * 0.75),
+            "train.reestimateBatchNormBatches": 50,
           },
-    },
-  ];
+        }
+      : {
+          title: "re-estimate the statistics before each evaluation",
+          changes: { "train.reestimateBatchNormBatches": 50 },
+        },
+  });
 }
 
 /** Running statistics of batch normalization that do not match the batches. */

@@ -4,7 +4,7 @@ import { advisedPresets } from "../../qconfig/presets.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { latest, learnRanges, listed, meanOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
+import { findingAt, latest, layerOfSite, learnRanges, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "mask-missing": 5, "gradient-mismatch": 6 } as const;
@@ -28,26 +28,19 @@ function maskMissing(sites: readonly SiteView[]): Found[] {
     const byDesign = quantizerNamed(view.facts.quantizer).traits.masksOutside ? 1 : 0.3;
     return 0.96 * ramp(share, 0.02, 0.2) * ramp(count, 0, 4) * byDesign;
   });
-  const [first] = leaking;
-  if (first === undefined) return [];
-  const views = leaking.map(({ place }) => place);
-  return [
-    {
-      cause: "mask-missing",
-      title: `The straight-through gradient is not masked outside of the range in ${listed(viewedLayers(views))}`,
-      layers: viewedLayers(views),
-      evidence: views.slice(0, 3).flatMap((view) => {
-        const { count, share } = leak(view);
-        return [
-          evidence("share of values outside of the range with a gradient", share, 0.02, "above", view.facts.tensor),
-          evidence("values outside of the range looked at", count, 4, "above", view.facts.tensor),
-          evidence("clipped share", view.last.clippedShare, 0.001, "above", view.facts.tensor),
-        ];
-      }),
-      confidence: first.score,
-      remedy: learnRanges,
+  return findingAt(leaking, layerOfSite, {
+    cause: "mask-missing",
+    title: (layers) => `The straight-through gradient is not masked outside of the range in ${layers}`,
+    evidence: (view) => {
+      const { count, share } = leak(view);
+      return [
+        evidence("share of values outside of the range with a gradient", share, 0.02, "above", view.facts.tensor),
+        evidence("values outside of the range looked at", count, 4, "above", view.facts.tensor),
+        evidence("clipped share", view.last.clippedShare, 0.001, "above", view.facts.tensor),
+      ];
     },
-  ];
+    remedy: learnRanges,
+  });
 }
 
 function gradientMismatch({ records, facts }: DiagnosisInput): Found[] {

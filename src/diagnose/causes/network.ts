@@ -1,9 +1,8 @@
 /** The placement of quantizers: first and last layer, residual additions, unfused modules; and ablations (rows 12, 16, 19, 20). */
 
-import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { latest, listed, meanOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
+import { findingAt, latest, layerOfSite, listed, meanOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = {
@@ -29,49 +28,40 @@ function suspicionOfBits(bits: number): number {
 function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput): Found[] {
   const edges = sites.filter(({ facts }) => facts.edge !== undefined);
   const low = worst(edges, ({ facts, last }) => suspicionOfBits(facts.bits) * (0.7 + 0.3 * ramp(last.sqnr, 20, 8)));
-  const [first] = low;
-  if (first === undefined) return [];
-  const views = low.map(({ place }) => place);
-  const { facts } = first.place;
+  const facts = low[0]?.place.facts;
+  if (facts === undefined) return [];
   const ablated = ablation?.layers.find(({ layer }) => layer === facts.layer);
-  return [
-    {
-      cause: "edge-layer-bits",
-      title: `The ${facts.edge} layer has ${facts.bits} bits: ${facts.tensor} has ${facts.levels} levels`,
-      layers: viewedLayers(views),
-      evidence: [
-        ...views
-          .slice(0, 3)
-          .flatMap(({ facts, last }): Evidence[] => [
-            evidence("bits", facts.bits, 4, "below", facts.tensor),
-            evidence("SQNR, dB", last.sqnr, 12, "below", facts.tensor),
-          ]),
-        ...(ablated === undefined || ablation === undefined
-          ? []
-          : [
-              evidence(
-                "loss with only this layer quantized − float loss",
-                ablated.alone.loss - ablation.float.loss,
-                0.1,
-                "above",
-                facts.layer,
-              ),
-              evidence(
-                "loss − loss with this layer in float",
-                ablation.quantized.loss - ablated.without.loss,
-                0.1,
-                "above",
-                facts.layer,
-              ),
-            ]),
-      ],
-      confidence: first.score,
-      remedy: {
-        title: `give the ${facts.edge} layer 8 bits`,
-        changes: { [facts.edge === "first" ? "quantization.firstLayerBits" : "quantization.lastLayerBits"]: 8 },
-      },
+  return findingAt(low, layerOfSite, {
+    cause: "edge-layer-bits",
+    title: () => `The ${facts.edge} layer has ${facts.bits} bits: ${facts.tensor} has ${facts.levels} levels`,
+    evidence: ({ facts, last }) => [
+      evidence("bits", facts.bits, 4, "below", facts.tensor),
+      evidence("SQNR, dB", last.sqnr, 12, "below", facts.tensor),
+    ],
+    more:
+      ablated === undefined || ablation === undefined
+        ? []
+        : [
+            evidence(
+              "loss with only this layer quantized − float loss",
+              ablated.alone.loss - ablation.float.loss,
+              0.1,
+              "above",
+              facts.layer,
+            ),
+            evidence(
+              "loss − loss with this layer in float",
+              ablation.quantized.loss - ablated.without.loss,
+              0.1,
+              "above",
+              facts.layer,
+            ),
+          ],
+    remedy: {
+      title: `give the ${facts.edge} layer 8 bits`,
+      changes: { [facts.edge === "first" ? "quantization.firstLayerBits" : "quantization.lastLayerBits"]: 8 },
     },
-  ];
+  });
 }
 
 function residualMismatch({ records }: DiagnosisInput): Found[] {
@@ -88,24 +78,15 @@ function residualMismatch({ records }: DiagnosisInput): Found[] {
     additions,
     ({ ratio, signal }) => 0.95 * ramp(signal, 9, 1) * (0.6 + 0.4 * ramp(ratio, 1.5, 4)),
   );
-  const [first] = drowned;
-  if (first === undefined) return [];
-  const layers = drowned.map(({ place }) => place.name);
-  return [
-    {
-      cause: "residual-mismatch",
-      title: `The smaller operand of ${listed(layers)} is smaller than the quantization noise of the sum`,
-      layers,
-      evidence: drowned
-        .slice(0, 3)
-        .flatMap(({ place }): Evidence[] => [
-          evidence("larger / smaller operand", place.ratio, 4, "above", place.name),
-          evidence("smaller operand over the noise of both, dB", place.signal, 6, "below", place.name),
-        ]),
-      confidence: first.score,
-      remedy: { title: "keep the skip path at 8 bits", changes: { "quantization.residualBits": 8 } },
-    },
-  ];
+  return findingAt(drowned, ({ name }) => name, {
+    cause: "residual-mismatch",
+    title: (layers) => `The smaller operand of ${layers} is smaller than the quantization noise of the sum`,
+    evidence: (place) => [
+      evidence("larger / smaller operand", place.ratio, 4, "above", place.name),
+      evidence("smaller operand over the noise of both, dB", place.signal, 6, "below", place.name),
+    ],
+    remedy: { title: "keep the skip path at 8 bits", changes: { "quantization.residualBits": 8 } },
+  });
 }
 
 function unfused(sites: readonly SiteView[]): Found[] {

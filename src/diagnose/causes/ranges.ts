@@ -1,9 +1,8 @@
 /** Ranges that observers give: stretched by outliers, still moving, frozen too early; and clipping (rows 2, 3 and 8). */
 
-import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { learnRanges, listed, meanOf, progressOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
+import { findingAt, layerOfSite, learnRanges, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "outlier-range": 2, "range-moving": 3, "observer-frozen-early": 3, saturated: 8 } as const;
@@ -51,39 +50,35 @@ function outlierRange(sites: readonly SiteView[], isObserving: boolean): Found[]
       return 0.95 * Math.max(observed, byChannel);
     },
   );
-  const [first] = stretched;
-  if (first === undefined) return [];
-  const views = stretched.map(({ place }) => place);
-  const { facts, last } = first.place;
-  const title = isOutlierChannel(first.place)
-    ? `Channel ${last.largestChannel} stretches the range of ${facts.tensor}: it is ${last.channelDisparity.toFixed(0)} times the median channel`
-    : last.coverage > 1.5
+  const title = (layers: string, worst: SiteView) => {
+    const { facts, last } = worst;
+    if (isOutlierChannel(worst)) {
+      return `Channel ${last.largestChannel} stretches the range of ${facts.tensor}: it is ${last.channelDisparity.toFixed(0)} times the median channel`;
+    }
+    return last.coverage > 1.5
       ? `The moving average of the range of ${facts.tensor} still holds outliers: it is ${last.coverage.toFixed(1)} times the range of the values`
-      : `Outliers stretch the min-max range of ${listed(viewedLayers(views))}`;
-  return [
-    {
-      cause: "outlier-range",
-      title,
-      layers: viewedLayers(views),
-      evidence: views.slice(0, 3).flatMap((view): Evidence[] => {
-        const { facts, last } = view;
-        const { magnitude } = last;
-        const lost = last.optimalSqnr - last.sqnr;
-        return [
-          evidence("SQNR lost against the best range, dB", lost, 3, "above", facts.tensor),
-          evidence("levels of the median channel", levelsOfMedianChannel(view), 4, "below", facts.tensor),
-          evidence("largest / median channel", last.channelDisparity, 8, "above", facts.tensor),
-          evidence("representable / observed maximum", last.coverage, 1.5, "above", facts.tensor),
-          evidence("maximum / 99.9th percentile", magnitude.max / magnitude.p999, 2, "above", facts.tensor),
-          evidence("maximum / 97.5th percentile", magnitude.max / magnitude.p975, 3.5, "above", facts.tensor),
-          evidence("dead share", last.deadShare, 0.3, "above", facts.tensor),
-          evidence("entropy, bits", last.entropy, facts.bits - 1.5, "below", facts.tensor),
-        ];
-      }),
-      confidence: first.score,
-      remedy: learnRanges,
+      : `Outliers stretch the min-max range of ${layers}`;
+  };
+  return findingAt(stretched, layerOfSite, {
+    cause: "outlier-range",
+    title,
+    evidence: (view) => {
+      const { facts, last } = view;
+      const { magnitude } = last;
+      const lost = last.optimalSqnr - last.sqnr;
+      return [
+        evidence("SQNR lost against the best range, dB", lost, 3, "above", facts.tensor),
+        evidence("levels of the median channel", levelsOfMedianChannel(view), 4, "below", facts.tensor),
+        evidence("largest / median channel", last.channelDisparity, 8, "above", facts.tensor),
+        evidence("representable / observed maximum", last.coverage, 1.5, "above", facts.tensor),
+        evidence("maximum / 99.9th percentile", magnitude.max / magnitude.p999, 2, "above", facts.tensor),
+        evidence("maximum / 97.5th percentile", magnitude.max / magnitude.p975, 3.5, "above", facts.tensor),
+        evidence("dead share", last.deadShare, 0.3, "above", facts.tensor),
+        evidence("entropy, bits", last.entropy, facts.bits - 1.5, "below", facts.tensor),
+      ];
     },
-  ];
+    remedy: learnRanges,
+  });
 }
 
 function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): Found[] {
@@ -97,24 +92,16 @@ function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): Found[]
       return [{ ...view, drift: (100 * Math.abs(Math.log(now.scale / old.scale))) / (last.step - before.step) }];
     });
   const moving = worst(drifts, ({ drift }) => 0.5 * logRamp(drift, 0.05, 0.5));
-  const [first] = moving;
-  if (first === undefined) return [];
-  const views = moving.map(({ place }) => place);
-  return [
-    {
-      cause: "range-moving",
-      title: `The observed ranges still change late in the run, by ${Math.round(100 * first.place.drift)} % in 100 steps`,
-      layers: viewedLayers(views),
-      evidence: views
-        .slice(0, 3)
-        .map(({ facts, drift }) => evidence("|Δ ln s| in 100 steps", drift, 0.1, "above", facts.tensor)),
-      confidence: first.score,
-      remedy: {
-        title: "freeze the observers for the last part of the run",
-        changes: { "quantization.freezeObserversAfterEpoch": Math.ceil((input.facts.recipe?.epochs ?? 10) * 0.6) },
-      },
+  return findingAt(moving, layerOfSite, {
+    cause: "range-moving",
+    title: (_, { drift }) =>
+      `The observed ranges still change late in the run, by ${Math.round(100 * drift)} % in 100 steps`,
+    evidence: ({ facts, drift }) => [evidence("|Δ ln s| in 100 steps", drift, 0.1, "above", facts.tensor)],
+    remedy: {
+      title: "freeze the observers for the last part of the run",
+      changes: { "quantization.freezeObserversAfterEpoch": Math.ceil((input.facts.recipe?.epochs ?? 10) * 0.6) },
     },
-  ];
+  });
 }
 
 function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Found[] {
@@ -122,40 +109,33 @@ function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Fou
     sites.filter((view) => view.facts.observer !== undefined),
     ({ last }) => 0.95 * logRamp(Math.max(last.coverage, 1 / last.coverage), 1.3, 2.2),
   );
-  const [first] = frozen;
-  if (first === undefined) return [];
-  const views = frozen.map(({ place }) => place);
   const epoch = facts.recipe?.freezeObserversAfterEpoch ?? 0;
   const epochs = facts.recipe?.epochs ?? epoch + 1;
-  return [
-    {
-      cause: "observer-frozen-early",
-      title:
-        first.place.last.coverage < 1
-          ? `The observers were frozen after epoch ${epoch}: values now exceed the ranges of ${listed(viewedLayers(views))}`
-          : `The observers were frozen after epoch ${epoch}: the ranges of ${listed(viewedLayers(views))} are far too wide`,
-      layers: viewedLayers(views),
-      evidence: views.slice(0, 3).flatMap(({ facts, last }): Evidence[] => {
-        const tight = last.coverage < 1;
-        return [
-          evidence(
-            "representable / observed maximum",
-            last.coverage,
-            tight ? 0.75 : 1.5,
-            tight ? "below" : "above",
-            facts.tensor,
-          ),
-          evidence("clipped share", last.clippedShare, 0.02, "above", facts.tensor),
-          evidence("dead share", last.deadShare, 0.4, "above", facts.tensor),
-        ];
-      }),
-      confidence: first.score,
-      remedy: {
-        title: "freeze the observers later",
-        changes: { "quantization.freezeObserversAfterEpoch": Math.max(epoch + 1, Math.ceil(epochs * 0.75)) },
-      },
+  return findingAt(frozen, layerOfSite, {
+    cause: "observer-frozen-early",
+    title: (layers, { last }) =>
+      last.coverage < 1
+        ? `The observers were frozen after epoch ${epoch}: values now exceed the ranges of ${layers}`
+        : `The observers were frozen after epoch ${epoch}: the ranges of ${layers} are far too wide`,
+    evidence: ({ facts, last }) => {
+      const tight = last.coverage < 1;
+      return [
+        evidence(
+          "representable / observed maximum",
+          last.coverage,
+          tight ? 0.75 : 1.5,
+          tight ? "below" : "above",
+          facts.tensor,
+        ),
+        evidence("clipped share", last.clippedShare, 0.02, "above", facts.tensor),
+        evidence("dead share", last.deadShare, 0.4, "above", facts.tensor),
+      ];
     },
-  ];
+    remedy: {
+      title: "freeze the observers later",
+      changes: { "quantization.freezeObserversAfterEpoch": Math.max(epoch + 1, Math.ceil(epochs * 0.75)) },
+    },
+  });
 }
 
 function saturated(sites: readonly SiteView[]): Found[] {
@@ -163,21 +143,12 @@ function saturated(sites: readonly SiteView[]): Found[] {
     sites.filter(({ facts, first }) => facts.kind === "activation" && !Number.isNaN(first.clippedShare)),
     ({ all }) => 0.55 * ramp(meanOf(all.slice(-3).map((each) => each.clippedShare)), 0.08, 0.3),
   );
-  const [first] = clipped;
-  if (first === undefined) return [];
-  const views = clipped.map(({ place }) => place);
-  return [
-    {
-      cause: "saturated",
-      title: `More than a tenth of the values is clipped and gets no gradient in ${listed(viewedLayers(views))}`,
-      layers: viewedLayers(views),
-      evidence: views
-        .slice(0, 3)
-        .map(({ facts, last }) => evidence("clipped share", last.clippedShare, 0.1, "above", facts.tensor)),
-      confidence: first.score,
-      remedy: learnRanges,
-    },
-  ];
+  return findingAt(clipped, layerOfSite, {
+    cause: "saturated",
+    title: (layers) => `More than a tenth of the values is clipped and gets no gradient in ${layers}`,
+    evidence: ({ facts, last }) => [evidence("clipped share", last.clippedShare, 0.1, "above", facts.tensor)],
+    remedy: learnRanges,
+  });
 }
 
 /** Ranges that are too wide, too narrow, or moving. */

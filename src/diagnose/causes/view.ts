@@ -1,8 +1,9 @@
 /** The measurements of a run, seen by tensor. */
 
 import { advisedPresets } from "../../qconfig/presets.ts";
-import type { Remedy } from "../../runs/finding.ts";
+import type { Evidence, Remedy } from "../../runs/finding.ts";
 import type { SiteFacts } from "../facts.ts";
+import type { CauseFinding } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import type { ProbeRecord, SiteMeasurement } from "../probe/measurement.ts";
 
@@ -53,6 +54,43 @@ export function worst<Place>(places: readonly Place[], score: (place: Place) => 
   const scored = places.map((place) => ({ place, score: score(place) })).filter((each) => each.score > 0);
   const best = Math.max(0, ...scored.map((each) => each.score));
   return scored.filter((each) => each.score >= best / 2).sort((a, b) => b.score - a.score);
+}
+
+/** The parts of a finding that differ from cause to cause. */
+interface FindingParts<Place, Cause extends string> {
+  readonly cause: Cause;
+  /** From the layers in words and the worst place. */
+  readonly title: (layers: string, worst: Place) => string;
+  readonly evidence: (place: Place) => readonly Evidence[];
+  /** Evidence about the whole network, after that of the places. */
+  readonly more?: readonly Evidence[];
+  readonly remedy: Remedy;
+}
+
+/** Returns the finding at the places that score worst, with the evidence of the first three; none where no place scores. */
+export function findingAt<Place, Cause extends string>(
+  scored: readonly Scored<Place>[],
+  layerOf: (place: Place) => string,
+  { cause, title, evidence, more = [], remedy }: FindingParts<Place, Cause>,
+): CauseFinding<Cause>[] {
+  const [first] = scored;
+  if (first === undefined) return [];
+  const layers = [...new Set(scored.map(({ place }) => layerOf(place)))];
+  return [
+    {
+      cause,
+      title: title(listed(layers), first.place),
+      layers,
+      evidence: [...scored.slice(0, 3).flatMap(({ place }) => evidence(place)), ...more],
+      confidence: first.score,
+      remedy,
+    },
+  ];
+}
+
+/** The layer of a quantizer, for {@link findingAt}. */
+export function layerOfSite({ facts }: { readonly facts: SiteFacts }): string {
+  return facts.layer;
 }
 
 /** Names without repetition, in order. */

@@ -1,10 +1,9 @@
 /** Weights: oscillation, channels that differ, heavy tails (rows 10, 15 and 17). */
 
 import { advisedPresets } from "../../qconfig/presets.ts";
-import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { latest, listed, meanOf, progressOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
+import { findingAt, latest, layerOfSite, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { oscillation: 10, "channel-disparity": 15, "heavy-tailed-weights": 17 } as const;
@@ -28,24 +27,15 @@ function oscillation(input: DiagnosisInput): Found[] {
     };
   });
   const swinging = worst(weights, ({ share }) => 0.55 * ramp(share, 0.02, 0.15));
-  const [first] = swinging;
-  if (first === undefined) return [];
-  const layers = swinging.map(({ place }) => place.layer);
-  return [
-    {
-      cause: "oscillation",
-      title: `Weights oscillate between two codes late in the run, in ${listed(layers)}`,
-      layers,
-      evidence: swinging
-        .slice(0, 3)
-        .flatMap(({ place }): Evidence[] => [
-          evidence("share of codes that turn back within six steps", place.share, 0.02, "above", place.layer),
-          evidence("codes that change a step", place.flips, 0.01, "above", place.layer),
-        ]),
-      confidence: first.score,
-      remedy: { title: "dampen oscillation", changes: { "quantization.dampening.strength": 0.1 } },
-    },
-  ];
+  return findingAt(swinging, ({ layer }) => layer, {
+    cause: "oscillation",
+    title: (layers) => `Weights oscillate between two codes late in the run, in ${layers}`,
+    evidence: (place) => [
+      evidence("share of codes that turn back within six steps", place.share, 0.02, "above", place.layer),
+      evidence("codes that change a step", place.flips, 0.01, "above", place.layer),
+    ],
+    remedy: { title: "dampen oscillation", changes: { "quantization.dampening.strength": 0.1 } },
+  });
 }
 
 function channelDisparity(sites: readonly SiteView[]): Found[] {
@@ -53,54 +43,36 @@ function channelDisparity(sites: readonly SiteView[]): Found[] {
     sites.filter(({ facts }) => !facts.perChannel),
     ({ last }) => 0.85 * logRamp(last.channelDisparity, 6, 20) * ramp(last.sqnr, 24, 10),
   );
-  const [first] = uneven;
-  if (first === undefined) return [];
-  const views = uneven.map(({ place }) => place);
-  return [
-    {
-      cause: "channel-disparity",
-      title: `One scale covers channels of very different magnitude in the weights of ${listed(viewedLayers(views))}`,
-      layers: viewedLayers(views),
-      evidence: views
-        .slice(0, 3)
-        .flatMap(({ facts, last }): Evidence[] => [
-          evidence("largest / median channel", last.channelDisparity, 8, "above", facts.tensor),
-          evidence("SQNR, dB", last.sqnr, 12, "below", facts.tensor),
-        ]),
-      confidence: first.score,
-      remedy: {
-        title: "use one scale per channel",
-        changes: { "quantization.preset": advisedPresets.learnedRanges, "quantization.reduceRange": false },
-      },
+  return findingAt(uneven, layerOfSite, {
+    cause: "channel-disparity",
+    title: (layers) => `One scale covers channels of very different magnitude in the weights of ${layers}`,
+    evidence: ({ facts, last }) => [
+      evidence("largest / median channel", last.channelDisparity, 8, "above", facts.tensor),
+      evidence("SQNR, dB", last.sqnr, 12, "below", facts.tensor),
+    ],
+    remedy: {
+      title: "use one scale per channel",
+      changes: { "quantization.preset": advisedPresets.learnedRanges, "quantization.reduceRange": false },
     },
-  ];
+  });
 }
 
 function heavyTails(sites: readonly SiteView[]): Found[] {
   const heavy = worst(sites, ({ facts, last }) =>
     last.entropy < facts.bits - 1.5 && facts.bits > 2 ? 0.5 * logRamp(last.kurtosis, 8, 30) : 0,
   );
-  const [first] = heavy;
-  if (first === undefined) return [];
-  const views = heavy.map(({ place }) => place);
-  return [
-    {
-      cause: "heavy-tailed-weights",
-      title: `The weights have heavy tails, so most codes stay empty, in ${listed(viewedLayers(views))}`,
-      layers: viewedLayers(views),
-      evidence: views
-        .slice(0, 3)
-        .flatMap(({ facts, last }): Evidence[] => [
-          evidence("kurtosis", last.kurtosis, 10, "above", facts.tensor),
-          evidence("entropy, bits", last.entropy, facts.bits - 1.5, "below", facts.tensor),
-        ]),
-      confidence: first.score,
-      remedy: {
-        title: "use levels for heavy tails, on normalized weights (APoT)",
-        changes: { "quantization.preset": advisedPresets.unevenLevels, "quantization.reduceRange": false },
-      },
+  return findingAt(heavy, layerOfSite, {
+    cause: "heavy-tailed-weights",
+    title: (layers) => `The weights have heavy tails, so most codes stay empty, in ${layers}`,
+    evidence: ({ facts, last }) => [
+      evidence("kurtosis", last.kurtosis, 10, "above", facts.tensor),
+      evidence("entropy, bits", last.entropy, facts.bits - 1.5, "below", facts.tensor),
+    ],
+    remedy: {
+      title: "use levels for heavy tails, on normalized weights (APoT)",
+      changes: { "quantization.preset": advisedPresets.unevenLevels, "quantization.reduceRange": false },
     },
-  ];
+  });
 }
 
 /** Weights that oscillate, differ by channel, or have heavy tails. */
