@@ -1,6 +1,7 @@
 /** Configurations known by a name. Each is plain data: print it, copy it, change it. */
 import { type Addition, additionTo } from "../base/addition.ts";
 import { ConfigError } from "../errors.ts";
+import type { QuantizerOptions } from "../quantizers/definition.ts";
 import type { QuantizationConfig } from "./config.ts";
 import type { TensorQuantization } from "./tensor-quantization.ts";
 
@@ -22,6 +23,16 @@ function observed(bits: number, extra: Partial<TensorQuantization>): TensorQuant
     options: { scheme: "affine" },
     ...extra,
   };
+}
+
+/** Signed weights with one scale per channel. */
+function weights(quantizer: string, bits: number, options: QuantizerOptions = {}): TensorQuantization {
+  return { quantizer, bits, signed: true, granularity: "channel", options };
+}
+
+/** Activations with one scale; unsigned after a ReLU. */
+function activations(quantizer: string, bits: number, options: QuantizerOptions = {}): TensorQuantization {
+  return { quantizer, bits, signed: "auto", granularity: "tensor", options };
 }
 
 /**
@@ -50,10 +61,9 @@ function minmax({ weightBits, activationBits }: PresetBits): QuantizationConfig 
 
 /** Learned step sizes: weights per channel, activations per tensor, first and last layer at 8 bits. */
 function lsq({ weightBits, activationBits }: PresetBits): QuantizationConfig {
-  const learned = { quantizer: "lsq", options: {} } as const;
   return {
-    weight: { ...learned, bits: weightBits, signed: true, granularity: "channel" },
-    activation: { ...learned, bits: activationBits, signed: "auto", granularity: "tensor" },
+    weight: weights("lsq", weightBits),
+    activation: activations("lsq", activationBits),
     placement: "fused",
     firstLayer: { weightBits: 8, activationBits: 8 },
     lastLayer: { weightBits: 8, activationBits: 8 },
@@ -66,20 +76,8 @@ function lsqPlus({ weightBits, activationBits }: PresetBits): QuantizationConfig
   const base = lsq({ weightBits, activationBits });
   return {
     ...base,
-    weight: {
-      quantizer: "lsq+",
-      bits: weightBits,
-      signed: true,
-      granularity: "channel",
-      options: { offset: false },
-    },
-    activation: {
-      quantizer: "lsq+",
-      bits: activationBits,
-      signed: "auto",
-      granularity: "tensor",
-      options: { initializer: "mse" },
-    },
+    weight: weights("lsq+", weightBits, { offset: false }),
+    activation: activations("lsq+", activationBits, { initializer: "mse" }),
   };
 }
 
@@ -88,8 +86,8 @@ function ewgs(bits: PresetBits): QuantizationConfig {
   const base = lsq(bits);
   return {
     ...base,
-    weight: { quantizer: "ewgs", bits: bits.weightBits, signed: true, granularity: "channel", options: {} },
-    activation: { quantizer: "ewgs", bits: bits.activationBits, signed: "auto", granularity: "tensor", options: {} },
+    weight: weights("ewgs", bits.weightBits),
+    activation: activations("ewgs", bits.activationBits),
   };
 }
 
@@ -101,40 +99,16 @@ function tqt(bits: PresetBits): QuantizationConfig {
   const gradientScale = "lsq";
   return {
     ...lsq(bits),
-    weight: {
-      quantizer: "tqt",
-      bits: bits.weightBits,
-      signed: true,
-      granularity: "channel",
-      options: { initializer: "deviation", gradientScale },
-    },
-    activation: {
-      quantizer: "tqt",
-      bits: bits.activationBits,
-      signed: "auto",
-      granularity: "tensor",
-      options: { initializer: "mse", gradientScale },
-    },
+    weight: weights("tqt", bits.weightBits, { initializer: "deviation", gradientScale }),
+    activation: activations("tqt", bits.activationBits, { initializer: "mse", gradientScale }),
   };
 }
 
 /** DoReFa-Net: tanh-normalised weights, activations clipped to [0, 1]; first and last layer in float, as in the paper. */
 function dorefa({ weightBits, activationBits }: PresetBits): QuantizationConfig {
   return {
-    weight: {
-      quantizer: "dorefa",
-      bits: weightBits,
-      signed: true,
-      granularity: "tensor",
-      options: { form: "weights" },
-    },
-    activation: {
-      quantizer: "dorefa",
-      bits: activationBits,
-      signed: "auto",
-      granularity: "tensor",
-      options: { form: "activations" },
-    },
+    weight: { ...weights("dorefa", weightBits, { form: "weights" }), granularity: "tensor" },
+    activation: activations("dorefa", activationBits, { form: "activations" }),
     placement: "fused",
     firstLayer: "float",
     lastLayer: "float",
@@ -146,13 +120,7 @@ function dorefa({ weightBits, activationBits }: PresetBits): QuantizationConfig 
 function pact(bits: PresetBits): QuantizationConfig {
   return {
     ...dorefa(bits),
-    activation: {
-      quantizer: "pact",
-      bits: bits.activationBits,
-      signed: "auto",
-      granularity: "tensor",
-      options: { initializer: "percentile", percentile: 99.9, decay: 5e-4 },
-    },
+    activation: activations("pact", bits.activationBits, { initializer: "percentile", percentile: 99.9, decay: 5e-4 }),
   };
 }
 
@@ -160,14 +128,8 @@ function pact(bits: PresetBits): QuantizationConfig {
 function apot({ weightBits, activationBits }: PresetBits): QuantizationConfig {
   return {
     ...lsq({ weightBits, activationBits }),
-    weight: { quantizer: "apot", bits: weightBits, signed: true, granularity: "tensor", options: { form: "weights" } },
-    activation: {
-      quantizer: "apot",
-      bits: activationBits,
-      signed: "auto",
-      granularity: "tensor",
-      options: { form: "activations", initializer: "mse" },
-    },
+    weight: { ...weights("apot", weightBits, { form: "weights" }), granularity: "tensor" },
+    activation: activations("apot", activationBits, { form: "activations", initializer: "mse" }),
   };
 }
 
@@ -175,14 +137,8 @@ function apot({ weightBits, activationBits }: PresetBits): QuantizationConfig {
 function n2uq({ weightBits, activationBits }: PresetBits): QuantizationConfig {
   return {
     ...dorefa({ weightBits, activationBits }),
-    weight: { quantizer: "n2uq", bits: weightBits, signed: true, granularity: "channel", options: { form: "weights" } },
-    activation: {
-      quantizer: "n2uq",
-      bits: activationBits,
-      signed: "auto",
-      granularity: "tensor",
-      options: { form: "activations" },
-    },
+    weight: weights("n2uq", weightBits, { form: "weights" }),
+    activation: activations("n2uq", activationBits, { form: "activations" }),
   };
 }
 
@@ -194,7 +150,7 @@ function binary({ activationBits }: PresetBits): QuantizationConfig {
   const learned = lsq({ weightBits: 1, activationBits });
   return {
     ...learned,
-    weight: { quantizer: "binary", bits: 1, signed: true, granularity: "channel", options: {} },
+    weight: weights("binary", 1),
     firstLayer: "float",
     lastLayer: "float",
   };
