@@ -5,8 +5,8 @@
  *     npx tsx bench/accuracy.ts --table      writes docs/accuracy.md from the runs that are finished, and trains nothing
  *
  * FOLDER holds the four Fashion-MNIST files (subbyte data fetch fashion-mnist). Each cell is a run of its own in a child
- * process, as many side by side as there are cores, one thread each. A cell that is finished is not run again and one
- * that was stopped goes on, so the bench can be interrupted at any time. docs/accuracy.md has a table for each model of
+ * process, as many side by side as there are cores, one thread each. A finished cell is not run again and a stopped one
+ * resumes, so the bench can be interrupted at any time. docs/accuracy.md has a table for each model of
  * which --out has a float run.
  */
 import { spawn } from "node:child_process";
@@ -186,9 +186,9 @@ async function section(model: string): Promise<string | undefined> {
   const threadTable = `
 The forum thread's configuration (EMA min-max, reduce_range, per-module placement, all layers alike), 4-bit weights:
 
-| activation bits asked for | ${threadBits.join(" | ")} |
+| requested activation bits | ${threadBits.join(" | ")} |
 |---|${"---:|".repeat(threadBits.length)}
-| levels there are | ${thread.map((summary) => summary?.levels.activations ?? "").join(" | ")} |
+| effective levels | ${thread.map((summary) => summary?.levels.activations ?? "").join(" | ")} |
 | top-1 | ${thread.map((summary) => mark(summary, float)).join(" | ")} |
 `;
   const minutes = [float, ...found].reduce((sum, { seconds }) => sum + seconds, 0) / 60;
@@ -214,7 +214,7 @@ async function write(): Promise<void> {
 Top-1 on the 10,000 test images of Fashion-MNIST after the last epoch, in percent, and the difference to float in points.
 All 60,000 training images, batch 128, crop 2 and flip; float at a learning rate of ${floatRate}, then each cell from there
 at ${rate}; SGD with momentum 0.9, weight decay 1e-4 (none for quantizers) and a cosine schedule, one recipe for all. Except in
-the thread's rows the first and the last layer are LSQ at 8 bits, so that the rows differ only by what is in between.
+the thread's rows the first and the last layer are LSQ at 8 bits, so that the rows differ only in the layers between them.
 
     npm run build && npx tsx bench/accuracy.ts --data FOLDER --model MODEL --float-epochs N --epochs N --seed N
 

@@ -47,7 +47,7 @@ ${number(testImages)} test images with the \`int\` file on ONNX Runtime, over as
 
 Each network has been trained for ${steps} steps in float and as many with its quantizers: enough to have learned weights, statistics
 and scales. Its first and last layer have 8 bits of LSQ (PACT's and DoReFa's papers leave them in float, which has no
-integers), except with the thread's configuration, which is word for word.
+integers), except with the thread's configuration, which is unchanged.
 
     npm run build && npx tsx bench/proof.ts --data FOLDER
 
@@ -148,7 +148,7 @@ async function randomNetworks(out: string): Promise<string> {
   return `## Random networks
 
 Small networks drawn from a seed, with every preset that has integers, 8, 4, 3 and 2 bits, with and without codes in additions:
-simulation against ONNX Runtime and against the interpreter. The columns on the right say how many of the networks have what.
+simulation against ONNX Runtime and against the interpreter. The columns on the right count the networks that have each feature.
 
 | seed | ${columns.join(" | ")} |
 |---:|${"---:|".repeat(columns.length)}

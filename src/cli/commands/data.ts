@@ -41,7 +41,7 @@ const declareFetch = (command: NewCommand) =>
 
 const declareInfo = (command: NewCommand) =>
   command
-    .description("Print what a data set holds.")
+    .description("Print what a data set contains.")
     .argument(
       "[name|folder]",
       "fashion-mnist-part, fashion-mnist, or a folder or file such as ./mine",

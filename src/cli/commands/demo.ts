@@ -36,7 +36,7 @@ const declare = (command: NewCommand) =>
     .option("--weight-bits <n>", "bits of the weights", wholeNumberBetween(1, 16), 4)
     .option("--activation-bits <n>", "bits of the activations", wholeNumberBetween(1, 16), 4)
     .option("--float-epochs <n>", "epochs in float", wholeNumber(1), 4)
-    .option("--qat-epochs <n>", "epochs with quantizers, each time", wholeNumber(1), 2)
+    .option("--qat-epochs <n>", "epochs of each quantized training", wholeNumber(1), 2)
     .option("--train-limit <n>", "use only N training images", wholeNumber(1))
     .option("--test-limit <n>", "use only N test images", wholeNumber(1))
     .option("--seed <n>", "random seed", wholeNumberBetween(0, 2 ** 32 - 1), 0)

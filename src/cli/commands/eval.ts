@@ -35,7 +35,7 @@ const declare = (command: NewCommand) =>
     )
     .option("--data <name|folder>", "evaluate on this data (default: the run's own)")
     .option("--batch <n>", "images in a batch", wholeNumber(1))
-    .option("--integer", "compute in the integers of subbyte convert instead of the training's simulation")
+    .option("--integer", "evaluate the integer network of subbyte convert instead of the simulation")
     .option("--limit <n>", "use only the first N test images", wholeNumber(1))
     .addOption(
       new Option("--device <name>", "cpu, webgpu, cuda, or auto for the fastest one available")

@@ -25,7 +25,7 @@ Examples:
 
 const declare = (command: NewCommand) =>
   command
-    .description("Show where the time and the bytes of a training step go, next to the least that they could be.")
+    .description("Show where the time and the bytes of a training step go, compared with lower bounds.")
     .option("-c, --config <file>", "YAML or JSON file with the configuration, as for train")
     .option("--set <key=value>", "set one key of it (repeatable)", collect)
     .option("-m, --model <name|file>", "network: a name as for train, or a file such as mine.onnx")

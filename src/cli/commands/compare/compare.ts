@@ -27,7 +27,7 @@ const declare = (command: NewCommand) =>
   command
     .description("Run two models on the same test images: accuracy, differences of outputs and layers.")
     .argument("<a>", "folder of a run, a checkpoint file, or an ONNX file")
-    .argument("<b>", "the other one")
+    .argument("<b>", "the model to compare it with")
     .option("--data <name|folder>", "data to compare on (default: the test images of the first run)")
     .option("--limit <n>", "use only the first N test images", wholeNumber(1))
     .option("--departure <db>", "name the first layer with an SQNR below this", Number, 20)

@@ -223,6 +223,6 @@ function requireAgreement(proof: VerificationResult): void {
   if (wrong?.first === undefined) return;
   throw new RuntimeError(`${wrong.mismatches} of ${wrong.compared} codes differ`, {
     where: showMismatch(wrong.first),
-    remedy: "This must not happen: please report it with verify.json. Do not deploy these files.",
+    remedy: "This is a bug in subbyte: please report it with verify.json. Do not deploy these files.",
   });
 }

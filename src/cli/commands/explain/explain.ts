@@ -40,7 +40,7 @@ Examples:
 /** Declares `subbyte explain`. */
 export const declareExplain = (command: NewCommand) =>
   command
-    .description("Compare the requested bits with the levels that there are, and name the lines to change.")
+    .description("Compare the requested bits with the effective levels, and name the lines to change.")
     .argument("<config>", "a preset, a configuration file, a run, Python with a torch QConfig, or -")
     .argument("[model]", `network: ${modelNames.join(", ")}, or an .onnx file`)
     .option("--weight-bits <n>", "bits of a preset's weights (default: 4)", wholeNumberBetween(1, 16))

@@ -69,12 +69,12 @@ const declare = (command: NewCommand) =>
     .option("--threads <n>", "threads of each trial (default: the cores divided among the trials)")
     .option("-o, --out <folder>", "folder of the study", "studies/study")
     .option("--resume [folder]", "resume the study in this folder (default: that of --out)")
-    .option("--fix", "try the fixes of the findings where trials fail, and map the grid again with those that help")
+    .option("--fix", "search for fixes where trials fail, and train the grid again with those that help")
     .option("--no-diagnose", "do not measure the tensors while training: no findings")
     .option("--no-report", "write no HTML report at the end")
     .option("--json", "print the result as one JSON document, and no progress")
     .option("-q, --quiet", "print no progress")
-    .option("-v, --verbose", "print every finding of a failing trial, not only the most certain")
+    .option("-v, --verbose", "print every finding of a failing trial, not only those of the highest confidence")
     .option("--dry-run", "check and print the trials, then stop")
     .addHelpText("after", examples);
 
