@@ -33,7 +33,6 @@ export function ablationChart(ablation: Ablation, width: number): string {
       height: 48 + rowHeight * rows.length,
       marginLeft,
       marginRight: 24,
-      marginBottom: 36,
       ariaLabel: `Test ${metricTitle(metric)} with some of the quantizers`,
       x: valueAxis(`test ${metricTitle(metric)}${isShare(metric) ? ", %" : ""}`, width),
       y: axis,

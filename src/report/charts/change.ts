@@ -30,7 +30,6 @@ export function changeChart(
       height: 44 + rowHeight * rows.length,
       marginLeft,
       marginRight: 16,
-      marginBottom: 36,
       ariaLabel: `Accuracy with ${names.before} and with ${names.after}`,
       x: valueAxis("test accuracy, %", width),
       y: axis,

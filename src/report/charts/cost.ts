@@ -4,8 +4,8 @@ import type { Reference } from "../../study/result/accuracy-map.ts";
 import type { CostKind, CostPoint } from "../../study/result/pareto.ts";
 import { bitsName } from "../../study/result/summary.ts";
 import { siNumber } from "../pages/format.ts";
-import { colors, draw, legend, seriesColor } from "./draw.ts";
-import { floatRule, roomyDomain } from "./float-line.ts";
+import { belowMiddle, colors, draw, legend, seriesColor } from "./draw.ts";
+import { accuracyAxis, floatRule } from "./float-line.ts";
 
 const costNames: Readonly<Record<CostKind, string>> = {
   bitOperations: "bit operations for one image",
@@ -29,13 +29,11 @@ export function paretoChart(
       height: 300,
       marginLeft: 46,
       marginRight: 24,
-      marginBottom: 36,
       ariaLabel: `Accuracy against ${costNames[cost]}`,
       x: {
         type: "log",
         label: costNames[cost],
-        labelAnchor: "center",
-        labelArrow: "none",
+        ...belowMiddle,
         tickFormat: siNumber,
         ticks: width < 500 ? 3 : 6,
         nice: false,
@@ -43,12 +41,8 @@ export function paretoChart(
         insetRight: 14,
       },
       y: {
-        label: "accuracy, %",
-        labelArrow: "none",
-        grid: true,
-        ticks: 5,
-        transform: (value: number) => 100 * value,
-        ...roomyDomain(
+        ...accuracyAxis(
+          "accuracy, %",
           points.map((point) => point.accuracy),
           reference,
         ),

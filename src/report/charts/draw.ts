@@ -59,6 +59,7 @@ export function seriesColor(index: number): string {
 export function draw(options: Plot.PlotOptions, top?: Legend): string {
   const figure: unknown = Plot.plot({
     className: "plot",
+    marginBottom: 36,
     ...options,
     ...(top === undefined ? {} : { marginTop: top.height + 8, height: (options.height ?? 240) + top.height }),
     style: { fontFamily: "system-ui, sans-serif", fontSize: "12px", overflow: "visible" },
@@ -99,10 +100,13 @@ export function legend(series: readonly { readonly label: string; readonly color
   return { svg: `<g class="legend">${texts.join("")}</g>`, height: axisNameHeight + (row + 1) * rowHeight };
 }
 
+/** The name of a horizontal axis, below its middle. */
+export const belowMiddle = { labelAnchor: "center", labelArrow: "none" } as const;
+
 /** The axis of the values of rows, named below its middle. */
 export function valueAxis(label: string, width: number): Plot.ScaleOptions {
   const ticks = width < 500 ? 4 : 8;
-  return { label, labelAnchor: "center", labelArrow: "none", grid: true, ticks, nice: true };
+  return { label, ...belowMiddle, grid: true, ticks, nice: true };
 }
 
 /** How the rows of a chart are named: next to them, or above them where the names are too long for that. */

@@ -8,11 +8,17 @@ export interface FloatReference {
 }
 
 /** A domain for accuracies in percent that keeps float in sight and does not magnify noise. */
-export function roomyDomain(values: readonly number[], { float }: FloatReference): { domain: [number, number] } {
+function roomyDomain(values: readonly number[], { float }: FloatReference): [number, number] {
   const all = [...values, ...(float === null ? [] : [float])].map((value) => 100 * value);
   const [low, high] = all.length === 0 ? [0, 100] : [Math.min(...all), Math.max(...all)];
   const room = Math.max(1, 0.06 * (high - low));
-  return { domain: [Math.max(0, low - room), Math.min(100, high + room)] };
+  return [Math.max(0, low - room), Math.min(100, high + room)];
+}
+
+/** The vertical axis of accuracies, in percent. */
+export function accuracyAxis(label: string, values: readonly number[], reference: FloatReference): Plot.ScaleOptions {
+  const transform = (value: number) => 100 * value;
+  return { label, labelArrow: "none", grid: true, ticks: 5, transform, domain: roomyDomain(values, reference) };
 }
 
 /** A dashed line at the float network's accuracy. */

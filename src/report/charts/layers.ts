@@ -1,7 +1,7 @@
 /** The chart of the bit operations of each layer. */
 import * as Plot from "@observablehq/plot";
 import type { LayerCost } from "../../runs/cost.ts";
-import { draw, seriesColor } from "./draw.ts";
+import { belowMiddle, draw, seriesColor } from "./draw.ts";
 
 /** The share that each layer has in the network's bit operations, with the bits of its weights and its input. */
 export function layersChart(layers: readonly LayerCost[], width: number): string {
@@ -21,7 +21,7 @@ export function layersChart(layers: readonly LayerCost[], width: number): string
     marginTop: 4,
     marginBottom: 34,
     ariaLabel: "Bit operations of each layer",
-    x: { label: "share of the bit operations, %", labelAnchor: "center", labelArrow: "none", grid: true, ticks: 5 },
+    x: { label: "share of the bit operations, %", ...belowMiddle, grid: true, ticks: 5 },
     y: { type: "band", domain: rows.map((row) => row.name), label: null, padding: 0.25, tickSize: 0 },
     marks: [
       Plot.barX(rows, {

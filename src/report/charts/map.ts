@@ -2,8 +2,8 @@
 import * as Plot from "@observablehq/plot";
 import type { AccuracyMap, MapCell, Reference } from "../../study/result/accuracy-map.ts";
 import type { BitValue } from "../../study/result/effects.ts";
-import { colors, draw, legend, seriesColor } from "./draw.ts";
-import { floatRule, roomyDomain } from "./float-line.ts";
+import { belowMiddle, colors, draw, legend, seriesColor } from "./draw.ts";
+import { accuracyAxis, floatRule } from "./float-line.ts";
 
 /** Red, yellow, blue, as ColorBrewer's RdYlBu, which readers who do not see red and green apart can read. */
 const heatStops: readonly (readonly [number, number, number])[] = [
@@ -140,27 +140,21 @@ export function interactionChart(map: AccuracyMap, reference: Reference, width: 
       height: 240,
       marginLeft: 46,
       marginRight: 14,
-      marginBottom: 36,
       ariaLabel: `Accuracy of ${map.recipe} over activation bits, for each number of weight bits`,
       x: {
         type: "point",
         domain: map.activationBits,
         label: "activation bits",
-        labelArrow: "none",
-        labelAnchor: "center",
+        ...belowMiddle,
         padding: 0.2,
       },
       y: {
-        label: "accuracy, %",
-        labelArrow: "none",
-        grid: true,
-        ticks: 5,
-        transform: (value: number) => 100 * value,
-        nice: true,
-        ...roomyDomain(
+        ...accuracyAxis(
+          "accuracy, %",
           cells.map((cell) => cell.mean),
           reference,
         ),
+        nice: true,
       },
       marks: [
         ...floatRule(reference),
@@ -198,13 +192,12 @@ export function bitWorthChart(values: readonly BitValue[], axis: "weight" | "act
       height: 210,
       marginLeft: 46,
       marginRight: 14,
-      marginBottom: 36,
       ariaLabel: `Accuracy lost for each ${axis} bit`,
-      fx: { domain, label: `${axis} bits, from → to`, labelAnchor: "center", labelArrow: "none", padding: 0.12 },
+      fx: { domain, label: `${axis} bits, from → to`, ...belowMiddle, padding: 0.12 },
       x: { type: "band", domain: others, axis: null },
       y: { label: "points lost per bit", labelArrow: "none", grid: true, ticks: 5, nice: true },
       marks: [
-        Plot.axisFx({ anchor: "bottom", label: `${axis} bits, from → to`, labelAnchor: "center", labelArrow: "none" }),
+        Plot.axisFx({ anchor: "bottom", label: `${axis} bits, from → to`, ...belowMiddle }),
         Plot.barY(shown, {
           fx: "step",
           x: "at",

@@ -1,8 +1,8 @@
 /** The charts of trainings: learning curves, trajectories, and histograms with the levels of the quantizer. */
 import * as Plot from "@observablehq/plot";
 import { mean } from "../../base/statistics.ts";
-import { colors, draw, legend } from "./draw.ts";
-import { type FloatReference, floatRule, roomyDomain } from "./float-line.ts";
+import { belowMiddle, colors, draw, legend } from "./draw.ts";
+import { accuracyAxis, type FloatReference, floatRule } from "./float-line.ts";
 
 /** One line of a chart over epochs or steps. */
 export interface Curve {
@@ -31,26 +31,18 @@ export function learningCurves(
       height: 260,
       marginLeft: 46,
       marginRight: 16,
-      marginBottom: 36,
       ariaLabel: `Test ${title} over epochs`,
       x: {
         label: "epoch",
-        labelAnchor: "center",
-        labelArrow: "none",
+        ...belowMiddle,
         ticks: Math.min(lastEpoch, 8),
         tickFormat: (epoch: number) => (Number.isInteger(epoch) ? String(epoch) : ""),
       },
-      y: {
-        label: `test ${title}, %`,
-        labelArrow: "none",
-        grid: true,
-        ticks: 5,
-        transform: (value: number) => 100 * value,
-        ...roomyDomain(
-          points.map((point) => point.y),
-          reference,
-        ),
-      },
+      y: accuracyAxis(
+        `test ${title}, %`,
+        points.map((point) => point.y),
+        reference,
+      ),
       marks: [
         ...floatRule(reference),
         ...curves.map((curve) =>
@@ -106,9 +98,8 @@ export function trajectoryChart(
       height: 230,
       marginLeft: 54,
       marginRight: 16,
-      marginBottom: 36,
       ariaLabel: `${label} over ${along}s`,
-      x: { label: along, labelAnchor: "center", labelArrow: "none", ticks: width < 500 ? 4 : 8, nice: false },
+      x: { label: along, ...belowMiddle, ticks: width < 500 ? 4 : 8, nice: false },
       y: { type, label, labelArrow: "none", grid: true, ticks: 5, tickFormat: plainNumber, nice: type === "linear" },
       marks: curves.map((curve) =>
         Plot.line(curve.points, { x: "x", y: "y", stroke: curve.color, strokeWidth: 1.6, title: () => curve.label }),
@@ -152,8 +143,7 @@ export function levelHistogramChart(histogram: LevelHistogram, width: number): s
     ariaLabel: `Values of ${histogram.name} in steps, with the levels ${quantMin} to ${quantMax}`,
     x: {
       label: "value / step size",
-      labelAnchor: "center",
-      labelArrow: "none",
+      ...belowMiddle,
       domain: [Math.min(from, quantMin - 0.5), Math.max(to, quantMax + 0.5)],
       ticks: 8,
     },
@@ -191,8 +181,7 @@ export function codeUsageChart(
     x: {
       type: "band",
       label: "code",
-      labelAnchor: "center",
-      labelArrow: "none",
+      ...belowMiddle,
       padding: 0.1,
       tickFormat: everyFew(usage.length, width),
     },

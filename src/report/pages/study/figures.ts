@@ -40,30 +40,19 @@ export function mapFigures({ result }: LoadedStudy, map: AccuracyMap): Figure[] 
 
 /** What a bit of each kind is worth. */
 export function worthFigures({ result }: LoadedStudy): Figure[] {
-  return result.effects.flatMap(({ recipe, weightBits, activationBits }) => [
-    ...(activationBits.length === 0
-      ? []
-      : [
-          {
-            name: `activation-bit-${recipe}`,
-            title: `${recipe}: what an activation bit is worth`,
-            caption: "Points of accuracy lost per activation bit removed, for each number of weight bits.",
-            draw: (width: number) => bitWorthChart(activationBits, "activation", width),
-            data: activationBits,
-          },
-        ]),
-    ...(weightBits.length === 0
-      ? []
-      : [
-          {
-            name: `weight-bit-${recipe}`,
-            title: `${recipe}: what a weight bit is worth`,
-            caption: "Points of accuracy lost per weight bit removed, for each number of activation bits.",
-            draw: (width: number) => bitWorthChart(weightBits, "weight", width),
-            data: weightBits,
-          },
-        ]),
-  ]);
+  return result.effects.flatMap(({ recipe, weightBits, activationBits }) => {
+    const figure = (axis: "weight" | "activation", other: string, values: typeof weightBits): Figure => ({
+      name: `${axis}-bit-${recipe}`,
+      title: `${recipe}: what ${axis === "weight" ? "a" : "an"} ${axis} bit is worth`,
+      caption: `Points of accuracy lost per ${axis} bit removed, for each number of ${other} bits.`,
+      draw: (width) => bitWorthChart(values, axis, width),
+      data: values,
+    });
+    return [
+      ...(activationBits.length === 0 ? [] : [figure("activation", "weight", activationBits)]),
+      ...(weightBits.length === 0 ? [] : [figure("weight", "activation", weightBits)]),
+    ];
+  });
 }
 
 /** Accuracy against both costs. */
