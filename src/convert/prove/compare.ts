@@ -1,9 +1,8 @@
 /** Two models on the same data: accuracy, how far their outputs are apart, and at which layer they begin to differ. */
-import { evaluationBatches } from "../../data/dataset/batches.ts";
-import { allocateBatch, type Dataset } from "../../data/dataset/dataset.ts";
+import { eachBatch } from "../../data/dataset/batches.ts";
+import type { Dataset } from "../../data/dataset/dataset.ts";
 import { ConfigError } from "../../errors.ts";
 import type { GraphOutput } from "../../ir/graph.ts";
-import { makeTensor } from "../../ir/tensor.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type { ComparedModel } from "./compared-model.ts";
 
@@ -59,17 +58,12 @@ export async function compareModels(
   const batchSize = Math.ceil(Math.min(wanted, dataset.count) / unit) * unit;
   const tallies = new Map(shared.map((name) => [name, new DifferenceTally(name)]));
   const outputs = new DifferenceTally(a.output.name);
-  const batches = evaluationBatches(dataset, batchSize);
-  const batch = allocateBatch(dataset, batchSize);
-  const data = makeTensor(dataset.sampleType, [batchSize, ...dataset.sampleShape], batch.samples);
   const hasClasses = dataset.target.kind === "classes";
   const correct = { a: 0, b: 0 };
   let same = 0;
   const [first, second] = await Promise.all([a, b].map((model) => model.prepare(shared, dataset, engine, batchSize)));
   try {
-    for (let step = 0; step < batches.stepCount; step++) {
-      await batches.prefetch(step);
-      const valid = batches.read(step, batch);
+    for await (const { data, targets, valid } of eachBatch(dataset, batchSize)) {
       const [x, y] = [await first?.run(data), await second?.run(data)];
       for (const [name, tally] of tallies) tally.add(x?.get(name), y?.get(name), valid / batchSize);
       const [p, q] = [x?.get(a.output.name), y?.get(b.output.name)];
@@ -77,8 +71,8 @@ export async function compareModels(
       const [classesA, classesB] = [classesOf(p ?? [], batchSize), classesOf(q ?? [], batchSize)];
       for (let i = 0; i < valid; i++) {
         if (classesA[i] === classesB[i]) same++;
-        if (classesA[i] === batch.targets[i]) correct.a++;
-        if (classesB[i] === batch.targets[i]) correct.b++;
+        if (classesA[i] === targets[i]) correct.a++;
+        if (classesB[i] === targets[i]) correct.b++;
       }
     }
   } finally {

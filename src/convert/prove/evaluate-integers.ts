@@ -1,8 +1,7 @@
 /** The accuracy of the integers: the evaluation in exactly the arithmetic of the converted network. */
-import { evaluationBatches } from "../../data/dataset/batches.ts";
-import { allocateBatch, type Dataset } from "../../data/dataset/dataset.ts";
+import { eachBatch } from "../../data/dataset/batches.ts";
+import type { Dataset } from "../../data/dataset/dataset.ts";
 import { ConfigError } from "../../errors.ts";
-import { makeTensor } from "../../ir/tensor.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { ForwardJob } from "../../runtime/job.ts";
 import { StateBuffers } from "../../runtime/state.ts";
@@ -32,16 +31,11 @@ export async function evaluateIntegers(
   const evaluation = buildIntegerExactEvaluation(network, { batchSize });
   const job = await ForwardJob.create(engine, evaluation);
   const state = new StateBuffers(evaluation.state.map(({ name, initial }) => [name, initial] as const));
-  const batches = evaluationBatches(dataset, batchSize);
-  const batch = allocateBatch(dataset, batchSize);
-  const data = makeTensor(dataset.sampleType, [batchSize, ...dataset.sampleShape], batch.samples);
   const totals = metricTotals(dataset.target);
   try {
-    for (let step = 0; step < batches.stepCount; step++) {
-      await batches.prefetch(step);
-      const valid = batches.read(step, batch);
+    for await (const { data, targets, valid } of eachBatch(dataset, batchSize)) {
       const [output] = Object.values(await job.run(state, data));
-      if (output !== undefined) totals.add(output, batch.targets, valid);
+      if (output !== undefined) totals.add(output, targets, valid);
     }
   } finally {
     await job.release();

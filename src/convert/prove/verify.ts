@@ -2,9 +2,9 @@
  * The proof that a converted network is the simulation: every code of every layer, over a data set, by three programs that
  * share nothing but the network's data: the exact evaluation, a converted file, and (for some samples) the interpreter.
  */
-import { evaluationBatches } from "../../data/dataset/batches.ts";
-import { allocateBatch, type Dataset } from "../../data/dataset/dataset.ts";
-import { makeTensor, type Tensor } from "../../ir/tensor.ts";
+import { eachBatch } from "../../data/dataset/batches.ts";
+import type { Dataset } from "../../data/dataset/dataset.ts";
+import type { Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { ForwardJob } from "../../runtime/job.ts";
@@ -86,21 +86,16 @@ export async function verify(
   const exact = await exactRunner(network, engine, batchSize);
   const tallies = runners.map((runner) => new Tally(runner.name, network));
   const interpreted = new Tally("interpreter", network);
-  const batches = evaluationBatches(dataset, batchSize);
-  const batch = allocateBatch(dataset, batchSize);
-  const data = makeTensor(dataset.sampleType, [batchSize, ...dataset.sampleShape], batch.samples);
   const sampleSize = elementCount(dataset.sampleShape);
   try {
-    for (let step = 0; step < batches.stepCount; step++) {
-      await batches.prefetch(step);
-      const valid = batches.read(step, batch);
+    for await (const { data, samples, step, valid } of eachBatch(dataset, batchSize)) {
       const first = step * batchSize;
       const simulated = await exact.run(data);
       for (const [index, runner] of runners.entries()) {
         tallies[index]?.compare(simulated, await runner.run(data), { first, count: valid, offset: 0 });
       }
       for (let i = 0; i < Math.min(valid, interpretedSamples - first); i++) {
-        const results = interpretFast(network, batch.samples.subarray(i * sampleSize, (i + 1) * sampleSize));
+        const results = interpretFast(network, samples.subarray(i * sampleSize, (i + 1) * sampleSize));
         interpreted.compare(simulated, new Map(results.entries()), { first: first + i, count: 1, offset: i });
       }
     }

@@ -7,6 +7,7 @@
 
 import { randomStream } from "../../base/random.ts";
 import { ConfigError } from "../../errors.ts";
+import { makeTensor, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import { type Augmentation, augmentSamples, checkAugmentation, cropSamples, isAugmenting } from "../augment.ts";
 import { allocateBatch, type Batch, type Dataset } from "./dataset.ts";
@@ -146,6 +147,26 @@ export function evaluationBatches(dataset: Dataset, batchSize: number): Evaluati
       });
     },
   };
+}
+
+/** A batch of an evaluation. The next one overwrites its buffers. */
+export interface EvaluationBatch extends Batch {
+  /** The samples as a tensor: [batch, …sampleShape]. */
+  readonly data: Tensor;
+  readonly step: number;
+  /** How many of its samples count. */
+  readonly valid: number;
+}
+
+/** Reads the batches of an evaluation one after another. @throws ConfigError as evaluationBatches. */
+export async function* eachBatch(dataset: Dataset, batchSize: number): AsyncGenerator<EvaluationBatch> {
+  const batches = evaluationBatches(dataset, batchSize);
+  const batch = allocateBatch(dataset, batchSize);
+  const data = makeTensor(dataset.sampleType, [batchSize, ...dataset.sampleShape], batch.samples);
+  for (let step = 0; step < batches.stepCount; step++) {
+    await batches.prefetch(step);
+    yield { ...batch, data, step, valid: batches.read(step, batch) };
+  }
 }
 
 /** Permutations by epoch; two are kept, as the end of one epoch already prefetches the start of the next. */

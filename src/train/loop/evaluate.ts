@@ -2,12 +2,12 @@
 import { buildEvaluation } from "../../compile/build/evaluation.ts";
 import type { ImageInput } from "../../compile/build/input.ts";
 import { givesProbabilities } from "../../compile/build/outputs.ts";
-import { evaluationBatches } from "../../data/dataset/batches.ts";
-import { allocateBatch, type Dataset } from "../../data/dataset/dataset.ts";
+import { eachBatch } from "../../data/dataset/batches.ts";
+import type { Dataset } from "../../data/dataset/dataset.ts";
 import { ConfigError, NotANumberError } from "../../errors.ts";
 import { isFiniteTensor } from "../../ir/finite.ts";
 import type { Network } from "../../ir/network.ts";
-import { makeTensor, type Tensor } from "../../ir/tensor.ts";
+import type { Tensor } from "../../ir/tensor.ts";
 import type { Target } from "../../ops/definition.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { ForwardJob } from "../../runtime/job.ts";
@@ -84,17 +84,12 @@ export class Evaluator {
 
   /** Returns the metric and the loss with the parameters in `state`. */
   async run(state: StateBuffers): Promise<EvaluationResult> {
-    const batches = evaluationBatches(this.#dataset, this.#batchSize);
-    const batch = allocateBatch(this.#dataset, this.#batchSize);
-    const data = makeTensor(this.#dataset.sampleType, [this.#batchSize, ...this.#dataset.sampleShape], batch.samples);
     const teacher = this.#teacher;
     const totals = metricTotals(this.#dataset.target, teacher?.reference.outputs);
-    for (let step = 0; step < batches.stepCount; step++) {
-      await batches.prefetch(step);
-      const valid = batches.read(step, batch);
+    for await (const { data, targets: labels, step, valid } of eachBatch(this.#dataset, this.#batchSize)) {
       const [output] = Object.values(await this.#job.run(state, data));
       if (output === undefined) continue;
-      const targets = teacher === undefined ? batch.targets : await teacher.outputs.read(step, data);
+      const targets = teacher === undefined ? labels : await teacher.outputs.read(step, data);
       totals.add(this.#isProbability ? scoresOf(output) : output, targets, valid);
     }
     return totals.result();
@@ -102,12 +97,7 @@ export class Evaluator {
 
   /** Returns the first batch whose outputs are not finite, or cannot be computed because of NaN; undefined without one. */
   async firstNonFinite(state: StateBuffers): Promise<Tensor | undefined> {
-    const batches = evaluationBatches(this.#dataset, this.#batchSize);
-    const batch = allocateBatch(this.#dataset, this.#batchSize);
-    const data = makeTensor(this.#dataset.sampleType, [this.#batchSize, ...this.#dataset.sampleShape], batch.samples);
-    for (let step = 0; step < batches.stepCount; step++) {
-      await batches.prefetch(step);
-      batches.read(step, batch);
+    for await (const { data } of eachBatch(this.#dataset, this.#batchSize)) {
       try {
         if (!Object.values(await this.#job.run(state, data)).every(isFiniteTensor)) return data;
       } catch (error) {
