@@ -7,6 +7,7 @@ import type { TrainingConfig } from "../config/schema/schema.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import { allocateBatch } from "../data/dataset/dataset.ts";
 import { type Graph, onnxDomain } from "../ir/graph.ts";
+import { withNumberedNodes } from "../ir/numbered-nodes.ts";
 import { makeTensor } from "../ir/tensor.ts";
 import { writtenNames } from "../onnx/write/write.ts";
 import type { OperatorTraits } from "../ops/definition.ts";
@@ -81,7 +82,9 @@ export async function profileStep(config: TrainingConfig, steps: number): Promis
     data: makeTensor(data.train.sampleType, [recipe.batchSize, ...data.train.sampleShape], batch.samples),
     targets: targetTensor(batch.targets, recipe.batchSize),
   };
-  const plan = planTraining(step, target, recipe.recompute === undefined ? {} : { recompute: recipe.recompute });
+  const planned = planTraining(step, target, recipe.recompute === undefined ? {} : { recompute: recipe.recompute });
+  // The profiler escapes nothing in names, so those of people would break its JSON, or be read as others.
+  const plan = { ...planned, graph: withNumberedNodes(planned.graph) };
   const runs = await profiled({ device: engine.device, threads: config.threads }, async (profiling) => {
     const job = await TrainingJob.open(profiling, step, plan);
     const state = new StateBuffers(network.parameters.map(({ name, value }) => [name, value] as const));

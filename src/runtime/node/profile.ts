@@ -49,7 +49,8 @@ const kernelSuffix = "_kernel_time";
 
 /**
  * Calls `body` with an engine whose first session is profiled, and returns what was measured of that session's runs, in
- * their order. `body` must release the session, which is when the profiler writes.
+ * their order. `body` must release the session, which is when the profiler writes. The profiler escapes nothing in the
+ * names of nodes: give it a graph {@link withNumberedNodes} where they come from people.
  *
  * @throws RuntimeError when the engine wrote no profile.
  */
