@@ -101,11 +101,15 @@ function isModelFile(argument: string): boolean {
   });
 }
 
-/** The overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */
+/** Returns the overrides that the flags ask for, `--set` first, so that a flag of its own wins over it. */
 export function trainOverrides(flags: ConfigFlags): ConfigOverride[] {
+  return [...configurationOverrides(flags), ...pluginOverrides()];
+}
+
+/** Returns the overrides of {@link trainOverrides} without those of `--plugin`. */
+export function configurationOverrides(flags: ConfigFlags): ConfigOverride[] {
   return [
     ...(flags.set ?? []).map(parseSetOption),
-    ...pluginOverrides(),
     ...modelOverrides(flags),
     ...dataOverrides(flags),
     ...taskOverrides(flags),

@@ -22,7 +22,7 @@ import type { FlagsOf, NewCommand } from "../command.ts";
 import { collect } from "../flag-values.ts";
 import { interruptible } from "../interrupt.ts";
 import { note, outputColumns, print, printJson, printText } from "../output.ts";
-import { trainOverrides } from "../train-overrides.ts";
+import { configurationOverrides, trainOverrides } from "../train-overrides.ts";
 import { findingsText } from "../view/findings-text.ts";
 import { Progress } from "../view/progress.ts";
 import { formatBytes } from "../view/progress-format.ts";
@@ -39,7 +39,8 @@ Examples:
   subbyte train --model mine.onnx --data ./images --task distillation --preset lsq       no labels needed
   subbyte train --preset thread --dry-run          print the resolved configuration, run nothing
   subbyte train --resume                           resume the latest stopped run
-  subbyte train --resume runs/float                resume this one`;
+  subbyte train --resume runs/float                resume this one
+  subbyte train --config runs/float/config.yaml --from runs/float --lr 0.001    a new run from its weights`;
 
 const declare = (command: NewCommand) =>
   command
@@ -79,7 +80,7 @@ const declare = (command: NewCommand) =>
     .option("-o, --out <folder>", "folder for runs", "runs")
     .option("--name <name>", "name of the run's folder (default: made of model, bits and time)")
     .option("--exist-ok", "use a folder that exists already instead of NAME-2")
-    .option("--resume [folder]", "resume a stopped run; without a folder the latest one")
+    .option("--resume [folder]", "resume a stopped run as it is; without a folder the latest one")
     .option("--json", "print the result as one JSON document, and no progress")
     .option("-q, --quiet", "print no progress")
     .option("-v, --verbose", "with --diagnose: print the measurements of each finding too")
@@ -96,14 +97,8 @@ export const declareTrain = (command: NewCommand) => declare(command).action(tra
 /** Resolves the configuration and trains, or resumes a run that was stopped. */
 async function train(flags: Flags): Promise<void> {
   if (flags.resume !== undefined) {
-    const overrides = trainOverrides(flags);
-    if (flags.config !== undefined || overrides.length > 0) {
-      throw new ConfigError("a resumed run keeps its own configuration", {
-        where: overrides[0]?.origin ?? "--config",
-        remedy: "Leave the other flags out, or start a new run with --from and the checkpoint.",
-      });
-    }
     const folder = flags.resume === true ? await latestUnfinishedRun(flags.out) : flags.resume;
+    checkResumed(flags, folder);
     const config = resolveTrainingConfig(await readConfigFile(runPaths(folder).config));
     report(await watch(flags, config, (listeners) => resumeRun(folder, listeners)), flags);
     return;
@@ -130,6 +125,25 @@ async function train(flags: Flags): Promise<void> {
     ),
   );
   report(result, flags);
+}
+
+/**
+ * A resumed run ends with the same bits as one that was never stopped, so nothing of its configuration can change.
+ *
+ * @throws ConfigError for flags that would change it, with the command that trains on from its weights.
+ */
+function checkResumed(flags: Flags, folder: string): void {
+  const overrides = configurationOverrides(flags);
+  if (flags.config === undefined && overrides.length === 0) return;
+  const file = flags.config === undefined ? [] : [`--config ${flags.config}`];
+  const base = flags.config === undefined ? [`--config ${runPaths(folder).config}`] : file;
+  const settings = new Set(overrides.flatMap(({ path, origin }) => (path === "from" ? [] : [origin])));
+  throw new ConfigError("a resumed run keeps its own configuration", {
+    where: [...file, ...new Set(overrides.map(({ origin }) => origin))].join(" "),
+    remedy:
+      `Leave that out to resume. To train on from its weights with other settings, start a new run with --from:\n` +
+      `  subbyte train ${[...base, `--from ${folder}`, ...settings].join(" ")}`,
+  });
 }
 
 /** Runs a training with its progress on stderr and Ctrl-C in hand. */
