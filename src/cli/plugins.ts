@@ -1,13 +1,19 @@
 /** The plugins of `--plugin`: loaded before any command runs, and written into the configurations that it makes. */
 import type { ConfigOverride } from "../config/source.ts";
-import { loadPlugin } from "../plugins/load.ts";
+import { acceptPlugin } from "../plugins/changes.ts";
+import { loadPluginFile } from "../plugins/load.ts";
+import { note } from "./output.ts";
 
 let files: readonly string[] = [];
 
-/** Loads the modules that `--plugin` names. @throws PluginError for a file that is no plugin. */
+/** Loads the modules that `--plugin` names, with whatever they hold now. @throws PluginError for a file that is no plugin. */
 export async function loadCommandLinePlugins(given: readonly string[]): Promise<void> {
   const loaded: string[] = [];
-  for (const file of given) loaded.push(await loadPlugin(file));
+  for (const file of given) {
+    const path = await loadPluginFile(file);
+    acceptPlugin(path, (sentence) => note(`note: ${sentence}`));
+    loaded.push(path);
+  }
   files = loaded;
 }
 

@@ -3,7 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { InputOutputError } from "../errors.ts";
 import { describeSystemError } from "../io/system-error.ts";
-import { loadPluginsOf } from "../plugins/load.ts";
+import { loadPluginsOf } from "./plugins.ts";
 import type { ConfigSource } from "./source.ts";
 
 /** Returns the text of a configuration file, named as the user named it; the plugins that it lists are loaded. */

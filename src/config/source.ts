@@ -36,10 +36,27 @@ export interface ParsedSource {
   readonly locate: (overrides: readonly ConfigOverride[]) => Locate;
 }
 
+interface ParsedText {
+  readonly document: Document;
+  readonly lines: LineCounter;
+}
+
+/** A source is asked for its plugins before it is resolved, since these bring presets. */
+const parsedTexts = new WeakMap<ConfigSource, ParsedText>();
+
+/** Parses a source's text, once for each source. */
+function parsedText(source: ConfigSource): ParsedText {
+  const known = parsedTexts.get(source);
+  if (known !== undefined) return known;
+  const lines = new LineCounter();
+  const parsed = { document: parseDocument(source.text, { lineCounter: lines, prettyErrors: true }), lines };
+  parsedTexts.set(source, parsed);
+  return parsed;
+}
+
 /** Parses a configuration. @throws ConfigError for text that is not YAML, or not a mapping of keys. */
 export function parseSource(source: ConfigSource): ParsedSource {
-  const lines = new LineCounter();
-  const document = parseDocument(source.text, { lineCounter: lines, prettyErrors: true });
+  const { document, lines } = parsedText(source);
   const problem = document.errors[0];
   if (problem !== undefined) {
     const at = problem.linePos?.[0];

@@ -1,25 +1,29 @@
-/** Loads plugins from files: those that a configuration lists under `plugins`, and those of `--plugin`. */
-import { access } from "node:fs/promises";
-import { dirname, isAbsolute, resolve } from "node:path";
+/** Loads plugins from files. */
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { parseDocument } from "yaml";
-import { z } from "zod";
+import { defined } from "../base/defined.ts";
 import { PluginError } from "../errors.ts";
 import { describeSystemError } from "../io/system-error.ts";
+import { acceptPlugin } from "./changes.ts";
 import { type Plugin, registerPlugin } from "./plugin.ts";
-import { rememberPluginFile } from "./plugin-files.ts";
+import { rememberPluginContent } from "./plugin-files.ts";
 
 function isPlugin(value: unknown): value is Plugin {
   return typeof value === "object" && value !== null && "name" in value && typeof value.name === "string";
 }
 
 const lists = ["operators", "quantizers", "observers"] as const;
-const known: ReadonlySet<string> = new Set(["name", "presets", ...lists]);
+const known: ReadonlySet<string> = new Set(["name", "version", "presets", ...lists]);
 
 function checkShape(plugin: Plugin, where: string): void {
   for (const key of Object.keys(plugin)) {
     if (known.has(key)) continue;
     throw new PluginError(`unknown key ${key}`, { where, remedy: `A plugin has the keys ${[...known].join(", ")}.` });
+  }
+  if (plugin.version !== undefined && typeof plugin.version !== "string") {
+    throw new PluginError("version is not a text", { where, remedy: 'Write for example version: "1.2.0".' });
   }
   for (const key of lists) {
     if (plugin[key] === undefined || Array.isArray(plugin[key])) continue;
@@ -28,7 +32,8 @@ function checkShape(plugin: Plugin, where: string): void {
 }
 
 /**
- * Imports a JavaScript module whose default export is a {@link Plugin}, and registers it in this process.
+ * Imports a JavaScript module whose default export is a {@link Plugin}, and registers it in this process. A run that was trained
+ * with another content of the file may then be read: loading a file by its name accepts it as it is.
  *
  * @param file A path; relative paths resolve against the working folder.
  * @returns The absolute path.
@@ -39,9 +44,17 @@ function checkShape(plugin: Plugin, where: string): void {
  * console.log(await loadPlugin("mine.mjs")); // the absolute path
  */
 export async function loadPlugin(file: string): Promise<string> {
+  const path = await loadPluginFile(file);
+  acceptPlugin(path);
+  return path;
+}
+
+/** Loads a plugin as {@link loadPlugin} does, but accepts no change of the file since a run was trained with it. */
+export async function loadPluginFile(file: string): Promise<string> {
   const path = resolve(file);
+  let bytes: Uint8Array;
   try {
-    await access(path);
+    bytes = await readFile(path);
   } catch (cause) {
     throw new PluginError(`the plugin cannot be read: ${describeSystemError(cause).reason}`, {
       where: file,
@@ -68,32 +81,7 @@ export async function loadPlugin(file: string): Promise<string> {
   }
   checkShape(plugin, file);
   registerPlugin(plugin);
+  const sha256 = createHash("sha256").update(bytes).digest("hex");
+  rememberPluginContent({ file: path, sha256, ...defined({ version: plugin.version }) });
   return path;
-}
-
-/** Any key besides `plugins` is the configuration's own business. */
-const listing = z.looseObject({ plugins: z.array(z.string().min(1)) });
-
-/**
- * Loads the plugins that a configuration's text lists. A text that is no valid configuration loads nothing: its errors are
- * reported when it is resolved.
- *
- * @param source The text and its name; relative plugin paths resolve against the folder of the file of that name.
- * @throws PluginError as {@link loadPlugin} does.
- */
-export async function loadPluginsOf(source: { readonly name: string; readonly text: string }): Promise<void> {
-  const document = parseDocument(source.text);
-  if (document.errors.length > 0 || !document.has("plugins")) return;
-  const content = listing.safeParse({ plugins: plainList(document.get("plugins")) });
-  if (!content.success) return;
-  for (const given of content.data.plugins) {
-    const path = isAbsolute(given) ? given : resolve(dirname(source.name), given);
-    rememberPluginFile(source.name, given, await loadPlugin(path));
-  }
-}
-
-function plainList(node: unknown): unknown {
-  return typeof node === "object" && node !== null && "toJSON" in node && typeof node.toJSON === "function"
-    ? node.toJSON()
-    : node;
 }

@@ -1,6 +1,17 @@
-/** The files of a configuration's plugins, so that a resolved configuration names them by absolute paths. */
+/** The plugin files of this process: their contents, and the absolute paths of those that configurations list. */
+
+/** A plugin file as it was when it was loaded. */
+export interface PluginRecord {
+  /** Absolute path. */
+  readonly file: string;
+  /** Of the file's bytes, in hexadecimal digits. Modules that the file imports are not part of it. */
+  readonly sha256: string;
+  /** What the plugin calls its version. */
+  readonly version?: string;
+}
 
 const files = new Map<string, string>();
+const records = new Map<string, PluginRecord>();
 
 const keyOf = (source: string, given: string) => JSON.stringify([source, given]);
 
@@ -12,4 +23,14 @@ export function rememberPluginFile(source: string, given: string, path: string):
 /** Returns the absolute path of a plugin that the configuration `source` lists as `given`; `given` where none was loaded. */
 export function pluginFile(source: string, given: string): string {
   return files.get(keyOf(source, given)) ?? given;
+}
+
+/** Records the content of a file that was loaded. A module is imported once, so the first content is the one in use. */
+export function rememberPluginContent(record: PluginRecord): void {
+  if (!records.has(record.file)) records.set(record.file, record);
+}
+
+/** Returns what is known of the files of a configuration's `plugins`, in their order. */
+export function pluginRecords(paths: readonly string[] = []): PluginRecord[] {
+  return paths.flatMap((path) => records.get(path) ?? []);
 }

@@ -17,6 +17,8 @@ import { quantizerAddition } from "../quantizers/index.ts";
 export interface Plugin {
   /** The plugin's name, for errors. */
   readonly name: string;
+  /** Kept with the runs that are trained with the plugin. */
+  readonly version?: string;
   readonly operators?: readonly OperatorDefinition[];
   readonly quantizers?: readonly QuantizerDefinition[];
   readonly observers?: readonly ObserverDefinition[];

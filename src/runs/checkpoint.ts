@@ -5,10 +5,12 @@
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import { z } from "zod";
 import { ConfigError, FileFormatError, InputOutputError } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic-file.ts";
 import { describeSystemError } from "../io/system-error.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import type { PluginRecord } from "../plugins/plugin-files.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 
 const format = "subbyte checkpoint 1";
@@ -30,7 +32,11 @@ export interface Checkpoint {
   readonly position: RunPosition;
   /** Text of the configuration that the run was started with. */
   readonly config: string;
+  /** The plugin files that the network was trained with; absent where there were none. */
+  readonly plugins?: readonly PluginRecord[];
 }
+
+const pluginList = z.array(z.object({ file: z.string(), sha256: z.string(), version: z.string().exactOptional() }));
 
 /** A short hash of a configuration's text: a run is resumed only with the configuration that it was started with. */
 export function configHash(config: string): string {
@@ -38,8 +44,15 @@ export function configHash(config: string): string {
 }
 
 /** Writes a checkpoint atomically. @throws InputOutputError when it cannot be written. */
-export async function writeCheckpoint(file: string, { state, position, config }: Checkpoint): Promise<void> {
-  const metadata = { format, config, configHash: configHash(config), position: encodePosition(position) };
+export async function writeCheckpoint(file: string, checkpoint: Checkpoint): Promise<void> {
+  const { state, position, config, plugins = [] } = checkpoint;
+  const metadata = {
+    format,
+    config,
+    configHash: configHash(config),
+    position: encodePosition(position),
+    ...(plugins.length === 0 ? {} : { plugins: JSON.stringify(plugins) }),
+  };
   await writeFileAtomic(file, encodeSafetensors({ tensors: state, metadata }));
 }
 
@@ -69,7 +82,20 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
       remedy: `Expected the metadata format "${format}".`,
     });
   }
-  return { state: tensors, position: parsePosition(metadata.position ?? "", file), config: metadata.config ?? "" };
+  return {
+    state: tensors,
+    position: parsePosition(metadata.position ?? "", file),
+    config: metadata.config ?? "",
+    ...(metadata.plugins === undefined ? {} : { plugins: parsePlugins(metadata.plugins, file) }),
+  };
+}
+
+function parsePlugins(text: string, where: string): readonly PluginRecord[] {
+  try {
+    return pluginList.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new FileFormatError("the checkpoint's list of plugins cannot be read", { where, cause });
+  }
 }
 
 /** Numbers as text, because JSON has no NaN and a diverged run has one. */

@@ -4,7 +4,7 @@
  *     runs/resnet20_W4A4_20261123-114958/
  *       config.yaml         resolved, every default filled in
  *       config.source.yaml  as given
- *       env.json            versions, machine, seed, command line, git commit
+ *       env.json            versions, machine, seed, command line, git commit, plugin files
  *       metrics.jsonl       append-only; a resumed run truncates it to its checkpoint's step
  *       summary.json        the final numbers, what --json prints
  *       diagnosis.jsonl     periodic measurements of the tensors; truncated like metrics.jsonl
@@ -26,6 +26,7 @@ import type { ConfigSource } from "../config/source.ts";
 import { ConfigError } from "../errors.ts";
 import { describeWriteFailure, removeTemporaries, writeFileAtomic } from "../io/atomic-file.ts";
 import { systemErrorCode } from "../io/system-error.ts";
+import { pluginRecords } from "../plugins/plugin-files.ts";
 import { packageVersion } from "./package-version.ts";
 
 /** The paths inside of a run's folder. */
@@ -136,7 +137,10 @@ export async function createRunFolder(options: RunFolderOptions): Promise<RunPat
   if (existOk) await removeTemporaries(paths.folder, { recursive: true });
   await writeFileAtomic(paths.config, configToYaml(config));
   if (source !== undefined) await writeFileAtomic(paths.configSource, source.text);
-  await writeJson(paths.environment, await describeEnvironment(config.seed, versions));
+  await writeJson(paths.environment, {
+    ...(await describeEnvironment(config.seed, versions)),
+    ...(config.plugins === undefined ? {} : { plugins: pluginRecords(config.plugins) }),
+  });
   return paths;
 }
 

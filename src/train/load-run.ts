@@ -7,13 +7,15 @@ import type { TeacherConfig } from "../compile/build/distillation.ts";
 import { quantize } from "../compile/passes/quantize.ts";
 import { resolveTrainingConfig } from "../config/config.ts";
 import { readConfigFile } from "../config/file.ts";
+import { loadPluginsOf } from "../config/plugins.ts";
 import { quantizationOf } from "../config/quantization.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import type { ConfigSource } from "../config/source.ts";
 import type { DatasetSplits } from "../data/dataset/dataset.ts";
 import { InputOutputError } from "../errors.ts";
 import { type Network, withParameterValues } from "../ir/network.ts";
-import { loadPluginsOf } from "../plugins/load.ts";
+import { checkPlugins } from "../plugins/changes.ts";
+import { pluginRecords } from "../plugins/plugin-files.ts";
 import { readCheckpoint } from "../runs/checkpoint.ts";
 import { runPaths } from "../runs/folder.ts";
 import { bestCheckpoint, lastCheckpoint } from "./loop/trainer.ts";
@@ -36,14 +38,16 @@ export interface LoadedRun {
 
 /** A checkpoint carries its configuration; the plugins that it lists are loaded. */
 async function checkpointSource(name: string, text: string): Promise<ConfigSource> {
-  await loadPluginsOf({ name, text });
-  return { name, text };
+  const source = { name, text };
+  await loadPluginsOf(source);
+  return source;
 }
 
 /**
  * Reads a run's folder, or a checkpoint file (which carries its configuration).
  *
- * @throws InputOutputError, FileFormatError or ConfigError naming the file that is missing or wrong.
+ * @throws InputOutputError, FileFormatError or ConfigError naming the file that is missing or wrong, PluginError for a plugin
+ *   that changed since the run was trained with it.
  *
  * @example
  * const run = await loadRun(runFolder, "best");
@@ -64,6 +68,7 @@ export async function loadRun(path: string, which: "last" | "best" = "last"): Pr
     ? await readConfigFile(paths.config)
     : await checkpointSource(file, checkpoint.config);
   const config = resolveTrainingConfig(source);
+  checkPlugins(checkpoint.plugins ?? [], pluginRecords(config.plugins), path);
   const data = await loadData(config);
   const teacher = data.train.target.kind === "none" ? await teacherOf(config, data) : undefined;
   const float = makeNetwork(config, data, teacher && outputCountOfTeacher(teacher));

@@ -13,6 +13,8 @@ import { skippedSamples } from "../data/dataset/open-dataset.ts";
 import { ConfigError, DivergenceError, InterruptedError } from "../errors.ts";
 import { removeTemporaries } from "../io/atomic-file.ts";
 import type { Target } from "../ops/definition.ts";
+import { checkPlugins } from "../plugins/changes.ts";
+import { pluginRecords } from "../plugins/plugin-files.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import { type Checkpoint, configHash, readCheckpoint, writeCheckpoint } from "../runs/checkpoint.ts";
@@ -133,7 +135,8 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
 /**
  * Resumes the run in a folder, from its last checkpoint or from the start when it has none yet.
  *
- * @throws ConfigError when the folder holds no run, or its checkpoint belongs to another configuration.
+ * @throws ConfigError when the folder holds no run, or its checkpoint belongs to another configuration, PluginError for a
+ *   plugin that changed since then.
  *
  * @example
  * const resumed = await resumeRun(runFolder); // a finished run returns its result
@@ -158,6 +161,7 @@ export async function resumeRun(
       remedy: "Undo the change of config.yaml, or start a new run with --from.",
     });
   }
+  checkPlugins(checkpoint?.plugins ?? [], pluginRecords(config.plugins), folder);
   const data = await loadData(config);
   const { engine, target } = await engineOf(config, place);
   const prepared = await prepareTraining(config, data, engine, target);
@@ -202,7 +206,11 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
       store: {
         metrics,
         save: (name, state) =>
-          writeCheckpoint(join(paths.checkpoints, name), { ...state, config: configToYaml(config) }),
+          writeCheckpoint(join(paths.checkpoints, name), {
+            ...state,
+            config: configToYaml(config),
+            plugins: pluginRecords(config.plugins),
+          }),
       },
       ...defined({
         resumeFrom: checkpoint,

@@ -14,12 +14,12 @@
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { loadPluginsOf } from "../../config/plugins.ts";
 import type { ConfigSource } from "../../config/source.ts";
 import { ConfigError, InputOutputError } from "../../errors.ts";
 import { describeWriteFailure, writeFileAtomic } from "../../io/atomic-file.ts";
 import { isAlive } from "../../io/processes.ts";
 import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
-import { loadPluginsOf } from "../../plugins/load.ts";
 import { resolveStudyConfig, studyToYaml } from "./config.ts";
 import { type StudyConfig, studySchema } from "./schema.ts";
 import { formerTrialIds, type TrialKey } from "./trial-names.ts";

@@ -3,12 +3,14 @@ import type { TeacherConfig } from "../../compile/build/distillation.ts";
 import { type OutputKind, outputKindOf } from "../../compile/build/outputs.ts";
 import { quantize } from "../../compile/passes/quantize.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
+import { loadPluginsOf } from "../../config/plugins.ts";
 import { quantizationOf } from "../../config/quantization.ts";
 import type { TrainingConfig } from "../../config/schema/schema.ts";
 import type { DatasetSplits } from "../../data/dataset/dataset.ts";
 import { ConfigError } from "../../errors.ts";
 import { type Network, withParameterValues } from "../../ir/network.ts";
-import { loadPluginsOf } from "../../plugins/load.ts";
+import { checkPlugins } from "../../plugins/changes.ts";
+import { pluginRecords } from "../../plugins/plugin-files.ts";
 import { checkpointAt, importedNetwork, makeNetwork, outputsOfCheckpoint } from "../network.ts";
 
 /** The temperature where the configuration says nothing of distillation and the data has no labels. */
@@ -61,6 +63,7 @@ async function networkOfRun(path: string, data: DatasetSplits): Promise<Network>
   const source = { name: file, text };
   await loadPluginsOf(source);
   const config = resolveTrainingConfig(source);
+  checkPlugins(checkpoint.plugins ?? [], pluginRecords(config.plugins), path);
   const unlabelled = data.train.target.kind === "none" && "name" in config.model;
   const outputs = unlabelled ? outputsOfCheckpoint(makeNetwork(config, data, 1), checkpoint) : undefined;
   const float = makeNetwork(config, data, outputs);
