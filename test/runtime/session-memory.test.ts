@@ -1,3 +1,4 @@
+/** What a session of a large step holds in memory. @slow */
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../src/base/random.ts";
 import { peakBytes } from "../../src/compile/memory.ts";

@@ -1,4 +1,4 @@
-/** Training on WebGPU, in software: the CPU's losses, nothing left to the CPU, and the state back when it is wanted. */
+/** Training on WebGPU, in software: the CPU's losses, nothing left to the CPU, and the state back when it is wanted. @slow */
 
 import { InferenceSession } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";

@@ -55,7 +55,13 @@ export function slowTests(): string[] {
   return allTests().filter(slowness(read));
 }
 
-/** The tests that need a process of their own: they say `@alone`, and count memory, or ids that a package hands out. */
+/** What changes the registries of the process, so that tests after it see other operators and quantizers. */
+const registering = /^src\/plugins\/(plugin|load)\.ts$/;
+
+/** The tests that need a process of their own: they register plugins, or say `@alone` because they measure or set its state. */
 export function lonelyTests(): string[] {
-  return allTests().filter((path) => hasTag(read(path), "@alone"));
+  return allTests().filter((path) => {
+    const text = read(path);
+    return hasTag(text, "@alone") || parseLoaded(path, text).files.some((each) => registering.test(each));
+  });
 }

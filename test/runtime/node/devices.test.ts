@@ -1,4 +1,4 @@
-/** Devices that are not there: an error that says what would bring them, or the next best one. */
+/** Devices that are not there: an error that says what would bring them, or the next best one. @alone */
 
 import { describe, expect, it } from "vitest";
 import { RuntimeError, SubbyteError } from "../../../src/errors.ts";
