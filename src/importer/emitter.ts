@@ -37,11 +37,18 @@ import {
   type ValueSlot,
 } from "../ops/rewrite/slots.ts";
 import { computationOf, tensorAt } from "./batch/computation.ts";
-import type { BatchBinding } from "./batch/dependence.ts";
 import { symbolicTypes } from "./batch/inference.ts";
 import { symbolicResults } from "./batch/symbolic.ts";
 import { isOwnRole, isTrainedRole, roleOf, type Use } from "./parameters.ts";
 import { parameterName } from "./patterns/stored-names.ts";
+
+/** The batch size while a file is read. */
+export interface BatchBinding {
+  /** The size that the network's values have while the file is read. Nothing is decided by it. */
+  readonly size: number;
+  /** The batch size that the file was written for, where it states one and is read for any. */
+  readonly stated?: number;
+}
 
 /** A quantizer of the file, before it is known which layer reads it. */
 export type EmittedSite = Omit<QuantizerSite, "layer">;

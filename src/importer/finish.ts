@@ -16,7 +16,7 @@ export interface Finished {
 
 /** Recognizes patterns, drops unused parameters and freezes those that no gradient reaches. */
 export function finishNetwork(network: Network): Finished {
-  const recognised = recognise(network.graph).graph;
+  const recognised = recognise(network.graph);
   const read = new Set(recognised.nodes.flatMap((node) => node.inputs));
   for (const { value } of recognised.outputs) read.add(value);
   const known = new Set(network.parameters.map(({ name }) => name));

@@ -14,12 +14,11 @@ const patterns: readonly Pattern[] = [...activationPatterns, ...normalizationPat
 /** Operators whose scale and offset are vectors. */
 const vectorOperators = new Set(["GroupNormalization"]);
 
-/** The graph with the patterns replaced, and how often each operator was recognised. */
-export function recognise(graph: Graph): { readonly graph: Graph; readonly found: ReadonlyMap<string, number> } {
+/** The graph with the patterns replaced. */
+export function recognise(graph: Graph): Graph {
   const matcher = new Matcher(graph);
   const builder = newBuilder(graph.name);
   const map: ValueMap = new Map(graph.inputs.map((input) => [input, builder.input(input.name, input.type)]));
-  const found = new Map<string, number>();
   copyNodes(graph, builder, map, (node) => {
     if (node.outputs.length !== 1) return undefined;
     for (const pattern of patterns) {
@@ -30,7 +29,6 @@ export function recognise(graph: Graph): { readonly graph: Graph; readonly found
         const input = mapped(map, value, node);
         return vectorOperators.has(op) && i > 0 ? asVector(builder, input) : input;
       });
-      found.set(op, (found.get(op) ?? 0) + 1);
       return builder.node(op, inputs, attributes, {
         name: node.name,
         outputNames: node.outputs.map(({ name }) => name),
@@ -39,7 +37,7 @@ export function recognise(graph: Graph): { readonly graph: Graph; readonly found
     return undefined;
   });
   for (const output of graph.outputs) builder.output(output.name, mapped(map, output.value));
-  return { graph: builder.finish(), found };
+  return builder.finish();
 }
 
 function asVector(builder: GraphBuilder, value: Value): Value {

@@ -10,10 +10,8 @@ import { float32Scalar, float32Tensor, toNumbers } from "../../ir/tensor.ts";
 import type { DType } from "../../ir/types.ts";
 import { dtypeToOnnx } from "../../onnx/wire/proto.ts";
 import { fixedSizes, floatOf, int64Slot, type Rewrite, type RewriteContext, type Upgrade, without } from "./context.ts";
-import { modulo, spaceToDepth } from "./newer-forms.ts";
+import { modulo, spaceToDepth, spatialMean, squeezeAll } from "./forms.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
-import { spatialMean } from "./spatial-mean.ts";
-import { squeezeAll } from "./squeeze.ts";
 
 /** Inputs filled up with gaps to the index at which another one is put. */
 function withInput(node: SourceNode, index: number, slot: Slot | undefined): (Slot | undefined)[] {

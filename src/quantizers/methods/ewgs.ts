@@ -11,47 +11,24 @@
  * Options: `delta` δ (default 1e-3, the original's fixed value; its Hessian-based δ is a schedule over this option),
  * `gradientScale` "lsq" (default) or "none".
  */
-import type { Value } from "../../ir/graph.ts";
 import { absolute, add, multiply, reciprocal, subtract } from "../../ops/families/elementwise.ts";
-import { codeCount, scaleIntegers } from "../arithmetic/even-codes.ts";
-import {
-  initializeGroups,
-  lsqScale,
-  parameterOf,
-  positiveParameter,
-  scaleFromRange,
-  scaleGradient,
-} from "../arithmetic/learned.ts";
+import { parameterOf, scaleGradient } from "../arithmetic/learned.ts";
 import { insideRange } from "../arithmetic/masks.ts";
-import { quotientOf, roundedValue, specCodeRange } from "../arithmetic/round-codes.ts";
-import type { QuantizerContext, QuantizerDefinition } from "../definition.ts";
+import { quotientOf, specCodeRange } from "../arithmetic/round-codes.ts";
+import type { QuantizerDefinition } from "../definition.ts";
 import { gradientScales } from "../options.ts";
-
-function quotient(context: QuantizerContext): Value {
-  return quotientOf(context.builder, context.x, parameterOf(context, "scale"));
-}
+import { lsq } from "./lsq.ts";
 
 /** Elementwise gradient scaling (arXiv 2104.00903). */
 export const ewgs: QuantizerDefinition = {
+  ...lsq,
   name: "ewgs",
-  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
   options: { delta: { from: 0 }, gradientScale: gradientScales },
-
-  parameters: (spec, type) => [positiveParameter("scale", spec, type)],
-
-  initialize: (spec, sample) => initializeGroups(spec, sample, (row) => ({ scale: lsqScale(spec, row) })),
-
-  initialFromRange: scaleFromRange,
-
-  forward(context) {
-    const { builder, spec, target } = context;
-    return roundedValue(builder, target, quotient(context), parameterOf(context, "scale"), specCodeRange(spec));
-  },
 
   gradient(context) {
     const { builder, spec, x, y, dy } = context;
     const scale = parameterOf(context, "scale");
-    const mask = insideRange(builder, quotient(context), specCodeRange(spec));
+    const mask = insideRange(builder, quotientOf(builder, x, scale), specCodeRange(spec));
     const passed = multiply(builder, dy, mask);
     const ds = scaleGradient(context, { dy, y, dx: passed, x }, scale);
     const { delta } = spec.options;
@@ -61,7 +38,4 @@ export const ewgs: QuantizerDefinition = {
     const dx = add(builder, passed, multiply(builder, absolute(builder, passed), pull));
     return { x: dx, parameters: { scale: ds } };
   },
-
-  levels: codeCount,
-  integers: scaleIntegers,
 };
