@@ -9,3 +9,9 @@ export function nearestWord(word: string, words: readonly string[]): string | un
   const best = ranked[0];
   return best !== undefined && best.cost <= Math.max(2, Math.ceil(word.length / 3)) ? best.candidate : undefined;
 }
+
+/** Returns the question that proposes the nearest word; undefined when none is near enough. */
+export function didYouMean(word: string, words: readonly string[]): string | undefined {
+  const nearest = nearestWord(word, words);
+  return nearest === undefined ? undefined : `Did you mean ${nearest}?`;
+}

@@ -1,7 +1,8 @@
 /** Turns what the schema found wrong into one ConfigError that says where, what was got, what was expected, and the remedy. */
 
 import type { z } from "zod";
-import { nearestWord } from "../base/nearest-word.ts";
+import { defined } from "../base/defined.ts";
+import { didYouMean } from "../base/nearest-word.ts";
 import { ConfigError } from "../errors.ts";
 import { adviceForUnknownKey } from "./keys.ts";
 import { bitRange } from "./schema/schema.ts";
@@ -76,13 +77,10 @@ function valueFinding(issue: Issue, root: unknown, locate: Locate): Finding {
   const value = valueAt(root, issue.path);
   const isBits = /Bits$/.test(key) && issue.code !== "invalid_union" && issue.code !== "custom";
   const got = issue.code === "custom" ? "" : `, got ${show(value)}`;
-  const nearest =
-    issue.code === "invalid_value" && typeof value === "string"
-      ? nearestWord(value, issue.values.map(String))
-      : undefined;
+  const isWord = issue.code === "invalid_value" && typeof value === "string";
   const message = `${key === "" ? "the configuration" : key}: ${expectation(issue, isBits)}${got}`;
-  const finding = { where: locate(issue.path, "value"), message };
-  return nearest === undefined ? finding : { ...finding, remedy: `Did you mean ${nearest}?` };
+  const remedy = isWord ? didYouMean(value, issue.values.map(String)) : undefined;
+  return { where: locate(issue.path, "value"), message, ...defined({ remedy }) };
 }
 
 /** Returns the issues of a union from its closest branch, the one that fits the kind of the value. */

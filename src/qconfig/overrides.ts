@@ -6,7 +6,7 @@
  * layer. New `bits` or `signed` drop a range that was given in codes, unless the override gives one itself.
  */
 
-import { nearestWord } from "../base/nearest-word.ts";
+import { didYouMean } from "../base/nearest-word.ts";
 import { ConfigError } from "../errors.ts";
 import type { LayerOverride, TensorOverride } from "./config.ts";
 import { matchesGlob } from "./glob.ts";
@@ -102,7 +102,7 @@ export function checkOverrides(overrides: readonly LayerOverride[], targets: rea
     if (operator !== undefined && !operators.includes(operator)) {
       throw new ConfigError(`no layer has the operator ${operator}`, {
         where,
-        remedy: suggestion(operator, operators) ?? `There are: ${operators.join(", ")}.`,
+        remedy: didYouMean(operator, operators) ?? `There are: ${operators.join(", ")}.`,
       });
     }
     const names = targets
@@ -111,14 +111,9 @@ export function checkOverrides(overrides: readonly LayerOverride[], targets: rea
     const of = operator === undefined ? "" : ` of the operator ${operator}`;
     throw new ConfigError(`no layer${of} is called ${layer}`, {
       where,
-      remedy: suggestion(layer ?? "", names) ?? `The layers are: ${listed(names)}.`,
+      remedy: didYouMean(layer ?? "", names) ?? `The layers are: ${listed(names)}.`,
     });
   });
-}
-
-function suggestion(word: string, words: readonly string[]): string | undefined {
-  const nearest = nearestWord(word, words);
-  return nearest === undefined ? undefined : `Did you mean ${nearest}?`;
 }
 
 function listed(names: readonly string[]): string {

@@ -1,6 +1,6 @@
 /** Evaluates the statements of a torch configuration: which names hold what, and the QConfig that comes out. */
 
-import { nearestWord } from "../../base/nearest-word.ts";
+import { didYouMean } from "../../base/nearest-word.ts";
 import type { SubbyteError } from "../../errors.ts";
 import {
   binaryOperation,
@@ -148,8 +148,7 @@ class Evaluator implements Evaluated {
     const known = torchNames.get(expression.name);
     if (known !== undefined) return known;
     if (expression.kind === "attribute") {
-      const nearest = nearestWord(expression.name, [...torchNames.keys()]);
-      const remedy = nearest === undefined ? this.#askFor(path ?? expression.name) : `Did you mean ${nearest}?`;
+      const remedy = didYouMean(expression.name, [...torchNames.keys()]) ?? this.#askFor(path ?? expression.name);
       throw this.#error(expression.token, "torch has no such name that configurations use", remedy);
     }
     if (this.#parameters.has(expression.name)) {
@@ -161,8 +160,7 @@ class Evaluator implements Evaluated {
     }
     // A short name is a variable, and every short name is near to some other.
     const candidates = expression.name.length > 4 ? [...this.#variables.keys(), ...torchNames.keys()] : [];
-    const nearest = nearestWord(expression.name, candidates);
-    const remedy = nearest === undefined ? this.#askFor(expression.name) : `Did you mean ${nearest}?`;
+    const remedy = didYouMean(expression.name, candidates) ?? this.#askFor(expression.name);
     throw this.#error(expression.token, "nothing has this name", remedy);
   }
 
@@ -307,8 +305,7 @@ class Evaluator implements Evaluated {
     const facts = torchArguments.get(keyword.text);
     if (facts === undefined) {
       const names = [...torchArguments.keys(), ...(forModule ? ["observer"] : [])];
-      const nearest = nearestWord(keyword.text, names);
-      const remedy = nearest === undefined ? `There are: ${names.join(", ")}.` : `Did you mean ${nearest}?`;
+      const remedy = didYouMean(keyword.text, names) ?? `There are: ${names.join(", ")}.`;
       throw this.#error(keyword, "there is no such argument", remedy);
     }
     const value = this.#value(expression);

@@ -9,7 +9,7 @@
  * const { qconfig } = parseTorchConfig({ name: "thread.py", text: "QConfig(activation=…, weight=…)" }, { bits: 4 });
  */
 
-import { nearestWord } from "../../base/nearest-word.ts";
+import { didYouMean } from "../../base/nearest-word.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Placement } from "../config.ts";
 import { tensorQuantizationOf } from "./convert.ts";
@@ -51,10 +51,9 @@ export function parseTorchConfig(
   const evaluated = evaluateStatements(source, parseTorchText(source), given);
   const unused = [...given.keys()].find((name) => !evaluated.used.has(name));
   if (unused !== undefined) {
-    const nearest = nearestWord(unused, namesIn(source));
     throw new ConfigError(`nothing in ${source.name} reads ${unused}`, {
       where: `--define ${unused}=${given.get(unused)}`,
-      remedy: nearest === undefined ? "Leave it out." : `Did you mean ${nearest}?`,
+      remedy: didYouMean(unused, namesIn(source)) ?? "Leave it out.",
     });
   }
   return { ...chosen(source, evaluated), placement: evaluated.fuses ? "fused" : "everyModule" };

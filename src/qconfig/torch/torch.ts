@@ -17,7 +17,7 @@
  * });
  */
 
-import { nearestWord } from "../../base/nearest-word.ts";
+import { didYouMean } from "../../base/nearest-word.ts";
 import { ConfigError } from "../../errors.ts";
 import type { TorchDtype, TorchQscheme } from "./limits.ts";
 
@@ -187,10 +187,9 @@ const backends: Readonly<Record<string, { readonly reduceRange: boolean; readonl
 export function getDefaultQatQconfig(backend = "fbgemm", version: 0 | 1 = 1): QConfig {
   const known = backends[backend];
   if (known === undefined) {
-    const nearest = nearestWord(backend, Object.keys(backends));
-    const remedy = `Use one of: ${Object.keys(backends).join(", ")}.`;
+    const names = Object.keys(backends);
     throw new ConfigError(`there is no backend "${backend}"`, {
-      remedy: nearest === undefined ? remedy : `Did you mean ${nearest}?`,
+      remedy: didYouMean(backend, names) ?? `Use one of: ${names.join(", ")}.`,
     });
   }
   const { reduceRange, perChannel } = known;

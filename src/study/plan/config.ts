@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { stringify } from "yaml";
 import { defined } from "../../base/defined.ts";
-import { nearestWord } from "../../base/nearest-word.ts";
+import { didYouMean } from "../../base/nearest-word.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { formerNames } from "../../config/former-names.ts";
 import { issuesToError, type Locate } from "../../config/issues.ts";
@@ -82,10 +82,9 @@ function checkKeys(root: Mapping, locate: Locate): void {
   const known = Object.keys(studySchema.shape);
   const key = Object.keys(root).find((name) => !known.includes(name));
   if (key === undefined) return;
-  const nearest = nearestWord(key, known);
   throw new ConfigError(`unknown key ${key}`, {
     where: locate([key], "key"),
-    remedy: nearest === undefined ? `Known keys here: ${known.join(", ")}.` : `Did you mean ${nearest}?`,
+    remedy: didYouMean(key, known) ?? `Known keys here: ${known.join(", ")}.`,
   });
 }
 

@@ -1,7 +1,7 @@
 /** Reads the argument CONFIG of `subbyte explain`. */
 import { readFile, stat } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
-import { nearestWord } from "../../../base/nearest-word.ts";
+import { didYouMean } from "../../../base/nearest-word.ts";
 import { resolveTrainingConfig } from "../../../config/config.ts";
 import { readConfigFile } from "../../../config/file.ts";
 import { quantizationOf } from "../../../config/quantization.ts";
@@ -78,11 +78,9 @@ function refuse(given: boolean, flag: string, argument: string): void {
 }
 
 function unknownSource(argument: string): ConfigError {
-  const nearest = nearestWord(argument, presetNames());
-  const names = `The presets are ${presetNames().join(", ")}.`;
   return new ConfigError("there is no such preset, file or run", {
     where: argument,
-    remedy: nearest === undefined ? names : `Did you mean ${nearest}?`,
+    remedy: didYouMean(argument, presetNames()) ?? `The presets are ${presetNames().join(", ")}.`,
   });
 }
 
