@@ -113,6 +113,7 @@ describe("values that are said never to be negative", () => {
         "Sigmoid",
         "Abs",
         "Exp",
+        "Softplus",
         "HardSigmoid",
         "Softmax",
         "clipFrom0",

@@ -72,7 +72,7 @@ describe("the traits of operators", () => {
   });
 
   it("nonNegative: always", () => {
-    const expected = ["Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Sqrt"];
+    const expected = ["Abs", "Exp", "HardSigmoid", "Relu", "Sigmoid", "Softmax", "Softplus", "Sqrt"];
     expect(withTrait(({ nonNegative }) => nonNegative === "always")).toEqual(expected);
   });
 

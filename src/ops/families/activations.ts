@@ -272,7 +272,7 @@ export const activationOperators: readonly OperatorDefinition[] = [
     // Below zero the slope is alpha·e^x = y + alpha.
     return add(b, mask, multiply(b, subtract(b, 1, mask), add(b, output(0), alpha)));
   }),
-  activation("Softplus", ({ builder: b, input }) => sigmoid(b, input(0))),
+  activation("Softplus", ({ builder: b, input }) => sigmoid(b, input(0)), { traits: { nonNegative: "always" } }),
   activation("Softsign", ({ builder: b, input }) => {
     const spread = add(b, absolute(b, input(0)), 1);
     return divide(b, 1, square(b, spread));
