@@ -91,6 +91,7 @@ describe("traits of quantizers", () => {
 
   it.each([...quantizers.values()])("of $name are what its forms do", async (definition) => {
     const specs = laws.filter(({ spec, withoutIntegers }) => spec.quantizer === definition.name && !withoutIntegers);
+    expect(specs.length).toBeGreaterThan(0);
     const seen: Behaviour[] = [];
     for (const { spec } of specs) seen.push(await behaviourOf(ofOneGroup(spec)));
     const { masksOutside, uniformGrid } = definition.traits;
