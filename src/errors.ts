@@ -96,7 +96,7 @@ export type DivergenceReason =
   | "start"
   /** A sample or a target holds NaN or infinite values. */
   | "data"
-  /** The scale of a quantizer has fallen to its least value. */
+  /** The scale of a quantizer has reached its minimum. */
   | "scale"
   /** The values overflow with the parameters that the training starts from. */
   | "forward"

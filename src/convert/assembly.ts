@@ -156,7 +156,7 @@ export class Assembly {
       this.notes.push({
         kind: "constant channels",
         where: affine.name,
-        message: `${constant.length} of its channels cannot move the output (${constant.join(", ")}): they became constants`,
+        message: `${constant.length} of its channels cannot change the output (${constant.join(", ")}): they became constants`,
       });
     }
     const { name, shape, form: sums } = this.tensor(source.tensor);
@@ -244,7 +244,7 @@ export class Assembly {
     this.notes.push({
       kind: "wide codes",
       where: value.name,
-      message: `no quantizer stands here: it is stored as int32 in steps of 2^${Math.log2(scale)}`,
+      message: `there is no quantizer here: it is stored as int32 with the scale 2^${Math.log2(scale)}`,
     });
     return this.realize(value, form, `${value.name}.wide`);
   }

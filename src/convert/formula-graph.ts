@@ -86,7 +86,7 @@ class FormulaBuilder {
 
   #value(id: number): Value {
     const value = this.#values[id];
-    if (value === undefined) throw new GraphError(`tensor ${id} is read before it is made`);
+    if (value === undefined) throw new GraphError(`tensor ${id} is read before it is produced`);
     return value;
   }
 

@@ -29,7 +29,7 @@ function checkGrid(site: QuantizerSite, grid: IntegerGrid, isMeasured: boolean):
       throw refuse(
         site,
         `its offset ${index} is ${offset}`,
-        "The training has diverged here: nothing sensible can be converted.",
+        "The training diverged here: convert an earlier checkpoint.",
       );
     }
     if (isOffset || !Number.isInteger(zeroPoint)) {

@@ -155,7 +155,7 @@ function checkMultipliers(name: string, terms: readonly Term[], step: number): v
 function notFinite(name: string, what: string): UnsupportedError {
   return new UnsupportedError(`a ${what} of its requantization is not a finite float32`, {
     where: `"${name}"`,
-    remedy: "Look at the scales and the BatchNormalization of this layer: the training has diverged here.",
+    remedy: "Check the scales and the BatchNormalization of this layer: the training diverged here.",
   });
 }
 

@@ -17,7 +17,7 @@ export function layerParts(layer: IntegerLayer, input: TensorForm): readonly Lay
   const groups = layer.op === "IntegerConv" ? layer.group : 1;
   const whole: LayerPart = { first: 0, count: channels * groups, weight: layer.weight };
   if (groups === 1 || reach(layer.weight, input) < floatBound) return split(whole, input);
-  throw new UnsupportedError("sums of a grouped convolution could pass 2^24, where float32 ends", {
+  throw new UnsupportedError("sums of a grouped convolution could exceed 2^24, the largest exact integer of float32", {
     where: `layer "${layer.name}"`,
     remedy: "Give its weights or its input fewer bits.",
   });

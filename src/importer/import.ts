@@ -154,7 +154,7 @@ function readFor(
     const reason =
       obstacle instanceof BatchDependence
         ? `${obstacle.where ?? source}: ${obstacle.message}`
-        : "its shapes have the batch size in them";
+        : "its shapes contain the batch size";
     notes.push(`The network holds for batches of ${size} only: ${reason}.`);
   }
   const only = stated === undefined ? {} : { onlyBatch: size };

@@ -75,7 +75,7 @@ export function inputTypes(
   return inputs.map((input) => {
     const where = `${source}, input "${input.name}"`;
     if (unheld.includes(input.dtype)) {
-      throw new UnsupportedError(`training cannot hold inputs of type ${input.dtype}`, {
+      throw new UnsupportedError(`training does not support inputs of type ${input.dtype}`, {
         where,
         remedy: "Convert them to float32 or to whole numbers before the model.",
       });

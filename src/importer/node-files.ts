@@ -104,16 +104,15 @@ export function dataNextTo(path: string, source: string): ExternalData {
       });
     }
     if (!real.startsWith(folder + sep)) {
-      throw new FileFormatError("it is a link to what lies outside of the model's folder, which is not read", {
+      throw new FileFormatError("it is a link to a file outside of the model's folder, which is not followed", {
         where,
-        remedy: `Put the file itself in its place, and not a link to it: cp -L copies it.`,
+        remedy: `Replace the link with the file itself: cp -L copies it.`,
       });
     }
     const failure = (cause: unknown) =>
       new InputOutputError("the file with the tensor's data cannot be read", {
         where,
-        remedy:
-          cause === undefined ? "It is no plain file: copy the data that belongs there." : "Check its permissions.",
+        remedy: cause === undefined ? "It is not a regular file: replace it with the data." : "Check its permissions.",
         ...(cause === undefined ? {} : { cause }),
       });
     const stats = statSync(real);
@@ -123,7 +122,7 @@ export function dataNextTo(path: string, source: string): ExternalData {
 }
 
 function outside(where: string): FileFormatError {
-  return new FileFormatError("it lies outside of the model's folder, which is not read", {
+  return new FileFormatError("it is outside of the model's folder, so it is not read", {
     where,
     remedy: "Save the model with its data in the same folder.",
   });

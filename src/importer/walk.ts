@@ -81,7 +81,7 @@ class Walk {
       if (slot !== undefined) return slot;
       throw new GraphError(`the output "${name}" was left out of the network`, {
         where: `graph "${graph.name}"`,
-        remedy: "It is an output that only training has (statistics or a mask): take it from the file's outputs.",
+        remedy: "Only training has this output (statistics or a mask): remove it from the outputs of the file.",
       });
     });
   }
@@ -173,7 +173,7 @@ function plainAttributes(file: FileNode): Record<string, Attribute> {
   const plain: Record<string, Attribute> = {};
   for (const [name, attribute] of file.attributes) {
     if (isSubgraph(attribute)) {
-      throw new UnsupportedError(`${file.op} has a graph of its own inside, which subbyte does not train`, {
+      throw new UnsupportedError(`${file.op} has a nested graph, which subbyte does not train`, {
         where: file.where,
         remedy: "Unroll it before the export, or cut the model before this node.",
       });

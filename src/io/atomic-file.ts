@@ -29,7 +29,7 @@ export interface AtomicFileSystem {
 
 /** What a failed write means: the file, why, that nothing half-written is left, and what to do. */
 export function describeWriteFailure(file: string, cause: unknown): InputOutputError {
-  return writeError(file, "cannot write", "; nothing half-written was left behind", cause);
+  return writeError(file, "cannot write", "; no partial file was left behind", cause);
 }
 
 /**
@@ -104,7 +104,7 @@ export async function makeWritableFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true });
     await access(folder, constants.W_OK);
   } catch (cause) {
-    throw writeError(folder, "files cannot be put in this folder", "", cause);
+    throw writeError(folder, "files cannot be written to this folder", "", cause);
   }
 }
 
@@ -128,7 +128,7 @@ async function* guarded(make: () => AsyncIterable<Uint8Array> | Iterable<Uint8Ar
   try {
     yield* make();
   } catch (cause) {
-    throw new ContentError("the content could not be made", { cause });
+    throw new ContentError("the content could not be produced", { cause });
   }
 }
 

@@ -37,7 +37,7 @@ export function isGzip(bytes: Uint8Array): boolean {
 
 /** Unpacks gzip and checks that nothing follows it. @throws FileFormatError naming `where` when it is damaged. */
 export async function unpack(packed: Uint8Array, where: string): Promise<Uint8Array> {
-  const remedy = "Replace the file by an undamaged copy.";
+  const remedy = "Replace the file with an undamaged copy.";
   const stream = createGunzip({ chunkSize: 1 << 20 });
   const parts: Uint8Array[] = [];
   stream.end(packed);

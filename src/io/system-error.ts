@@ -12,9 +12,9 @@ const known: ReadonlyMap<string, SystemErrorText> = new Map([
   ["ENOENT", { reason: "no such file or folder", remedy: "Check the path." }],
   ["EISDIR", { reason: "it is a folder, not a file", remedy: "Give the path of a file." }],
   ["ENOTDIR", { reason: "a part of the path is a file, not a folder", remedy: "Check the path." }],
-  ["EEXIST", { reason: "a file of this name is in the way", remedy: "Move it away or choose another place." }],
-  ["EACCES", { reason: "permission denied", remedy: "Change the permissions or choose another place." }],
-  ["EPERM", { reason: "the operation is not permitted", remedy: "Change the permissions or choose another place." }],
+  ["EEXIST", { reason: "a file of this name exists already", remedy: "Move it away or choose another path." }],
+  ["EACCES", { reason: "permission denied", remedy: "Change the permissions or choose another path." }],
+  ["EPERM", { reason: "the operation is not permitted", remedy: "Change the permissions or choose another path." }],
   ["EROFS", { reason: "the file system is read-only", remedy: "Choose another place." }],
   ["ENOSPC", { reason: "the disk is full", remedy: "Free some space or choose another disk, then run it again." }],
   [

@@ -38,7 +38,7 @@ export function readZip(archive: Uint8Array, where: string): readonly ZipEntry[]
   const count = view.getUint16(end + 10, true);
   let at = view.getUint32(end + 16, true);
   if (count === 0xffff || at === 0xffff_ffff) {
-    throw new FileFormatError("archives of more than 4 GiB (ZIP64) are not read", {
+    throw new FileFormatError("archives of more than 4 GiB (ZIP64) are not supported", {
       where,
       remedy: "Save each array with numpy.save instead; .npy files may be of any size.",
     });

@@ -66,7 +66,7 @@ export function evaluateGraph(registry: OperatorRegistry, graph: Graph, inputs: 
 }
 
 function notComputed(node: { readonly op: string; readonly name: string }): GraphError {
-  return new GraphError("what it computes of the size of the batch is too large to be computed beforehand", {
+  return new GraphError("its computation on the batch size is too large to be done in advance", {
     where: showNode(node),
     remedy: "Use smaller batches, or export the model without it.",
   });

@@ -101,7 +101,7 @@ export function resolveQuantizer(asked: TensorQuantization, facts: TensorFacts):
   if (misused !== undefined) fail(misused.message, misused.remedy);
   for (const [name, limit] of Object.entries({ quantMin: quantization.quantMin, quantMax: quantization.quantMax })) {
     if (limit !== undefined && !Number.isInteger(limit)) {
-      fail(`${name} is ${limit}, and a code is a whole number`, "Give a whole number.");
+      fail(`${name} is ${limit}, but a code is an integer`, "Give a whole number.");
     }
   }
   const range = codeRange(quantization, facts.nonNegative);

@@ -146,9 +146,9 @@ function failureOf(cause: unknown): RuntimeError {
   const message = messageOf(cause);
   const place = /Name:'([^']*\b(?:LookUp|SumByIndex)_[^']*)'/.exec(message)?.[1];
   if (place === undefined) return new RuntimeError(`ONNX Runtime failed: ${message}`, { cause });
-  return new NotANumberError("a value that is not a number was to be quantized: the training has diverged", {
+  return new NotANumberError("a quantizer received NaN: the training has diverged", {
     where: `node "${place}"`,
-    remedy: "Lower the learning rate, warm it up, or use more bits; a checkpoint from before holds sound values.",
+    remedy: "Lower the learning rate, warm it up, or use more bits; an earlier checkpoint holds finite values.",
     cause,
   });
 }

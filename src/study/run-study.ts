@@ -298,6 +298,6 @@ async function makeTrialsFolder(paths: StudyPaths): Promise<void> {
 }
 
 function missingCell({ id }: PlannedTrial, { plan }: StudyPaths): ConfigError {
-  const remedy = "Remove it: it is made again.";
+  const remedy = "Remove it: it is created again.";
   return new ConfigError(`the plan has a trial ${id} that the configuration does not have`, { where: plan, remedy });
 }

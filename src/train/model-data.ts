@@ -32,11 +32,11 @@ export async function openDataFor({ model, data, train }: TrainingConfig): Promi
     notes.push(`images are resized and cropped to the ${size.join("x")} that ${basename(file)} takes`);
   }
   if (takesChannelsLast(inputs, opened.train.sampleShape)) {
-    notes.push(`${basename(file)} takes channels last: samples are turned from [C,H,W] to [H,W,C] in the graph`);
+    notes.push(`${basename(file)} takes channels last: samples are transposed from [C,H,W] to [H,W,C] in the graph`);
   }
   if (own !== undefined && data.normalization === undefined && opened.kind !== "fashion-mnist") {
     notes.push(
-      "inputs are normalized by mean and std of the training samples; where the model was trained with others, " +
+      "inputs are normalized by mean and std of the training samples; if the model was trained with other values, " +
         "give those: --set data.normalization=imagenet, none or {mean: [...], std: [...]}",
     );
   }

@@ -34,7 +34,7 @@ export function sampleInput(network: Network, where: string): TensorType {
   if (input.type.dtype === "float32") return input.type;
   throw new UnsupportedError(
     `the input ${input.name} holds ${input.type.dtype}, samples are given as normalized float32`,
-    { where, remedy: "Export the model with a float32 input, without what converts it." },
+    { where, remedy: "Export the model with a float32 input, without its conversion." },
   );
 }
 
@@ -46,14 +46,14 @@ export function outputShape(network: Network, where: string): Shape {
     const names = shortList(outputs.map(({ name }) => name));
     throw new UnsupportedError(`the model has ${outputs.length} outputs (${names}), training needs one`, {
       where,
-      remedy: "Export it with the one that is to be learned: in PyTorch by a module that returns only that.",
+      remedy: "Export it with the output to train: in PyTorch by a module that returns only that one.",
     });
   }
   const { dtype, shape } = output.value.type;
   if (dtype === "float32") return shape.slice(1);
   throw new UnsupportedError(`the output ${output.name} holds ${dtype}, which has no gradient`, {
     where,
-    remedy: "Export the model up to its scores, without what chooses among them (ArgMax, TopK).",
+    remedy: "Export the model up to its scores, without selecting among them (ArgMax, TopK).",
   });
 }
 

@@ -84,7 +84,7 @@ function checkBatch(network: ImportedNetwork, where: string): void {
   try {
     bindBatch(network, batch + 1);
   } catch (cause) {
-    throw new UnsupportedError(`the model holds for batches of ${batch} only: its shapes have the batch size in them`, {
+    throw new UnsupportedError(`the model holds for batches of ${batch} only: its shapes contain the batch size`, {
       where,
       remedy: "Export it for any size: dynamic_axes of torch.onnx.export, or dynamic_shapes with dynamo.",
       cause,
@@ -97,7 +97,7 @@ function remedyForSize(wanted: Shape, given: Shape, name: string): string {
   const [channels = 1, height = 1, width = 1] = isLast ? [wanted[2], wanted[0], wanted[1]] : wanted;
   if (wanted.length === 3 && given.length === 3) {
     const size = height === width ? `${height}` : `[${height},${width}]`;
-    const fits = `Images are made to fit by --set data.size=${size} --set data.channels=${channels}`;
+    const fits = `To fit the images: --set data.size=${size} --set data.channels=${channels}`;
     return `${fits}; other data than ${name} has to have that shape${isLast ? ", or the same with its channels first" : ""}.`;
   }
   if (wanted.length === 1 && given.length === 1) {
@@ -113,7 +113,7 @@ function checkNumbers(network: Network, where: string): void {
 }
 
 function notNumbers(name: string, where: string): FileFormatError {
-  return new FileFormatError(`the parameter ${name} holds numbers that are infinite or none (NaN)`, {
+  return new FileFormatError(`the parameter ${name} holds infinite numbers or NaN`, {
     where,
     remedy: "Its training diverged, or the file is damaged: export an earlier state.",
   });

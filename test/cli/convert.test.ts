@@ -167,7 +167,7 @@ describe("convert", () => {
     expect(stdout).toMatch(/onnx qdq .* 20 /);
     expect(stdout).toContain("qdq and qcdq leave sums to the floats of ONNX Runtime");
     expect(stdout).toContain("not verified, because ONNX Runtime cannot run them: c\n");
-    expect(stdout).toContain("note: relu: no quantizer stands here");
+    expect(stdout).toContain("note: relu: there is no quantizer here");
     // The first block's skip, 28x28x4 values, and what the average pool reads, 7x7x16.
     expect(stdout).toMatch(/hint: 2 tensors are not quantized: 4 bytes a value, 15.7 kB an image. With .* 8: 3.9 kB,/);
     const eight = ["--residual-bits", "8", "--verify", "--limit", "20", "--out", join(folder, "eight")];

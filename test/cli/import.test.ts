@@ -43,7 +43,7 @@ describe("import", () => {
       output y: float32[batch,2,6,8]
       batch: any size
       3 nodes, 2 parameter tensors, 8 trainable numbers
-      note: Dropout is left out: training goes without it.
+      note: Dropout is removed: training runs without it.
       not trained: 1 parameter tensors before LRN "LRN_2": LRN has no gradient, and a trained parameter lies before it
       written to FOLDER/out.onnx
       "
@@ -55,7 +55,7 @@ describe("import", () => {
     const before = readdirSync(folder);
     const { code, stdout, stderr } = await capture("import", model, ...shape, "--out", folder);
     expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
-    expect(stderr).toContain("it is a folder, not a file (EISDIR); nothing half-written was left behind");
+    expect(stderr).toContain("it is a folder, not a file (EISDIR); no partial file was left behind");
     expect(readdirSync(folder)).toEqual(before);
   });
 

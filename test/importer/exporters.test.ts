@@ -146,7 +146,7 @@ describe("a decomposed dropout", () => {
     const network = importOnnx(onnxModel(dropout()));
     expect(network.graph.nodes.map(({ op }) => op)).toEqual(["Conv"]);
     expect(network.imported.batch).toBe("any");
-    expect(network.imported.notes).toContain("Dropout is left out: training goes without it.");
+    expect(network.imported.notes).toContain("Dropout is removed: training runs without it.");
   });
 
   it.each([

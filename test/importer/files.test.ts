@@ -55,12 +55,12 @@ describe("external data", () => {
 
   it("behind a link that leads out of the folder is not read", () => {
     symlinkSync("/etc/hostname", join(folder, "link.bin"));
-    expect(() => importOnnxFile(write("link.bin"))).toThrow("is a link to what lies outside of the model's folder");
+    expect(() => importOnnxFile(write("link.bin"))).toThrow("is a link to a file outside of the model's folder");
   });
 
   it("that is no plain file is not waited for", () => {
     mkdirSync(join(folder, "weights"));
-    const remedy = "It is no plain file: copy the data that belongs there.";
+    const remedy = "It is not a regular file: replace it with the data.";
     expect(() => importOnnxFile(write("weights"))).toThrow(expect.objectContaining({ remedy }));
   });
 
@@ -105,14 +105,18 @@ const wrong: readonly (readonly [string, () => unknown, RegExp])[] = [
           ],
         }),
       ),
-    /wait for each other in a circle/,
+    /these nodes form a cycle/,
   ],
   [
     "a dangling input",
     () => importOnnx(onnxModel({ ...convolution, nodes: [["Relu", ["q"], ["y"]]] })),
     /nothing makes the input "q"/,
   ],
-  ["texts", () => importOnnx(onnxModel({ ...convolution, inputType: "string" })), /cannot hold inputs of type string/],
+  [
+    "texts",
+    () => importOnnx(onnxModel({ ...convolution, inputType: "string" })),
+    /does not support inputs of type string/,
+  ],
   [
     "shapes that contradict each other",
     () => importOnnx(onnxModel({ ...convolution, initializers: { ...convolution.initializers, w: ramp(4, 2, 3, 3) } })),

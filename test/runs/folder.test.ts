@@ -59,7 +59,7 @@ describe("writeFileAtomic", () => {
     const error = await errorOf(writeFileAtomic(file, "new", { open: openOnFullDisk, rename }));
     expect(error).toBeInstanceOf(InputOutputError);
     expect(error.describe()).toContain(`${file}: cannot write: the disk is full`);
-    expect(error.describe()).toContain("nothing half-written was left behind");
+    expect(error.describe()).toContain("no partial file was left behind");
     expect(error.cause).toHaveProperty("code", "ENOSPC");
     expect(await readdir(folder)).toEqual(["checkpoint"]);
     expect(await readFile(file, "utf8")).toBe("old");

@@ -78,7 +78,7 @@ const declare = (command: NewCommand) =>
       ).choices(["auto", "always", "never"] as const),
     )
     .option("-o, --out <folder>", "folder for runs", "runs")
-    .option("--name <name>", "name of the run's folder (default: made of model, bits and time)")
+    .option("--name <name>", "name of the run's folder (default: from model, bits and time)")
     .option("--exist-ok", "use a folder that exists already instead of NAME-2")
     .option("--resume [folder]", "resume a stopped run as it is; without a folder the latest one")
     .option("--json", "print the result as one JSON document, and no progress")

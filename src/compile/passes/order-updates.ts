@@ -152,6 +152,6 @@ function inOrder(nodes: readonly Node[], added: readonly Node[]): Node[] {
     }
     waiting = left;
   }
-  if (waiting.length > 0) throw new Error("the updates of a training step wait for each other");
+  if (waiting.length > 0) throw new Error("the updates of a training step form a cycle");
   return ordered;
 }

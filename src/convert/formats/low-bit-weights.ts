@@ -38,7 +38,7 @@ export function buildLowBitWeights(source: QuantizedNetwork, float: Network): Lo
   for (const site of source.sites) {
     const { parameter: name } = site;
     if (name === undefined) {
-      throw new UnsupportedError("an activation is quantized, which a file that computes in float would leave out", {
+      throw new UnsupportedError("an activation is quantized, but a file that computes in float has no quantizers", {
         where: `quantizer "${site.id}"`,
         remedy: "Convert to integers (--format int), or train with activations in float.",
       });

@@ -91,7 +91,7 @@ class QdqBuilder {
 
   #value(id: number): Value {
     const value = this.#values[id];
-    if (value === undefined) throw new GraphError(`tensor ${id} is read before it is made`);
+    if (value === undefined) throw new GraphError(`tensor ${id} is read before it is produced`);
     return value;
   }
 

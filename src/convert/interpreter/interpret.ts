@@ -51,7 +51,7 @@ export function runOperations(
     const output = tensorById(network, operation.output);
     const read = (id: number) => {
       const data = results[id];
-      if (data === undefined) throw new RangeError(`${operation.name} reads tensor ${id} before it is made`);
+      if (data === undefined) throw new RangeError(`${operation.name} reads tensor ${id} before it is produced`);
       return { data, tensor: tensorById(network, id) };
     };
     results[operation.output] = run(operation, { sample, read, output, arithmetic });

@@ -127,7 +127,7 @@ export function comparedGraph(graph: Graph, name: string): ComparedModel {
       if (dtype !== "float32" && dtype !== dataset.sampleType) {
         throw new ConfigError(`the model reads ${dtype}, the data are ${dataset.sampleType}`, {
           where: name,
-          remedy: "Compare it on data of that type, for example on those of the run that it was made from.",
+          remedy: "Compare it on data of that type, for example the data of its own run.",
         });
       }
       const named = withOutputs(graph, parts, names);

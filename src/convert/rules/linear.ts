@@ -32,7 +32,7 @@ export const batchNormRule: IntegerRule = (context) => {
     throw unsupported(
       node,
       "its statistics are not finite",
-      "The training has diverged here: nothing sensible can be converted.",
+      "The training diverged here: convert an earlier checkpoint.",
     );
   }
   return scaledAffine(x, factor, offset, node.name);

@@ -56,7 +56,7 @@ function recognizeFile(path: string, kind: DatasetKind | undefined): Recognized 
   if (chosen === "csv" || chosen === "npz" || chosen === "npy") return { kind: chosen, folder, files: [file] };
   const isPart = isIdxName(file) || ending === ".bin" || isImage(file);
   const isArchive = /\.(zip|tar|tgz|gz|bz2|xz|7z|rar)$/i.test(file) && !isIdxName(file);
-  throw new FileFormatError("it is not known what this file holds", {
+  throw new FileFormatError("the format of this file is unknown", {
     where: path,
     remedy: isPart
       ? `It seems to be a part of a data set: give its folder, ${folder}.`
@@ -106,7 +106,7 @@ function isPickledCifar(files: readonly string[]): boolean {
 function nothingKnown(folder: string, kind: DatasetKind | undefined, names: readonly string[]): FileFormatError {
   const found = names.length === 0 ? "the folder is empty" : `found ${shortList(names)}`;
   if (isPickledCifar(names)) {
-    return new FileFormatError("this is the pickled Python version of CIFAR, which is not read", {
+    return new FileFormatError("this is the pickled Python version of CIFAR, which is not supported", {
       where: folder,
       remedy: "Unpack the binary version: cifar-10-binary.tar.gz or cifar-100-binary.tar.gz.",
     });

@@ -147,7 +147,7 @@ export class SampleStore {
     const [first] = this.skipped();
     throw new FileFormatError(`none of the ${count} samples can be read; the first: ${first?.reason ?? "none"}`, {
       ...(first === undefined ? {} : { where: first.name }),
-      remedy: "Check that the files are what their names say.",
+      remedy: "Check that the contents of the files match their names.",
     });
   }
 

@@ -63,7 +63,7 @@ export function decodeNpyHeader(bytes: Uint8Array, where: string): NpyHeader {
     if (found === undefined) throw fail("the header has no 'descr'");
     throw fail(
       found.includes("O")
-        ? "the array holds Python objects, which are not read"
+        ? "the array holds Python objects, which are not supported"
         : `elements of type ${found} are not read`,
       "Save an array of numbers: array.astype('float32').",
     );
@@ -97,7 +97,7 @@ export function decodeNpy(bytes: Uint8Array, where: string): NpyArray {
   return { ...header, bytes: bytes.subarray(header.dataOffset) };
 }
 
-/** @throws FileFormatError unless the file is as long as its header says. */
+/** @throws FileFormatError unless the file is as long as its header states. */
 export function checkNpyLength(header: NpyHeader, fileBytes: number, where: string): void {
   const expected = elementCount(header.shape) * header.type.bytes;
   const found = fileBytes - header.dataOffset;
@@ -105,8 +105,8 @@ export function checkNpyLength(header: NpyHeader, fileBytes: number, where: stri
   const said = `${header.shape.join("x") || "one"} elements of ${header.type.bytes} bytes = ${expected} bytes`;
   throw new FileFormatError(
     found < expected
-      ? `the file is truncated: its header says ${said} of data, there are ${found}`
-      : `${found - expected} bytes follow the ${said} that the header says`,
+      ? `the file is truncated: its header states ${said} of data, there are ${found}`
+      : `${found - expected} bytes follow the ${said} that the header states`,
     { where, remedy: "Save the array again with numpy.save." },
   );
 }

@@ -106,5 +106,5 @@ function planesOf(pixels: Uint8Array, channels: number): Uint8Array {
 function reasonOf(error: unknown): string {
   const message = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.trim() ?? "";
   // libvips keeps one text for all threads, so what it says of an error may be gone before it is asked.
-  return message === "" || message === "Unknown error" ? "it does not decode: damaged or cut off" : message;
+  return message === "" || message === "Unknown error" ? "it cannot be decoded: damaged or truncated" : message;
 }

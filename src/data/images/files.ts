@@ -195,6 +195,6 @@ export function noneReadable(
   const first = others.reduce((least, other) => Math.min(least, other), place);
   return new FileFormatError(`none of ${count} images can be read; the first: ${skipped.get(first) ?? "unknown"}`, {
     where: join(folder, files[first] ?? ""),
-    remedy: "Check that the files are what their names say.",
+    remedy: "Check that the contents of the files match their names.",
   });
 }

@@ -75,7 +75,7 @@ function knownType(known: Tensor): InferredType {
 function knownOutputs(call: OperatorCall): readonly InferredType[] {
   const results = evaluateNode(operators, call, call.constants);
   if (results !== undefined) return results.map(knownType);
-  throw new GraphError("what it computes of the size of the batch cannot be computed beforehand", {
+  throw new GraphError("its computation on the batch size cannot be done in advance", {
     where: showNode(call),
   });
 }

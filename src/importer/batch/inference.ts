@@ -36,7 +36,7 @@ export function symbolicTypes({ inputs, ...call }: SymbolicCall): readonly SlotT
     if (known.length === sizes.length && shapes.every((each) => each?.length === shape.length)) {
       return { dtype, shape: known };
     }
-    throw new BatchDependence("the shape of its output depends on the batch in a way that no formula is known for", {
+    throw new BatchDependence("the shape of its output depends on the batch in an unsupported way", {
       where: showNode(call),
     });
   });

@@ -107,9 +107,9 @@ function apart(nodes: readonly FileNode[], moving: ReadonlySet<string>): Record<
 function stacked(e: Emitter, node: FileNode, slices: readonly Slot[]): Slot {
   const [first] = slices;
   if (first === undefined) {
-    throw new UnsupportedError("this Loop never runs, so the shape of what it collects is not known", {
+    throw new UnsupportedError("this Loop never runs, so the shape of its outputs is unknown", {
       where: node.where,
-      remedy: "Leave it out of the export.",
+      remedy: "Remove it before the export.",
     });
   }
   return slices.length === 1 ? first : e.one("Concat", slices, { axis: 0 });
@@ -117,11 +117,13 @@ function stacked(e: Emitter, node: FileNode, slices: readonly Slot[]): Slot {
 
 function known(node: FileNode, slot: Slot | undefined): number {
   if (slot?.kind === "batch") {
-    throw new BatchDependence("how often this Loop runs depends on the size of the batch", { where: node.where });
+    throw new BatchDependence("the number of iterations of this Loop depends on the size of the batch", {
+      where: node.where,
+    });
   }
   const value = toNumbers(tensorOf(slot) ?? int64Tensor([]))[0];
   if (value !== undefined) return value;
-  throw new UnsupportedError("how often this Loop runs depends on the data", {
+  throw new UnsupportedError("the number of iterations of this Loop depends on the data", {
     where: node.where,
     remedy:
       "Training needs one fixed graph: export the model with fixed lengths, and recurrent layers unrolled (unroll=True).",

@@ -185,7 +185,7 @@ function readQuant(e: Emitter, node: SourceNode): Slot {
   const low = signed ? -(2 ** (bits - 1)) + (narrow ? 1 : 0) : 0;
   const high = signed ? 2 ** (bits - 1) - 1 : 2 ** bits - 1 - (narrow ? 1 : 0);
   if (x.kind === "constant" && bits > 16) {
-    e.note("Quantizers of more than 16 bits, which biases have, are left out: training keeps them as float32.");
+    e.note("Quantizers of more than 16 bits (those of biases) are dropped: training keeps these tensors in float32.");
     return e.constant(rounded(x.tensor, { low, high, scale, zeroPoint: zero }), x.name, true);
   }
   const rank = typeOf(x).shape.length;

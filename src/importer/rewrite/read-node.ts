@@ -34,7 +34,7 @@ export function decompose(e: RewriteContext, node: SourceNode): readonly (Slot |
 /** The node in its present form. @throws UnsupportedError for a form that is too old. */
 export function upgrade(e: RewriteContext, source: SourceNode): SourceNode | readonly (Slot | undefined)[] {
   if (source.domain === onnxDomain && source.opset < oldestBroadcast && source.attributes.broadcast !== undefined) {
-    throw new UnsupportedError(`version ${source.opset} of ${source.op} broadcasts by rules of its own`, {
+    throw new UnsupportedError(`version ${source.opset} of ${source.op} has its own broadcasting rules`, {
       where: source.where,
       remedy: "Export the model with opset 9 or newer (17 is a good choice).",
     });

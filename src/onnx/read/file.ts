@@ -196,7 +196,7 @@ function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => 
   const constants = new Map<string, Tensor>();
   const addConstant = (name: string, tensor: Tensor, where: string) => {
     if (name === "" || constants.has(name)) {
-      throw new GraphError(name === "" ? "it has no name" : "it is there twice", { where, remedy: notOnnx });
+      throw new GraphError(name === "" ? "it has no name" : "it occurs twice", { where, remedy: notOnnx });
     }
     constants.set(name, tensor);
   };
@@ -209,7 +209,7 @@ function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => 
   for (const info of proto.input) {
     const where = `${source}, ${inputPlace(info)}`;
     if (info.name === "" || fed.has(info.name)) {
-      throw new GraphError(info.name === "" ? "it has no name" : "it is there twice", { where, remedy: notOnnx });
+      throw new GraphError(info.name === "" ? "it has no name" : "it occurs twice", { where, remedy: notOnnx });
     }
     // Old files list their initializers among the inputs, as defaults; nothing else would ever feed them.
     if (!given.has(info.name)) fed.add(info.name);
@@ -256,7 +256,7 @@ function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => 
     const where = `${source}, output "${name}"`;
     if (!isKnown(name)) throw new GraphError("nothing makes it", { where, remedy: notOnnx });
     if (proto.output.findIndex((other) => other.name === name) !== i) {
-      throw new GraphError("it is there twice", { where, remedy: notOnnx });
+      throw new GraphError("it occurs twice", { where, remedy: notOnnx });
     }
     return name;
   });

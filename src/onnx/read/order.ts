@@ -101,8 +101,8 @@ const shownInCycle = 6;
 function cycleError(nodes: readonly NodeProto[], where: string): GraphError {
   const shown = nodes.slice(0, shownInCycle).map(showProto);
   if (nodes.length > shownInCycle) shown.push(`${nodes.length - shownInCycle} more`);
-  return new GraphError(`these nodes wait for each other in a circle: ${shown.join(", ")}`, {
+  return new GraphError(`these nodes form a cycle: ${shown.join(", ")}`, {
     where,
-    remedy: "A graph may not have cycles: export the model again.",
+    remedy: "A graph must not have cycles: export the model again.",
   });
 }

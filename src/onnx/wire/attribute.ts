@@ -60,7 +60,7 @@ export function readAttributes<Inner>(
   for (const attribute of protos) {
     const place = `${where}, attribute "${attribute.name}"`;
     if (attribute.name === "" || attributes.has(attribute.name)) {
-      throw new FileFormatError("it is there twice or has no name", { where: place, remedy: notOnnx });
+      throw new FileFormatError("it occurs twice or has no name", { where: place, remedy: notOnnx });
     }
     attributes.set(attribute.name, read(attribute, place));
   }

@@ -6,7 +6,7 @@ import { FileFormatError } from "../../errors.ts";
 import { onnxDomain } from "../../ir/graph.ts";
 
 /** The remedy for a file that breaks the rules of ONNX. */
-export const notOnnx = "Check that the file is an ONNX model and was copied whole.";
+export const notOnnx = "Check that the file is an ONNX model and was copied completely.";
 
 /** Files that are mistaken for ONNX models, by how they begin. */
 const mistaken: readonly (readonly [start: string, what: string])[] = [

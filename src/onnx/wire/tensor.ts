@@ -172,7 +172,7 @@ function externalBytes(proto: TensorProto, where: string, externalData: External
   const entries = new Map(proto.externalData.map(({ key, value }) => [key, value]));
   const location = entries.get("location");
   if (location === undefined || location === "") {
-    throw new FileFormatError("the tensor lies in another file, but which one is not said", { where, remedy: damaged });
+    throw new FileFormatError("the tensor is in another file, which is not named", { where, remedy: damaged });
   }
   // A model from elsewhere must not be able to name any file of this machine.
   if (location !== ownFile && /^[/\\]|^[a-z]:|(^|[/\\])\.\.([/\\]|$)|\0/i.test(location)) {
@@ -210,6 +210,6 @@ export function readText(bytes: Uint8Array, where: string): string {
   try {
     return decoder.decode(bytes);
   } catch (cause) {
-    throw new FileFormatError("a text is not in UTF-8", { where, remedy: damaged, cause });
+    throw new FileFormatError("a string is not valid UTF-8", { where, remedy: damaged, cause });
   }
 }

@@ -242,7 +242,7 @@ class GraphWriter {
     const name = this.#named.get(value);
     if (name !== undefined) return name;
     if (this.#outer !== undefined) return this.#outer.#lookUp(value, where);
-    throw new GraphError(`the value "${value.name}" is used before anything makes it`, {
+    throw new GraphError(`the value "${value.name}" is used before any node produces it`, {
       where,
       remedy: "Every value must be an input, a constant or the output of an earlier node of the graph.",
     });
@@ -287,7 +287,7 @@ class GraphWriter {
       return create(AttributeProtoSchema, { name, type: AttributeKind.GRAPH, g: inner.write(value.graph) });
     }
     if ("spec" in value) {
-      throw new GraphError(`attribute ${name} is the spec of a quantizer, which ONNX has no form for`, {
+      throw new GraphError(`attribute ${name} is the spec of a quantizer, which ONNX cannot represent`, {
         where: showNode(node),
         remedy: "Lower the graph before it is written.",
       });

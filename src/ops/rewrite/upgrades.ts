@@ -62,7 +62,7 @@ const topK: Rewrite = (e, node) => ({
 });
 
 /** The note for the user, once for each model, that dropout was left out. */
-export const dropoutNote = "Dropout is left out: training goes without it.";
+export const dropoutNote = "Dropout is removed: training runs without it.";
 
 /** Dropout is for training by its author; fine-tuning and quantization go without. */
 const dropout: Rewrite = (e, node) => {

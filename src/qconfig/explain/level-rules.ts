@@ -48,7 +48,7 @@ const levelCount: Rule = (subject) => {
     return {
       code: "limits-lost",
       severity: "error",
-      what: `FusedMovingAvgObsFakeQuantize has limits of its own, 0..255, which go over its observer's: ${levels} levels instead of ${levelsAsked}.`,
+      what: `FusedMovingAvgObsFakeQuantize has its own limits, 0..255, which override those of its observer: ${levels} levels instead of ${levelsAsked}.`,
       evidence,
       change: { kind, key: "limits", from: "quant_min=…, quant_max=…", to: "on the module" },
     };
@@ -80,7 +80,7 @@ const unpassedRange: Rule = (subject) => {
   return {
     code: "pre-1.12-range",
     severity: "error",
-    what: `Before torch 1.12 the scale came from ${codes.min}..${codes.max} and the clamp from ${tensor.quantMin}..${tensor.quantMax}: only ${roundedPercent(share)} of the range that was observed can be represented.`,
+    what: `Before torch 1.12 the scale came from ${codes.min}..${codes.max} and the clamp from ${tensor.quantMin}..${tensor.quantMax}: only ${roundedPercent(share)} of the observed range can be represented.`,
     evidence: { representableShare: share },
     change: { kind: tensor.kind, key: "convention", from: "pre-1.12", to: "classic" },
   };

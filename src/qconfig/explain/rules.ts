@@ -29,7 +29,7 @@ const negativePartDropped: Rule = ({ tensor, observation, beforeRelu }) => {
   return {
     code: "negative-part-dropped",
     severity: "warning",
-    what: `The next thing is a ReLU, which drops everything below 0: of the ${tensor.levels} levels only ${left} say anything.`,
+    what: `The next operator is a ReLU, which drops everything below 0: of the ${tensor.levels} levels only ${left} say anything.`,
     evidence: { levels: tensor.levels, ...(below === undefined ? {} : { usefulShare: 1 - below }) },
     change: { kind: "network", key: "placement", from: "everyModule", to: "fused" },
   };
@@ -47,7 +47,7 @@ const rangeClipped: Rule = (subject) => {
   return {
     code: "range-clipped",
     severity: "warning",
-    what: "The grid ends well inside of the values that were observed: the rest is clipped.",
+    what: "The grid covers only a part of the observed values: the rest is clipped.",
     evidence: { representableShare: share },
     change: { kind: tensor.kind, key: "quantizer", from: site.spec.quantizer, to: advisedPresets.learnedRanges },
   };
@@ -63,7 +63,7 @@ const rangeTooWide: Rule = ({ site, tensor, observation }) => {
   return {
     code: "range-too-wide",
     severity: "info",
-    what: "The grid reaches more than four times as far as the values that were observed: most codes are not used.",
+    what: "The grid reaches more than four times as far as the observed values: most codes are not used.",
     evidence: { usedShare: share, levels: tensor.levels },
     change: learned ? { kind: tensor.kind, key: "initializer", from: "the quantizer's own", to: mse.name } : null,
   };
@@ -78,7 +78,7 @@ const zeroRange: Rule = ({ tensor, observation }) => {
     severity: "warning",
     what: isEmpty
       ? "The tensor has no elements, so nothing is observed: torch leaves scale 1 and zero point 0."
-      : "There are channels (or whole tensors) of nothing but 0: torch gives them the scale 1.19e-7, with which any later value is clipped to almost 0 and gets no gradient.",
+      : "Some channels (or whole tensors) are all 0: torch gives them the scale 1.19e-7, with which any later value is clipped to almost 0 and gets no gradient.",
     evidence: { zeroGroups },
     change: null,
   };
@@ -103,7 +103,7 @@ const rangeNotLearned: Rule = (subject) => {
   return {
     code: "range-not-learned",
     severity: "info",
-    what: `The range is the extremes of what was seen, and ${tensor.levels} levels are too few for it: an outlier takes most of them. A learned step (lsq) or a range of least error finds a better one.`,
+    what: `The range is that of the observed extremes, and ${tensor.levels} levels are too few for it: an outlier takes most of them. A learned step (lsq) or a range of least error finds a better one.`,
     evidence: { levels: tensor.levels },
     change: { kind: tensor.kind, key: "quantizer", from: site.spec.quantizer, to: advisedPresets.learnedRanges },
   };

@@ -155,7 +155,7 @@ export function tensorQuantizationOf(form: FakeQuantizeForm, where: string): Ten
     fail("torch cannot reduce the range of a symmetric quint8 grid", "Set reduce_range to False.");
   }
   if (fused && perChannel && (args.chAxis ?? 0) !== 0) {
-    fail("the fused module wants ch_axis 0", "Use FakeQuantize for another axis.");
+    fail("the fused module requires ch_axis 0", "Use FakeQuantize for another axis.");
   }
   const asked = askedLimits({ ...args, dtype }, where);
   calculateQuantLimits({ ...args, dtype, reduceRange }, where);

@@ -83,7 +83,11 @@ class Evaluator implements Evaluated {
       const value = spread[index];
       if (name === undefined) throw this.#error(target.token, "only a name can be assigned to");
       if (/\..+\.qconfig$/.test(name)) {
-        throw this.#error(target.token, "a QConfig for one module is not read", "Give that layer an override instead.");
+        throw this.#error(
+          target.token,
+          "a QConfig for one module is not supported",
+          "Give that layer an override instead.",
+        );
       }
       if (value === undefined || spread.length !== statement.targets.length) {
         throw this.#error(target.token, `${statement.targets.length} names are given ${spread.length} values`);
@@ -127,7 +131,7 @@ class Evaluator implements Evaluated {
   }
 
   #checked(result: PythonNumber | undefined, token: Token): PythonNumber {
-    if (result === undefined) throw this.#error(token, "these numbers cannot be combined so");
+    if (result === undefined) throw this.#error(token, "these values cannot be combined in this way");
     return result;
   }
 
@@ -192,7 +196,7 @@ class Evaluator implements Evaluated {
       const name = callee.kind === "attribute" || callee.kind === "name" ? callee.name : "it";
       throw this.#error(
         callee.token,
-        "this makes an instance, and a QConfig wants a class",
+        "this makes an instance, but a QConfig expects a class",
         `Write ${name}.with_args(…).`,
       );
     }
@@ -273,7 +277,7 @@ class Evaluator implements Evaluated {
 
   #withArguments(target: TorchValue, args: readonly Argument[], token: Token): TorchValue {
     if (target.kind !== "observer" && target.kind !== "fakeQuantize") {
-      throw this.#error(token, `${kindWords[target.kind]} takes no arguments so`);
+      throw this.#error(token, `${kindWords[target.kind]} does not take arguments in this form`);
     }
     const places = new Map(target.places);
     let added: FakeQuantizeArguments = {};
@@ -313,7 +317,7 @@ class Evaluator implements Evaluated {
     if (value.kind !== expected) throw this.#wrongKind(expression.token, facts.kind, value);
     if (facts.kind === "integer" && value.kind === "number" && !value.integer) {
       const remedy = Number.isInteger(value.value) ? "Divide with //, or write int(…)." : "Give a whole number.";
-      throw this.#error(keyword, `its value is the float ${pythonText(value.value)}, and torch wants an int`, remedy);
+      throw this.#error(keyword, `its value is the float ${pythonText(value.value)}, but torch expects an int`, remedy);
     }
     return "value" in value ? { [facts.name]: value.value } : {};
   }

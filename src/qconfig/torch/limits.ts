@@ -57,7 +57,7 @@ export function askedLimits({ dtype, quantMin, quantMax }: LimitArguments, where
     ["quant_min", quantMin],
     ["quant_max", quantMax],
   ] as const) {
-    if (!Number.isInteger(value)) fail(`${name} is ${value}, and a code is a whole number`, "Give a whole number.");
+    if (!Number.isInteger(value)) fail(`${name} is ${value}, but a code is an integer`, "Give a whole number.");
   }
   if (quantMin >= quantMax) {
     fail(`quant_min ${quantMin} is not below quant_max ${quantMax}`, "Give a quant_max above quant_min.");

@@ -250,7 +250,7 @@ class Parser {
     if (token.kind === "name") {
       if (foreignKeywords.has(token.text)) {
         const remedy = "Paste only the lines that make the QConfig, and give the variables in them with --define.";
-        throw notUnderstood(this.#source, token, "this part of Python is not read", remedy);
+        throw notUnderstood(this.#source, token, "this part of Python is not supported", remedy);
       }
       return { kind: "name", name: this.#next().text, token };
     }

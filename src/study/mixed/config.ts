@@ -45,7 +45,7 @@ export function freeLayers(network: Network, { keep, firstAndLast }: KeepOptions
     return !keep.some((glob) => matchesGlob(glob, node.name));
   });
   if (free.length > 0) return free.map(({ name }) => name);
-  throw new ConfigError("no layer is left whose bits could be chosen", {
+  throw new ConfigError("there is no layer whose bits could be chosen", {
     where: `network "${network.name}"`,
     remedy: "Keep fewer layers, or let the first and the last layer choose too.",
   });

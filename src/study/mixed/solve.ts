@@ -121,7 +121,7 @@ export async function solveMix(measured: MixProblem, budget: MixBudget): Promise
     const assignment = await solveOnce(problem, budget, 1 - tightening);
     if (isWithin(costOf(problem, assignment), budget)) return assignment;
   }
-  throw new RuntimeError("the solver's choice does not keep the budget", { where: "mixed precision" });
+  throw new RuntimeError("the solver's choice exceeds the budget", { where: "mixed precision" });
 }
 
 /** Bits that break the network are no choice. @throws ConfigError where nothing else is left for a tensor. */
@@ -134,7 +134,7 @@ function withFiniteIncreases({ layers, activations, kept }: MixProblem): MixProb
   ) => {
     const options = tensor.options.filter(({ increase }) => Number.isFinite(increase));
     if (options.length > 0) return { ...tensor, options };
-    throw new ConfigError("with none of the bits that it may have are the outputs finite", {
+    throw new ConfigError("its outputs are not finite with any of its candidate bits", {
       where: `layer "${tensor.name}"`,
       remedy: "Allow more bits, or look at the run with subbyte diagnose: its weights may have diverged.",
     });

@@ -119,7 +119,11 @@ export async function readPlan(
   try {
     content = JSON.parse(text);
   } catch (cause) {
-    throw new FileFormatError("it is not JSON", { where: paths.plan, remedy: "Remove it: it is made again.", cause });
+    throw new FileFormatError("it is not JSON", {
+      where: paths.plan,
+      remedy: "Remove it: it is created again.",
+      cause,
+    });
   }
   const plan = planSchema.safeParse(content);
   return plan.success && plan.data.configHash === planHash(config, fixes) ? plan.data : undefined;

@@ -88,7 +88,7 @@ export function endOf(
   const tail = words.trim().split("\n").at(-1);
   const said = tail === undefined || tail === "" ? "" : `; last output: ${tail}`;
   if (signal === "SIGKILL") {
-    return { kind: "died", reason: `it was killed (SIGKILL), as a system that is out of memory does${said}` };
+    return { kind: "died", reason: `it was killed (SIGKILL), probably because the system ran out of memory${said}` };
   }
   if (signal !== null) return { kind: "died", reason: `it was ended by ${signal}${said}` };
   return { kind: "died", reason: `its process ended with code ${code} before it was done${said}` };

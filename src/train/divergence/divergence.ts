@@ -53,7 +53,7 @@ function reasonOf({ origin, hasMoved }: Divergence): DivergenceReason {
 function showOrigin(origin: DivergenceOrigin | undefined): string {
   if (origin === undefined) return "";
   const { kind, name, isCollapsed } = origin;
-  if (isCollapsed === true) return `; the scale ${name} has fallen to its least value`;
+  if (isCollapsed === true) return `; the scale ${name} has reached its minimum`;
   if (kind === "loss") return "; every output of the network is finite";
   const places: Record<typeof kind, string> = {
     data: "the samples of this batch",
@@ -71,7 +71,7 @@ function remedyFor(reason: DivergenceReason, origin: DivergenceOrigin | undefine
   const rate = `--lr ${smallerRate(learningRate)} (train.optimizer.learningRate)`;
   switch (reason) {
     case "start":
-      return "These values were so before the first step: start from an earlier checkpoint, or export the model again.";
+      return "These values were not finite before the first step: start from an earlier checkpoint, or export the model again.";
     case "data":
       return "Remove NaN and infinite values from the data.";
     case "scale":

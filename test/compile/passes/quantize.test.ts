@@ -104,7 +104,7 @@ describe("what is refused names its tensor and the remedy", () => {
       "above 0 and at most 1",
     ],
     ["weight", { channelAxis: 2 }, 'tensor "fc1.weight"', "channelAxis"],
-    ["weight", { quantMax: 6.5 }, 'tensor "fc1.weight"', "whole number"],
+    ["weight", { quantMax: 6.5 }, 'tensor "fc1.weight"', "integer"],
     ["weight", { granularity: "group", groupSize: 7 }, 'tensor "fc1.weight"', "groupSize that divides"],
     ["weight", { quantizer: "lsq" }, 'tensor "fc1.weight"', "Leave the observer out"],
   ])("%s %j", (kind, change, where, remedy) => {

@@ -54,7 +54,7 @@ describe("NPY", () => {
       return error.message;
     };
     expect(await message(good.subarray(0, good.length - 5))).toBe(
-      "the file is truncated: its header says 2x3 elements of 4 bytes = 24 bytes of data, there are 19",
+      "the file is truncated: its header states 2x3 elements of 4 bytes = 24 bytes of data, there are 19",
     );
     expect(await message(Buffer.concat([good, Uint8Array.of(1)]))).toMatch(/^1 bytes follow/);
     expect(await message(good.subarray(0, 30))).toMatch(/truncated in its header/);

@@ -112,7 +112,7 @@ describe("a Loop", () => {
       initializers: { ...cell.initializers, half: floats([], [0.5]) },
     };
     expect(() => importOnnx(onnxModel(recurrent({}, body)), { keepBatch: true })).toThrow(
-      /how often this Loop runs depends on the data/,
+      /the number of iterations of this Loop depends on the data/,
     );
   });
 

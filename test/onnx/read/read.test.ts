@@ -162,7 +162,7 @@ describe("what files may look like", () => {
       /needs 8 bytes of data, the file has 4/,
       options,
     );
-    broken(external({}), FileFormatError, /which one is not said/, options);
+    broken(external({}), FileFormatError, /which is not named/, options);
     broken(external({ location: "a.bin" }), UnsupportedError, /another file, "a.bin"/);
     for (const location of ["../a.bin", "/etc/passwd", "a/../../b", "C:\\a.bin", "..\\a"]) {
       broken(external({ location }), FileFormatError, /not in the model's folder/, options);
@@ -212,7 +212,7 @@ describe("tensor fields", () => {
     bad({ dims: [-1n], dataType: 1 }, /negative size/);
     bad({ dims: [], dataType: 99 }, /99 is not an element type/);
     bad({ dims: [1n], dataType: 8, rawData: new Uint8Array(1) }, /string tensor may not have raw data/);
-    bad({ dims: [1n], dataType: 8, stringData: [Uint8Array.of(0xff)] }, /not in UTF-8/);
+    bad({ dims: [1n], dataType: 8, stringData: [Uint8Array.of(0xff)] }, /not valid UTF-8/);
   });
 });
 
@@ -281,17 +281,17 @@ describe("bad files", () => {
     broken(
       nodes(relu("b", "a"), relu("a", "b"), relu("b", "y")),
       GraphError,
-      /circle: node Relu "to \w", node Relu "to \w"/,
+      /cycle: node Relu "to \w", node Relu "to \w"/,
     );
-    broken(nodes(relu("y", "y")), GraphError, /circle: node Relu "to y"/);
+    broken(nodes(relu("y", "y")), GraphError, /cycle: node Relu "to y"/);
     broken(nodes(relu("gone", "y")), GraphError, /nothing makes the input "gone" of node Relu "to y"/);
     broken(nodes(relu("x", "z")), GraphError, /output "y": nothing makes it/);
     broken(nodes(relu("x", "y"), relu("x", "y")), GraphError, /"y" is made twice: by node Relu "to y" and/);
     broken(nodes(relu("x", "y"), relu("y", "x")), GraphError, /"x" is made twice: by an input or initializer and/);
-    broken({ ...identity, input: [info("x", [2]), info("x", [2])] }, GraphError, /input "x": it is there twice/);
-    broken({ ...identity, output: [info("y", [2]), info("y", [2])] }, GraphError, /output "y": it is there twice/);
+    broken({ ...identity, input: [info("x", [2]), info("x", [2])] }, GraphError, /input "x": it occurs twice/);
+    broken({ ...identity, output: [info("y", [2]), info("y", [2])] }, GraphError, /output "y": it occurs twice/);
     const w = { name: "w", dims: [], dataType: 1, rawData: floatBytes(1) };
-    broken({ ...identity, initializer: [w, w] }, GraphError, /initializer "w": it is there twice/);
+    broken({ ...identity, initializer: [w, w] }, GraphError, /initializer "w": it occurs twice/);
   });
 
   test("types and attributes", () => {

@@ -107,7 +107,7 @@ describe("names", () => {
     });
     expect(() => write(clash)).toThrow(/two inputs or outputs have the name "x"/);
     const stranger = makeValue("stranger", type);
-    expect(() => write({ ...clash, inputs: [stranger] })).toThrow(/the value "x" is used before anything makes it/);
+    expect(() => write({ ...clash, inputs: [stranger] })).toThrow(/the value "x" is used before any node produces it/);
   });
 });
 

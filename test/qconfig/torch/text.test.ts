@@ -143,7 +143,7 @@ describe("arithmetic", () => {
   it("of floats stays a float, which torch's limits are not", () => {
     const text = "FakeQuantize.with_args(quant_min=0, quant_max=2**4/2 - 1)";
     expect(refusal(text)).toBe(
-      't.py:1:37: "quant_max" is not understood: its value is the float 7.0, and torch wants an int\n' +
+      't.py:1:37: "quant_max" is not understood: its value is the float 7.0, but torch expects an int\n' +
         "  Divide with //, or write int(…).",
     );
   });

@@ -129,7 +129,7 @@ describe("arguments", () => {
     ["a negative quint8", FakeQuantize.withArgs({ quantMin: -8, quantMax: 7 }), "Set dtype to torch.qint8"],
     ["too wide", FakeQuantize.withArgs({ quantMin: 0, quantMax: 300 }), "do not fit into quint8"],
     ["without 0", FakeQuantize.withArgs({ quantMin: 1, quantMax: 7 }), "do not include 0"],
-    ["a fraction", FakeQuantize.withArgs({ quantMin: 0, quantMax: 7.5 }), "a code is a whole number"],
+    ["a fraction", FakeQuantize.withArgs({ quantMin: 0, quantMax: 7.5 }), "a code is an integer"],
     ["upside down", FakeQuantize.withArgs({ quantMin: 7, quantMax: 0 }), "is not below"],
     ["one level", FakeQuantize.withArgs({ quantMin: 0, quantMax: 1, reduceRange: true }), "Set reduce_range to False"],
     [

@@ -105,7 +105,7 @@ describe("mixBits", () => {
   it.each([
     [{ budget: { bytes: 10 } }, "no mix fits: with the fewest bits everywhere it takes"],
     [{ budget: { bytes: 1e6 }, keep: ["conv9"] }, "no layer is called conv9"],
-    [{ budget: { bytes: 1e6 }, keep: ["**"] }, "no layer is left whose bits could be chosen"],
+    [{ budget: { bytes: 1e6 }, keep: ["**"] }, "there is no layer whose bits could be chosen"],
     [
       { budget: { bytes: 1e6 }, preset: "thread" },
       "layers choose the bits of their inputs only with the placement fused",

@@ -82,7 +82,7 @@ class IntBuilder implements IntContext {
     const known = this.#values[id];
     if (known !== undefined) return known;
     const producer = summingProducer(this.network, id);
-    if (producer === undefined) throw new GraphError(`tensor ${id} is read before it is made`);
+    if (producer === undefined) throw new GraphError(`tensor ${id} is read before it is produced`);
     const made = producer.op === "SumPool" ? sumOfWindows(this, producer) : sumOfProducts(this, producer);
     this.#values[id] = made;
     return made;

@@ -53,7 +53,7 @@ export async function readIdxDataset(pair: IdxPair): Promise<Dataset> {
   if (wrong >= 0) {
     throw new FileFormatError(
       `label ${labels.data[wrong]} of image ${wrong} is not one of the ${classes.length} classes (0..${classes.length - 1})`,
-      { where: labelsPath, remedy: "Replace the file by an undamaged copy." },
+      { where: labelsPath, remedy: "Replace the file with an undamaged copy." },
     );
   }
   return inMemoryDataset({

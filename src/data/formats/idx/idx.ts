@@ -44,7 +44,7 @@ export async function writeIdx(path: string, array: IdxArray): Promise<void> {
 
 /** The array in the bytes of an unpacked IDX file; `data` is a view of them. @throws FileFormatError naming `where`. */
 export function decodeIdx(bytes: Uint8Array, where: string): IdxArray {
-  const fail = (message: string, remedy = "Replace the file by an undamaged copy.") =>
+  const fail = (message: string, remedy = "Replace the file with an undamaged copy.") =>
     new FileFormatError(message, { where, remedy });
   const [zero0, zero1, elementType, rank] = bytes;
   if (zero0 === undefined || zero1 === undefined || elementType === undefined || rank === undefined) {
@@ -75,12 +75,12 @@ export function decodeIdx(bytes: Uint8Array, where: string): IdxArray {
   const found = bytes.length - headerLength;
   if (found < expected) {
     throw fail(
-      `the file is truncated: its header says ${shape.join("x")} = ${expected} bytes of data, there are ${found}`,
+      `the file is truncated: its header states ${shape.join("x")} = ${expected} bytes of data, there are ${found}`,
     );
   }
   if (found > expected) {
     throw fail(
-      `${found - expected} bytes follow the ${expected} bytes of data (${shape.join("x")}) that the header says`,
+      `${found - expected} bytes follow the ${expected} bytes of data (${shape.join("x")}) that the header states`,
     );
   }
   return { shape, data: bytes.subarray(headerLength) };

@@ -192,7 +192,7 @@ function constantOfShapeType(call: OperatorCall): readonly TensorType[] {
 function rangeType(call: OperatorCall): readonly TensorType[] {
   const [start, end, step] = [0, 1, 2].map((i) => at(toNumbers(requiredConstant(call, i)), 0));
   if (start === undefined || end === undefined || step === undefined || step === 0) {
-    throw typeError(call, "a step of 0 goes nowhere");
+    throw typeError(call, "the step must not be 0");
   }
   return [{ dtype: requiredInput(call, 0).dtype, shape: [Math.max(0, Math.ceil((end - start) / step))] }];
 }

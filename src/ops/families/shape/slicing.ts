@@ -120,7 +120,7 @@ function padType(call: OperatorCall): readonly TensorType[] {
   }
   const { before, after } = allPads(pads, axes, rank);
   const padded = shape.map((size, i) => size + at(before, i) + at(after, i));
-  if (padded.some((size) => size < 0)) throw typeError(call, `pads [${pads}] crop more than there is`);
+  if (padded.some((size) => size < 0)) throw typeError(call, `pads [${pads}] crop more than the input has`);
   return [{ dtype, shape: padded }];
 }
 
@@ -197,7 +197,7 @@ function sliceType(call: OperatorCall): readonly TensorType[] {
   if (starts === undefined || ends === undefined) throw typeError(call, "starts and ends are missing");
   const lists = [ends, axes ?? starts, steps ?? starts];
   if (lists.some((list) => list.length !== starts.length)) throw typeError(call, "the lists differ in length");
-  if (steps?.includes(0)) throw typeError(call, "a step of 0 goes nowhere");
+  if (steps?.includes(0)) throw typeError(call, "the step must not be 0");
   axesOf(call, axes ?? indices(starts.length), shape.length);
   const result = [...shape];
   for (const { axis, count } of ranges(shape, starts, ends, axes, steps)) result[axis] = count;

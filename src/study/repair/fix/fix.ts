@@ -168,7 +168,7 @@ async function readFixFile(file: string): Promise<readonly Fix[] | undefined> {
     throw error;
   });
   if (text === undefined) return undefined;
-  const remedy = "Remove it: the fixes are searched again.";
+  const remedy = "Remove it: the fix search runs again.";
   try {
     const content = z.union([fixFile, formerFile]).safeParse(JSON.parse(text));
     if (content.success) return content.data.fixes;

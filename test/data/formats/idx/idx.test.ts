@@ -66,7 +66,7 @@ describe("damage", () => {
   const cases: readonly (readonly [string, Uint8Array, RegExp])[] = [
     ["an empty file", new Uint8Array(0), /truncated.*at least 4 bytes, there are 0/],
     ["a header cut short", plain.subarray(0, 9), /truncated: 3 dimensions need a header of 16 bytes, there are 9/],
-    ["data cut short", plain.subarray(0, -5), /truncated: its header says 2x3x4 = 24 bytes of data, there are 19/],
+    ["data cut short", plain.subarray(0, -5), /truncated: its header states 2x3x4 = 24 bytes of data, there are 19/],
     ["bytes after the data", Buffer.concat([plain, Buffer.from("more")]), /4 bytes follow the 24 bytes of data/],
     ["a wrong magic number", changed(plain, 0, 7), /not an IDX file: it starts with 07 00 08 03/],
     ["no dimensions", changed(plain, 3, 0), /not an IDX file/],
