@@ -13,7 +13,7 @@ import { exportOnnx } from "../../src/importer/export.ts";
 import { NetworkBuilder } from "../../src/models/network-builder.ts";
 import { capture } from "../support/machine/capture.ts";
 import { onnxModel, ramp } from "../support/onnx/model.ts";
-import { seeded } from "../support/random.ts";
+import { seededParameters } from "../support/random.ts";
 
 /** Clears the screen, hides text, sets the title, returns the carriage, turns the writing, and forges a line. */
 const evil = "a\u001b[2J\u001b[8m\u001b]0;t\u0007\rb\u009b31m\u202ec\u2066\tFORGED\nFORGED: no problems";
@@ -189,8 +189,7 @@ describe("hostile names", () => {
   // ONNX Runtime's profiler escapes nothing: a quote in a node's name ends it, and a backslash changes what follows.
   it("stay the names of the layers that a profile counts for", async () => {
     const layers = [evil, 'a"b', "a\\b", 'a\\","name":"x'];
-    const random = seeded(1);
-    const network = new NetworkBuilder("hostile", { uniform: random, normal: random });
+    const network = new NetworkBuilder("hostile", seededParameters(1));
     const features = layers.reduce((x, layer) => network.linear(layer, x, 4), network.input("x", [2]));
     const file = join(folder, "layers.onnx");
     writeFileSync(file, exportOnnx(network.finish(network.linear("last", features, 3))));

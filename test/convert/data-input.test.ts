@@ -8,21 +8,22 @@ import { buildIntGraph } from "../../src/convert/formats/int/int.ts";
 import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
 import { interpret } from "../../src/convert/interpreter/interpret.ts";
 import { verify } from "../../src/convert/prove/verify.ts";
-import { inMemoryDataset } from "../../src/data/dataset/dataset.ts";
+import { float32Tensor } from "../../src/ir/tensor.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { nodeEngine } from "../../src/runtime/node/node.ts";
+import { datasetOf } from "../support/convert/agreement.ts";
+import { fullLayer } from "../support/convert/descriptions.ts";
 import { type NetworkDescription, quantizedWith, randomNetwork } from "../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../support/random.ts";
 
 const engine = nodeEngine({ threads: 1 });
-const plain = { kernel: 3, stride: 1, grouping: "none", bias: true, norm: true, activation: "relu" } as const;
 const description: NetworkDescription = {
   channels: 2,
   height: 5,
   width: 4,
   seed: 3,
   head: "flatten",
-  layers: [{ kind: "conv", channels: 3, ...plain }],
+  layers: [{ kind: "conv", channels: 3, ...fullLayer }],
 };
 const mean = [0.4, 0.6];
 const deviation = [0.2, 0.5];
@@ -53,14 +54,8 @@ describe("the data", () => {
 
   it("that are floats to normalize agree in simulation, ONNX file and interpreter", async () => {
     const network = await converted({ dtype: "float32", mean, deviation });
-    const samples = Float32Array.from({ length: 5 * 40 }, (_, i) => ((i * 37) % 256) / 255);
-    const dataset = inMemoryDataset({
-      name: "random",
-      samples,
-      sampleShape: [2, 5, 4],
-      targets: new Int32Array(5),
-      target: { kind: "classes", classes: ["a"] },
-    });
+    const numbers = Float32Array.from({ length: 5 * 40 }, (_, i) => ((i * 37) % 256) / 255);
+    const dataset = datasetOf(float32Tensor([5, 2, 5, 4], numbers));
     const graph = buildIntGraph(network, { batchSize: 5, codes: true });
     const runner = await onnxRunner("int", network, graph, engine, ({ form, name }) => containerOf(form, name).offset);
     const { programs } = await verify(network, dataset, engine, { runners: [runner] });

@@ -7,12 +7,11 @@ import { float32Scalar, float32Tensor, type Tensor } from "../../src/ir/tensor.t
 import { NetworkBuilder } from "../../src/models/network-builder.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
-import { seeded } from "../support/random.ts";
+import { seededParameters } from "../support/random.ts";
 
 /** The sites of a fully connected layer of two outputs and four inputs, and the values of all parameters. */
 function sitesOf(config: QuantizationConfig, weights: readonly number[], parameters: Readonly<Record<string, Tensor>>) {
-  const random = seeded(1);
-  const builder = new NetworkBuilder("layer", { uniform: random, normal: random });
+  const builder = new NetworkBuilder("layer", seededParameters(1));
   const network = builder.finish(builder.linear("fc", builder.input("data", [4]), 2));
   const { sites, parameters: all } = quantize(network, config);
   const [activation, weight] = ["activation", "weight"].map((kind) => sites.find((site) => site.kind === kind));

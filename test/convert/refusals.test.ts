@@ -9,7 +9,6 @@ import { onnxRunner } from "../../src/convert/formats/run-onnx.ts";
 import type { IntegerTensor } from "../../src/convert/integer-network.ts";
 import { interpret } from "../../src/convert/interpreter/interpret.ts";
 import { verify } from "../../src/convert/prove/verify.ts";
-import { inMemoryDataset } from "../../src/data/dataset/dataset.ts";
 import { UnsupportedError } from "../../src/errors.ts";
 import type { Network } from "../../src/ir/network.ts";
 import { float32Data, float32Tensor } from "../../src/ir/tensor.ts";
@@ -17,6 +16,7 @@ import { NetworkBuilder } from "../../src/models/network-builder.ts";
 import type { QuantizationConfig } from "../../src/qconfig/config.ts";
 import { presetNamed } from "../../src/qconfig/presets.ts";
 import { nodeEngine } from "../../src/runtime/node/node.ts";
+import { datasetOf } from "../support/convert/agreement.ts";
 import { randomTensor, seeded } from "../support/random.ts";
 
 const input = { dtype: "float32" } as const;
@@ -117,13 +117,7 @@ describe("convert refuses", () => {
     const converted = convert(source, { input });
     expect(converted.notes).toMatchObject([{ kind: "widened simulation", where: "fc" }]);
     expect(converted.notes[0]?.message).toMatch("above 2^24");
-    const dataset = inMemoryDataset({
-      name: "random",
-      samples: float32Data(randomTensor(seeded(3), [40, 3, 16, 16], { low: 0, high: 2 })),
-      sampleShape: [3, 16, 16],
-      targets: new Int32Array(40),
-      target: { kind: "classes", classes: ["a"] },
-    });
+    const dataset = datasetOf(randomTensor(seeded(3), [40, 3, 16, 16], { low: 0, high: 2 }));
     const engine = nodeEngine({ threads: 1 });
     const graph = buildIntGraph(converted, { batchSize: 40, codes: true });
     const offsetOf = ({ form, name }: IntegerTensor) => containerOf(form, name).offset;

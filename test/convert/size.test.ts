@@ -1,6 +1,5 @@
 /** The computed bytes of a converted network, compared with those of its file. */
 import { describe, expect, it } from "vitest";
-import { convert } from "../../src/convert/convert.ts";
 import { buildCProgram } from "../../src/convert/formats/c/program.ts";
 import { buildIntGraph } from "../../src/convert/formats/int/int.ts";
 import { buildQdqGraph } from "../../src/convert/formats/qdq.ts";
@@ -12,8 +11,8 @@ import { elementCount } from "../../src/ir/types.ts";
 import { writeOnnx } from "../../src/onnx/write/write.ts";
 import { networkCost } from "../../src/runs/cost.ts";
 import { convertibleConfig } from "../support/convert/agreement.ts";
-import { type NetworkDescription, quantizedWith, randomNetwork } from "../support/convert/random-network.ts";
-import { randomTensor, seeded } from "../support/random.ts";
+import { convertedRandom, fullLayer } from "../support/convert/descriptions.ts";
+import type { NetworkDescription } from "../support/convert/random-network.ts";
 
 const description: NetworkDescription = {
   channels: 3,
@@ -22,17 +21,8 @@ const description: NetworkDescription = {
   seed: 5,
   head: "globalAverage",
   layers: [
-    { kind: "conv", channels: 64, kernel: 3, stride: 1, grouping: "none", bias: false, norm: true, activation: "relu" },
-    {
-      kind: "residual",
-      channels: 64,
-      kernel: 3,
-      stride: 1,
-      grouping: "none",
-      bias: true,
-      norm: true,
-      activation: "relu",
-    },
+    { ...fullLayer, kind: "conv", channels: 64, bias: false },
+    { ...fullLayer, kind: "residual", channels: 64 },
   ],
 };
 
@@ -49,9 +39,8 @@ describe("the stored size", () => {
     "counts bits of weights as asked for, and as the file has them: %s, %i and %i",
     async (preset, bits, inFile) => {
       const config = convertibleConfig(preset, { weightBits: bits, activationBits: bits }, 8);
-      const data = randomTensor(seeded(1), [4, 3, 8, 8]);
-      const quantized = await quantizedWith(randomNetwork(description), { ...config, firstLayer: "same" }, data);
-      const network = convert(quantized, { input: { dtype: "float32" } });
+      const all = { ...config, firstLayer: "same" } as const;
+      const { quantized, converted: network } = await convertedRandom(description, all);
       const size = storedSize(network, floatElements(quantized));
       const inner = size.layers.filter(({ name }) => name.startsWith("layer1"));
       expect(inner.map((layer) => [layer.bits, layer.containerBits])).toEqual(inner.map(() => [bits, inFile]));
@@ -70,9 +59,7 @@ describe("the stored size", () => {
     "counts weights once that two convolutions read, as the file has them: %s, %i bits",
     async (preset, bits) => {
       const config = convertibleConfig(preset, { weightBits: bits, activationBits: bits }, 8);
-      const data = randomTensor(seeded(1), [4, 3, 8, 8]);
-      const quantized = await quantizedWith(randomNetwork(description), config, data);
-      const network = convert(quantized, { input: { dtype: "float32" } });
+      const { quantized, converted: network } = await convertedRandom(description, config);
       const layers = network.operations.filter(isIntegerLayer);
       expect(layers.length).toBeGreaterThan(new Set(layers.map(({ name }) => name)).size);
       const size = storedSize(network, floatElements(quantized));
@@ -100,9 +87,8 @@ describe("the stored size", () => {
   it("agrees with inspection and cost about the weights of every layer", async () => {
     const bits = { weightBits: 3, activationBits: 4 };
     const config = { ...convertibleConfig("lsq", bits, 8), firstLayer: "same", lastLayer: "same" } as const;
-    const data = randomTensor(seeded(1), [4, 3, 8, 8]);
-    const quantized = await quantizedWith(randomNetwork(description), config, data);
-    const stored = storedSize(convert(quantized, { input: { dtype: "float32" } }), floatElements(quantized)).layers;
+    const { quantized, converted } = await convertedRandom(description, config);
+    const stored = storedSize(converted, floatElements(quantized)).layers;
     const packed = new Map(stored.map(({ name, packedBytes }) => [name, packedBytes]));
     const biases = (name: string) =>
       quantized.parameters.find((parameter) => parameter.name === `${name}.bias`)?.value.data.length ?? 0;

@@ -17,6 +17,12 @@ export function seeded(seed: number): Random {
   };
 }
 
+/** Draws the initial parameters of a network, all of them from [0, 1). */
+export function seededParameters(seed: number): { readonly uniform: Random; readonly normal: Random } {
+  const random = seeded(seed);
+  return { uniform: random, normal: random };
+}
+
 export interface RandomTensorOptions {
   /** Default −2. */
   readonly low?: number;

@@ -9,11 +9,10 @@ import { makeTensor, type Tensor } from "../../../src/ir/tensor.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import { flatten } from "../../../src/ops/families/shape/shape-ops.ts";
 import { numbersOf, randomFeeds } from "../../support/graphs/same-numbers.ts";
-import { seeded } from "../../support/random.ts";
+import { seededParameters } from "../../support/random.ts";
 
 function smallNetwork(): Network {
-  const random = seeded(1);
-  const network = new NetworkBuilder("small", { uniform: random, normal: random });
+  const network = new NetworkBuilder("small", seededParameters(1));
   const x = network.input("images", [1, 4, 4]);
   const y = network.builder.one("Relu", [network.conv("conv", x, 2, { kernel: 3, stride: 2, padding: 1, bias: true })]);
   return network.finish(network.linear("fc", flatten(network.builder, y), 3));

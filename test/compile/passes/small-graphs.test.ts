@@ -15,7 +15,7 @@ import { dot } from "../../../src/ops/internal/channel-ops.ts";
 import { insideLimits } from "../../../src/ops/internal/inside-limits.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { expectSameNumbers, printWithoutSpecs } from "../../support/graphs/same-numbers.ts";
-import { seeded } from "../../support/random.ts";
+import { seededParameters } from "../../support/random.ts";
 
 const float32 = "float32" as const;
 
@@ -164,8 +164,7 @@ describe("updates in place", () => {
 
 describe("quantization", () => {
   it("puts a quantizer before each layer's input and weight", () => {
-    const random = seeded(1);
-    const builder = new NetworkBuilder("layer", { uniform: random, normal: random });
+    const builder = new NetworkBuilder("layer", seededParameters(1));
     const hidden = builder.builder.one("Relu", [builder.linear("fc1", builder.input("data", [4]), 3)]);
     const network = builder.finish(builder.linear("fc2", hidden, 2));
     const quantized = quantize(network, presetNamed("lsq", { weightBits: 4, activationBits: 4 }));

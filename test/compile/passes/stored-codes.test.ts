@@ -14,11 +14,10 @@ import { flatten } from "../../../src/ops/families/shape/shape-ops.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { isFakeQuantize } from "../../../src/quantizers/fake-quantize.ts";
 import { printWithoutSpecs } from "../../support/graphs/same-numbers.ts";
-import { seeded } from "../../support/random.ts";
+import { seededParameters } from "../../support/random.ts";
 
 function residualNetwork(): Network {
-  const random = seeded(1);
-  const network = new NetworkBuilder("residual", { uniform: random, normal: random });
+  const network = new NetworkBuilder("residual", seededParameters(1));
   const { builder } = network;
   const x = builder.one("Relu", [network.conv("conv1", network.input("images", [1, 4, 4]), 2, { kernel: 1 })]);
   const sum = network.add("add", network.conv("conv2", x, 2, { kernel: 1 }), x);

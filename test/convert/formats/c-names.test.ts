@@ -10,6 +10,7 @@ import { comment } from "../../../src/convert/formats/c/names.ts";
 import { buildCProgram } from "../../../src/convert/formats/c/program.ts";
 import type { IntegerNetwork } from "../../../src/convert/integer-network.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
+import { fullLayer } from "../../support/convert/descriptions.ts";
 import { quantizedWith, randomNetwork } from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
@@ -18,8 +19,11 @@ let folder = "";
 let network: IntegerNetwork;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), "subbyte-names-"));
-  const plain = { kernel: 3, stride: 1, grouping: "none", bias: true, norm: true, activation: "relu" } as const;
-  const layers = (["conv", "concat", "maxPool", "residual"] as const).map((kind) => ({ kind, channels: 2, ...plain }));
+  const layers = (["conv", "concat", "maxPool", "residual"] as const).map((kind) => ({
+    kind,
+    channels: 2,
+    ...fullLayer,
+  }));
   const description = { channels: 2, height: 4, width: 4, layers, head: "globalAverage", seed: 5 } as const;
   const data = randomTensor(seeded(6), [2, 2, 4, 4]);
   const config = presetNamed("lsq", { weightBits: 3, activationBits: 4 });

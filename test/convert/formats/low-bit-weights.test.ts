@@ -13,11 +13,11 @@ import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { ForwardJob } from "../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
+import { fullLayer } from "../../support/convert/descriptions.ts";
 import { type NetworkDescription, randomNetwork } from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 const engine = nodeEngine({ threads: 1 });
-const plain = { kernel: 3, stride: 1, grouping: "none", bias: true, norm: true, activation: "relu" } as const;
 const description: NetworkDescription = {
   channels: 4,
   height: 8,
@@ -25,8 +25,8 @@ const description: NetworkDescription = {
   seed: 5,
   head: "globalAverage",
   layers: [
-    { ...plain, kind: "conv", channels: 8 },
-    { ...plain, kind: "residual", channels: 4 },
+    { ...fullLayer, kind: "conv", channels: 8 },
+    { ...fullLayer, kind: "residual", channels: 4 },
   ],
 };
 const float = randomNetwork(description);

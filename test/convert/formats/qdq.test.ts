@@ -5,52 +5,18 @@ import { buildQdqGraph } from "../../../src/convert/formats/qdq.ts";
 import { onnxRunner } from "../../../src/convert/formats/run-onnx.ts";
 import type { IntegerOperation } from "../../../src/convert/integer-network.ts";
 import { exactRunner, verify } from "../../../src/convert/prove/verify.ts";
-import { inMemoryDataset } from "../../../src/data/dataset/dataset.ts";
-import { float32Data } from "../../../src/ir/tensor.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import { globalAveragePool } from "../../../src/ops/families/pool.ts";
 import { flatten } from "../../../src/ops/families/shape/shape-ops.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
-import {
-  type NetworkDescription,
-  quantizedWith,
-  randomNetwork,
-  withRandomValues,
-} from "../../support/convert/random-network.ts";
+import { datasetOf } from "../../support/convert/agreement.ts";
+import { convertedRandom, residualNetwork } from "../../support/convert/descriptions.ts";
+import { quantizedWith, withRandomValues } from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 const engine = nodeEngine({ threads: 1 });
-const description: NetworkDescription = {
-  channels: 3,
-  height: 8,
-  width: 7,
-  seed: 5,
-  head: "globalAverage",
-  layers: [
-    { kind: "conv", channels: 6, kernel: 3, stride: 1, grouping: "none", bias: false, norm: true, activation: "relu" },
-    {
-      kind: "residual",
-      channels: 4,
-      kernel: 3,
-      stride: 1,
-      grouping: "two",
-      bias: true,
-      norm: true,
-      activation: "relu",
-    },
-    {
-      kind: "downsample",
-      channels: 5,
-      kernel: 3,
-      stride: 2,
-      grouping: "none",
-      bias: false,
-      norm: true,
-      activation: "none",
-    },
-  ],
-};
+const description = residualNetwork("none");
 
 function largestDifference(a: ArrayLike<number> = [], b: ArrayLike<number> = []): number {
   return Math.max(...Array.from(a, (value, i) => Math.abs(value - (b[i] ?? Number.NaN))));
@@ -92,21 +58,11 @@ describe("the QDQ forms", () => {
       ["minmax", 8],
     ] as const) {
       it(`run and agree within the rounding of floats: ${types}, ${preset} W${bits}A${bits}`, async () => {
-        const data = randomTensor(seeded(1), [4, 3, 8, 7]);
         const config = { ...presetNamed(preset, { weightBits: bits, activationBits: bits }), residualBits: 8 };
-        const network = convert(await quantizedWith(randomNetwork(description), config, data), {
-          input: { dtype: "float32" },
-        });
-        const dataset = inMemoryDataset({
-          name: "random",
-          samples: float32Data(data),
-          sampleShape: [3, 8, 7],
-          targets: new Int32Array(4),
-          target: { kind: "classes", classes: ["a"] },
-        });
+        const { converted: network, data } = await convertedRandom(description, config);
         const graph = buildQdqGraph(network, { batchSize: 4, types, codes: true });
         const runner = await onnxRunner("qdq", network, graph, engine, () => 0);
-        const result = await verify(network, dataset, engine, {
+        const result = await verify(network, datasetOf(data), engine, {
           batchSize: 4,
           runners: [runner],
           interpretedSamples: 0,

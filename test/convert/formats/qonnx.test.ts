@@ -7,62 +7,30 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { convert } from "../../../src/convert/convert.ts";
 import { buildQonnxGraph } from "../../../src/convert/formats/qonnx.ts";
 import { codeOutput } from "../../../src/convert/formula-graph.ts";
 import { interpret } from "../../../src/convert/interpreter/interpret.ts";
 import { float32Data } from "../../../src/ir/tensor.ts";
 import { writeOnnx } from "../../../src/onnx/write/write.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
-import { type NetworkDescription, quantizedWith, randomNetwork } from "../../support/convert/random-network.ts";
-import { randomTensor, seeded } from "../../support/random.ts";
+import { convertedRandom, residualNetwork } from "../../support/convert/descriptions.ts";
+import type { NetworkDescription } from "../../support/convert/random-network.ts";
 
+const halved = residualNetwork("relu6");
 const description: NetworkDescription = {
-  channels: 3,
-  height: 8,
-  width: 7,
-  seed: 5,
-  head: "globalAverage",
+  ...halved,
   layers: [
-    { kind: "conv", channels: 6, kernel: 3, stride: 1, grouping: "none", bias: false, norm: true, activation: "relu" },
+    ...halved.layers,
     {
-      kind: "residual",
-      channels: 4,
-      kernel: 3,
-      stride: 1,
-      grouping: "two",
-      bias: true,
-      norm: true,
-      activation: "relu",
-    },
-    {
-      kind: "downsample",
-      channels: 5,
-      kernel: 3,
-      stride: 2,
-      grouping: "none",
-      bias: false,
-      norm: true,
-      activation: "relu6",
-    },
-    {
-      kind: "maxPool",
-      channels: 1,
-      kernel: 1,
-      stride: 2,
-      grouping: "none",
-      bias: false,
-      norm: false,
-      activation: "none",
+      ...{ kind: "maxPool", channels: 1, kernel: 1, stride: 2, grouping: "none" },
+      ...{ bias: false, norm: false, activation: "none" },
     },
   ],
 };
 
 async function model(preset: string, bits: number) {
-  const data = randomTensor(seeded(1), [4, 3, 8, 7]);
   const config = { ...presetNamed(preset, { weightBits: bits, activationBits: bits }), residualBits: 8 };
-  const quantized = await quantizedWith(randomNetwork(description), { ...config, placement: "fused" }, data);
-  const network = convert(quantized, { input: { dtype: "float32" } });
+  const { converted: network, data } = await convertedRandom(description, { ...config, placement: "fused" });
   const input = float32Data(data).subarray(0, 3 * 8 * 7);
   const results = interpret(network, input);
   const outputs = Object.fromEntries(

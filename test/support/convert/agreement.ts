@@ -5,7 +5,7 @@ import { buildIntGraph } from "../../../src/convert/formats/int/int.ts";
 import { onnxRunner } from "../../../src/convert/formats/run-onnx.ts";
 import type { IntegerNetwork } from "../../../src/convert/integer-network.ts";
 import { type VerificationResult, verify } from "../../../src/convert/prove/verify.ts";
-import { inMemoryDataset } from "../../../src/data/dataset/dataset.ts";
+import { type Dataset, inMemoryDataset } from "../../../src/data/dataset/dataset.ts";
 import { float32Data, type Tensor } from "../../../src/ir/tensor.ts";
 import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
 import { type PresetBits, presetNamed } from "../../../src/qconfig/presets.ts";
@@ -46,6 +46,18 @@ export async function proofOfRandom(
   return provenOn(convert(quantized, { input: { dtype: "float32" } }), data, engine);
 }
 
+/** Samples as a data set that has one class. */
+export function datasetOf(data: Tensor): Dataset {
+  const [samples = 0, ...sampleShape] = data.shape;
+  return inMemoryDataset({
+    name: "random",
+    samples: float32Data(data),
+    sampleShape,
+    targets: new Int32Array(samples),
+    target: { kind: "classes", classes: ["a"] },
+  });
+}
+
 /** @param interpretedSamples How many of the samples the interpreter runs; default: all. */
 export async function provenOn(
   converted: IntegerNetwork,
@@ -53,14 +65,7 @@ export async function provenOn(
   engine: Engine,
   interpretedSamples?: number,
 ): Promise<VerificationResult> {
-  const [samples = 0, ...sampleShape] = data.shape;
-  const dataset = inMemoryDataset({
-    name: "random",
-    samples: float32Data(data),
-    sampleShape,
-    targets: new Int32Array(samples),
-    target: { kind: "classes", classes: ["a"] },
-  });
+  const [samples = 0] = data.shape;
   const runner = await onnxRunner(
     "onnx int",
     converted,
@@ -69,7 +74,7 @@ export async function provenOn(
     (tensor) => containerOf(tensor.form, tensor.name).offset,
   );
   try {
-    return await verify(converted, dataset, engine, {
+    return await verify(converted, datasetOf(data), engine, {
       batchSize: samples,
       runners: [runner],
       ...(interpretedSamples === undefined ? {} : { interpretedSamples }),
