@@ -15,6 +15,23 @@ export function acceptPlugin(file: string, onChange: PluginChangeListener = () =
   accepted.set(file, onChange);
 }
 
+/** A plugin file with another content than a record says. */
+export interface PluginChange {
+  readonly file: string;
+  /** Both contents, in words. */
+  readonly contents: string;
+}
+
+/** Returns the files that are loaded now and differ from those of a record. A file may have moved. */
+export function pluginChanges(recorded: readonly PluginRecord[], present: readonly PluginRecord[]): PluginChange[] {
+  const contents = new Set(present.map(({ sha256 }) => sha256));
+  return recorded.flatMap((before, index) => {
+    if (contents.has(before.sha256)) return [];
+    const now = present.find(({ file }) => file === before.file) ?? present[index];
+    return now === undefined ? [] : [{ file: now.file, contents: `${shown(before)} then, ${shown(now)} now` }];
+  });
+}
+
 /**
  * Compares the plugin files that a run was trained with and those that are loaded now.
  *
@@ -22,23 +39,16 @@ export function acceptPlugin(file: string, onChange: PluginChangeListener = () =
  * @throws PluginError for a file whose content is another one, unless {@link acceptPlugin} named it.
  */
 export function checkPlugins(recorded: readonly PluginRecord[], present: readonly PluginRecord[], run: string): void {
-  const contents = new Set(present.map(({ sha256 }) => sha256));
-  recorded.forEach((before, index) => {
-    if (contents.has(before.sha256)) return;
-    const now = present.find(({ file }) => file === before.file) ?? present[index];
-    if (now === undefined) return;
-    const change = `${shown(before)} then, ${shown(now)} now`;
-    const onChange = accepted.get(now.file);
+  for (const { file, contents } of pluginChanges(recorded, present)) {
+    const onChange = accepted.get(file);
     if (onChange === undefined) {
-      throw new PluginError(`the plugin is not the file that ${run} was trained with: ${change}`, {
-        where: now.file,
-        remedy: `Restore the file of that time. To use it as it is now, name it: --plugin ${now.file}`,
+      throw new PluginError(`the plugin is not the file that ${run} was trained with: ${contents}`, {
+        where: file,
+        remedy: `Restore the file of that time. To use it as it is now, name it: --plugin ${file}`,
       });
     }
-    onChange(
-      `the plugin ${now.file} is not the file that ${run} was trained with (${change}); it is used as it is now`,
-    );
-  });
+    onChange(`the plugin ${file} is not the file that ${run} was trained with (${contents}); it is used as it is now`);
+  }
 }
 
 function shown({ sha256, version }: PluginRecord): string {

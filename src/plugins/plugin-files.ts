@@ -1,14 +1,20 @@
 /** The plugin files of this process: their contents, and the absolute paths of those that configurations list. */
+import { z } from "zod";
+
+const recordSchema = z.object({
+  /** Absolute path. */
+  file: z.string(),
+  /** Of the file's bytes, in hexadecimal digits. Modules that the file imports are not part of it. */
+  sha256: z.string(),
+  /** What the plugin calls its version. */
+  version: z.string().exactOptional(),
+});
 
 /** A plugin file as it was when it was loaded. */
-export interface PluginRecord {
-  /** Absolute path. */
-  readonly file: string;
-  /** Of the file's bytes, in hexadecimal digits. Modules that the file imports are not part of it. */
-  readonly sha256: string;
-  /** What the plugin calls its version. */
-  readonly version?: string;
-}
+export type PluginRecord = Readonly<z.output<typeof recordSchema>>;
+
+/** The records of several files, as runs and studies keep them. */
+export const pluginRecordsSchema = z.array(recordSchema);
 
 const files = new Map<string, string>();
 const records = new Map<string, PluginRecord>();

@@ -5,12 +5,11 @@
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { z } from "zod";
 import { ConfigError, FileFormatError, InputOutputError } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic-file.ts";
 import { describeSystemError } from "../io/system-error.ts";
 import type { Tensor } from "../ir/tensor.ts";
-import type { PluginRecord } from "../plugins/plugin-files.ts";
+import { type PluginRecord, pluginRecordsSchema } from "../plugins/plugin-files.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 
 const format = "subbyte checkpoint 1";
@@ -35,8 +34,6 @@ export interface Checkpoint {
   /** The plugin files that the network was trained with; absent where there were none. */
   readonly plugins?: readonly PluginRecord[];
 }
-
-const pluginList = z.array(z.object({ file: z.string(), sha256: z.string(), version: z.string().exactOptional() }));
 
 /** A short hash of a configuration's text: a run is resumed only with the configuration that it was started with. */
 export function configHash(config: string): string {
@@ -92,7 +89,7 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
 
 function parsePlugins(text: string, where: string): readonly PluginRecord[] {
   try {
-    return pluginList.parse(JSON.parse(text));
+    return pluginRecordsSchema.parse(JSON.parse(text));
   } catch (cause) {
     throw new FileFormatError("the checkpoint's list of plugins cannot be read", { where, cause });
   }

@@ -19,6 +19,7 @@ import {
   studyPaths,
 } from "./plan/folder.ts";
 import { planOf, type StudyPlan } from "./plan/plan.ts";
+import { keepPlugins } from "./plan/plugins.ts";
 import type { PlannedTrial, TrialRecord } from "./plan/record.ts";
 import type { StudyConfig } from "./plan/schema.ts";
 import { formerTrialIds } from "./plan/trial-names.ts";
@@ -89,15 +90,17 @@ export interface FinishedStudy extends Omit<LoadedStudy, "plan"> {
 /**
  * Runs a study, or resumes the one in the folder: finished trials are not repeated.
  *
- * @throws InterruptedError when the signal stopped it, with how to resume; RuntimeError when the float stage failed. A
- * trial that fails does not throw: the result reports it.
+ * @throws InterruptedError when the signal stopped it, with how to resume; RuntimeError when the float stage failed;
+ * PluginError for a plugin that changed since the study was started. A trial that fails does not throw: the result reports it.
  */
 export async function runStudy(options: StudyOptions, listeners: StudyListeners = {}): Promise<FinishedStudy> {
   const { paths, isNew } = await openFolder(options);
   const unlock = lockStudy(paths);
   try {
     await removeTemporaries(paths.folder, { recursive: true });
-    return await new StudyRun(options, listeners, paths, await readStudyConfig(paths.folder), isNew).run();
+    const config = await readStudyConfig(paths.folder);
+    await keepPlugins(paths, config);
+    return await new StudyRun(options, listeners, paths, config, isNew).run();
   } catch (error) {
     if (!(error instanceof InterruptedError)) throw error;
     throw new InterruptedError(error.message, {

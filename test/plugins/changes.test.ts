@@ -1,12 +1,17 @@
 /** A plugin file that changed since a run was trained with it is never used silently. @slow */
+import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { acceptPlugin, checkPlugins } from "../../src/plugins/changes.ts";
+import { loadPluginFile } from "../../src/plugins/load.ts";
 import type { PluginRecord } from "../../src/plugins/plugin-files.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/runs/checkpoint.ts";
+import { studyPaths } from "../../src/study/plan/folder.ts";
+import { keepPlugins } from "../../src/study/plan/plugins.ts";
+import { tinyStudy } from "../study/support.ts";
 import { capture } from "../support/machine/capture.ts";
 import { temporaryFolder } from "../support/training/tiny-run.ts";
 
@@ -59,6 +64,38 @@ describe("checkPlugins", () => {
 
   it("knows nothing of runs that recorded no plugins", () => {
     expect(() => checkPlugins([], [record("/p.mjs", "a")], "runs/a")).not.toThrow();
+  });
+});
+
+describe("a study with a plugin", () => {
+  it("records the file when it starts, and refuses to resume with another content of it", async () => {
+    const folder = await temporaryFolder();
+    const paths = studyPaths(folder);
+    const plugin = join(folder, "kept.mjs");
+    await writeFile(plugin, 'export default { name: "kept", version: "3" };');
+    await loadPluginFile(plugin);
+    const config = { ...tinyStudy(), plugins: [plugin] };
+    await keepPlugins(paths, config);
+    const written: unknown = JSON.parse(await readFile(paths.plugins, "utf8"));
+    expect(written).toEqual([{ file: plugin, version: "3", sha256: expect.stringMatching(/^[0-9a-f]{64}$/) }]);
+    await expect(keepPlugins(paths, config)).resolves.toBeUndefined();
+
+    await writeFile(paths.plugins, JSON.stringify([record(plugin, "0", "2")]));
+    // A study compares its trainings: naming the file is no way to mix two of its contents.
+    acceptPlugin(plugin);
+    await expect(keepPlugins(paths, config)).rejects.toThrow(
+      expect.objectContaining({
+        where: plugin,
+        message: expect.stringContaining(`version 2, sha256 ${"0".repeat(16)} then, version 3, sha256 `),
+        remedy: expect.stringContaining("--out"),
+      }),
+    );
+  });
+
+  it("without plugins keeps nothing", async () => {
+    const paths = studyPaths(await temporaryFolder());
+    await keepPlugins(paths, tinyStudy());
+    expect(existsSync(paths.plugins)).toBe(false);
   });
 });
 

@@ -3,6 +3,7 @@
  *
  *     studies/thread/
  *       study.yaml          resolved; study.source.yaml as it was given
+ *       plugins.json        the content of the plugin files, where there are any
  *       plan.json           the trials, with levels and costs
  *       float/              the run that all trials start from
  *       trials/lsq_W4A4_seed0/   a run's folder, with worker.json and, where it was stopped or failed, outcome.json
@@ -36,6 +37,7 @@ export function studyPaths(folder: string) {
     folder,
     config: join(folder, "study.yaml"),
     configSource: join(folder, "study.source.yaml"),
+    plugins: join(folder, "plugins.json"),
     plan: join(folder, "plan.json"),
     trials: join(folder, "trials"),
     float: join(folder, floatRunName),
