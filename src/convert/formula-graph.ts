@@ -2,6 +2,7 @@
  * The integer network as a float32 graph: sums of products of small integers, exact below 2²⁴, and the one formula of
  * docs/integer.md. The exact evaluation and the QONNX file are this graph in two styles.
  */
+
 import { GraphError } from "../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../ir/graph.ts";
 import { filled, float32Tensor, type Tensor } from "../ir/tensor.ts";
@@ -10,9 +11,9 @@ import { clip } from "../ops/families/activations.ts";
 import { cast } from "../ops/families/cast.ts";
 import { conv } from "../ops/families/conv.ts";
 import { add, multiply, subtract } from "../ops/families/elementwise.ts";
-import { maxPool } from "../ops/families/pool.ts";
 import { concat, reshape, slice } from "../ops/families/shape/shape-ops.ts";
 import { gatherLevel } from "../quantizers/arithmetic/levels.ts";
+import { windowAttributes } from "./formats/int/parts.ts";
 import {
   type Dequantize,
   type IntegerLayer,
@@ -130,18 +131,8 @@ class FormulaBuilder {
       case "IntegerConv":
       case "IntegerGemm":
         return this.#layer(operation, shape);
-      case "MaxPoolCodes": {
-        const { kernel, strides, pads, dilations } = operation;
-        if (dilations.some((dilation) => dilation !== 1)) {
-          return builder.one("MaxPool", [this.#value(operation.input)], {
-            kernel_shape: kernel,
-            strides,
-            pads,
-            dilations,
-          });
-        }
-        return maxPool(builder, this.#value(operation.input), { kernel, strides, pads });
-      }
+      case "MaxPoolCodes":
+        return builder.one("MaxPool", [this.#value(operation.input)], windowAttributes(operation));
       case "SumPool": {
         const [, channels = 1] = output.shape;
         const ones = Array.from({ length: channels * operation.kernel.reduce((a, b) => a * b, 1) }, () => 1);

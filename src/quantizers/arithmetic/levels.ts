@@ -11,6 +11,7 @@
 
 import { clamp } from "../../base/rounding.ts";
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
+import type { QuantizerSpec } from "../../ir/quantizer-spec.ts";
 import { float32Tensor } from "../../ir/tensor.ts";
 import { at } from "../../ops/build/operands.ts";
 import { clip } from "../../ops/families/activations.ts";
@@ -28,6 +29,17 @@ export interface LevelTable {
   readonly ties: TieRule;
   /** For `even`: whether a level's code is even. */
   readonly isEven?: (level: number) => boolean;
+}
+
+/** Returns a function of specs that makes each table once; specs with one key share it. */
+export function tablesBy(keyOf: (spec: QuantizerSpec) => string, make: (spec: QuantizerSpec) => LevelTable) {
+  const tables = new Map<string, LevelTable>();
+  return (spec: QuantizerSpec): LevelTable => {
+    const key = keyOf(spec);
+    const table = tables.get(key) ?? make(spec);
+    tables.set(key, table);
+    return table;
+  };
 }
 
 /** The level nearest to a number of units. */

@@ -21,7 +21,7 @@ import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import { positive } from "../../ops/build/masks.ts";
 import { add, divide, maximum, multiply, negate, reciprocal } from "../../ops/families/elementwise.ts";
 import { checkWholeRange, isUnsigned, parameterOf, smallestScale, startFromRange } from "../arithmetic/learned.ts";
-import { type LevelTable, lookUpLevel, lookUpScalar, mirrored, sumsOf } from "../arithmetic/levels.ts";
+import { lookUpLevel, lookUpScalar, mirrored, sumsOf, tablesBy } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
 import { encodeWith, scalarParameter, unitOf } from "../arithmetic/scalar.ts";
 import {
@@ -72,16 +72,10 @@ function termBits(spec: QuantizerSpec): number {
   return typeof k === "number" ? k : levelBits(spec) % 2 === 0 ? 2 : 1;
 }
 
-const tables = new Map<string, LevelTable>();
-
-function tableOf(spec: QuantizerSpec): LevelTable {
-  const key = `${spec.bits} ${termBits(spec)} ${signsOf(spec)}`;
-  const known = tables.get(key);
-  if (known !== undefined) return known;
-  const table: LevelTable = { levels: apotTorchLevels(spec.bits, termBits(spec), signsOf(spec)), ties: "down" };
-  tables.set(key, table);
-  return table;
-}
+const tableOf = tablesBy(
+  (spec) => `${spec.bits} ${termBits(spec)} ${signsOf(spec)}`,
+  (spec) => ({ levels: apotTorchLevels(spec.bits, termBits(spec), signsOf(spec)), ties: "down" }),
+);
 
 function largestLevel(spec: QuantizerSpec): number {
   return tableOf(spec).levels.at(-1) ?? 1;

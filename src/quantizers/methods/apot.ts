@@ -34,7 +34,7 @@ import {
   startFromRange,
   sumOfResiduals,
 } from "../arithmetic/learned.ts";
-import { type LevelTable, lookUpLevel, lookUpScalar, mirrored, sumsOf } from "../arithmetic/levels.ts";
+import { lookUpLevel, lookUpScalar, mirrored, sumsOf, tablesBy } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
 import { encodeWith, scalarParameter, statisticsOf, unitOf } from "../arithmetic/scalar.ts";
 import { type QuantizerContext, type QuantizerDefinition, type QuantizerSpec, sharedAxes } from "../definition.ts";
@@ -75,18 +75,14 @@ export function apotMagnitudes(bits: number): number[] {
   return terms === undefined ? Array.from({ length: 2 ** bits }, (_, i) => i) : sumsOf(terms);
 }
 
-const tables = new Map<string, LevelTable>();
-
-function tableOf(spec: QuantizerSpec): LevelTable {
-  const isSigned = !isUnsigned(spec);
-  const key = `${spec.bits} ${isSigned}`;
-  const known = tables.get(key);
-  if (known !== undefined) return known;
-  const magnitudes = apotMagnitudes(isSigned ? spec.bits - 1 : spec.bits);
-  const table: LevelTable = { levels: isSigned ? mirrored(magnitudes) : magnitudes, ties: "down" };
-  tables.set(key, table);
-  return table;
-}
+const tableOf = tablesBy(
+  (spec) => `${spec.bits} ${isUnsigned(spec)}`,
+  (spec) => {
+    const isSigned = !isUnsigned(spec);
+    const magnitudes = apotMagnitudes(isSigned ? spec.bits - 1 : spec.bits);
+    return { levels: isSigned ? mirrored(magnitudes) : magnitudes, ties: "down" };
+  },
+);
 
 function largestLevel(spec: QuantizerSpec): number {
   return tableOf(spec).levels.at(-1) ?? 1;

@@ -37,7 +37,7 @@ import {
 } from "../../ops/families/elementwise.ts";
 import { reduceMax } from "../../ops/families/reduce.ts";
 import { checkWholeRange, isUnsigned, parameterOf, smallestScale, startFromRange } from "../arithmetic/learned.ts";
-import { type LevelTable, lookUpLevel, mirrored, nearestLevel } from "../arithmetic/levels.ts";
+import { lookUpLevel, mirrored, nearestLevel, tablesBy } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
 import { encodeWith, scalarParameter, statisticsOf, unitOf } from "../arithmetic/scalar.ts";
 import {
@@ -107,21 +107,17 @@ export function magnitudesOf(format: Format): number[] {
   return magnitudes.filter((magnitude) => magnitude * unitOfFormat(format) <= format.largest);
 }
 
-const tables = new Map<string, LevelTable>();
-
-function tableOf(spec: QuantizerSpec): LevelTable {
-  const ties = spec.options.rounding === "away" ? "away" : "even";
-  const key = `${formatName(spec)} ${isUnsigned(spec)} ${ties}`;
-  const known = tables.get(key);
-  if (known !== undefined) return known;
-  const magnitudes = magnitudesOf(formatOf(spec));
-  // Numbers in ascending order have ascending bit patterns: the last mantissa bit is the place's parity.
-  const even = new Set(magnitudes.filter((_, i) => i % 2 === 0));
-  const levels = isUnsigned(spec) ? magnitudes : mirrored(magnitudes);
-  const table: LevelTable = { levels, ties, isEven: (level) => even.has(Math.abs(level)) };
-  tables.set(key, table);
-  return table;
-}
+const tableOf = tablesBy(
+  (spec) => `${formatName(spec)} ${isUnsigned(spec)} ${spec.options.rounding}`,
+  (spec) => {
+    const ties = spec.options.rounding === "away" ? "away" : "even";
+    const magnitudes = magnitudesOf(formatOf(spec));
+    // Numbers in ascending order have ascending bit patterns: the last mantissa bit is the place's parity.
+    const even = new Set(magnitudes.filter((_, i) => i % 2 === 0));
+    const levels = isUnsigned(spec) ? magnitudes : mirrored(magnitudes);
+    return { levels, ties, isEven: (level) => even.has(Math.abs(level)) };
+  },
+);
 
 function scaleKind(spec: QuantizerSpec): "tensor" | "none" | "mx" {
   const { scale } = spec.options;

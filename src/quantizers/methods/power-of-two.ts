@@ -21,7 +21,7 @@ import {
   startFromRange,
   sumOfResiduals,
 } from "../arithmetic/learned.ts";
-import { type LevelTable, lookUpLevel, lookUpScalar, mirrored } from "../arithmetic/levels.ts";
+import { lookUpLevel, lookUpScalar, mirrored, tablesBy } from "../arithmetic/levels.ts";
 import { insideRange } from "../arithmetic/masks.ts";
 import { encodeWith, scalarParameter, unitOf } from "../arithmetic/scalar.ts";
 import type { QuantizerDefinition, QuantizerSpec } from "../definition.ts";
@@ -35,17 +35,13 @@ function powersOf(spec: QuantizerSpec): number {
   return Math.min(asked, lastExponent + 1);
 }
 
-const tables = new Map<string, LevelTable>();
-
-function tableOf(spec: QuantizerSpec): LevelTable {
-  const key = `${powersOf(spec)} ${isUnsigned(spec)}`;
-  const known = tables.get(key);
-  if (known !== undefined) return known;
-  const magnitudes = [0, ...Array.from({ length: powersOf(spec) }, (_, i) => 2 ** i)];
-  const table: LevelTable = { levels: isUnsigned(spec) ? magnitudes : mirrored(magnitudes), ties: "down" };
-  tables.set(key, table);
-  return table;
-}
+const tableOf = tablesBy(
+  (spec) => `${powersOf(spec)} ${isUnsigned(spec)}`,
+  (spec) => {
+    const magnitudes = [0, ...Array.from({ length: powersOf(spec) }, (_, i) => 2 ** i)];
+    return { levels: isUnsigned(spec) ? magnitudes : mirrored(magnitudes), ties: "down" };
+  },
+);
 
 function largestLevel(spec: QuantizerSpec): number {
   return 2 ** (powersOf(spec) - 1);

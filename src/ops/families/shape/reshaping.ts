@@ -181,13 +181,18 @@ function tileGradient({ builder: b, node, input, outputGradient, needed }: Gradi
   return [reshape(b, sum, shape)];
 }
 
-function depthToSpaceType(call: OperatorCall): readonly TensorType[] {
+function imageOf(call: OperatorCall) {
   const { dtype, shape } = requiredInput(call, 0);
-  const block = intAttribute(call, "blocksize");
   const [n, c, h, w] = shape;
   if (shape.length !== 4 || n === undefined || c === undefined || h === undefined || w === undefined) {
     throw typeError(call, "the input should have four axes");
   }
+  return { dtype, n, c, h, w };
+}
+
+function depthToSpaceType(call: OperatorCall): readonly TensorType[] {
+  const { dtype, n, c, h, w } = imageOf(call);
+  const block = intAttribute(call, "blocksize");
   if (c % block ** 2 !== 0) throw typeError(call, `${c} channels do not divide into blocks of ${block ** 2}`);
   return [{ dtype, shape: [n, c / block ** 2, h * block, w * block] }];
 }
@@ -203,12 +208,8 @@ function depthToSpaceGradient({ builder: b, node, input, outputGradient, needed 
 }
 
 function spaceToDepthType(call: OperatorCall): readonly TensorType[] {
-  const { dtype, shape } = requiredInput(call, 0);
+  const { dtype, n, c, h, w } = imageOf(call);
   const block = intAttribute(call, "blocksize");
-  const [n, c, h, w] = shape;
-  if (shape.length !== 4 || n === undefined || c === undefined || h === undefined || w === undefined) {
-    throw typeError(call, "the input should have four axes");
-  }
   if (h % block !== 0 || w % block !== 0) throw typeError(call, `the image does not divide into blocks of ${block}`);
   return [{ dtype, shape: [n, c * block ** 2, h / block, w / block] }];
 }
