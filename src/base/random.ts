@@ -14,7 +14,7 @@ import { ConfigError } from "../errors.ts";
 /** Where the hash of each 32-bit lane of the state starts: the first digits of pi's fraction. */
 const laneSeeds: readonly number[] = [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344];
 
-/** What names a stream next to the seed: text for the purpose, safe integers for epochs, steps and layers. */
+/** A key that names a stream next to the seed: text for the purpose, safe integers for epochs, steps and layers. */
 export type RandomKey = number | string;
 
 /** A sequence of random numbers, made by {@link randomStream}; drawing advances it. */

@@ -15,7 +15,7 @@ export interface PartLeft<Kind> {
   readonly isRunning?: boolean;
 }
 
-/** What a clock knows beforehand. */
+/** Options of a clock. */
 export interface WorkClockOptions<Kind> {
   /** Time of a step of a kind in relation to other kinds', for those that are not measured yet. Default: 1 for all. */
   readonly cost?: (kind: Kind) => number;

@@ -1,4 +1,4 @@
-/** What the commands that read ONNX files share: the flag that gives input shapes, and the lines about frozen parameters. */
+/** Shared parts of the commands that read ONNX files: the flag for input shapes, and the lines about frozen parameters. */
 
 import { ConfigError } from "../errors.ts";
 

@@ -10,7 +10,7 @@ import type { LoadedRun } from "../train/load-run.ts";
 import { openDataFor } from "../train/model-data.ts";
 import { checkFit } from "../train/network-fit.ts";
 
-/** What the flags `--data` and `--limit` ask for. */
+/** The values of the flags `--data` and `--limit`. */
 export async function testData(
   run: LoadedRun,
   flags: { readonly data?: string; readonly limit?: number },

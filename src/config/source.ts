@@ -67,7 +67,7 @@ export function parseSource(source: ConfigSource): ParsedSource {
   return { root, locate: (overrides) => locator(document, lines, source.name, overrides) };
 }
 
-/** What a flag's text means as a YAML value: `3` a number, `true` a truth value, anything that is not YAML the text itself. */
+/** Parses the text of a flag as a YAML value: `3` is a number, `true` a boolean, a text that is not YAML stays itself. */
 export function parseScalar(text: string): unknown {
   const document = parseDocument(text);
   return document.errors.length > 0 ? text : document.toJS();

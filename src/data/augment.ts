@@ -12,7 +12,7 @@ import { elementCount, type Shape } from "../ir/types.ts";
 import { copyCrop, randomCrop } from "./crop.ts";
 import type { SampleArray } from "./dataset/dataset.ts";
 
-/** What is done to each training image; nothing by default. */
+/** Augmentations of each training image; none by default. */
 export interface Augmentation {
   /**
    * Zeros put around the image before it is cropped back to its size at a random place; 0 for no random crop. Images

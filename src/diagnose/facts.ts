@@ -1,4 +1,4 @@
-/** What is known of a run before anything is measured: its quantizers, their places in the network, its recipe. */
+/** The facts about a run before any measurement: its quantizers, their sites in the network, its recipe. */
 import { layersOf } from "../compile/layers.ts";
 import { isQuantized } from "../compile/sites.ts";
 import type { Node, Value } from "../ir/graph.ts";
@@ -32,14 +32,14 @@ export interface SiteFacts
   readonly intermediate: boolean;
 }
 
-/** What of the recipe bears on quantization. */
+/** The part of the recipe that affects quantization. */
 export type RecipeFacts = Pick<
   TrainingRecipe,
   "epochs" | "learningRate" | "freezeObserversAfterEpoch" | "freezeBatchNormAfterEpoch" | "reestimateBatchNormBatches"
 > &
   Partial<Pick<TrainingRecipe, "loss">>;
 
-/** What a configuration says about a run, before anything is measured. */
+/** The facts about a run from its configuration, before any measurement. */
 export interface Facts {
   readonly sites: readonly SiteFacts[];
   /** The layer of each weight, by the weight's name. */
@@ -53,7 +53,7 @@ export interface Facts {
   readonly floatRun: string | undefined;
 }
 
-/** What a network alone does not tell about its run. */
+/** Facts about a run that its network does not contain. */
 export interface FactsOptions {
   readonly recipe?: RecipeFacts;
   readonly from?: string;
@@ -104,7 +104,7 @@ function edgeLayers(network: Network): { readonly first: string | undefined; rea
   return { first: layers[0]?.name, last: layers.at(-1)?.name };
 }
 
-/** What a fused network folds into the layer before it. */
+/** Operators that a fused network folds into the layer before them. */
 const fusedIntoLayers = [batchNormalizationOperator, reluOperator];
 
 /** Quantizers that every reader's BatchNormalization or ReLU takes as its input. */

@@ -1,4 +1,4 @@
-/** What a family of causes is, and how measurements become confidence. */
+/** The type of a family of causes, and the functions from measurements to confidence. */
 import { defined } from "../base/defined.ts";
 import type { Evidence, Finding } from "../runs/finding.ts";
 import type { DiagnosisInput } from "./input.ts";

@@ -1,10 +1,10 @@
-/** What findings are made of. */
+/** The input of the diagnosis. */
 import type { Ablation } from "../runs/ablation.ts";
 import type { EpochPoint } from "../runs/record.ts";
 import type { Facts } from "./facts.ts";
 import type { ProbeRecord } from "./probe/measurement.ts";
 
-/** What is known after an epoch. */
+/** The results of an epoch. */
 export type EpochFacts = Pick<EpochPoint, "epoch" | "trainLoss" | "testLoss" | "testAccuracy">;
 
 /** Everything that findings are derived from. */

@@ -1,4 +1,4 @@
-/** Which layer a weight belongs to, and which weight a layer has: by the graph, whatever their names. */
+/** The layers of weights and the weights of layers, from the graph and not from their names. */
 import { isLayer } from "../compile/layers.ts";
 import { producers } from "../ir/graph.ts";
 import type { Network, ParameterId } from "../ir/network.ts";

@@ -14,7 +14,7 @@ import { InputOutputError } from "../errors.ts";
 import { isAlive } from "./processes.ts";
 import { describeSystemError } from "./system-error.ts";
 
-/** What can be written: a text, bytes, or bytes in pieces, so that a large file need not be put together in memory. */
+/** The content of a file: a text, bytes, or chunks of bytes, so that a large file need not be assembled in memory. */
 export type FileContent =
   | string
   | Uint8Array
@@ -27,7 +27,7 @@ export interface AtomicFileSystem {
   readonly rename: (from: string, to: string) => Promise<void>;
 }
 
-/** What a failed write means: the file, why, that nothing half-written is left, and what to do. */
+/** Describes a failed write: the file, the reason, that no partial file is left, and the remedy. */
 export function describeWriteFailure(file: string, cause: unknown): InputOutputError {
   return writeError(file, "cannot write", "; no partial file was left behind", cause);
 }

@@ -28,7 +28,7 @@ export interface DownloadRequest {
   readonly sha256: string;
   /** Size of the file; a download is aborted when it exceeds twice this. */
   readonly expectedBytes: number;
-  /** What the user can do when no URL answers. */
+  /** The remedy when no URL answers. */
   readonly remedy: string;
   readonly onProgress?: (progress: DownloadProgress) => void;
   readonly signal?: AbortSignal;

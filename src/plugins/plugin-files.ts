@@ -6,7 +6,7 @@ const recordSchema = z.object({
   file: z.string(),
   /** Of the file's bytes, in hexadecimal digits. Modules that the file imports are not part of it. */
   sha256: z.string(),
-  /** What the plugin calls its version. */
+  /** The version that the plugin states. */
   version: z.string().exactOptional(),
 });
 

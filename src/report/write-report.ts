@@ -27,7 +27,7 @@ export interface ReportOptions {
   readonly png?: boolean;
 }
 
-/** What was written. */
+/** The written files. */
 export interface WrittenReport {
   readonly page: string;
   readonly files: readonly string[];

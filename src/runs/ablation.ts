@@ -1,4 +1,4 @@
-/** What ablations measured, as data. `ablation.json` of a run's folder holds them. */
+/** The results of ablations as data. They are in `ablation.json` of a run's folder. */
 import { z } from "zod";
 
 /** Loss and metric with some quantizers at work. JSON has no NaN: a loss that is none is written as null. */

@@ -34,7 +34,7 @@ export interface LayerCost {
   readonly weight: OperandCost;
   readonly activation: OperandCost;
   readonly bitOperations: number;
-  /** What an integer model stores of it, by estimate: conversion says what its model really takes. */
+  /** Estimated bytes in an integer model; conversion reports the exact size. */
   readonly bytes: number;
 }
 
@@ -46,7 +46,7 @@ export interface NetworkCost {
   readonly layers: readonly LayerCost[];
 }
 
-/** What is asked of a network's graph, layer by layer. */
+/** Properties of the layers of a network's graph. */
 interface Subject {
   readonly madeBy: ReadonlyMap<Value, Node>;
   /** Parameters and constants. */

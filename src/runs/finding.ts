@@ -8,7 +8,7 @@ import { z } from "zod";
 
 /** A measurement that supports a finding, or contradicts it. */
 export interface Evidence {
-  /** What was measured: `levels`, `clipped share`, `scale gradient / scale`. */
+  /** The measured quantity: `levels`, `clipped share`, `scale gradient / scale`. */
   readonly measurement: string;
   /** The layer or tensor it was measured on; absent: the whole network. */
   readonly layer?: string;

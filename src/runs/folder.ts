@@ -111,7 +111,7 @@ async function makeFolder(parent: string, name: string, existOk: boolean): Promi
   }
 }
 
-/** What the folder of a new run is created from. */
+/** Options of the folder of a new run. */
 export interface RunFolderOptions {
   /** The folder that runs are kept in. */
   readonly parent: string;

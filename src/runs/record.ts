@@ -1,4 +1,4 @@
-/** What the files of one run say happened: the ends of its epochs, its final numbers, its findings and its ablations. */
+/** The record of a run from its files: the results of its epochs, its final numbers, its findings and its ablations. */
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { systemErrorCode } from "../io/system-error.ts";
@@ -28,7 +28,7 @@ const summarySchema = z.object({
 /** The final numbers of a run. `seconds` and `imagesPerSecond` depend on the machine. */
 export type FinalNumbers = z.output<typeof summarySchema>;
 
-/** What one run left. */
+/** The record of one run. */
 export interface RunRecord {
   /** undefined until the run has ended. */
   readonly summary: FinalNumbers | undefined;

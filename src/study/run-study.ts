@@ -55,17 +55,17 @@ export interface StudyOptions {
   readonly launch?: Launch;
 }
 
-/** What a study is about to do. */
+/** The trainings that a study is about to run. */
 export interface StudyStart extends Pick<LoadedStudy, "paths" | "config" | "plan"> {
   readonly isNew: boolean;
   readonly parallel: number;
   /** The float stage, where one is to be trained, and all trials that can exist. */
   readonly stages: readonly ScheduledTrial[];
-  /** What a fix may take after them. */
+  /** The trainings that a fix search may need after them. */
   readonly expected: readonly ExpectedStage[];
 }
 
-/** What happened to a trial. */
+/** An event of a trial. */
 export type StudyEvent = WorkerEvent["kind"] | "begun" | "ended" | "again";
 
 /** Listeners of a running study. */

@@ -29,7 +29,7 @@ export interface LoadedRun {
   /** A QuantizedNetwork where the run was quantized. */
   readonly network: Network;
   readonly data: DatasetSplits;
-  /** Who the network learned from where the data has no labels. */
+  /** The teacher of the network where the data has no labels. */
   readonly teacher?: TeacherConfig;
   readonly folder: string;
   /** Steps done when the checkpoint was written. */

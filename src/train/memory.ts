@@ -1,4 +1,4 @@
-/** What the operating system says of memory. */
+/** Memory figures of the operating system. */
 
 /** The most memory that this process has had at once, in bytes. */
 export function peakMemory(): number {

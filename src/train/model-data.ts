@@ -43,7 +43,7 @@ export async function openDataFor({ model, data, train }: TrainingConfig): Promi
   return { ...opened, notes };
 }
 
-/** What the only input of a model's file says of samples; open sizes are left out. */
+/** The sizes of samples according to the only input of a model's file; open sizes are absent. */
 function statedShape(inputs: readonly FileInput[]): StatedShape {
   const sizes = sampleSizes(inputs);
   // Sequences: an array of them has no axes to be moved.

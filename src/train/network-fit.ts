@@ -57,9 +57,9 @@ export function outputShape(network: Network, where: string): Shape {
   });
 }
 
-/** What a network has to fit. */
+/** The data that a network has to fit. */
 export interface WantedFit {
-  /** What messages call the network. */
+  /** The name of the network in messages. */
   readonly where: string;
   readonly target: LabelType;
   readonly teacher?: { readonly network: Network; readonly where: string };

@@ -149,7 +149,7 @@ function groups<Key>(nodes: readonly ProfiledNode[], keyOf: (node: ProfiledNode)
   return grouped;
 }
 
-/** What is known of an operator that the engine ran, of which it tells the name alone. */
+/** The properties of an operator that the engine executed, which reports only its name. */
 function engineTraits(op: string): OperatorTraits {
   return traitsOf({ op, domain: onnxDomain });
 }

@@ -48,7 +48,7 @@ export interface RunListeners {
   readonly watch?: (run: WatchedTraining & { readonly paths: RunPaths; readonly step: number }) => TrainingWatcher;
 }
 
-/** What an engine may keep after a run. */
+/** Files that an engine may keep after a run. */
 export interface EnginePlace {
   /** Folder of graphs that the engine has optimised already, for runs of other processes; absent: none. */
   readonly modelCache?: string;
@@ -75,7 +75,7 @@ export interface RunResult extends TrainingResult {
   readonly skipped: readonly SkippedSample[];
 }
 
-/** What summary.json holds and `--json` prints. */
+/** The contents of summary.json, which `--json` prints. */
 export interface RunSummary extends Omit<TrainingResult, "network"> {
   readonly schemaVersion: 1;
   readonly folder: string;

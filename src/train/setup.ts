@@ -56,7 +56,7 @@ export async function prepareNetwork(
   return calibrate(quantized, data.train, batches.indices(0, 0), engine, target);
 }
 
-/** What the network has to fit, and what messages call the parts. */
+/** The data that the network has to fit, and the names of the parts in messages. */
 function fitOf(config: TrainingConfig, data: DatasetSplits, teacher: TeacherConfig | undefined): WantedFit {
   const { model, train, from } = config;
   const where = ("file" in model ? model.file : undefined) ?? modelTitle(model);
@@ -65,9 +65,9 @@ function fitOf(config: TrainingConfig, data: DatasetSplits, teacher: TeacherConf
   return { where, target, teacher: { network: teacher.teacher, where: train.distillation?.teacher ?? from ?? where } };
 }
 
-/** What a run trains: its network, and the networks of its parts where bits are lowered on the way. */
+/** The network that a run trains, and those of its stages where bits are lowered during training. */
 export interface PreparedTraining extends Pick<TrainingRun, "network" | "stages" | "recipe"> {
-  /** What is odd about the network with the data, in sentences. */
+  /** Warnings about the network with the data, one sentence each. */
   readonly notes: readonly string[];
 }
 
@@ -119,7 +119,7 @@ export function batchOptionsOf({ train, data, seed }: TrainingConfig, dataset: D
   };
 }
 
-/** What the network learns by: the labels, or where there are none the teacher. */
+/** Returns the loss: on the labels, or on the teacher's outputs where there are none. */
 function lossOf({ train }: TrainingConfig, dataset: Dataset, teacher: TeacherConfig | undefined): LossConfig {
   const { kind } = dataset.target;
   if (kind === "values") return { name: "meanSquaredError" };

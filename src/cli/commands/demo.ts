@@ -54,7 +54,7 @@ export const declareDemo = (command: NewCommand) => declare(command).action(demo
 
 interface Stage {
   readonly name: string;
-  /** What the table calls it. */
+  /** Its name in the table. */
   readonly title: string;
   readonly config: (float: string | undefined) => TrainingConfig;
   /** Time of a step in relation to a float step's, for the estimate before it is measured. */

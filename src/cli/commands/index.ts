@@ -8,7 +8,7 @@ import type { CommandUnknownOpts } from "@commander-js/extra-typings";
 import { formerNames } from "../../config/former-names.ts";
 import type { NewCommand } from "../command.ts";
 
-/** What is known of a command before its file is loaded. */
+/** The description of a command before its file is loaded. */
 export interface CommandEntry {
   readonly name: string;
   readonly summary: string;

@@ -5,7 +5,7 @@ import type { MetricName } from "../../train/loop/metrics.ts";
 import type { StepProgress } from "../../train/loop/progress.ts";
 import { displayWidth } from "./text-width.ts";
 
-/** What is known after a training step. */
+/** The progress after a training step. */
 export interface StepReport extends Omit<StepProgress, "imagesPerSecond"> {
   /** Index of the stage in the job. */
   readonly stage: number;
@@ -17,7 +17,7 @@ export interface StepReport extends Omit<StepProgress, "imagesPerSecond"> {
   readonly imagesPerSecond?: number;
 }
 
-/** What is known at the end of an epoch. */
+/** The results at the end of an epoch. */
 export interface EpochReport {
   readonly stage: number;
   readonly epoch: number;

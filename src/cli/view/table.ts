@@ -2,7 +2,7 @@
 import { printableLine } from "./printable.ts";
 import { displayWidth, truncate } from "./text-width.ts";
 
-/** What a cell may hold. A number is written as it is; round it before. null is an empty cell. */
+/** The value of a cell. A number is written unchanged; round it before. null is an empty cell. */
 export type Cell = string | number | null;
 
 /** A column's heading and the side that its cells are set to. */

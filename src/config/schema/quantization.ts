@@ -29,7 +29,7 @@ function bitsOfLayer(layer: LayerRule): number | "same" | "float" {
 
 const optionValues = z.record(z.string(), z.union([z.number(), z.string(), z.boolean()]));
 
-/** What an override changes of a tensor's quantization: the fields of TensorQuantization. */
+/** The fields of a tensor's quantization that an override changes: those of TensorQuantization. */
 const tensorChange = z.strictObject({
   quantizer: z.string().min(1).exactOptional(),
   bits: bits.exactOptional(),

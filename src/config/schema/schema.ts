@@ -157,5 +157,5 @@ export function modelTitle(model: TrainingConfig["model"]): string {
 
 /** A training configuration with every default filled in. */
 export type TrainingConfig = z.output<typeof trainingConfigSchema>;
-/** What a run's configuration says about quantization, when it quantizes; `quantizationOf` turns it into a QuantizationConfig. */
+/** The quantization settings of a run that quantizes; `quantizationOf` turns them into a QuantizationConfig. */
 export type QuantizationSettings = NonNullable<TrainingConfig["quantization"]>;

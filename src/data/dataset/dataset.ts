@@ -75,7 +75,7 @@ export interface DatasetSplits {
   readonly test: Dataset;
 }
 
-/** What {@link inMemoryDataset} needs; `count` follows from the lengths. */
+/** The input of {@link inMemoryDataset}; `count` follows from the lengths. */
 export interface InMemoryParts {
   readonly name: string;
   readonly samples: SampleArray;

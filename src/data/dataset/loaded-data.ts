@@ -1,11 +1,11 @@
-/** What the readers of the several kinds of data give to openDataset, before it is split, limited and normalized. */
+/** Data as the readers of each kind return it to openDataset, before it is split, limited and normalized. */
 import type { Normalization } from "./normalization.ts";
 import type { LabelledDataset } from "./subset.ts";
 
 /** The data sets that have names; `fashion-mnist-part` comes with subbyte. */
 export const namedDatasets = ["fashion-mnist-part", "fashion-mnist"] as const;
 
-/** What the dimensions of an array's samples mean: see ArrayOptions. */
+/** Meanings of the dimensions of an array's samples: see ArrayOptions. */
 export const arrayLayouts = ["auto", "chw", "hwc", "asIs"] as const;
 /** The meaning of the axes of an array. */
 export type ArrayLayout = (typeof arrayLayouts)[number];
@@ -30,6 +30,6 @@ export interface LoadedData {
   readonly normalization?: Normalization;
   /** Whether the samples are stored in random order, so that the first ones are as good as any; default: no. */
   readonly inRandomOrder?: boolean;
-  /** What was found and decided, for the user. */
+  /** Notes on the data and on decisions about it, for the user. */
   readonly notes: readonly string[];
 }

@@ -25,7 +25,7 @@ export function toChannelAffine(normalization: Normalization): ChannelAffine {
   };
 }
 
-/** What was measured of the images of ImageNet, RGB: what most pretrained image networks were trained with. */
+/** Mean and standard deviation of the images of ImageNet, RGB: most pretrained image networks were trained with them. */
 export const imageNetStatistics = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
 
 /** Raw samples as they are: bytes become 0..1, floats stay. */

@@ -48,7 +48,7 @@ export interface OpenedData extends DatasetSplits {
   readonly kind: DatasetKind;
   /** The folder or file; undefined for what comes with subbyte. */
   readonly path: string | undefined;
-  /** What was found and decided, one sentence for each. */
+  /** Notes on the data and on decisions about it, one sentence each. */
   readonly notes: readonly string[];
 }
 

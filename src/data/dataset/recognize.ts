@@ -10,7 +10,7 @@ import { isIdxName } from "../formats/idx/folder.ts";
 import { isImage, listFolder, shortList } from "../images/files.ts";
 import type { DatasetKind } from "./loaded-data.ts";
 
-/** What was recognised: a kind with the files in a folder that it is made of. */
+/** The recognized kind of data, with its files in the folder. */
 export interface Recognized {
   readonly kind: DatasetKind;
   readonly folder: string;

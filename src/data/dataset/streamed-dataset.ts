@@ -8,7 +8,7 @@ import { type SampleSource, SampleStore } from "./sample-store.ts";
 /** Memory that the samples of a part may take when nothing is said: 1 GiB. */
 export const defaultMemoryBytes: number = 2 ** 30;
 
-/** What {@link streamedDataset} needs. */
+/** The input of {@link streamedDataset}. */
 export interface StreamedParts extends Pick<Dataset, "name" | "sampleType" | "target" | "normalization"> {
   readonly source: SampleSource;
   /** Shape of what the source loads. */

@@ -140,7 +140,7 @@ async function readTargets(samples: ArrayFile, targets: ArrayFile): Promise<Numb
   return { where: targets.where, values: decodeNumbers(array), shape, isInteger: array.type.kind !== "f" };
 }
 
-/** What the targets were taken for. */
+/** Describes the kind of the targets. */
 function targetNotes(file: ArrayFile | undefined, target: LabelType, raw: NumberTargets | undefined): string[] {
   if (file === undefined || raw === undefined || target.kind === "none") return [];
   if (target.kind === "classes") return [`${file.name} is the class of each sample, 0 to ${target.classes.length - 1}`];

@@ -19,7 +19,7 @@ export interface NpyType {
   readonly isBigEndian: boolean;
 }
 
-/** What the head of a file says. */
+/** The header of a file. */
 export interface NpyHeader {
   readonly type: NpyType;
   readonly shape: Shape;

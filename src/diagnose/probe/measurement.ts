@@ -124,13 +124,13 @@ export const probeRecordSchema = z.strictObject({
   additions: z.array(z.preprocess(withKeysOfCode, addition)),
 });
 
-/** What a probe measures at a quantizer site. */
+/** The measurements of a probe at a quantizer site. */
 export type SiteMeasurement = z.output<typeof site>;
-/** What a probe measures of a weight. */
+/** The measurements of a probe of a weight. */
 export type WeightMeasurement = z.output<typeof weight>;
-/** What a probe measures of a batch normalization. */
+/** The measurements of a probe of a batch normalization. */
 export type NormMeasurement = z.output<typeof norm>;
-/** What a probe measures of a residual addition. */
+/** The measurements of a probe of a residual addition. */
 export type AdditionMeasurement = z.output<typeof addition>;
 /** All measurements of one probe. */
 export type ProbeRecord = z.output<typeof probeRecordSchema>;

@@ -25,7 +25,7 @@ import { reduceMax, reduceMean, reduceMin } from "../../ops/families/reduce.ts";
 import { weightsOfLayers } from "../layer-names.ts";
 import { addSample, planSample, type SamplePlan } from "./sampling.ts";
 
-/** What a probe is compiled for. */
+/** The options for which a probe is compiled. */
 export interface ProbeConfig extends Pick<TrainingStepConfig, "batchSize" | "input" | "loss"> {
   /** The mode of the epoch: what is measured is what trains. */
   readonly mode: ForwardMode;
@@ -44,7 +44,7 @@ export interface SitePlan {
   readonly trained: readonly string[];
 }
 
-/** Which elements of a weight are sampled. */
+/** The sampled elements of a weight. */
 export interface WeightPlan {
   readonly name: string;
   readonly plan: SamplePlan;
@@ -267,7 +267,7 @@ class ProbeBuilder {
   }
 }
 
-/** What a quantizer's output was before it; the value itself where no quantizer made it. */
+/** Returns the input of the quantizer that produced a value; the value itself where there is none. */
 function unquantized(forward: ForwardResult, value: Value): Value {
   for (const [site, output] of forward.quantizerOutputs) {
     if (output === value) return forward.quantizerInputs.get(site) ?? value;

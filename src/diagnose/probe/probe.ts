@@ -13,7 +13,7 @@ import { buildProbeStep, type ProbeConfig, type ProbeStep, probeOutput, type Sit
 import { measureSite, type SiteSamples } from "./site-statistics.ts";
 import type { StateReader } from "./weight-watch.ts";
 
-/** What a probe measures, and on how many elements. */
+/** The batch and the mode of a probe, and the number of elements to sample. */
 export interface ProbeOptions extends Omit<ProbeConfig, "samples"> {
   /** Elements of each tensor to sample; default 2048. */
   readonly samples?: number;

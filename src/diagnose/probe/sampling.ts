@@ -37,7 +37,7 @@ export function takeSample(data: ArrayLike<number>, plan: SamplePlan): Float32Ar
   return Float32Array.from({ length: plan.count }, (_, i) => data[i * plan.stride] ?? 0);
 }
 
-/** Which set of quantizer parameters an element of the flattened tensor belongs to. */
+/** Returns the set of quantizer parameters that an element of the flattened tensor belongs to. */
 export function groupOfElement(
   spec: Pick<QuantizerSpec, "channelAxis" | "groupSize">,
   shape: Shape,

@@ -21,7 +21,7 @@ import type { SiteMeasurement } from "./measurement.ts";
 import { optimalGrid } from "./optimal-grid.ts";
 import { type SamplePlan, sampleGroups } from "./sampling.ts";
 
-/** What a probe samples of one tensor. All samples hold the same elements, in the same order. */
+/** The samples of one tensor in a probe. All hold the same elements, in the same order. */
 export interface SiteSamples {
   readonly site: QuantizerSite;
   readonly shape: Shape;

@@ -18,7 +18,7 @@ export interface StateReader {
   get(name: string): Tensor;
 }
 
-/** What watching a weight over several steps adds to its measurement. */
+/** The measurements of a weight that need several steps. */
 export type WatchedWeight = Pick<
   WeightMeasurement,
   "norm" | "distance" | "update" | "updateInSteps" | "flipRate" | "oscillatingShare"
@@ -100,7 +100,7 @@ export class WeightWatch {
     }
   }
 
-  /** What was seen of each weight, by name. */
+  /** The observations of each weight, by name. */
   measure(state: StateReader): Map<string, WatchedWeight> {
     return new Map(
       this.#watched.map(({ name, plan, start, codes, window }) => {

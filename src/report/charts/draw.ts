@@ -114,7 +114,7 @@ export interface RowNames {
   readonly rowHeight: number;
   readonly marginLeft: number;
   readonly axis: Plot.ScaleOptions;
-  /** What names the rows where the axis does not. */
+  /** The labels of the rows, where the axis has none. */
   readonly marks: readonly Plot.Markish[];
 }
 

@@ -38,7 +38,7 @@ function percent(value: number): string {
   return (100 * value).toFixed(1);
 }
 
-/** What stands in a cell below its accuracy: the spread over seeds. */
+/** The text in a cell below its accuracy: the spread over seeds. */
 function spreadText(cell: MapCell): string {
   return cell.spread === null ? "" : `±${percent(cell.spread)}`;
 }
@@ -176,7 +176,7 @@ export function interactionChart(map: AccuracyMap, reference: Reference, width: 
   );
 }
 
-/** What the bits of one axis are worth: points of accuracy that each step down costs, for each value of the other axis. */
+/** The value of the bits of one axis: points of accuracy lost with each step down, for each value of the other axis. */
 export function bitWorthChart(values: readonly BitValue[], axis: "weight" | "activation", width: number): string {
   const other = axis === "weight" ? "A" : "W";
   const shown = values.flatMap((value) =>

@@ -196,7 +196,7 @@ export class SvgElement {
   }
 }
 
-/** What XML 1.0 forbids, also as a reference: control characters, halves of surrogate pairs, U+FFFE and U+FFFF. */
+/** Characters that XML 1.0 forbids, also as references: control characters, lone surrogates, U+FFFE and U+FFFF. */
 const forbidden = /[^\t\n\r\x20-\u{D7FF}\u{E000}-\u{FFFD}\u{10000}-\u{10FFFF}]/gu;
 
 /** Returns text as it stands in XML and HTML, in elements and in quoted attributes. What XML forbids becomes U+FFFD. */

@@ -79,7 +79,7 @@ export interface Section {
 /** The contents of a report page. */
 export interface Page {
   readonly title: string;
-  /** What stands below the title, before the first section. */
+  /** The content below the title, before the first section. */
   readonly lead: Html;
   readonly sections: readonly Section[];
   /** Everything that the page shows as one JSON document, which the page carries. */

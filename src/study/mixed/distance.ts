@@ -11,7 +11,7 @@ import { float32Data, type Tensor } from "../../ir/tensor.ts";
 /** How far outputs move: by KL divergence or by squared error. */
 export type DistanceKind = "klDivergence" | "squaredError";
 
-/** What the outputs of a network for such a target are compared by. */
+/** Returns the distance by which outputs for a target are compared. */
 export function distanceKindOf(target: LabelType): DistanceKind {
   return target.kind === "classes" ? "klDivergence" : "squaredError";
 }

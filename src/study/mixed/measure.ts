@@ -15,7 +15,7 @@ export interface Candidates {
   readonly activationBits: readonly number[];
 }
 
-/** What is measured, and with what. */
+/** The networks and the data of a measurement. */
 export interface MeasureParts {
   readonly float: Network;
   readonly subject: FloatSubject;

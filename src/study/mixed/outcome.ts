@@ -1,4 +1,4 @@
-/** What a choice of bits comes to: layer by layer, and as a whole that is measured. */
+/** The outcome of a choice of bits: for each layer, and measured as a whole. */
 import type { Network } from "../../ir/network.ts";
 import { type LayerBitsByName, withFixedRanges, withLayerBits } from "./config.ts";
 import { type MeasuredProblem, type MeasureParts, stopIfAsked } from "./measure.ts";

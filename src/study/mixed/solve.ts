@@ -16,13 +16,13 @@ export interface BitOption {
   readonly bits: number;
   /** Bits that the codes need, which costs are counted with. */
   readonly codeBits: number;
-  /** What the loss rises by when this tensor alone has these bits. */
+  /** Increase of the loss when only this tensor has these bits. */
   readonly increase: number;
 }
 
 /** The bits for a layer's weights. */
 export interface WeightOption extends BitOption {
-  /** What the layer takes in the integer model. */
+  /** Bytes of the layer in the integer model. */
   readonly bytes: number;
 }
 
@@ -55,7 +55,7 @@ export interface MixCost {
   readonly averageWeightBits: number;
 }
 
-/** What is given: layers, the activation tensors that they read, and what the other layers cost in any case. */
+/** The problem: layers, the activation tensors that they read, and the fixed cost of the other layers. */
 export interface MixProblem {
   readonly layers: readonly MixedLayer[];
   readonly activations: readonly { readonly name: string; readonly options: readonly BitOption[] }[];
@@ -73,7 +73,7 @@ export interface MixAssignment {
   readonly activations: readonly BitOption[];
 }
 
-/** What an assignment costs. */
+/** The cost of an assignment. */
 export function costOf({ layers, kept }: MixProblem, { weights, activations }: MixAssignment): MixCost {
   let { bytes, bitOperations, weightBits, weights: count } = kept;
   layers.forEach((layer, index) => {

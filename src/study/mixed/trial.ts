@@ -64,7 +64,7 @@ export interface TrainedMix {
   readonly count: number;
 }
 
-/** What the study says of the two. */
+/** The results of the study for both configurations. */
 export function trainedMix(maps: readonly AccuracyMap[]): ByRecipe<TrainedMix | null> {
   const trained = maps.flatMap(({ recipe, rows: [row] }) =>
     row?.[0] === undefined ? [] : [[recipe, row[0]] as const],

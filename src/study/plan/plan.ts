@@ -54,7 +54,7 @@ const planSchema = z.object({
   trials: z.array(trial),
 });
 
-/** What plan.json holds. */
+/** The contents of plan.json. */
 export interface StudyPlan extends Omit<z.output<typeof planSchema>, "trials"> {
   readonly trials: readonly PlannedTrial[];
 }

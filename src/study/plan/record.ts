@@ -1,4 +1,4 @@
-/** What is known about a trial: what was planned, and what its files say happened. */
+/** The record of a trial: its plan, and its state from its files. */
 
 import type { Ablation } from "../../runs/ablation.ts";
 import type { LayerCost, NetworkCost } from "../../runs/cost.ts";
@@ -48,7 +48,7 @@ export interface TrialState {
   readonly ablation: Ablation | null;
 }
 
-/** What depends on the machine. */
+/** Figures that depend on the machine. */
 export interface TrialTiming {
   readonly seconds: number | null;
   readonly imagesPerSecond: number | null;

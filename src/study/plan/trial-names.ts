@@ -2,7 +2,7 @@
 
 import { formerNames } from "../../config/former-names.ts";
 
-/** What identifies a trial of a plan. */
+/** The identity of a trial in a plan. */
 export interface TrialKey {
   readonly recipe: string;
   readonly weightBits: number;

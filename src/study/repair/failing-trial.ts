@@ -1,4 +1,4 @@
-/** Which trial of a recipe stands for what went wrong with it: the one that is explained and fixed. */
+/** The choice of the failing trial that represents a recipe: the one to explain and to fix. */
 
 import type { Remedy } from "../../runs/finding.ts";
 import type { TrialRecord } from "../plan/record.ts";
@@ -8,7 +8,7 @@ import { outcomeOf, type Reference } from "../result/accuracy-map.ts";
 /** How far below float a trial has fallen when nothing else is said. */
 export const defaultFall = 0.02;
 
-/** What of a study's configuration bears on the choice. */
+/** The part of a study's configuration that affects the choice. */
 type FixConfig = NonNullable<StudyConfig["fix"]>;
 
 /**

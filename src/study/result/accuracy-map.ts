@@ -32,7 +32,7 @@ export interface AccuracyMap {
   readonly rows: readonly (readonly MapCell[])[];
 }
 
-/** What accuracies are held against. */
+/** The references of accuracies: float and chance. */
 export interface Reference {
   /** The float network's accuracy; null where there is none. */
   readonly float: number | null;

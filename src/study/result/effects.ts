@@ -8,7 +8,7 @@
 import { mean } from "../../base/statistics.ts";
 import type { AccuracyMap, MapCell } from "./accuracy-map.ts";
 
-/** What a step to the next lower bits on one axis costs, at one value of the other. */
+/** The accuracy lost by a step to the next lower bits on one axis, at one value of the other. */
 export interface BitValue {
   /** The bits on the axis that is stepped along: from, to. */
   readonly from: number;
@@ -37,12 +37,12 @@ export interface Variance {
   readonly shares: { readonly weights: number; readonly activations: number; readonly interaction: number } | null;
 }
 
-/** What a bit is worth, for one recipe. */
+/** The value of a bit, for one recipe. */
 export interface Effects {
   readonly recipe: string;
-  /** What a weight bit is worth, at each number of activation bits. */
+  /** The value of a weight bit at each number of activation bits. */
   readonly weightBits: readonly BitValue[];
-  /** What an activation bit is worth, at each number of weight bits. */
+  /** The value of an activation bit at each number of weight bits. */
   readonly activationBits: readonly BitValue[];
   /** null where a cell of the grid has no result. */
   readonly variance: Variance | null;

@@ -1,4 +1,4 @@
-/** Which configurations are worth their cost. */
+/** The Pareto front: configurations that are worth their cost. */
 
 import type { Budget } from "../plan/schema.ts";
 import type { AccuracyMap } from "./accuracy-map.ts";

@@ -25,7 +25,7 @@ export interface StudyResult {
   readonly cheapest: CostPoint | null;
   /** The best one within the budget; without a budget the best of all. */
   readonly best: CostPoint | null;
-  /** What was tried against what fell. */
+  /** The fixes that were tried for failing trials. */
   readonly fixes: readonly Fix[];
   readonly trials: readonly Omit<TrialRecord, "timing" | "layers">[];
 }

@@ -31,7 +31,7 @@ export interface StopDecision {
   readonly reason: string;
 }
 
-/** Which trials are stopped, and which have been compared at every epoch. */
+/** The stopped trials, and those that have been compared at every epoch. */
 export interface StopDecisions {
   readonly stopped: ReadonlyMap<string, StopDecision>;
   /** Trials with a decision for every epoch so far. */

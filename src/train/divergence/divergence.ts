@@ -2,9 +2,9 @@
 import { defined } from "../../base/defined.ts";
 import { DivergenceError, type DivergenceOrigin, type DivergenceReason } from "../../errors.ts";
 
-/** What is known of a training that diverged. */
+/** A description of a training that diverged. */
 export interface Divergence {
-  /** What is not finite: "the loss is NaN". */
+  /** The value that is not finite: "the loss is NaN". */
   readonly what: string;
   /** Counted from 1; 0: before the first step. */
   readonly step: number;

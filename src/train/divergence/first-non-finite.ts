@@ -77,7 +77,7 @@ interface Flags {
   readonly holds: (output: string | undefined) => boolean;
 }
 
-/** What is finite in a pass; undefined where the engine met NaN in place of an index. */
+/** Returns which values of a pass are finite; undefined where the engine found NaN in place of an index. */
 async function flagsOf(pass: SuspectPass, engine: Engine, target: Target): Promise<Flags | undefined> {
   const step = buildFinitenessStep(pass.network, pass);
   const session = await engine.createSession(emit(step.graph, target), { disableGraphRewrites: true });

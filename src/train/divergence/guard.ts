@@ -17,7 +17,7 @@ import { divergenceError, notFinite } from "./divergence.ts";
 import { firstNonFinite, unsoundState } from "./first-non-finite.ts";
 import { type ReplayResult, replay, type SoundState } from "./replay.ts";
 
-/** What an epoch runs with. */
+/** The network, the job and the buffers of an epoch. */
 export interface CurrentEpoch {
   readonly network: Network;
   readonly job: TrainingJob;

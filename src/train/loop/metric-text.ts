@@ -10,7 +10,7 @@ const titles: Readonly<Record<MetricName, string>> = {
   teacherR2: "R² to the teacher",
 };
 
-/** What a metric is called: `accuracy`, `R²`. */
+/** Returns the name of a metric: `accuracy`, `R²`. */
 export function metricTitle(metric: MetricName): string {
   return titles[metric];
 }
@@ -25,7 +25,7 @@ export function showMetric(metric: MetricName, value: number): string {
   return isShare(metric) ? `${(100 * value).toFixed(2)} %` : value.toFixed(4);
 }
 
-/** What the results on data of a target are measured by; `outputs`: what a teacher's output holds. */
+/** Returns the metric for a target; `outputs` is the kind of a teacher's output. */
 export function metricOf(target: LabelType, outputs: OutputKind = "classes"): MetricName {
   if (target.kind === "classes") return "accuracy";
   if (target.kind === "values") return "r2";

@@ -57,7 +57,7 @@ export function classificationMetrics(logits: Tensor, labels: ArrayLike<number>,
  */
 export type MetricName = "accuracy" | "r2" | "agreement" | "teacherR2";
 
-/** What an evaluation says. */
+/** The result of an evaluation. */
 export interface EvaluationResult {
   readonly metric: MetricName;
   /** The value of that metric, whichever it is. */

@@ -1,4 +1,4 @@
-/** What a batch of data shows of every quantizer of a network, for `explain`. */
+/** Observes every quantizer of a network on a batch of data, for `explain`. */
 import { type QuantizedNetwork, siteTensors } from "../../compile/sites.ts";
 import type { Dataset } from "../../data/dataset/dataset.ts";
 import { elementCount } from "../../ir/types.ts";

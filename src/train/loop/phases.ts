@@ -26,7 +26,7 @@ export interface Freezing extends EpochRange {
   readonly endThreshold: number;
 }
 
-/** What changes at which epochs of a training. */
+/** The changes of a training at given epochs. */
 export interface PhaseOptions {
   /** Epochs after which observers no longer move the ranges; absent: never. */
   readonly freezeObserversAfterEpoch?: number;

@@ -1,7 +1,7 @@
-/** What a training tells on its way. */
+/** The progress of a training. */
 import type { EvaluationResult } from "./metrics.ts";
 
-/** What is known after a step. */
+/** The progress after a step. */
 export interface StepProgress {
   readonly step: number;
   readonly epoch: number;
@@ -15,7 +15,7 @@ export interface StepProgress {
   readonly imagesPerSecond: number;
 }
 
-/** What is known after an epoch. */
+/** The results of an epoch. */
 export interface EpochProgress {
   readonly epoch: number;
   readonly trainLoss: number;

@@ -1,4 +1,4 @@
-/** What a training is asked for, what it tells on its way, and what it gives. */
+/** The input, the progress and the result of a training. */
 
 import type { LossConfig } from "../../compile/build/loss.ts";
 import type { OptimizerConfig } from "../../compile/build/optimizer.ts";
@@ -81,5 +81,5 @@ export interface TrainingResult {
   readonly dataSeconds: number;
 }
 
-/** What a run is asked for, before its watcher is made. */
+/** The input of a run, before its watcher is created. */
 export type WatchedTraining = Pick<TrainingRun, "network" | "recipe" | "data" | "engine" | "target">;

@@ -1,4 +1,4 @@
-/** What the arguments A and B of `subbyte compare` stand for: a run, a checkpoint, or an ONNX file. */
+/** The models behind the arguments A and B of `subbyte compare`: a run, a checkpoint, or an ONNX file. */
 import { basename } from "node:path";
 import { type ComparedModel, comparedGraph, comparedNetwork } from "../../../convert/prove/compared-model.ts";
 import { decodeModelFile, importOnnxFile } from "../../../importer/node-files.ts";

@@ -169,7 +169,7 @@ async function withResidualBits(
   return withStoredQuantizers(trained, residualBits, train, evenIndices(train.count, calibrationImages), engine);
 }
 
-/** What was added after training is no part of the run's own simulation, and has to be said. */
+/** The notes on quantizers that were added after training: they are not part of the run's own simulation. */
 function withAddedNotes(network: IntegerNetwork, trained: QuantizedNetwork, source: QuantizedNetwork): IntegerNetwork {
   const added = source.sites.slice(trained.sites.length);
   const notes = added.map(({ tensor, spec }) => ({

@@ -24,7 +24,7 @@ export function isFloatFormat(name: string): name is FloatFormat {
 /** A file with float arithmetic, and its notes. */
 export interface FloatModel {
   readonly file: ConvertedFile;
-  /** What users of the file must know, as notes of a conversion. */
+  /** Notes that users of the file must know. */
   readonly notes: readonly { readonly kind: "computes in float"; readonly where: string; readonly message: string }[];
 }
 

@@ -1,4 +1,4 @@
-/** What `subbyte convert` prints. */
+/** The output of `subbyte convert`. */
 import type { ConvertedFile, FormatDefinition } from "../../../convert/formats/definition.ts";
 import { formats } from "../../../convert/formats/files.ts";
 import type { IntegerNetwork } from "../../../convert/integer-network.ts";
@@ -82,7 +82,7 @@ export function printProof(proof: VerificationResult, wanted: readonly FormatDef
   if (others.length > 0) print(`not verified, because ONNX Runtime cannot run them: ${others.join(", ")}`);
 }
 
-/** What a note says of a place. */
+/** A note, and the place that it is about. */
 interface Note {
   readonly kind: string;
   readonly where: string;

@@ -60,7 +60,7 @@ export const declareExplain = (command: NewCommand) =>
 interface Subject {
   readonly network: QuantizedNetwork;
   readonly data?: DatasetSplits;
-  /** What the ranges come from, in words. */
+  /** The source of the ranges, in words. */
   readonly observedOn?: string;
   /** Whether the quantizers hold the parameters that training gave them. */
   readonly trained?: boolean;

@@ -21,7 +21,7 @@ export interface ExplainTextOptions {
   readonly verbose: boolean;
   /** Without notes, which ask for no change. */
   readonly quiet: boolean;
-  /** What the ranges come from, when there are any. */
+  /** The source of the ranges, when there are any. */
   readonly observedOn?: string;
 }
 

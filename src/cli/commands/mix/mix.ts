@@ -114,7 +114,7 @@ async function trainBoth(found: Mix, flags: Flags) {
   }
 }
 
-/** What the flags ask for. @throws ConfigError naming the invalid flag. */
+/** Returns the options of the flags. @throws ConfigError naming the invalid flag. */
 export function mixOptions(flags: Flags): MixOptions {
   const weightBits = bitsList("--weight-bits", flags.weightBits);
   const activationBits = bitsList("--activation-bits", flags.activationBits);

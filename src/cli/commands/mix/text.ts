@@ -1,4 +1,4 @@
-/** What `subbyte mix` prints: layers with their bits, and the mix next to uniform configurations. */
+/** The output of `subbyte mix`: layers with their bits, and the mix next to uniform configurations. */
 import type { Mix } from "../../../study/mixed/mixed.ts";
 import type { MixOutcome } from "../../../study/mixed/outcome.ts";
 import type { TrainedMix } from "../../../study/mixed/trial.ts";

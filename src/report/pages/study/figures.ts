@@ -38,7 +38,7 @@ export function mapFigures({ result }: LoadedStudy, map: AccuracyMap): Figure[] 
   ];
 }
 
-/** What a bit of each kind is worth. */
+/** The value of a weight bit and of an activation bit. */
 export function worthFigures({ result }: LoadedStudy): Figure[] {
   return result.effects.flatMap(({ recipe, weightBits, activationBits }) => {
     const figure = (axis: "weight" | "activation", other: string, values: typeof weightBits): Figure => ({
@@ -164,7 +164,7 @@ export function fixFigure(fix: Fix, float: number | null): Figure {
   };
 }
 
-/** What each layer of a trial takes. */
+/** The cost of each layer of a trial. */
 export function layersFigure(record: TrialRecord): Figure {
   return {
     name: "layers",

@@ -32,7 +32,7 @@ import { fixTable, frontTable, layersTable, sharesTable, trialsTable } from "./t
 export interface TrialFigures {
   /** Its weights, with the levels that they are rounded to. */
   readonly weights: (record: TrialRecord) => Promise<readonly Figure[]>;
-  /** What was measured while it trained. */
+  /** The measurements taken while it trained. */
   readonly diagnosis: (record: TrialRecord) => Promise<readonly Figure[]>;
   /** Its training loss. */
   readonly loss: (record: TrialRecord) => Promise<LossCurve>;

@@ -9,7 +9,7 @@ import { causesOf } from "../findings.ts";
 import { numberOrDash, percentOrDash, siNumber } from "../format.ts";
 import { type Html, html, table } from "../page.ts";
 
-/** What weight bits, activation bits, and the two together account for. */
+/** The shares of variance of weight bits, activation bits and their interaction. */
 export function sharesTable(effects: readonly Effects[]): Html {
   const rows = effects.map(({ recipe, variance }) => {
     const share = (value: number | undefined) => (value === undefined ? "–" : (100 * value).toFixed(0));
@@ -48,7 +48,7 @@ export function fixTable(fix: Fix): Html {
   return html`<p>${fixSentence(fix)}</p>${table(["remedy", "without, %", "with, %", "verdict", "gain"], rows)}`;
 }
 
-/** What each layer of a trial has and takes, and what was found about it. */
+/** The bits and the cost of each layer of a trial, with its findings. */
 export function layersTable(trial: TrialRecord): Html {
   const rows = trial.layers.map((layer) => [
     layer.name,

@@ -72,7 +72,7 @@ export type FixStep = z.output<typeof step>;
 /** One fix search of fix.json. */
 export type Fix = z.output<typeof fixSchema>;
 
-/** What a fix search starts from and how it measures. */
+/** The start of a fix search, and its measurement. */
 export interface FixSearchOptions {
   readonly remedies: readonly Remedy[];
   readonly before: number;
