@@ -1,6 +1,11 @@
 /** How flags' texts become values. */
 
-import { InvalidArgumentError } from "@commander-js/extra-typings";
+import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
+
+/** Makes the option that chooses a checkpoint of a run. */
+export function checkpointOption(description = "which checkpoint of the run") {
+  return new Option("--checkpoint <which>", description).choices(["last", "best"] as const).default("last" as const);
+}
 
 /** Collects a flag that may be given several times. */
 export function collect(value: string, earlier: readonly string[] = []): readonly string[] {

@@ -1,6 +1,5 @@
 /** `subbyte diagnose`: why a run loses accuracy. */
 
-import { Option } from "@commander-js/extra-typings";
 import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
 import { keepDiagnosis } from "../../diagnose/keep-findings.ts";
 import { recordForFile } from "../../diagnose/probe/measurement.ts";
@@ -8,7 +7,7 @@ import type { Ablation } from "../../runs/ablation.ts";
 import { nodeEngine } from "../../runtime/node/node.ts";
 import { metricTitle, showMetric } from "../../train/loop/metric-text.ts";
 import type { FlagsOf, NewCommand } from "../command.ts";
-import { wholeNumber } from "../flag-values.ts";
+import { checkpointOption, wholeNumber } from "../flag-values.ts";
 import { outputColumns, print, printJson, StatusLine } from "../output.ts";
 import { findingsText } from "../view/findings-text.ts";
 import { tableLines } from "../view/table.ts";
@@ -27,11 +26,7 @@ const declare = (command: NewCommand) =>
   command
     .description("Find out why a run loses accuracy: the causes, the layers, the fixes.")
     .argument("<run>", "folder of a run, finished or still training")
-    .addOption(
-      new Option("--checkpoint <which>", "which checkpoint of the run to measure")
-        .choices(["last", "best"] as const)
-        .default("last" as const),
-    )
+    .addOption(checkpointOption("which checkpoint of the run to measure"))
     .option("--ablate", "also evaluate with some of the quantizers disabled")
     .option("--limit <n>", "test images for --ablate", wholeNumber(1), 1000)
     .option("--from <run>", "float run that a fix may start from")

@@ -14,7 +14,7 @@ import { evaluate as evaluateNetwork, inputOf } from "../../train/loop/evaluate.
 import { metricTitle, showMetric } from "../../train/loop/metric-text.ts";
 import { levelsOf } from "../../train/run.ts";
 import type { FlagsOf, NewCommand } from "../command.ts";
-import { wholeNumber } from "../flag-values.ts";
+import { checkpointOption, wholeNumber } from "../flag-values.ts";
 import { outputColumns, print, printJson } from "../output.ts";
 import { testData } from "../run-data.ts";
 import { tableLines } from "../view/table.ts";
@@ -28,11 +28,7 @@ const declare = (command: NewCommand) =>
   command
     .description("Measure the accuracy and the loss of a run's network on the test images.")
     .argument("<run>", "folder of a run, or a checkpoint file")
-    .addOption(
-      new Option("--checkpoint <which>", "which checkpoint of the run")
-        .choices(["last", "best"] as const)
-        .default("last" as const),
-    )
+    .addOption(checkpointOption())
     .option("--data <name|folder>", "evaluate on this data (default: the run's own)")
     .option("--batch <n>", "images in a batch", wholeNumber(1))
     .option("--integer", "evaluate the integer network of subbyte convert instead of the simulation")

@@ -23,7 +23,7 @@ import { inputOf } from "../../../train/loop/evaluate.ts";
 import { modelTakesChannelsLast } from "../../../train/network.ts";
 import { showBatchOf } from "../../../train/network-fit.ts";
 import type { FlagsOf, NewCommand } from "../../command.ts";
-import { collect, wholeNumber } from "../../flag-values.ts";
+import { checkpointOption, collect, wholeNumber } from "../../flag-values.ts";
 import { printJson } from "../../output.ts";
 import { testData } from "../../run-data.ts";
 import { floatModelOf, isFloatFormat } from "./float.ts";
@@ -49,11 +49,7 @@ const declare = (command: NewCommand) =>
   command
     .description("Convert a run's simulation to integers, in files that other programs run, and prove that they agree.")
     .argument("<run>", "folder of a run, or a checkpoint file")
-    .addOption(
-      new Option("--checkpoint <which>", "which checkpoint of the run")
-        .choices(["last", "best"] as const)
-        .default("last" as const),
-    )
+    .addOption(checkpointOption())
     .option(
       "-f, --format <name>",
       "int (default), qdq, qcdq, qonnx, c, state_dict, float or weights (repeatable)",
