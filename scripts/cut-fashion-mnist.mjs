@@ -9,10 +9,10 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { embeddedFashionMnistFolder, fashionMnistFiles } from "../dist/data/fashion-mnist.js";
+import { embeddedFashionMnistFolder, fashionMnistFiles } from "../dist/data/formats/fashion-mnist.js";
 import { findIdxFile } from "../dist/data/formats/idx/dataset.js";
-import { readMaybePacked } from "../dist/data/gzip.js";
-import { decodeIdx, readIdx, writeIdx } from "../dist/data/idx.js";
+import { decodeIdx, readIdx, writeIdx } from "../dist/data/formats/idx/idx.js";
+import { readMaybePacked } from "../dist/io/gzip.js";
 
 const counts = { train: 12_000, t10k: 2_000 };
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");

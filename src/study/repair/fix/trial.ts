@@ -10,9 +10,8 @@ import { configHash } from "../../../runs/checkpoint.ts";
 import type { Remedy } from "../../../runs/finding.ts";
 import { gridCells, trialId } from "../../plan/cells.ts";
 import { type ConfigChanges, trialConfig } from "../../plan/config.ts";
-import { lockStudy } from "../../plan/folder.ts";
 import { formerTrialIds } from "../../plan/trial-names.ts";
-import { type LoadedStudy, readStudy } from "../../result/read-study.ts";
+import type { LoadedStudy } from "../../result/read-study.ts";
 import { type Launch, launchWorker } from "../../schedule/launch.ts";
 import { floatCheckpoint, scheduledRun } from "../../schedule/scheduled-run.ts";
 import { runTrials, type SchedulerOptions } from "../../schedule/scheduler.ts";
@@ -48,20 +47,9 @@ const formerFolder = formerNames.fix;
  * Tries the remedies and adds the fix to fix.json, which the report shows. An interrupted search resumes, because each set
  * of remedies is a run whose name contains the hash of its configuration.
  *
- * @param options.folder The study's folder.
+ * @param study A study that this process has locked.
  * @throws ConfigError when there is no such trial, or it has not finished.
  */
-export async function fixTrial(options: FixTrialOptions & { readonly folder: string }): Promise<Fix> {
-  const study = await readStudy(options.folder);
-  const unlock = lockStudy(study.paths);
-  try {
-    return await fixIn(study, options);
-  } finally {
-    unlock();
-  }
-}
-
-/** The same for a study that this process has locked already. */
 export async function fixIn(study: LoadedStudy, options: FixTrialOptions): Promise<Fix> {
   const { paths, config, plan, result } = study;
   const cell = gridCells(config).find((candidate) => trialId(candidate) === options.trial);

@@ -2,11 +2,16 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Remedy } from "../../../../src/runs/finding.ts";
 import { readFixes, searchFix } from "../../../../src/study/repair/fix/fix.ts";
-import { fixTrial } from "../../../../src/study/repair/fix/trial.ts";
+import { type FixTrialOptions, fixIn } from "../../../../src/study/repair/fix/trial.ts";
+import { readStudy } from "../../../../src/study/result/read-study.ts";
 import { fixSentence } from "../../../../src/study/result/summary.ts";
 import { runStudy } from "../../../../src/study/run-study.ts";
 import { type Launch, launchWorker } from "../../../../src/study/schedule/launch.ts";
 import { temporaryFolder, tinyStudy } from "../../support.ts";
+
+async function fixTrial({ folder, ...options }: FixTrialOptions & { readonly folder: string }) {
+  return fixIn(await readStudy(folder), options);
+}
 
 const remedy = (title: string): Remedy => ({ title, changes: { [title]: true } });
 
