@@ -1,7 +1,7 @@
 /**
  * Random numbers that need no saved state: a stream is a pure function of a seed and the keys that name its use.
  *
- * `randomStream(seed, "shuffle", epoch)` gives the same numbers whenever it is asked for, so a run that is resumed at any
+ * `randomStream(seed, "shuffle", epoch)` gives the same numbers in every call, so a run that is resumed at any
  * step draws what an uninterrupted run would have drawn. The generator is xoroshiro128+ (Blackman and Vigna, 2018, from
  * pure-rand); its 128 bits of state are four MurmurHash3 x86_32 hashes (Appleby, 2008) of the seed and the keys.
  */

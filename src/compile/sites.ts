@@ -25,7 +25,7 @@ export interface QuantizerSite {
   /** The weight; absent for activations. */
   readonly parameter?: ParameterId;
   readonly spec: QuantizerSpec;
-  /** The quantization that was asked for, before it was resolved; absent where the quantizer came with the network. */
+  /** The requested quantization, before it was resolved; absent where the quantizer came with the network. */
   readonly asked?: TensorQuantization;
   /** The network's parameters by the names that the quantizer has for its own. */
   readonly parameters: Readonly<Record<string, ParameterId>>;

@@ -12,7 +12,7 @@ export interface ConfigSource {
   readonly text: string;
 }
 
-/** One value laid over the source, and what asked for it (`--epochs 3`). */
+/** One value that overrides the source, and its origin (`--epochs 3`). */
 export interface ConfigOverride {
   /** Dotted: `train.optimizer.learningRate`. */
   readonly path: string;
@@ -41,7 +41,7 @@ interface ParsedText {
   readonly lines: LineCounter;
 }
 
-/** A source is asked for its plugins before it is resolved, since these bring presets. */
+/** Parsed texts by source: its plugins are read before it is resolved, because they bring presets. */
 const parsedTexts = new WeakMap<ConfigSource, ParsedText>();
 
 /** Parses a source's text, once for each source. */

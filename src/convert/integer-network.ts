@@ -45,7 +45,7 @@ export interface IntegerWeight {
   /** Bounds of the codes' grid, not only of those that occur. */
   readonly low: number;
   readonly high: number;
-  /** Every code of the grid, ascending; as many as the bits that were asked for allow. */
+  /** Every code of the grid, ascending; as many as the requested bits allow. */
   readonly levels: readonly number[];
   /** Real value of one code: one, or one for each output channel. */
   readonly scales: Float32Array;

@@ -95,7 +95,7 @@ export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): Impor
   return options.restoreBatchNorm === true ? restoreBatchNorms(network) : network;
 }
 
-/** Outputs whose shapes the file states otherwise than its nodes make them; the batch is left aside. */
+/** Notes on outputs whose stated shapes differ from those of their nodes; the batch is ignored. */
 function contradictions({ outputShapes }: OnnxFile, { graph }: Network): string[] {
   return graph.outputs.flatMap(({ name, value }) => {
     const stated = outputShapes.get(name);
@@ -105,12 +105,12 @@ function contradictions({ outputShapes }: OnnxFile, { graph }: Network): string[
       (stated.length !== shape.length || stated.some((size, i) => i > 0 && size !== undefined && size !== shape[i]));
     if (!differs) return [];
     const show = (sizes: readonly (number | undefined)[]) => `[${sizes.map((size) => size ?? "?").join(",")}]`;
-    return [`The file says that "${name}" is ${show(stated)}, its nodes make ${show(shape)} of it.`];
+    return [`The file states ${show(stated)} for "${name}", but its nodes give ${show(shape)}.`];
   });
 }
 
 interface AnyBatch {
-  /** Absent where the network holds for one batch size only. */
+  /** Absent where the network supports only one batch size. */
   readonly network?: ImportedNetwork;
   /** Why it does. */
   readonly obstacle?: SubbyteError;
@@ -155,7 +155,7 @@ function readFor(
       obstacle instanceof BatchDependence
         ? `${obstacle.where ?? source}: ${obstacle.message}`
         : "its shapes contain the batch size";
-    notes.push(`The network holds for batches of ${size} only: ${reason}.`);
+    notes.push(`The network supports only batches of ${size}: ${reason}.`);
   }
   const only = stated === undefined ? {} : { onlyBatch: size };
   return { ...network, graph, parameters, ...only, imported: { ...network.imported, held, notes } };

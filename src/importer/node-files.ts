@@ -55,7 +55,7 @@ function remedyFor(path: string): string {
   return statSync(path).isDirectory() ? "It is a folder: name the model's file in it." : "Check its permissions.";
 }
 
-/** The bytes of a file, read when they are asked for. */
+/** The bytes of a file, read on demand. */
 class FileBytes implements DataBytes {
   readonly length: number;
   readonly #path: string;

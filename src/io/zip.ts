@@ -1,7 +1,7 @@
 /**
  * ZIP archives as numpy.savez writes them (PKWARE APPNOTE 6.3, sections 4.3.7, 4.3.12, 4.3.16): stored or deflated files.
  *
- * Only what the central directory lists is read, each file when it is asked for, checked against its length and CRC-32,
+ * Only what the central directory lists is read, each file on demand, checked against its length and CRC-32,
  * and never unpacked to more than the directory says and deflate can hold.
  *
  * By hand, because fflate's unzip does neither: it hands no checksum out, checks none, and allocates what a header claims.

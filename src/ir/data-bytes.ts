@@ -1,6 +1,6 @@
 /** Bytes of files, which need not be in memory, and bytes put together. */
 
-/** A file's bytes, in memory or read when they are asked for. A Uint8Array is one. */
+/** A file's bytes, in memory or read on demand. A Uint8Array is one. */
 export interface DataBytes {
   readonly length: number;
   /** The bytes from `begin` up to `end`, which nobody else writes. */

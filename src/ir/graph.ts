@@ -86,7 +86,7 @@ export interface OperatorCall {
   readonly inputs: readonly (TensorType | undefined)[];
   readonly constants: readonly (Tensor | undefined)[];
   readonly attributes: Attributes;
-  /** Number of outputs asked for, where an operator has a variable number of them. */
+  /** Requested number of outputs, where an operator has a variable number of them. */
   readonly outputCount: number | undefined;
 }
 

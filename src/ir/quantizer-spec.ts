@@ -13,7 +13,7 @@ export interface ObserverSpec {
 export interface QuantizerSpec {
   /** The quantizer's name, as in the list of quantizers/index.ts. */
   readonly quantizer: string;
-  /** The bits that were asked for; what is really available is the `levels` of the quantizer. */
+  /** The requested bits; the effective levels are the `levels` of the quantizer. */
   readonly bits: number;
   /** Lowest and highest code, after every rule that changes them (`reduce_range`) has been applied. */
   readonly quantMin: number;

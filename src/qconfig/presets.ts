@@ -5,7 +5,7 @@ import type { QuantizerOptions } from "../quantizers/definition.ts";
 import type { QuantizationConfig } from "./config.ts";
 import type { TensorQuantization } from "./tensor-quantization.ts";
 
-/** The bits that a preset is asked for. */
+/** The requested bits of a preset. */
 export interface PresetBits {
   readonly weightBits: number;
   readonly activationBits: number;
@@ -143,7 +143,7 @@ function n2uq({ weightBits, activationBits }: PresetBits): QuantizationConfig {
 }
 
 /**
- * Binary weights (XNOR-Net's scale, per channel): always 1 bit. Activations are LSQ's at the bits asked for, since those
+ * Binary weights (XNOR-Net's scale, per channel): always 1 bit. Activations are LSQ's at the requested bits, since those
  * of a ReLU have no sign to keep; first and last layer in float, as in the paper.
  */
 function binary({ activationBits }: PresetBits): QuantizationConfig {
@@ -156,7 +156,7 @@ function binary({ activationBits }: PresetBits): QuantizationConfig {
   };
 }
 
-/** FP4 E2M1 for both, whatever bits are asked for; first and last layer FP8 E4M3. */
+/** FP4 E2M1 for both, whatever bits are requested; first and last layer FP8 E4M3. */
 function fp4(): QuantizationConfig {
   const format = { quantizer: "minifloat", bits: 4, signed: true, options: {} } as const;
   return {
@@ -184,7 +184,7 @@ export const advisedPresets = {
   trainedThresholds: "n2uq",
 } as const;
 
-/** Makes a configuration for the bits asked for. */
+/** Returns a configuration for the requested bits. */
 export type PresetMaker = (bits: PresetBits) => QuantizationConfig;
 
 /** The presets by name. */

@@ -81,7 +81,7 @@ export function resolveQuantizer(asked: TensorQuantization, facts: TensorFacts):
   };
   const { bits, granularity } = quantization;
   if (!Number.isInteger(bits) || bits < 1 || bits > 16) {
-    fail(`${bits} bits were asked for`, "Use a whole number of bits from 1 to 16.");
+    fail(`${bits} bits were requested`, "Use a whole number of bits from 1 to 16.");
   }
   const definition = quantizerNamed(quantization.quantizer);
   if (quantization.observer !== undefined) {

@@ -3,7 +3,7 @@
  *
  * Bit operations of a layer are its multiply-accumulates for one sample times the bits of its weights times the bits of
  * its input (BOPs, as in Baskin et al., "UNIQ", 2018, without the accumulator's term). Bits are those that the codes
- * need, ceil(log2(levels)), not those that were asked for; a tensor that is not quantized has 32.
+ * need, ceil(log2(levels)), not the requested ones; a tensor that is not quantized has 32.
  *
  * Size is what an integer model stores: the packed codes, and for each output channel a multiplier and a bias of four
  * bytes each, into which batch normalization and all scales fold. A float layer stores four bytes for each weight and

@@ -161,7 +161,7 @@ function copyInto({ data }: Tensor, name: string, result: InferenceSession.Retur
   else if (data instanceof Uint8Array && source instanceof Uint8Array) data.set(source);
   else if (data instanceof Int8Array && source instanceof Int8Array) data.set(source);
   else if (data instanceof BigInt64Array && source instanceof BigInt64Array) data.set(source);
-  else throw new RuntimeError(`output "${name}" came as ${result?.type ?? "nothing"} and not as asked for`);
+  else throw new RuntimeError(`output "${name}" came as ${result?.type ?? "nothing"} instead of the requested type`);
 }
 
 /** Returns the engine's own error message. */

@@ -84,7 +84,7 @@ function checkBatch(network: ImportedNetwork, where: string): void {
   try {
     bindBatch(network, batch + 1);
   } catch (cause) {
-    throw new UnsupportedError(`the model holds for batches of ${batch} only: its shapes contain the batch size`, {
+    throw new UnsupportedError(`the model supports only batches of ${batch}: its shapes contain the batch size`, {
       where,
       remedy: "Export it for any size: dynamic_axes of torch.onnx.export, or dynamic_shapes with dynamo.",
       cause,

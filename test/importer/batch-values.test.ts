@@ -145,12 +145,12 @@ describe("a model with an open batch that computes with it", () => {
     expect(network.imported.batch).toBe(6);
     expect(network.imported.notes).toEqual([
       expect.stringMatching(
-        /holds for batches of 6 only: .*If.*which branch of this If runs depends on the size of the/,
+        /supports only batches of 6: .*If.*which branch of this If runs depends on the size of the/,
       ),
     ]);
     const expected = await fileOutputs(onnxModel(file(chooses("four"), 6)), { x: [6, 6] });
     expect(distance((await outputsOf(network)).y, expected.y)).toBeLessThan(1e-5);
-    expect(() => bindBatch(network, 3)).toThrow("the network holds for batches of 6 only, not of 3");
+    expect(() => bindBatch(network, 3)).toThrow("the network supports only batches of 6, not of 3");
   });
 
   it("holds for one batch only where a shape is no polynomial of it", async () => {

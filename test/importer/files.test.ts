@@ -110,7 +110,7 @@ const wrong: readonly (readonly [string, () => unknown, RegExp])[] = [
   [
     "a dangling input",
     () => importOnnx(onnxModel({ ...convolution, nodes: [["Relu", ["q"], ["y"]]] })),
-    /nothing makes the input "q"/,
+    /no node produces the input "q"/,
   ],
   [
     "texts",
@@ -276,9 +276,9 @@ describe("an output whose shape the file states", () => {
       }),
     ).imported.notes;
 
-  it("is reported where its nodes make another", () => {
-    expect(notesFor(["N", 7])).toEqual(['The file says that "y" is [?,7], its nodes make [1,3] of it.']);
-    expect(notesFor([3])).toEqual(['The file says that "y" is [3], its nodes make [1,3] of it.']);
+  it("is reported where its nodes give another", () => {
+    expect(notesFor(["N", 7])).toEqual(['The file states [?,7] for "y", but its nodes give [1,3].']);
+    expect(notesFor([3])).toEqual(['The file states [3] for "y", but its nodes give [1,3].']);
   });
 
   it("may leave sizes open, and state another batch", () => {

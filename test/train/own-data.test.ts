@@ -162,7 +162,7 @@ describe("a model that nothing can be trained with", () => {
       initializers: { weight: ramp(2, 3), rows: ramp(4, 3) },
     });
     const error = await refusal(configOf(await modelFile(fixed), await classes(3), { train: { batchSize: 4 } }));
-    expect(error.message).toBe("the model holds for batches of 4 only: its shapes contain the batch size");
+    expect(error.message).toBe("the model supports only batches of 4: its shapes contain the batch size");
     expect(error).toMatchObject({ exitCode: 3, remedy: expect.stringMatching(/dynamic_axes/) });
   });
 

@@ -8,9 +8,9 @@ import { copyNodes, mapped, type ValueMap } from "./copy.ts";
 export function bindBatch(network: Network, batchSize: number): Network {
   const { onlyBatch = batchSize } = network;
   if (batchSize !== onlyBatch) {
-    throw new GraphError(`the network holds for batches of ${onlyBatch} only, not of ${batchSize}`, {
+    throw new GraphError(`the network supports only batches of ${onlyBatch}, not of ${batchSize}`, {
       where: `network "${network.name}"`,
-      remedy: "Export it for any batch size, or use the one that it holds for.",
+      remedy: "Export it for any batch size, or use the one that it supports.",
     });
   }
   const parameters = new Set(network.parameters.map((parameter) => parameter.name));

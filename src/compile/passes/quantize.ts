@@ -49,7 +49,7 @@ class Insertion {
   readonly #layers: readonly Node[];
   readonly #nonNegative: ReadonlySet<Value>;
   readonly #weights: ReadonlyMap<string, Parameter>;
-  /** Quantized form of an activation, by old value and the quantization that was asked for. */
+  /** Quantized form of an activation, by old value and the requested quantization. */
   readonly #quantized = new Map<string, Value>();
 
   constructor(network: Network, config: QuantizationConfig) {

@@ -32,7 +32,7 @@ function quantizationWith(bits: number): TensorQuantization {
  */
 export function addStoredQuantizers(network: QuantizedNetwork, bits: number): QuantizedNetwork {
   if (!Number.isInteger(bits) || bits < 2 || bits > 8) {
-    throw new ConfigError(`${bits} bits were asked for`, {
+    throw new ConfigError(`${bits} bits were requested`, {
       where: "residual bits",
       remedy: "Use a whole number of bits from 2 to 8.",
     });

@@ -5,7 +5,7 @@ import { Limiter } from "../dataset/sample-store.ts";
 import { ImageDecoder } from "./decoder.ts";
 import type { DecodingAnswer, DecodingRequest } from "./decoding-thread.ts";
 
-/** Answers that go out together; the last ones of what was asked for go as they are. */
+/** Number of answers in a message; the last message may have fewer. */
 const bundleSize = 16;
 
 const decoder = await ImageDecoder.create();

@@ -112,7 +112,7 @@ async function* decodeAll(
   yield trailer;
 }
 
-/** undefined when there is no such file or it is not what was asked for. */
+/** Opens a cache; undefined when there is no such file or it does not match the request. */
 async function openCache(path: string, fingerprint: string, shape: Shape): Promise<DecodedCache | undefined> {
   const text = await readText(path);
   if (text === undefined) return undefined;

@@ -102,7 +102,7 @@ class Writer {
     const values = this.#made.get(key) ?? make();
     this.#made.set(key, values);
     const value = values[output];
-    if (value === undefined) throw new GraphError(`nothing makes output ${output} of a computation`);
+    if (value === undefined) throw new GraphError(`no node produces output ${output} of a computation`);
     return value;
   }
 

@@ -48,7 +48,7 @@ export function orderNodes(
       const other = producers.get(name);
       if (other !== undefined || given.has(name)) {
         const first = other === undefined ? "an input or initializer" : showProto(other);
-        throw new GraphError(`"${name}" is made twice: by ${first} and by ${showProto(node)}`, {
+        throw new GraphError(`"${name}" is produced twice: by ${first} and by ${showProto(node)}`, {
           where,
           remedy: "Every value of an ONNX graph has one producer: rename one of the two.",
         });
@@ -75,7 +75,7 @@ export function orderNodes(
       const producer = producers.get(name);
       if (producer === undefined) {
         if (given.has(name) || isOuter(name)) continue;
-        throw new GraphError(`nothing makes the input "${name}" of ${showProto(top.node)}`, {
+        throw new GraphError(`no node produces the input "${name}" of ${showProto(top.node)}`, {
           where,
           remedy: "The model was cut out of a larger one or edited wrongly: export it again.",
         });

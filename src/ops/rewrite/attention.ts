@@ -15,7 +15,7 @@ const lowest = -3e38;
 /** Biases below this forbid. */
 const forbidding = -1e38;
 
-/** The outputs: the result, both present caches, and the scores where they are asked for. */
+/** The outputs: the result, both present caches, and the scores where they are requested. */
 export function attention(e: RewriteContext, node: SourceNode): readonly (Slot | undefined)[] {
   const [q, k, v, mask, pastKey, pastValue, lengths] = node.inputs;
   if (q === undefined || k === undefined || v === undefined) throw refusal(node, "a missing input");

@@ -1,5 +1,5 @@
 /**
- * Explains the effect of a configuration on a network: levels asked for and levels there are, ranges, repeated quantization,
+ * Explains the effect of a configuration on a network: requested and effective levels, ranges, repeated quantization,
  * and the traps that it steps into, as data. `compile/explain.ts` has the forms that know the operators.
  */
 import { type Graph, producers } from "../../ir/graph.ts";

@@ -1,5 +1,5 @@
 /**
- * Rules about levels and scales: which levels are there of those that were asked for, and torch's ways of losing some.
+ * Rules about levels and scales: which of the requested levels are effective, and torch's ways of losing some.
  * The arithmetic behind them is in ../shared/research/anchors.md §3, taken from torch 1.13.
  */
 import { roundHalfEven } from "../../base/rounding.ts";

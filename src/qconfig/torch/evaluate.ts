@@ -221,7 +221,7 @@ class Evaluator implements Evaluated {
     const parts = this.#bound(call, ["activation", "weight"]);
     const read = (name: string): FormValue | null => {
       const part = parts.get(name);
-      if (part === undefined) throw this.#error(call.token, `QConfig is not given its ${name}`, `Add ${name}=….`);
+      if (part === undefined) throw this.#error(call.token, `QConfig lacks its ${name}`, `Add ${name}=….`);
       const value = this.#value(part.value);
       if (value.kind === "none") return null;
       if (value.kind === "fakeQuantize") return value;

@@ -39,7 +39,7 @@ export interface LimitArguments {
   readonly reduceRange?: boolean;
 }
 
-/** The limits that were asked for: those given, or the element type's own. @throws ConfigError when they contradict it. */
+/** Returns the requested limits: those given, or the element type's own. @throws ConfigError when they contradict it. */
 export function askedLimits({ dtype, quantMin, quantMax }: LimitArguments, where: string): CodeLimits {
   const fail = (message: string, remedy: string): never => {
     throw new ConfigError(message, { where, remedy });

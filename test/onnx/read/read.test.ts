@@ -284,10 +284,10 @@ describe("bad files", () => {
       /cycle: node Relu "to \w", node Relu "to \w"/,
     );
     broken(nodes(relu("y", "y")), GraphError, /cycle: node Relu "to y"/);
-    broken(nodes(relu("gone", "y")), GraphError, /nothing makes the input "gone" of node Relu "to y"/);
+    broken(nodes(relu("gone", "y")), GraphError, /no node produces the input "gone" of node Relu "to y"/);
     broken(nodes(relu("x", "z")), GraphError, /output "y": nothing makes it/);
-    broken(nodes(relu("x", "y"), relu("x", "y")), GraphError, /"y" is made twice: by node Relu "to y" and/);
-    broken(nodes(relu("x", "y"), relu("y", "x")), GraphError, /"x" is made twice: by an input or initializer and/);
+    broken(nodes(relu("x", "y"), relu("x", "y")), GraphError, /"y" is produced twice: by node Relu "to y" and/);
+    broken(nodes(relu("x", "y"), relu("y", "x")), GraphError, /"x" is produced twice: by an input or initializer and/);
     broken({ ...identity, input: [info("x", [2]), info("x", [2])] }, GraphError, /input "x": it occurs twice/);
     broken({ ...identity, output: [info("y", [2]), info("y", [2])] }, GraphError, /output "y": it occurs twice/);
     const w = { name: "w", dims: [], dataType: 1, rawData: floatBytes(1) };

@@ -64,7 +64,7 @@ type Flags = FlagsOf<typeof declare>;
 /** Declares `subbyte mix`. */
 export const declareMix = (command: NewCommand) => declare(command).action(mix);
 
-/** Chooses the bits of a run's layers, writes the configuration, and trains it where that is asked for. */
+/** Chooses the bits of a run's layers, writes the configuration, and trains it on request. */
 async function mix(folder: string, flags: Flags): Promise<void> {
   const options = mixOptions(flags);
   const run = await loadRun(folder);
