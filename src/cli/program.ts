@@ -89,10 +89,8 @@ function suggestedCommand(word: string): string | undefined {
     commandEntries.flatMap(({ name, alsoCalled = [] }) => [name, ...alsoCalled].map((other) => [other, name] as const)),
   );
   // A word of two letters is near to every other one.
-  const near = nearestWord(
-    word,
-    [...names.keys()].filter((name) => name.length > 3),
-  );
+  const longNames = [...names.keys()].filter((name) => name.length > 3);
+  const near = nearestWord(word, longNames);
   return names.get(word) ?? (word.length > 2 && near !== undefined ? names.get(near) : undefined);
 }
 

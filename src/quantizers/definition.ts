@@ -137,16 +137,8 @@ export function groupTensors(
   groups: readonly GroupParameters[],
 ): Map<string, Tensor> {
   const names = Object.keys(groups[0] ?? {});
-  return new Map(
-    names.map((name) => [
-      name,
-      groupTensor(
-        spec,
-        type,
-        groups.map((group) => group[name] ?? 0),
-      ),
-    ]),
-  );
+  const numbersOf = (name: string) => groups.map((group) => group[name] ?? 0);
+  return new Map(names.map((name) => [name, groupTensor(spec, type, numbersOf(name))]));
 }
 
 /** Shape of a parameter that has one element for each channel, or of a scalar. */

@@ -102,14 +102,8 @@ function weightOf(
   if (zeroPoints.some((zeroPoint) => zeroPoint !== 0)) {
     value = subtract(builder, value, perUnit("zero_point", zeroPoints));
   }
-  value = multiply(
-    builder,
-    value,
-    perUnit(
-      "scale",
-      grid.units.map(({ scale }) => scale),
-    ),
-  );
+  const scales = grid.units.map(({ scale }) => scale);
+  value = multiply(builder, value, perUnit("scale", scales));
   const offsets = grid.units.map(({ offset }) => offset);
   if (offsets.some((offset) => offset !== 0)) value = add(builder, value, perUnit("offset", offsets));
   return isGrouped ? reshape(builder, value, shape) : value;

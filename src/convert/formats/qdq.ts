@@ -202,11 +202,8 @@ class QdqBuilder {
         pads,
         countIncludePad: true,
       });
-      return this.#scaled(
-        pooled,
-        term.gains.map((gain) => gain * count),
-        output,
-      );
+      const gains = term.gains.map((gain) => gain * count);
+      return this.#scaled(pooled, gains, output);
     }
     return this.#scaled(this.#value(term.input), term.gains, output);
   }

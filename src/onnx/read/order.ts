@@ -82,10 +82,8 @@ export function orderNodes(
       }
       if (state.get(producer) === "open") {
         const start = stack.findIndex((entry) => entry.node === producer);
-        throw cycleError(
-          stack.slice(start).map((entry) => entry.node),
-          where,
-        );
+        const cycle = stack.slice(start).map((entry) => entry.node);
+        throw cycleError(cycle, where);
       }
       if (!state.has(producer)) {
         state.set(producer, "open");

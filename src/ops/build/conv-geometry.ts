@@ -14,22 +14,12 @@ export interface ConvGeometry {
 
 /** Reads the geometry from a node's attributes; `auto_pad` is resolved with the shapes. */
 export function convGeometry(source: AttributeSource, x: Shape, kernel: readonly number[]): ConvGeometry {
-  const strides = intsAttribute(
-    source,
-    "strides",
-    kernel.map(() => 1),
-  );
-  const dilations = intsAttribute(
-    source,
-    "dilations",
-    kernel.map(() => 1),
-  );
+  const ones = kernel.map(() => 1);
+  const strides = intsAttribute(source, "strides", ones);
+  const dilations = intsAttribute(source, "dilations", ones);
   const group = intAttribute(source, "group", 1);
-  const explicit = intsAttribute(
-    source,
-    "pads",
-    [...kernel, ...kernel].map(() => 0),
-  );
+  const none = [...kernel, ...kernel].map(() => 0);
+  const explicit = intsAttribute(source, "pads", none);
   const mode = stringAttribute(source, "auto_pad", "NOTSET");
   const pads = mode === "NOTSET" ? explicit : automaticPads(mode, x.slice(2), kernel, strides, dilations);
   return { strides, dilations, pads, group };

@@ -283,11 +283,8 @@ function inferConvTranspose(call: OperatorCall): TensorType[] {
   if (channels !== inChannels) throw typeError(call, "x and weight disagree on the number of channels");
   const geometry = convGeometry(call, x.shape, kernel);
   const fixed = call.attributes.output_shape === undefined ? undefined : intsAttribute(call, "output_shape");
-  const padding = intsAttribute(
-    call,
-    "output_padding",
-    kernel.map(() => 0),
-  );
+  const none = kernel.map(() => 0);
+  const padding = intsAttribute(call, "output_padding", none);
   const mode = stringAttribute(call, "auto_pad", "NOTSET");
   const sizes = spatial.map((size, axis) => {
     const stride = geometry.strides[axis] ?? 1;

@@ -40,11 +40,8 @@ const clip: Rewrite = (e, node) => {
 
 const slice: Rewrite = (e, node) => {
   const starts = intsAttribute(node, "starts");
-  const axes = intsAttribute(
-    node,
-    "axes",
-    starts.map((_, axis) => axis),
-  );
+  const first = starts.map((_, axis) => axis);
+  const axes = intsAttribute(node, "axes", first);
   const lists = [starts, intsAttribute(node, "ends"), axes].map((list) => int64Slot(e, list));
   return { ...node, inputs: [node.inputs[0], ...lists], attributes: {} };
 };
@@ -130,10 +127,8 @@ const resize: Rewrite = (e, node) => {
   const keepsRatio = (attributes.keep_aspect_ratio_policy ?? "stretch") !== "stretch";
   if (!isWhole || crops || keepsRatio) return { ...node, attributes };
   if (axes.length === 0) return [x];
-  const picked = fixedSizes(
-    node,
-    axes.map((axis) => numbers[axis] ?? 1),
-  );
+  const wanted = axes.map((axis) => numbers[axis] ?? 1);
+  const picked = fixedSizes(node, wanted);
   const lengths = isSizes ? int64Slot(e, picked) : e.constant(float32Tensor([picked.length], picked));
   const inputs = isSizes ? [x, undefined, undefined, lengths] : [x, undefined, lengths];
   return { ...node, inputs, attributes: { ...attributes, axes } };

@@ -19,10 +19,8 @@ export function ablationChart(ablation: Ablation, width: number): string {
     ...layers.map(({ layer, alone, without }) => row(layer, alone.accuracy, without.accuracy)),
   ];
   const [first, second] = [seriesColor(0), seriesColor(1)];
-  const { rowHeight, marginLeft, axis, marks } = rowNames(
-    rows.map(({ label }) => label),
-    width,
-  );
+  const labels = rows.map(({ label }) => label);
+  const { rowHeight, marginLeft, axis, marks } = rowNames(labels, width);
   const lines = [
     { at: unit * float.accuracy, name: "none" },
     { at: unit * quantized.accuracy, name: "all" },

@@ -20,10 +20,8 @@ export function changeChart(
     before === null || after === null ? [] : [{ label, before: 100 * before, after: 100 * after }],
   );
   const [first, second] = [seriesColor(1), seriesColor(0)];
-  const { rowHeight, marginLeft, axis, marks } = rowNames(
-    rows.map((row) => row.label),
-    width,
-  );
+  const labels = rows.map((row) => row.label);
+  const { rowHeight, marginLeft, axis, marks } = rowNames(labels, width);
   return draw(
     {
       width,

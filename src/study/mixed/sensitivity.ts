@@ -106,11 +106,8 @@ export async function quantizedWeights(
   };
   for (const node of network.graph.nodes.filter(({ name }) => weights.has(name))) {
     const [weight] = node.inputs;
-    const [output] = copyNode(
-      builder,
-      node,
-      node.inputs.map((value) => value && input(value)),
-    );
+    const inputs = node.inputs.map((value) => value && input(value));
+    const [output] = copyNode(builder, node, inputs);
     if (weight === undefined || output === undefined) continue;
     const { dtype, shape } = output.type;
     quantized.set(weight.name, makeTensor(dtype, shape, allocate(dtype, elementCount(shape))));

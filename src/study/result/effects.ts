@@ -76,13 +76,8 @@ function varianceOf(map: AccuracyMap): Variance | null {
   if (table.length === 0 || table.some((row) => row.length !== map.activationBits.length)) return null;
   const grandMean = mean(table.flat());
   const weights = map.weightBits.map((bits, row) => effect(bits, table[row] ?? [], grandMean));
-  const activations = map.activationBits.map((bits, column) =>
-    effect(
-      bits,
-      table.flatMap((row) => row[column] ?? []),
-      grandMean,
-    ),
-  );
+  const columnOf = (column: number) => table.flatMap((row) => row[column] ?? []);
+  const activations = map.activationBits.map((bits, column) => effect(bits, columnOf(column), grandMean));
   const interaction = table.map((row, r) =>
     row.map((value, c) => value - (weights[r]?.mean ?? 0) - (activations[c]?.mean ?? 0) + grandMean),
   );

@@ -52,12 +52,8 @@ export function decideStops(rule: EarlyStopping, trials: readonly TrialHistory[]
         known = epoch - 1;
         break;
       }
-      const reason = reasonToStop(
-        rule,
-        epoch,
-        trial.accuracies,
-        earlier.map(({ accuracies }) => accuracies),
-      );
+      const others = earlier.map(({ accuracies }) => accuracies);
+      const reason = reasonToStop(rule, epoch, trial.accuracies, others);
       if (reason !== undefined) decision = { epoch, reason };
     }
     const kept = decision === undefined ? trial.accuracies : trial.accuracies.slice(0, decision.epoch);

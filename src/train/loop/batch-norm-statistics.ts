@@ -67,13 +67,8 @@ export class BatchNormReestimator {
       }
     }
     for (const [name, { shape, sum }] of sums) {
-      state.set(
-        name,
-        float32Tensor(
-          shape,
-          Float32Array.from(sum, (value) => value / steps),
-        ),
-      );
+      const mean = Float32Array.from(sum, (value) => value / steps);
+      state.set(name, float32Tensor(shape, mean));
     }
   }
 

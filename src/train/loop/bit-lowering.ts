@@ -42,12 +42,7 @@ export function adaptScales(state: StateBuffers, from: Network, to: Network): vo
     const factor = Math.sqrt(Math.max(old.quantMax, 1) / Math.max(spec.quantMax, 1));
     if (factor === 1) continue;
     const scale = state.get(parameter);
-    state.set(
-      parameter,
-      float32Tensor(
-        scale.shape,
-        float32Data(scale).map((step) => step * factor),
-      ),
-    );
+    const rescaled = float32Data(scale).map((step) => step * factor);
+    state.set(parameter, float32Tensor(scale.shape, rescaled));
   }
 }

@@ -91,10 +91,8 @@ ${calls.map((call) => `  ${call}\n`).join("")}}
 
 /** The part of an identifier for each output; NETWORK_INPUT_SIZE is the input's. */
 function outputParts(network: IntegerNetwork): string[] {
-  return identifierParts(
-    network.outputs.map(({ name }) => name),
-    ["input"],
-  );
+  const names = network.outputs.map(({ name }) => name);
+  return identifierParts(names, ["input"]);
 }
 
 const unpack = `

@@ -64,11 +64,8 @@ export function rearranged(tensor: Tensor, shape: Shape, source: (index: number)
   const count = elementCount(shape);
   const { data, dtype } = tensor;
   if (!ArrayBuffer.isView(data)) {
-    return makeTensor(
-      dtype,
-      shape,
-      Array.from({ length: count }, (_, i) => data[source(i)] ?? ""),
-    );
+    const texts = Array.from({ length: count }, (_, i) => data[source(i)] ?? "");
+    return makeTensor(dtype, shape, texts);
   }
   const target = allocate(dtype, count);
   copyElements(target, data, count, source);

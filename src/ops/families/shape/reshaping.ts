@@ -168,17 +168,9 @@ function tileGradient({ builder: b, node, input, outputGradient, needed }: Gradi
   if (!needed[0]) return [];
   const { shape } = input(0).type;
   const repeats = constantIntegers(b, node.inputs[1]) ?? [];
-  const copies = reshape(
-    b,
-    outputGradient(0),
-    shape.flatMap((size, i) => [at(repeats, i), size]),
-  );
-  const sum = sumTo(
-    b,
-    copies,
-    shape.flatMap((size) => [1, size]),
-  );
-  return [reshape(b, sum, shape)];
+  const apart = shape.flatMap((size, i) => [at(repeats, i), size]);
+  const single = shape.flatMap((size) => [1, size]);
+  return [reshape(b, sumTo(b, reshape(b, outputGradient(0), apart), single), shape)];
 }
 
 function imageOf(call: OperatorCall) {

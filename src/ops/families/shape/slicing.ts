@@ -140,14 +140,10 @@ function padGradient({ builder: b, node, input, outputGradient, needed }: Gradie
   const pads = constantIntegers(b, node.inputs[1]) ?? intsAttribute(node, "pads");
   const { before, after } = allPads(pads, axes, rank);
   const dy = outputGradient(0);
-  if (![...before, ...after].some((count) => count < 0)) return [cropTo(b, dy, before, shape)];
-  return [
-    pad(
-      b,
-      dy,
-      [...before, ...after].map((count) => 0 - count),
-    ),
-  ];
+  const added = [...before, ...after];
+  if (!added.some((count) => count < 0)) return [cropTo(b, dy, before, shape)];
+  const removed = added.map((count) => 0 - count);
+  return [pad(b, dy, removed)];
 }
 
 /** The part of a tensor that begins at `starts` and has this shape. */
