@@ -1,6 +1,5 @@
 /** `subbyte report`: the report of a study or of a run. */
 
-import { writeReport } from "../../report/write-report.ts";
 import type { FlagsOf, NewCommand } from "../command.ts";
 import { print, printJson } from "../output.ts";
 
@@ -28,6 +27,8 @@ const declare = (command: NewCommand) =>
 export const declareReport = (command: NewCommand) => declare(command).action(report);
 
 async function report(folder: string, flags: FlagsOf<typeof declare>): Promise<void> {
+  // The charts' library takes longer to load than everything that the help needs.
+  const { writeReport } = await import("../../report/write-report.ts");
   const { page, files } = await writeReport(folder, {
     ...(flags.out === undefined ? {} : { out: flags.out }),
     ...(flags.png === true ? { png: true } : {}),
