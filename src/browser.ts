@@ -76,7 +76,8 @@ export {
 export { printGraph } from "./ir/print.ts";
 export { filled, float32Tensor, makeTensor, type Tensor, toNumbers } from "./ir/tensor.ts";
 export type { DType, Shape, TensorType } from "./ir/types.ts";
-export { type ModelOptions, makeModel, modelNames } from "./models/index.ts";
+export { type ModelOptions, makeModel } from "./models/index.ts";
+export { modelNames } from "./models/names.ts";
 export { NetworkBuilder } from "./models/network-builder.ts";
 export { observerNamed, observers } from "./observers/index.ts";
 export { type OnnxModel, readOnnx } from "./onnx/read/read.ts";

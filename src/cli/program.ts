@@ -69,7 +69,7 @@ function emptyProgram() {
     .addHelpText("after", epilogue);
 }
 
-/** Adds a command by name. Its file is loaded and declares the rest when the command is called. */
+/** Adds a command by name. Its declaration is loaded, and gives the rest, when the command is called. */
 function addCommand(program: Program, entry: CommandEntry, heading: string): void {
   const command: NewCommand = new Command(entry.name);
   command

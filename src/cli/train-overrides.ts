@@ -6,7 +6,7 @@ import { nearestWord } from "../base/nearest-word.ts";
 import { parseDataArgument } from "../config/data-folder.ts";
 import { type ConfigOverride, parseScalar, parseSetOption } from "../config/source.ts";
 import { ConfigError } from "../errors.ts";
-import { modelNames } from "../models/index.ts";
+import { modelNames } from "../models/names.ts";
 import { type FlagTexts, flagOverrides } from "./flag-overrides.ts";
 import { pluginOverrides } from "./plugins.ts";
 

@@ -3,6 +3,7 @@ import { ConfigError } from "../errors.ts";
 import type { Network } from "../ir/network.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { mobileNetV2 } from "./mobilenet.ts";
+import { builtInModels, modelNames } from "./names.ts";
 import type { NetworkSizes } from "./network-builder.ts";
 import { resnet } from "./resnet.ts";
 import { lenet, mlp } from "./simple.ts";
@@ -33,7 +34,7 @@ function cifarResNet(n: number): ModelMaker {
     resnet(name, { ...rest, width, stem, blocks: [n, n, n] }, random);
 }
 
-const makers: Readonly<Record<string, ModelMaker>> = {
+const makers: Readonly<Record<(typeof builtInModels)[number], ModelMaker>> = {
   resnet8: cifarResNet(1),
   resnet20: cifarResNet(3),
   resnet18: (name, { width = 64, stem = "cifar", ...rest }, random) =>
@@ -47,9 +48,6 @@ const makers: Readonly<Record<string, ModelMaker>> = {
   mlp: (name, { width = 128, ...rest }, random) => mlp(name, { ...rest, width }, random),
 };
 
-/** The names of the built-in networks. */
-export const modelNames: readonly string[] = Object.keys(makers);
-
 /**
  * A new network of this name with random initial weights. @throws ConfigError listing the names that exist.
  *
@@ -58,9 +56,9 @@ export const modelNames: readonly string[] = Object.keys(makers);
  * console.log(parameterCount(resnet));
  */
 export function makeModel(name: string, options: ModelOptions, random: InitialRandom): Network {
-  const make = makers[name];
-  if (make === undefined) {
+  const known = builtInModels.find((each) => each === name);
+  if (known === undefined) {
     throw new ConfigError(`there is no model "${name}"`, { remedy: `Use one of: ${modelNames.join(", ")}.` });
   }
-  return make(name, options, random);
+  return makers[known](name, options, random);
 }

@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { modelNames } from "../../src/models/index.ts";
+import { commandEntries } from "../../src/cli/commands/index.ts";
+import { modelNames } from "../../src/models/names.ts";
 import { loadedPackages } from "../support/imports.ts";
 import { capture } from "../support/machine/capture.ts";
 
@@ -31,6 +32,12 @@ describe("help", () => {
   it("loads nothing but the parser, the colours and the distance of words", () => {
     const packages = loadedPackages("cli/main.ts").filter((name) => !name.startsWith("node:"));
     expect(packages).toEqual(["@commander-js/extra-typings", "commander", "fastest-levenshtein", "picocolors"]);
+  });
+
+  it.each(commandEntries.map(({ name }) => name))("of %s loads no action", (name) => {
+    const packages = loadedPackages(`cli/commands/${name}/${name}.ts`).filter((each) => !each.startsWith("node:"));
+    const parser = ["@commander-js/extra-typings", "commander", "fastest-levenshtein", "picocolors"];
+    expect(packages.filter((each) => !parser.includes(each))).toEqual([]);
   });
 
   it("prints the version", async () => {

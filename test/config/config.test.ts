@@ -9,7 +9,7 @@ import { knownKeys, trainingConfigJsonSchema } from "../../src/config/keys.ts";
 import { presetChoices } from "../../src/config/schema/schema.ts";
 import { type ConfigOverride, parseSetOption } from "../../src/config/source.ts";
 import { ConfigError, InputOutputError } from "../../src/errors.ts";
-import { modelNames } from "../../src/models/index.ts";
+import { modelNames } from "../../src/models/names.ts";
 import { presets } from "../../src/qconfig/presets.ts";
 
 function resolve(text: string, ...sets: string[]) {

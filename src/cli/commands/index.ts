@@ -1,10 +1,12 @@
 /**
- * The commands by group, in the order of the help. A new command is a file that exports `declare…` and one line here.
+ * The commands by group, in the order of the help. A new command is a folder with its declaration and its action next to
+ * it, and an entry here.
  *
- * A command's file is loaded when the command is called, so that `subbyte --help` loads none of them.
+ * The declaration is loaded when the command is called, so that `subbyte --help` loads none of them; the action, which
+ * needs all that the command uses, when it runs, so that `subbyte train --help` does not load it.
  */
 
-import type { CommandUnknownOpts } from "@commander-js/extra-typings";
+import type { Command, CommandUnknownOpts, OptionValues } from "@commander-js/extra-typings";
 import { formerNames } from "../../config/former-names.ts";
 import type { NewCommand } from "../command.ts";
 
@@ -16,24 +18,42 @@ export interface CommandEntry {
   readonly alsoCalled?: readonly string[];
   /** Former names of flags, each with the present one; they are accepted with a note. */
   readonly renamedFlags?: Readonly<Record<string, string>>;
-  /** Loads the command's file; the function gives the command its arguments, flags, help and action. */
+  /** Loads the command's declaration; the function gives the command its arguments, flags, help and action. */
   readonly load: () => Promise<(command: NewCommand) => CommandUnknownOpts>;
 }
 
-/** The commands in the groups and the order of the help. Adding a command is adding its file and a line here. */
+/** Loads a declaration at once, for the help and the flags, and the action when the command runs. */
+function declared<
+  Args extends unknown[],
+  Flags extends OptionValues,
+  Action extends (...given: [...Args, Flags, Command<Args, Flags>]) => Promise<void>,
+>(
+  declaration: () => Promise<(command: NewCommand) => Command<Args, Flags>>,
+  action: () => Promise<Action>,
+): CommandEntry["load"] {
+  return async () => {
+    const declare = await declaration();
+    return (command) => declare(command).action(async (...given) => (await action())(...given));
+  };
+}
+
+/** The commands in the groups and the order of the help. Adding a command is adding its folder and an entry here. */
 export const commandGroups: Readonly<Record<string, readonly CommandEntry[]>> = {
   "Start:": [
     {
       name: "demo",
       summary: "see in a minute or two how 4 bits break a network, and a fix",
       alsoCalled: ["init", "quickstart", "example"],
-      load: async () => (await import("./demo.ts")).declareDemo,
+      load: declared(
+        async () => (await import("./demo/demo.ts")).declareDemo,
+        async () => (await import("./demo/action.ts")).demoAction,
+      ),
     },
     {
       name: "data",
       summary: "download data sets and look at them",
       alsoCalled: ["dataset", "download", "fetch"],
-      load: async () => (await import("./data.ts")).declareData,
+      load: async () => (await import("./data/subcommands.ts")).declareData,
     },
   ],
   "Look:": [
@@ -41,19 +61,28 @@ export const commandGroups: Readonly<Record<string, readonly CommandEntry[]>> = 
       name: "inspect",
       summary: "layers, size and compute of a model, and which layers can be quantized",
       alsoCalled: ["info", "show", "ls", "list", "summary"],
-      load: async () => (await import("./inspect.ts")).declareInspect,
+      load: declared(
+        async () => (await import("./inspect/inspect.ts")).declareInspect,
+        async () => (await import("./inspect/action.ts")).inspectAction,
+      ),
     },
     {
       name: "import",
       summary: "read an ONNX model, simplify it and list what can be trained",
       alsoCalled: ["load", "simplify"],
-      load: async () => (await import("./import.ts")).declareImport,
+      load: declared(
+        async () => (await import("./import/import.ts")).declareImport,
+        async () => (await import("./import/action.ts")).importAction,
+      ),
     },
     {
       name: "explain",
       summary: "the levels that a quantization configuration really gives",
       alsoCalled: ["check", "lint", "qconfig"],
-      load: async () => (await import("./explain/explain.ts")).declareExplain,
+      load: declared(
+        async () => (await import("./explain/explain.ts")).declareExplain,
+        async () => (await import("./explain/action.ts")).explainAction,
+      ),
     },
   ],
   "Train:": [
@@ -61,21 +90,30 @@ export const commandGroups: Readonly<Record<string, readonly CommandEntry[]>> = 
       name: "train",
       summary: "train a network in float or with quantizers",
       alsoCalled: ["fit", "finetune", "qat", "quantize", "resume"],
-      load: async () => (await import("./train.ts")).declareTrain,
+      load: declared(
+        async () => (await import("./train/train.ts")).declareTrain,
+        async () => (await import("./train/action.ts")).trainAction,
+      ),
     },
     {
       name: "study",
       summary: "map the accuracy over weight bits and activation bits",
       alsoCalled: ["sweep", "grid", "search", "fix", formerNames.fix],
       renamedFlags: { "--cure": "--fix" },
-      load: async () => (await import("./study/study.ts")).declareStudy,
+      load: declared(
+        async () => (await import("./study/study.ts")).declareStudy,
+        async () => (await import("./study/action.ts")).studyAction,
+      ),
     },
     {
       name: "mix",
       summary: "choose bit widths per layer for a budget",
       alsoCalled: ["mixed", "budget", "allocate"],
       renamedFlags: { "--free-ends": "--first-and-last" },
-      load: async () => (await import("./mix/mix.ts")).declareMix,
+      load: declared(
+        async () => (await import("./mix/mix.ts")).declareMix,
+        async () => (await import("./mix/action.ts")).mixAction,
+      ),
     },
   ],
   "Understand:": [
@@ -83,31 +121,46 @@ export const commandGroups: Readonly<Record<string, readonly CommandEntry[]>> = 
       name: "eval",
       summary: "measure the accuracy of a trained network",
       alsoCalled: ["test", "val", "validate", "evaluate", "accuracy"],
-      load: async () => (await import("./eval.ts")).declareEval,
+      load: declared(
+        async () => (await import("./eval/eval.ts")).declareEval,
+        async () => (await import("./eval/action.ts")).evalAction,
+      ),
     },
     {
       name: "diagnose",
       summary: "find out why a run loses accuracy, and how to fix it",
       alsoCalled: ["doctor", "why", "debug", "analyze"],
-      load: async () => (await import("./diagnose.ts")).declareDiagnose,
+      load: declared(
+        async () => (await import("./diagnose/diagnose.ts")).declareDiagnose,
+        async () => (await import("./diagnose/action.ts")).diagnoseAction,
+      ),
     },
     {
       name: "compare",
       summary: "measure how far two models differ, and from which layer on",
       alsoCalled: ["diff"],
-      load: async () => (await import("./compare/compare.ts")).declareCompare,
+      load: declared(
+        async () => (await import("./compare/compare.ts")).declareCompare,
+        async () => (await import("./compare/action.ts")).compareAction,
+      ),
     },
     {
       name: "profile",
       summary: "show where the time of a training step goes",
       alsoCalled: ["benchmark", "bench", "time"],
-      load: async () => (await import("./profile.ts")).declareProfile,
+      load: declared(
+        async () => (await import("./profile/profile.ts")).declareProfile,
+        async () => (await import("./profile/action.ts")).profileAction,
+      ),
     },
     {
       name: "report",
       summary: "write the HTML report of a study or a run",
       alsoCalled: ["open", "ui", "view", "plot", "html"],
-      load: async () => (await import("./report.ts")).declareReport,
+      load: declared(
+        async () => (await import("./report/report.ts")).declareReport,
+        async () => (await import("./report/action.ts")).reportAction,
+      ),
     },
   ],
   "Deploy:": [
@@ -115,7 +168,10 @@ export const commandGroups: Readonly<Record<string, readonly CommandEntry[]>> = 
       name: "convert",
       summary: "write a trained network as integers: ONNX, QONNX, C, torch",
       alsoCalled: ["export", "deploy", "build", "onnx", "compile"],
-      load: async () => (await import("./convert/convert.ts")).declareConvert,
+      load: declared(
+        async () => (await import("./convert/convert.ts")).declareConvert,
+        async () => (await import("./convert/action.ts")).convertAction,
+      ),
     },
   ],
 };

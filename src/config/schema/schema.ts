@@ -8,7 +8,7 @@
  */
 
 import { z } from "zod";
-import { modelNames } from "../../models/index.ts";
+import { modelNames } from "../../models/names.ts";
 import { deviceChoices } from "../../runtime/engine.ts";
 import { recomputeChoices } from "../../runtime/job.ts";
 import { count, epochRange, fraction } from "./common.ts";

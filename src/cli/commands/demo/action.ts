@@ -1,56 +1,20 @@
-/**
- * `subbyte demo`: a float network, then the same network with few bits, once with the forum thread's configuration and
- * once with learned step sizes, and a table with the levels that each really has.
- */
+/** What `subbyte demo` does. */
 
 import { join } from "node:path";
-import { defined } from "../../base/defined.ts";
-import { resolveTrainingConfig } from "../../config/config.ts";
-import { modelTitle, type TrainingConfig } from "../../config/schema/schema.ts";
-import { advisedPresets } from "../../qconfig/presets.ts";
-import { lastCheckpoint } from "../../train/loop/trainer.ts";
-import { type RunResult, startRun } from "../../train/run.ts";
-import { loadData } from "../../train/setup.ts";
-import type { FlagsOf, NewCommand } from "../command.ts";
-import { wholeNumber, wholeNumberBetween } from "../flag-values.ts";
-import { interruptible } from "../interrupt.ts";
-import { outputColumns, print, printJson } from "../output.ts";
-import { Progress } from "../view/progress.ts";
-import { formatDuration } from "../view/progress-format.ts";
-import { showRun } from "../view/show-run.ts";
-import { tableLines } from "../view/table.ts";
-
-const examples = `
-Trains a ResNet in float on a part of Fashion-MNIST that comes with subbyte, then twice from there with few bits: with the
-configuration of the forum thread (moving min and max, reduced range), and with learned step sizes. Ends with a table of
-all three.
-
-Examples:
-  subbyte demo
-  subbyte demo --weight-bits 2 --activation-bits 2
-  subbyte demo --json > demo.json`;
-
-const declare = (command: NewCommand) =>
-  command
-    .description("See how low-bit quantization breaks a network, and how to fix it.")
-    .option("--weight-bits <n>", "bits of the weights", wholeNumberBetween(1, 16), 4)
-    .option("--activation-bits <n>", "bits of the activations", wholeNumberBetween(1, 16), 4)
-    .option("--float-epochs <n>", "epochs in float", wholeNumber(1), 4)
-    .option("--qat-epochs <n>", "epochs of each quantized training", wholeNumber(1), 2)
-    .option("--train-limit <n>", "use only N training images", wholeNumber(1))
-    .option("--test-limit <n>", "use only N test images", wholeNumber(1))
-    .option("--seed <n>", "random seed", wholeNumberBetween(0, 2 ** 32 - 1), 0)
-    .option("--threads <n>", "threads of ONNX Runtime, 0 for one per core", wholeNumber(0), 0)
-    .option("-o, --out <folder>", "folder for runs", "runs")
-    .option("--json", "print the result as one JSON document, and no progress")
-    .option("-q, --quiet", "print no progress")
-    .option("-v, --verbose", "print the notes about the data too")
-    .addHelpText("after", examples);
-
-type Flags = FlagsOf<typeof declare>;
-
-/** Declares `subbyte demo`. */
-export const declareDemo = (command: NewCommand) => declare(command).action(demo);
+import { defined } from "../../../base/defined.ts";
+import { resolveTrainingConfig } from "../../../config/config.ts";
+import { modelTitle, type TrainingConfig } from "../../../config/schema/schema.ts";
+import { advisedPresets } from "../../../qconfig/presets.ts";
+import { lastCheckpoint } from "../../../train/loop/trainer.ts";
+import { type RunResult, startRun } from "../../../train/run.ts";
+import { loadData } from "../../../train/setup.ts";
+import { interruptible } from "../../interrupt.ts";
+import { outputColumns, print, printJson } from "../../output.ts";
+import { Progress } from "../../view/progress.ts";
+import { formatDuration } from "../../view/progress-format.ts";
+import { showRun } from "../../view/show-run.ts";
+import { tableLines } from "../../view/table.ts";
+import type { DemoFlags } from "./demo.ts";
 
 interface Stage {
   readonly name: string;
@@ -62,7 +26,7 @@ interface Stage {
 }
 
 /** Trains in float, then twice with few bits, and prints the table that compares them. */
-async function demo(flags: Flags): Promise<void> {
+export async function demoAction(flags: DemoFlags): Promise<void> {
   const stages = stagesOf(flags);
   const silent = flags.json === true || flags.quiet === true;
   const configs = stages.map((stage) => stage.config(undefined));
@@ -101,7 +65,7 @@ function stepsOf(config: TrainingConfig, samples: number): number {
   return config.train.epochs * Math.floor(samples / config.train.batchSize);
 }
 
-function stagesOf(flags: Flags): Stage[] {
+function stagesOf(flags: DemoFlags): Stage[] {
   const { weightBits, activationBits } = flags;
   const bits = `W${weightBits}A${activationBits}`;
   const common = {
@@ -141,7 +105,7 @@ function stagesOf(flags: Flags): Stage[] {
   ];
 }
 
-function printResults(flags: Flags, stages: readonly Stage[], results: readonly RunResult[]): void {
+function printResults(flags: DemoFlags, stages: readonly Stage[], results: readonly RunResult[]): void {
   const rows = results.map((result, index) => ({
     configuration: stages[index]?.title ?? "",
     folder: result.paths.folder,

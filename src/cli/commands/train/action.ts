@@ -1,101 +1,32 @@
-/** `subbyte train`: trains a network, in float or with quantizers. */
+/** What `subbyte train` does. */
 
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { Option } from "@commander-js/extra-typings";
-import { defined } from "../../base/defined.ts";
-import { configToYaml, resolveTrainingConfig } from "../../config/config.ts";
-import { readConfigFile } from "../../config/file.ts";
-import type { TrainingConfig } from "../../config/schema/schema.ts";
-import type { SkippedSample } from "../../data/dataset/dataset.ts";
-import { watchAndKeep } from "../../diagnose/keep-findings.ts";
-import type { RunWatch } from "../../diagnose/watch-run.ts";
-import { ConfigError } from "../../errors.ts";
-import { modelNames } from "../../models/index.ts";
-import { presetNames } from "../../qconfig/presets.ts";
-import { runPaths } from "../../runs/folder.ts";
-import { metricTitle, showMetric } from "../../train/loop/metric-text.ts";
-import { peakMemory } from "../../train/memory.ts";
-import { type RunListeners, type RunResult, type RunSummary, resumeRun, startRun } from "../../train/run.ts";
-import { loadData } from "../../train/setup.ts";
-import type { FlagsOf, NewCommand } from "../command.ts";
-import { collect } from "../flag-values.ts";
-import { interruptible } from "../interrupt.ts";
-import { note, outputColumns, print, printJson, printText } from "../output.ts";
-import { configurationOverrides, trainOverrides } from "../train-overrides.ts";
-import { findingsText } from "../view/findings-text.ts";
-import { Progress } from "../view/progress.ts";
-import { formatBytes } from "../view/progress-format.ts";
-import { showRun } from "../view/show-run.ts";
-import { tableLines } from "../view/table.ts";
-
-const examples = `
-Order of precedence: a flag, --set, the file, the defaults.
-
-Examples:
-  subbyte train --model resnet20 --epochs 10 --name float
-  subbyte train --preset lsq --weight-bits 4 --activation-bits 4 --from runs/float --lr 0.01
-  subbyte train --config qat.yaml --set train.schedule.warmupEpochs=1 --seed 3
-  subbyte train --model mine.onnx --data ./images --task distillation --preset lsq       no labels needed
-  subbyte train --preset thread --dry-run          print the resolved configuration, run nothing
-  subbyte train --resume                           resume the latest stopped run
-  subbyte train --resume runs/float                resume this one
-  subbyte train --config runs/float/config.yaml --from runs/float --lr 0.001    a new run from its weights`;
-
-const declare = (command: NewCommand) =>
-  command
-    .description("Train a network, in float or with quantizers that simulate fewer bits.")
-    .option("-c, --config <file>", "YAML or JSON file with the configuration")
-    .option("--set <key=value>", "set one key of it, e.g. train.optimizer.momentum=0.8 (repeatable)", collect)
-    .option("-m, --model <name|file>", `network: ${modelNames.join(", ")}, or a file such as mine.onnx`)
-    .option(
-      "--data <name|folder>",
-      "fashion-mnist-part (comes with subbyte), fashion-mnist, or a folder such as ./mine",
-    )
-    .addOption(
-      new Option("--task <name>", "training task (default: inferred from the labels)").choices([
-        "classification",
-        "regression",
-        "distillation",
-      ] as const),
-    )
-    .option("--teacher <file|run>", "learn from this network, with or without labels: mine.onnx, or a float run")
-    .option("--epochs <n>", "epochs to train")
-    .option("--batch <n>", "images in a batch")
-    .option("--lr <x>", "learning rate")
-    .option("--preset <name>", `quantization preset: ${presetNames().join(", ")}`)
-    .option("--weight-bits <n>", "bits of the weights, 1 to 16")
-    .option("--activation-bits <n>", "bits of the activations, 1 to 16")
-    .addOption(new Option("--placement <how>", "where quantizers go").choices(["fused", "everyModule"] as const))
-    .option("--from <checkpoint>", "start from the weights of a checkpoint or of a run's folder")
-    .option("--seed <n>", "random seed (default: 0)")
-    .option("--device <name>", "cpu, webgpu, cuda, or auto for the fastest one available (default: cpu)")
-    .option("--threads <n>", "threads of ONNX Runtime, 0 for one per core (default: 0)")
-    .addOption(
-      new Option(
-        "--recompute <when>",
-        "recompute activations to save memory (gradient checkpointing); auto: only if a step does not fit (default: auto)",
-      ).choices(["auto", "always", "never"] as const),
-    )
-    .option("-o, --out <folder>", "folder for runs", "runs")
-    .option("--name <name>", "name of the run's folder (default: from model, bits and time)")
-    .option("--exist-ok", "use a folder that exists already instead of NAME-2")
-    .option("--resume [folder]", "resume a stopped run as it is; without a folder the latest one")
-    .option("--json", "print the result as one JSON document, and no progress")
-    .option("-q, --quiet", "print no progress")
-    .option("-v, --verbose", "with --diagnose: print the measurements of each finding too")
-    .option("--diagnose", "print the findings after each epoch")
-    .option("--no-diagnose", "do not measure the tensors while training (diagnosis.jsonl)")
-    .option("--dry-run", "check and print the resolved configuration, then stop")
-    .addHelpText("after", examples);
-
-type Flags = FlagsOf<typeof declare>;
-
-/** Declares `subbyte train`. */
-export const declareTrain = (command: NewCommand) => declare(command).action(train);
+import { defined } from "../../../base/defined.ts";
+import { configToYaml, resolveTrainingConfig } from "../../../config/config.ts";
+import { readConfigFile } from "../../../config/file.ts";
+import type { TrainingConfig } from "../../../config/schema/schema.ts";
+import type { SkippedSample } from "../../../data/dataset/dataset.ts";
+import { watchAndKeep } from "../../../diagnose/keep-findings.ts";
+import type { RunWatch } from "../../../diagnose/watch-run.ts";
+import { ConfigError } from "../../../errors.ts";
+import { runPaths } from "../../../runs/folder.ts";
+import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
+import { peakMemory } from "../../../train/memory.ts";
+import { type RunListeners, type RunResult, type RunSummary, resumeRun, startRun } from "../../../train/run.ts";
+import { loadData } from "../../../train/setup.ts";
+import { interruptible } from "../../interrupt.ts";
+import { note, outputColumns, print, printJson, printText } from "../../output.ts";
+import { configurationOverrides, trainOverrides } from "../../train-overrides.ts";
+import { findingsText } from "../../view/findings-text.ts";
+import { Progress } from "../../view/progress.ts";
+import { formatBytes } from "../../view/progress-format.ts";
+import { showRun } from "../../view/show-run.ts";
+import { tableLines } from "../../view/table.ts";
+import type { TrainFlags } from "./train.ts";
 
 /** Resolves the configuration and trains, or resumes a run that was stopped. */
-async function train(flags: Flags): Promise<void> {
+export async function trainAction(flags: TrainFlags): Promise<void> {
   if (flags.resume !== undefined) {
     const folder = flags.resume === true ? await latestUnfinishedRun(flags.out) : flags.resume;
     checkResumed(flags, folder);
@@ -132,7 +63,7 @@ async function train(flags: Flags): Promise<void> {
  *
  * @throws ConfigError for flags that would change it, with the command that trains on from its weights.
  */
-function checkResumed(flags: Flags, folder: string): void {
+function checkResumed(flags: TrainFlags, folder: string): void {
   const overrides = configurationOverrides(flags);
   if (flags.config === undefined && overrides.length === 0) return;
   const file = flags.config === undefined ? [] : [`--config ${flags.config}`];
@@ -148,7 +79,7 @@ function checkResumed(flags: Flags, folder: string): void {
 
 /** Runs a training with its progress on stderr and Ctrl-C in hand. */
 async function watch(
-  flags: Flags,
+  flags: TrainFlags,
   config: TrainingConfig,
   job: (listeners: RunListeners) => Promise<RunResult>,
 ): Promise<RunResult> {
@@ -191,7 +122,7 @@ async function watch(
   }
 }
 
-function report({ summary, skipped }: RunResult, flags: Flags): void {
+function report({ summary, skipped }: RunResult, flags: TrainFlags): void {
   if (skipped.length > 0 && flags.quiet !== true) note(...skippedText(skipped));
   if (flags.json === true) {
     printJson(summary);

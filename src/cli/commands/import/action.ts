@@ -1,44 +1,17 @@
-/** `subbyte import`: reads an ONNX model and says what it became. */
+/** What `subbyte import` does. */
 
-import { defined } from "../../base/defined.ts";
-import { exportOnnx } from "../../importer/export.ts";
-import type { ImportedNetwork } from "../../importer/import.ts";
-import { importOnnxFile } from "../../importer/node-files.ts";
-import { writeFileAtomic } from "../../io/atomic-file.ts";
-import { dataInputs, parameterCount } from "../../ir/network.ts";
-import type { FlagsOf, NewCommand } from "../command.ts";
-import { collect, wholeNumber } from "../flag-values.ts";
-import { frozenLines, parseInputShapes } from "../imported-model.ts";
-import { print, printJson } from "../output.ts";
-
-const examples = `
-Reads opset 7 to 28, computes constant parts, recognizes operators that exporters wrote as arithmetic, and lists what can
-be trained. With --out the simplified model is written as ONNX.
-
-Examples:
-  subbyte import model.onnx
-  subbyte import model.onnx --out simplified.onnx
-  subbyte import detector.onnx --input-shape image=1x3x320x320 --json`;
-
-const declare = (command: NewCommand) =>
-  command
-    .description("Read an ONNX model as a network that can be trained and quantized.")
-    .argument("<model>", "an ONNX file, with its external data in the same folder")
-    .option("-o, --out <file>", "write the simplified float model as ONNX")
-    .option("--input-shape <name=shape>", "shape of an input that the file leaves open (repeatable)", collect)
-    .option("--batch <n>", "batch size, where the file leaves it open and shapes need one", wholeNumber(1))
-    .option("--keep-batch", "keep a batch size that the file states")
-    .option("--restore-batch-norm", "add a BatchNormalization after convolutions that it was folded into")
-    .option("--json", "print the result as one JSON document")
-    .option("-q, --quiet", "print no notes")
-    .option("-v, --verbose", "count the operators too")
-    .addHelpText("after", examples);
-
-/** Declares `subbyte import`. */
-export const declareImport = (command: NewCommand) => declare(command).action(importModel);
+import { defined } from "../../../base/defined.ts";
+import { exportOnnx } from "../../../importer/export.ts";
+import type { ImportedNetwork } from "../../../importer/import.ts";
+import { importOnnxFile } from "../../../importer/node-files.ts";
+import { writeFileAtomic } from "../../../io/atomic-file.ts";
+import { dataInputs, parameterCount } from "../../../ir/network.ts";
+import { frozenLines, parseInputShapes } from "../../imported-model.ts";
+import { print, printJson } from "../../output.ts";
+import type { ImportFlags } from "./import.ts";
 
 /** Reads a model, prints what it became, and writes it if asked. */
-async function importModel(path: string, flags: FlagsOf<typeof declare>): Promise<void> {
+export async function importAction(path: string, flags: ImportFlags): Promise<void> {
   const network = importOnnxFile(path, {
     inputShapes: parseInputShapes(flags.inputShape),
     ...defined({ batch: flags.batch, keepBatch: flags.keepBatch, restoreBatchNorm: flags.restoreBatchNorm }),

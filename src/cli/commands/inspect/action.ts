@@ -1,55 +1,27 @@
-/** `subbyte inspect`: the layers of a model, their cost at given bits, and which can be quantized and trained. */
+/** What `subbyte inspect` does. */
 
-import { randomStream } from "../../base/random.ts";
-import { ConfigError } from "../../errors.ts";
-import { inspectNetwork, type NetworkReport } from "../../importer/inspect.ts";
-import { importOnnxFile } from "../../importer/node-files.ts";
-import type { Network } from "../../ir/network.ts";
-import { makeModel, modelNames } from "../../models/index.ts";
-import type { FlagsOf, NewCommand } from "../command.ts";
-import { collect, wholeNumber, wholeNumberBetween } from "../flag-values.ts";
-import { frozenLines, parseInputShapes } from "../imported-model.ts";
-import { outputColumns, print, printJson } from "../output.ts";
-import { formatBytes } from "../view/progress-format.ts";
-import { tableLines } from "../view/table.ts";
+import { randomStream } from "../../../base/random.ts";
+import { ConfigError } from "../../../errors.ts";
+import { inspectNetwork, type NetworkReport } from "../../../importer/inspect.ts";
+import { importOnnxFile } from "../../../importer/node-files.ts";
+import type { Network } from "../../../ir/network.ts";
+import { makeModel } from "../../../models/index.ts";
+import { modelNames } from "../../../models/names.ts";
+import { frozenLines, parseInputShapes } from "../../imported-model.ts";
+import { outputColumns, print, printJson } from "../../output.ts";
+import { formatBytes } from "../../view/progress-format.ts";
+import { tableLines } from "../../view/table.ts";
+import type { InspectFlags } from "./inspect.ts";
 
-const examples = `
-Multiplications, bit operations and shapes are for one sample. Quantizers go to the layers; everything else stays in
-float.
-
-Examples:
-  subbyte inspect model.onnx
-  subbyte inspect model.onnx --weight-bits 4 --activation-bits 4
-  subbyte inspect detector.onnx --input-shape image=1x3x320x320
-  subbyte inspect resnet20 --sample-shape 3x32x32 --json`;
-
-const declare = (command: NewCommand) =>
-  command
-    .description("Print a model's layers, their cost at given bits, and which of them can be quantized and trained.")
-    .argument("<model>", `an ONNX file, or the name of a network: ${modelNames.join(", ")}`)
-    .option("--weight-bits <n>", "bits of the weights", wholeNumberBetween(1, 32), 32)
-    .option("--activation-bits <n>", "bits of the activations", wholeNumberBetween(1, 32), 32)
-    .option("--input-shape <name=shape>", "shape of an input that the file leaves open (repeatable)", collect)
-    .option("--sample-shape <shape>", "channels, height and width of a named network's images", "1x28x28")
-    .option("--classes <n>", "classes of a named network", wholeNumber(1), 10)
-    .option("--json", "print the result as one JSON document")
-    .option("-q, --quiet", "print no notes on what cannot be trained")
-    .option("-v, --verbose", "print the full names of layers, wider than the terminal")
-    .addHelpText("after", examples);
-
-type Flags = FlagsOf<typeof declare>;
-
-/** Declares `subbyte inspect`. */
-export const declareInspect = (command: NewCommand) => declare(command).action(inspect);
-
-async function inspect(model: string, flags: Flags): Promise<void> {
+/** Runs `subbyte inspect`. */
+export async function inspectAction(model: string, flags: InspectFlags): Promise<void> {
   const { weightBits, activationBits } = flags;
   const report = inspectNetwork(load(model, flags), { weightBits, activationBits });
   if (flags.json === true) return printJson({ schemaVersion: 2, model, ...report });
   print(...show(report, flags));
 }
 
-function load(model: string, flags: Flags): Network {
+function load(model: string, flags: InspectFlags): Network {
   if (!modelNames.includes(model)) {
     return importOnnxFile(model, { inputShapes: parseInputShapes(flags.inputShape) });
   }
@@ -75,7 +47,7 @@ function amount(count: number): string {
   return unit === 0 ? String(value) : `${value.toPrecision(3)}${units[unit]}`;
 }
 
-function show(report: NetworkReport, { quiet, verbose }: Flags): string[] {
+function show(report: NetworkReport, { quiet, verbose }: InspectFlags): string[] {
   const { totals, bits, layers } = report;
   const rows = layers.map((layer) => [
     layer.name,

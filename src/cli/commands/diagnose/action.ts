@@ -1,0 +1,61 @@
+/** What `subbyte diagnose` does. */
+
+import { diagnoseRun } from "../../../diagnose/diagnose-run.ts";
+import { keepDiagnosis } from "../../../diagnose/keep-findings.ts";
+import { recordForFile } from "../../../diagnose/probe/measurement.ts";
+import type { Ablation } from "../../../runs/ablation.ts";
+import { nodeEngine } from "../../../runtime/node/node.ts";
+import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
+import { outputColumns, print, printJson, StatusLine } from "../../output.ts";
+import { findingsText } from "../../view/findings-text.ts";
+import { tableLines } from "../../view/table.ts";
+import type { DiagnoseFlags } from "./diagnose.ts";
+
+/** Diagnoses a run, prints the findings, and keeps them in the run's folder. */
+export async function diagnoseAction(folder: string, flags: DiagnoseFlags): Promise<void> {
+  const status = new StatusLine();
+  const silent = flags.json === true || flags.quiet === true || !status.isTerminal;
+  const diagnosis = await diagnoseRun(folder, {
+    engine: nodeEngine({ threads: flags.threads }),
+    checkpoint: flags.checkpoint,
+    ablate: flags.ablate === true,
+    ablationSamples: flags.limit,
+    ...(flags.from === undefined ? {} : { floatRun: flags.from }),
+    onProgress: (done, total) => {
+      if (!silent) status.show(`ablation ${done} of ${total}`);
+    },
+  }).finally(() => status.clear());
+  await keepDiagnosis(diagnosis);
+  const { findings, records, step, ablation } = diagnosis;
+  if (flags.json === true) {
+    return printJson({
+      schemaVersion: 1,
+      run: folder,
+      step,
+      findings,
+      ablation: ablation ?? null,
+      records: records.map(recordForFile),
+    });
+  }
+  print(...findingsText(findings, { verbose: flags.verbose === true }));
+  if (ablation !== undefined) print(...ablationTable(ablation));
+  if (records.length === 1) {
+    print("The run was not measured while it trained, so findings that need several steps are missing.");
+  }
+}
+
+function ablationTable(ablation: Ablation): string[] {
+  const { metric } = ablation;
+  const cells = ({ loss, accuracy }: Ablation["float"]) => [loss.toFixed(4), showMetric(metric, accuracy)];
+  const rows = [
+    ["none", ...cells(ablation.float)],
+    ["weights only", ...cells(ablation.weightsOnly)],
+    ["activations only", ...cells(ablation.activationsOnly)],
+    ["all", ...cells(ablation.quantized)],
+    ...ablation.layers.flatMap(({ layer, alone, without }) => [
+      [`only ${layer}`, ...cells(alone)],
+      [`all but ${layer}`, ...cells(without)],
+    ]),
+  ];
+  return tableLines(["quantizers enabled", "test loss", `test ${metricTitle(metric)}`], rows, outputColumns());
+}

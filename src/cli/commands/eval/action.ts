@@ -1,0 +1,65 @@
+/** What `subbyte eval` does. */
+
+import { isQuantized } from "../../../compile/sites.ts";
+import { modelTitle } from "../../../config/schema/schema.ts";
+import { convert } from "../../../convert/convert.ts";
+import { evaluateIntegers } from "../../../convert/prove/evaluate-integers.ts";
+import { RuntimeError } from "../../../errors.ts";
+import { openEngine } from "../../../runtime/node/devices.ts";
+import { notFinite } from "../../../train/divergence/divergence.ts";
+import { loadRun } from "../../../train/load-run.ts";
+import { evaluate as evaluateNetwork, inputOf } from "../../../train/loop/evaluate.ts";
+import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
+import { levelsOf } from "../../../train/run.ts";
+import { outputColumns, print, printJson } from "../../output.ts";
+import { testData } from "../../run-data.ts";
+import { tableLines } from "../../view/table.ts";
+import type { EvalFlags } from "./eval.ts";
+
+/** Measures the network of a run on its own test images, or on other data. */
+export async function evalAction(path: string, flags: EvalFlags): Promise<void> {
+  const run = await loadRun(path, flags.checkpoint);
+  const data = await testData(run, flags);
+  const { device, threads } = flags;
+  const engine = await openEngine({ device, threads });
+  const options = flags.batch === undefined ? {} : { batchSize: flags.batch };
+  const result =
+    flags.integer === true
+      ? await evaluateIntegers(convert(run.network, { input: inputOf(run.data.test) }), data, engine, options)
+      : await evaluateNetwork(run.network, data, engine, {
+          ...options,
+          ...(run.teacher === undefined ? {} : { teacher: run.teacher }),
+        });
+  if (!Number.isFinite(result.loss)) {
+    throw new RuntimeError(`${notFinite("the loss", result.loss)}: there is no result`, {
+      where: path,
+      remedy: "The weights of this checkpoint or the data hold NaN or infinite values: try --checkpoint best.",
+    });
+  }
+  const arithmetic = flags.integer === true ? "integers" : isQuantized(run.network) ? "simulation" : "float";
+  const levels = levelsOf(run.config);
+  if (flags.json === true) {
+    const { name, count } = data;
+    const { checkpoint } = flags;
+    const document = { schemaVersion: 1, run: path, checkpoint, step: run.step, data: { name, count } };
+    return printJson({ ...document, arithmetic, levels, ...result });
+  }
+  const rows = [
+    ["data", `${data.name}, ${result.count} ${data.sampleShape.length === 3 ? "images" : "samples"}`],
+    ["levels of weights / activations", `${levels.weights ?? "float"} / ${levels.activations ?? "float"}`],
+    ...(flags.integer === true ? [["arithmetic", "integers, as converted"]] : []),
+    [metricTitle(result.metric), showMetric(result.metric, result.accuracy)],
+    ...(result.top5Accuracy === undefined ? [] : [["top-5 accuracy", `${(100 * result.top5Accuracy).toFixed(2)} %`]]),
+    ...(result.relativeError === undefined ? [] : [["relative error", result.relativeError.toExponential(2)]]),
+    ...(result.meanAbsoluteError === undefined
+      ? []
+      : [["mean absolute error", result.meanAbsoluteError.toPrecision(4)]]),
+    ["loss", result.loss.toFixed(4)],
+    ["trained for", `${run.step} steps`],
+  ];
+  print(...tableLines(["", modelTitle(run.config.model)], rows, outputColumns()));
+  if (flags.verbose === true && isQuantized(run.network)) {
+    const sites = run.network.sites.map(({ layer, kind, spec }) => [layer, kind, spec.bits]);
+    print(...tableLines(["layer", "quantizer of", "bits"], sites, outputColumns()));
+  }
+}
