@@ -1,7 +1,12 @@
 /** Explains the effect of a configuration on a network: see qconfig/explain/explain.ts. */
 import type { Network } from "../ir/network.ts";
 import type { QuantizationConfig } from "../qconfig/config.ts";
-import { type ExplainedNetwork, type ExplainOptions, explainSites } from "../qconfig/explain/explain.ts";
+import {
+  type ExplainedConfig,
+  type ExplainedNetwork,
+  type ExplainOptions,
+  explainSites,
+} from "../qconfig/explain/explain.ts";
 import type { Explanation } from "../qconfig/explain/types.ts";
 import { quantize } from "./passes/quantize.ts";
 import { traitsOf } from "./registry.ts";
@@ -26,7 +31,7 @@ export function explain(network: Network, config: QuantizationConfig, options: E
  */
 export function explainQuantized(
   network: ExplainedNetwork,
-  config: Pick<QuantizationConfig, "placement">,
+  config: ExplainedConfig,
   options: ExplainOptions = {},
 ): Explanation {
   return explainSites(network, config, traitsOf, options);

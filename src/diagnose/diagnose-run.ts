@@ -73,6 +73,7 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
   const floatRun = options.floatRun ?? from;
   const facts = factsOf(run.network, {
     recipe: recipeOf(run.config, run.data.train, run.teacher),
+    settings: run.config,
     ...defined({ from, floatRun }),
   });
   const ablation = options.ablate === true ? await ablateRun(run, options) : undefined;

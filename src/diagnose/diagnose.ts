@@ -1,4 +1,6 @@
 /** From measurements and configuration to findings: pure functions, one for each family of causes, and their ranking. */
+
+import type { Remedy } from "../runs/finding.ts";
 import { batchNormCauses } from "./causes/batch-norm.ts";
 import { codeCauses } from "./causes/codes.ts";
 import { gradientCauses } from "./causes/gradients.ts";
@@ -7,6 +9,7 @@ import { rangeCauses } from "./causes/ranges.ts";
 import { scaleCauses } from "./causes/scales.ts";
 import { trainingCauses } from "./causes/training.ts";
 import { weightCauses } from "./causes/weights.ts";
+import type { Facts } from "./facts.ts";
 import { type CauseFamily, type CauseFinding, leastConfidence } from "./finding.ts";
 import type { DiagnosisInput } from "./input.ts";
 
@@ -36,11 +39,26 @@ export const causes: Readonly<Record<string, number>> = Object.fromEntries(
  * Returns the findings that the measurements support, those of the highest confidence first.
  *
  * @example
- * const facts = { sites: [], layersOfWeights: new Map(), classes: 10, recipe: undefined, from: undefined, floatRun: undefined };
+ * const facts = { sites: [], layersOfWeights: new Map(), classes: 10, recipe: undefined, from: undefined, floatRun: undefined, settings: undefined };
  * console.log(diagnose({ facts, records: [] }).map(({ cause }) => cause)); // []: nothing was measured
  */
 export function diagnose(input: DiagnosisInput): CauseFinding<CauseName>[] {
-  return ranked(families.flatMap((family): readonly CauseFinding<CauseName>[] => family.find(input)));
+  const findings = families.flatMap((family): readonly CauseFinding<CauseName>[] => family.find(input));
+  const { settings } = input.facts;
+  return ranked(findings).map((finding) => ({ ...finding, remedy: changing(finding.remedy, settings) }));
+}
+
+/** A remedy; null where the run has all of its settings already. */
+function changing(remedy: Remedy | null, settings: Facts["settings"]): Remedy | null {
+  const changes = Object.entries(remedy?.changes ?? {});
+  if (settings === undefined || changes.length === 0) return remedy;
+  return changes.every(([path, value]) => settingAt(settings, path.split(".")) === value) ? null : remedy;
+}
+
+function settingAt(settings: object, [key = "", ...rest]: readonly string[]): unknown {
+  const value: unknown = new Map(Object.entries(settings)).get(key);
+  if (rest.length === 0) return value;
+  return typeof value === "object" && value !== null ? settingAt(value, rest) : undefined;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The facts about a run before any measurement: its quantizers, their sites in the network, its recipe. */
 import { layersOf } from "../compile/layers.ts";
 import { isQuantized } from "../compile/sites.ts";
+import type { TrainingConfig } from "../config/schema/schema.ts";
 import type { Node, Value } from "../ir/graph.ts";
 import type { Network, ParameterId } from "../ir/network.ts";
 import type { LayerId } from "../ir/origin.ts";
@@ -37,7 +38,7 @@ export type RecipeFacts = Pick<
   TrainingRecipe,
   "epochs" | "learningRate" | "freezeObserversAfterEpoch" | "freezeBatchNormAfterEpoch" | "reestimateBatchNormBatches"
 > &
-  Partial<Pick<TrainingRecipe, "loss">>;
+  Partial<Pick<TrainingRecipe, "loss" | "learningRateScale">>;
 
 /** The facts about a run from its configuration, before any measurement. */
 export interface Facts {
@@ -51,6 +52,8 @@ export interface Facts {
   readonly from: string | undefined;
   /** A float run that a remedy may start from. */
   readonly floatRun: string | undefined;
+  /** The settings of the run; undefined: not known, so a remedy may ask for what the run has. */
+  readonly settings: TrainingConfig | undefined;
 }
 
 /** Facts about a run that its network does not contain. */
@@ -58,6 +61,7 @@ export interface FactsOptions {
   readonly recipe?: RecipeFacts;
   readonly from?: string;
   readonly floatRun?: string;
+  readonly settings?: TrainingConfig;
 }
 
 /** The facts of a network in training. */
@@ -96,6 +100,7 @@ export function factsOf(network: Network, options: FactsOptions = {}): Facts {
     recipe: options.recipe,
     from: options.from,
     floatRun: options.floatRun ?? options.from,
+    settings: options.settings,
   };
 }
 

@@ -38,6 +38,14 @@ describe("subbyte explain", () => {
     await expect(stdout.replaceAll(folder, "FOLDER")).toMatchFileSnapshot("snapshots/explain-thread.txt");
   });
 
+  it("begins with the bits that were asked for where the first and the last layer have others", async () => {
+    const { stdout } = await capture("explain", "lsq", "mlp", "--weight-bits", "2", "--activation-bits", "2");
+    const lines = stdout.split("\n");
+    expect(lines[0]).toMatch(/^Activations: 2 bits, as requested/);
+    expect(lines[1]).toBe("  Others: 2 with 8 bits, of 3.");
+    expect(lines[2]).toMatch(/^Weights: 2 bits, as requested/);
+  });
+
   it("prints JSON, with other placement", async () => {
     const { code, stdout } = await capture(
       "explain",

@@ -35,6 +35,7 @@ export function facts(sites: readonly SiteFacts[] = [siteFacts()], change: Parti
     recipe,
     from: "runs/float",
     floatRun: "runs/float",
+    settings: undefined,
     ...change,
   };
 }
@@ -62,6 +63,7 @@ export function siteMeasurement(change: Partial<SiteMeasurement> = {}): SiteMeas
     sqnr: 20,
     optimalSqnr: 20.5,
     scaleRatio: 1.1,
+    floorShare: 0,
     gradientCosine: 0.9,
     outsideCount: 10,
     outsideGradientShare: 0,

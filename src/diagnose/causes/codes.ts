@@ -51,13 +51,16 @@ function signWasted(sites: readonly SiteView[]): Found[] {
   );
   return findingAt(wasted, layerOfSite, {
     cause: "sign-wasted",
-    title: (layers) => `The codes below 0 are never used: signed codes after a ReLU in ${layers}`,
+    title: (layers, { facts }) =>
+      facts.quantMin < 0
+        ? `The codes below 0 are never used: signed codes after a ReLU in ${layers}`
+        : `The levels below 0 are never used: the range after a ReLU begins below 0 in ${layers}`,
     evidence: ({ facts, last }) => [
       evidence("share of levels below 0", last.levelsBelowZero, 0.25, "above", facts.tensor),
       evidence("minimum", last.min, 0, "above", facts.tensor),
       evidence("share of negative values", last.negativeShare, 0.001, "below", facts.tensor),
     ],
-    remedy: { ...learnRanges, title: "use unsigned codes after ReLU" },
+    remedy: { ...learnRanges, title: "begin the codes at 0 after a ReLU" },
   });
 }
 

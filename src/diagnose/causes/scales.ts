@@ -1,20 +1,39 @@
-/** Trained scales: their initial values, and their updates compared with those of weights (rows 4 and 7). */
+/** Trained scales: their initial values, their updates compared with those of weights, and their collapse (rows 4 and 7). */
 
 import { median } from "../../base/statistics.ts";
 import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { listed, meanOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
+import { findingAt, layerOfSite, listed, meanOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
-const rows = { "bad-initial-scale": 4, "scale-gradient-imbalance": 7 } as const;
+const rows = { "bad-initial-scale": 4, "scale-gradient-imbalance": 7, "scale-collapsed": 7 } as const;
 type Found = CauseFinding<keyof typeof rows>;
 
 function find(input: DiagnosisInput): Found[] {
   const sites = sitesOf(input).filter(({ facts }) => facts.learned && facts.observer === undefined);
   const began = input.records[0]?.step ?? 0;
-  return [...(began <= 10 ? badInitialScale(sites) : []), ...gradientImbalance(sites)];
+  return [...(began <= 10 ? badInitialScale(sites) : []), ...gradientImbalance(sites), ...collapsed(sites, input)];
+}
+
+/** Scales that an update pushed to their lower limit: it was larger than the scale itself. */
+function collapsed(sites: readonly SiteView[], { facts }: DiagnosisInput): Found[] {
+  const fallen = ({ first, last }: SiteView) => last.floorShare - first.floorShare;
+  const worstFirst = worst(sites, (view) => 0.95 * logRamp(fallen(view), 0.001, 0.05));
+  const rate = facts.recipe?.learningRateScale?.quantizers ?? 1;
+  return findingAt(worstFirst, layerOfSite, {
+    cause: "scale-collapsed",
+    title: (layers) => `Learned scales fell to their lower limit in ${layers}: a step changes them too much`,
+    evidence: (view) => [
+      evidence("share of scales at their lower limit", view.last.floorShare, 0.001, "above", view.facts.tensor),
+      evidence("SQNR, dB", view.last.sqnr, 10, "below", view.facts.tensor),
+    ],
+    remedy: {
+      title: "lower the learning rate of the scales",
+      changes: { "train.optimizer.groups.quantizer.learningRateScale": Number((rate / 10).toPrecision(2)) },
+    },
+  });
 }
 
 function badInitialScale(sites: readonly SiteView[]): Found[] {

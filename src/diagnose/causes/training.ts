@@ -106,10 +106,13 @@ function randomStart({ records, facts }: DiagnosisInput): Found[] {
   const chance = Math.log(facts.classes);
   const distance = median(last.weights.map((weight) => weight.distance));
   const bits = Math.min(...facts.sites.map((site) => site.bits));
+  const isFromRun = facts.from !== undefined;
   return [
     {
       cause: "random-start",
-      title: "The run starts from random weights instead of a float training",
+      title: isFromRun
+        ? `The weights of ${facts.from}, which the run starts from, are hardly better than chance`
+        : "The run starts from random weights instead of a float training",
       layers: [],
       evidence: [
         evidence("float loss at step 0 / chance", first.floatLoss / chance, 0.85, "above"),
@@ -117,13 +120,15 @@ function randomStart({ records, facts }: DiagnosisInput): Found[] {
         evidence("‖w − w₀‖ / ‖w₀‖", distance, 0.5, "above"),
       ],
       confidence: (bits <= 4 ? 0.85 : 0.5) * ramp(first.floatLoss / chance, 0.75, 0.95),
-      remedy: {
-        title:
-          facts.floatRun === undefined
-            ? "train in float first, and start from that run (from)"
-            : "start from the float run",
-        changes: facts.floatRun === undefined ? {} : { from: facts.floatRun },
-      },
+      remedy:
+        isFromRun || facts.floatRun === undefined
+          ? {
+              title: isFromRun
+                ? "train longer in float, and start from that run"
+                : "train in float first, and start from that run (from)",
+              changes: {},
+            }
+          : { title: "start from the float run", changes: { from: facts.floatRun } },
     },
   ];
 }

@@ -55,6 +55,8 @@ const site = z.strictObject({
   optimalSqnr: real,
   /** The scale over the best one: the median over channels. */
   scaleRatio: real,
+  /** Groups of which a trained scale or clipping limit is at the lower limit that updates keep; as a share of all. */
+  floorShare: real.default(0),
   /** Cosine of the gradient at the tensor with that of the float network on the same batch. */
   gradientCosine: real,
   /** Among the elements clearly outside of the grid (0.55 of a step), those to which the quantizer passes a gradient. */

@@ -88,10 +88,11 @@ export function measureSite(samples: SiteSamples): SiteMeasurement {
     clippedShare: clipped.length / x.length,
     negativeShare: shareOf(x, (value) => value < 0),
     lostNegativeShare: shareOf(x, (value, i) => value < 0 && (y[i] ?? 0) >= 0 && clipped.includes(i)),
-    levelsBelowZero: mean(grids.map((grid) => grid.below)) / levels,
+    levelsBelowZero: mean(grids.map((grid) => grid.belowZeroLevel)) / levels,
     sqnr: signalToNoise(x, y),
     optimalSqnr: best.sqnr,
     scaleRatio: best.scaleRatio,
+    floorShare: floorShare(samples),
     gradientCosine: cosineOf(samples.gradient, samples.floatGradient),
     outsideCount: outside.length,
     outsideGradientShare:
@@ -103,6 +104,20 @@ export function measureSite(samples: SiteSamples): SiteMeasurement {
     histogram: countsByBin(x, min, max, histogramBins),
     codes: levels > mostCodes ? [] : codeCounts(counts, grids[0]?.codes),
   };
+}
+
+/** Float32 holds the lower limit itself, so what an update raised to it is equal to it. */
+function floorShare({ site, shape, parameters }: SiteSamples): number {
+  const { spec } = site;
+  const type = { dtype: "float32", shape } as const;
+  const shares = quantizerNamed(spec.quantizer)
+    .parameters(spec, type)
+    .flatMap(({ name, minimum, isList }) => {
+      const values = parameters[name];
+      if (values === undefined || minimum === undefined || isList === true) return [];
+      return [shareOf(values, (value) => value <= Math.fround(minimum))];
+    });
+  return Math.max(0, ...shares);
 }
 
 function shareOf(values: Float32Array, holds: (value: number, index: number) => boolean): number {
@@ -126,8 +141,10 @@ interface GroupGrid {
   readonly step: number;
   readonly low: number;
   readonly high: number;
-  /** Levels below that of 0. */
+  /** Levels below 0. */
   readonly below: number;
+  /** Levels below the one that 0 is rounded to: an offset within half a step of 0 leaves none. */
+  readonly belowZeroLevel: number;
   readonly codes: readonly number[] | undefined;
 }
 
@@ -146,12 +163,14 @@ function gridsOf({ site, shape, plan, x, y, parameters }: SiteSamples): GroupGri
       const low = values[0] ?? 0;
       const high = values.at(-1) ?? 0;
       const step = (high - low) / Math.max(1, definition.levels(site.spec) - 1);
-      return [{ places, row, parameters: own, step, low, high, below: 0, codes: undefined }];
+      return [{ places, row, parameters: own, step, low, high, below: 0, belowZeroLevel: 0, codes: undefined }];
     }
     const value = (code: number) => unit.scale * (code - unit.zeroPoint) + unit.offset;
     const zero = unit.zeroPoint - (unit.scale === 0 ? 0 : unit.offset / unit.scale);
     const below = codes.filter((code) => code < zero).length;
-    return [{ places, row, parameters: own, step: unit.scale, low: value(first), high: value(last), below, codes }];
+    const belowZeroLevel = codes.filter((code) => code < Math.round(zero)).length;
+    const ends = { low: value(first), high: value(last) };
+    return [{ places, row, parameters: own, step: unit.scale, ...ends, below, belowZeroLevel, codes }];
   });
 }
 

@@ -2,6 +2,7 @@
  * Explains the effect of a configuration on a network: requested and effective levels, ranges, repeated quantization,
  * and the traps that it steps into, as data. `compile/explain.ts` has the forms that know the operators.
  */
+import { defined } from "../../base/defined.ts";
 import { type Graph, producers } from "../../ir/graph.ts";
 import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
@@ -29,6 +30,10 @@ export interface ExplainedNetwork {
   readonly sites: readonly ExplainedSite[];
 }
 
+/** What an explanation needs of a configuration; without its bits the summary is about those of most tensors. */
+export type ExplainedConfig = Pick<QuantizationConfig, "placement"> &
+  Partial<Pick<QuantizationConfig, "weight" | "activation">>;
+
 /** Inputs of an explanation besides the configuration. */
 export interface ExplainOptions {
   /** Observations on a batch of data, by site name. */
@@ -42,7 +47,7 @@ const severities: readonly Remark["severity"][] = ["error", "warning", "info"];
 /** Explains a quantized network, with what is known of its operators. */
 export function explainSites(
   network: ExplainedNetwork,
-  config: Pick<QuantizationConfig, "placement">,
+  config: ExplainedConfig,
   traitsOf: TraitsOf,
   options: ExplainOptions,
 ): Explanation {
@@ -62,8 +67,14 @@ export function explainSites(
     schemaVersion: 1,
     network: network.name,
     placement: config.placement,
-    weights: summaryOf(tensors.filter(({ kind }) => kind === "weight")),
-    activations: summaryOf(tensors.filter(({ kind }) => kind === "activation")),
+    weights: summaryOf(
+      tensors.filter(({ kind }) => kind === "weight"),
+      config.weight?.bits,
+    ),
+    activations: summaryOf(
+      tensors.filter(({ kind }) => kind === "activation"),
+      config.activation?.bits,
+    ),
     tensors,
     findings: findings.sort((a, b) => severities.indexOf(a.severity) - severities.indexOf(b.severity)),
   };
@@ -187,8 +198,8 @@ function repeated(paths: readonly QuantizedPath[], sites: readonly ExplainedSite
   });
 }
 
-/** The levels that most of the tensors have. */
-function summaryOf(tensors: readonly TensorExplanation[]): KindSummary | null {
+/** The levels of the tensors with the configuration's bits, which the first and the last layer may not have. */
+function summaryOf(tensors: readonly TensorExplanation[], bitsOfConfig: number | undefined): KindSummary | null {
   const counts = new Map<string, { readonly tensor: TensorExplanation; count: number }>();
   for (const tensor of tensors) {
     const key = `${tensor.bitsAsked}|${tensor.levels}|${tensor.codes}`;
@@ -196,8 +207,29 @@ function summaryOf(tensors: readonly TensorExplanation[]): KindSummary | null {
     if (entry === undefined) counts.set(key, { tensor, count: 1 });
     else entry.count++;
   }
-  const [most] = [...counts.values()].sort((a, b) => b.count - a.count);
+  const hasBitsOfConfig = ({ tensor }: { readonly tensor: TensorExplanation }) => tensor.bitsAsked === bitsOfConfig;
+  const kinds = [...counts.values()].sort(
+    (a, b) => Number(hasBitsOfConfig(b)) - Number(hasBitsOfConfig(a)) || b.count - a.count,
+  );
+  const [most] = kinds;
   if (most === undefined) return null;
   const { bitsAsked, levelsAsked, levels, codes } = most.tensor;
-  return { tensors: tensors.length, bitsAsked, levelsAsked, levels, bits: Math.log2(levels), codes };
+  return {
+    tensors: tensors.length,
+    ...defined({ bitsOfConfig }),
+    others: othersThan(bitsAsked, tensors),
+    bitsAsked,
+    levelsAsked,
+    levels,
+    bits: Math.log2(levels),
+    codes,
+  };
+}
+
+/** Tensors with other bits, counted by bits, the fewest bits first. */
+function othersThan(bits: number, tensors: readonly TensorExplanation[]): KindSummary["others"] {
+  const counts = new Map<number, number>();
+  for (const { bitsAsked } of tensors) counts.set(bitsAsked, (counts.get(bitsAsked) ?? 0) + 1);
+  counts.delete(bits);
+  return [...counts].sort(([a], [b]) => a - b).map(([bitsAsked, count]) => ({ bitsAsked, tensors: count }));
 }

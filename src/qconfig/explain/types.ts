@@ -103,9 +103,13 @@ export interface Remark {
   readonly change: Change | null;
 }
 
-/** Bits and levels of one kind of tensor, where all but the first and last layer's agree. */
+/** Bits and levels of the tensors of one kind that have the configuration's bits; of most where none has them. */
 export interface KindSummary {
   readonly tensors: number;
+  /** The bits of the configuration; absent where only the tensors are known. */
+  readonly bitsOfConfig?: number;
+  /** Tensors with other bits, such as the first and the last layer's. */
+  readonly others: readonly { readonly bitsAsked: number; readonly tensors: number }[];
   readonly bitsAsked: number;
   readonly levelsAsked: number;
   readonly levels: number;

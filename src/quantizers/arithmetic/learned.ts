@@ -1,4 +1,5 @@
 /** Helpers of quantizers with trained parameters: access to them, their gradient scale, and sums over a group. */
+import { float32Epsilon } from "../../base/rounding.ts";
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { elementCount, type TensorType } from "../../ir/types.ts";
@@ -21,8 +22,11 @@ import {
 } from "../definition.ts";
 import { statisticsOf } from "./scalar.ts";
 
-/** A step, threshold or range never falls to 0 or below it: the gradient would change its sign there. */
-export const smallestScale = 1e-8;
+/**
+ * A scale, clipping limit or range never falls below this: at 0 the gradient would change its sign. It is the epsilon of float32,
+ * the lower limit that torch's observers and `_LearnableFakeQuantize` have (`torch.finfo(torch.float32).eps`).
+ */
+export const smallestScale = float32Epsilon;
 
 /** The end of a range that holds every value: the largest one, or the largest magnitude of a signed range. */
 export function largestReach(spec: QuantizerSpec, min: number, max: number): number {

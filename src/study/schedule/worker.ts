@@ -5,8 +5,10 @@
  * worker ends at once as if it were killed, which its files tolerate. Ctrl-C reaches every process of a terminal; only the
  * study acts on it, and asks its workers to stop.
  */
+
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { defined } from "../../base/defined.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { readConfigFile } from "../../config/file.ts";
 import { loadPluginsOf } from "../../config/plugins.ts";
@@ -77,7 +79,7 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
     },
     onEpoch: ({ epoch, test }) => report({ kind: "epoch", epoch, step: lastStep, accuracy: test.accuracy }),
     ...(job.diagnose
-      ? { watch: (run) => watchAndKeep(run, config.from === undefined ? {} : { from: config.from }).watcher }
+      ? { watch: (run) => watchAndKeep(run, { settings: config, ...defined({ from: config.from }) }).watcher }
       : {}),
   };
   const { accuracy } = existsSync(runPaths(folder).config)

@@ -1,12 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
-import { resolveTrainingConfig } from "../../../src/config/config.ts";
+import { configToYaml, resolveTrainingConfig } from "../../../src/config/config.ts";
 import { type CauseName, causes, diagnose } from "../../../src/diagnose/diagnose.ts";
 import { factsOf } from "../../../src/diagnose/facts.ts";
 import { evidence, logRamp, ramp } from "../../../src/diagnose/finding.ts";
 import type { DiagnosisInput } from "../../../src/diagnose/input.ts";
 import type { ProbeRecord } from "../../../src/diagnose/probe/measurement.ts";
 import { makeModel } from "../../../src/models/index.ts";
+import { presetNames } from "../../../src/qconfig/presets.ts";
 import { quantizers } from "../../../src/quantizers/index.ts";
 import { type Finding, findingsFileSchema, highConfidence } from "../../../src/runs/finding.ts";
 import { facts, layer, record, records, siteFacts, siteMeasurement, weightMeasurement } from "../synthetic.ts";
@@ -58,6 +59,10 @@ const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
   "scale-gradient-imbalance": {
     facts: facts(),
     records: records({ sites: [siteMeasurement({ scaleBalance: 1500 })] }),
+  },
+  "scale-collapsed": {
+    facts: facts(),
+    records: records({ sites: [siteMeasurement({ floorShare: 0.25 })] }, {}),
   },
   saturated: { facts: facts(), records: records({ sites: [siteMeasurement({ clippedShare: 0.3 })] }) },
   "batch-norm-stale": {
@@ -183,6 +188,36 @@ describe("findings from measurements made by hand", () => {
         expect(() => resolveTrainingConfig({ name: "run", text: "quantization: {}" }, overrides)).not.toThrow();
       }
     }
+  });
+
+  it.each(presetNames())("have no remedy that a run with the preset %s has already", (preset) => {
+    const settings = resolveTrainingConfig({ name: "run", text: `quantization: { preset: "${preset}" }` });
+    for (const input of Object.values(symptoms)) {
+      for (const { remedy, cause } of diagnose({ ...input, facts: { ...input.facts, settings } })) {
+        const overrides = Object.entries(remedy?.changes ?? {}).map(([path, value]) => ({
+          path,
+          value,
+          origin: cause,
+        }));
+        if (overrides.length === 0) continue;
+        const changed = resolveTrainingConfig({ name: "run", text: configToYaml(settings) }, overrides);
+        expect(configToYaml(changed), cause).not.toBe(configToYaml(settings));
+      }
+    }
+  });
+
+  it("tells a run that began from a run nothing of random weights, and where it began", () => {
+    const from = found(symptoms["random-start"], "random-start");
+    expect(from?.title).toContain("runs/float");
+    expect(from?.remedy?.changes).toEqual({});
+    const input = { ...symptoms["random-start"], facts: facts([siteFacts()], { from: undefined }) };
+    expect(found(input, "random-start")?.title).toContain("random weights");
+    expect(found(input, "random-start")?.remedy?.changes).toEqual({ from: "runs/float" });
+  });
+
+  it("say nothing of scales that began at their lower limit, as those of channels of zeros do", () => {
+    const zeros = { sites: [siteMeasurement({ floorShare: 0.25 })] };
+    expect(found({ facts: facts(), records: records(zeros) }, "scale-collapsed")).toBeUndefined();
   });
 
   it("fit what a study keeps of them", () => {

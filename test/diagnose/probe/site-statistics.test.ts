@@ -91,6 +91,23 @@ describe("measurements of a quantized tensor, against a computation by hand", ()
     expect(measured.sqnr).toBe(Number.POSITIVE_INFINITY);
   });
 
+  it.each([1, 2, 3, 4])("an offset within half a scale of 0 leaves no level of %i bits below 0", (bits) => {
+    const site = siteWith({ quantizer: "lsq+", bits, quantMax: 2 ** bits - 1 });
+    const at = (offset: number) => {
+      const parameters = { scale: Float32Array.of(1), offset: Float32Array.of(offset) };
+      return samplesOf(site, [0, 1], [offset, 1 + offset], { parameters }).levelsBelowZero;
+    };
+    for (const offset of [-4e-6, -0.1, -0.49, 0, 0.3]) expect(at(offset), `offset ${offset}`).toBe(0);
+    expect(at(-1)).toBe(1 / 2 ** bits);
+  });
+
+  it("scales at the lower limit that updates keep", () => {
+    const site = siteWith({ quantMin: -2, quantMax: 1, channelAxis: 1 }, "weight");
+    const scale = Float32Array.of(2 ** -23, 0.5, 2 ** -22, 2 ** -23);
+    expect(samplesOf(site, [1, 1, 1, 1], [0, 1, 0, 0], { parameters: { scale } }).floorShare).toBe(0.5);
+    expect(samplesOf(siteWith({}), [1], [1]).floorShare).toBe(0);
+  });
+
   it("channels that differ", () => {
     const channelMin = Float32Array.of(0, 0, -1);
     const channelMax = Float32Array.of(2, 16, 0.5);

@@ -10,7 +10,7 @@ import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
 import type { Explanation, RemarkCode } from "../../../src/qconfig/explain/types.ts";
 import { libraryVoice, trainingVoice } from "../../../src/qconfig/explain/voice.ts";
 import { observeTensor } from "../../../src/qconfig/observation.ts";
-import { presetNamed } from "../../../src/qconfig/presets.ts";
+import { presetNamed, presetNames } from "../../../src/qconfig/presets.ts";
 import type { TensorQuantization } from "../../../src/qconfig/tensor-quantization.ts";
 import { quantizationConfigOf } from "../../../src/qconfig/torch/convert.ts";
 import { parseTorchConfig } from "../../../src/qconfig/torch/text.ts";
@@ -222,5 +222,31 @@ describe("the line to change", () => {
       to: "reduce_range=False",
       where: "t.py:1:24",
     });
+  });
+});
+
+describe("the summary of a kind of tensor", () => {
+  const small = { mlp: [16], lenet: [1, 28, 28], resnet8: [1, 8, 8] } as const;
+
+  it.each(
+    Object.entries(small).flatMap(([model, sampleShape]) =>
+      presetNames().map((name) => [model, name, sampleShape] as const),
+    ),
+  )("of %s with the preset %s is about the bits of the configuration", (model, name, sampleShape) => {
+    const float = makeModel(model, { sampleShape, classes: 10 }, randomStream(0, "weights"));
+    for (const bits of [2, 3]) {
+      const config = preset(name, bits);
+      const explanation = explain(float, config);
+      for (const kind of ["weight", "activation"] as const) {
+        const own = explanation.tensors.filter((tensor) => tensor.kind === kind);
+        const summary = explanation[`${kind}s`];
+        const wanted = config[kind]?.bits;
+        if (summary === null) expect(own).toEqual([]);
+        else if (own.some(({ bitsAsked }) => bitsAsked === wanted)) expect(summary.bitsAsked).toBe(wanted);
+        else expect(summary).toMatchObject({ bitsOfConfig: wanted, bitsAsked: own[0]?.bitsAsked });
+        const others = summary?.others.reduce((sum, { tensors }) => sum + tensors, 0);
+        expect(others).toBe(summary === null ? undefined : own.filter((t) => t.bitsAsked !== summary.bitsAsked).length);
+      }
+    }
   });
 });

@@ -55,11 +55,15 @@ function headline(
   const { bitsAsked, levelsAsked, levels, bits } = summary;
   const asked = `${bitsAsked} bit${bitsAsked === 1 ? "" : "s"}`;
   const codes = `codes ${summary.codes}`;
+  const others = wrapped(othersText(summary), width, "  ").filter((line) => line.trim() !== "");
   if (levels === levelsAsked) {
-    return [[styled(`${title}: ${asked}, as requested (${levels} levels, ${codes}).`, "green")]];
+    return [[styled(`${title}: ${asked}, as requested (${levels} levels, ${codes}).`, "green")], ...others];
   }
   if (levels === levelsAsked - 1) {
-    return [[styled(`${title}: ${asked}, as requested but for one level (${levels} levels, ${codes}).`, "green")]];
+    return [
+      [styled(`${title}: ${asked}, as requested but for one level (${levels} levels, ${codes}).`, "green")],
+      ...others,
+    ];
   }
   const real = Number.isInteger(bits) ? String(bits) : bits.toFixed(1);
   const text = `${title}: ${asked} requested, ${real} in effect (${levels} levels instead of ${levelsAsked}, ${codes}).`;
@@ -68,7 +72,15 @@ function headline(
     return severity === "error" && isAboutLevels && change !== null && evidence.levels === levels;
   });
   const line = cause?.change == null ? [] : wrapped(changeText(cause.change), width, "  ");
-  return [[styled(text, "bold", levels < levelsAsked ? "red" : "yellow")], ...line];
+  return [[styled(text, "bold", levels < levelsAsked ? "red" : "yellow")], ...line, ...others];
+}
+
+/** What the headline does not hold for: tensors with other bits, or that none has the configuration's. */
+function othersText({ tensors, bitsAsked, bitsOfConfig, others }: KindSummary): string {
+  const counts = others.map(({ bitsAsked: bits, tensors: some }) => `${some} with ${bits} bit${bits === 1 ? "" : "s"}`);
+  const more = counts.length === 0 ? "" : `Others: ${counts.join(", ")}, of ${tensors}.`;
+  if (bitsOfConfig === undefined || bitsOfConfig === bitsAsked) return more;
+  return `No tensor has the ${bitsOfConfig} bits of the configuration: rules for the first and the last layer, or overrides, give others. ${more}`.trim();
 }
 
 function aboutLine({ network, placement, tensors }: Explanation, { title, observedOn }: ExplainTextOptions): string {

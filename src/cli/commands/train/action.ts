@@ -111,7 +111,7 @@ async function watch(
           ? {}
           : {
               watch: (run) => {
-                watched = watchAndKeep(run, config.from === undefined ? {} : { from: config.from });
+                watched = watchAndKeep(run, { settings: config, ...defined({ from: config.from }) });
                 return watched.watcher;
               },
             }),
