@@ -31,6 +31,7 @@ export type { ConfigOverride, ConfigSource } from "./config/source.ts";
 // Conversion to integers.
 export { type ConvertOptions, convert } from "./convert/convert.ts";
 export type { IntegerNetwork } from "./convert/integer-network.ts";
+export { type IntegerObstacle, integerObstacles } from "./convert/obstacles.ts";
 export { verify } from "./convert/prove/verify.ts";
 // Data.
 export { type TrainingBatches, trainingBatches } from "./data/dataset/batches.ts";

@@ -33,6 +33,16 @@ export interface ConvertOptions {
   readonly input: ImageInput;
 }
 
+/** Decides what follows where the conversion refuses a node: throws the error, or returns values for the node's outputs. */
+export type OnRefusal = (error: UnsupportedError, refused: RefusedNode) => Symbolic;
+
+/** A node that has no integer form, and where it was met. */
+export interface RefusedNode {
+  readonly assembly: Assembly;
+  readonly node: Node;
+  readonly inputs: readonly (Symbolic | undefined)[];
+}
+
 /**
  * @throws UnsupportedError naming the node that has no integer form, the layer whose accumulator could overflow, or the
  * scale that is not a positive number.
@@ -43,6 +53,20 @@ export interface ConvertOptions {
  * console.log(integers.operations.map(({ op }) => op));
  */
 export function convert(network: Network, options: ConvertOptions): IntegerNetwork {
+  const made = assembleIntegers(network, options, (error) => {
+    throw error;
+  });
+  const [tooWide] = tooWideAccumulators(made);
+  if (tooWide !== undefined) throw tooWide;
+  return { ...made, notes: [...made.notes, ...widenedNotes(made)] };
+}
+
+/**
+ * Returns the integer network before its accumulators are checked.
+ *
+ * @throws UnsupportedError for a network that cannot be converted as a whole.
+ */
+export function assembleIntegers(network: Network, options: ConvertOptions, onRefusal: OnRefusal): IntegerNetwork {
   if (!isQuantized(network)) {
     throw new UnsupportedError("the network has no quantizers", {
       where: `network "${network.name}"`,
@@ -59,20 +83,19 @@ export function convert(network: Network, options: ConvertOptions): IntegerNetwo
     });
   }
   const assembly = new Assembly(inputNormalization(options.input));
-  const values = walk(source, data, assembly);
+  const values = walk(source, data, assembly, onRefusal);
   const outputs = source.graph.outputs.map(({ name, value }) => {
     const symbolic = values.get(value);
     if (symbolic === undefined) throw new UnsupportedError("nothing makes it", { where: `output "${name}"` });
     return { name, tensor: assembly.realize(symbolic, floatForm, name) };
   });
   const made = withoutUnused(assembly.tensors, assembly.operations, outputs);
-  const result: IntegerNetwork = {
+  return {
     name: source.name,
     input: { name: data.name, sampleShape: data.type.shape.slice(1), dtype: options.input.dtype },
     ...made,
     notes: [...assembly.notes],
   };
-  return { ...result, notes: [...result.notes, ...checkAccumulators(result)] };
 }
 
 /** f32(1/(unit·deviation)) and f32(−mean/deviation), as compile/build/input.ts has them. */
@@ -85,7 +108,7 @@ function inputNormalization({ dtype, mean, deviation }: ImageInput): InputNormal
   };
 }
 
-function walk(network: QuantizedNetwork, data: Value, assembly: Assembly): Map<Value, Symbolic> {
+function walk(network: QuantizedNetwork, data: Value, assembly: Assembly, onRefusal: OnRefusal): Map<Value, Symbolic> {
   const parameters = new Map(network.parameters.map((parameter) => [parameter.name, parameter.value]));
   const sites = new Map(network.sites.map((site) => [site.id, site]));
   const values = new Map<Value, Symbolic>();
@@ -110,9 +133,17 @@ function walk(network: QuantizedNetwork, data: Value, assembly: Assembly): Map<V
   for (const node of network.graph.nodes) {
     const inputs = node.inputs.map((value) => (value === undefined ? undefined : values.get(value)));
     const [x] = inputs;
-    const result = isFakeQuantize(node) && x !== undefined ? quantized(node, x) : applyRule({ assembly, node, inputs });
-    const [output] = node.outputs;
-    if (output !== undefined) values.set(output, result);
+    const [output, ...others] = node.outputs;
+    try {
+      const result =
+        isFakeQuantize(node) && x !== undefined ? quantized(node, x) : applyRule({ assembly, node, inputs });
+      if (output !== undefined) values.set(output, result);
+    } catch (error) {
+      if (!(error instanceof UnsupportedError)) throw error;
+      const result = onRefusal(error, { assembly, node, inputs });
+      if (output !== undefined) values.set(output, result);
+      for (const other of others) values.set(other, { ...result, shape: other.type.shape });
+    }
   }
   return values;
 }
@@ -142,24 +173,38 @@ function withoutUnused(
   };
 }
 
-/** Refuses accumulators that could pass 2³¹; notes those that the simulation has to widen. */
-function checkAccumulators(network: IntegerNetwork): IntegerNetwork["notes"] {
-  return network.tensors.flatMap(({ name, form }) => {
-    if (form.kind !== "accumulator") return [];
-    const reach = largest(Float64Array.of(-form.low, form.high));
-    if (reach >= accumulatorBound) {
-      throw new UnsupportedError(`its accumulator could reach ${reach}, an int32 holds 2³¹`, {
-        where: `layer "${name}"`,
-        remedy: "Give its weights or its input fewer bits.",
-      });
-    }
-    if (reach < floatBound) return [];
-    return [
-      {
-        kind: "widened simulation" as const,
-        where: name,
-        message: `sums can reach ${reach}, above 2^24: the simulation adds them in parts`,
-      },
-    ];
-  });
+/** The accumulators of a network with the largest absolute value that each could reach. */
+function accumulatorReach({ tensors }: IntegerNetwork): { readonly name: string; readonly reach: number }[] {
+  return tensors.flatMap(({ name, form }) =>
+    form.kind === "accumulator" ? [{ name, reach: largest(Float64Array.of(-form.low, form.high)) }] : [],
+  );
+}
+
+/** Returns one error for each layer whose accumulator could pass 2³¹. */
+export function tooWideAccumulators(network: IntegerNetwork): UnsupportedError[] {
+  return accumulatorReach(network).flatMap(({ name, reach }) =>
+    reach < accumulatorBound
+      ? []
+      : [
+          new UnsupportedError(`its accumulator could reach ${reach}, an int32 holds 2³¹`, {
+            where: `layer "${name}"`,
+            remedy: "Give its weights or its input fewer bits.",
+          }),
+        ],
+  );
+}
+
+/** Notes the accumulators that the simulation has to widen. */
+function widenedNotes(network: IntegerNetwork): IntegerNetwork["notes"] {
+  return accumulatorReach(network).flatMap(({ name, reach }) =>
+    reach < floatBound
+      ? []
+      : [
+          {
+            kind: "widened simulation" as const,
+            where: name,
+            message: `sums can reach ${reach}, above 2^24: the simulation adds them in parts`,
+          },
+        ],
+  );
 }

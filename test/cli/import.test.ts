@@ -43,6 +43,7 @@ describe("import", () => {
       output y: float32[batch,2,6,8]
       batch: any size
       3 nodes, 2 parameter tensors, 8 trainable numbers
+      integers: no, LRN (LRN_2): there is no integer form of LRN
       note: Dropout is removed: training runs without it.
       not trained: 1 parameter tensors before LRN "LRN_2": LRN has no gradient, and a trained parameter lies before it
       written to FOLDER/out.onnx
@@ -96,6 +97,7 @@ describe("inspect", () => {
       model: 116 parameters, 8 of them trainable
       at 4 bits for weights and 8 for activations: 5.57 k MACs, 178 k bit operations, 58 B (float: 464 B)
       2 of 2 layers can be quantized
+      integers: no, LRN (LRN_2): there is no integer form of LRN
       operators: Conv 2, LRN 1
       no gradient: LRN "LRN_2": LRN has no gradient, and a trained parameter lies before it
       not trained: 1 parameter tensors before LRN "LRN_2": LRN has no gradient, and a trained parameter lies before it

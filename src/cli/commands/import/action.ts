@@ -1,6 +1,7 @@
 /** What `subbyte import` does. */
 
 import { defined } from "../../../base/defined.ts";
+import { integerObstacles } from "../../../convert/obstacles.ts";
 import { exportOnnx } from "../../../importer/export.ts";
 import type { ImportedNetwork } from "../../../importer/import.ts";
 import { importOnnxFile } from "../../../importer/node-files.ts";
@@ -8,6 +9,7 @@ import { writeFileAtomic } from "../../../io/atomic-file.ts";
 import { dataInputs, parameterCount } from "../../../ir/network.ts";
 import { frozenLines, parseInputShapes } from "../../imported-model.ts";
 import { print, printJson } from "../../output.ts";
+import { integerLines } from "../../view/integers-text.ts";
 import type { ImportFlags } from "./import.ts";
 
 /** Reads a model, prints what it became, and writes it if asked. */
@@ -18,7 +20,11 @@ export async function importAction(path: string, flags: ImportFlags): Promise<vo
   });
   if (flags.out !== undefined) await writeFileAtomic(flags.out, exportOnnx(network));
   const summary = describe(network);
-  if (flags.json === true) return printJson({ schemaVersion: 1, model: path, out: flags.out ?? null, ...summary });
+  const obstacles = integerObstacles(network);
+  if (flags.json === true) {
+    const integers = { converts: obstacles.length === 0, obstacles };
+    return printJson({ schemaVersion: 1, model: path, out: flags.out ?? null, ...summary, integers });
+  }
   print(
     `${path}: ${summary.producer === "" ? "" : `from ${summary.producer}, `}opset ${summary.opset}`,
     ...summary.inputs.map(({ name, type }) => `input ${name}: ${type}`),
@@ -26,6 +32,7 @@ export async function importAction(path: string, flags: ImportFlags): Promise<vo
     `batch: ${summary.batch === "any" ? "any size" : `${summary.batch} only`}`,
     `${summary.nodes} nodes, ${summary.parameters} parameter tensors, ${summary.trainable} trainable numbers`,
     ...(summary.quantizers === 0 ? [] : [`${summary.quantizers} quantizers from the file`]),
+    ...integerLines(obstacles, { verbose: flags.verbose === true }),
     ...(flags.quiet === true ? [] : summary.notes.map((text) => `note: ${text}`)),
     ...(flags.verbose === true ? operatorLines(network) : []),
     ...frozenLines(summary.held),

@@ -5,7 +5,7 @@ import { collect, wholeNumber } from "../../flag-values.ts";
 
 const examples = `
 Reads opset 7 to 28, computes constant parts, recognizes operators that exporters wrote as arithmetic, and lists what can
-be trained. With --out the simplified model is written as ONNX.
+be trained and which operators do not convert to integers. With --out the simplified model is written as ONNX.
 
 Examples:
   subbyte import model.onnx
@@ -24,7 +24,7 @@ export const declareImport = (command: NewCommand) =>
     .option("--restore-batch-norm", "add a BatchNormalization after convolutions that it was folded into")
     .option("--json", "print the result as one JSON document")
     .option("-q, --quiet", "print no notes")
-    .option("-v, --verbose", "count the operators too")
+    .option("-v, --verbose", "count the operators too, and name all nodes that do not convert to integers")
     .addHelpText("after", examples);
 
 /** The flags of `subbyte import`. */

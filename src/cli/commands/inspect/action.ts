@@ -1,6 +1,7 @@
 /** What `subbyte inspect` does. */
 
 import { randomStream } from "../../../base/random.ts";
+import { type IntegerObstacle, integerObstacles } from "../../../convert/obstacles.ts";
 import { ConfigError } from "../../../errors.ts";
 import { inspectNetwork, type NetworkReport } from "../../../importer/inspect.ts";
 import { importOnnxFile } from "../../../importer/node-files.ts";
@@ -9,6 +10,7 @@ import { makeModel } from "../../../models/index.ts";
 import { modelNames } from "../../../models/names.ts";
 import { frozenLines, parseInputShapes } from "../../imported-model.ts";
 import { outputColumns, print, printJson } from "../../output.ts";
+import { integerLines } from "../../view/integers-text.ts";
 import { formatBytes } from "../../view/progress-format.ts";
 import { tableLines } from "../../view/table.ts";
 import type { InspectFlags } from "./inspect.ts";
@@ -16,9 +18,13 @@ import type { InspectFlags } from "./inspect.ts";
 /** Runs `subbyte inspect`. */
 export async function inspectAction(model: string, flags: InspectFlags): Promise<void> {
   const { weightBits, activationBits } = flags;
-  const report = inspectNetwork(load(model, flags), { weightBits, activationBits });
-  if (flags.json === true) return printJson({ schemaVersion: 2, model, ...report });
-  print(...show(report, flags));
+  const network = load(model, flags);
+  const report = inspectNetwork(network, { weightBits, activationBits });
+  const obstacles = integerObstacles(network);
+  if (flags.json === true) {
+    return printJson({ schemaVersion: 2, model, ...report, integers: { converts: obstacles.length === 0, obstacles } });
+  }
+  print(...show(report, obstacles, flags));
 }
 
 function load(model: string, flags: InspectFlags): Network {
@@ -47,7 +53,11 @@ function amount(count: number): string {
   return unit === 0 ? String(value) : `${value.toPrecision(3)}${units[unit]}`;
 }
 
-function show(report: NetworkReport, { quiet, verbose }: InspectFlags): string[] {
+function show(
+  report: NetworkReport,
+  obstacles: readonly IntegerObstacle[],
+  { quiet, verbose }: InspectFlags,
+): string[] {
   const { totals, bits, layers } = report;
   const rows = layers.map((layer) => [
     layer.name,
@@ -81,6 +91,7 @@ function show(report: NetworkReport, { quiet, verbose }: InspectFlags): string[]
     layers.length === 0
       ? "no layer can be quantized: none multiplies by weights"
       : `${quantized} of ${layers.length} layers can be quantized`,
+    ...integerLines(obstacles, { verbose: verbose === true }),
     `operators: ${others}`,
     ...(quiet === true ? [] : notes),
   ];

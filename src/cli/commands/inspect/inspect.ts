@@ -6,7 +6,8 @@ import { collect, wholeNumber, wholeNumberBetween } from "../../flag-values.ts";
 
 const examples = `
 Multiplications, bit operations and shapes are for one sample. Quantizers go to the layers; everything else stays in
-float.
+float. The line "integers" says whether the network converts with a quantizer on every layer, and if not, which operators are
+refused (docs/integer.md).
 
 Examples:
   subbyte inspect model.onnx
@@ -26,7 +27,7 @@ export const declareInspect = (command: NewCommand) =>
     .option("--classes <n>", "classes of a named network", wholeNumber(1), 10)
     .option("--json", "print the result as one JSON document")
     .option("-q, --quiet", "print no notes on what cannot be trained")
-    .option("-v, --verbose", "print the full names of layers, wider than the terminal")
+    .option("-v, --verbose", "print full names of layers, wider than the terminal, and all nodes that do not convert")
     .addHelpText("after", examples);
 
 /** The flags of `subbyte inspect`. */

@@ -1,0 +1,82 @@
+/** Whether a network converts to integers, asked of the conversion's own rules: every refusal, not only the first. */
+
+import { quantize } from "../compile/passes/quantize.ts";
+import { isQuantized } from "../compile/sites.ts";
+import { SubbyteError, type UnsupportedError } from "../errors.ts";
+import type { Node } from "../ir/graph.ts";
+import type { Network } from "../ir/network.ts";
+import { defaultPreset, presetNamed } from "../qconfig/presets.ts";
+import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
+import { assembleIntegers, type ConvertOptions, type RefusedNode, tooWideAccumulators } from "./convert.ts";
+import type { TensorForm } from "./integer-network.ts";
+import type { Symbolic } from "./symbolic.ts";
+
+/** A part of a network that the conversion to integers refuses. */
+export interface IntegerObstacle {
+  /** The operator as its node has it; `quantizer`; absent where the whole network is refused. */
+  readonly op?: string;
+  /** The name of the node, of the quantizer's tensor, or of the network. */
+  readonly name: string;
+  readonly message: string;
+  readonly remedy?: string;
+}
+
+/** Bits of the quantizers that a float network is given, to ask what else would be refused. */
+const assumedBits = { weightBits: 8, activationBits: 8 };
+
+/** Stands for the codes of a refused activation, so that the nodes after it are checked by themselves. */
+const standInForm: TensorForm = { kind: "codes", low: 0, high: 255, scale: 1, zeroPoint: 0 };
+
+/**
+ * Returns what the conversion to integers would refuse; nothing for a network that converts. A float network is checked as it
+ * would be with 8-bit quantizers on every layer.
+ *
+ * @example
+ * console.log(integerObstacles(network).map(({ op, name }) => `${op} (${name})`)); // [ 'Sigmoid (/1/Sigmoid)' ]
+ */
+export function integerObstacles(
+  network: Network,
+  options: ConvertOptions = { input: { dtype: "float32" } },
+): IntegerObstacle[] {
+  const found: IntegerObstacle[] = [];
+  try {
+    const quantized = isQuantized(network) ? network : quantize(network, presetNamed(defaultPreset, assumedBits));
+    const made = assembleIntegers(quantized, options, (error, refused) => {
+      found.push(obstacleAt(refused.node, error));
+      return standIn(refused);
+    });
+    found.push(...tooWideAccumulators(made).map((error) => obstacleOf(error, network.name)));
+  } catch (error) {
+    if (!(error instanceof SubbyteError)) throw error;
+    // After a refused node the rest is checked on stand-ins: what fails there as a whole may be due to them.
+    if (found.length === 0) found.push(obstacleOf(error, network.name));
+  }
+  return found;
+}
+
+function obstacleAt(node: Node, error: UnsupportedError): IntegerObstacle {
+  return { op: isFakeQuantize(node) ? "quantizer" : node.op, name: node.name, ...explained(error) };
+}
+
+function obstacleOf(error: SubbyteError, name: string): IntegerObstacle {
+  return { name: error.where ?? name, ...explained(error) };
+}
+
+function explained({ message, remedy }: SubbyteError): Pick<IntegerObstacle, "message" | "remedy"> {
+  return remedy === undefined ? { message } : { message, remedy };
+}
+
+/** A value of the refused node's shape that every rule accepts. */
+function standIn({ assembly, node, inputs }: RefusedNode): Symbolic {
+  const { name } = node;
+  const shape = node.outputs[0]?.type.shape ?? [];
+  const [x] = inputs;
+  if (isFakeQuantize(node) && x?.kind === "constant") {
+    const codes = new Int32Array(x.tensor.data.length);
+    const weight = { name, shape, codes, low: -128, high: 127, levels: [0], scales: Float32Array.of(1) };
+    return { kind: "weight", name, shape, weight };
+  }
+  return assembly.codes(
+    assembly.add(name, shape, standInForm, (output) => ({ op: "ConstantCodes", name, output, code: 0 })),
+  );
+}
