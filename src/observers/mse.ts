@@ -13,33 +13,41 @@ import { type CalibratorDefinition, fromSamples, numberOption, type Range } from
 
 const sampleLimit = 4096;
 
-/** The mean squared error of a sample under some parameters; undefined without an integer form. */
+/**
+ * The mean squared error of a sample under some parameters; undefined without an integer form.
+ *
+ * @param limit An error from here on may be returned as any number that is not below the limit.
+ */
 export function quantizationError(
-  definition: QuantizerDefinition,
+  { integers }: Pick<QuantizerDefinition, "integers">,
   spec: QuantizerSpec,
   parameters: GroupParameters,
   values: Float32Array,
+  limit: number = Number.POSITIVE_INFINITY,
 ): number | undefined {
-  const unit = definition.integers?.unit(spec, parameters, values);
-  if (definition.integers === undefined || unit === undefined) return undefined;
-  const codes = definition.integers.encode(spec, parameters, values);
+  if (integers?.meanSquaredError !== undefined) {
+    return integers.meanSquaredError(spec, parameters, values, limit);
+  }
+  const unit = integers?.unit(spec, parameters, values);
+  if (integers === undefined || unit === undefined) return undefined;
+  const codes = integers.encode(spec, parameters, values);
   let sum = 0;
-  for (const [i, code] of codes.entries()) sum += (decode(unit, code) - (values[i] ?? 0)) ** 2;
+  for (let i = 0; i < codes.length; i++) sum += (decode(unit, codes[i] ?? 0) - (values[i] ?? 0)) ** 2;
   return sum / Math.max(values.length, 1);
 }
 
 /** Searches for the best range of a sample. */
 function search(spec: QuantizerSpec, definition: QuantizerDefinition, values: Float32Array, full: Range): Range {
   const steps = numberOption(spec, "steps", 100);
-  const errorOf = (range: Range): number => {
+  const errorOf = (range: Range, limit?: number): number => {
     const parameters = definition.initialFromRange?.(spec, range.min, range.max);
     if (parameters === undefined) return Number.POSITIVE_INFINITY;
-    return quantizationError(definition, spec, parameters, values) ?? Number.POSITIVE_INFINITY;
+    return quantizationError(definition, spec, parameters, values, limit) ?? Number.POSITIVE_INFINITY;
   };
   let best = full;
   let least = errorOf(full);
   const consider = (range: Range): void => {
-    const error = errorOf(range);
+    const error = errorOf(range, least);
     if (error >= least) return;
     least = error;
     best = range;

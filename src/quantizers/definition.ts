@@ -78,6 +78,13 @@ export interface IntegerForm {
   unit(spec: QuantizerSpec, parameters: GroupParameters, row?: Float32Array): GridUnit | undefined;
   /** The code of each element. */
   encode(spec: QuantizerSpec, parameters: GroupParameters, row: Float32Array): Int32Array;
+  /**
+   * Returns the mean squared error of a row, with the numbers of `encode` and `unit`, without their arrays; absent where
+   * that is not worth code of its own.
+   *
+   * @param limit The exact value does not matter from here on: any number that is not below it may be returned then.
+   */
+  meanSquaredError?(spec: QuantizerSpec, parameters: GroupParameters, row: Float32Array, limit: number): number;
 }
 
 /** The traits of a quantizer, which other rooms query before they measure, advise or add to a training step. */

@@ -172,3 +172,32 @@ describe("initial parameters", () => {
     }
   });
 });
+
+describe("the mean squared error in one pass", () => {
+  it("equals that of encoding and decoding to the last bit, and a limit changes nothing below it", () => {
+    const random = seeded(17);
+    let compared = 0;
+    for (const [name, definition] of quantizers) {
+      const { integers, initialFromRange } = definition;
+      if (integers?.meanSquaredError === undefined || initialFromRange === undefined) continue;
+      const { meanSquaredError: _fast, ...slow } = integers;
+      for (let round = 0; round < 40; round++) {
+        const signed = round % 2 === 0;
+        const spec = specFor(name, 1 + (round % 8), signed, { k: 1 });
+        const size = [1, 7, 63, 64, 65, 500][round % 6] ?? 1;
+        const values = normal(size, 100 + round).map((x) => (signed ? x : Math.abs(x)) * 10 ** (6 * random() - 3));
+        const reach = Math.max(...values.map(Math.abs)) * (0.01 + 1.2 * random());
+        const parameters = initialFromRange(spec, signed ? -reach * random() : 0, reach);
+        const expected = quantizationError({ integers: slow }, spec, parameters, values) ?? Number.NaN;
+        const where = `${name} ${round}`;
+        expect(quantizationError(definition, spec, parameters, values), where).toBe(expected);
+        expect(quantizationError(definition, spec, parameters, values, expected * 1.01), where).toBe(expected);
+        // NaN stays NaN, and is not below any limit either.
+        const limited = quantizationError(definition, spec, parameters, values, expected / 2) ?? 0;
+        expect(limited < expected / 2, where).toBe(false);
+        compared++;
+      }
+    }
+    expect(compared).toBeGreaterThan(200);
+  });
+});

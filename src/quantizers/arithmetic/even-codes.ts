@@ -2,6 +2,7 @@
 import { clamp, roundHalfEven } from "../../base/rounding.ts";
 import type { GroupParameters, IntegerForm, QuantizerSpec } from "../definition.ts";
 import { encodeWith, integersBetween, roundedQuotient, scalarParameter } from "./scalar.ts";
+import { evenGridError } from "./squared-error.ts";
 
 const { fround } = Math;
 
@@ -37,6 +38,12 @@ export function affineIntegers(zeroPointOf: GroupNumber): IntegerForm {
         clamp(zeroPoint + roundHalfEven(fround(x * inverse)), spec.quantMin, spec.quantMax),
       );
     },
+    meanSquaredError(spec, parameters, row, limit) {
+      const zeroPoint = zeroPointOf(spec, parameters);
+      const scale = scaleOfGroup(spec, parameters);
+      const [low, high] = [spec.quantMin - zeroPoint, spec.quantMax - zeroPoint];
+      return evenGridError(row, { scale, offset: 0, low, high }, limit);
+    },
   };
 }
 
@@ -65,6 +72,11 @@ export function quotientIntegers(form: QuotientForm = {}): IntegerForm {
       const shift = offset(spec, parameters);
       const low = lowest(spec);
       return encodeWith(row, (x) => roundedQuotient(fround(x - shift), step, low, spec.quantMax));
+    },
+    meanSquaredError(spec, parameters, row, limit) {
+      const step = fround(scale(spec, parameters));
+      const grid = { scale: step, offset: offset(spec, parameters), low: lowest(spec), high: spec.quantMax };
+      return evenGridError(row, grid, limit);
     },
   };
 }

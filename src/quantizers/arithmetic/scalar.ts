@@ -24,7 +24,10 @@ export function integersBetween(low: number, high: number, step = 1): number[] {
 
 /** One code for each element. */
 export function encodeWith(row: Float32Array, code: (x: number) => number): Int32Array {
-  return Int32Array.from(row, code);
+  // A loop: Int32Array.from takes ten times as long.
+  const codes = new Int32Array(row.length);
+  for (let i = 0; i < row.length; i++) codes[i] = code(row[i] ?? 0);
+  return codes;
 }
 
 /** clamp(round(x·(1/s))) in float32. */
