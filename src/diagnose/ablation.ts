@@ -5,7 +5,7 @@
 import { defined } from "../base/defined.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";
 import { newBuilder } from "../compile/registry.ts";
-import { isQuantized, type QuantizedNetwork } from "../compile/sites.ts";
+import { isQuantized, type QuantizedNetwork, type SiteId } from "../compile/sites.ts";
 import type { Dataset } from "../data/dataset/dataset.ts";
 import type { Network, Parameter } from "../ir/network.ts";
 import { float32Scalar } from "../ir/tensor.ts";
@@ -39,14 +39,17 @@ export interface AblationOptions {
 /**
  * Returns the network with a switch at each quantizer: parameter `switch.<site>`, 1 to quantize, 0 to bypass.
  * y·g + x·(1 − g) gives exactly y or x, because both are finite.
+ *
+ * @param removed Sites that get no switch and do not quantize.
  */
-export function withSwitches(network: QuantizedNetwork): Network {
+export function withSwitches(network: QuantizedNetwork, removed: ReadonlySet<SiteId> = new Set()): Network {
   const builder = newBuilder(network.graph.name);
   const map: ValueMap = new Map(network.graph.inputs.map((input) => [input, builder.input(input.name, input.type)]));
   const switches: Parameter[] = [];
   copyNodes(network.graph, builder, map, (node, inputs) => {
     const [x] = inputs;
     if (!isFakeQuantize(node) || x === undefined) return undefined;
+    if (removed.has(node.name)) return [x];
     const [y] = copyNode(builder, node, inputs);
     if (y === undefined) return undefined;
     const parameter = {

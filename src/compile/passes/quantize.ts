@@ -27,14 +27,20 @@ import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
  * The network with its quantizers. Weight parameters get their initial values here; those of activations that no
  * observer drives need a batch: see initializeActivations.
  *
+ * @param options `initialWeights: false` leaves the parameters of weight quantizers at their defaults, for callers that
+ *   calibrate them without blocking.
  * @throws ConfigError when the configuration contradicts itself for a tensor, or there is nothing to quantize.
  *
  * @example
  * const config4 = presetNamed("lsq", { weightBits: 4, activationBits: 4 });
  * console.log(quantize(network, config4).sites.length);
  */
-export function quantize(network: Network, config: QuantizationConfig): QuantizedNetwork {
-  const insertion = new Insertion(network, config);
+export function quantize(
+  network: Network,
+  config: QuantizationConfig,
+  options: { readonly initialWeights?: boolean } = {},
+): QuantizedNetwork {
+  const insertion = new Insertion(network, config, options.initialWeights ?? true);
   return insertion.run();
 }
 
@@ -42,6 +48,7 @@ export function quantize(network: Network, config: QuantizationConfig): Quantize
 class Insertion {
   readonly #network: Network;
   readonly #config: QuantizationConfig;
+  readonly #initialWeights: boolean;
   readonly #builder: GraphBuilder;
   readonly #map: ValueMap = new Map();
   readonly #sites: QuantizerSite[] = [];
@@ -52,9 +59,10 @@ class Insertion {
   /** Quantized form of an activation, by old value and the requested quantization. */
   readonly #quantized = new Map<string, Value>();
 
-  constructor(network: Network, config: QuantizationConfig) {
+  constructor(network: Network, config: QuantizationConfig, initialWeights: boolean) {
     this.#network = network;
     this.#config = config;
+    this.#initialWeights = initialWeights;
     this.#builder = newBuilder(network.graph.name);
     this.#layers = layersOf(network.graph);
     this.#nonNegative = nonNegativeValues(network.graph);
@@ -230,7 +238,7 @@ class Insertion {
       spec,
       asked: oriented,
     };
-    const result = this.#insert(place, value, parameter.value);
+    const result = this.#insert(place, value, this.#initialWeights ? parameter.value : undefined);
     this.#quantized.set(id, result);
     return result;
   }

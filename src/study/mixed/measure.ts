@@ -1,12 +1,11 @@
 /** From a float network and candidate bits to the problem that the solver takes: the increase and cost of every choice. */
-import { GraphError, InterruptedError } from "../../errors.ts";
+import { GraphError } from "../../errors.ts";
 import type { Network } from "../../ir/network.ts";
-import type { Target } from "../../ops/definition.ts";
 import type { QuantizationConfig } from "../../qconfig/config.ts";
 import { type LayerCost, networkCost } from "../../runs/cost.ts";
-import type { Engine } from "../../runtime/engine.ts";
-import { type LayerSites, sitesOfLayer, withFixedRanges, withLayerBits } from "./config.ts";
-import { type CalibrationData, type FloatSubject, QuantizedSubject, quantizedWeights } from "./sensitivity.ts";
+import { sitesOfLayer, withFixedRanges, withLayerBits } from "./config.ts";
+import type { CalibratedNetworks } from "./ranges.ts";
+import { type FloatSubject, QuantizedSubject, type SubjectParts } from "./sensitivity.ts";
 import type { BitOption, MixProblem, WeightOption } from "./solve.ts";
 
 /** Bits that layers may have. */
@@ -15,19 +14,24 @@ export interface Candidates {
   readonly activationBits: readonly number[];
 }
 
+/** What is measured or searched at present, out of all that a mix needs. */
+export interface MixProgress {
+  readonly done: number;
+  readonly total: number;
+  /** `searching ranges at 4 bits, tensor 3 of 40`. */
+  readonly doing: string;
+}
+
 /** The networks and the data of a measurement. */
-export interface MeasureParts {
+export interface MeasureParts extends SubjectParts {
   readonly float: Network;
+  readonly networks: CalibratedNetworks;
   readonly subject: FloatSubject;
   readonly config: QuantizationConfig;
   /** Names of the layers whose bits are to be chosen. */
   readonly free: readonly string[];
   readonly candidates: Candidates;
-  readonly data: CalibrationData;
-  readonly engine: Engine;
-  readonly target?: Target;
-  readonly signal?: AbortSignal;
-  readonly onProgress?: (done: number, total: number) => void;
+  readonly onProgress?: (progress: MixProgress) => void;
 }
 
 /** The solver's problem, and what belongs to it without being a choice. */
@@ -39,49 +43,64 @@ export interface MeasuredProblem extends MixProblem {
 
 /** Measures every choice alone. The time grows with layers × candidates × calibration samples. */
 export async function measureProblem(parts: MeasureParts): Promise<MeasuredProblem> {
-  const { free, candidates, engine, target, onProgress, signal } = parts;
+  const { free, candidates, onProgress } = parts;
   const groups = inputGroups(parts.float, free);
   const weights = new Map<string, WeightOption[]>(free.map((layer) => [layer, []]));
   const activations = groups.map(({ name, layers }) => ({ name, layers, options: [] as BitOption[] }));
   const total = 1 + free.length * candidates.weightBits.length + groups.length * candidates.activationBits.length;
   let done = 0;
+  const tell = (doing: string) => onProgress?.({ done, total, doing });
   let kept: Kept | undefined;
   let layerCosts: ReadonlyMap<string, LayerCost> = new Map();
   const widths = [...new Set([...candidates.weightBits, ...candidates.activationBits])].sort((a, b) => b - a);
   for (const bits of widths) {
-    await withSubject(parts, bits, async (subject, sites) => {
-      const measure = async (isOn: (site: string) => boolean) => {
-        stopIfAsked(signal);
-        const increase = await subject.measure(isOn);
-        onProgress?.(++done, total);
+    const asked = configAt(parts, bits);
+    const network = await parts.networks.quantized(asked, (site, sites) =>
+      tell(`searching ranges at ${bits} bits, tensor ${site + 1} of ${sites}`),
+    );
+    const sites = new Map(free.map((layer) => [layer, sitesOfLayer(network, layer)]));
+    const subject = await QuantizedSubject.create(network, parts.subject.reference, parts);
+    try {
+      const measured = async (doing: string, measure: () => Promise<number>) => {
+        tell(`measuring ${doing}`);
+        const increase = await measure();
+        done++;
         return increase;
       };
-      layerCosts = new Map(networkCost(subject.network).layers.map((layer) => [layer.name, layer]));
+      layerCosts = new Map(networkCost(network).layers.map((layer) => [layer.name, layer]));
       if (kept === undefined) {
         const chosen = new Set([...sites.values()].flatMap(({ weight, activation }) => [weight, activation]));
-        kept = { increase: await measure((site) => !chosen.has(site)), layers: keptOf(layerCosts, free) };
+        const increase = await measured("the layers that keep their bits", () =>
+          subject.measure((site) => !chosen.has(site)),
+        );
+        kept = { increase, layers: keptOf(layerCosts, free) };
       }
-      const values = candidates.weightBits.includes(bits)
-        ? await quantizedWeights(subject.network, engine, target)
-        : null;
-      for (const layer of values === null ? [] : free) {
+      const values = candidates.weightBits.includes(bits) ? await subject.weights() : null;
+      for (const [index, layer] of values === null ? [] : free.entries()) {
         const cost = costNamed(layerCosts, layer);
         const parameter = sites.get(layer)?.parameter;
         const value = parameter === undefined ? undefined : values?.get(parameter);
         if (parameter === undefined || value === undefined)
           throw new GraphError("its quantized weight is not known", { where: `layer "${layer}"` });
-        stopIfAsked(signal);
-        const increase = await parts.subject.measure(parameter, value);
-        onProgress?.(++done, total);
+        const increase = await measured(`${bits}-bit weights, layer ${index + 1} of ${free.length}`, () =>
+          parts.subject.measure(parameter, value),
+        );
         weights.get(layer)?.push({ bits, codeBits: cost.weight.bits, increase, bytes: cost.bytes });
       }
-      for (const { layers, options } of candidates.activationBits.includes(bits) ? activations : []) {
+      const ofWidth = candidates.activationBits.includes(bits) ? activations : [];
+      for (const [index, { layers, options }] of ofWidth.entries()) {
         const own = new Set(layers.map((layer) => sites.get(layer)?.activation));
         const codeBits = Math.max(...layers.map((layer) => costNamed(layerCosts, layer).activation.bits));
-        options.push({ bits, codeBits, increase: await measure((site) => own.has(site)) });
+        const increase = await measured(`${bits}-bit activations, tensor ${index + 1} of ${groups.length}`, () =>
+          subject.measure((site) => own.has(site)),
+        );
+        options.push({ bits, codeBits, increase });
       }
-    });
+    } finally {
+      await subject.release();
+    }
   }
+  tell("choosing bits");
   return {
     layers: free.map((name) => ({
       name,
@@ -95,11 +114,6 @@ export async function measureProblem(parts: MeasureParts): Promise<MeasuredProbl
     keptIncrease: kept?.increase ?? 0,
     keptLayers: kept?.layers ?? [],
   };
-}
-
-/** @throws InterruptedError when the signal asks to stop; there is no partial result to resume from. */
-export function stopIfAsked(signal: AbortSignal | undefined): void {
-  if (signal?.aborted === true) throw new InterruptedError("the measurement was stopped");
 }
 
 interface Kept {
@@ -119,21 +133,11 @@ function inputGroups(network: Network, free: readonly string[]): { name: string;
   return [...groups.values()];
 }
 
-/** Runs a job on the network with one number of bits in all free layers. */
-async function withSubject(
-  { float, config, free, candidates, data, subject: { reference }, engine, target }: MeasureParts,
-  bits: number,
-  job: (subject: QuantizedSubject, sites: ReadonlyMap<string, LayerSites>) => Promise<void>,
-): Promise<void> {
+/** The configuration with one number of bits in all free layers, where that is a candidate. */
+function configAt({ config, free, candidates }: MeasureParts, bits: number): QuantizationConfig {
   const among = (list: readonly number[]) => (list.includes(bits) ? bits : (list[0] ?? bits));
   const own = { weightBits: among(candidates.weightBits), activationBits: among(candidates.activationBits) };
-  const asked = withLayerBits(withFixedRanges(config), new Map(free.map((layer) => [layer, own])));
-  const subject = await QuantizedSubject.create(float, asked, { data, reference }, engine, target);
-  try {
-    await job(subject, new Map(free.map((layer) => [layer, sitesOfLayer(subject.network, layer)])));
-  } finally {
-    await subject.release();
-  }
+  return withLayerBits(withFixedRanges(config), new Map(free.map((layer) => [layer, own])));
 }
 
 function keptOf(costs: ReadonlyMap<string, LayerCost>, free: readonly string[]): LayerCost[] {

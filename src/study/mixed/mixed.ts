@@ -20,8 +20,15 @@ import { engineOf } from "../../train/run.ts";
 import { makeNetwork } from "../../train/setup.ts";
 import { freeLayers, type KeepOptions, withLayerBits } from "./config.ts";
 import type { DistanceKind } from "./distance.ts";
-import { type Candidates, type MeasuredProblem, type MeasureParts, measureProblem } from "./measure.ts";
+import {
+  type Candidates,
+  type MeasuredProblem,
+  type MeasureParts,
+  type MixProgress,
+  measureProblem,
+} from "./measure.ts";
 import { bitsByName, type MixedLayerBits, type MixOutcome, mixedLayers, outcome } from "./outcome.ts";
+import { CalibratedNetworks } from "./ranges.ts";
 import { calibrationData, FloatSubject } from "./sensitivity.ts";
 import { costOf, isWithin, type MixAssignment, type MixBudget, predictedIncrease, solveMix } from "./solve.ts";
 
@@ -44,7 +51,8 @@ export interface MixOptions extends Partial<KeepOptions> {
   /** Changes of the configuration that the mix is to be trained with. */
   readonly overrides?: readonly ConfigOverride[];
   readonly signal?: AbortSignal;
-  readonly onProgress?: (done: number, total: number) => void;
+  /** Called before each measurement and each search of a range, and whenever the work changes. */
+  readonly onProgress?: (progress: MixProgress) => void;
 }
 
 /** The bits that `mix` chose, with measured and predicted losses. */
@@ -91,17 +99,17 @@ export async function mixBits(run: LoadedRun, options: MixOptions): Promise<Mix>
   const free = freeLayers(float, { keep, firstAndLast });
   const { engine, target } = await engineOf(base.config);
   const data = await calibrationData(run.data.train, samples, run.config.seed);
-  const subject = await FloatSubject.create(float, data, engine, target);
+  const shared = { data, engine, target, ...defined({ signal: options.signal }) };
+  const subject = await FloatSubject.create(float, shared);
   const parts: MeasureParts = {
+    ...shared,
     float,
+    networks: new CalibratedNetworks({ ...shared, float }),
     config: quantizationOf(quantization),
     free,
     candidates: candidatesOf(options),
-    data,
     subject,
-    engine,
-    target,
-    ...defined({ signal: options.signal, onProgress: options.onProgress }),
+    ...defined({ onProgress: options.onProgress }),
   };
   try {
     return await mixMeasured(base, parts, options);
@@ -117,18 +125,32 @@ async function mixMeasured(
   { budget }: MixOptions,
 ): Promise<Mix> {
   const { quantization } = base;
-  const { data, float } = parts;
-  const problem = await measureProblem(parts);
+  const { data, float, candidates, onProgress } = parts;
+  const common = candidates.weightBits.filter((bits) => candidates.activationBits.includes(bits)).length;
+  // The mix and the uniform configurations are measured as a whole after all parts.
+  const wholes = common + ("weightBits" in budget && budget.weightBits === budget.activationBits ? 1 : 2);
+  let parted = 0;
+  const problem = await measureProblem({
+    ...parts,
+    onProgress: ({ done, total, doing }) => {
+      parted = total;
+      onProgress?.({ done, total: total + wholes, doing });
+    },
+  });
   const uniforms = uniformAssignments(problem, parts.candidates);
   const limits = "weightBits" in budget ? limitsOfUniform(problem, uniforms, budget) : budget;
   const best = await solveMix(problem, limits);
   const baseline = "weightBits" in budget ? budget : bestUniform(problem, uniforms, limits);
   const shown = uniforms.filter(({ bits }) => bits.weightBits === bits.activationBits || sameBits(bits, baseline));
+  const whole = (done: number, name: string, assignment: MixAssignment) => {
+    onProgress?.({ done: parted + done, total: parted + shown.length + 1, doing: `measuring ${name} as a whole` });
+    return outcome(parts, problem, name, assignment);
+  };
   const uniform: MixOutcome[] = [];
-  for (const { bits, assignment } of shown) {
-    uniform.push(await outcome(parts, problem, uniformName(bits), assignment));
+  for (const [index, { bits, assignment }] of shown.entries()) {
+    uniform.push(await whole(index, uniformName(bits), assignment));
   }
-  const mixed = await outcome(parts, problem, "mixed", best);
+  const mixed = await whole(shown.length, "mixed", best);
   const bits = baseline ?? { weightBits: quantization.weightBits, activationBits: quantization.activationBits };
   const uniformConfig = { ...base.config, quantization: { ...quantization, ...bits } };
   return {

@@ -1,7 +1,7 @@
 /** The outcome of a choice of bits: for each layer, and measured as a whole. */
 import type { Network } from "../../ir/network.ts";
 import { type LayerBitsByName, withFixedRanges, withLayerBits } from "./config.ts";
-import { type MeasuredProblem, type MeasureParts, stopIfAsked } from "./measure.ts";
+import type { MeasuredProblem, MeasureParts } from "./measure.ts";
 import { QuantizedSubject } from "./sensitivity.ts";
 import { costOf, type MixAssignment, type MixCost, predictedIncrease } from "./solve.ts";
 
@@ -36,17 +36,9 @@ export async function outcome(
   name: string,
   assignment: MixAssignment,
 ): Promise<MixOutcome> {
-  const {
-    float,
-    config,
-    data,
-    subject: { reference },
-    engine,
-    target,
-  } = parts;
-  stopIfAsked(parts.signal);
-  const asked = withLayerBits(withFixedRanges(config), bitsByName(problem, assignment));
-  const subject = await QuantizedSubject.create(float, asked, { data, reference }, engine, target);
+  const asked = withLayerBits(withFixedRanges(parts.config), bitsByName(problem, assignment));
+  const network = await parts.networks.quantized(asked);
+  const subject = await QuantizedSubject.create(network, parts.subject.reference, parts);
   try {
     const measured = await subject.measure(() => true);
     const predicted = problem.keptIncrease + predictedIncrease(assignment);

@@ -54,7 +54,7 @@ describe("mixBits", () => {
       budget,
       candidates,
       samples: 64,
-      onProgress: (done, total) => seen.push(done / total),
+      onProgress: ({ done, total }) => seen.push(done / total),
     });
     const uniform = mix.uniform.find(({ name }) => name === "W3A3");
     expect(mix.uniform.map(({ name }) => name)).toEqual(["W2A2", "W3A3", "W6A6"]);
@@ -69,8 +69,11 @@ describe("mixBits", () => {
       ["fc2", false],
       ["fc3", true],
     ]);
-    expect(seen.at(-1)).toBe(1);
-    expect(seen).toHaveLength(1 + 3 * 3 + 3 * 3);
+    expect(seen[0]).toBe(0);
+    expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+    // Before each measurement of a part, and of a whole: W2A2, W3A3, W6A6 and the mix.
+    const total = 1 + 3 * 3 + 3 * 3 + 4;
+    expect(new Set(seen)).toEqual(new Set(Array.from({ length: total }, (_, done) => done / total)));
     // The configuration gives the network the costs that were worked out without it.
     const { quantization } = resolveTrainingConfig({ name: "mix", text: JSON.stringify(mix.config) });
     if (quantization === null) throw new Error("not quantized");
@@ -95,6 +98,19 @@ describe("mixBits", () => {
     expect(mix.baseline).toEqual({ weightBits: 6, activationBits: 6 });
     expect(mix.layers.every(({ isKept, weightBits }) => !isKept && weightBits === 6)).toBe(true);
   }, 60_000);
+
+  it.each([0, 3, 12])("stops before the next step when it is asked to after %i", async (after) => {
+    const controller = new AbortController();
+    const seen: string[] = [];
+    const onProgress = ({ doing }: { readonly doing: string }) => {
+      seen.push(doing);
+      if (seen.length > after) controller.abort();
+    };
+    const options = { budget: { bytes: 6000 }, candidates, samples: 32, signal: controller.signal, onProgress };
+    await expect(mixBits(run, options)).rejects.toMatchObject({ code: "INTERRUPTED" });
+    expect(seen).toHaveLength(after + 1);
+    expect(seen[0]).toBe("searching ranges at 6 bits, tensor 1 of 10");
+  });
 
   it("gives the same mix again", async () => {
     const options = { budget: { bytes: 6000 }, candidates, samples: 32 };

@@ -13,23 +13,23 @@ import { mixStudy, trainedMix } from "../../../study/mixed/trial.ts";
 import { runStudy } from "../../../study/run-study.ts";
 import { loadRun } from "../../../train/load-run.ts";
 import { interruptible } from "../../interrupt.ts";
-import { outputColumns, print, printJson, StatusLine } from "../../output.ts";
+import { note, outputColumns, print, printJson } from "../../output.ts";
 import { StudyProgress } from "../../view/study-progress.ts";
 import type { MixFlags } from "./mix.ts";
+import { MixStatus } from "./progress.ts";
 import { layerTable, outcomeTable, trainedTable } from "./text.ts";
 
 /** Chooses the bits of a run's layers, writes the configuration, and trains it on request. */
 export async function mixAction(folder: string, flags: MixFlags): Promise<void> {
   const options = mixOptions(flags);
-  const run = await loadRun(folder);
-  const status = new StatusLine();
-  const silent = flags.json === true || flags.quiet === true || (!status.isTerminal && flags.verbose !== true);
-  const onProgress = (done: number, total: number) => {
-    if (!silent) status.show(`measuring ${done} of ${total}`);
-  };
-  const found = await interruptible((signal) => mixBits(run, { ...options, signal, onProgress })).finally(() =>
-    status.clear(),
-  );
+  const silent = flags.json === true || flags.quiet === true;
+  const status = new MixStatus({ silent, verbose: flags.verbose === true });
+  status.message(`loading ${folder} and its data`);
+  const found = await interruptible(
+    async (signal) =>
+      mixBits(await loadRun(folder), { ...options, signal, onProgress: (progress) => status.show(progress) }),
+    () => note("", "stopping"),
+  ).finally(() => status.close());
   const file = flags.out ?? ((await stat(folder)).isDirectory() ? join(folder, "mix.yaml") : "mix.yaml");
   await writeFileAtomic(file, configToYaml(found.config));
   const columns = outputColumns();

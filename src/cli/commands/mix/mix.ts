@@ -41,7 +41,7 @@ export const declareMix = (command: NewCommand) =>
     .option("--seeds <n>", "seeds to train with", wholeNumber(1), 1)
     .option("--json", "print the result as one JSON document, and no progress")
     .option("-q, --quiet", "print no progress")
-    .option("-v, --verbose", "print every measurement, also without a terminal")
+    .option("-v, --verbose", "print every measurement")
     .addHelpText("after", examples);
 
 /** The flags of `subbyte mix`. */
