@@ -63,6 +63,9 @@ export class FileFormatError extends SubbyteError {
   readonly exitCode = exitCodes.failure;
 }
 
+/** A file of a run or a study whose content is not what was written: damaged, edited, or of another run. */
+export class DamagedFileError extends FileFormatError {}
+
 /** Reading or writing failed: no such file, no permission, no space, no network. */
 export class InputOutputError extends SubbyteError {
   readonly code = "INPUT_OUTPUT";

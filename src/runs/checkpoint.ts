@@ -1,18 +1,25 @@
 /**
  * Checkpoints: the whole state of a run in one safetensors file, written atomically. The tensors are the network's
  * parameters under their own names and the optimizer's state under `optimizer.*`; the metadata hold what else a run
- * needs to resume.
+ * needs to resume, and a checksum of the whole file.
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { ConfigError, FileFormatError, InputOutputError } from "../errors.ts";
+import { z } from "zod";
+import { configToYaml, resolveTrainingConfig } from "../config/config.ts";
+import type { TrainingConfig } from "../config/schema/schema.ts";
+import { ConfigError, DamagedFileError, FileFormatError, InputOutputError, SubbyteError } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic-file.ts";
 import { describeSystemError } from "../io/system-error.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type PluginRecord, pluginRecordsSchema } from "../plugins/plugin-files.ts";
+import { type LogExtent, logExtentSchema } from "./log-extent.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
+import { isIntact, openSeal, sealed } from "./seal.ts";
 
-const format = "subbyte checkpoint 1";
+const format = "subbyte checkpoint 2";
+/** The format of earlier versions, which has no checksum. */
+const unsealedFormat = "subbyte checkpoint 1";
 
 /** Where a run stands between two steps. */
 export interface RunPosition {
@@ -33,6 +40,8 @@ export interface Checkpoint {
   readonly config: string;
   /** The plugin files that the network was trained with; absent where there were none. */
   readonly plugins?: readonly PluginRecord[];
+  /** How far each log of the run's folder went, by the name of its file; absent in checkpoints of earlier versions. */
+  readonly logs?: Readonly<Record<string, LogExtent>>;
 }
 
 /** A short hash of a configuration's text: a run is resumed only with the configuration that it was started with. */
@@ -42,18 +51,23 @@ export function configHash(config: string): string {
 
 /** Writes a checkpoint atomically. @throws InputOutputError when it cannot be written. */
 export async function writeCheckpoint(file: string, checkpoint: Checkpoint): Promise<void> {
-  const { state, position, config, plugins = [] } = checkpoint;
+  const { state, position, config, plugins = [], logs } = checkpoint;
   const metadata = {
+    // First, so that nothing before it can look like it.
+    sha256: openSeal,
     format,
     config,
     configHash: configHash(config),
     position: encodePosition(position),
     ...(plugins.length === 0 ? {} : { plugins: JSON.stringify(plugins) }),
+    ...(logs === undefined ? {} : { logs: JSON.stringify(logs) }),
   };
-  await writeFileAtomic(file, encodeSafetensors({ tensors: state, metadata }));
+  await writeFileAtomic(file, sealed(encodeSafetensors({ tensors: state, metadata })));
 }
 
 /**
+ * Reads a checkpoint. One of an earlier version has no checksum and is taken as it is.
+ *
  * @throws InputOutputError when the file cannot be read, FileFormatError when it is no checkpoint or is damaged, ConfigError
  *   when its name is that of a model.
  */
@@ -73,7 +87,13 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
     });
   });
   const { tensors, metadata } = decodeSafetensors(bytes, file);
-  if (metadata.format !== format) {
+  if (metadata.format === format && !isIntact(bytes, metadata.sha256 ?? "")) {
+    throw new DamagedFileError("the content does not match the checksum: the file is damaged or was edited", {
+      where: file,
+      remedy: damageRemedy,
+    });
+  }
+  if (metadata.format !== format && metadata.format !== unsealedFormat) {
     throw new FileFormatError(`it is not a checkpoint of this version (format ${metadata.format ?? "not given"})`, {
       where: file,
       remedy: `Expected the metadata format "${format}".`,
@@ -84,7 +104,43 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
     position: parsePosition(metadata.position ?? "", file),
     config: metadata.config ?? "",
     ...(metadata.plugins === undefined ? {} : { plugins: parsePlugins(metadata.plugins, file) }),
+    ...(metadata.logs === undefined ? {} : { logs: parseLogs(metadata.logs, file) }),
   };
+}
+
+const damageRemedy =
+  "Take another copy, or resume the run, which uses the checkpoint before it: subbyte train --resume RUN.";
+
+/**
+ * Checks that a run's configuration is the one that its checkpoint was written with.
+ *
+ * @throws ConfigError naming the checkpoint.
+ */
+export function checkConfiguration(checkpoint: Checkpoint, config: TrainingConfig, file: string): void {
+  const text = configToYaml(config);
+  if (configHash(checkpoint.config) === configHash(text) || completed(checkpoint.config, file) === text) return;
+  throw new ConfigError("the checkpoint was written with another configuration than the run's config.yaml", {
+    where: file,
+    remedy: "Undo the change of config.yaml, or start a new run with --from.",
+  });
+}
+
+/** A configuration's text with the defaults that have been added since it was written; undefined where it is not valid now. */
+function completed(text: string, name: string): string | undefined {
+  try {
+    return configToYaml(resolveTrainingConfig({ name, text }));
+  } catch (error) {
+    if (error instanceof SubbyteError) return undefined;
+    throw error;
+  }
+}
+
+function parseLogs(text: string, where: string): Readonly<Record<string, LogExtent>> {
+  try {
+    return z.record(z.string(), logExtentSchema).parse(JSON.parse(text));
+  } catch (cause) {
+    throw new FileFormatError("the checkpoint's list of logs cannot be read", { where, cause });
+  }
 }
 
 function parsePlugins(text: string, where: string): readonly PluginRecord[] {
@@ -108,7 +164,7 @@ function parsePosition(text: string, where: string): RunPosition {
     if (!(cause instanceof SyntaxError)) throw cause;
   }
   const [step, epochLoss, epochCorrect, bestAccuracy] = Array.isArray(parts) ? parts.map(String) : [];
-  if (step === undefined || !Number.isSafeInteger(Number(step))) {
+  if (step === undefined || !Number.isSafeInteger(Number(step)) || Number(step) < 0) {
     throw new FileFormatError("the checkpoint does not say at which step it was written", { where });
   }
   return {

@@ -69,6 +69,7 @@ export function decodeSafetensors(bytes: Uint8Array, where: string): Safetensors
   if (headerLength > bytes.length - 8) return fail(`the header of ${headerLength} bytes is longer than the file`);
   const header = parseHeader(bytes.subarray(8, 8 + headerLength), fail);
   const body = bytes.subarray(8 + headerLength);
+  checkLayout(header, body.length, fail);
   const tensors = new Map<string, Tensor>();
   let metadata: Record<string, string> = {};
   for (const [name, entry] of Object.entries(header)) {
@@ -99,6 +100,23 @@ function asRecord(value: unknown): Record<string, unknown> | undefined {
 
 function isNaturalList(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((item) => Number.isSafeInteger(item) && item >= 0);
+}
+
+/** The format demands that the tensors lie one after another and fill the file: no overlap, no gap, nothing after them. */
+function checkLayout(header: Readonly<Record<string, unknown>>, length: number, fail: Fail): void {
+  const ranges = Object.entries(header).flatMap(([name, entry]) => {
+    const offsets = name === "__metadata__" ? undefined : asRecord(entry)?.data_offsets;
+    const [begin, end] = isNaturalList(offsets) ? offsets : [];
+    return begin === undefined || end === undefined ? [] : [{ name, begin, end }];
+  });
+  ranges.sort((a, b) => a.begin - b.begin || a.end - b.end);
+  let filled = 0;
+  for (const { name, begin, end } of ranges) {
+    if (begin < filled) fail(`tensor "${name}" overlaps the one before it at byte ${begin}`);
+    if (begin > filled) fail(`the bytes ${filled} to ${begin} before tensor "${name}" belong to no tensor`);
+    filled = Math.max(filled, end);
+  }
+  if (filled < length) fail(`${length - filled} bytes after the last tensor belong to no tensor`);
 }
 
 function readTensor(name: string, entry: Record<string, unknown>, body: Uint8Array, fail: Fail): Tensor {

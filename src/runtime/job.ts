@@ -8,10 +8,10 @@ import { lowerGraph } from "../compile/passes/lower.ts";
 import { orderUpdates } from "../compile/passes/order-updates.ts";
 import { recomputeCheap } from "../compile/passes/recompute.ts";
 import { operators } from "../compile/registry.ts";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, GraphError } from "../errors.ts";
 import type { Graph } from "../ir/graph.ts";
 import { allocate, filled, float32Data, float32Scalar, makeTensor, type Tensor } from "../ir/tensor.ts";
-import { elementCount, type TensorType } from "../ir/types.ts";
+import { elementCount, sameShape, type TensorType } from "../ir/types.ts";
 import { writeOnnx } from "../onnx/write/write.ts";
 import type { Target } from "../ops/definition.ts";
 import type { DeviceTensor, Engine, EngineSession } from "./engine.ts";
@@ -171,9 +171,16 @@ export class TrainingJob {
     return new TrainingJob(engine, session, step, residence, plan);
   }
 
-  /** Adds the step's state to the buffers, where they have none of that name yet. */
+  /**
+   * Adds the step's state to the buffers, where they have none of that name yet.
+   *
+   * @throws GraphError for a state of another type or shape.
+   */
   prepare(state: StateBuffers): void {
-    for (const { name, initial } of this.#step.state) if (!state.has(name)) state.set(name, initial);
+    for (const { name, initial } of this.#step.state) {
+      if (!state.has(name)) state.set(name, initial);
+      else checkSameType(name, initial, state.feed(name));
+    }
   }
 
   /**
@@ -293,4 +300,12 @@ export class ForwardJob {
   release(): Promise<void> {
     return this.#session.release();
   }
+}
+
+function checkSameType(name: string, wanted: TensorType, given: TensorType): void {
+  if (given.dtype === wanted.dtype && sameShape(given.shape, wanted.shape)) return;
+  const show = ({ dtype, shape }: TensorType) => `${dtype}[${shape}]`;
+  throw new GraphError(`state "${name}" is ${show(given)}, but the training step takes ${show(wanted)}`, {
+    remedy: "The checkpoint is of another training, or was edited: start a new run.",
+  });
 }

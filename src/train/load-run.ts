@@ -13,11 +13,12 @@ import type { TrainingConfig } from "../config/schema/schema.ts";
 import type { ConfigSource } from "../config/source.ts";
 import type { DatasetSplits } from "../data/dataset/dataset.ts";
 import { InputOutputError } from "../errors.ts";
-import { type Network, withParameterValues } from "../ir/network.ts";
+import type { Network } from "../ir/network.ts";
 import { checkPlugins } from "../plugins/changes.ts";
 import { pluginRecords } from "../plugins/plugin-files.ts";
-import { readCheckpoint } from "../runs/checkpoint.ts";
+import { checkConfiguration, readCheckpoint } from "../runs/checkpoint.ts";
 import { runPaths } from "../runs/folder.ts";
+import { withStateOf } from "./checkpoint-values.ts";
 import { bestCheckpoint, lastCheckpoint } from "./loop/trainer.ts";
 import { makeNetwork } from "./network.ts";
 import { loadData } from "./setup.ts";
@@ -46,8 +47,8 @@ async function checkpointSource(name: string, text: string): Promise<ConfigSourc
 /**
  * Reads a run's folder, or a checkpoint file (which carries its configuration).
  *
- * @throws InputOutputError, FileFormatError or ConfigError naming the file that is missing or wrong, PluginError for a plugin
- *   that changed since the run was trained with it.
+ * @throws InputOutputError, FileFormatError or ConfigError naming the file that is missing, damaged or of another
+ *   configuration, PluginError for a plugin that changed since the run was trained with it.
  *
  * @example
  * const run = await loadRun(runFolder, "best");
@@ -68,6 +69,7 @@ export async function loadRun(path: string, which: "last" | "best" = "last"): Pr
     ? await readConfigFile(paths.config)
     : await checkpointSource(file, checkpoint.config);
   const config = resolveTrainingConfig(source);
+  if (entry.isDirectory()) checkConfiguration(checkpoint, config, file);
   checkPlugins(checkpoint.plugins ?? [], pluginRecords(config.plugins), path);
   const data = await loadData(config);
   const teacher = data.train.target.kind === "none" ? await teacherOf(config, data) : undefined;
@@ -75,7 +77,7 @@ export async function loadRun(path: string, which: "last" | "best" = "last"): Pr
   const network = config.quantization === null ? float : quantize(float, quantizationOf(config.quantization));
   return {
     config,
-    network: { ...network, ...withParameterValues(network, checkpoint.state) },
+    network: { ...network, ...withStateOf(network, checkpoint.state, file) },
     data,
     ...defined({ teacher }),
     folder: path,

@@ -7,15 +7,16 @@ import { randomStream } from "../base/random.ts";
 import { bindBatch } from "../compile/passes/bind-batch.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import { type DatasetSplits, outputCountOf } from "../data/dataset/dataset.ts";
-import { ConfigError, FileFormatError, UnsupportedError } from "../errors.ts";
+import { ConfigError, UnsupportedError } from "../errors.ts";
 import type { ImportedNetwork } from "../importer/import.ts";
 import { importOnnxFile, statedInputs } from "../importer/node-files.ts";
-import { isFiniteTensor, isSoundParameter } from "../ir/finite.ts";
-import { type Network, withParameterValues } from "../ir/network.ts";
+import { isFiniteTensor } from "../ir/finite.ts";
+import type { Network } from "../ir/network.ts";
 import { type Shape, sameShape } from "../ir/types.ts";
 import { makeModel } from "../models/index.ts";
 import { type Checkpoint, readCheckpoint } from "../runs/checkpoint.ts";
 import { runPaths } from "../runs/folder.ts";
+import { notNumbers, withStateOf } from "./checkpoint-values.ts";
 import { canOnlyBeLast, channelsLast, takesChannelsLast } from "./image-layout.ts";
 import { lastCheckpoint } from "./loop/trainer.ts";
 import { sampleInput, showBatchOf } from "./network-fit.ts";
@@ -112,13 +113,6 @@ function checkNumbers(network: Network, where: string): void {
   if (wrong !== undefined) throw notNumbers(wrong.name, where);
 }
 
-function notNumbers(name: string, where: string): FileFormatError {
-  return new FileFormatError(`the parameter ${name} holds infinite numbers or NaN`, {
-    where,
-    remedy: "Its training diverged, or the file is damaged: export an earlier state.",
-  });
-}
-
 /** The checkpoint of that path, or the last one of a run's folder. */
 export async function checkpointAt(path: string): Promise<Checkpoint & { readonly file: string }> {
   const isFolder = await stat(path).then(
@@ -132,20 +126,7 @@ export async function checkpointAt(path: string): Promise<Checkpoint & { readonl
 /** A network with the values of a checkpoint, or of the last one of a run's folder. */
 export async function withCheckpoint(network: Network, path: string): Promise<Network> {
   const { state, file } = await checkpointAt(path);
-  const missing = network.parameters.filter((parameter) => !state.has(parameter.name)).map(({ name }) => name);
-  if (missing.length > 0) {
-    throw new ConfigError(
-      `the checkpoint has no ${missing[0]}${missing.length > 1 ? ` and ${missing.length - 1} more` : ""}`,
-      {
-        where: file,
-        remedy: "Start from a checkpoint of the same model, width and stem.",
-      },
-    );
-  }
-  const loaded = withParameterValues(network, state);
-  const wrong = loaded.parameters.find((parameter) => !isSoundParameter(parameter, parameter.value));
-  if (wrong !== undefined) throw notNumbers(wrong.name, file);
-  return loaded;
+  return withStateOf(network, state, file);
 }
 
 /** How many outputs the weights of a checkpoint belong to, given the same network with one output. */

@@ -17,14 +17,17 @@ import { checkPlugins } from "../plugins/changes.ts";
 import { pluginRecords } from "../plugins/plugin-files.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
-import { type Checkpoint, configHash, readCheckpoint, writeCheckpoint } from "../runs/checkpoint.ts";
+import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../runs/checkpoint.ts";
 import { createRunFolder, defaultRunName, type RunPaths, runPaths, writeSummary } from "../runs/folder.ts";
+import { followLogs } from "../runs/log-extent.ts";
 import { MetricsLog, truncateMetrics } from "../runs/metrics-log.ts";
 import type { Device, Engine } from "../runtime/engine.ts";
 import { openEngine } from "../runtime/node/devices.ts";
+import { checkState } from "./checkpoint-values.ts";
 import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./loop/recipe.ts";
 import { bestCheckpoint, lastCheckpoint, train } from "./loop/trainer.ts";
 import type { TrainingWatcher } from "./loop/watcher.ts";
+import { keepPrevious, resumePoint } from "./resume-point.ts";
 import { batchOptionsOf, loadData, type PreparedTraining, prepareTraining, targetOf } from "./setup.ts";
 
 /** The folder of a run, its finished and total steps, and its device. */
@@ -133,10 +136,11 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
 }
 
 /**
- * Resumes the run in a folder, from its last checkpoint or from the start when it has none yet.
+ * Resumes the run in a folder, from its last checkpoint, from the one before it where the last is damaged, or from the start
+ * when it has none yet.
  *
- * @throws ConfigError when the folder holds no run, or its checkpoint belongs to another configuration, PluginError for a
- *   plugin that changed since then.
+ * @throws ConfigError when the folder holds no run, or its checkpoint belongs to another configuration, FileFormatError when
+ *   no checkpoint is sound or a log is damaged, PluginError for a plugin that changed since then.
  *
  * @example
  * const resumed = await resumeRun(runFolder); // a finished run returns its result
@@ -150,33 +154,19 @@ export async function resumeRun(
   const paths = runPaths(folder);
   const config = resolveTrainingConfig(await readConfigFile(paths.config));
   await removeTemporaries(folder, { recursive: true });
-  const file = join(paths.checkpoints, lastCheckpoint);
-  const checkpoint = await readCheckpoint(file).catch((error: unknown) => {
-    if (isMissing(error)) return undefined;
-    throw error;
-  });
-  if (checkpoint !== undefined && configHash(checkpoint.config) !== configHash(configToYaml(config))) {
-    throw new ConfigError("the checkpoint was written with another configuration than the run's config.yaml", {
-      where: file,
-      remedy: "Undo the change of config.yaml, or start a new run with --from.",
-    });
-  }
+  const point = await resumePoint(paths, config);
+  const checkpoint = point?.checkpoint;
   checkPlugins(checkpoint?.plugins ?? [], pluginRecords(config.plugins), folder);
   const data = await loadData(config);
   const { engine, target } = await engineOf(config, place);
   const prepared = await prepareTraining(config, data, engine, target);
+  if (point !== undefined) checkState(prepared.network, point.checkpoint.state, point.file);
   const step = checkpoint?.position.step ?? 0;
   await truncateMetrics(paths.metrics, step);
   // A record is made before the step after its own number: the one at the checkpoint is made again.
   await truncateMetrics(paths.diagnosis, step - 1);
-  const parts = { config, data, prepared, engine, target, paths };
+  const parts = { config, data, prepared, engine, target, paths, notes: point?.notes ?? [] };
   return execute(checkpoint === undefined ? parts : { ...parts, checkpoint }, listeners);
-}
-
-function isMissing(error: unknown): boolean {
-  return (
-    error instanceof Error && error.cause instanceof Error && "code" in error.cause && error.cause.code === "ENOENT"
-  );
 }
 
 interface Parts {
@@ -187,15 +177,18 @@ interface Parts {
   readonly target: Target;
   readonly paths: RunPaths;
   readonly checkpoint?: Checkpoint;
+  /** Warnings about the state that it resumes from. */
+  readonly notes?: readonly string[];
 }
 
 async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult> {
-  const { config, data, prepared, engine, target, paths, checkpoint } = parts;
+  const { config, data, prepared, engine, target, paths, checkpoint, notes = [] } = parts;
   const { recipe } = prepared;
   const totalSteps = recipe.epochs * Math.floor(data.train.count / recipe.batchSize);
   const metrics = new MetricsLog(paths.metrics);
+  const logs = followLogs(paths);
   const step = checkpoint?.position.step ?? 0;
-  listeners.onStart?.({ paths, step, totalSteps, device: engine.device, notes: prepared.notes });
+  listeners.onStart?.({ paths, step, totalSteps, device: engine.device, notes: [...prepared.notes, ...notes] });
   try {
     const watcher = listeners.watch?.({ ...prepared, data, engine, target, paths, step });
     const result = await train({
@@ -205,12 +198,15 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
       target,
       store: {
         metrics,
-        save: (name, state) =>
-          writeCheckpoint(join(paths.checkpoints, name), {
+        save: async (name, state) => {
+          if (name === lastCheckpoint) await keepPrevious(paths.checkpoints);
+          await writeCheckpoint(join(paths.checkpoints, name), {
             ...state,
             config: configToYaml(config),
             plugins: pluginRecords(config.plugins),
-          }),
+            logs: await logs(),
+          });
+        },
       },
       ...defined({
         resumeFrom: checkpoint,

@@ -44,6 +44,28 @@ describe("safetensors", () => {
     }
   });
 
+  it("refuses tensors that overlap, gaps between them, and bytes after the last one", () => {
+    const headed = (header: object, bytes: number) => {
+      const text = new TextEncoder().encode(JSON.stringify(header));
+      const file = new Uint8Array(8 + text.length + bytes);
+      new DataView(file.buffer).setBigUint64(0, BigInt(text.length), true);
+      file.set(text, 8);
+      return file;
+    };
+    const tensor = (begin: number, end: number) => ({
+      dtype: "U8",
+      shape: [end - begin],
+      data_offsets: [begin, end],
+    });
+    const decode = (header: object, bytes: number) => () => decodeSafetensors(headed(header, bytes), "layout");
+    expect(decode({ a: tensor(0, 4), b: tensor(4, 8) }, 8)).not.toThrow();
+    // A thousand tensors of the same bytes would need a thousand times the memory of the file.
+    expect(decode({ a: tensor(0, 4), b: tensor(0, 4) }, 4)).toThrow('tensor "b" overlaps');
+    expect(decode({ a: tensor(0, 4), b: tensor(3, 8) }, 8)).toThrow('tensor "b" overlaps');
+    expect(decode({ a: tensor(0, 4), b: tensor(5, 8) }, 8)).toThrow("belong to no tensor");
+    expect(decode({ a: tensor(0, 4) }, 8)).toThrow("4 bytes after the last tensor");
+  });
+
   it("answers damaged bytes with an error of ours or a file, never a crash", () => {
     fc.assert(
       fc.property(fc.nat(example.length - 1), fc.integer({ min: 1, max: 255 }), (position, change) => {
