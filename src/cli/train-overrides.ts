@@ -38,6 +38,8 @@ const pathFlags = [
 export interface ConfigFlags extends FlagTexts<typeof numberFlags | typeof textFlags | typeof pathFlags> {
   readonly set?: readonly string[];
   readonly model?: string;
+  /** False for `--no-restore-batch-norm`. */
+  readonly restoreBatchNorm?: boolean;
   readonly data?: string;
   readonly task?: keyof typeof tasks;
   readonly preset?: string;
@@ -90,6 +92,11 @@ function modelOverrides(flags: ConfigFlags): ConfigOverride[] {
   ];
 }
 
+function batchNormOverrides({ restoreBatchNorm }: ConfigFlags): ConfigOverride[] {
+  if (restoreBatchNorm !== false) return [];
+  return [{ path: "model.restoreBatchNorm", value: false, origin: "--no-restore-batch-norm" }];
+}
+
 /** Whether a `--model` argument is a file. @throws ConfigError when it is neither that nor the name of a network. */
 function isModelFile(argument: string): boolean {
   if (modelNames.includes(argument)) return false;
@@ -111,6 +118,7 @@ export function configurationOverrides(flags: ConfigFlags): ConfigOverride[] {
   return [
     ...(flags.set ?? []).map(parseSetOption),
     ...modelOverrides(flags),
+    ...batchNormOverrides(flags),
     ...dataOverrides(flags),
     ...taskOverrides(flags),
     ...presetOverrides(flags),

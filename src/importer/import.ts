@@ -23,7 +23,7 @@ import { type InputTypeOptions, inputTypes, type StatedBatch, statedBatch } from
 import { channelsFirstInput } from "./rewrite/channels-first.ts";
 import { refuseDataControlFlow } from "./rewrite/control-flow.ts";
 import { withoutDropout } from "./rewrite/dropout.ts";
-import { restoreBatchNorms } from "./rewrite/restore-batch-norm.ts";
+import { type RestoredBatchNorm, restoreBatchNorms } from "./rewrite/restore-batch-norm.ts";
 import { dropUnusedInputs, unusedInputsNote } from "./unused-inputs.ts";
 import { walkGraph } from "./walk.ts";
 
@@ -33,7 +33,7 @@ export interface ImportOptions extends InputTypeOptions {
   readonly batch?: number;
   /** Keeps a batch size that the file states, instead of reading the network for any. Default false. */
   readonly keepBatch?: boolean;
-  /** Puts a BatchNormalization after every convolution, as before an exporter folded it. Default false. */
+  /** Puts a BatchNormalization after the convolutions that an exporter may have folded one into. Default false. */
   readonly restoreBatchNorm?: boolean;
   /** Gives the bytes of a data file next to the model. */
   readonly externalData?: ExternalData;
@@ -54,6 +54,8 @@ export interface ImportReport {
   readonly notes: readonly string[];
   /** Parameters that cannot be trained because of an operator after them, with the reason. */
   readonly held: ReadonlyMap<string, string>;
+  /** The BatchNormalizations that were put back; absent where none was. */
+  readonly restored?: readonly RestoredBatchNorm[];
 }
 
 /** A network from an ONNX file, with a report of what was done to it. */
@@ -92,7 +94,9 @@ export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): Impor
     ...contradictions(file, read),
   ];
   const network = { ...read, imported: { ...read.imported, notes } };
-  return options.restoreBatchNorm === true ? restoreBatchNorms(network) : network;
+  if (options.restoreBatchNorm !== true) return network;
+  const { network: whole, restored } = restoreBatchNorms(network);
+  return restored.length === 0 ? network : { ...whole, imported: { ...network.imported, restored } };
 }
 
 /** Notes on outputs whose stated shapes differ from those of their nodes; the batch is ignored. */

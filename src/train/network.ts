@@ -8,8 +8,9 @@ import { bindBatch } from "../compile/passes/bind-batch.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import { type DatasetSplits, outputCountOf } from "../data/dataset/dataset.ts";
 import { ConfigError, UnsupportedError } from "../errors.ts";
-import type { ImportedNetwork } from "../importer/import.ts";
+import type { ImportedNetwork, ImportOptions } from "../importer/import.ts";
 import { importOnnxFile, statedInputs } from "../importer/node-files.ts";
+import type { RestoredBatchNorm } from "../importer/rewrite/restore-batch-norm.ts";
 import { isFiniteTensor } from "../ir/finite.ts";
 import type { Network } from "../ir/network.ts";
 import { type Shape, sameShape } from "../ir/types.ts";
@@ -31,9 +32,11 @@ import { sampleInput, showBatchOf } from "./network-fit.ts";
  * @example
  * console.log(makeNetwork(config, data).name); // lenet
  */
-export function makeNetwork(config: TrainingConfig, data: DatasetSplits, outputs?: number): Network {
+export function makeNetwork(config: TrainingConfig, data: DatasetSplits, outputs?: number): Network | ImportedNetwork {
   const { model } = config;
-  if (!("name" in model)) return importedNetwork(model.file ?? "", data);
+  if (!("name" in model)) {
+    return importedNetwork(model.file ?? "", data, { restoreBatchNorm: model.restoreBatchNorm === true });
+  }
   const { name, width, stem } = model;
   return makeModel(
     name,
@@ -53,12 +56,16 @@ export function makeNetwork(config: TrainingConfig, data: DatasetSplits, outputs
  * @throws ConfigError when it does not take them, UnsupportedError when it takes more than samples, and FileFormatError
  *   when a weight of it is NaN.
  */
-export function importedNetwork(file: string, data: DatasetSplits): Network {
+export function importedNetwork(
+  file: string,
+  data: DatasetSplits,
+  options: Pick<ImportOptions, "restoreBatchNorm"> = {},
+): ImportedNetwork {
   const { sampleShape, name } = data.train;
   const isLast = takesChannelsLast(statedInputs(file), sampleShape);
   const network = importOnnxFile(
     file,
-    isLast ? { sampleShape: channelsLast(sampleShape), channelsFirst: true } : { sampleShape },
+    isLast ? { ...options, sampleShape: channelsLast(sampleShape), channelsFirst: true } : { ...options, sampleShape },
   );
   const { shape } = sampleInput(network, file);
   const wanted = shape.slice(1);
@@ -71,6 +78,11 @@ export function importedNetwork(file: string, data: DatasetSplits): Network {
   checkBatch(network, file);
   checkNumbers(network, file);
   return network;
+}
+
+/** Returns the BatchNormalizations that were put back into a network of a file. */
+export function restoredIn(network: Network | ImportedNetwork): readonly RestoredBatchNorm[] {
+  return "imported" in network ? (network.imported.restored ?? []) : [];
 }
 
 /** Whether a configuration's model is a file that takes channels last, which the data has first. */

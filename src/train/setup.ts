@@ -18,8 +18,9 @@ import type { NetworkStage } from "./loop/bit-lowering.ts";
 import { calibrate } from "./loop/calibrate.ts";
 import type { PhaseOptions } from "./loop/phases.ts";
 import type { TrainingRecipe, TrainingRun } from "./loop/recipe.ts";
+import { withRestoredStatistics } from "./loop/restored-batch-norm.ts";
 import { openDataFor } from "./model-data.ts";
-import { makeNetwork, withCheckpoint } from "./network.ts";
+import { makeNetwork, restoredIn, withCheckpoint } from "./network.ts";
 import { checkFit, type WantedFit } from "./network-fit.ts";
 import { outputCountOfTeacher, teacherOf } from "./teacher/teacher.ts";
 
@@ -30,21 +31,36 @@ export function loadData(config: TrainingConfig): Promise<OpenedData> {
   return openDataFor(config);
 }
 
+/** A network to train, and how many BatchNormalizations were put back into it, on which its first values depend. */
+interface PreparedNetwork {
+  readonly network: Network;
+  readonly restored: number;
+}
+
 /**
  * The network to train: float weights from `config.from` where given, then quantizers as configured, with their
  * initial values from the first training batch.
  */
-export async function prepareNetwork(
+async function prepareNetwork(
   config: TrainingConfig,
   data: DatasetSplits,
   engine: Engine,
   target?: Target,
   teacher?: TeacherConfig,
-): Promise<Network> {
+): Promise<PreparedNetwork> {
   const fresh = makeNetwork(config, data, teacher && outputCountOfTeacher(teacher));
   checkFit(fresh, fitOf(config, data, teacher));
-  const float = config.from === undefined ? fresh : await withCheckpoint(fresh, config.from);
-  if (config.quantization === null) return float;
+  // A checkpoint has the values of what was put back.
+  const restored = config.from === undefined ? restoredIn(fresh) : [];
+  const float =
+    config.from === undefined
+      ? await withRestoredStatistics(fresh, restored, data.train, {
+          batchSize: config.train.batchSize,
+          engine,
+          target,
+        })
+      : await withCheckpoint(fresh, config.from);
+  if (config.quantization === null) return { network: float, restored: restored.length };
   const quantized = quantize(float, quantizationOf(config.quantization));
   const size = Math.min(config.train.batchSize, data.train.count);
   const batches = trainingBatches(data.train, {
@@ -53,7 +69,8 @@ export async function prepareNetwork(
     cropPadding: 0,
     horizontalFlip: false,
   });
-  return calibrate(quantized, data.train, batches.indices(0, 0), engine, target);
+  const network = await calibrate(quantized, data.train, batches.indices(0, 0), engine, target);
+  return { network, restored: restored.length };
 }
 
 /** The data that the network has to fit, and the names of the parts in messages. */
@@ -82,8 +99,8 @@ export async function prepareTraining(
   const recipe = recipeOf(config, data.train, teacher);
   const { quantization } = config;
   if (quantization?.stages === undefined) {
-    const network = await prepareNetwork(config, data, engine, target, teacher);
-    return { network, recipe, notes: checkFit(network, fitOf(config, data, teacher)) };
+    const prepared = await prepareNetwork(config, data, engine, target, teacher);
+    return { network: prepared.network, recipe, notes: notesOn(prepared, fitOf(config, data, teacher)) };
   }
   const bits = [...quantization.stages].sort((a, b) => a.fromEpoch - b.fromEpoch);
   if (bits[0]?.fromEpoch !== 0 || bits.some((stage) => stage.fromEpoch >= config.train.epochs)) {
@@ -93,19 +110,31 @@ export async function prepareTraining(
     });
   }
   const stages: NetworkStage[] = [];
+  let last: PreparedNetwork | undefined;
   for (const { fromEpoch, weightBits, activationBits } of bits) {
     const staged = { ...config, quantization: { ...quantization, weightBits, activationBits } };
-    stages.push({ fromEpoch, network: await prepareNetwork(staged, data, engine, target, teacher) });
+    last = await prepareNetwork(staged, data, engine, target, teacher);
+    stages.push({ fromEpoch, network: last.network });
   }
-  const last = bits.at(-1);
-  if (last?.weightBits !== quantization.weightBits || last.activationBits !== quantization.activationBits) {
+  const end = bits.at(-1);
+  if (end?.weightBits !== quantization.weightBits || end.activationBits !== quantization.activationBits) {
     throw new ConfigError(
-      `the last stage has W${last?.weightBits}A${last?.activationBits}, the run asks for W${quantization.weightBits}A${quantization.activationBits}`,
+      `the last stage has W${end?.weightBits}A${end?.activationBits}, the run asks for W${quantization.weightBits}A${quantization.activationBits}`,
       { where: "quantization.stages", remedy: "End with a stage that has the run's own bits." },
     );
   }
-  const network = stages.at(-1)?.network ?? (await prepareNetwork(config, data, engine, target, teacher));
-  return { network, stages, recipe, notes: checkFit(network, fitOf(config, data, teacher)) };
+  const prepared = last ?? (await prepareNetwork(config, data, engine, target, teacher));
+  return { network: prepared.network, stages, recipe, notes: notesOn(prepared, fitOf(config, data, teacher)) };
+}
+
+function notesOn({ network, restored }: PreparedNetwork, wanted: WantedFit): string[] {
+  const odd = checkFit(network, wanted);
+  if (restored === 0) return odd;
+  const where = restored === 1 ? "the convolution" : `${restored} convolutions`;
+  return [
+    `BatchNorm is put back after ${where} that it may be folded into; --no-restore-batch-norm (model.restoreBatchNorm: false) trains the file as it is`,
+    ...odd,
+  ];
 }
 
 /** How a configuration makes batches of a data set; crops and flips are for images alone. */

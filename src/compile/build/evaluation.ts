@@ -1,9 +1,13 @@
 /** Evaluation as one graph: data and state in, the network's outputs out. Also the pass that samples activations. */
-import type { Value } from "../../ir/graph.ts";
-import { type Network, withParameterValues } from "../../ir/network.ts";
+import type { GraphBuilder, Value } from "../../ir/graph.ts";
+import { type Network, type ParameterId, withParameterValues } from "../../ir/network.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import { initialParameters } from "../../observers/calibrators.ts";
+import { indices } from "../../ops/build/operands.ts";
+import { multiply, subtract } from "../../ops/families/elementwise.ts";
+import { reduceMean } from "../../ops/families/reduce.ts";
+import { reshape } from "../../ops/families/shape/shape-ops.ts";
 import { bindBatch } from "../passes/bind-batch.ts";
 import { newBuilder } from "../registry.ts";
 import type { QuantizedNetwork } from "../sites.ts";
@@ -65,8 +69,37 @@ export function buildBatchNormStatistics(network: Network, config: EvaluationCon
   );
 }
 
-/** Selects the values of a forward pass that a job returns. */
-type Selection = (forward: ForwardResult) => ReadonlyMap<string, Value>;
+/**
+ * Mean and variance, over this batch, of what reaches BatchNormalizations, everything else as in evaluation: outputs
+ * `next.<running parameter>`.
+ *
+ * @param scales The parameters that scale their outputs, which tell them from others.
+ */
+export function buildChannelStatistics(
+  network: Network,
+  config: EvaluationConfig,
+  scales: ReadonlySet<ParameterId>,
+): EvaluationJob {
+  return buildForwardJob(network, config, ({ values }, builder, { graph }) => {
+    const statistics = new Map<string, Value>();
+    for (const { inputs } of graph.nodes) {
+      const [x, scale, , mean, variance] = inputs;
+      if (scale === undefined || !scales.has(scale.name) || mean === undefined || variance === undefined) continue;
+      const input = x === undefined ? undefined : values.get(x);
+      if (input === undefined) continue;
+      const axes = indices(input.type.shape.length).filter((axis) => axis !== 1);
+      const centre = reduceMean(builder, input, axes, { keepDimensions: true });
+      const difference = subtract(builder, input, centre);
+      const square = reduceMean(builder, multiply(builder, difference, difference), axes, { keepDimensions: false });
+      statistics.set(nextName(mean.name), reshape(builder, centre, [...mean.type.shape]));
+      statistics.set(nextName(variance.name), square);
+    }
+    return statistics;
+  });
+}
+
+/** Selects the values of a forward pass that a job returns, or adds some to it. */
+type Selection = (forward: ForwardResult, builder: GraphBuilder, network: Network) => ReadonlyMap<string, Value>;
 
 function buildForwardJob(source: Network, config: EvaluationConfig, select: Selection): EvaluationJob {
   const network = bindBatch(source, config.batchSize);
@@ -79,7 +112,7 @@ function buildForwardJob(source: Network, config: EvaluationConfig, select: Sele
     inputs.set(parameter.name, builder.input(parameter.name, { dtype, shape }));
   }
   const forward = addForward(builder, network, inputs, config.mode ?? evaluationMode);
-  for (const [name, output] of select(forward)) builder.output(name, output);
+  for (const [name, output] of select(forward, builder, network)) builder.output(name, output);
   const state = network.parameters.map((parameter) => ({ name: parameter.name, initial: parameter.value }));
   return { graph: builder.finish(), state, dataInput: input };
 }

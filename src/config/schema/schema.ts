@@ -13,6 +13,7 @@ import { deviceChoices } from "../../runtime/engine.ts";
 import { recomputeChoices } from "../../runtime/job.ts";
 import { count, epochRange, fraction } from "./common.ts";
 import { dataSchema } from "./data.ts";
+import { withFileDefaults } from "./file-defaults.ts";
 import { quantization } from "./quantization.ts";
 
 export { bitRange } from "./common.ts";
@@ -27,6 +28,8 @@ const model = z
     name: z.enum(modelNames).exactOptional(),
     /** An ONNX file, instead of a name: the float network to start from. */
     file: z.string().min(1).exactOptional(),
+    /** Whether BatchNormalization is put back where the file has it folded into convolutions. Default for a file: true. */
+    restoreBatchNorm: z.boolean().exactOptional(),
     /** Channels of the first stage; without it, the model's own. */
     width: count.exactOptional(),
     stem: z.enum(["cifar", "imagenet"]).exactOptional(),
@@ -34,7 +37,15 @@ const model = z
   .refine(({ name, file, width, stem }) => file === undefined || (name ?? width ?? stem) === undefined, {
     error: "expected either a file or a name with its width and stem, got both",
   })
-  .transform(({ name, ...rest }) => (rest.file === undefined ? { name: name ?? "resnet20", ...rest } : rest));
+  .refine(({ file, restoreBatchNorm }) => file !== undefined || restoreBatchNorm === undefined, {
+    error: "expected a model's file with it: the networks that come with subbyte keep their BatchNormalization",
+    path: ["restoreBatchNorm"],
+  })
+  .transform(({ name, ...rest }) =>
+    rest.file === undefined
+      ? { name: name ?? "resnet20", ...rest }
+      : { ...rest, restoreBatchNorm: rest.restoreBatchNorm ?? true },
+  );
 
 const parameterGroup = z.strictObject({
   learningRateScale: z.number().min(0).default(1),
@@ -46,7 +57,7 @@ const undecayedGroup = parameterGroup.extend({ weightDecay: z.number().min(0).de
 const optimizer = z
   .strictObject({
     name: z.enum(["sgd", "adam", "adamw"]).default("sgd"),
-    /** Default: 0.05 for sgd, 0.001 for adam and adamw. */
+    /** Default: 0.05 for sgd, 0.001 for adam and adamw; for a model's file 0.005 and 0.0001. */
     learningRate: z.number().positive().exactOptional(),
     momentum: fraction.default(0.9),
     nesterov: z.boolean().default(false),
@@ -74,7 +85,7 @@ const optimizer = z
 const schedule = z
   .strictObject({
     name: z.enum(["constant", "step", "cosine"]).default("cosine"),
-    /** Epochs over which the learning rate rises from 0; may be fractional. */
+    /** Epochs over which the learning rate rises from 0; may be fractional. Default for a model's file: 1. */
     warmupEpochs: z.number().min(0).default(0),
     /** The same in steps, for a warm-up that does not depend on the size of the data. */
     warmupSteps: z.int().min(0).default(0),
@@ -126,8 +137,7 @@ const train = z
     return { ...value, schedule: { ...rest, milestones: completed, gamma, finalLearningRate } };
   });
 
-/** The schema of a whole training configuration. */
-export const trainingConfigSchema = z.strictObject({
+const trainingConfig = z.strictObject({
   model: model.prefault({}),
   data: dataSchema.prefault({}),
   train: train.prefault({}),
@@ -148,6 +158,9 @@ export const trainingConfigSchema = z.strictObject({
   /** A checkpoint, or the folder of a run, whose weights to start from. */
   from: z.string().min(1).exactOptional(),
 });
+
+/** The schema of a whole training configuration. */
+export const trainingConfigSchema = z.preprocess(withFileDefaults, trainingConfig);
 
 /** Returns the name of a model for tables and file names. */
 export function modelTitle(model: TrainingConfig["model"]): string {

@@ -115,5 +115,5 @@ async function onnxSubject(file: string, source: ExplainSource, flags: ExplainFl
 }
 
 function withModel(config: TrainingConfig, file: string): TrainingConfig {
-  return { ...config, model: { file } };
+  return { ...config, model: { file, restoreBatchNorm: false } };
 }

@@ -27,6 +27,10 @@ export const declareTrain = (command: NewCommand) =>
     .option("--set <key=value>", "set one key of it, e.g. train.optimizer.momentum=0.8 (repeatable)", collect)
     .option("-m, --model <name|file>", `network: ${modelNames.join(", ")}, or a file such as mine.onnx`)
     .option(
+      "--no-restore-batch-norm",
+      "of a model's file: leave BatchNorm folded into its convolutions (default: put it back)",
+    )
+    .option(
       "--data <name|folder>",
       "fashion-mnist-part (comes with subbyte), fashion-mnist, or a folder such as ./mine",
     )
