@@ -23,7 +23,7 @@ from PIL import Image
 from torch import nn
 
 warnings.filterwarnings("ignore")
-torch.set_num_threads(2)
+torch.set_num_threads(1)
 CLASSES, SIDE, MEAN, STD, TRAINED = 10, 32, 0.2860, 0.3530, 1500
 
 
