@@ -5,6 +5,9 @@
 import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
 import { ConfigError } from "../errors.ts";
 import type { Locate } from "./issues.ts";
+import { isMapping, type Mapping } from "./mapping.ts";
+
+export { isMapping, type Mapping } from "./mapping.ts";
 
 /** A configuration's text and the name that errors call it by. */
 export interface ConfigSource {
@@ -18,14 +21,6 @@ export interface ConfigOverride {
   readonly path: string;
   readonly value: unknown;
   readonly origin: string;
-}
-
-/** Keys and their values, as they came from a file. */
-export type Mapping = Record<string, unknown>;
-
-/** Whether a value is a mapping of keys, and no list. */
-export function isMapping(value: unknown): value is Mapping {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** A source that was parsed. */

@@ -2,7 +2,7 @@
  * Defaults of a training whose model is a file: its weights are trained already, and the rate that suits random ones destroys
  * them. docs/own-model.md has the measurement behind the values, bench/pretrained.ts repeats it.
  */
-import { isMapping, type Mapping } from "../source.ts";
+import { isMapping, type Mapping } from "../mapping.ts";
 
 /** The learning rate of `sgd` where the weights come from a file. */
 const learningRate = 0.005;
