@@ -174,7 +174,7 @@ describe("hostile names", () => {
         "--first-and-last",
       ],
       ["train", "--resume", run],
-      ["study", "--dry-run", "--model", "mlp", "--data", data, "--out", folder],
+      ["study", "--dry-run", "--batch", "16", "--model", "mlp", "--data", data, "--out", folder],
     ]) {
       const { stdout, stderr, code } = await capture(...args);
       expect(code, `${args[0]}: ${stderr}`).toBe(0);

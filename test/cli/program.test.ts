@@ -77,7 +77,7 @@ describe("usage errors", () => {
   });
 });
 
-describe("train --dry-run", () => {
+describe("train --print-config", () => {
   let folder = "";
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), "subbyte-cli-"));
@@ -87,7 +87,7 @@ describe("train --dry-run", () => {
   });
 
   async function resolved(...flags: string[]): Promise<unknown> {
-    const { code, stdout, stderr } = await capture("train", "--dry-run", "--json", ...flags);
+    const { code, stdout, stderr } = await capture("train", "--print-config", "--json", ...flags);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     return JSON.parse(stdout);
   }
@@ -150,10 +150,10 @@ describe("train --dry-run", () => {
   });
 
   it("prints YAML that it reads again", async () => {
-    const first = await capture("train", "--dry-run", "--preset", "thread");
+    const first = await capture("train", "--print-config", "--preset", "thread");
     const file = join(folder, "config.yaml");
     await writeFile(file, first.stdout);
-    expect((await capture("train", "--dry-run", "--config", file)).stdout).toBe(first.stdout);
+    expect((await capture("train", "--print-config", "--config", file)).stdout).toBe(first.stdout);
   });
 
   it("names the place of a mistake in the file, and a file that is missing", async () => {

@@ -64,9 +64,9 @@ describe("examples", () => {
     expect(stdout).toContain("thread_W4A4_seed0");
   });
 
-  it("ocr-angle.yaml: is a training that could begin", async () => {
+  it("ocr-angle.yaml: is a valid configuration", async () => {
     const file = join(repositoryRoot, "examples", "ocr-angle.yaml");
-    const { code, stdout } = await capture("train", "--config", file, "--dry-run");
+    const { code, stdout } = await capture("train", "--config", file, "--print-config");
     expect(code).toBe(0);
     expect(stdout).toContain("task: none");
   });

@@ -7,6 +7,7 @@ import { gridCells, trialId } from "../../../study/plan/cells.ts";
 import { resolveStudyConfig, studyToYaml } from "../../../study/plan/config.ts";
 import { trialFolder } from "../../../study/plan/folder.ts";
 import { makePlan } from "../../../study/plan/plan.ts";
+import type { StudyConfig } from "../../../study/plan/schema.ts";
 import { bitsName, percent } from "../../../study/result/summary.ts";
 import { type FinishedStudy, runStudy } from "../../../study/run-study.ts";
 import { interruptible } from "../../interrupt.ts";
@@ -14,6 +15,7 @@ import { note, outputColumns, print, printJson, printText } from "../../output.t
 import { oneLine } from "../../view/printable.ts";
 import { StudyProgress } from "../../view/study-progress.ts";
 import { type Cell, tableLines } from "../../view/table.ts";
+import { checkStudy, type StudyCheck, studyCheckLines } from "./check.ts";
 import { studyOverrides } from "./overrides.ts";
 import type { StudyFlags } from "./study.ts";
 import { stepText, studyText } from "./text.ts";
@@ -32,8 +34,9 @@ export async function studyAction(file: string | undefined, flags: StudyFlags): 
   const source = file === undefined ? undefined : await readConfigFile(file);
   const config = isResumed ? undefined : resolveStudyConfig(source, overrides, noteRenamedKey);
   if (flags.dryRun === true && config !== undefined) {
-    if (flags.json === true) printJson({ schemaVersion: 1, config, trials: gridCells(config).map(trialId) });
-    else await printPlan(config);
+    const check = await checkStudy(config);
+    if (flags.json === true) printJson({ schemaVersion: 1, config, trials: gridCells(config).map(trialId), check });
+    else await printPlan(config, check);
     return;
   }
   const progress = new StudyProgress({ silent: flags.json === true || flags.quiet === true });
@@ -90,7 +93,7 @@ function noteRenamedKey(old: string, present: string): void {
   note(`note: the key ${old} is now called ${present}`);
 }
 
-async function printPlan(config: Parameters<typeof makePlan>[0]): Promise<void> {
+async function printPlan(config: StudyConfig, check: StudyCheck): Promise<void> {
   const plan = await makePlan(config);
   printText(studyToYaml(config));
   const rows = plan.trials.map((trial): Cell[] => [
@@ -102,7 +105,7 @@ async function printPlan(config: Parameters<typeof makePlan>[0]): Promise<void> 
     trial.impossible ?? "",
   ]);
   const columns = ["trial", "weight levels", "activation levels", "million bit operations", "bytes", "problem"];
-  print(...tableLines(columns, rows, outputColumns()));
+  print(...tableLines(columns, rows, outputColumns()), ...studyCheckLines(check, outputColumns()));
 }
 
 function printResult(finished: FinishedStudy, flags: StudyFlags, page: string | undefined): void {

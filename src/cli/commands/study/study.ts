@@ -60,7 +60,7 @@ export const declareStudy = (command: NewCommand) =>
     .option("--json", "print the result as one JSON document, and no progress")
     .option("-q, --quiet", "print no progress")
     .option("-v, --verbose", "print every finding of a failing trial, not only those of the highest confidence")
-    .option("--dry-run", "check and print the trials, then stop")
+    .option("--dry-run", "open data and model, run a few steps, print the trials with what they would take, then stop")
     .addHelpText("after", examples);
 
 /** The flags of `subbyte study`. */

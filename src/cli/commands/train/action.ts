@@ -6,19 +6,25 @@ import { defined } from "../../../base/defined.ts";
 import { configToYaml, resolveTrainingConfig } from "../../../config/config.ts";
 import { readConfigFile } from "../../../config/file.ts";
 import type { TrainingConfig } from "../../../config/schema/schema.ts";
-import type { SkippedSample } from "../../../data/dataset/dataset.ts";
+import { integerObstacles } from "../../../convert/obstacles.ts";
+import type { DatasetSplits, SkippedSample } from "../../../data/dataset/dataset.ts";
 import { watchAndKeep } from "../../../diagnose/keep-findings.ts";
 import type { RunWatch } from "../../../diagnose/watch-run.ts";
 import { ConfigError } from "../../../errors.ts";
 import { runPaths } from "../../../runs/folder.ts";
+import { inputOf } from "../../../train/loop/evaluate.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { peakMemory } from "../../../train/memory.ts";
 import { type RunListeners, type RunResult, type RunSummary, resumeRun, startRun } from "../../../train/run.ts";
 import { loadData } from "../../../train/setup.ts";
+import { uncalibratedNetwork } from "../../../train/uncalibrated.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson, printText } from "../../output.ts";
 import { configurationOverrides, trainOverrides } from "../../train-overrides.ts";
+import { checkTraining } from "../../training-check.ts";
+import { checkLines } from "../../view/check-text.ts";
 import { findingsText } from "../../view/findings-text.ts";
+import { integerWarning } from "../../view/integers-text.ts";
 import { Progress } from "../../view/progress.ts";
 import { formatBytes } from "../../view/progress-format.ts";
 import { showRun } from "../../view/show-run.ts";
@@ -36,13 +42,12 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
   }
   const source = flags.config === undefined ? undefined : await readConfigFile(flags.config);
   const config = resolveTrainingConfig(source, trainOverrides(flags));
-  if (flags.dryRun === true) {
-    if (flags.json === true) printJson({ schemaVersion: 1, config });
-    else printText(configToYaml(config));
-    return;
-  }
+  if (flags.printConfig === true || flags.dryRun === true) return printChecked(config, flags);
   const data = await loadData(config);
-  if (flags.json !== true && flags.quiet !== true) note(...data.notes);
+  if (flags.json !== true && flags.quiet !== true) {
+    note(...data.notes);
+    if (config.quantization !== null) note(...(await conversionWarning(config, data)));
+  }
   const result = await watch(flags, config, (listeners) =>
     startRun(
       {
@@ -56,6 +61,31 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
     ),
   );
   report(result, flags);
+}
+
+/** Prints the configuration, and for --dry-run what opening its data and model finds: as comments, so that all is YAML. */
+async function printChecked(config: TrainingConfig, flags: TrainFlags): Promise<void> {
+  const check = flags.dryRun === true ? await checkTraining(config) : undefined;
+  if (flags.json === true) {
+    printJson({ schemaVersion: 1, config, ...(check === undefined ? {} : { check }) });
+    return;
+  }
+  printText(configToYaml(config));
+  if (check !== undefined) print(...checkLines(check, commentColumns()).map((line) => `# ${line}`));
+}
+
+/** Columns that a line after `# ` may take. */
+function commentColumns(): number | undefined {
+  const columns = outputColumns();
+  return columns === undefined ? undefined : columns - 2;
+}
+
+/** One line before the training of a network that does not convert to integers. */
+async function conversionWarning(config: TrainingConfig, data: DatasetSplits): Promise<string[]> {
+  const warning = integerWarning(
+    integerObstacles(await uncalibratedNetwork(config, data), { input: inputOf(data.train) }),
+  );
+  return warning === undefined ? [] : [`note: ${warning}`];
 }
 
 /**

@@ -14,7 +14,8 @@ Examples:
   subbyte train --preset lsq --weight-bits 4 --activation-bits 4 --from runs/float --lr 0.01
   subbyte train --config qat.yaml --set train.schedule.warmupEpochs=1 --seed 3
   subbyte train --model mine.onnx --data ./images --task distillation --preset lsq       no labels needed
-  subbyte train --preset thread --dry-run          print the resolved configuration, run nothing
+  subbyte train --preset thread --dry-run          sizes, classes, bits of each layer, memory, time, integers
+  subbyte train --preset thread --print-config > qat.yaml
   subbyte train --resume                           resume the latest stopped run
   subbyte train --resume runs/float                resume this one
   subbyte train --config runs/float/config.yaml --from runs/float --lr 0.001    a new run from its weights`;
@@ -68,7 +69,8 @@ export const declareTrain = (command: NewCommand) =>
     .option("-v, --verbose", "with --diagnose: print the measurements of each finding too")
     .option("--diagnose", "print the findings after each epoch")
     .option("--no-diagnose", "do not measure the tensors while training (diagnosis.jsonl)")
-    .option("--dry-run", "check and print the resolved configuration, then stop")
+    .option("--dry-run", "open data and model, run a few steps, and print the configuration with what it would take")
+    .option("--print-config", "print the resolved configuration and open nothing")
     .addHelpText("after", examples);
 
 /** The flags of `subbyte train`. */
