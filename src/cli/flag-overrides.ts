@@ -1,6 +1,8 @@
 /** Flags that stand for one key of a configuration each, as overrides of it. */
 
-import type { ConfigOverride } from "../config/source.ts";
+import { resolve } from "node:path";
+import { withResolvedPaths } from "../config/path-keys.ts";
+import { type ConfigOverride, parseSetOption } from "../config/source.ts";
 
 /** Flags of one kind: their property among the flags, how they are written, and their key in the configuration. */
 type FlagTable = readonly (readonly [flag: string, written: string, path: string])[];
@@ -19,4 +21,9 @@ export function flagOverrides<Table extends FlagTable>(
     const text = texts[flag];
     return text === undefined ? [] : [{ path, value: parse(text), origin: `${written} ${text}` }];
   });
+}
+
+/** The overrides of `--set`; relative paths resolve against the working folder. */
+export function setOverrides(texts: readonly string[] = []): ConfigOverride[] {
+  return texts.map((text) => withResolvedPaths(parseSetOption(text), (given) => resolve(given)));
 }

@@ -4,10 +4,10 @@ import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { nearestWord } from "../base/nearest-word.ts";
 import { parseDataArgument } from "../config/data-folder.ts";
-import { type ConfigOverride, parseScalar, parseSetOption } from "../config/source.ts";
+import { type ConfigOverride, parseScalar } from "../config/source.ts";
 import { ConfigError } from "../errors.ts";
 import { modelNames } from "../models/names.ts";
-import { type FlagTexts, flagOverrides } from "./flag-overrides.ts";
+import { type FlagTexts, flagOverrides, setOverrides } from "./flag-overrides.ts";
 import { pluginOverrides } from "./plugins.ts";
 
 /** Flags that are numbers: their key in the configuration, and how they are written. */
@@ -69,7 +69,8 @@ function presetOverrides(flags: ConfigFlags): ConfigOverride[] {
   return [{ path: "quantization", value: null, origin }];
 }
 
-function dataOverrides(flags: ConfigFlags): ConfigOverride[] {
+/** Returns the overrides of `--data`. */
+export function dataOverrides(flags: Pick<ConfigFlags, "data">): ConfigOverride[] {
   if (flags.data === undefined) return [];
   const origin = `--data ${flags.data}`;
   const data = parseDataArgument(flags.data);
@@ -81,7 +82,8 @@ function dataOverrides(flags: ConfigFlags): ConfigOverride[] {
   ];
 }
 
-function modelOverrides(flags: ConfigFlags): ConfigOverride[] {
+/** Returns the overrides of `--model`. */
+export function modelOverrides(flags: Pick<ConfigFlags, "model">): ConfigOverride[] {
   if (flags.model === undefined) return [];
   const origin = `--model ${flags.model}`;
   const isFile = isModelFile(flags.model);
@@ -116,7 +118,7 @@ export function trainOverrides(flags: ConfigFlags): ConfigOverride[] {
 /** Returns the overrides of {@link trainOverrides} without those of `--plugin`. */
 export function configurationOverrides(flags: ConfigFlags): ConfigOverride[] {
   return [
-    ...(flags.set ?? []).map(parseSetOption),
+    ...setOverrides(flags.set),
     ...modelOverrides(flags),
     ...batchNormOverrides(flags),
     ...dataOverrides(flags),

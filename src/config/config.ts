@@ -9,6 +9,7 @@ import { ConfigError } from "../errors.ts";
 import { pluginFile } from "../plugins/plugin-files.ts";
 import { issuesToError } from "./issues.ts";
 import { adviceForUnknownKey, isKnownKey } from "./keys.ts";
+import { resolvedRoot } from "./path-keys.ts";
 import { type TrainingConfig, trainingConfigSchema } from "./schema/schema.ts";
 import { type ConfigOverride, type ConfigSource, deletePath, type Mapping, parseSource, setPath } from "./source.ts";
 
@@ -37,7 +38,8 @@ export function resolveTrainingConfig(
   overrides: readonly ConfigOverride[] = [],
 ): TrainingConfig {
   const given = source ?? { name: "configuration", text: "" };
-  const { root, locate } = parseSource(given);
+  const { locate } = parseSource(given);
+  const root = resolvedRoot(given);
   for (const override of overrides) applyOverride(root, override);
   const result = trainingConfigSchema.safeParse(root);
   if (result.success) return withPluginFiles(result.data, given.name);

@@ -1,16 +1,37 @@
 /** Reads a configuration from a file, with the plugins that it needs. */
 
 import { readFile } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import { InputOutputError } from "../errors.ts";
 import { describeSystemError } from "../io/system-error.ts";
 import { loadPluginsOf } from "./plugins.ts";
 import type { ConfigSource } from "./source.ts";
 
-/** Returns the text of a configuration file, named as the user named it; the plugins that it lists are loaded. */
+/**
+ * Returns the text of a configuration file, named as the user named it; the plugins that it lists are loaded. Relative paths in
+ * it resolve against its folder.
+ */
 export async function readConfigFile(file: string): Promise<ConfigSource> {
-  let source: ConfigSource;
+  const folder = dirname(resolve(file));
+  return withPlugins({ ...(await sourceOf(file)), resolvePath: (given) => resolve(folder, given) });
+}
+
+/**
+ * Returns the configuration that a run's folder keeps. Its paths are absolute; only a trial names the float network of its study by
+ * a path inside of the study's folder, in which it runs.
+ */
+export async function readRunConfig(file: string): Promise<ConfigSource> {
+  return withPlugins(await sourceOf(file));
+}
+
+async function withPlugins(source: ConfigSource): Promise<ConfigSource> {
+  await loadPluginsOf(source);
+  return source;
+}
+
+async function sourceOf(file: string): Promise<ConfigSource> {
   try {
-    source = { name: file, text: await readFile(file, "utf8") };
+    return { name: file, text: await readFile(file, "utf8") };
   } catch (cause) {
     const message = `cannot read the configuration: ${describeSystemError(cause).reason}`;
     throw new InputOutputError(message, {
@@ -19,6 +40,4 @@ export async function readConfigFile(file: string): Promise<ConfigSource> {
       cause,
     });
   }
-  await loadPluginsOf(source);
-  return source;
 }

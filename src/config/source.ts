@@ -13,6 +13,8 @@ export { isMapping, type Mapping } from "./mapping.ts";
 export interface ConfigSource {
   readonly name: string;
   readonly text: string;
+  /** Makes the relative paths in the text absolute; absent: they stay as they are. */
+  readonly resolvePath?: (given: string) => string;
 }
 
 /** One value that overrides the source, and its origin (`--epochs 3`). */

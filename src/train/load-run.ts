@@ -6,7 +6,7 @@ import { defined } from "../base/defined.ts";
 import type { TeacherConfig } from "../compile/build/distillation.ts";
 import { quantize } from "../compile/passes/quantize.ts";
 import { resolveTrainingConfig } from "../config/config.ts";
-import { readConfigFile } from "../config/file.ts";
+import { readRunConfig } from "../config/file.ts";
 import { loadPluginsOf } from "../config/plugins.ts";
 import { quantizationOf } from "../config/quantization.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
@@ -66,7 +66,7 @@ export async function loadRun(path: string, which: "last" | "best" = "last"): Pr
   const file = entry.isDirectory() ? join(paths.checkpoints, which === "best" ? bestCheckpoint : lastCheckpoint) : path;
   const checkpoint = await readCheckpoint(file);
   const source = entry.isDirectory()
-    ? await readConfigFile(paths.config)
+    ? await readRunConfig(paths.config)
     : await checkpointSource(file, checkpoint.config);
   const config = resolveTrainingConfig(source);
   if (entry.isDirectory()) checkConfiguration(checkpoint, config, file);

@@ -18,7 +18,7 @@ type StatedShape = Pick<TrainingConfig["data"], "size" | "channels" | "layout">;
  *
  * @throws as openDataset does, and InputOutputError or FileFormatError for a model that cannot be read.
  */
-export async function openDataFor({ model, data, train }: TrainingConfig): Promise<OpenedData> {
+export async function openDataFor({ model, data, train, from }: TrainingConfig): Promise<OpenedData> {
   const own = "file" in model ? model.file : undefined;
   const teacher = train.distillation?.teacher;
   const file = own ?? (teacher?.endsWith(".onnx") === true ? teacher : undefined);
@@ -34,7 +34,8 @@ export async function openDataFor({ model, data, train }: TrainingConfig): Promi
   if (takesChannelsLast(inputs, opened.train.sampleShape)) {
     notes.push(`${basename(file)} takes channels last: samples are transposed from [C,H,W] to [H,W,C] in the graph`);
   }
-  if (own !== undefined && data.normalization === undefined && opened.kind !== "fashion-mnist") {
+  // Weights of a run were trained with its normalization already.
+  if (own !== undefined && from === undefined && data.normalization === undefined && opened.kind !== "fashion-mnist") {
     notes.push(
       "inputs are normalized by mean and std of the training samples; if the model was trained with other values, " +
         "give those: --set data.normalization=imagenet, none or {mean: [...], std: [...]}",

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { defined } from "../base/defined.ts";
 import { configToYaml, resolveTrainingConfig } from "../config/config.ts";
-import { readConfigFile } from "../config/file.ts";
+import { readRunConfig } from "../config/file.ts";
 import { quantizationOf } from "../config/quantization.ts";
 import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
 import type { ConfigSource } from "../config/source.ts";
@@ -152,7 +152,7 @@ export async function resumeRun(
   place: EnginePlace = {},
 ): Promise<RunResult> {
   const paths = runPaths(folder);
-  const config = resolveTrainingConfig(await readConfigFile(paths.config));
+  const config = resolveTrainingConfig(await readRunConfig(paths.config));
   await removeTemporaries(folder, { recursive: true });
   const point = await resumePoint(paths, config);
   const checkpoint = point?.checkpoint;

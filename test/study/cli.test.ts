@@ -3,6 +3,9 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
+import { randomStream } from "../../src/base/random.ts";
+import { exportOnnx } from "../../src/importer/export.ts";
+import { makeModel } from "../../src/models/index.ts";
 import { capture } from "../support/machine/capture.ts";
 import { temporaryFolder } from "./support.ts";
 
@@ -80,6 +83,29 @@ describe("subbyte study", () => {
     expect(again.stderr).toContain(`resuming the study in ${folder}: 2 trainings, 2 of them done`);
     expect(again.stdout).toMatch(/│ W4 +│ +\d+\.\d \(8\) │ impossible │/);
     expect(again.stdout).toContain("thread_W4A1_seed0 impossible: ");
+  }, 60_000);
+
+  it("takes a model's file and data by paths next to the configuration, also in its trials", async () => {
+    const folder = temporaryFolder();
+    const network = makeModel("mlp", { sampleShape: [1, 28, 28], classes: 10, width: 8 }, randomStream(5, "weights"));
+    writeFileSync(join(folder, "mine.onnx"), exportOnnx(network));
+    const file = join(folder, "study.yaml");
+    writeFileSync(
+      file,
+      `{model: {file: mine.onnx}, data: {trainLimit: 128, testLimit: 64}, train: {epochs: 1, batchSize: 32},
+        float: {epochs: 1}, weightBits: [4], activationBits: [4], recipes: [lsq], threads: 1}`,
+    );
+    const out = join(folder, "out");
+    const { stdout } = await capture("study", file, "--out", out, "--json", "--no-report");
+    expect(JSON.parse(stdout)).toMatchObject({ counts: { finished: 1, failed: 0 } });
+    // The next study starts from that float network, and needs to be told nothing about it.
+    const from = join(out, "float");
+    const dry = await capture("study", "--from", from, "--dry-run", "--json");
+    expect(JSON.parse(dry.stdout)).toMatchObject({
+      config: { model: { file: join(folder, "mine.onnx") }, data: { trainLimit: 128 }, float: { from } },
+    });
+    const trained = await capture("train", "--from", from, "--dry-run", "--json");
+    expect(JSON.parse(trained.stdout)).toMatchObject({ config: { model: { file: join(folder, "mine.onnx") } } });
   }, 60_000);
 
   it("reports a cell whose run cannot be written, does the rest, and says so with its exit code", async () => {

@@ -8,10 +8,12 @@ import { didYouMean } from "../../base/nearest-word.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { formerNames } from "../../config/former-names.ts";
 import { issuesToError, type Locate } from "../../config/issues.ts";
+import { resolvedRoot, resolvePaths } from "../../config/path-keys.ts";
 import { type TrainingConfig, trainingConfigSchema } from "../../config/schema/schema.ts";
 import {
   type ConfigOverride,
   type ConfigSource,
+  deletePath,
   isMapping,
   type Mapping,
   parseSource,
@@ -35,9 +37,13 @@ export function resolveStudyConfig(
 ): StudyConfig {
   const given = source ?? { name: "study", text: "" };
   const parsed = parseSource(given);
-  const { root } = parsed;
-  for (const [key, value] of Object.entries(studyDefaults)) if (!(key in root)) root[key] = structuredClone(value);
-  for (const { path, value } of overrides) setPath(root, path, value);
+  const root = resolvedRoot(given);
+  for (const [key, value] of Object.entries(defaultsFor(root, overrides))) if (!(key in root)) root[key] = value;
+  for (const { path, value } of overrides) {
+    // Null takes back what the file says, except where it has a meaning of its own.
+    if (value === null && path.includes(".")) deletePath(root, path);
+    else setPath(root, path, value);
+  }
   renameKeys(root, onRenamedKey);
   const locate = parsed.locate(overrides);
   checkFormat(root, given.name);
@@ -54,6 +60,25 @@ export function resolveStudyConfig(
   const { plugins } = result.data;
   if (plugins === undefined) return result.data;
   return { ...result.data, plugins: plugins.map((file) => pluginFile(given.name, file)) };
+}
+
+/**
+ * The parts that a study has where its file has none. With weights that are trained already, those of a model's file, the float
+ * stage is short, and the learning rate is the default for such weights.
+ */
+function defaultsFor(root: Mapping, overrides: readonly ConfigOverride[]): Mapping {
+  const asked = structuredClone(root);
+  for (const { path, value } of overrides) setPath(asked, path, value);
+  const has = (part: unknown, key: string) => isMapping(part) && part[key] !== undefined && part[key] !== null;
+  const { model, data, train, float } = structuredClone(studyDefaults);
+  const { epochs, batchSize } = train;
+  const isFile = has(asked.model, "file");
+  return {
+    model: isFile ? {} : model,
+    data,
+    train: isFile ? { epochs, batchSize } : train,
+    float: has(asked.float, "from") ? {} : isFile ? { epochs } : float,
+  };
 }
 
 /** Former keys, each with the present one. */
@@ -174,15 +199,9 @@ function trainingConfigOf(name: string, value: Mapping): TrainingConfig {
 export function settleStudyConfig(config: StudyConfig, cores: number = availableParallelism()): StudyConfig {
   const parallel = config.parallel === 0 ? cores : config.parallel;
   const threads = config.threads === 0 ? Math.max(1, Math.floor(cores / parallel)) : config.threads;
-  const folder = config.data.folder;
-  const from = config.float?.from;
-  return {
-    ...config,
-    parallel,
-    threads,
-    ...(typeof folder === "string" ? { data: { ...config.data, folder: resolve(folder) } } : {}),
-    ...(from === undefined ? {} : { float: { from: resolve(from) } }),
-  };
+  const settled = structuredClone({ ...config, parallel, threads });
+  resolvePaths(settled, (given) => resolve(given));
+  return settled;
 }
 
 /** Returns the configuration as YAML that resolves to itself. */

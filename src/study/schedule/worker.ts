@@ -10,7 +10,7 @@ import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { defined } from "../../base/defined.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
-import { readConfigFile } from "../../config/file.ts";
+import { readRunConfig } from "../../config/file.ts";
 import { loadPluginsOf } from "../../config/plugins.ts";
 import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
 import { keepDiagnosis, watchAndKeep } from "../../diagnose/keep-findings.ts";
@@ -92,7 +92,7 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
 /** Runs the ablations. Returns the accuracy with all quantizers. */
 async function ablateRun({ parent, name, threads }: JobOf<"ablate">, signal: AbortSignal): Promise<number> {
   const folder = join(parent, name);
-  const config = resolveTrainingConfig(await readConfigFile(runPaths(folder).config));
+  const config = resolveTrainingConfig(await readRunConfig(runPaths(folder).config));
   const { engine, target } = await engineOf({ ...config, threads }, { modelCache: compiledFolder(parent) });
   const diagnosis = await diagnoseRun(folder, {
     engine,

@@ -5,13 +5,14 @@ import { join } from "node:path";
 import { defined } from "../../../base/defined.ts";
 import { configToYaml } from "../../../config/config.ts";
 import { bitRange } from "../../../config/schema/schema.ts";
-import { type ConfigOverride, parseScalar, parseSetOption } from "../../../config/source.ts";
+import { type ConfigOverride, parseScalar } from "../../../config/source.ts";
 import { ConfigError, exitCodes } from "../../../errors.ts";
 import { writeFileAtomic } from "../../../io/atomic-file.ts";
 import { type Mix, type MixOptions, mixBits, uniformName } from "../../../study/mixed/mixed.ts";
 import { mixStudy, trainedMix } from "../../../study/mixed/trial.ts";
 import { runStudy } from "../../../study/run-study.ts";
 import { loadRun } from "../../../train/load-run.ts";
+import { setOverrides } from "../../flag-overrides.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson } from "../../output.ts";
 import { StudyProgress } from "../../view/study-progress.ts";
@@ -72,7 +73,7 @@ async function trainBoth(found: Mix, flags: MixFlags) {
 export function mixOptions(flags: MixFlags): MixOptions {
   const weightBits = bitsList("--weight-bits", flags.weightBits);
   const activationBits = bitsList("--activation-bits", flags.activationBits);
-  const overrides: ConfigOverride[] = (flags.set ?? []).map(parseSetOption);
+  const overrides: ConfigOverride[] = setOverrides(flags.set);
   for (const [flag, path, text] of [
     ["--epochs", "train.epochs", flags.epochs],
     ["--lr", "train.optimizer.learningRate", flags.lr],

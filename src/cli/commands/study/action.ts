@@ -2,6 +2,7 @@
 
 import { defined } from "../../../base/defined.ts";
 import { readConfigFile } from "../../../config/file.ts";
+import type { ConfigOverride, ConfigSource } from "../../../config/source.ts";
 import { ConfigError, exitCodes, SubbyteError } from "../../../errors.ts";
 import { gridCells, trialId } from "../../../study/plan/cells.ts";
 import { resolveStudyConfig, studyToYaml } from "../../../study/plan/config.ts";
@@ -10,6 +11,7 @@ import { makePlan } from "../../../study/plan/plan.ts";
 import type { StudyConfig } from "../../../study/plan/schema.ts";
 import { bitsName, percent } from "../../../study/result/summary.ts";
 import { type FinishedStudy, runStudy } from "../../../study/run-study.ts";
+import { takenFromRun } from "../../../train/from-run.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson, printText } from "../../output.ts";
 import { oneLine } from "../../view/printable.ts";
@@ -32,7 +34,7 @@ export async function studyAction(file: string | undefined, flags: StudyFlags): 
   }
   const folder = typeof flags.resume === "string" ? flags.resume : flags.out;
   const source = file === undefined ? undefined : await readConfigFile(file);
-  const config = isResumed ? undefined : resolveStudyConfig(source, overrides, noteRenamedKey);
+  const config = isResumed ? undefined : await newConfig(source, overrides, flags);
   if (flags.dryRun === true && config !== undefined) {
     const check = await checkStudy(config);
     if (flags.json === true) printJson({ schemaVersion: 1, config, trials: gridCells(config).map(trialId), check });
@@ -76,6 +78,17 @@ export async function studyAction(file: string | undefined, flags: StudyFlags): 
   } finally {
     progress.close();
   }
+}
+
+/** Resolves the configuration of a new study, with the model and the data of the float network that it names. */
+async function newConfig(
+  source: ConfigSource | undefined,
+  overrides: readonly ConfigOverride[],
+  flags: StudyFlags,
+): Promise<StudyConfig> {
+  const taken = await takenFromRun(source, overrides, ["float.from"]);
+  if (taken.sentence !== null && flags.json !== true && flags.quiet !== true) note(taken.sentence);
+  return resolveStudyConfig(source, [...taken.overrides, ...overrides], noteRenamedKey);
 }
 
 /** The report is loaded late: its charts take a while to load. One that cannot be written does not hide the result. */

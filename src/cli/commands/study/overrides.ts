@@ -1,14 +1,14 @@
 /** The flags of `subbyte study` as overrides of its configuration. */
 
-import { parseDataArgument } from "../../../config/data-folder.ts";
-import { type ConfigOverride, parseScalar, parseSetOption } from "../../../config/source.ts";
+import { resolve } from "node:path";
+import { type ConfigOverride, parseScalar } from "../../../config/source.ts";
 import { ConfigError } from "../../../errors.ts";
-import { type FlagTexts, flagOverrides } from "../../flag-overrides.ts";
+import { type FlagTexts, flagOverrides, setOverrides } from "../../flag-overrides.ts";
 import { pluginOverrides } from "../../plugins.ts";
+import { dataOverrides, modelOverrides } from "../../train-overrides.ts";
 
 /** Flags with one value: the property, the flag as written, and the configuration key. */
 const valueFlags = [
-  ["model", "--model", "model.name"],
   ["trainLimit", "--train-limit", "data.trainLimit"],
   ["testLimit", "--test-limit", "data.testLimit"],
   ["epochs", "--epochs", "train.epochs"],
@@ -32,6 +32,7 @@ const listFlags = [
 /** The flags of `subbyte study` that set configuration keys, as text: the schema checks them. */
 export interface StudyConfigFlags extends FlagTexts<typeof valueFlags | typeof listFlags> {
   readonly set?: readonly string[];
+  readonly model?: string;
   readonly data?: string;
   readonly seeds?: string;
   readonly from?: string;
@@ -42,19 +43,18 @@ export interface StudyConfigFlags extends FlagTexts<typeof valueFlags | typeof l
 
 /** Returns the overrides that the flags set. `--set` comes first, so that a dedicated flag wins over it. */
 export function studyOverrides(flags: StudyConfigFlags): ConfigOverride[] {
-  const overrides = [...(flags.set ?? []).map(parseSetOption), ...pluginOverrides()];
-  if (flags.data !== undefined) {
-    const origin = `--data ${flags.data}`;
-    for (const [key, value] of Object.entries(parseDataArgument(flags.data))) {
-      overrides.push({ path: `data.${key}`, value, origin });
-    }
-  }
+  const overrides = [
+    ...setOverrides(flags.set),
+    ...pluginOverrides(),
+    ...modelOverrides(flags),
+    ...dataOverrides(flags),
+  ];
   overrides.push(
     ...flagOverrides(flags, valueFlags, parseScalar),
     ...flagOverrides(flags, listFlags, (text) => text.split(",").map((item) => parseScalar(item.trim()))),
   );
   if (flags.from !== undefined) {
-    overrides.push({ path: "float", value: { from: flags.from }, origin: `--from ${flags.from}` });
+    overrides.push({ path: "float", value: { from: resolve(flags.from) }, origin: `--from ${flags.from}` });
   }
   // A resumed study keeps its configuration; with --resume, --fix is handled outside of it.
   if (flags.fix === true && flags.resume === undefined) {

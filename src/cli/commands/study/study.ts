@@ -27,7 +27,7 @@ export const declareStudy = (command: NewCommand) =>
     .description("Train a grid of weight bits and activation bits, and measure what each bit is worth.")
     .argument("[config]", "YAML or JSON file with the study's configuration")
     .option("--set <key=value>", "set one key of it, e.g. train.epochs=3 (repeatable)", collect)
-    .option("-m, --model <name>", `network: ${modelNames.join(", ")}`)
+    .option("-m, --model <name|file>", `network: ${modelNames.join(", ")}, or a file such as mine.onnx`)
     .option("--data <name|folder>", "fashion-mnist-part, fashion-mnist, or a folder such as ./mine")
     .option("--train-limit <n>", "use only N training images")
     .option("--test-limit <n>", "use only N test images")
@@ -39,7 +39,10 @@ export const declareStudy = (command: NewCommand) =>
     .option("--lr <x>", "learning rate of each trial")
     .option("--float-epochs <n>", "epochs of the float network")
     .option("--batch <n>", "images in a batch")
-    .option("--from <checkpoint>", "start from this float network instead of training one")
+    .option(
+      "--from <checkpoint>",
+      "start from this float network instead of training one, on its model and data unless others are given",
+    )
     .addOption(
       new Option("--early-stopping <rule>", "stop trials early that fall behind").choices([
         "none",

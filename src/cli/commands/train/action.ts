@@ -4,7 +4,7 @@ import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { defined } from "../../../base/defined.ts";
 import { configToYaml, resolveTrainingConfig } from "../../../config/config.ts";
-import { readConfigFile } from "../../../config/file.ts";
+import { readConfigFile, readRunConfig } from "../../../config/file.ts";
 import type { TrainingConfig } from "../../../config/schema/schema.ts";
 import { integerObstacles } from "../../../convert/obstacles.ts";
 import type { DatasetSplits, SkippedSample } from "../../../data/dataset/dataset.ts";
@@ -12,6 +12,7 @@ import { watchAndKeep } from "../../../diagnose/keep-findings.ts";
 import type { RunWatch } from "../../../diagnose/watch-run.ts";
 import { ConfigError } from "../../../errors.ts";
 import { runPaths } from "../../../runs/folder.ts";
+import { takenFromRun } from "../../../train/from-run.ts";
 import { inputOf } from "../../../train/loop/evaluate.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { peakMemory } from "../../../train/memory.ts";
@@ -36,12 +37,15 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
   if (flags.resume !== undefined) {
     const folder = flags.resume === true ? await latestUnfinishedRun(flags.out) : flags.resume;
     checkResumed(flags, folder);
-    const config = resolveTrainingConfig(await readConfigFile(runPaths(folder).config));
+    const config = resolveTrainingConfig(await readRunConfig(runPaths(folder).config));
     report(await watch(flags, config, (listeners) => resumeRun(folder, listeners)), flags);
     return;
   }
   const source = flags.config === undefined ? undefined : await readConfigFile(flags.config);
-  const config = resolveTrainingConfig(source, trainOverrides(flags));
+  const overrides = trainOverrides(flags);
+  const taken = await takenFromRun(source, overrides);
+  if (taken.sentence !== null && flags.json !== true && flags.quiet !== true) note(taken.sentence);
+  const config = resolveTrainingConfig(source, [...taken.overrides, ...overrides]);
   if (flags.printConfig === true || flags.dryRun === true) return printChecked(config, flags);
   const data = await loadData(config);
   if (flags.json !== true && flags.quiet !== true) {

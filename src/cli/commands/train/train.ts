@@ -50,7 +50,10 @@ export const declareTrain = (command: NewCommand) =>
     .option("--weight-bits <n>", "bits of the weights, 1 to 16")
     .option("--activation-bits <n>", "bits of the activations, 1 to 16")
     .addOption(new Option("--placement <how>", "where quantizers go").choices(["fused", "everyModule"] as const))
-    .option("--from <checkpoint>", "start from the weights of a checkpoint or of a run's folder")
+    .option(
+      "--from <checkpoint>",
+      "start from the weights of a checkpoint or of a run's folder, on its model and data unless others are given",
+    )
     .option("--seed <n>", "random seed (default: 0)")
     .option("--device <name>", "cpu, webgpu, cuda, or auto for the fastest one available (default: cpu)")
     .option("--threads <n>", "threads of ONNX Runtime, 0 for one per core (default: 0)")

@@ -1,0 +1,91 @@
+/** What a training takes over from the run that it starts from: that run's model, data, normalization and task. */
+import { existsSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { basename, dirname } from "node:path";
+import { resolveTrainingConfig } from "../config/config.ts";
+import { readRunConfig } from "../config/file.ts";
+import { resolvedRoot } from "../config/path-keys.ts";
+import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
+import { type ConfigOverride, type ConfigSource, isMapping, type Mapping, setPath } from "../config/source.ts";
+import { readCheckpoint } from "../runs/checkpoint.ts";
+import { runPaths } from "../runs/folder.ts";
+
+/** Keys of `data` that belong to the network's input, and not to the data that it was trained on. */
+const inputKeys: ReadonlySet<string> = new Set(["normalization", "size", "channels", "layout", "task"]);
+
+/** The overrides that stand for what is taken over, and a sentence about it; null where nothing is. */
+export interface TakenOver {
+  readonly overrides: readonly ConfigOverride[];
+  readonly sentence: string | null;
+}
+
+/**
+ * Returns what a configuration takes over from the run or checkpoint that it starts from: each key of `model` and `data` that
+ * neither the source nor the overrides give. Of a run on other data only the keys of the network's input are taken.
+ *
+ * @param keys The dotted keys that may name the run, `from` or `float.from`.
+ * @throws FileFormatError for a damaged checkpoint, ConfigError for a run whose configuration is wrong.
+ */
+export async function takenFromRun(
+  source: ConfigSource | undefined,
+  overrides: readonly ConfigOverride[],
+  keys: readonly string[] = ["from"],
+): Promise<TakenOver> {
+  const nothing = { overrides: [], sentence: null };
+  const given = source === undefined ? {} : resolvedRoot(source);
+  for (const { path, value } of overrides) setPath(given, path, value);
+  const from = keys.map((key) => valueAt(given, key)).find((value) => typeof value === "string");
+  // A path that names nothing is refused when the weights are read.
+  if (typeof from !== "string" || !existsSync(from)) return nothing;
+  const config = await configOf(from);
+  const origin = `from ${from}`;
+  const taken: ConfigOverride[] = [];
+  const parts: string[] = [];
+  if (!names(given.model, ["name", "file", "width", "stem"])) {
+    taken.push({ path: "model", value: { ...config.model }, origin });
+    parts.push(`model ${modelTitle(config.model)}`);
+  }
+  const ownData: Mapping = isMapping(given.data) ? given.data : {};
+  const isSameData = !names(ownData, ["name", "folder"]) || sourceOf(ownData) === sourceOf(config.data);
+  const data = Object.entries(config.data).filter(([key]) => !(key in ownData) && (isSameData || inputKeys.has(key)));
+  for (const [key, value] of data) taken.push({ path: `data.${key}`, value, origin });
+  const takes = (key: string) => data.some(([name]) => name === key);
+  if (takes("name") || takes("folder")) parts.push(`data ${sourceOf(config.data)}`);
+  if (takes("normalization")) parts.push(`normalization ${showNormalization(config.data.normalization)}`);
+  if (takes("task")) parts.push(`task ${config.data.task === "none" ? "distillation" : config.data.task}`);
+  return {
+    overrides: taken,
+    sentence: parts.length === 0 ? null : `taken from ${from}: ${parts.join(", ")}; flags and --set change them`,
+  };
+}
+
+/** The configuration of a run's folder, or that of a checkpoint. */
+async function configOf(path: string): Promise<TrainingConfig> {
+  const isFolder = (await stat(path)).isDirectory();
+  // A checkpoint of a run lies in its folder `checkpoints`; one that was moved elsewhere carries the configuration itself.
+  const folder = isFolder ? path : dirname(dirname(path));
+  const { config, checkpoints } = runPaths(folder);
+  const isOfRun = isFolder || basename(dirname(path)) === basename(checkpoints);
+  if (isOfRun && existsSync(config)) return resolveTrainingConfig(await readRunConfig(config));
+  return resolveTrainingConfig({ name: path, text: (await readCheckpoint(path)).config });
+}
+
+function valueAt(root: Mapping, path: string): unknown {
+  let value: unknown = root;
+  for (const key of path.split(".")) value = isMapping(value) ? value[key] : undefined;
+  return value;
+}
+
+/** Whether a part of a configuration gives any of these keys. */
+function names(part: unknown, keys: readonly string[]): boolean {
+  return isMapping(part) && keys.some((key) => part[key] !== undefined && part[key] !== null);
+}
+
+/** The folder or the name of data. */
+function sourceOf(data: { readonly name?: unknown; readonly folder?: unknown }): string {
+  return String(data.folder ?? data.name);
+}
+
+function showNormalization(normalization: TrainingConfig["data"]["normalization"]): string {
+  return typeof normalization === "object" ? "by the run's mean and std" : (normalization ?? "measured");
+}
