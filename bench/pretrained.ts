@@ -68,6 +68,9 @@ async function measure(setting: Setting): Promise<Result> {
       model: { file: join(folder, `${network}.onnx`), restoreBatchNorm: restore },
       data: {
         folder: join(folder, "data"),
+        // The networks were trained without augmentation, which would change more than the rate does.
+        crop: 0,
+        flip: false,
         normalization: { mean: [0.286, 0.286, 0.286], std: [0.353, 0.353, 0.353] },
       },
       train: { epochs, optimizer: { learningRate: rate }, schedule: { warmupEpochs: warmup } },

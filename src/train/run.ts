@@ -40,9 +40,14 @@ export interface RunStart {
   readonly notes: readonly string[];
 }
 
+/** What a run does before its first step: reads weights and calibrates, then compiles the step. */
+export type RunPhase = "prepare" | "compile";
+
 /** The listeners of a run. */
 export interface RunListeners {
   readonly signal?: AbortSignal;
+  /** At the start of each phase; the first step ends the last one. */
+  readonly onPhase?: (phase: RunPhase) => void;
   /** Once, before the first step. */
   readonly onStart?: (start: RunStart) => void;
   readonly onStep?: (progress: StepProgress) => void;
@@ -124,6 +129,7 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
   const data = run.data ?? (await loadData(config));
   trainingBatches(data.train, batchOptionsOf(config, data.train));
   const { engine, target } = await engineOf(config, run);
+  listeners.onPhase?.("prepare");
   const prepared = await prepareTraining(config, data, engine, target);
   const paths = await createRunFolder({
     parent: run.parent,
@@ -159,6 +165,7 @@ export async function resumeRun(
   checkPlugins(checkpoint?.plugins ?? [], pluginRecords(config.plugins), folder);
   const data = await loadData(config);
   const { engine, target } = await engineOf(config, place);
+  listeners.onPhase?.("prepare");
   const prepared = await prepareTraining(config, data, engine, target);
   if (point !== undefined) checkState(prepared.network, point.checkpoint.state, point.file);
   const step = checkpoint?.position.step ?? 0;
@@ -189,6 +196,7 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
   const logs = followLogs(paths);
   const step = checkpoint?.position.step ?? 0;
   listeners.onStart?.({ paths, step, totalSteps, device: engine.device, notes: [...prepared.notes, ...notes] });
+  listeners.onPhase?.("compile");
   try {
     const watcher = listeners.watch?.({ ...prepared, data, engine, target, paths, step });
     const result = await train({

@@ -55,7 +55,7 @@ describe("usage errors", () => {
     [["train", "--epoch", "3"], "unknown option '--epoch'\n(Did you mean --epochs?)"],
     [["train", "--dry-run", "--preset", "lsqq"], "Did you mean lsq?"],
     [["train", "extra"], "too many arguments"],
-    [["eval"], "missing required argument 'run'"],
+    [["eval"], "missing required argument 'run|model'"],
     [["eval", "x", "--batch", "0"], "Expected a whole number of at least 1."],
     [["demo", "--weight-bits", "17"], "Expected a whole number from 1 to 16."],
     [["data", "fetch", "mnist"], "Allowed choices are fashion-mnist."],

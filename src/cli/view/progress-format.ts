@@ -67,9 +67,15 @@ export function formatLoss(loss: number): string {
   return loss.toFixed(loss < 1 ? 4 : 3 - digits);
 }
 
-/** `941 images/s`; with one decimal below 10. */
+/** `941`, `9.4`, `0.23`: two digits at least. */
+export function formatRate(perSecond: number): string {
+  if (perSecond >= 10) return String(Math.round(perSecond));
+  return perSecond >= 1 ? perSecond.toFixed(1) : perSecond === 0 ? "0" : Number(perSecond.toPrecision(2)).toString();
+}
+
+/** `941 images/s`. */
 export function formatSpeed(imagesPerSecond: number): string {
-  return `${imagesPerSecond < 10 ? imagesPerSecond.toFixed(1) : Math.round(imagesPerSecond)} images/s`;
+  return `${formatRate(imagesPerSecond)} images/s`;
 }
 
 /** `1.5 MB`, in units of 1000. */

@@ -57,7 +57,7 @@ async function teacherNetwork(config: TrainingConfig, data: DatasetSplits): Prom
 }
 
 /** The network of a run or a checkpoint, which carries its own configuration. */
-async function networkOfRun(path: string, data: DatasetSplits): Promise<Network> {
+export async function networkOfRun(path: string, data: DatasetSplits): Promise<Network> {
   const checkpoint = await checkpointAt(path);
   const { config: text, state, file } = checkpoint;
   const source = { name: file, text };

@@ -4,20 +4,29 @@ import { isQuantized } from "../../../compile/sites.ts";
 import { modelTitle } from "../../../config/schema/schema.ts";
 import { convert } from "../../../convert/convert.ts";
 import { evaluateIntegers } from "../../../convert/prove/evaluate-integers.ts";
-import { RuntimeError } from "../../../errors.ts";
+import type { Dataset } from "../../../data/dataset/dataset.ts";
+import { ConfigError, RuntimeError } from "../../../errors.ts";
 import { openEngine } from "../../../runtime/node/devices.ts";
 import { notFinite } from "../../../train/divergence/divergence.ts";
 import { loadRun } from "../../../train/load-run.ts";
-import { evaluate as evaluateNetwork, inputOf } from "../../../train/loop/evaluate.ts";
+import { type EvaluationResult, evaluate as evaluateNetwork, inputOf } from "../../../train/loop/evaluate.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { levelsOf } from "../../../train/run.ts";
-import { outputColumns, print, printJson } from "../../output.ts";
+import { note, outputColumns, print, printJson } from "../../output.ts";
 import { testData } from "../../run-data.ts";
 import { tableLines } from "../../view/table.ts";
 import type { EvalFlags } from "./eval.ts";
+import { isModelFile, normalizationText, openEvaluatedFile } from "./file.ts";
 
-/** Measures the network of a run on its own test images, or on other data. */
+/** Measures the network of a run on its own test images, or on other data, or that of a model's file. */
 export async function evalAction(path: string, flags: EvalFlags): Promise<void> {
+  if (isModelFile(path)) return evaluateFile(path, flags);
+  if (flags.set !== undefined) {
+    throw new ConfigError("a run keeps the configuration of its data", {
+      where: "--set",
+      remedy: "Leave it out; --data names other data.",
+    });
+  }
   const run = await loadRun(path, flags.checkpoint);
   const data = await testData(run, flags);
   const { device, threads } = flags;
@@ -45,16 +54,10 @@ export async function evalAction(path: string, flags: EvalFlags): Promise<void> 
     return printJson({ ...document, arithmetic, levels, ...result });
   }
   const rows = [
-    ["data", `${data.name}, ${result.count} ${data.sampleShape.length === 3 ? "images" : "samples"}`],
+    ["data", sizeText(data, result)],
     ["levels of weights / activations", `${levels.weights ?? "float"} / ${levels.activations ?? "float"}`],
     ...(flags.integer === true ? [["arithmetic", "integers, as converted"]] : []),
-    [metricTitle(result.metric), showMetric(result.metric, result.accuracy)],
-    ...(result.top5Accuracy === undefined ? [] : [["top-5 accuracy", `${(100 * result.top5Accuracy).toFixed(2)} %`]]),
-    ...(result.relativeError === undefined ? [] : [["relative error", result.relativeError.toExponential(2)]]),
-    ...(result.meanAbsoluteError === undefined
-      ? []
-      : [["mean absolute error", result.meanAbsoluteError.toPrecision(4)]]),
-    ["loss", result.loss.toFixed(4)],
+    ...resultRows(result),
     ["trained for", `${run.step} steps`],
   ];
   print(...tableLines(["", modelTitle(run.config.model)], rows, outputColumns()));
@@ -62,4 +65,43 @@ export async function evalAction(path: string, flags: EvalFlags): Promise<void> 
     const sites = run.network.sites.map(({ layer, kind, spec }) => [layer, kind, spec.bits]);
     print(...tableLines(["layer", "quantizer of", "bits"], sites, outputColumns()));
   }
+}
+
+async function evaluateFile(path: string, flags: EvalFlags): Promise<void> {
+  const { name, network, data, notes } = await openEvaluatedFile(path, flags);
+  const { device, threads, batch } = flags;
+  const engine = await openEngine({ device, threads });
+  const result = await evaluateNetwork(network, data, engine, batch === undefined ? {} : { batchSize: batch });
+  if (!Number.isFinite(result.loss)) {
+    throw new RuntimeError(`${notFinite("the loss", result.loss)}: there is no result`, {
+      where: path,
+      remedy: "The data holds NaN or infinite values, or the model's values overflow with this normalization.",
+    });
+  }
+  const normalization = normalizationText(data);
+  if (flags.json === true) {
+    const { mean, std } = data.normalization;
+    const document = { schemaVersion: 1, model: path, data: { name: data.name, count: data.count } };
+    return printJson({ ...document, normalization: { mean, std }, arithmetic: "float", notes, ...result });
+  }
+  if (flags.quiet !== true) note(...notes.map((text) => `note: ${text}`));
+  const rows = [["data", sizeText(data, result)], ["normalization", normalization], ...resultRows(result)];
+  print(...tableLines(["", name], rows, outputColumns()));
+}
+
+function sizeText({ name, sampleShape }: Dataset, { count }: EvaluationResult): string {
+  return `${name}, ${count} ${sampleShape.length === 3 ? "images" : "samples"}`;
+}
+
+/** The metrics as rows of a table. */
+function resultRows(result: EvaluationResult): string[][] {
+  return [
+    [metricTitle(result.metric), showMetric(result.metric, result.accuracy)],
+    ...(result.top5Accuracy === undefined ? [] : [["top-5 accuracy", `${(100 * result.top5Accuracy).toFixed(2)} %`]]),
+    ...(result.relativeError === undefined ? [] : [["relative error", result.relativeError.toExponential(2)]]),
+    ...(result.meanAbsoluteError === undefined
+      ? []
+      : [["mean absolute error", result.meanAbsoluteError.toPrecision(4)]]),
+    ["loss", result.loss.toFixed(4)],
+  ];
 }

@@ -3,20 +3,26 @@
 import { Option } from "@commander-js/extra-typings";
 import { deviceChoices } from "../../../runtime/engine.ts";
 import type { FlagsOf, NewCommand } from "../../command.ts";
-import { checkpointOption, wholeNumber } from "../../flag-values.ts";
+import { checkpointOption, collect, wholeNumber } from "../../flag-values.ts";
 
 const examples = `
 Examples:
   subbyte eval runs/float
+  subbyte eval mine.onnx --data ./images          what the file itself reaches
   subbyte eval runs/lsq --checkpoint best --data fashion-mnist --json`;
 
 /** Declares `subbyte eval`. */
 export const declareEval = (command: NewCommand) =>
   command
-    .description("Measure the accuracy and the loss of a run's network on the test images.")
-    .argument("<run>", "folder of a run, or a checkpoint file")
+    .description("Measure the accuracy and the loss of a run's network, or of a model's file, on test images.")
+    .argument("<run|model>", "folder of a run, a checkpoint file, or an ONNX file")
     .addOption(checkpointOption())
     .option("--data <name|folder>", "evaluate on this data (default: the run's own)")
+    .option(
+      "--set <key=value>",
+      "of a model's file: a key of its data, e.g. data.normalization=imagenet (repeatable)",
+      collect,
+    )
     .option("--batch <n>", "images in a batch", wholeNumber(1))
     .option("--integer", "evaluate the integer network of subbyte convert instead of the simulation")
     .option("--limit <n>", "use only the first N test images", wholeNumber(1))

@@ -7,16 +7,14 @@ import { configToYaml, resolveTrainingConfig } from "../../../config/config.ts";
 import { readConfigFile, readRunConfig } from "../../../config/file.ts";
 import type { TrainingConfig } from "../../../config/schema/schema.ts";
 import { integerObstacles } from "../../../convert/obstacles.ts";
-import type { DatasetSplits, SkippedSample } from "../../../data/dataset/dataset.ts";
+import type { DatasetSplits } from "../../../data/dataset/dataset.ts";
 import { watchAndKeep } from "../../../diagnose/keep-findings.ts";
 import type { RunWatch } from "../../../diagnose/watch-run.ts";
 import { ConfigError } from "../../../errors.ts";
 import { runPaths } from "../../../runs/folder.ts";
 import { takenFromRun } from "../../../train/from-run.ts";
 import { inputOf } from "../../../train/loop/evaluate.ts";
-import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
-import { peakMemory } from "../../../train/memory.ts";
-import { type RunListeners, type RunResult, type RunSummary, resumeRun, startRun } from "../../../train/run.ts";
+import { type RunListeners, type RunPhase, type RunResult, resumeRun, startRun } from "../../../train/run.ts";
 import { loadData } from "../../../train/setup.ts";
 import { uncalibratedNetwork } from "../../../train/uncalibrated.ts";
 import { interruptible } from "../../interrupt.ts";
@@ -27,9 +25,10 @@ import { checkLines } from "../../view/check-text.ts";
 import { findingsText } from "../../view/findings-text.ts";
 import { integerWarning } from "../../view/integers-text.ts";
 import { Progress } from "../../view/progress.ts";
-import { formatBytes } from "../../view/progress-format.ts";
 import { showRun } from "../../view/show-run.ts";
-import { tableLines } from "../../view/table.ts";
+import { WaitingLine } from "../../view/waiting-line.ts";
+import { reportRun } from "./report.ts";
+import { measureStart } from "./start.ts";
 import type { TrainFlags } from "./train.ts";
 
 /** Resolves the configuration and trains, or resumes a run that was stopped. */
@@ -38,7 +37,7 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
     const folder = flags.resume === true ? await latestUnfinishedRun(flags.out) : flags.resume;
     checkResumed(flags, folder);
     const config = resolveTrainingConfig(await readRunConfig(runPaths(folder).config));
-    report(await watch(flags, config, (listeners) => resumeRun(folder, listeners)), flags);
+    reportRun(await watch(flags, config, (listeners) => resumeRun(folder, listeners)), { flags });
     return;
   }
   const source = flags.config === undefined ? undefined : await readConfigFile(flags.config);
@@ -52,6 +51,7 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
     note(...data.notes);
     if (config.quantization !== null) note(...(await conversionWarning(config, data)));
   }
+  const start = await measureStart(config, data, flags);
   const result = await watch(flags, config, (listeners) =>
     startRun(
       {
@@ -64,7 +64,7 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
       listeners,
     ),
   );
-  report(result, flags);
+  reportRun(result, { flags, start });
 }
 
 /** Prints the configuration, and for --dry-run what opening its data and model finds: as comments, so that all is YAML. */
@@ -111,6 +111,12 @@ function checkResumed(flags: TrainFlags, folder: string): void {
   });
 }
 
+/** What is said of the time before the first step. */
+const phaseTexts: Readonly<Record<RunPhase, string>> = {
+  prepare: "reading the weights and calibrating",
+  compile: "compiling the training step",
+};
+
 /** Runs a training with its progress on stderr and Ctrl-C in hand. */
 async function watch(
   flags: TrainFlags,
@@ -118,6 +124,7 @@ async function watch(
   job: (listeners: RunListeners) => Promise<RunResult>,
 ): Promise<RunResult> {
   const silent = flags.json === true || flags.quiet === true;
+  const waiting = new WaitingLine({ silent });
   let progress: Progress | undefined;
   let watched: RunWatch | undefined;
   const name = config.quantization === null ? "float" : config.quantization.preset;
@@ -125,7 +132,9 @@ async function watch(
     return await interruptible((signal) =>
       job({
         signal,
+        onPhase: (phase) => waiting.begin(phaseTexts[phase]),
         onStart: ({ paths, step, totalSteps, device, notes }) => {
+          waiting.end();
           progress = new Progress({ stages: [{ name, totalSteps }], silent });
           progress.message(...notes.map((text) => `note: ${text}`));
           const place = config.device === "cpu" ? "" : `, on ${device}`;
@@ -133,7 +142,10 @@ async function watch(
             `${step > 0 ? `resuming at step ${step} of ${totalSteps}` : `${totalSteps} steps`}${place}, seed ${config.seed}, run in ${paths.folder}`,
           );
         },
-        onStep: (step) => progress !== undefined && showRun(progress, 0, config.train.epochs).onStep(step),
+        onStep: (step) => {
+          waiting.end();
+          if (progress !== undefined) showRun(progress, 0, config.train.epochs).onStep(step);
+        },
         onEpoch: (epoch) => {
           if (progress === undefined) return;
           showRun(progress, 0, config.train.epochs).onEpoch(epoch);
@@ -152,46 +164,9 @@ async function watch(
       }),
     );
   } finally {
+    waiting.end();
     progress?.close();
   }
-}
-
-function report({ summary, skipped }: RunResult, flags: TrainFlags): void {
-  if (skipped.length > 0 && flags.quiet !== true) note(...skippedText(skipped));
-  if (flags.json === true) {
-    printJson(summary);
-    return;
-  }
-  const { metric } = summary;
-  const rows = [
-    ["quantization", summary.quantization],
-    [
-      "levels of weights / activations",
-      `${summary.levels.weights ?? "float"} / ${summary.levels.activations ?? "float"}`,
-    ],
-    [`test ${metricTitle(metric)}`, showMetric(metric, summary.accuracy)],
-    [`best test ${metricTitle(metric)}`, showMetric(metric, summary.bestAccuracy)],
-    ...(summary.top5Accuracy === undefined ? [] : [["test top-5 accuracy", showMetric(metric, summary.top5Accuracy)]]),
-    ["test loss", summary.loss.toFixed(4)],
-    ["steps", String(summary.steps)],
-    ["images/s", summary.imagesPerSecond.toFixed(0)],
-    ["waiting for data", waitingShare(summary)],
-    ["peak memory", formatBytes(peakMemory())],
-    ["run", summary.folder],
-  ];
-  print(...tableLines(["", summary.model], rows, outputColumns()));
-}
-
-/** The share of the training's time in which its next batch was not ready. */
-function waitingShare({ seconds, dataSeconds }: RunSummary): string {
-  return seconds === 0 ? "-" : `${((100 * dataSeconds) / seconds).toFixed(1)} %`;
-}
-
-/** How many samples could not be read, and why the first of them could not. */
-function skippedText(skipped: readonly SkippedSample[]): string[] {
-  const shown = skipped.slice(0, 3).map(({ name, reason }) => `  ${name}: ${reason}`);
-  const rest = skipped.length > shown.length ? [`  and ${skipped.length - shown.length} more`] : [];
-  return [`${skipped.length} ${skipped.length === 1 ? "sample was" : "samples were"} skipped:`, ...shown, ...rest];
 }
 
 /** The run that was changed last among those without a summary. @throws ConfigError when there is none. */
