@@ -26,12 +26,16 @@ export const dataSchema = z
     resize: side.exactOptional(),
     /** Images: 1 for grey, 3 for colour. Default: the channels of the files. */
     channels: z.union([z.literal(1), z.literal(3)]).exactOptional(),
+    /** Images: grey values of 16 bits: `clip` makes those above 255 white, as Pillow does; `scale` keeps the high byte. */
+    sixteenBit: z.enum(["clip", "scale"]).exactOptional(),
     /** Images: a folder for a cache file of decoded images, written once. */
     cache: z.string().min(1).exactOptional(),
     /** Arrays: meaning of their dimensions. */
     layout: z.enum(arrayLayouts).exactOptional(),
     /** Tables: name or number of the column to predict. Default: one named label, class, target or y, else the last. */
     target: column.exactOptional(),
+    /** Tables: whether the first row holds the names of the columns; detected by default. */
+    header: z.boolean().exactOptional(),
     /** Tables: columns to leave out. */
     ignore: z.array(column).exactOptional(),
     /** Names of the classes, in the order of their numbers. */

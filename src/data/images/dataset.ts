@@ -16,6 +16,7 @@ import { decodedCache } from "./decoded-cache.ts";
 import { ImageDecoder } from "./decoder.ts";
 import { decodeInThread } from "./decoding-thread.ts";
 import { findImages, type ImageList, noneReadable, shortList } from "./files.ts";
+import type { SixteenBit } from "./pixels.ts";
 
 /** How images become samples. */
 export interface ImageOptions {
@@ -25,6 +26,8 @@ export interface ImageOptions {
   readonly resize?: number;
   /** 1 for grey, 3 for red, green and blue; default: the channels of the files. */
   readonly channels?: 1 | 3;
+  /** Meaning of grey values of 16 bits; default `clip`, as Pillow and torchvision read them. */
+  readonly sixteenBit?: SixteenBit;
   /** Folder for a cache file of decoded images; without it every epoch decodes what memory cannot hold. */
   readonly cache?: string;
   /** Memory that decoded images of a part may take. */
@@ -55,6 +58,7 @@ export async function openImages(folder: string, options: ImageOptions): Promise
   const { stored, sample } = shapesOf(train, options, notes);
   const target = targetOf(parts.train, options);
   describeParts(folder, parts.partFolders, parts.train, notes);
+  notes.push(...sixteenBitNotes(train, options));
   const open = (list: ImageList, survey: Survey, part: string) =>
     openPart(
       relabel(list, options),
@@ -86,6 +90,14 @@ function describeParts(folder: string, partFolders: readonly string[], list: Ima
   }
 }
 
+function sixteenBitNotes({ deepGrey }: Survey, { sixteenBit = "clip" }: ImageOptions): string[] {
+  if (deepGrey === 0) return [];
+  const what = `${deepGrey} ${deepGrey === 1 ? "image is" : "images are"} grey with 16 bits`;
+  return sixteenBit === "scale"
+    ? [`${what}: 65535 becomes 255`]
+    : [`${what}: values above 255 become 255, as in Pillow and torchvision; data.sixteenBit=scale divides them by 256`];
+}
+
 function targetOf(list: ImageList, options: ImageOptions): LabelType {
   if (list.classes === undefined) return { kind: "none" };
   return { kind: "classes", classes: options.classes ?? list.classes };
@@ -110,6 +122,8 @@ function relabel(list: ImageList, options: ImageOptions): ImageList {
 interface Survey {
   readonly skipped: ReadonlyMap<number, string>;
   readonly isGrey: boolean;
+  /** Number of images that are grey with 16 bits. */
+  readonly deepGrey: number;
   /** Smallest and largest, as height and width. */
   readonly smallest: readonly [number, number];
   readonly largest: readonly [number, number];
@@ -124,6 +138,7 @@ async function inspect(list: ImageList, decoder: ImageDecoder, options: ImageOpt
   const skipped = new Map<number, string>();
   const sizes: (readonly [number, number])[] = [];
   let isGrey = true;
+  let deepGrey = 0;
   const limiter = new Limiter(2 * availableParallelism());
   await Promise.all(
     chosen.map((index) =>
@@ -136,6 +151,7 @@ async function inspect(list: ImageList, decoder: ImageDecoder, options: ImageOpt
         }
         sizes.push([header.height, header.width]);
         isGrey &&= header.isGrey;
+        if (header.isDeepGrey) deepGrey++;
       }),
     ),
   );
@@ -144,7 +160,7 @@ async function inspect(list: ImageList, decoder: ImageDecoder, options: ImageOpt
     sizes.reduce((best, [height]) => pick(best, height), sizes[0]?.[0] ?? 0),
     sizes.reduce((best, [, width]) => pick(best, width), sizes[0]?.[1] ?? 0),
   ];
-  return { skipped, isGrey, smallest: extreme(Math.min), largest: extreme(Math.max) };
+  return { skipped, isGrey, deepGrey, smallest: extreme(Math.min), largest: extreme(Math.max) };
 }
 
 /** Returns the shape of decoded images and that of the samples cropped from them. */
@@ -201,7 +217,7 @@ async function openPart(
   decoder: ImageDecoder,
   options: ImageOptions,
 ): Promise<LabelledDataset> {
-  const readable = options.cache === undefined ? decodedWhenNeeded(list, survey, stored) : undefined;
+  const readable = options.cache === undefined ? decodedWhenNeeded(list, survey, stored, options) : undefined;
   const { source, labels, skipped, concurrency } = readable ?? (await cached(list, stored, decoder, options));
   const dataset = streamedDataset({
     name,
@@ -232,7 +248,7 @@ interface ReadableSource {
 }
 
 /** Returns the images with intact headers. */
-function decodedWhenNeeded(list: ImageList, survey: Survey, stored: Shape): ReadableSource {
+function decodedWhenNeeded(list: ImageList, survey: Survey, stored: Shape, options: ImageOptions): ReadableSource {
   const { skipped } = survey;
   const kept = Int32Array.from(list.files.keys()).filter((index) => !skipped.has(index));
   const path = (index: number) => join(list.folder, list.files[kept[index] ?? 0] ?? "");
@@ -241,7 +257,7 @@ function decodedWhenNeeded(list: ImageList, survey: Survey, stored: Shape): Read
       count: kept.length,
       sampleBytes: elementCount(stored),
       name: path,
-      load: (index) => decodeInThread(path(index), stored),
+      load: (index) => decodeInThread(path(index), stored, options.sixteenBit),
     },
     concurrency: mostAsked,
     labels: kept.map((index) => list.labels[index] ?? 0),
@@ -258,6 +274,7 @@ async function cached(
 ): Promise<ReadableSource> {
   const cache = await decodedCache(options.cache ?? "", list, stored, decoder, {
     concurrency: Math.max(2, availableParallelism()),
+    sixteenBit: options.sixteenBit ?? "clip",
     ...defined({ signal: options.signal, onProgress: options.onProgress }),
   });
   const { skipped } = cache;

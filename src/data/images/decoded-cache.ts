@@ -15,10 +15,13 @@ import { elementCount, type Shape } from "../../ir/types.ts";
 import { Limiter, type LoadedSample } from "../dataset/sample-store.ts";
 import type { ImageDecoder } from "./decoder.ts";
 import type { ImageList } from "./files.ts";
+import type { SixteenBit } from "./pixels.ts";
 
 const magic = "SUBBYTE1";
 const trailerLength = 16;
 const longestText = 2 ** 28;
+/** Counts the changes of what a file decodes to, so that older caches are made again. */
+const decoderVersion = 2;
 
 const index = z.strictObject({
   fingerprint: z.string(),
@@ -40,6 +43,7 @@ export interface DecodedCache {
 /** How a cache is made. */
 export interface CacheOptions {
   readonly concurrency: number;
+  readonly sixteenBit: SixteenBit;
   readonly signal?: AbortSignal;
   readonly onProgress?: (done: number, total: number) => void;
 }
@@ -52,7 +56,7 @@ export async function decodedCache(
   decoder: ImageDecoder,
   options: CacheOptions,
 ): Promise<DecodedCache> {
-  const fingerprint = await fingerprintOf(images, shape);
+  const fingerprint = await fingerprintOf(images, shape, options.sixteenBit);
   const path = join(folder, `images-${fingerprint.slice(0, 16)}.samples`);
   const known = await openCache(path, fingerprint, shape);
   if (known !== undefined) return known;
@@ -62,8 +66,8 @@ export async function decodedCache(
   return made;
 }
 
-/** Names, sizes and times of the files, and the shape that they are decoded to. */
-async function fingerprintOf(images: ImageList, shape: Shape): Promise<string> {
+/** Names, sizes and times of the files, and what they are decoded to. */
+async function fingerprintOf(images: ImageList, shape: Shape, sixteenBit: SixteenBit): Promise<string> {
   const limiter = new Limiter(64);
   const entries = await Promise.all(
     images.files.map((file) =>
@@ -73,7 +77,7 @@ async function fingerprintOf(images: ImageList, shape: Shape): Promise<string> {
       }),
     ),
   );
-  const hash = createHash("sha256").update(JSON.stringify([magic, shape]));
+  const hash = createHash("sha256").update(JSON.stringify([magic, decoderVersion, shape, sixteenBit]));
   for (const entry of entries) hash.update(`\n${entry}`);
   return hash.digest("hex");
 }
@@ -93,7 +97,7 @@ async function* decodeAll(
   for (let done = 0; done < files.length; done++) {
     if (options.signal?.aborted) throw new InterruptedError("decoding the images was stopped");
     while (next < files.length && waiting.length < 2 * options.concurrency) {
-      waiting.push(decoder.decode(join(folder, files[next] ?? ""), shape));
+      waiting.push(decoder.decode(join(folder, files[next] ?? ""), shape, options.sixteenBit));
       next++;
     }
     const loaded = await waiting.shift();

@@ -2,13 +2,18 @@
  * Images (JPEG, PNG, WebP, and what else libvips reads) as bytes [C, H, W].
  *
  * `sharp` is an optional dependency that is loaded when the first image is read. It decodes on threads of its own, one
- * thread for each image. As torchvision's loaders do, transparency is dropped and the shorter side is resized with a
- * triangle filter; unlike them, the rotation that a camera noted is applied.
+ * thread for each image. Values are those that Pillow and torchvision's loaders give, because models were trained with
+ * them (see pixels.ts): transparency is dropped, colour profiles are ignored, the shorter side is resized with a triangle
+ * filter. Unlike there, the rotation that a camera noted is applied.
  */
 import type Sharp from "sharp";
 import { UnsupportedError } from "../../errors.ts";
 import type { Shape } from "../../ir/types.ts";
 import type { LoadedSample } from "../dataset/sample-store.ts";
+import { clippedBytes, greyOf, type Pixels, planesOf, rgbOfCmyk, type SixteenBit } from "./pixels.ts";
+
+type OpenImage = ReturnType<typeof Sharp>;
+type Metadata = Awaited<ReturnType<OpenImage["metadata"]>>;
 
 /** The endings of file names that are taken for images. */
 export const imageEndings: readonly string[] = [
@@ -31,6 +36,8 @@ export interface ImageHeader {
   readonly width: number;
   readonly height: number;
   readonly isGrey: boolean;
+  /** Whether it is grey with 16 bits and without transparency: see {@link SixteenBit}. */
+  readonly isDeepGrey: boolean;
 }
 
 /** Reads images with sharp. */
@@ -58,8 +65,11 @@ export class ImageDecoder {
   /** The size of an image as it is seen, or why it cannot be read. */
   async header(path: string): Promise<ImageHeader | { readonly reason: string }> {
     try {
-      const { width, height, space, autoOrient } = await this.#sharp(path).metadata();
-      return { width: autoOrient.width ?? width, height: autoOrient.height ?? height, isGrey: space === "b-w" };
+      const metadata = await this.#sharp(path).metadata();
+      const { width, height, space, autoOrient } = metadata;
+      const isDeepGrey = hasDeepGrey(metadata);
+      const isGrey = space === "b-w" || space === "grey16";
+      return { width: autoOrient.width ?? width, height: autoOrient.height ?? height, isGrey, isDeepGrey };
     } catch (error) {
       return { reason: reasonOf(error) };
     }
@@ -69,38 +79,52 @@ export class ImageDecoder {
    * Decodes an image, resized so that it covers `shape`, and cut to it around its middle.
    *
    * @param shape [1, H, W] for grey or [3, H, W] for red, green and blue.
+   * @param sixteenBit Meaning of grey values of 16 bits.
    */
-  async decode(path: string, shape: Shape): Promise<LoadedSample> {
+  async decode(path: string, shape: Shape, sixteenBit: SixteenBit = "clip"): Promise<LoadedSample> {
     const [channels = 3, height = 1, width = 1] = shape;
     try {
-      const { data, info } = await this.#sharp(path, { failOn: "error", sequentialRead: true })
-        .timeout({ seconds: decodeTimeout })
-        .autoOrient()
+      const { data, info } = await (await this.#open(path, sixteenBit))
         .resize({ width, height, fit: "cover", position: "centre", kernel: "linear" })
         .removeAlpha()
-        .toColourspace(channels === 1 ? "b-w" : "srgb")
+        .toColourspace("srgb")
         .raw({ depth: "uchar" })
         .toBuffer({ resolveWithObject: true });
-      if (info.channels !== channels || info.width !== width || info.height !== height) {
+      if (info.channels !== 3 || info.width !== width || info.height !== height) {
         return { reason: `it decodes to ${info.channels} channels of ${info.height}x${info.width}` };
       }
-      return { samples: planesOf(data, channels) };
+      return { samples: channels === 1 ? greyOf(data) : planesOf(data, channels) };
     } catch (error) {
       return { reason: reasonOf(error) };
     }
   }
+
+  /** Opens an image as it is seen; what libvips converts in another way than Pillow is converted here. */
+  async #open(path: string, sixteenBit: SixteenBit): Promise<OpenImage> {
+    const options = { failOn: "error", sequentialRead: true, ignoreIcc: true } as const;
+    const image = this.#sharp(path, options).timeout({ seconds: decodeTimeout });
+    const metadata = await image.metadata();
+    const oriented = image.autoOrient();
+    if (metadata.space === "cmyk") return this.#reopen(await pixelsOf(oriented, "cmyk", "uchar"), rgbOfCmyk);
+    if (sixteenBit === "scale" || !hasDeepGrey(metadata)) return oriented;
+    return this.#reopen(await pixelsOf(oriented, "grey16", "ushort"), clippedBytes);
+  }
+
+  #reopen(pixels: Pixels, convert: (pixels: Pixels) => Pixels): OpenImage {
+    const { data, width, height, channels } = convert(pixels);
+    return this.#sharp(data, { raw: { width, height, channels } }).timeout({ seconds: decodeTimeout });
+  }
 }
 
-/** Interleaved pixels as one plane after another, in memory of its own. */
-function planesOf(pixels: Uint8Array, channels: number): Uint8Array {
-  if (channels === 1) return pixels;
-  const length = pixels.length / channels;
-  const planes = new Uint8Array(pixels.length);
-  for (let channel = 0; channel < channels; channel++) {
-    const start = channel * length;
-    for (let i = 0, from = channel; i < length; i++, from += channels) planes[start + i] = pixels[from] ?? 0;
-  }
-  return planes;
+function hasDeepGrey({ space, depth, hasAlpha }: Metadata): boolean {
+  return space === "grey16" && depth === "ushort" && !hasAlpha;
+}
+
+/** Decodes the whole image in its own colours. */
+async function pixelsOf(image: OpenImage, space: string, depth: "uchar" | "ushort"): Promise<Pixels> {
+  const own = image.pipelineColourspace(space).toColourspace(space);
+  const { data, info } = await own.raw({ depth }).toBuffer({ resolveWithObject: true });
+  return { data, width: info.width, height: info.height, channels: info.channels };
 }
 
 function reasonOf(error: unknown): string {

@@ -6,12 +6,14 @@
 import { startThread } from "../../io/processes.ts";
 import type { Shape } from "../../ir/types.ts";
 import type { LoadedSample } from "../dataset/sample-store.ts";
+import type { SixteenBit } from "./pixels.ts";
 
 /** An image for the thread to decode. */
 export interface DecodingRequest {
   readonly id: number;
   readonly path: string;
   readonly shape: Shape;
+  readonly sixteenBit: SixteenBit;
 }
 
 /** The answer to a request. */
@@ -49,10 +51,10 @@ class DecodingThread {
     this.#worker.unref();
   }
 
-  decode(path: string, shape: Shape): Promise<LoadedSample> {
+  decode(path: string, shape: Shape, sixteenBit: SixteenBit): Promise<LoadedSample> {
     if (this.#bundle.length === 0) queueMicrotask(() => this.#send());
     const id = ++this.#lastId;
-    this.#bundle.push({ id, path, shape });
+    this.#bundle.push({ id, path, shape, sixteenBit });
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
   }
 
@@ -66,7 +68,7 @@ class DecodingThread {
 let thread: DecodingThread | undefined;
 
 /** Decodes an image as ImageDecoder.decode does, in a separate thread. */
-export function decodeInThread(path: string, shape: Shape): Promise<LoadedSample> {
+export function decodeInThread(path: string, shape: Shape, sixteenBit: SixteenBit = "clip"): Promise<LoadedSample> {
   thread ??= new DecodingThread();
-  return thread.decode(path, shape);
+  return thread.decode(path, shape, sixteenBit);
 }
