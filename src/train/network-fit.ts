@@ -1,6 +1,6 @@
 /** Checks before training whether the outputs of a network fit the data. */
 import type { LabelType } from "../data/dataset/dataset.ts";
-import { shortList } from "../data/images/files.ts";
+import { shortList } from "../data/images/list-folder.ts";
 import { ConfigError, UnsupportedError } from "../errors.ts";
 import { dataInputs, type Network, type ParameterRole } from "../ir/network.ts";
 import { elementCount, type Shape, sameShape, type TensorType } from "../ir/types.ts";

@@ -10,7 +10,7 @@ import { dataHome } from "../../io/data-home.ts";
 import { sameShape } from "../../ir/types.ts";
 import { type ArrayOptions, openNpy, openNpz } from "../formats/array-dataset.ts";
 import { loadCifar } from "../formats/cifar.ts";
-import { openCsv, type TableOptions } from "../formats/csv-dataset.ts";
+import { openCsv, type TableOptions } from "../formats/csv/dataset.ts";
 import { loadFashionMnist } from "../formats/fashion-mnist.ts";
 import { loadIdxFolder } from "../formats/idx/folder.ts";
 import { type ImageOptions, openImages } from "../images/dataset.ts";
@@ -18,6 +18,7 @@ import { type Dataset, type DatasetSplits, firstSamples, type SkippedSample } fr
 import { type DatasetKind, type LoadedData, namedDatasets, type Task } from "./loaded-data.ts";
 import { chooseNormalization, measuredSamples, type NormalizationChoice } from "./measure.ts";
 import { type Recognized, recognize } from "./recognize.ts";
+import { emptyClassNotes, rangeNotes } from "./remarks.ts";
 import { type LabelledDataset, randomSubset, splitForValidation, withoutLabels } from "./subset.ts";
 
 /** How to open data; everything has a default. */
@@ -67,13 +68,16 @@ export async function openDataset(pathOrName: string, options: OpenOptions = {})
   const path = name === undefined ? pathOrName : name === "fashion-mnist" ? join(dataHome(), name) : undefined;
   const loaded =
     name === undefined ? await load(await recognize(pathOrName, options.kind), options) : await fashion(path);
-  const notes = [...loaded.notes];
+  const notes = [...loaded.notes, ...(options.task === "none" ? [] : emptyClassNotes(loaded.train))];
   const parts = limit(split(loaded, options, notes), loaded.inRandomOrder === true, options);
   const seed = options.splitSeed ?? 0;
   const choice = options.normalization ?? "measure";
   const known = options.normalization === undefined ? loaded.normalization : undefined;
   const signal = options.signal === undefined ? {} : { signal: options.signal };
   const normalization = known ?? (await chooseNormalization(choice, parts.train, { seed, ...signal }));
+  if (typeof choice === "object" || choice === "imagenet") {
+    notes.push(...(await rangeNotes(parts.train, normalization, options.signal)));
+  }
   const isMeasured = known === undefined && choice === "measure";
   if (isMeasured && parts.train.prefetch !== undefined && parts.train.count > measuredSamples) {
     notes.push(`normalization measured from ${measuredSamples} of ${parts.train.count} training samples`);

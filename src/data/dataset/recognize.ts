@@ -7,7 +7,7 @@ import { ConfigError, FileFormatError, InputOutputError } from "../../errors.ts"
 import { describeSystemError } from "../../io/system-error.ts";
 import { findCifar, pickledCifarFiles } from "../formats/cifar.ts";
 import { isIdxName } from "../formats/idx/folder.ts";
-import { isImage, listFolder, shortList } from "../images/files.ts";
+import { isImage, listFolder, shortList } from "../images/list-folder.ts";
 import type { DatasetKind } from "./loaded-data.ts";
 
 /** The recognized kind of data, with its files in the folder. */

@@ -1,7 +1,7 @@
 /** Converts numbers or words from files to targets: class numbers with their names, or values. */
 import { ConfigError, FileFormatError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
-import { shortList } from "../images/files.ts";
+import { shortList } from "../images/list-folder.ts";
 import type { LabelType, TargetArray } from "./dataset.ts";
 import type { Task } from "./loaded-data.ts";
 

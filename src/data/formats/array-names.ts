@@ -1,43 +1,28 @@
 /** The roles of arrays by their names: `x_train`, `test_labels`, `images`, `arr_1`. */
 import { defined } from "../../base/defined.ts";
 import { FileFormatError } from "../../errors.ts";
-import { shortList } from "../images/files.ts";
+import { type PartName, partOfName, wordsOf } from "../dataset/part-names.ts";
+import { shortList } from "../images/list-folder.ts";
 
 /** The part and the role of an array. */
 export interface ArrayRole {
   /** `only` where the name contains no part. */
-  readonly part: "train" | "validation" | "test" | "only";
+  readonly part: PartName | "only";
   readonly role: "samples" | "targets";
 }
 
 const sampleWords = ["x", "images", "image", "imgs", "data", "features", "inputs", "input", "samples", "arr_0"];
 const targetWords = ["y", "labels", "label", "targets", "target", "outputs", "output", "classes", "arr_1"];
-const partWords: ReadonlyMap<string, ArrayRole["part"]> = new Map([
-  ["train", "train"],
-  ["training", "train"],
-  ["val", "validation"],
-  ["valid", "validation"],
-  ["validation", "validation"],
-  ["dev", "validation"],
-  ["test", "test"],
-  ["testing", "test"],
-]);
 
 /** Returns the role that a name implies; undefined when it implies none. */
 export function roleOfName(name: string): ArrayRole | undefined {
-  const plain = name.replace(/\.npy$/i, "").toLowerCase();
-  const words = /^arr_\d+$/.test(plain) ? [plain] : plain.split(/[^a-z0-9]+/).flatMap(splitWord);
-  const part = words.flatMap((word) => partWords.get(word) ?? [])[0] ?? "only";
+  const plain = name.replace(/\.npy$/i, "");
+  const words = /^arr_\d+$/.test(plain) ? [plain] : wordsOf(plain);
+  const part = partOfName(plain) ?? "only";
   if (words.some((word) => targetWords.includes(word))) return { part, role: "targets" };
   if (words.some((word) => sampleWords.includes(word))) return { part, role: "samples" };
   // `train.npy` and `test.npy` alone are samples.
   return part === "only" ? undefined : { part, role: "samples" };
-}
-
-/** `xtrain` and `trainx` are two words. */
-function splitWord(word: string): string[] {
-  const [, before, part, after] = /^([xy])?(train|val|valid|test)([xy])?$/.exec(word) ?? [];
-  return part === undefined ? [word] : [part, before ?? "", after ?? ""].filter((piece) => piece !== "");
 }
 
 /** The arrays of one part. */

@@ -15,7 +15,8 @@ import type { LabelledDataset } from "../dataset/subset.ts";
 import { decodedCache } from "./decoded-cache.ts";
 import { ImageDecoder } from "./decoder.ts";
 import { decodeInThread } from "./decoding-thread.ts";
-import { findImages, type ImageList, noneReadable, shortList } from "./files.ts";
+import { findImages, type ImageList, noneReadable } from "./files.ts";
+import { shortList } from "./list-folder.ts";
 import type { SixteenBit } from "./pixels.ts";
 
 /** How images become samples. */
@@ -58,6 +59,7 @@ export async function openImages(folder: string, options: ImageOptions): Promise
   const { stored, sample } = shapesOf(train, options, notes);
   const target = targetOf(parts.train, options);
   describeParts(folder, parts.partFolders, parts.train, notes);
+  notes.push(...parts.notes);
   notes.push(...sixteenBitNotes(train, options));
   const open = (list: ImageList, survey: Survey, part: string) =>
     openPart(

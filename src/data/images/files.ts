@@ -1,18 +1,17 @@
 /**
  * Finds the images in a folder, and their classes and parts by the names of their folders.
  *
- * Three layouts are known: `train/` and `val/` (or `test/`), each with a folder per class; a folder per class; and images
- * without class folders, which have no labels. Names are sorted by code units, as torchvision's ImageFolder sorts them,
+ * Three layouts are known: folders of parts (part-folders.ts), each with a folder per class; a folder per class; and
+ * images without class folders, which have no labels. Names are sorted by code units, as torchvision's ImageFolder sorts them,
  * so that class numbers agree.
  */
 
-import type { Dirent } from "node:fs";
-import { readdir, realpath, stat } from "node:fs/promises";
-import { extname, join } from "node:path";
-import { defined } from "../../base/defined.ts";
-import { FileFormatError, InputOutputError } from "../../errors.ts";
-import { describeSystemError } from "../../io/system-error.ts";
+import { realpath } from "node:fs/promises";
+import { join } from "node:path";
+import { FileFormatError } from "../../errors.ts";
 import { imageEndings } from "./decoder.ts";
+import { isImage, listFolder, shortList } from "./list-folder.ts";
+import { findPartFolders } from "./part-folders.ts";
 
 /** The images of one part. */
 export interface ImageList {
@@ -33,69 +32,29 @@ export interface ImageParts {
   readonly test?: ImageList;
   /** Names of the folders that the parts come from, where they do. */
   readonly partFolders: readonly string[];
+  /** Notes on folders that are not used, and on layouts that look like a mistake. */
+  readonly notes: readonly string[];
 }
 
-const trainNames: readonly string[] = ["train", "training"];
-/** Names of the test part, in order of preference. */
-const testNames: readonly string[] = ["val", "valid", "validation", "dev", "test", "testing"];
 const deepest = 16;
-
-/** The direct contents of a folder, without hidden files and leftovers of archive programs. */
-export interface FolderContents {
-  readonly folders: readonly string[];
-  readonly files: readonly string[];
-}
-
-/** Lists a folder, sorted. @throws InputOutputError naming it. */
-export async function listFolder(folder: string): Promise<FolderContents> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((cause: unknown) => {
-    const { reason, remedy } = describeSystemError(cause);
-    throw new InputOutputError(`the folder cannot be read: ${reason}`, {
-      where: folder,
-      ...defined({ remedy }),
-      cause,
-    });
-  });
-  const folders: string[] = [];
-  const files: string[] = [];
-  for (const entry of entries) {
-    if (entry.name.startsWith(".") || entry.name === "__MACOSX") continue;
-    const kind = await kindOf(folder, entry);
-    if (kind === "folder") folders.push(entry.name);
-    if (kind === "file") files.push(entry.name);
-  }
-  return { folders: folders.sort(), files: files.sort() };
-}
-
-async function kindOf(folder: string, entry: Dirent): Promise<"folder" | "file" | undefined> {
-  if (entry.isDirectory()) return "folder";
-  if (entry.isFile()) return "file";
-  if (!entry.isSymbolicLink()) return undefined;
-  const target = await stat(join(folder, entry.name)).catch(() => undefined);
-  if (target?.isDirectory() === true) return "folder";
-  return target?.isFile() === true ? "file" : undefined;
-}
-
-/** Returns whether a file has the name of an image. */
-export function isImage(name: string): boolean {
-  return imageEndings.includes(extname(name).toLowerCase());
-}
 
 /**
  * Finds the images of a folder.
  *
- * @throws FileFormatError when there is none, or when a class folder has none.
+ * @throws FileFormatError when there is none, when a class folder has none, or when its parts are unclear.
  */
 export async function findImages(folder: string): Promise<ImageParts> {
-  const { folders } = await listFolder(folder);
-  const named = (names: readonly string[]) =>
-    names.flatMap((name) => folders.filter((found) => found.toLowerCase() === name))[0];
-  const [train, test] = [named(trainNames), named(testNames)];
-  if (train === undefined) return { train: await listImages(folder), partFolders: [] };
-  const trainPart = await listImages(join(folder, train));
-  if (test === undefined) return { train: trainPart, partFolders: [train] };
-  const testPart = await listImages(join(folder, test), trainPart.classes ?? null);
-  return { train: trainPart, test: testPart, partFolders: [train, test] };
+  const layout = await findPartFolders(folder);
+  const notes = [...layout.notes];
+  const partFolders = [layout.train, layout.test].flatMap((name) => name ?? []);
+  const trainPart = await listImages(join(layout.root, layout.train ?? ""));
+  const held = layout.test === undefined ? undefined : join(layout.root, layout.test);
+  if (held === undefined) return { train: trainPart, partFolders, notes };
+  if (trainPart.classes !== undefined && (await listFolder(held)).folders.length === 0) {
+    notes.push(`${layout.test}/ has no class folders, so no labels: it is not used`);
+    return { train: trainPart, partFolders: partFolders.slice(0, 1), notes };
+  }
+  return { train: trainPart, test: await listImages(held, trainPart.classes ?? null), partFolders, notes };
 }
 
 /**
@@ -172,12 +131,6 @@ function nothingFound(folder: string): FileFormatError {
     where: folder,
     remedy: `Expected a folder for each class with ${imageEndings.join(" ")} in it, or such images.`,
   });
-}
-
-/** Returns the first names of a list and the number of the others. */
-export function shortList(names: readonly string[], most = 8): string {
-  const shown = names.slice(0, most).join(", ");
-  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
 }
 
 /**

@@ -109,6 +109,36 @@ test("names say what arrays are for", () => {
 });
 
 describe("data sets of arrays", () => {
+  test("classes without samples and a normalization of another range are told", async () => {
+    const open = async (x: Uint8Array, y: Uint8Array, options = {}) => {
+      const folder = await put(await temporaryFolder(), { "d.npz": npz({ x, y }) });
+      return (await openDataset(join(folder, "d.npz"), { validationSplit: 0, ...options })).notes.join("\n");
+    };
+    const wide = floats([6, 3, 2, 2], (i) => i * 3);
+    const narrow = floats([6, 3, 2, 2], (i) => i / 72);
+    const zeroToTwo = labels(6, (i) => i % 3);
+    const statistics = { mean: [123, 117, 104], std: [58, 57, 57] };
+    expect(await open(wide, zeroToTwo, { normalization: "imagenet" })).toMatch(/0 to 213, which mean 0.485.*0\.\.255/);
+    expect(await open(narrow, zeroToTwo, { normalization: statistics })).toMatch(/seem to be of another range/);
+    for (const fits of [{ normalization: "imagenet" }, {}, { normalization: "none" }]) {
+      expect(await open(narrow, zeroToTwo, fits)).not.toMatch(/range/);
+    }
+    expect(await open(wide, zeroToTwo, { normalization: statistics })).not.toMatch(/range/);
+    expect(
+      await open(
+        narrow,
+        labels(6, (i) => 1 + (i % 3)),
+      ),
+    ).toMatch(/class 0 has no sample: the labels begin at 1/);
+    expect(
+      await open(
+        narrow,
+        labels(6, (i) => 2 * (i % 3)),
+      ),
+    ).toMatch(/2 of 5 classes have no sample to train on: 1, 3/);
+    expect(await open(narrow, zeroToTwo)).not.toMatch(/no sample/);
+  });
+
   test("an NPZ of bytes with channels last, as Keras saves it", async () => {
     const folder = await put(await temporaryFolder(), {
       "d.npz": npz({

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { allocateBatch } from "../../../src/data/dataset/dataset.ts";
 import { openDataset } from "../../../src/data/dataset/open-dataset.ts";
-import { readCsv } from "../../../src/data/formats/csv.ts";
+import { readCsv } from "../../../src/data/formats/csv/csv.ts";
 import { put } from "../files.ts";
 import { errorOf, temporaryFolder } from "../support.ts";
 
@@ -109,5 +109,61 @@ describe("data sets of tables", () => {
     expect((await errorOf(() => openDataset(folder))).message).toMatch(/the class "r", which is not one of p, q/);
     await put(folder, { "test.csv": "b,y\n3,p\n" });
     expect((await errorOf(() => openDataset(folder))).message).toMatch(/its columns are not those/);
+  });
+});
+
+describe("the first row", () => {
+  const body = (row: (i: number) => string) => Array.from({ length: 30 }, (_, i) => `${row(i)}\n`).join("");
+  const number = (i: number) => (i * 0.37).toFixed(3);
+
+  test.each([
+    ["names that are numbers, and a word", "0,1,label", (i: number) => `${number(i)},${number(i + 1)},${i % 3}`],
+    ["names above words", "0,1,kind", (i: number) => `${number(i)},${number(i)},${["oak", "elm"][i % 2]}`],
+    ["the label first", "label,0,1", (i: number) => `${i % 3},${number(i)},${number(i)}`],
+    ["only numbers in order", "0,1,2", (i: number) => `${number(i)},${number(i)},${i % 3}`],
+    ["numbers and a word above numbers", "2019,2020,y", (i: number) => `${number(i)},${number(i)},${i % 2}`],
+    ["an index without a name", ",0,1,label", (i: number) => `${i},${number(i)},${number(i)},${i % 3}`],
+    ["an index by pandas' own name", "Unnamed: 0,a,b,c", (i: number) => `${i},${number(i)},${number(i)},${i % 3}`],
+  ])("holds names: %s", async (_, head, row) => {
+    const read = await readCsv(await table(`${head}\n${body(row)}`));
+    expect([read.rows, read.headRows, read.featureNames.length]).toEqual([30, 1, 2]);
+    expect(new Set(read.targets).size).toBeLessThan(4);
+  });
+
+  test.each([
+    ["numbers", "5.1,3.5,0", (i: number) => `${number(i)},${number(i)},${i % 3}`],
+    ["a word that comes again", "5.1,3.5,oak", (i: number) => `${number(i)},${number(i)},${["oak", "elm"][i % 2]}`],
+    ["a word of its own", "5.1,3.5,ash", (i: number) => `${number(i)},${number(i)},${["oak", "elm"][i % 2]}`],
+    ["two numbers in order", "0,1", (i: number) => `${i % 2},${i % 2}`],
+  ])("is data: %s", async (name, head, row) => {
+    const read = await readCsv(await table(`${head}\n${body(row)}`));
+    expect([read.rows, read.headRows]).toEqual([31, 0]);
+    if (name === "a word of its own") {
+      expect(read.notes).toEqual([
+        'the first row is read as data; data.header=true if it is not ("ash" is in no other row)',
+      ]);
+    }
+    expect((await readCsv(await table(`${head}\n${body(row)}`), { header: true })).rows).toBe(30);
+  });
+
+  test("a column without a name is left out where it numbers the rows, and told", async () => {
+    const read = await readCsv(await table(`,w,kind\n${body((i) => `${i},${number(i)},${i % 2}`)}`));
+    expect(read.featureNames).toEqual(["w"]);
+    expect(Array.from(read.features.subarray(0, 3))).toEqual([0, 0.37, 0.74].map(Math.fround));
+    expect(read.notes).toEqual([
+      "column 0, which has no name and numbers the rows, is left out; give it a name to use it",
+    ]);
+    const other = await readCsv(await table(`,w,kind\n${body((i) => `${number(i)},${i},${i % 2}`)}`));
+    expect(other.featureNames).toEqual(["", "w"]);
+    expect(other.notes).toEqual(["the column without a name, column 0, is a feature"]);
+  });
+
+  test("numbers are decimal, as pandas reads them", async () => {
+    for (const word of ["0x10", "0b1", "1_000", "Infinity", "1,5e", "--1"]) {
+      const error = await errorOf(async () => readCsv(await table(`a,b\n"${word}",1\n`)));
+      expect(error.message).toMatch(/is not a number/);
+    }
+    const read = await readCsv(await table("a,b\n +1.e2 ,1\n.5,1\n-3E-1,1\n"));
+    expect(Array.from(read.features)).toEqual([100, 0.5, Math.fround(-0.3)]);
   });
 });

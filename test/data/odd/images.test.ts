@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { ImageDecoder } from "../../../src/data/images/decoder.ts";
-import { isImage } from "../../../src/data/images/files.ts";
+import { isImage } from "../../../src/data/images/list-folder.ts";
 import { put } from "../files.ts";
 import { temporaryFolder } from "../support.ts";
 import { type Answer, answer, filesOf, oddCases } from "./cases.ts";

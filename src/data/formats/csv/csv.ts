@@ -1,14 +1,16 @@
 /**
  * Tables of numbers as text (CSV, TSV), parsed by Papa Parse in chunks, so that the whole text is never in memory.
  *
- * The first row holds the names of the columns when none of its cells is a number.
+ * Whether the first row holds the names of the columns is decided by header.ts. A column without a name whose cells are
+ * whole numbers is pandas' index, and is left out.
  */
 
 import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
-import { defined } from "../../base/defined.ts";
-import { FileFormatError, InputOutputError } from "../../errors.ts";
-import { describeSystemError } from "../../io/system-error.ts";
+import { defined } from "../../../base/defined.ts";
+import { FileFormatError, InputOutputError } from "../../../errors.ts";
+import { describeSystemError } from "../../../io/system-error.ts";
+import { comparedRows, decideFirstRow, isNumber, isUnnamed } from "./header.ts";
 
 /** The roles of columns. */
 export interface CsvOptions {
@@ -34,6 +36,8 @@ export interface CsvTable {
   readonly headRows: number;
   /** The cells of the target column as text, trimmed. */
   readonly targets: readonly string[];
+  /** Notes on the first row and on columns without a name. */
+  readonly notes: readonly string[];
 }
 
 /** Names of columns that are targets by default; without one of them the last column is. */
@@ -89,6 +93,11 @@ class TableReader {
   readonly #path: string;
   readonly #options: CsvOptions;
   #names: readonly string[] | undefined;
+  /** The first rows, until it is known whether the very first one holds names. */
+  #held: (readonly string[])[] = [];
+  readonly #notes: string[] = [];
+  /** The first column, where it has no name and all its cells so far are whole numbers. */
+  #index: number | undefined;
   /** Numbers of the columns that are features. */
   #features: readonly number[] = [];
   #target: number | undefined;
@@ -110,7 +119,15 @@ class TableReader {
     this.#seen++;
     if (quoteProblem !== undefined)
       throw this.#fail(`the quotes are malformed: ${quoteProblem}`, "Correct the quotes.");
-    if (this.#names === undefined && this.#begin(cells)) return;
+    if (this.#names !== undefined) {
+      this.#addRow(cells);
+      return;
+    }
+    this.#held.push(cells);
+    if (this.#held.length > comparedRows || this.#options.header !== undefined) this.#begin();
+  }
+
+  #addRow(cells: readonly string[]): void {
     const width = this.#names?.length ?? 0;
     if (cells.length !== width) {
       throw this.#fail(
@@ -120,11 +137,13 @@ class TableReader {
     }
     if (this.#length + this.#features.length > this.#values.length) this.#grow();
     for (const column of this.#features) this.#values[this.#length++] = this.#number(cells[column] ?? "", column);
+    if (this.#index !== undefined && !/^\s*\d+\s*$/.test(cells[this.#index] ?? "")) this.#index = undefined;
     if (this.#target !== undefined) this.#targets.push(this.#word((cells[this.#target] ?? "").trim()));
     this.#rows++;
   }
 
   finish(): CsvTable {
+    if (this.#names === undefined && this.#held.length > 0) this.#begin();
     if (this.#rows === 0) {
       throw new FileFormatError("the table has no rows of data", {
         where: this.#path,
@@ -133,32 +152,72 @@ class TableReader {
     }
     const names = this.#names ?? [];
     const targetName = this.#target === undefined ? undefined : names[this.#target];
+    const features = this.#withoutIndex();
     return {
       rows: this.#rows,
       featureNames: this.#features.map((column) => names[column] ?? `${column}`),
-      features: this.#values.slice(0, this.#length),
-      headRows: this.#seen - this.#rows,
+      features,
+      headRows: this.#headRows,
       ...defined({ targetName }),
       targets: this.#targets,
+      notes: this.#notes,
     };
   }
 
-  /** Reads the first row. Returns whether it holds the names. */
-  #begin(cells: readonly string[]): boolean {
-    const trimmed = cells.map((cell) => this.#text(cell));
-    const isHeader = this.#options.header ?? !trimmed.some(isNumber);
+  /** The values without those of a column that only numbers the rows. */
+  #withoutIndex(): Float32Array {
+    const width = this.#features.length;
+    const at = this.#index === undefined ? -1 : this.#features.indexOf(this.#index);
+    const unnamed = this.#features.find((column) => this.#headRows > 0 && isUnnamed(this.#names?.[column] ?? ""));
+    if (at < 0 || width === 1) {
+      if (unnamed !== undefined) this.#notes.push(`the column without a name, column ${unnamed}, is a feature`);
+      return this.#values.slice(0, this.#length);
+    }
+    this.#notes.push(
+      `column ${this.#index}, which has no name and numbers the rows, is left out; give it a name to use it`,
+    );
+    this.#features = this.#features.filter((column) => column !== this.#index);
+    const kept = new Float32Array(this.#rows * (width - 1));
+    for (let i = 0, to = 0; i < this.#length; i++) if (i % width !== at) kept[to++] = this.#values[i] ?? 0;
+    return kept;
+  }
+
+  get #headRows(): number {
+    return this.#seen - this.#rows;
+  }
+
+  /** Decides about the first row and reads the rows that were held back. */
+  #begin(): void {
+    const [first = [], ...below] = this.#held;
+    this.#held = [];
+    const end = this.#seen;
+    this.#seen = 1;
+    const trimmed = first.map((cell) => this.#text(cell));
+    const { header } = this.#options;
+    const shown = below.map((row) => row.map((cell) => cell.trim()));
+    const decided = header === undefined ? decideFirstRow(trimmed, shown) : { isHeader: header };
+    if ("note" in decided && decided.note !== undefined) this.#notes.push(decided.note);
+    this.#setColumns(trimmed, decided.isHeader);
+    for (const row of decided.isHeader ? below : [first, ...below]) {
+      this.#seen = this.#rows + (decided.isHeader ? 2 : 1);
+      this.#addRow(row);
+    }
+    this.#seen = end;
+  }
+
+  #setColumns(trimmed: readonly string[], isHeader: boolean): void {
     const names = isHeader ? trimmed : trimmed.map((_, column) => `${column}`);
     this.#names = names;
     this.#target = this.#findTarget(names);
     const ignored = new Set((this.#options.ignore ?? []).map((column) => this.#column(column, names)));
     this.#features = [...names.keys()].filter((column) => column !== this.#target && !ignored.has(column));
+    if (isHeader && isUnnamed(names[0] ?? "") && this.#features.includes(0)) this.#index = 0;
     if (this.#features.length === 0) {
       throw this.#fail(
         `the columns ${names.join(", ")} leave no feature`,
         "Give a table with features, or target: null.",
       );
     }
-    return isHeader;
   }
 
   #findTarget(names: readonly string[]): number | undefined {
@@ -177,8 +236,7 @@ class TableReader {
   }
 
   #number(cell: string, column: number): number {
-    const value = Number(cell);
-    if (Number.isFinite(value) && cell.trim() !== "") return value;
+    if (isNumber(cell.trim())) return Number(cell);
     const name = this.#names?.[column] ?? `${column}`;
     this.#text(cell);
     throw this.#fail(
@@ -209,8 +267,4 @@ class TableReader {
   #fail(message: string, remedy: string): FileFormatError {
     return new FileFormatError(message, { where: `${this.#path}, row ${this.#seen}`, remedy });
   }
-}
-
-function isNumber(cell: string): boolean {
-  return cell !== "" && Number.isFinite(Number(cell));
 }

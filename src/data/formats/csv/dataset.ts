@@ -1,14 +1,15 @@
 /** Data sets from tables of features: one file that is split, or `train.csv` with `val.csv` or `test.csv`. */
 
 import { join } from "node:path";
-import { defined } from "../../base/defined.ts";
-import { FileFormatError } from "../../errors.ts";
-import { inMemoryDataset, type LabelType, type TargetArray } from "../dataset/dataset.ts";
-import type { LoadedData, Task } from "../dataset/loaded-data.ts";
-import { noNormalization } from "../dataset/normalization.ts";
-import type { LabelledDataset } from "../dataset/subset.ts";
-import { decideWordTargets } from "../dataset/targets.ts";
-import { shortList } from "../images/files.ts";
+import { defined } from "../../../base/defined.ts";
+import { FileFormatError } from "../../../errors.ts";
+import { inMemoryDataset, type LabelType, type TargetArray } from "../../dataset/dataset.ts";
+import type { LoadedData, Task } from "../../dataset/loaded-data.ts";
+import { noNormalization } from "../../dataset/normalization.ts";
+import { type PartName, partOfName } from "../../dataset/part-names.ts";
+import type { LabelledDataset } from "../../dataset/subset.ts";
+import { decideWordTargets } from "../../dataset/targets.ts";
+import { shortList } from "../../images/list-folder.ts";
 import { type CsvOptions, type CsvTable, readCsv } from "./csv.ts";
 
 /** How tables become samples. */
@@ -52,12 +53,13 @@ export async function openCsv(folder: string, files: readonly string[], options:
   };
   const [trainPart, testPart] = [build(0), build(1)];
   if (trainPart === undefined) throw new FileFormatError("there are no tables here", { where: folder });
+  const notes = [...new Set(tables.flatMap(({ table }) => table.notes))];
   const size = `table of ${first.table.rows} rows and ${first.table.featureNames.length} features`;
   return {
     kind: "csv",
     train: trainPart,
     ...defined({ test: testPart }),
-    notes: [size, decided?.note ?? leftOut(targetName)],
+    notes: [size, decided?.note ?? leftOut(targetName), ...notes],
   };
 }
 
@@ -81,9 +83,9 @@ function tableDataset(name: string, table: CsvTable, target: LabelType, targets?
 function chooseFiles(folder: string, files: readonly string[]): { readonly train: string; readonly test?: string } {
   const [only] = files;
   if (only !== undefined && files.length === 1) return { train: only };
-  const named = (pattern: RegExp) => files.find((file) => pattern.test(file.toLowerCase()));
-  const train = named(/(^|[^a-z])train(ing)?([^a-z]|$)/);
-  const test = named(/(^|[^a-z])(val|valid|validation|dev)([^a-z]|$)/) ?? named(/(^|[^a-z])test(ing)?([^a-z]|$)/);
+  const named = (part: PartName) => files.find((file) => partOfName(file.replace(/\.\w+$/, "")) === part);
+  const train = named("train");
+  const test = named("validation") ?? named("test");
   if (train !== undefined) return { train, ...defined({ test }) };
   throw new FileFormatError(`it is unclear which of these tables to train on: ${shortList(files)}`, {
     where: folder,
