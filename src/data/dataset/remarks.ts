@@ -1,4 +1,4 @@
-/** Notes on data that can be read but is probably not what was meant: classes without samples, values of another range. */
+/** Notes on data that can be read but is probably not what was intended: classes without samples, values of another range. */
 import { shortList } from "../images/list-folder.ts";
 import { allocateBatch, type Dataset } from "./dataset.ts";
 import type { Normalization } from "./normalization.ts";

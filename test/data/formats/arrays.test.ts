@@ -109,7 +109,7 @@ test("names say what arrays are for", () => {
 });
 
 describe("data sets of arrays", () => {
-  test("classes without samples and a normalization of another range are told", async () => {
+  test("classes without samples and a normalization of another range are noted", async () => {
     const open = async (x: Uint8Array, y: Uint8Array, options = {}) => {
       const folder = await put(await temporaryFolder(), { "d.npz": npz({ x, y }) });
       return (await openDataset(join(folder, "d.npz"), { validationSplit: 0, ...options })).notes.join("\n");

@@ -146,7 +146,7 @@ describe("the first row", () => {
     expect((await readCsv(await table(`${head}\n${body(row)}`), { header: true })).rows).toBe(30);
   });
 
-  test("a column without a name is left out where it numbers the rows, and told", async () => {
+  test("a column without a name is left out where it numbers the rows, with a note", async () => {
     const read = await readCsv(await table(`,w,kind\n${body((i) => `${i},${number(i)},${i % 2}`)}`));
     expect(read.featureNames).toEqual(["w"]);
     expect(Array.from(read.features.subarray(0, 3))).toEqual([0, 0.37, 0.74].map(Math.fround));
