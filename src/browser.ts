@@ -23,6 +23,7 @@ export {
 // Explanation: what a configuration really does.
 export { explain, explainQuantized } from "./compile/explain.ts";
 export { quantize } from "./compile/passes/quantize.ts";
+export { withoutQuantizers } from "./compile/passes/without-quantizers.ts";
 export { prepareQat } from "./compile/prepare-qat.ts";
 export { isQuantized, type QuantizedNetwork, type QuantizerSite, showSites } from "./compile/sites.ts";
 export { configToYaml, resolveTrainingConfig } from "./config/config.ts";

@@ -43,6 +43,7 @@ export interface ConfigFlags extends FlagTexts<typeof numberFlags | typeof textF
   readonly data?: string;
   readonly task?: keyof typeof tasks;
   readonly preset?: string;
+  readonly stripQuantizers?: true;
 }
 
 /** The task of the data for each `--task`. */
@@ -99,6 +100,11 @@ function batchNormOverrides({ restoreBatchNorm }: ConfigFlags): ConfigOverride[]
   return [{ path: "model.restoreBatchNorm", value: false, origin: "--no-restore-batch-norm" }];
 }
 
+function stripOverrides({ stripQuantizers }: ConfigFlags): ConfigOverride[] {
+  if (stripQuantizers !== true) return [];
+  return [{ path: "model.stripQuantizers", value: true, origin: "--strip-quantizers" }];
+}
+
 /** Whether a `--model` argument is a file. @throws ConfigError when it is neither that nor the name of a network. */
 function isModelFile(argument: string): boolean {
   if (modelNames.includes(argument)) return false;
@@ -121,6 +127,7 @@ export function configurationOverrides(flags: ConfigFlags): ConfigOverride[] {
     ...setOverrides(flags.set),
     ...modelOverrides(flags),
     ...batchNormOverrides(flags),
+    ...stripOverrides(flags),
     ...dataOverrides(flags),
     ...taskOverrides(flags),
     ...presetOverrides(flags),

@@ -5,7 +5,8 @@
  * (upgrades.ts), computed where everything is known (ops/evaluate.ts), and its arithmetic recognised (patterns/).
  */
 
-import type { QuantizerSite } from "../compile/sites.ts";
+import { withoutQuantizers } from "../compile/passes/without-quantizers.ts";
+import { isQuantized, type QuantizerSite } from "../compile/sites.ts";
 import { SubbyteError } from "../errors.ts";
 import type { DataBytes } from "../ir/data-bytes.ts";
 import { consumers, type Graph } from "../ir/graph.ts";
@@ -35,6 +36,8 @@ export interface ImportOptions extends InputTypeOptions {
   readonly keepBatch?: boolean;
   /** Puts a BatchNormalization after the convolutions that an exporter may have folded one into. Default false. */
   readonly restoreBatchNorm?: boolean;
+  /** Removes the quantizers that the file carries. Default false. */
+  readonly stripQuantizers?: boolean;
   /** Gives the bytes of a data file next to the model. */
   readonly externalData?: ExternalData;
   /** The name of the file in errors. */
@@ -93,8 +96,10 @@ export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): Impor
     ...(unused.length === 0 ? [] : [unusedInputsNote(unused)]),
     ...contradictions(file, read),
   ];
-  const network = { ...read, imported: { ...read.imported, notes } };
-  if (options.restoreBatchNorm !== true) return network;
+  const base = options.stripQuantizers === true ? withoutQuantizers(read) : read;
+  const network = { ...base, imported: { ...read.imported, notes } };
+  // What quantizers of the file stand behind was calibrated without a normalization there.
+  if (options.restoreBatchNorm !== true || isQuantized(network)) return network;
   const { network: whole, restored } = restoreBatchNorms(network);
   return restored.length === 0 ? network : { ...whole, imported: { ...network.imported, restored } };
 }

@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { defined } from "../base/defined.ts";
 import { randomStream } from "../base/random.ts";
 import { bindBatch } from "../compile/passes/bind-batch.ts";
+import { countQuantizers, requireFloat } from "../compile/passes/without-quantizers.ts";
+import { isQuantized } from "../compile/sites.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import { type DatasetSplits, outputCountOf } from "../data/dataset/dataset.ts";
 import { ConfigError, UnsupportedError } from "../errors.ts";
@@ -27,7 +29,8 @@ import { sampleInput, showBatchOf } from "./network-fit.ts";
  * ONNX file with its own. Sizes that the file leaves open are those of the samples.
  *
  * @param outputs Outputs of a network of ours, where the data has no labels that could tell.
- * @throws ConfigError when a file's network does not take the data's samples.
+ * @throws ConfigError when a file's network does not take the data's samples, or carries quantizers where the configuration
+ *   adds its own.
  *
  * @example
  * console.log(makeNetwork(config, data).name); // lenet
@@ -35,7 +38,13 @@ import { sampleInput, showBatchOf } from "./network-fit.ts";
 export function makeNetwork(config: TrainingConfig, data: DatasetSplits, outputs?: number): Network | ImportedNetwork {
   const { model } = config;
   if (!("name" in model)) {
-    return importedNetwork(model.file ?? "", data, { restoreBatchNorm: model.restoreBatchNorm === true });
+    const file = model.file ?? "";
+    const network = importedNetwork(file, data, {
+      restoreBatchNorm: model.restoreBatchNorm === true,
+      stripQuantizers: model.stripQuantizers === true,
+    });
+    if (config.quantization !== null) requireFloat(network, file);
+    return network;
   }
   const { name, width, stem } = model;
   return makeModel(
@@ -50,6 +59,17 @@ export function makeNetwork(config: TrainingConfig, data: DatasetSplits, outputs
 }
 
 /**
+ * Returns what a run with a model of a file should know of the file's quantizers, in sentences.
+ *
+ * @param network The network that the run trains.
+ */
+export function notesOnFileQuantizers({ model, quantization }: TrainingConfig, network: Network): string[] {
+  if (model.stripQuantizers === true) return ["the quantizers of the file were removed (model.stripQuantizers)"];
+  if (quantization !== null || !isQuantized(network)) return [];
+  return [`the quantizers of the file stay in the network: ${countQuantizers(network)}`];
+}
+
+/**
  * The network of an ONNX file, for the samples of the data. One that has its channels last is read as one that takes the
  * [C, H, W] of the samples.
  *
@@ -59,7 +79,7 @@ export function makeNetwork(config: TrainingConfig, data: DatasetSplits, outputs
 export function importedNetwork(
   file: string,
   data: DatasetSplits,
-  options: Pick<ImportOptions, "restoreBatchNorm"> = {},
+  options: Pick<ImportOptions, "restoreBatchNorm" | "stripQuantizers"> = {},
 ): ImportedNetwork {
   const { sampleShape, name } = data.train;
   const isLast = takesChannelsLast(statedInputs(file), sampleShape);

@@ -2,6 +2,8 @@
 
 import { join } from "node:path";
 import { defined } from "../base/defined.ts";
+import { countQuantizers } from "../compile/passes/without-quantizers.ts";
+import { isQuantized, type QuantizerSite } from "../compile/sites.ts";
 import { configToYaml, resolveTrainingConfig } from "../config/config.ts";
 import { readRunConfig } from "../config/file.ts";
 import { quantizationOf } from "../config/quantization.ts";
@@ -12,6 +14,7 @@ import type { DatasetSplits, SkippedSample } from "../data/dataset/dataset.ts";
 import { skippedSamples } from "../data/dataset/open-dataset.ts";
 import { ConfigError, DivergenceError, InterruptedError } from "../errors.ts";
 import { removeTemporaries } from "../io/atomic-file.ts";
+import type { Network } from "../ir/network.ts";
 import type { Target } from "../ops/definition.ts";
 import { checkPlugins } from "../plugins/changes.ts";
 import { pluginRecords } from "../plugins/plugin-files.ts";
@@ -265,9 +268,20 @@ async function withCheckpointToUse(error: DivergenceError, paths: RunPaths): Pro
   });
 }
 
-/** Returns the levels that a configuration really gives to weights and to activations after a ReLU; null in float. */
-export function levelsOf(config: TrainingConfig): RunSummary["levels"] {
-  if (config.quantization === null) return { weights: null, activations: null };
+/**
+ * Returns the levels that a configuration really gives to weights and to activations after a ReLU; null in float.
+ *
+ * @param network The network of the run. A float run of a file with quantizers has the levels of most of these.
+ */
+export function levelsOf(config: TrainingConfig, network?: Network): RunSummary["levels"] {
+  if (config.quantization === null) {
+    const sites = network !== undefined && isQuantized(network) ? network.sites : [];
+    const levels = (kind: QuantizerSite["kind"]) =>
+      mostCommon(
+        sites.flatMap((site) => (site.kind === kind ? [quantizerNamed(site.spec.quantizer).levels(site.spec)] : [])),
+      );
+    return { weights: levels("weight"), activations: levels("activation") };
+  }
   const { weight, activation } = quantizationOf(config.quantization);
   // The shapes only have to be plausible: a level count follows from the quantization, not from the layer.
   const count = (quantization: TensorQuantization, kind: "weight" | "activation"): number => {
@@ -281,9 +295,18 @@ export function levelsOf(config: TrainingConfig): RunSummary["levels"] {
   };
 }
 
+/** The number that occurs most often; null for none. */
+function mostCommon(numbers: readonly number[]): number | null {
+  const counts = [...new Set(numbers)].map(
+    (number) => [number, numbers.filter((each) => each === number).length] as const,
+  );
+  return counts.sort(([, a], [, b]) => b - a)[0]?.[0] ?? null;
+}
+
 function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResult): Omit<RunSummary, "skipped"> {
   const { quantization } = config;
-  const bits = quantization === null ? "float" : `W${quantization.weightBits}A${quantization.activationBits}`;
+  const float = isQuantized(result.network) ? `of the file: ${countQuantizers(result.network)}` : "float";
+  const bits = quantization === null ? float : `W${quantization.weightBits}A${quantization.activationBits}`;
   return {
     schemaVersion: 1,
     folder: paths.folder,
@@ -292,7 +315,7 @@ function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResu
       quantization === null
         ? bits
         : `${quantization.preset} ${bits}${quantization.overrides === undefined ? "" : " with overrides"}`,
-    levels: levelsOf(config),
+    levels: levelsOf(config, result.network),
     metric: result.metric,
     accuracy: result.accuracy,
     bestAccuracy: result.bestAccuracy,

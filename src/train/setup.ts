@@ -20,7 +20,7 @@ import type { PhaseOptions } from "./loop/phases.ts";
 import type { TrainingRecipe, TrainingRun } from "./loop/recipe.ts";
 import { withRestoredStatistics } from "./loop/restored-batch-norm.ts";
 import { openDataFor } from "./model-data.ts";
-import { makeNetwork, restoredIn, withCheckpoint } from "./network.ts";
+import { makeNetwork, notesOnFileQuantizers, restoredIn, withCheckpoint } from "./network.ts";
 import { checkFit, type WantedFit } from "./network-fit.ts";
 import { outputCountOfTeacher, teacherOf } from "./teacher/teacher.ts";
 
@@ -100,7 +100,7 @@ export async function prepareTraining(
   const { quantization } = config;
   if (quantization?.stages === undefined) {
     const prepared = await prepareNetwork(config, data, engine, target, teacher);
-    return { network: prepared.network, recipe, notes: notesOn(prepared, fitOf(config, data, teacher)) };
+    return { network: prepared.network, recipe, notes: notesOn(config, prepared, fitOf(config, data, teacher)) };
   }
   const bits = [...quantization.stages].sort((a, b) => a.fromEpoch - b.fromEpoch);
   if (bits[0]?.fromEpoch !== 0 || bits.some((stage) => stage.fromEpoch >= config.train.epochs)) {
@@ -124,11 +124,11 @@ export async function prepareTraining(
     );
   }
   const prepared = last ?? (await prepareNetwork(config, data, engine, target, teacher));
-  return { network: prepared.network, stages, recipe, notes: notesOn(prepared, fitOf(config, data, teacher)) };
+  return { network: prepared.network, stages, recipe, notes: notesOn(config, prepared, fitOf(config, data, teacher)) };
 }
 
-function notesOn({ network, restored }: PreparedNetwork, wanted: WantedFit): string[] {
-  const odd = checkFit(network, wanted);
+function notesOn(config: TrainingConfig, { network, restored }: PreparedNetwork, wanted: WantedFit): string[] {
+  const odd = [...checkFit(network, wanted), ...notesOnFileQuantizers(config, network)];
   if (restored === 0) return odd;
   const where = restored === 1 ? "the convolution" : `${restored} convolutions`;
   return [

@@ -22,6 +22,7 @@ import {
   siteOfTensor,
 } from "../sites.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
+import { requireFloat } from "./without-quantizers.ts";
 
 /**
  * The network with its quantizers. Weight parameters get their initial values here; those of activations that no
@@ -29,7 +30,8 @@ import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
  *
  * @param options `initialWeights: false` leaves the parameters of weight quantizers at their defaults, for callers that
  *   calibrate them without blocking.
- * @throws ConfigError when the configuration contradicts itself for a tensor, or there is nothing to quantize.
+ * @throws ConfigError when the configuration contradicts itself for a tensor, there is nothing to quantize, or the network has
+ *   quantizers already.
  *
  * @example
  * const config4 = presetNamed("lsq", { weightBits: 4, activationBits: 4 });
@@ -40,6 +42,7 @@ export function quantize(
   config: QuantizationConfig,
   options: { readonly initialWeights?: boolean } = {},
 ): QuantizedNetwork {
+  requireFloat(network, `network "${network.name}"`);
   const insertion = new Insertion(network, config, options.initialWeights ?? true);
   return insertion.run();
 }

@@ -30,6 +30,8 @@ const model = z
     file: z.string().min(1).exactOptional(),
     /** Whether BatchNormalization is put back where the file has it folded into convolutions. Default for a file: true. */
     restoreBatchNorm: z.boolean().exactOptional(),
+    /** Removes the quantizers that the file carries. Default: refused where the run would add its own, kept in a float run. */
+    stripQuantizers: z.boolean().exactOptional(),
     /** Channels of the first stage; without it, the model's own. */
     width: count.exactOptional(),
     stem: z.enum(["cifar", "imagenet"]).exactOptional(),
@@ -40,6 +42,10 @@ const model = z
   .refine(({ file, restoreBatchNorm }) => file !== undefined || restoreBatchNorm === undefined, {
     error: "expected a model's file with it: the networks that come with subbyte keep their BatchNormalization",
     path: ["restoreBatchNorm"],
+  })
+  .refine(({ file, stripQuantizers }) => file !== undefined || stripQuantizers === undefined, {
+    error: "expected a model's file with it: the networks that come with subbyte have no quantizers",
+    path: ["stripQuantizers"],
   })
   .transform(({ name, ...rest }) =>
     rest.file === undefined

@@ -24,14 +24,16 @@ function collapsed(sites: readonly SiteView[], { facts }: DiagnosisInput): Found
   const rate = facts.recipe?.learningRateScale?.quantizers ?? 1;
   return findingAt(worstFirst, layerOfSite, {
     cause: "scale-collapsed",
-    title: (layers) => `Learned scales fell to their lower limit in ${layers}: a step changes them too much`,
+    title: (layers) => `Learned scales fell to their lower limit in ${layers}: their updates are too large`,
     evidence: (view) => [
       evidence("share of scales at their lower limit", view.last.floorShare, 0.001, "above", view.facts.tensor),
       evidence("SQNR, dB", view.last.sqnr, 10, "below", view.facts.tensor),
     ],
     remedy: {
       title: "lower the learning rate of the scales",
-      changes: { "train.optimizer.groups.quantizer.learningRateScale": Number((rate / 10).toPrecision(2)) },
+      changes: {
+        "train.optimizer.groups.quantizer.learningRateScale": rate > 10 ? 1 : Number((rate / 10).toPrecision(2)),
+      },
     },
   });
 }

@@ -1,5 +1,7 @@
 /** The report of one run: its curves, its layers, its weights with the levels that they are rounded to. */
 import { basename } from "node:path";
+import { countQuantizers } from "../../compile/passes/without-quantizers.ts";
+import { isQuantized } from "../../compile/sites.ts";
 import { configToYaml } from "../../config/config.ts";
 import { modelTitle } from "../../config/schema/schema.ts";
 import { readProbeRecords } from "../../diagnose/diagnose-run.ts";
@@ -79,12 +81,14 @@ export async function runReport(folder: string): Promise<Report> {
 
 function leadOf(run: LoadedRun, metric: MetricName, accuracy: number | null) {
   const { quantization, model } = run.config;
-  const { weights, activations } = levelsOf(run.config);
+  const { weights, activations } = levelsOf(run.config, run.network);
   const shown = isShare(metric) ? `${percentOrDash(accuracy)} %` : (accuracy?.toFixed(4) ?? "–");
   const fact = (name: string, value: string) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`;
   const asked =
     quantization === null
-      ? "float"
+      ? isQuantized(run.network)
+        ? `of the file: ${countQuantizers(run.network)}`
+        : "float"
       : `${quantization.preset} W${quantization.weightBits}A${quantization.activationBits}`;
   return html`<dl class="facts">${fact("model", modelTitle(model))}${fact("requested", asked)}
 ${fact("levels of weights / activations", `${weights ?? "float"} / ${activations ?? "float"}`)}

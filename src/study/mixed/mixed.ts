@@ -8,6 +8,7 @@
  */
 
 import { defined } from "../../base/defined.ts";
+import { requireFloat } from "../../compile/passes/without-quantizers.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { quantizationOf } from "../../config/quantization.ts";
 import type { TrainingConfig } from "../../config/schema/schema.ts";
@@ -95,6 +96,7 @@ export async function mixBits(run: LoadedRun, options: MixOptions): Promise<Mix>
     });
   }
   const float = floatNetwork(run);
+  requireFloat(float, run.folder);
   const { keep = [], firstAndLast = false, samples = 256 } = options;
   const free = freeLayers(float, { keep, firstAndLast });
   const { engine, target } = await engineOf(base.config);

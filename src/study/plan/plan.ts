@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { quantize } from "../../compile/passes/quantize.ts";
+import { requireFloat } from "../../compile/passes/without-quantizers.ts";
 import { quantizationOf } from "../../config/quantization.ts";
 import { classesOf } from "../../data/dataset/dataset.ts";
 import { FileFormatError, SubbyteError } from "../../errors.ts";
@@ -65,6 +66,7 @@ export async function makePlan(config: StudyConfig, fixes: readonly Fix[] = []):
   const example = floatConfig(config) ?? exampleConfig(config, cells);
   const data = await loadData(example);
   const network = makeNetwork(example, data);
+  requireFloat(network, network.name);
   const { bitOperations, bytes, macs } = networkCost(network);
   const known = new Map<string, Omit<PlannedTrial, "id" | "seed">>();
   const trials = cells.map((cell) => {

@@ -46,7 +46,7 @@ export async function evalAction(path: string, flags: EvalFlags): Promise<void> 
     });
   }
   const arithmetic = flags.integer === true ? "integers" : isQuantized(run.network) ? "simulation" : "float";
-  const levels = levelsOf(run.config);
+  const levels = levelsOf(run.config, run.network);
   if (flags.json === true) {
     const { name, count } = data;
     const { checkpoint } = flags;

@@ -2,6 +2,7 @@
 
 import { explainQuantized } from "../../../compile/explain.ts";
 import { quantize } from "../../../compile/passes/quantize.ts";
+import { requireFloat, withoutQuantizers } from "../../../compile/passes/without-quantizers.ts";
 import { isQuantized, type QuantizedNetwork } from "../../../compile/sites.ts";
 import { resolveTrainingConfig } from "../../../config/config.ts";
 import { parseDataArgument } from "../../../config/data-folder.ts";
@@ -104,16 +105,15 @@ async function onnxSubject(file: string, source: ExplainSource, flags: ExplainFl
   }
   const config = flags.data === undefined ? undefined : withModel(withData(source.training, flags.data), file);
   const data = config === undefined ? undefined : await loadData(config);
-  const float: Network =
+  const read: Network =
     config === undefined || data === undefined ? importOnnxFile(file, { source: file }) : makeNetwork(config, data);
-  if (isQuantized(float)) {
-    throw new ConfigError("the model already has quantizers", { where: file, remedy: "Give the float model." });
-  }
+  const float = flags.stripQuantizers === true ? withoutQuantizers(read) : read;
+  requireFloat(float, file);
   const network = quantize(float, source.config);
   if (data === undefined) return { network };
   return { network, data, observedOn: `64 images of ${data.train.name}, the weights of ${file}` };
 }
 
 function withModel(config: TrainingConfig, file: string): TrainingConfig {
-  return { ...config, model: { file, restoreBatchNorm: false } };
+  return { ...config, model: { file, restoreBatchNorm: false }, quantization: null };
 }

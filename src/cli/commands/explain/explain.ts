@@ -30,6 +30,7 @@ export const declareExplain = (command: NewCommand) =>
     .option("--activation-bits <n>", "bits of a preset's activations (default: 4)", wholeNumberBetween(1, 16))
     .addOption(new Option("--placement <how>", "where quantizers go").choices(["fused", "everyModule"] as const))
     .option("--define <name=value>", "value of a variable in the Python code, e.g. bits=4 (repeatable)", collect)
+    .option("--strip-quantizers", "remove the quantizers that an .onnx file carries")
     .option("--data <name|folder>", "measure ranges and used codes on a batch of this data")
     .option("--from <checkpoint>", "take the weights of a checkpoint or of a run's folder")
     .option("--threads <n>", "threads of ONNX Runtime, 0 for one per core", wholeNumber(0), 0)

@@ -24,6 +24,7 @@ export interface ExplainFlags {
   readonly placement?: "fused" | "everyModule";
   readonly define?: readonly string[];
   readonly data?: string;
+  readonly stripQuantizers?: true;
   readonly from?: string;
   readonly threads: number;
   readonly json?: true;

@@ -32,6 +32,10 @@ export const declareTrain = (command: NewCommand) =>
       "of a model's file: leave BatchNorm folded into its convolutions (default: put it back)",
     )
     .option(
+      "--strip-quantizers",
+      "remove the quantizers that the model's file carries (default: refused with a preset)",
+    )
+    .option(
       "--data <name|folder>",
       "fashion-mnist-part (comes with subbyte), fashion-mnist, or a folder such as ./mine",
     )
