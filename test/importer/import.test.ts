@@ -93,7 +93,7 @@ describe("a shape that is computed", () => {
       }),
     );
     expect(network.imported.batch).toBe(2);
-    expect(network.imported.notes.join()).toMatch(/batches of 2 only/);
+    expect(network.imported.notes.join()).toMatch(/only batches of 2/);
   });
 });
 
