@@ -90,8 +90,9 @@ export interface FinishedStudy extends Omit<LoadedStudy, "plan"> {
 /**
  * Runs a study, or resumes the one in the folder: finished trials are not repeated.
  *
- * @throws InterruptedError when the signal stopped it, with how to resume; RuntimeError when the float stage failed;
- * PluginError for a plugin that changed since the study was started. A trial that fails does not throw: the result reports it.
+ * @throws InterruptedError when the signal stopped it, with how to resume; RuntimeError when the float stage failed, or the first
+ * three trials failed with the same message; PluginError for a plugin that changed since the study was started. Any other trial
+ * that fails does not throw: the result reports it.
  */
 export async function runStudy(options: StudyOptions, listeners: StudyListeners = {}): Promise<FinishedStudy> {
   const { paths, isNew } = await openFolder(options);
@@ -156,7 +157,7 @@ class StudyRun {
     this.#listeners.onStart?.({ paths, config, plan, isNew: this.#isNew, parallel: this.#parallel, stages, expected });
     if (float !== undefined) await this.#trainFloat(float);
     const peak = (await readWorkerFile(trialPaths(paths.float)))?.peakMemoryBytes ?? 0;
-    const ends = await this.#schedule(grid, this.#parallel, peak, config.earlyStopping);
+    const ends = await this.#grid(grid, peak);
     await this.#ablate();
     const fixed = await this.#fix(stepsOf(grid), peak);
     // A fix adds trials to the plan.
@@ -172,6 +173,20 @@ class StudyRun {
       },
     );
     return { paths, config, result, records, unwritten };
+  }
+
+  /** Trains the grid. @throws RuntimeError when its first trials failed alike, with how to resume. */
+  async #grid(grid: readonly ScheduledTrial[], peak: number): Promise<readonly TrialProgress[]> {
+    try {
+      return await this.#schedule(grid, this.#parallel, peak, this.#config.earlyStopping, true);
+    } catch (error) {
+      if (!(error instanceof RuntimeError)) throw error;
+      throw new RuntimeError(error.message, {
+        where: this.#paths.folder,
+        remedy: `Fix the cause, then resume with: subbyte study --resume ${this.#paths.folder}`,
+        cause: error,
+      });
+    }
   }
 
   /** Measures what the diagnosis of failing trials needs besides the measurements of their training. */
@@ -218,6 +233,7 @@ class StudyRun {
     parallel: number,
     peakMemoryBytes: number,
     earlyStopping: SchedulerOptions["earlyStopping"],
+    stopsAlike = false,
   ): Promise<readonly TrialProgress[]> {
     const { signal, onChange } = this.#listeners;
     return runTrials({
@@ -226,6 +242,7 @@ class StudyRun {
       parallel,
       retries: this.#config.retries,
       earlyStopping,
+      stopsAlike,
       launch: this.#options.launch ?? launchWorker,
       peakMemoryBytes,
       ...defined({ signal, onChange }),

@@ -20,7 +20,8 @@ export interface StudyLocation extends Pick<StudyOptions, "folder" | "parallel">
  *   study({ model: { name: "resnet8" }, weightBits: [8, 4], activationBits: [8, 4, 3] }, { folder: "studies/mine" });
  * console.log(typeof start); // function: it takes minutes, and returns the map; writeReport("studies/mine") draws it
  * @throws ConfigError when the configuration is wrong or the folder holds another study; InterruptedError when the
- * signal stopped it; RuntimeError when the float network could not be trained. A trial that fails does not throw.
+ * signal stopped it; RuntimeError when the float network could not be trained, or the first three trials failed with the same
+ * message. Any other trial that fails does not throw.
  */
 export async function study(
   config: StudyInput,

@@ -3,6 +3,7 @@ import { WorkClock } from "../../base/work-clock.ts";
 import type { ExpectedStage } from "../../study/repair/fix/study.ts";
 import { fixKind } from "../../study/repair/fix/trial.ts";
 import type { StudyEvent, StudyStart } from "../../study/run-study.ts";
+import { reasonOfAny, type TrialEnd } from "../../study/schedule/alike.ts";
 import type { ScheduledTrial, TrialProgress } from "../../study/schedule/scheduler.ts";
 import { type Line, type OutputStream, StatusLine } from "../output.ts";
 import { oneLine } from "./printable.ts";
@@ -30,6 +31,8 @@ export class StudyProgress {
   readonly #silent: boolean;
   readonly #status: StatusLine;
   readonly #now: () => number;
+  readonly #held: { readonly ended: TrialEnd; readonly line: string }[] = [];
+  #mayHold = true;
   readonly #clock = new WorkClock<string>({
     cost: (kind) => (kind === "float" ? 1 : this.#trialCost),
     fewestSteps,
@@ -57,6 +60,9 @@ export class StudyProgress {
     this.#trialCost = quantizedCost * parallel ** parallelGain;
     for (const trial of stages) this.#trials.set(trial.id, atStart(trial));
     const impossible = plan.trials.filter((trial) => trial.impossible !== null);
+    this.#mayHold = stages.every(
+      ({ kind, status }) => kind === "float" || (status !== "finished" && status !== "stopped"),
+    );
     const done = stages.filter(({ status }) => status === "finished" || status === "stopped").length;
     this.message(
       `${isNew ? "study" : "resuming the study"} in ${paths.folder}: ${stages.length} trainings, ${done} of them done, ${parallel} at a time`,
@@ -77,12 +83,36 @@ export class StudyProgress {
     this.#trials.set(id, trial);
     if (event === "ended" || event === "again") {
       this.#clock.forget(id);
-      this.message(this.#endLine(trial, event));
+      this.#tellEnd(trial, event);
       return;
     }
     if (event === "begun") this.#clock.begin(id, kind, trial.step, now);
     else this.#clock.note(id, kind, trial.step, now);
     this.#show(now);
+  }
+
+  /**
+   * Writes how a trial ended. The first failures of one kind wait for another end: where all trials fail alike, the study stops with
+   * their message, which is then said once.
+   */
+  #tellEnd(trial: TrialProgress, event: StudyEvent): void {
+    const line = this.#endLine(trial, event);
+    const { status, reason } = trial;
+    if (trial.trial.kind === "float") {
+      // A failed float stage ends the study, with its message.
+      if (event !== "ended" || status !== "failed") this.message(line);
+      return;
+    }
+    const ended = { id: trial.trial.id, status, reason };
+    const [before] = this.#held;
+    const isHeld = event === "ended" && status === "failed" && this.#mayHold;
+    if (isHeld && (before === undefined || reasonOfAny(before.ended) === reasonOfAny(ended))) {
+      this.#held.push({ ended, line });
+      return;
+    }
+    this.#mayHold = false;
+    for (const held of this.#held.splice(0)) this.message(held.line);
+    this.message(line);
   }
 
   /** Writes lines of their own above the progress line. */

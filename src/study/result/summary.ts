@@ -112,7 +112,9 @@ function decisive(
   return `${more} explain ${whole(high)} of the differences between cells, ${less} ${whole(low)}, their interaction ${whole(share.interaction)}`;
 }
 
-function choiceSentence({ reference, cheapest, forBudget, hasBudget }: SummaryParts): string {
+function choiceSentence({ reference, maps, cheapest, forBudget, hasBudget }: SummaryParts): string {
+  const cells = maps.flatMap(({ rows }) => rows.flat());
+  if (cells.length > 0 && cells.every(({ mean }) => mean === null)) return "No trial has finished.";
   if (hasBudget) {
     if (forBudget === undefined) return "No configuration of the grid fits the budget.";
     return `Best within the budget: ${forBudget.recipe} ${bitsName(forBudget)} with ${percent(forBudget.accuracy)}.`;

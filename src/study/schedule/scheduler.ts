@@ -6,11 +6,12 @@
  */
 import { freemem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ConfigError, InterruptedError } from "../../errors.ts";
+import { ConfigError, InterruptedError, RuntimeError } from "../../errors.ts";
 import { isAlive } from "../../io/processes.ts";
 import { hasFiniteNumbers, readEpochs } from "../../runs/record.ts";
 import type { TrialStatus } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
+import { failedAlike } from "./alike.ts";
 import { decideStops } from "./early-stopping.ts";
 import { isWorkerOf, type Launch, type RunningWorker, type WorkerEnd } from "./launch.ts";
 import { clearForAttempt, type Outcome, readWorkerFile, type TrialPaths, writeOutcome } from "./trial-files.ts";
@@ -54,6 +55,8 @@ export interface SchedulerOptions {
   /** Largest peak memory of a worker so far, in bytes; 0 where unknown. */
   readonly peakMemoryBytes?: number;
   readonly freeMemory?: () => number;
+  /** Whether no more trials start once the first ones have failed for one reason. */
+  readonly stopsAlike?: boolean;
   readonly onChange?: (trial: TrialProgress, what: WorkerEvent["kind"] | "begun" | "ended" | "again") => void;
 }
 
@@ -93,7 +96,12 @@ class Slot {
   }
 }
 
-/** Runs all trials. @throws InterruptedError when the signal asked to stop, after every worker has saved and ended. */
+/**
+ * Runs all trials.
+ *
+ * @throws InterruptedError when the signal asked to stop, after every worker has saved and ended; RuntimeError when the first
+ *   trials failed alike.
+ */
 export async function runTrials(options: SchedulerOptions): Promise<readonly TrialProgress[]> {
   return new Scheduler(options).run();
 }
@@ -128,15 +136,33 @@ class Scheduler {
       for (const slot of this.#slots) slot.worker?.kill();
     }
     if (signal?.aborted === true) throw new InterruptedError("the study was stopped");
+    this.#throwAlike();
     return this.#slots.map((slot) => slot.progress());
   }
 
   #mayStart(): boolean {
+    if (this.#alike().length > 0) return false;
     const running = this.#slots.filter((slot) => slot.isRunning).length;
     if (running >= this.#options.parallel || !this.#slots.some((slot) => slot.isOpen && !slot.isRunning)) return false;
     if (running === 0) return true;
     const free = this.#options.freeMemory ?? freemem;
     return free() >= this.#peakMemory * memoryMargin;
+  }
+
+  /** The trials that failed for one reason, where that stops the study. */
+  #alike() {
+    if (this.#options.stopsAlike !== true) return [];
+    return failedAlike(this.#slots.map(({ trial: { id }, status, reason }) => ({ id, status, reason })));
+  }
+
+  #throwAlike(): void {
+    const [first, ...others] = this.#alike();
+    const left = this.#slots.filter((slot) => slot.isOpen).length;
+    if (first === undefined || left === 0) return;
+    const rest = left === 1 ? "the last one was not started" : `the other ${left} were not started`;
+    throw new RuntimeError(
+      `the first ${others.length + 1} trials failed with the same message, and ${rest}: ${first.reason ?? ""}`,
+    );
   }
 
   #startNext(): void {

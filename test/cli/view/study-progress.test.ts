@@ -95,6 +95,25 @@ describe("the progress of a study", () => {
     ]);
   });
 
+  it("leaves first failures of one kind to the error that ends the study, and tells them when another end comes", () => {
+    const shown = display(false);
+    shown.progress.start(shown.start);
+    const fail = (id: string, reason: string) =>
+      shown.progress.change({ ...at(scheduled(id, "lsq"), 0), status: "failed", reason }, "ended");
+    shown.progress.change({ ...at(shown.float, 100), status: "finished", accuracy: 0.877 }, "ended");
+    fail("lsq_W8A8_seed0", "trials/lsq_W8A8_seed0: no model");
+    fail("lsq_W8A4_seed0", "trials/lsq_W8A4_seed0: no model");
+    expect(shown.written.slice(2)).toEqual([]);
+    fail("lsq_W4A4_seed0", "the disk is full");
+    expect(shown.written.slice(2).map((line) => line.replace(/^\S+ /, ""))).toEqual([
+      "lsq_W8A8_seed0 failed: trials/lsq_W8A8_seed0: no model\n",
+      "lsq_W8A4_seed0 failed: trials/lsq_W8A4_seed0: no model\n",
+      "lsq_W4A4_seed0 failed: the disk is full\n",
+    ]);
+    fail("lsq_W2A2_seed0", "the disk is full");
+    expect(shown.written).toHaveLength(6);
+  });
+
   it("writes a line now and then where no terminal reads it", () => {
     const shown = display(false);
     shown.progress.start(shown.start);

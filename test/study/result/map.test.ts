@@ -154,6 +154,20 @@ describe("the summary", () => {
     ]);
   });
 
+  it.each([true, false])("says that no trial finished, and nothing of float or a budget (%j)", (hasBudget) => {
+    const failed = [4, 8].map((weightBits) => record({ weightBits, status: "failed", reason: "gone", accuracy: null }));
+    const maps = accuracyMaps(failed, reference);
+    const parts = {
+      reference,
+      maps,
+      effects: maps.map(effectsOf),
+      cheapest: undefined,
+      forBudget: undefined,
+      hasBudget,
+    };
+    expect(summarySentences(parts)).toEqual(["lsq: no trial gave a result.", "No trial has finished."]);
+  });
+
   it("says when nothing fits a budget", () => {
     const parts = { reference, maps: [], effects: [], cheapest: undefined, forBudget: undefined };
     expect(summarySentences({ ...parts, hasBudget: true })).toEqual(["No configuration of the grid fits the budget."]);

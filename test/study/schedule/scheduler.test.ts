@@ -195,3 +195,52 @@ describe("the end of a worker", () => {
     });
   });
 });
+
+describe("trials that fail alike", () => {
+  const failing =
+    (reasonOf: (name: string) => string): Launch =>
+    (_folder, { name }, onEvent) =>
+      worker([], name === "well" ? finished : { kind: "failed", reason: reasonOf(name) })(onEvent);
+  const names = ["a1", "b2", "c3", "d4", "e5", "f6"];
+
+  it.each([1, 2])("stop the study after the first three, %i at a time, with their message once", async (parallel) => {
+    const folder = temporaryFolder();
+    const launch = failing((name) => `trials/${name}: mine.onnx: the model cannot be read`);
+    const begun: string[] = [];
+    const run = runTrials(
+      options(folder, launch, {
+        trials: trials(folder, names),
+        parallel,
+        stopsAlike: true,
+        onChange: ({ trial }, what) => what === "begun" && begun.push(trial.id),
+      }),
+    );
+    await expect(run).rejects.toMatchObject({
+      code: "RUNTIME",
+      message: expect.stringMatching(
+        /^the first [34] trials failed with the same message, and the other [23] were not started: /,
+      ),
+    });
+    expect(begun.length).toBeLessThanOrEqual(2 + parallel);
+    expect(existsSync(join(folder, "f6", "outcome.json"))).toBe(false);
+  });
+
+  it("do not stop a study where another has a result, reasons differ, there are two, or none is left", async () => {
+    const all = async (
+      ids: readonly string[],
+      reasonOf: (name: string) => string,
+      changes: Partial<SchedulerOptions> = {},
+    ) => {
+      const folder = temporaryFolder();
+      const ends = await runTrials(
+        options(folder, failing(reasonOf), { trials: trials(folder, ids), parallel: 1, stopsAlike: true, ...changes }),
+      );
+      return ends.filter(({ status }) => status === "failed").length;
+    };
+    expect(await all(["well", ...names], () => "full")).toBe(6);
+    expect(await all(names, (name) => (name === "b2" ? "empty" : "full"))).toBe(6);
+    expect(await all(["a1", "b2"], () => "full")).toBe(2);
+    expect(await all(["a1", "b2", "c3"], () => "full")).toBe(3);
+    expect(await all(names, () => "full", { stopsAlike: false })).toBe(6);
+  });
+});

@@ -11,6 +11,7 @@ import { makePlan } from "../../../study/plan/plan.ts";
 import type { StudyConfig } from "../../../study/plan/schema.ts";
 import { bitsName, percent } from "../../../study/result/summary.ts";
 import { type FinishedStudy, runStudy } from "../../../study/run-study.ts";
+import { groupAlike, type TrialEnd } from "../../../study/schedule/alike.ts";
 import { takenFromRun } from "../../../train/from-run.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson, printText } from "../../output.ts";
@@ -128,14 +129,22 @@ function printResult(finished: FinishedStudy, flags: StudyFlags, page: string | 
     printJson({ ...result, folder: paths.folder, report: page ?? null });
   } else {
     print(...studyText(finished, { columns: outputColumns(), verbose: flags.verbose === true }));
-    for (const { id, status, reason } of result.trials) {
-      if (status === "failed" || status === "impossible") print(`${id} ${status}: ${oneLine(reason ?? "")}`);
-    }
+    const without = result.trials.filter(({ status }) => status === "failed" || status === "impossible");
+    print(...groupAlike(without).map(alikeLine));
     const best = bestRun(finished);
     if (best !== undefined) print(`best model: ${best} (subbyte convert ${best})`);
     if (page !== undefined) print(`report: ${page}`);
   }
   if (failed + impossible > 0) process.exitCode = exitCodes.failure;
+}
+
+/** Trials that ended in one way, with their reason once. */
+function alikeLine(alike: readonly TrialEnd[]): string {
+  const [first] = alike;
+  const names = alike.slice(0, 3).map(({ id }) => id);
+  const list =
+    alike.length > names.length ? `${names.join(", ")} and ${alike.length - names.length} more` : names.join(", ");
+  return `${list} ${first?.status}: ${oneLine(first?.reason ?? "")}`;
 }
 
 /** The run of the configuration that the summary names; of several seeds the most accurate. */
