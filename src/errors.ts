@@ -12,8 +12,21 @@ export const exitCodes = {
   usage: 2,
   unsupported: 3,
   targetMissed: 4,
+  /** A lost terminal (SIGHUP). */
+  hungUp: 129,
+  /** Ctrl-C (SIGINT). */
   interrupted: 130,
+  /** A request to end (SIGTERM), as of a batch system. */
+  terminated: 143,
 } as const;
+
+/** The signals that ask a run to save and to end. */
+export type StopSignal = "SIGHUP" | "SIGINT" | "SIGTERM";
+
+/** Returns the exit code after a signal: 128 and the signal's number. */
+export function exitCodeOf(signal: StopSignal): number {
+  return { SIGHUP: exitCodes.hungUp, SIGINT: exitCodes.interrupted, SIGTERM: exitCodes.terminated }[signal];
+}
 
 /** The location, remedy and cause of an error. */
 export interface ErrorDetails {
@@ -151,5 +164,11 @@ export class DivergenceError extends SubbyteError {
 /** The user or the system asked to stop; a checkpoint was written before this was thrown. */
 export class InterruptedError extends SubbyteError {
   readonly code = "INTERRUPTED";
-  readonly exitCode = exitCodes.interrupted;
+  readonly exitCode: number;
+
+  /** @param signal The signal that asked; a program that stops a job itself counts as Ctrl-C. */
+  constructor(message: string, details: ErrorDetails = {}, signal: StopSignal = "SIGINT") {
+    super(message, details);
+    this.exitCode = exitCodeOf(signal);
+  }
 }

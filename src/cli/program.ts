@@ -25,7 +25,9 @@ Exit codes:
   ${exitCodes.usage}    invalid flag, argument or configuration
   ${exitCodes.unsupported}    unsupported model or operator
   ${exitCodes.targetMissed}    a requested accuracy was not reached
-  ${exitCodes.interrupted}  stopped by Ctrl-C, after saving a checkpoint
+  ${exitCodes.hungUp}  the terminal was lost (SIGHUP); a training saved its checkpoint
+  ${exitCodes.interrupted}  stopped by Ctrl-C (SIGINT), after saving a checkpoint
+  ${exitCodes.terminated}  asked to end (SIGTERM), after saving a checkpoint
 
 Results go to stdout, progress and errors to stderr.`;
 

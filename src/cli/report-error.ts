@@ -1,7 +1,9 @@
 /** Prints errors on stderr and gives their exit codes. */
 
 import { CommanderError } from "commander";
-import { exitCodes, SubbyteError } from "../errors.ts";
+import { defined } from "../base/defined.ts";
+import { exitCodes, InputOutputError, InterruptedError, SubbyteError } from "../errors.ts";
+import { describeSystemError } from "../io/system-error.ts";
 import { packageVersion } from "../runs/package-version.ts";
 import { colorsFor } from "./view/colors.ts";
 import { printable, printableLine } from "./view/printable.ts";
@@ -25,6 +27,20 @@ function described({ where, message, remedy }: SubbyteError): string {
   return remedy === undefined ? head : `${head}\n  ${indented(remedy)}`;
 }
 
+/** An error of the operating system that no one has worded yet: what was being done, and to which file. */
+function systemError(error: unknown): InputOutputError | undefined {
+  if (!(error instanceof Error && "code" in error && "syscall" in error)) return undefined;
+  const { code, syscall } = error;
+  // The system's codes are ENOSPC and the like; those of Node.js itself (ERR_…) indicate a wrong call, which is a bug.
+  if (typeof code !== "string" || !/^E[A-Z\d]+$/.test(code)) return undefined;
+  const path = "path" in error && typeof error.path === "string" ? error.path : undefined;
+  const { reason, remedy } = describeSystemError(error);
+  return new InputOutputError(`cannot ${String(syscall)}: ${reason}`, {
+    ...defined({ where: path, remedy }),
+    cause: error,
+  });
+}
+
 /**
  * Prints an error and returns the exit code that it stands for.
  *
@@ -36,11 +52,18 @@ export function reportError(error: unknown, output: ErrorOutput): number {
   const colors = colorsFor(stream);
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
   if (error instanceof SubbyteError) {
-    const color = error.exitCode === exitCodes.interrupted ? colors.yellow : colors.red;
-    const word = error.exitCode === exitCodes.interrupted ? "stopped" : "error";
+    const isStop = error instanceof InterruptedError;
+    const color = isStop ? colors.yellow : colors.red;
+    const word = isStop ? "stopped" : "error";
     stream.write(`${color(`${word}: ${described(error)}`)}\n`);
     if (debug) stream.write(`${colors.dim(printable(stackWithCauses(error)))}\n`);
     return error.exitCode;
+  }
+  const system = systemError(error);
+  if (system !== undefined) {
+    stream.write(`${colors.red(`error: ${described(system)}`)}\n`);
+    if (debug) stream.write(`${colors.dim(printable(stackWithCauses(system)))}\n`);
+    return system.exitCode;
   }
   stream.write(
     `${colors.red(`error: internal error, a bug in subbyte ${packageVersion()} (Node.js ${process.version}). Please report it with:`)}\n`,

@@ -14,6 +14,7 @@ import type { Finding } from "../runs/finding.ts";
 import { runPaths } from "../runs/folder.ts";
 import { readMetrics } from "../runs/metrics-log.ts";
 import { readEpochs } from "../runs/record.ts";
+import { checkSums } from "../runs/sums.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { StateBuffers } from "../runtime/state.ts";
 import { type LoadedRun, loadRun } from "../train/load-run.ts";
@@ -65,6 +66,7 @@ export interface RunDiagnosis {
 export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): Promise<RunDiagnosis> {
   const run = await loadRun(folder, options.checkpoint);
   const paths = runPaths(folder);
+  await checkSums(paths);
   const measured = await readProbeRecords(paths.diagnosis);
   const records =
     options.probe === false ? measured : [...measured, await probeCheckpoint(run, options, measured.at(-1))];

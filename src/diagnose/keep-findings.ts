@@ -4,8 +4,9 @@ import { InputOutputError } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic-file.ts";
 import type { KeptAblation } from "../runs/ablation.ts";
 import type { Finding } from "../runs/finding.ts";
-import { type RunPaths, runPaths } from "../runs/folder.ts";
+import { lockRun, type RunPaths, runPaths } from "../runs/folder.ts";
 import { readEpochs } from "../runs/record.ts";
+import { rewriting } from "../runs/sums.ts";
 import type { WatchedTraining } from "../train/loop/recipe.ts";
 import { diagnose } from "./diagnose.ts";
 import { type RunDiagnosis, readProbeRecords } from "./diagnose-run.ts";
@@ -17,12 +18,24 @@ export async function writeFindings(folder: string, findings: readonly Finding[]
   await writeFileAtomic(runPaths(folder).findings, `${JSON.stringify({ schemaVersion: 1, findings }, undefined, 2)}\n`);
 }
 
-/** Writes what a diagnosis came to into the run's folder. @throws InputOutputError when that cannot be done. */
+/**
+ * Writes what a diagnosis came to into the run's folder.
+ *
+ * @throws InputOutputError when that cannot be done, ConfigError while another process writes the run.
+ */
 export async function keepDiagnosis({ folder, step, findings, ablation }: RunDiagnosis): Promise<void> {
-  await writeFindings(folder, findings);
-  if (ablation === undefined) return;
-  const kept: KeptAblation = { schemaVersion: 1, step, ...ablation };
-  await writeFileAtomic(runPaths(folder).ablation, `${JSON.stringify(kept, undefined, 2)}\n`);
+  const paths = runPaths(folder);
+  const unlock = lockRun(paths);
+  try {
+    await rewriting(paths, [paths.findings, ...(ablation === undefined ? [] : [paths.ablation])], async () => {
+      await writeFindings(folder, findings);
+      if (ablation === undefined) return;
+      const kept: KeptAblation = { schemaVersion: 1, step, ...ablation };
+      await writeFileAtomic(paths.ablation, `${JSON.stringify(kept, undefined, 2)}\n`);
+    });
+  } finally {
+    unlock();
+  }
 }
 
 /**

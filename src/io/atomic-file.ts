@@ -94,6 +94,24 @@ export async function writeFileWithFolder(file: string, content: FileContent): P
   await writeFileAtomic(file, content);
 }
 
+/** Makes a folder and those around it where needed. @throws InputOutputError naming the folder. */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (cause) {
+    throw writeError(folder, "cannot make the folder", "", cause);
+  }
+}
+
+/** Removes a file where there is one. @throws InputOutputError naming the file. */
+export async function removeFile(file: string): Promise<void> {
+  try {
+    await rm(file, { force: true });
+  } catch (cause) {
+    throw writeError(file, "cannot remove", "", cause);
+  }
+}
+
 /**
  * Makes a folder where needed and checks that files can be put there, before work is spent on them.
  *

@@ -1,11 +1,10 @@
 /** Writes a report: the page, each figure as SVG (and PNG), each number as JSON. */
 
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { readProbeRecords } from "../diagnose/diagnose-run.ts";
 import { ConfigError, SubbyteError } from "../errors.ts";
-import { writeFileAtomic } from "../io/atomic-file.ts";
+import { makeFolder, writeFileAtomic } from "../io/atomic-file.ts";
 import { runPaths } from "../runs/folder.ts";
 import { readMetrics } from "../runs/metrics-log.ts";
 import { isStudy, trialFolder } from "../study/plan/folder.ts";
@@ -31,6 +30,8 @@ export interface ReportOptions {
 export interface WrittenReport {
   readonly page: string;
   readonly files: readonly string[];
+  /** Those of them that existed before. */
+  readonly replaced: readonly string[];
 }
 
 /** Maximum number of layers with figures for the chosen trial of a study; the trial's own report has all. */
@@ -47,9 +48,11 @@ export async function writeReport(folder: string, options: ReportOptions = {}): 
   const report = await reportOf(folder);
   const out = options.out ?? join(folder, "report");
   const figures = join(out, "figures");
-  await mkdir(figures, { recursive: true });
+  await makeFolder(figures);
   const files: string[] = [];
+  const replaced: string[] = [];
   const write = async (path: string, content: string | Uint8Array) => {
+    if (existsSync(path)) replaced.push(path);
     await writeFileAtomic(path, content);
     files.push(path);
   };
@@ -63,7 +66,7 @@ export async function writeReport(folder: string, options: ReportOptions = {}): 
   await write(join(out, "report.json"), `${JSON.stringify(report.page.data, undefined, 1)}\n`);
   const page = join(out, "report.html");
   await write(page, renderPage(report.page));
-  return { page, files };
+  return { page, files, replaced };
 }
 
 async function reportOf(folder: string): Promise<Report> {

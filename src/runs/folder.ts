@@ -10,27 +10,42 @@
  *       diagnosis.jsonl     periodic measurements of the tensors; truncated like metrics.jsonl
  *       findings.json       the findings of the diagnosis
  *       ablation.json       the accuracy with parts of the quantizers switched off, on request
- *       checkpoints/
+ *       SHA256SUMS          the checksums of the files above, written when the run ends
+ *       checkpoints/        last, the one before it (previous), and best
+ *       train.lock          the process that writes it
  *
- * A new run writes into the folder of another one only on request.
+ * A new run writes into the folder of another one only on request, and never into a folder that is no run's.
  */
 
 import { execFile } from "node:child_process";
-import { mkdir, rm } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readdir } from "node:fs/promises";
 import { arch, cpus, platform, totalmem } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { promisify } from "node:util";
 import { configToYaml } from "../config/config.ts";
 import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
 import type { ConfigSource } from "../config/source.ts";
 import { ConfigError } from "../errors.ts";
-import { describeWriteFailure, removeTemporaries, writeFileAtomic } from "../io/atomic-file.ts";
+import {
+  describeWriteFailure,
+  isAbandoned,
+  makeFolder,
+  removeFile,
+  removeTemporaries,
+  writeFileAtomic,
+} from "../io/atomic-file.ts";
+import { lockFolder } from "../io/lock.ts";
 import { systemErrorCode } from "../io/system-error.ts";
 import { pluginRecords } from "../plugins/plugin-files.ts";
+import { bestCheckpoint, lastCheckpoint, previousCheckpoint } from "./checkpoint-names.ts";
 import { packageVersion } from "./package-version.ts";
 
 /** The paths inside of a run's folder. */
 export type RunPaths = Readonly<ReturnType<typeof runPaths>>;
+
+/** The name of the lock of a run's folder. */
+export const lockName = "train.lock";
 
 /** Returns the paths inside of a run's folder; creates nothing. */
 export function runPaths(folder: string) {
@@ -47,7 +62,15 @@ export function runPaths(folder: string) {
     /** The accuracy with parts of the quantizers switched off. */
     ablation: join(folder, "ablation.json"),
     checkpoints: join(folder, "checkpoints"),
+    /** The checksums of what the run left when it ended. */
+    sums: join(folder, "SHA256SUMS"),
+    lock: join(folder, lockName),
   };
+}
+
+/** Takes a run's folder for this process. Returns a function that gives it back. @throws ConfigError as {@link lockFolder}. */
+export function lockRun(paths: Pick<RunPaths, "lock">): () => void {
+  return lockFolder(paths.lock, "run");
 }
 
 /** `resnet20_W4A4_20261123-114958`: model, bits and local time; `float` where nothing is quantized. */
@@ -88,7 +111,7 @@ export async function describeEnvironment(seed: number, versions: Readonly<Recor
   };
 }
 
-async function makeFolder(parent: string, name: string, existOk: boolean): Promise<string> {
+async function makeNamedFolder(parent: string, name: string, existOk: boolean): Promise<string> {
   const wanted = join(parent, name);
   try {
     await mkdir(parent, { recursive: true });
@@ -123,32 +146,69 @@ export interface RunFolderOptions {
   readonly versions?: Readonly<Record<string, string>>;
 }
 
-/** Creates the folder of a new run and writes its configuration and environment. A taken name gets -2, -3, … */
-export async function createRunFolder(options: RunFolderOptions): Promise<RunPaths> {
-  const { parent, name, config, source, existOk = false, versions = {} } = options;
+/**
+ * Makes the folder of a new run, or finds that of another run which the new one is to replace. A taken name gets -2, -3, …
+ *
+ * @throws ConfigError for a folder that holds other files than those of a run.
+ */
+export async function claimRunFolder(options: Omit<RunFolderOptions, "config">): Promise<RunPaths> {
+  const { parent, name, existOk = false } = options;
   if (!/^[^/\\\0]+$/.test(name) || name === "." || name === "..") {
     const remedy = "Name the parent folder with --out, and the run alone with --name.";
     throw new ConfigError(`${JSON.stringify(name)} is not the name of a run: it must be one folder's name`, { remedy });
   }
-  const paths = runPaths(await makeFolder(parent, name, existOk));
-  const ofAnother = [paths.metrics, paths.summary, paths.diagnosis, paths.findings, paths.ablation];
-  for (const file of ofAnother) await rm(file, { force: true });
-  await mkdir(paths.checkpoints, { recursive: true });
-  if (existOk) await removeTemporaries(paths.folder, { recursive: true });
-  await writeFileAtomic(paths.config, configToYaml(config));
-  if (source !== undefined) await writeFileAtomic(paths.configSource, source.text);
+  const paths = runPaths(await makeNamedFolder(parent, name, existOk));
+  if (existOk) await requireRun(paths);
+  return paths;
+}
+
+/** What a run's folder may hold before its env.json: a start that was killed, and the notes of a study on its trial. */
+const beforeEnvironment: ReadonlySet<string> = new Set([lockName, "worker.json", "outcome.json", "checkpoints"]);
+
+async function requireRun(paths: RunPaths): Promise<void> {
+  if (existsSync(paths.environment)) return;
+  const names = await readdir(paths.folder).catch(() => []);
+  const other = names.find((name) => !beforeEnvironment.has(name) && !isAbandoned(name));
+  if (other === undefined) return;
+  throw new ConfigError(`the folder holds ${other}, but no run (it has no ${basename(paths.environment)})`, {
+    where: paths.folder,
+    remedy: "A run would replace files of these names. Give another --name or --out.",
+  });
+}
+
+/**
+ * Creates the folder of a new run and writes its configuration and environment; see {@link claimRunFolder} and
+ * {@link fillRunFolder}.
+ */
+export async function createRunFolder(options: RunFolderOptions): Promise<RunPaths> {
+  const paths = await claimRunFolder(options);
+  await fillRunFolder(paths, options);
+  return paths;
+}
+
+/** Removes the results of another run from a folder and writes the configuration and environment of a new one. */
+export async function fillRunFolder(paths: RunPaths, options: RunFolderOptions): Promise<void> {
+  const { config, source, existOk = false, versions = {} } = options;
+  if (existOk) {
+    for (const file of resultFiles(paths)) await removeFile(file);
+    await removeTemporaries(paths.folder, { recursive: true });
+  }
+  await makeFolder(paths.checkpoints);
+  // First: a folder with it is known as a run's.
   await writeJson(paths.environment, {
     ...(await describeEnvironment(config.seed, versions)),
     ...(config.plugins === undefined ? {} : { plugins: pluginRecords(config.plugins) }),
   });
-  return paths;
+  if (source !== undefined) await writeFileAtomic(paths.configSource, source.text);
+  await writeFileAtomic(paths.config, configToYaml(config));
+}
+
+/** The files that a run writes until it ends, and its checkpoints. */
+function resultFiles({ metrics, summary, diagnosis, findings, ablation, sums, checkpoints }: RunPaths): string[] {
+  const states = [lastCheckpoint, previousCheckpoint, bestCheckpoint].map((name) => join(checkpoints, name));
+  return [sums, summary, metrics, diagnosis, findings, ablation, ...states];
 }
 
 async function writeJson(file: string, value: unknown): Promise<void> {
   await writeFileAtomic(file, `${JSON.stringify(value, undefined, 2)}\n`);
-}
-
-/** Writes summary.json, whole or not at all. */
-export async function writeSummary(paths: RunPaths, summary: Readonly<Record<string, unknown>>): Promise<void> {
-  await writeJson(paths.summary, summary);
 }

@@ -7,7 +7,7 @@
 
 import { closeSync, openSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { FileFormatError, InputOutputError } from "../errors.ts";
+import { DamagedFileError, InputOutputError } from "../errors.ts";
 import { describeWriteFailure, writeFileAtomic } from "../io/atomic-file.ts";
 import { describeSystemError, systemErrorCode } from "../io/system-error.ts";
 
@@ -73,10 +73,10 @@ function parseLine(text: string, file: string, number: number): MetricsRecord {
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new FileFormatError("not a line of JSON", { where: `${file}:${number}`, cause });
+    throw new DamagedFileError("not a line of JSON", { where: `${file}:${number}`, cause });
   }
   if (typeof value !== "object" || value === null || !("step" in value) || typeof value.step !== "number") {
-    throw new FileFormatError("expected an object with a number called step", { where: `${file}:${number}` });
+    throw new DamagedFileError("expected an object with a number called step", { where: `${file}:${number}` });
   }
   return { ...value, step: value.step };
 }

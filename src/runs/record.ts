@@ -6,6 +6,7 @@ import { type Ablation, ablationFileSchema } from "./ablation.ts";
 import { type Finding, findingsFileSchema } from "./finding.ts";
 import type { RunPaths } from "./folder.ts";
 import { readMetrics } from "./metrics-log.ts";
+import { checkSums, isAblationSound } from "./sums.ts";
 
 /** The end of an epoch. */
 export interface EpochPoint {
@@ -41,11 +42,14 @@ export interface RunRecord {
 const ablationOfFile = ablationFileSchema.transform(({ schemaVersion: _version, step: _step, ...rest }) => rest);
 
 /**
- * Reads the record of a run, finished or not. A summary, findings or ablations that are missing or damaged count as not there.
+ * Reads the record of a run, finished or not. Ablations that are missing or damaged count as not there, and so do the summary
+ * and the findings of a run without checksums.
  *
- * @throws InputOutputError or FileFormatError when metrics.jsonl cannot be read.
+ * @throws InputOutputError or FileFormatError when metrics.jsonl cannot be read, DamagedFileError for a file of an ended run
+ *   that is not what it wrote.
  */
 export async function readRunRecord(paths: RunPaths): Promise<RunRecord> {
+  await checkSums(paths);
   const [summary, findings, ablation, epochs] = await Promise.all([
     readJson(paths.summary, summarySchema),
     readJson(paths.findings, findingsFileSchema),
@@ -56,7 +60,7 @@ export async function readRunRecord(paths: RunPaths): Promise<RunRecord> {
     summary,
     epochs: epochs.filter(hasFiniteNumbers),
     findings: findings?.findings ?? [],
-    ablation: ablation ?? null,
+    ablation: ablation !== undefined && (await isAblationSound(paths)) ? ablation : null,
   };
 }
 

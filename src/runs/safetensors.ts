@@ -4,7 +4,7 @@
  *
  * By hand: a JSON header and the bytes of the tensors are less than a dependency.
  */
-import { FileFormatError } from "../errors.ts";
+import { DamagedFileError, FileFormatError } from "../errors.ts";
 import { allocate, makeTensor, type Tensor } from "../ir/tensor.ts";
 import { type DType, elementCount } from "../ir/types.ts";
 
@@ -59,7 +59,7 @@ export function encodeSafetensors({ tensors, metadata }: SafetensorsFile): Uint8
 /** Reads the file's bytes. @throws FileFormatError naming `where` when they are truncated or not safetensors. */
 export function decodeSafetensors(bytes: Uint8Array, where: string): SafetensorsFile {
   const fail = (message: string): never => {
-    throw new FileFormatError(message, {
+    throw new DamagedFileError(message, {
       where,
       remedy: "The file is damaged or not a safetensors file: take another copy or an earlier checkpoint.",
     });

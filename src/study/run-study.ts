@@ -1,12 +1,12 @@
 /** A study from start to end: folder, plan, the float stage, the trials, the result; and its resumption. */
 
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { defined } from "../base/defined.ts";
 import type { ConfigSource } from "../config/source.ts";
-import { ConfigError, InputOutputError, InterruptedError, RuntimeError, SubbyteError } from "../errors.ts";
-import { removeTemporaries, writeFileAtomic } from "../io/atomic-file.ts";
-import { describeSystemError, systemErrorCode } from "../io/system-error.ts";
+import { ConfigError, InterruptedError, RuntimeError, SubbyteError } from "../errors.ts";
+import { makeFolder, removeTemporaries, writeFileAtomic } from "../io/atomic-file.ts";
+import { removeStaleLocks } from "../io/lock.ts";
+import { lockName } from "../runs/folder.ts";
 import { cellConfig, studyCells, trialId } from "./plan/cells.ts";
 import { floatConfig, settleStudyConfig } from "./plan/config.ts";
 import {
@@ -99,6 +99,7 @@ export async function runStudy(options: StudyOptions, listeners: StudyListeners 
   const unlock = lockStudy(paths);
   try {
     await removeTemporaries(paths.folder, { recursive: true });
+    await removeStaleLocks(paths.folder, lockName);
     const config = await readStudyConfig(paths.folder);
     await keepPlugins(paths, config);
     return await new StudyRun(options, listeners, paths, config, isNew).run();
@@ -149,7 +150,7 @@ class StudyRun {
     const config = this.#config;
     const paths = this.#paths;
     const plan = await planOf(paths, config);
-    await makeTrialsFolder(paths);
+    await makeFolder(paths.trials);
     const float = await this.#floatStage(plan);
     const grid = await this.#trials(plan, (recipe) => config.recipes.some(({ name }) => name === recipe));
     const stages = float === undefined ? grid : [float, ...grid];
@@ -306,14 +307,6 @@ function withEnds(records: readonly TrialRecord[], ends: readonly TrialProgress[
       reason: end.reason,
       ...(isResult ? {} : { accuracy: null, bestAccuracy: null, loss: null }),
     };
-  });
-}
-
-async function makeTrialsFolder(paths: StudyPaths): Promise<void> {
-  await mkdir(paths.trials, { recursive: true }).catch((cause: unknown) => {
-    if (systemErrorCode(cause) === "EEXIST") return;
-    const { reason } = describeSystemError(cause);
-    throw new InputOutputError(`cannot make the folder: ${reason}`, { where: paths.trials, cause });
   });
 }
 

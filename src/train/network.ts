@@ -18,10 +18,10 @@ import type { Network } from "../ir/network.ts";
 import { type Shape, sameShape } from "../ir/types.ts";
 import { makeModel } from "../models/index.ts";
 import { type Checkpoint, readCheckpoint } from "../runs/checkpoint.ts";
+import { lastCheckpoint } from "../runs/checkpoint-names.ts";
 import { runPaths } from "../runs/folder.ts";
 import { notNumbers, withStateOf } from "./checkpoint-values.ts";
 import { canOnlyBeLast, channelsLast, takesChannelsLast } from "./image-layout.ts";
-import { lastCheckpoint } from "./loop/trainer.ts";
 import { sampleInput, showBatchOf } from "./network-fit.ts";
 
 /**

@@ -6,12 +6,9 @@ import { FileFormatError, InputOutputError } from "../errors.ts";
 import { temporaryName } from "../io/atomic-file.ts";
 import { systemErrorCode } from "../io/system-error.ts";
 import { type Checkpoint, checkConfiguration, readCheckpoint } from "../runs/checkpoint.ts";
+import { lastCheckpoint, previousCheckpoint } from "../runs/checkpoint-names.ts";
 import type { RunPaths } from "../runs/folder.ts";
 import { checkLog } from "../runs/log-extent.ts";
-import { lastCheckpoint } from "./loop/trainer.ts";
-
-/** The name of the checkpoint before the last one. */
-export const previousCheckpoint = "previous.safetensors";
 
 /** The checkpoint to resume from, and what is wrong with the others. */
 export interface ResumePoint {

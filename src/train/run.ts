@@ -13,7 +13,7 @@ import { trainingBatches } from "../data/dataset/batches.ts";
 import type { DatasetSplits, SkippedSample } from "../data/dataset/dataset.ts";
 import { skippedSamples } from "../data/dataset/open-dataset.ts";
 import { ConfigError, DivergenceError, InterruptedError } from "../errors.ts";
-import { removeTemporaries } from "../io/atomic-file.ts";
+import { removeFile, removeTemporaries } from "../io/atomic-file.ts";
 import type { Network } from "../ir/network.ts";
 import type { Target } from "../ops/definition.ts";
 import { checkPlugins } from "../plugins/changes.ts";
@@ -21,14 +21,16 @@ import { pluginRecords } from "../plugins/plugin-files.ts";
 import { resolveQuantizer, type TensorQuantization } from "../qconfig/tensor-quantization.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import { type Checkpoint, readCheckpoint, writeCheckpoint } from "../runs/checkpoint.ts";
-import { createRunFolder, defaultRunName, type RunPaths, runPaths, writeSummary } from "../runs/folder.ts";
+import { bestCheckpoint, lastCheckpoint } from "../runs/checkpoint-names.ts";
+import { claimRunFolder, defaultRunName, fillRunFolder, lockRun, type RunPaths, runPaths } from "../runs/folder.ts";
 import { followLogs } from "../runs/log-extent.ts";
 import { MetricsLog, truncateMetrics } from "../runs/metrics-log.ts";
+import { dropSums, writeSummary } from "../runs/sums.ts";
 import type { Device, Engine } from "../runtime/engine.ts";
 import { openEngine } from "../runtime/node/devices.ts";
 import { checkState } from "./checkpoint-values.ts";
 import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./loop/recipe.ts";
-import { bestCheckpoint, lastCheckpoint, train } from "./loop/trainer.ts";
+import { train } from "./loop/trainer.ts";
 import type { TrainingWatcher } from "./loop/watcher.ts";
 import { keepPrevious, resumePoint } from "./resume-point.ts";
 import { batchOptionsOf, loadData, type PreparedTraining, prepareTraining, targetOf } from "./setup.ts";
@@ -120,7 +122,10 @@ export async function engineOf(
 }
 
 /**
- * Starts a run in a new folder. @throws InterruptedError when the signal stopped it, with how to resume.
+ * Starts a run in a new folder.
+ *
+ * @throws InterruptedError when the signal stopped it, with how to resume; ConfigError for a folder that another process
+ *   writes, or that holds other files than those of a run.
  *
  * @example
  * const started = await startRun({ config, parent: "runs", name: "mine" });
@@ -134,22 +139,26 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
   const { engine, target } = await engineOf(config, run);
   listeners.onPhase?.("prepare");
   const prepared = await prepareTraining(config, data, engine, target);
-  const paths = await createRunFolder({
+  const folder = {
     parent: run.parent,
     name: run.name ?? defaultRunName(config, new Date()),
     config,
     ...defined({ source: run.source }),
     ...(run.existOk === true ? { existOk: true } : {}),
+  };
+  const paths = await claimRunFolder(folder);
+  return locked(paths, async () => {
+    await fillRunFolder(paths, folder);
+    return execute({ config, data, prepared, engine, target, paths }, listeners);
   });
-  return execute({ config, data, prepared, engine, target, paths }, listeners);
 }
 
 /**
  * Resumes the run in a folder, from its last checkpoint, from the one before it where the last is damaged, or from the start
  * when it has none yet.
  *
- * @throws ConfigError when the folder holds no run, or its checkpoint belongs to another configuration, FileFormatError when
- *   no checkpoint is sound or a log is damaged, PluginError for a plugin that changed since then.
+ * @throws ConfigError when the folder holds no run, another process writes it, or its checkpoint belongs to another
+ *   configuration, FileFormatError when no checkpoint is sound or a log is damaged, PluginError for a plugin that changed since then.
  *
  * @example
  * const resumed = await resumeRun(runFolder); // a finished run returns its result
@@ -162,6 +171,27 @@ export async function resumeRun(
 ): Promise<RunResult> {
   const paths = runPaths(folder);
   const config = resolveTrainingConfig(await readRunConfig(paths.config));
+  return locked(paths, () => resume(paths, config, listeners, place));
+}
+
+/** Does a job that writes a run's folder, while no other process may. */
+async function locked<Result>(paths: RunPaths, job: () => Promise<Result>): Promise<Result> {
+  const unlock = lockRun(paths);
+  try {
+    return await job();
+  } finally {
+    unlock();
+  }
+}
+
+async function resume(
+  paths: RunPaths,
+  config: TrainingConfig,
+  listeners: RunListeners,
+  place: EnginePlace,
+): Promise<RunResult> {
+  const { folder } = paths;
+  await dropSums(paths);
   await removeTemporaries(folder, { recursive: true });
   const point = await resumePoint(paths, config);
   const checkpoint = point?.checkpoint;
@@ -172,6 +202,8 @@ export async function resumeRun(
   const prepared = await prepareTraining(config, data, engine, target);
   if (point !== undefined) checkState(prepared.network, point.checkpoint.state, point.file);
   const step = checkpoint?.position.step ?? 0;
+  // What the ablations measured belongs to findings that are about to be written again.
+  await removeFile(paths.ablation);
   await truncateMetrics(paths.metrics, step);
   // A record is made before the step after its own number: the one at the checkpoint is made again.
   await truncateMetrics(paths.diagnosis, step - 1);

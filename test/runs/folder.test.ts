@@ -5,8 +5,9 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { resolveTrainingConfig } from "../../src/config/config.ts";
 import { ConfigError, FileFormatError, InputOutputError, SubbyteError } from "../../src/errors.ts";
 import { writeFileAtomic } from "../../src/io/atomic-file.ts";
-import { createRunFolder, defaultRunName, runPaths, writeSummary } from "../../src/runs/folder.ts";
+import { createRunFolder, defaultRunName, runPaths } from "../../src/runs/folder.ts";
 import { MetricsLog, readMetrics, truncateMetrics } from "../../src/runs/metrics-log.ts";
+import { writeSummary } from "../../src/runs/sums.ts";
 
 let folder = "";
 beforeEach(async () => {
@@ -162,7 +163,7 @@ describe("a run's folder", () => {
     await writeSummary(paths, { accuracy: 0.5 });
     expect(JSON.parse(await readFile(paths.summary, "utf8"))).toEqual({ accuracy: 0.5 });
     expect((await readdir(paths.folder)).sort()).toEqual(
-      ["checkpoints", "config.source.yaml", "config.yaml", "env.json", "summary.json"].sort(),
+      ["SHA256SUMS", "checkpoints", "config.source.yaml", "config.yaml", "env.json", "summary.json"].sort(),
     );
   });
 

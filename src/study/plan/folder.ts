@@ -8,19 +8,20 @@
  *       float/              the run that all trials start from
  *       trials/lsq_W4A4_seed0/   a run's folder, with worker.json and, where it was stopped or failed, outcome.json
  *       result.json         every number of the study that does not depend on the machine's speed
- *       study.db            an index of the files, made again from them whenever it is missing
+ *       study.db            an index of the files, made again from them whenever it is missing or does not match study.db.sha256
  *       study.lock          the process that runs it
  *       report/             what `subbyte report` writes
  */
-import { closeSync, existsSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
-import { mkdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { loadPluginsOf } from "../../config/plugins.ts";
 import type { ConfigSource } from "../../config/source.ts";
-import { ConfigError, InputOutputError } from "../../errors.ts";
-import { describeWriteFailure, writeFileAtomic } from "../../io/atomic-file.ts";
-import { isAlive } from "../../io/processes.ts";
-import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
+import { ConfigError } from "../../errors.ts";
+import { makeFolder, writeFileAtomic } from "../../io/atomic-file.ts";
+import { lockFolder } from "../../io/lock.ts";
+import { describeSystemError } from "../../io/system-error.ts";
+import { runPaths } from "../../runs/folder.ts";
 import { resolveStudyConfig, studyToYaml } from "./config.ts";
 import { type StudyConfig, studySchema } from "./schema.ts";
 import { formerTrialIds, type TrialKey } from "./trial-names.ts";
@@ -98,11 +99,8 @@ export async function createStudyFolder(
       remedy: `Resume that one: subbyte study --resume ${folder}. Or give another folder to --out.`,
     });
   }
-  try {
-    await mkdir(paths.trials, { recursive: true });
-  } catch (cause) {
-    throw describeWriteFailure(folder, cause);
-  }
+  await requireOwnFolder(paths);
+  await makeFolder(paths.trials);
   if (source !== undefined) await writeFileAtomic(paths.configSource, source.text);
   await writeFileAtomic(paths.config, studyToYaml(config));
   return { paths, isNew: true };
@@ -122,43 +120,27 @@ function firstDifference(before: StudyConfig, after: StudyConfig): string | unde
   return Object.entries(before).find(([key, value]) => !ignored.has(key) && text(value) !== text(now.get(key)))?.[0];
 }
 
-/**
- * Takes a study for this process. A lock whose process is gone is taken over.
- *
- * @returns a function that gives the study back.
- */
-export function lockStudy(paths: StudyPaths): () => void {
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const descriptor = openSync(paths.lock, "wx");
-      writeSync(descriptor, `${process.pid}\n`);
-      closeSync(descriptor);
-      return () => rmSync(paths.lock, { force: true });
-    } catch (cause) {
-      if (systemErrorCode(cause) !== "EEXIST" || attempt > 2) {
-        throw new InputOutputError(`cannot lock the study: ${describeSystemError(cause).reason}`, {
-          where: paths.lock,
-          cause,
-        });
-      }
-    }
-    const owner = lockOwner(paths.lock);
-    if (owner !== undefined && owner !== process.pid && isAlive(owner)) {
-      throw new ConfigError(`process ${owner} is running this study`, {
-        where: paths.folder,
-        remedy: `Wait for it, or stop it. If that process is not a study, remove ${paths.lock}.`,
-      });
-    }
-    rmSync(paths.lock, { force: true });
+/** Refuses a folder that holds a run, or a file that a study would replace. */
+async function requireOwnFolder(paths: StudyPaths): Promise<void> {
+  const { folder, plan, plugins, result, index, fixes, trials, float } = paths;
+  const run = runPaths(folder);
+  if (existsSync(run.environment) && existsSync(run.config)) {
+    throw new ConfigError("the folder holds a run, and a study would mix with it", {
+      where: folder,
+      remedy: otherFolder,
+    });
   }
+  // A study that was killed while its folder was made leaves an empty folder for its trials.
+  const hasTrials = (await readdir(trials).catch(() => [])).length > 0;
+  const own = [plan, plugins, result, index, fixes, float].filter((file) => existsSync(file));
+  const [taken] = hasTrials ? [...own, trials] : own;
+  if (taken === undefined) return;
+  throw new ConfigError(`the folder holds ${basename(taken)}, but no study`, { where: folder, remedy: otherFolder });
 }
 
-function lockOwner(file: string): number | undefined {
-  try {
-    const owner = Number(readFileSync(file, "utf8"));
-    return Number.isInteger(owner) && owner > 0 ? owner : undefined;
-  } catch {
-    // It went away in the meantime: nobody's.
-    return undefined;
-  }
+const otherFolder = "Give another folder to --out.";
+
+/** Takes a study for this process. Returns a function that gives it back. @throws ConfigError as {@link lockFolder}. */
+export function lockStudy(paths: StudyPaths): () => void {
+  return lockFolder(paths.lock, "study");
 }

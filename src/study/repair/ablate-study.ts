@@ -1,7 +1,7 @@
 /** Ablation of the failing trial of each recipe: the cost of parts of its quantizers. */
-import { rm } from "node:fs/promises";
 import { basename } from "node:path";
 import { InterruptedError } from "../../errors.ts";
+import { removeFile } from "../../io/atomic-file.ts";
 import { trialFolder } from "../plan/folder.ts";
 import type { TrialRecord } from "../plan/record.ts";
 import type { LoadedStudy } from "../result/read-study.ts";
@@ -32,7 +32,7 @@ export async function ablateFailingTrials(study: LoadedStudy, options: AblateStu
     onAblation?.(failing);
     // One that is damaged, or of another version, is made again.
     const folder = trialFolder(paths, failing);
-    await rm(trialPaths(folder).ablation, { force: true });
+    await removeFile(trialPaths(folder).ablation);
     // It is alone, so that the threads of all trials are its own.
     const job = {
       kind: "ablate",

@@ -4,10 +4,16 @@
  * It is a cache. Each row remembers a fingerprint of its trial's files and is read from them again when they changed; a
  * file that is missing, damaged or of another version is made again, and where none can be written (a full disk, a
  * read-only folder) the index lives in memory.
+ *
+ * A checksum lies next to it, because SQLite has none: a changed digit would go into the result, and the library ends the
+ * process where a text is no UTF-8. A file that does not match its checksum is never opened.
  */
-import { rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { basename } from "node:path";
 import Database from "libsql";
 import { z } from "zod";
+import { writeFileAtomic } from "../../io/atomic-file.ts";
 import { type StudyPaths, trialFolder } from "../plan/folder.ts";
 import type { PlannedTrial, TrialRecord, TrialState, TrialTiming } from "../plan/record.ts";
 import { readTrialState, trialFingerprint, trialPaths } from "../schedule/trial-files.ts";
@@ -37,19 +43,51 @@ const versionSchema = z.array(z.object({ user_version: z.number() }));
 /** The records of a study's trials, from the index where it is up to date and from the files where it is not. */
 export async function readRecords(paths: StudyPaths, trials: readonly PlannedTrial[]): Promise<TrialRecord[]> {
   const index = StudyIndex.open(paths.index);
+  const records = await index.sync(paths, trials).finally(() => index.close());
+  if (index.isKept && !isSound(paths.index)) {
+    // Where it cannot be written, the index is made again next time.
+    await writeFileAtomic(sumOf(paths.index), sumText(paths.index)).catch(() => undefined);
+  }
+  return records;
+}
+
+/** The file with the checksum of an index, in the format of `sha256sum -c`. */
+function sumOf(file: string): string {
+  return `${file}.sha256`;
+}
+
+function sumText(file: string): string {
+  const sum = createHash("sha256").update(readFileSync(file)).digest("hex");
+  return `${sum}  ${basename(file)}\n`;
+}
+
+function isSound(file: string): boolean {
   try {
-    return await index.sync(paths, trials);
-  } finally {
-    index.close();
+    return readFileSync(sumOf(file), "utf8") === sumText(file);
+  } catch {
+    return false;
+  }
+}
+
+function removeIndex(file: string): void {
+  for (const suffix of ["", "-wal", "-shm", "-journal", ".sha256"]) {
+    try {
+      rmSync(file + suffix, { force: true });
+    } catch {
+      // What cannot be removed is not opened: the index lives in memory.
+    }
   }
 }
 
 /** The open index of a study. */
 export class StudyIndex {
   readonly #database: Database.Database;
+  /** Whether it is a file, and does not only live in memory. */
+  readonly isKept: boolean;
 
-  private constructor(database: Database.Database) {
+  private constructor(database: Database.Database, isKept: boolean) {
     this.#database = database;
+    this.isKept = isKept;
   }
 
   /** Opens an index, making it again where it cannot be read. */
@@ -57,10 +95,10 @@ export class StudyIndex {
     for (const attempt of ["as it is", "empty"]) {
       let database: Database.Database | undefined;
       try {
-        if (attempt === "empty")
-          for (const suffix of ["", "-wal", "-shm", "-journal"]) rmSync(file + suffix, { force: true });
+        if (attempt === "empty" || !isSound(file)) removeIndex(file);
+        if (existsSync(file) && !isSound(file)) break;
         database = new Database(file, { timeout: 5000 });
-        if (prepareTables(database)) return new StudyIndex(database);
+        if (prepareTables(database)) return new StudyIndex(database, true);
       } catch {
         // Damaged, locked or not to be written: the next attempt, or memory, serves as well.
       }
@@ -68,7 +106,7 @@ export class StudyIndex {
     }
     const memory = new Database(":memory:");
     memory.exec(tables);
-    return new StudyIndex(memory);
+    return new StudyIndex(memory, false);
   }
 
   /** Brings the index up to date with the files and returns what it holds, in the plan's order. */

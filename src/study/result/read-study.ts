@@ -1,5 +1,7 @@
 /** A study's folder read back: what was planned, what came of it so far, what it says. Runs nothing. */
 import { stat } from "node:fs/promises";
+import { runPaths } from "../../runs/folder.ts";
+import { checkSums } from "../../runs/sums.ts";
 import { readStudyConfig, type StudyPaths, studyPaths } from "../plan/folder.ts";
 import { planOf, type StudyPlan } from "../plan/plan.ts";
 import type { FloatRecord, TrialRecord } from "../plan/record.ts";
@@ -44,6 +46,8 @@ export async function readFloat(paths: StudyPaths, config: StudyConfig): Promise
     () => false,
   );
   if (!isFolder) return null;
+  // Without its number, every score would be compared with nothing.
+  await checkSums(runPaths(folder));
   const { accuracy, epochs } = await readTrialState(trialPaths(folder));
   return accuracy === null ? null : { accuracy, epochs };
 }

@@ -1,10 +1,10 @@
 /** The files of a trial: reads its state, and writes that it was stopped or failed. */
 import { existsSync } from "node:fs";
-import { mkdir, rm, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { z } from "zod";
 import { SubbyteError } from "../../errors.ts";
-import { removeTemporaries, writeFileAtomic } from "../../io/atomic-file.ts";
+import { makeFolder, removeFile, removeTemporaries, writeFileAtomic } from "../../io/atomic-file.ts";
 import { describeSystemError } from "../../io/system-error.ts";
 import { type RunPaths, runPaths } from "../../runs/folder.ts";
 import { readJson, readRunRecord } from "../../runs/record.ts";
@@ -87,13 +87,13 @@ async function readFiles(paths: TrialPaths): Promise<TrialState & { readonly tim
 /** Writes how a trial without a result ended. */
 export async function writeOutcome(paths: TrialPaths, outcome: Outcome): Promise<void> {
   // A worker may die before it has created its folder. Where the folder cannot be created, the write reports the reason.
-  await mkdir(paths.folder, { recursive: true }).catch(() => undefined);
+  await makeFolder(paths.folder).catch(() => undefined);
   await writeFileAtomic(paths.outcome, `${JSON.stringify({ schemaVersion: 1, ...outcome }, undefined, 2)}\n`);
 }
 
 /** Prepares a failed trial for another attempt: removes its outcome and partially written files. */
 export async function clearForAttempt(paths: TrialPaths): Promise<void> {
-  await rm(paths.outcome, { force: true });
+  await removeFile(paths.outcome);
   const folders = [paths.folder, paths.checkpoints, compiledFolder(dirname(paths.folder))];
   await Promise.all(folders.map((folder) => removeTemporaries(folder)));
 }
@@ -113,6 +113,7 @@ export async function trialFingerprint(paths: TrialPaths): Promise<string> {
     paths.worker,
     paths.findings,
     paths.ablation,
+    paths.sums,
   ];
   const parts = await Promise.all(
     files.map((file) =>

@@ -6,7 +6,7 @@
  * study acts on it, and asks its workers to stop.
  */
 
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { defined } from "../../base/defined.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
@@ -14,7 +14,8 @@ import { readRunConfig } from "../../config/file.ts";
 import { loadPluginsOf } from "../../config/plugins.ts";
 import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
 import { keepDiagnosis, watchAndKeep } from "../../diagnose/keep-findings.ts";
-import { InterruptedError, SubbyteError } from "../../errors.ts";
+import { DamagedFileError, InterruptedError, SubbyteError } from "../../errors.ts";
+import { writeFileWithFolder } from "../../io/atomic-file.ts";
 import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
 import { runPaths } from "../../runs/folder.ts";
 import { peakMemory } from "../../train/memory.ts";
@@ -37,10 +38,9 @@ function endAtOnce(): void {
   process.kill(process.pid, "SIGKILL");
 }
 
-function writeWorkerFile(folder: string, peakMemoryBytes: number | null): void {
+async function writeWorkerFile(folder: string, peakMemoryBytes: number | null): Promise<void> {
   const content: WorkerFile = { pid: process.pid, peakMemoryBytes };
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(trialPaths(folder).worker, `${JSON.stringify(content)}\n`);
+  await writeFileWithFolder(trialPaths(folder).worker, `${JSON.stringify(content)}\n`);
 }
 
 async function work(job: WorkerJob, signal: AbortSignal): Promise<void> {
@@ -59,7 +59,7 @@ type JobOf<Kind extends WorkerJob["kind"]> = Extract<WorkerJob, { kind: Kind }>;
 async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number> {
   const folder = join(job.parent, job.name);
   const modelCache = compiledFolder(job.parent);
-  writeWorkerFile(folder, null);
+  await writeWorkerFile(folder, null);
   const source = { name: job.name, text: job.config };
   await loadPluginsOf(source);
   const config = resolveTrainingConfig(source);
@@ -82,10 +82,15 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
       ? { watch: (run) => watchAndKeep(run, { settings: config, ...defined({ from: config.from }) }).watcher }
       : {}),
   };
+  const start = () => startRun({ config, parent: job.parent, name: job.name, existOk: true, modelCache }, listeners);
   const { accuracy } = existsSync(runPaths(folder).config)
-    ? await resumeRun(folder, listeners, { modelCache })
-    : await startRun({ config, parent: job.parent, name: job.name, existOk: true, modelCache }, listeners);
-  writeWorkerFile(folder, peakMemory());
+    ? await resumeRun(folder, listeners, { modelCache }).catch((error: unknown) => {
+        // Its seed makes the same numbers again; what of the present ones is sound is not known.
+        if (error instanceof DamagedFileError) return start();
+        throw error;
+      })
+    : await start();
+  await writeWorkerFile(folder, peakMemory());
   return accuracy;
 }
 
@@ -122,6 +127,7 @@ function reasonOf(error: unknown): string {
 const controller = new AbortController();
 process.on("disconnect", endAtOnce);
 process.on("SIGINT", () => undefined);
+process.on("SIGHUP", () => undefined);
 process.on("SIGTERM", () => controller.abort());
 if (!process.connected) endAtOnce();
 let begun = false;

@@ -14,6 +14,7 @@ import { InterruptedError, NotANumberError } from "../../errors.ts";
 import { type Network, withParameterValues } from "../../ir/network.ts";
 import { makeTensor, type Tensor } from "../../ir/tensor.ts";
 import type { RunPosition } from "../../runs/checkpoint.ts";
+import { bestCheckpoint, lastCheckpoint } from "../../runs/checkpoint-names.ts";
 import { type StepResult, TrainingJob } from "../../runtime/job.ts";
 import { StateBuffers } from "../../runtime/state.ts";
 import { notFinite } from "../divergence/divergence.ts";
@@ -26,11 +27,6 @@ import { classificationMetrics } from "./metrics.ts";
 import { covers, dampeningAt, modeOfEpoch, scaleWarmupAt, thresholdAt } from "./phases.ts";
 import type { TrainingResult, TrainingRun } from "./recipe.ts";
 import { learningRateAt } from "./schedule.ts";
-
-/** The name of the checkpoint that a run is resumed from. */
-export const lastCheckpoint = "last.safetensors";
-/** The file name of the checkpoint with the best test score. */
-export const bestCheckpoint = "best.safetensors";
 
 /**
  * Trains a network.

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import Database from "libsql";
 import { beforeAll, describe, expect, it } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
+import { keepDiagnosis } from "../../../src/diagnose/keep-findings.ts";
 import { studyToYaml } from "../../../src/study/plan/config.ts";
 import { readStudy } from "../../../src/study/result/read-study.ts";
 import { runStudy } from "../../../src/study/run-study.ts";
@@ -213,7 +214,7 @@ describe("the index", () => {
     writeFileSync(join(folder, "trials", first?.id ?? "", "metrics.jsonl"), "{not json}\n");
     const { result } = await readStudy(folder);
     expect(result.counts).toMatchObject({ finished: 1, failed: 1 });
-    expect(result.trials[0]?.reason).toContain("metrics.jsonl:1: not a line of JSON");
+    expect(result.trials[0]?.reason).toContain("metrics.jsonl: the file is not what the run wrote");
   });
 
   it("follows the files", async () => {
@@ -221,13 +222,10 @@ describe("the index", () => {
     const { records } = await readStudy(folder);
     const [first] = records;
     if (first === undefined) throw new Error("no trial");
-    const findings = {
-      schemaVersion: 1,
-      findings: [{ cause: "x", title: "X.", layers: [], evidence: [], confidence: 1, remedy: null }],
-    };
-    writeFileSync(join(folder, "trials", first.id, "findings.json"), JSON.stringify(findings));
+    const findings = [{ cause: "x", title: "X.", layers: [], evidence: [], confidence: 1, remedy: null }];
+    await keepDiagnosis({ folder: join(folder, "trials", first.id), step: 8, findings, records: [] });
     const again = await readStudy(folder);
-    expect(again.records[0]?.findings).toEqual(findings.findings);
+    expect(again.records[0]?.findings).toEqual(findings);
     expect(again.records[1]?.findings).toEqual(records[1]?.findings);
   });
 });

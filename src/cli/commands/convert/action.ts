@@ -13,7 +13,7 @@ import { type ConvertedRunner, showMismatch, type VerificationResult, verify } f
 import { floatElements, storedSize } from "../../../convert/size.ts";
 import type { Dataset } from "../../../data/dataset/dataset.ts";
 import { RuntimeError, UnsupportedError } from "../../../errors.ts";
-import { makeWritableFolder, writeFileAtomic } from "../../../io/atomic-file.ts";
+import { makeWritableFolder } from "../../../io/atomic-file.ts";
 import { runPaths } from "../../../runs/folder.ts";
 import { nodeEngine } from "../../../runtime/node/node.ts";
 import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
@@ -23,6 +23,7 @@ import { modelTakesChannelsLast } from "../../../train/network.ts";
 import { showBatchOf } from "../../../train/network-fit.ts";
 import { printJson } from "../../output.ts";
 import { testData } from "../../run-data.ts";
+import { writeOutputs } from "../../write-output.ts";
 import type { ConvertFlags } from "./convert.ts";
 import { floatModelOf, isFloatFormat } from "./float.ts";
 import { printFiles, printHint, printNotes, printProof, printSize, sumsFloats, type WrittenFile } from "./text.ts";
@@ -47,8 +48,8 @@ export async function convertAction(path: string, flags: ConvertFlags): Promise<
   if (converted !== undefined) {
     for (const format of wanted) files.push(...format.files(converted.network, options, converted.source));
   }
-  const written: WrittenFile[] = [];
-  for (const file of files) written.push(await write(folder, file));
+  await writeOutputs(files.map(({ name, parts }) => ({ file: join(folder, name), content: parts })));
+  const written = files.map((file) => describeFile(folder, file));
   const size = converted && storedSize(converted.network, floatElements(converted.source));
   const notes = [...floats.flatMap((float) => float.notes), ...(converted?.network.notes ?? [])];
   const proof =
@@ -57,7 +58,7 @@ export async function convertAction(path: string, flags: ConvertFlags): Promise<
       : undefined;
   if (proof !== undefined) {
     const text = `${JSON.stringify({ schemaVersion: 1, ...proof }, undefined, 2)}\n`;
-    await writeFileAtomic(join(folder, "verify.json"), text);
+    await writeOutputs([{ file: join(folder, "verify.json"), content: text }]);
   }
   if (flags.json === true) {
     // What is undefined is left out of the document.
@@ -91,11 +92,9 @@ async function integersOf(
   return { source, network: withLayoutNote(withAddedNotes(network, trained, source), run) };
 }
 
-async function write(folder: string, { name, parts, memory }: ConvertedFile): Promise<WrittenFile> {
-  const file = join(folder, name);
-  await writeFileAtomic(file, parts);
+function describeFile(folder: string, { name, parts, memory }: ConvertedFile): WrittenFile {
   const bytes = parts.reduce((sum, part) => sum + part.length, 0);
-  return { file, bytes, ...(memory === undefined ? {} : { memory }) };
+  return { file: join(folder, name), bytes, ...(memory === undefined ? {} : { memory }) };
 }
 
 /** The run's network, with the quantizers that --residual-bits adds. */

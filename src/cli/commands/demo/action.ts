@@ -5,7 +5,7 @@ import { defined } from "../../../base/defined.ts";
 import { resolveTrainingConfig } from "../../../config/config.ts";
 import { modelTitle, type TrainingConfig } from "../../../config/schema/schema.ts";
 import { advisedPresets } from "../../../qconfig/presets.ts";
-import { lastCheckpoint } from "../../../train/loop/trainer.ts";
+import { lastCheckpoint } from "../../../runs/checkpoint-names.ts";
 import { type RunResult, startRun } from "../../../train/run.ts";
 import { loadData } from "../../../train/setup.ts";
 import { interruptible } from "../../interrupt.ts";

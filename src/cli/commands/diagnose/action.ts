@@ -1,12 +1,13 @@
 /** What `subbyte diagnose` does. */
 
-import { diagnoseRun } from "../../../diagnose/diagnose-run.ts";
+import { diagnoseRun, type RunDiagnosis } from "../../../diagnose/diagnose-run.ts";
 import { keepDiagnosis } from "../../../diagnose/keep-findings.ts";
 import { recordForFile } from "../../../diagnose/probe/measurement.ts";
+import { ConfigError, InputOutputError } from "../../../errors.ts";
 import type { Ablation } from "../../../runs/ablation.ts";
 import { nodeEngine } from "../../../runtime/node/node.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
-import { outputColumns, print, printJson, StatusLine } from "../../output.ts";
+import { note, outputColumns, print, printJson, StatusLine } from "../../output.ts";
 import { findingsText } from "../../view/findings-text.ts";
 import { tableLines } from "../../view/table.ts";
 import type { DiagnoseFlags } from "./diagnose.ts";
@@ -25,10 +26,20 @@ export async function diagnoseAction(folder: string, flags: DiagnoseFlags): Prom
       if (!silent) status.show(`ablation ${done} of ${total}`);
     },
   }).finally(() => status.clear());
-  await keepDiagnosis(diagnosis);
+  show(diagnosis, folder, flags);
+  await keepDiagnosis(diagnosis).catch(noteUnsaved);
+}
+
+/** The findings are worth having where the run's folder is read-only, or another process writes it. */
+function noteUnsaved(error: unknown): void {
+  if (!(error instanceof InputOutputError || error instanceof ConfigError)) throw error;
+  note(`note: the findings were not saved: ${error.where === undefined ? "" : `${error.where}: `}${error.message}`);
+}
+
+function show(diagnosis: RunDiagnosis, folder: string, flags: DiagnoseFlags): void {
   const { findings, records, step, ablation } = diagnosis;
   if (flags.json === true) {
-    return printJson({
+    printJson({
       schemaVersion: 1,
       run: folder,
       step,
@@ -36,6 +47,7 @@ export async function diagnoseAction(folder: string, flags: DiagnoseFlags): Prom
       ablation: ablation ?? null,
       records: records.map(recordForFile),
     });
+    return;
   }
   print(...findingsText(findings, { verbose: flags.verbose === true }));
   if (ablation !== undefined) print(...ablationTable(ablation));

@@ -5,11 +5,11 @@ import { integerObstacles } from "../../../convert/obstacles.ts";
 import { exportOnnx } from "../../../importer/export.ts";
 import type { ImportedNetwork } from "../../../importer/import.ts";
 import { importOnnxFile } from "../../../importer/node-files.ts";
-import { writeFileAtomic } from "../../../io/atomic-file.ts";
 import { dataInputs, parameterCount } from "../../../ir/network.ts";
 import { frozenLines, parseInputShapes } from "../../imported-model.ts";
 import { print, printJson } from "../../output.ts";
 import { integerLines } from "../../view/integers-text.ts";
+import { writeOutputs } from "../../write-output.ts";
 import type { ImportFlags } from "./import.ts";
 
 /** Reads a model, prints what it became, and writes it if asked. */
@@ -18,7 +18,7 @@ export async function importAction(path: string, flags: ImportFlags): Promise<vo
     inputShapes: parseInputShapes(flags.inputShape),
     ...defined({ batch: flags.batch, keepBatch: flags.keepBatch, restoreBatchNorm: flags.restoreBatchNorm }),
   });
-  if (flags.out !== undefined) await writeFileAtomic(flags.out, exportOnnx(network));
+  if (flags.out !== undefined) await writeOutputs([{ file: flags.out, content: exportOnnx(network) }]);
   const summary = describe(network);
   const obstacles = integerObstacles(network);
   if (flags.json === true) {

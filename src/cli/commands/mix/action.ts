@@ -7,7 +7,6 @@ import { configToYaml } from "../../../config/config.ts";
 import { bitRange } from "../../../config/schema/schema.ts";
 import { type ConfigOverride, parseScalar } from "../../../config/source.ts";
 import { ConfigError, exitCodes } from "../../../errors.ts";
-import { writeFileAtomic } from "../../../io/atomic-file.ts";
 import { type Mix, type MixOptions, mixBits, uniformName } from "../../../study/mixed/mixed.ts";
 import { mixStudy, trainedMix } from "../../../study/mixed/trial.ts";
 import { runStudy } from "../../../study/run-study.ts";
@@ -16,6 +15,7 @@ import { setOverrides } from "../../flag-overrides.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson } from "../../output.ts";
 import { StudyProgress } from "../../view/study-progress.ts";
+import { writeOutputs } from "../../write-output.ts";
 import type { MixFlags } from "./mix.ts";
 import { MixStatus } from "./progress.ts";
 import { layerTable, outcomeTable, trainedTable } from "./text.ts";
@@ -32,7 +32,7 @@ export async function mixAction(folder: string, flags: MixFlags): Promise<void> 
     () => note("", "stopping"),
   ).finally(() => status.close());
   const file = flags.out ?? ((await stat(folder)).isDirectory() ? join(folder, "mix.yaml") : "mix.yaml");
-  await writeFileAtomic(file, configToYaml(found.config));
+  await writeOutputs([{ file, content: configToYaml(found.config) }]);
   const columns = outputColumns();
   if (flags.json !== true) {
     print(...layerTable(found, columns), ...outcomeTable(found, columns));

@@ -1,6 +1,7 @@
 /** The report of a study: from what its folder tells to a page. */
 import { join } from "node:path";
 import { configToYaml } from "../../../config/config.ts";
+import { lastCheckpoint } from "../../../runs/checkpoint-names.ts";
 import { cellConfig, studyCells, trialId } from "../../../study/plan/cells.ts";
 import { trialFolder } from "../../../study/plan/folder.ts";
 import type { TrialRecord } from "../../../study/plan/record.ts";
@@ -9,7 +10,6 @@ import { failingTrialOf } from "../../../study/repair/failing-trial.ts";
 import type { CostPoint } from "../../../study/result/pareto.ts";
 import type { LoadedStudy } from "../../../study/result/read-study.ts";
 import { bitsName } from "../../../study/result/summary.ts";
-import { lastCheckpoint } from "../../../train/loop/trainer.ts";
 import { ablationFigure } from "../diagnosis-figures.ts";
 import { findingsHtml } from "../findings.ts";
 import { percentOrDash } from "../format.ts";
