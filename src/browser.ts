@@ -114,6 +114,7 @@ export { type PresetBits, presetNamed, presets } from "./qconfig/presets.ts";
 export { codeRange, type TensorQuantization } from "./qconfig/tensor-quantization.ts";
 export { type PrepareOptions, quantizationConfigOf, tensorQuantizationOf } from "./qconfig/torch/convert.ts";
 export { calculateQuantLimits, type TorchDtype, type TorchQscheme } from "./qconfig/torch/limits.ts";
+export { type TorchQuantization, torchQuantization } from "./qconfig/torch/modules.ts";
 export { parseTorchConfig, type TorchSource, type TorchTextConfig } from "./qconfig/torch/text.ts";
 export * from "./qconfig/torch/torch.ts";
 export { torchVoice } from "./qconfig/torch/voice.ts";

@@ -36,6 +36,8 @@ export interface LayerOverride {
   readonly bits?: number;
   readonly weight?: TensorOverride;
   readonly activation?: TensorOverride;
+  /** Whether `weight` and `activation` are whole quantizations, of which nothing is added to what the layer had. */
+  readonly isWhole?: true;
 }
 
 /** The configuration of `quantize`: the tensors that are quantized, and how. */

@@ -42,7 +42,8 @@ export function overridden(
     if (!overrideMatches(override, target)) continue;
     const change = changeOf(override, kind);
     if (change === undefined) continue;
-    result = change === "float" ? null : merged(result ?? fallback, change, kind, target);
+    result =
+      change === "float" ? null : merged(override.isWhole === true ? null : (result ?? fallback), change, kind, target);
   }
   return result;
 }

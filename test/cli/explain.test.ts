@@ -93,7 +93,7 @@ describe("subbyte explain", () => {
     [["lsq", "--weight-bits", "17"], "Expected a whole number from 1 to 16."],
     [["thread", "--activation-bits", "1"], 'tensor "images": the codes 0..0 leave 1 level'],
     [["FILE"], "--define bits=4"],
-    [["FILE", "--define", "bits"], "expected name=number"],
+    [["FILE", "--define", "bits"], "expected name=value"],
     [["FILE", "--define", "bits=4", "--define", "wb=4"], "nothing in"],
     [["FILE", "--weight-bits", "4"], "has its own bit widths"],
   ])("refuses %j", async (args, words) => {

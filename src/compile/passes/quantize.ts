@@ -11,7 +11,14 @@ import { addOperator } from "../../ops/families/elementwise.ts";
 import type { QuantizationConfig } from "../../qconfig/config.ts";
 import { checkOverrides, type OverrideTarget, overridden } from "../../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
-import { inputOperator, layerOperatorNames, layersOf, overrideTargetOf, skipBranch } from "../layers.ts";
+import {
+  inputOperator,
+  layerOperatorNames,
+  layersOf,
+  overrideTargetOf,
+  overrideTargets,
+  skipBranch,
+} from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder, traitsOf } from "../registry.ts";
 import {
@@ -80,7 +87,7 @@ class Insertion {
 
   run(): QuantizedNetwork {
     const { graph } = this.#network;
-    checkOverrides(this.#config.overrides ?? [], this.#overrideTargets());
+    checkOverrides(this.#config.overrides ?? [], overrideTargets(this.#network, this.#config));
     for (const input of graph.inputs) this.#map.set(input, this.#builder.input(input.name, input.type));
     if (this.#config.placement === "everyModule") this.#quantizeDataInputs();
     copyNodes(graph, this.#builder, this.#map, (node, inputs) =>
@@ -93,19 +100,6 @@ class Insertion {
       parameters: [...this.#network.parameters, ...this.#added],
       sites: this.#sites,
     };
-  }
-
-  /** The sites that overrides can name: those that this placement quantizes. */
-  #overrideTargets(): OverrideTarget[] {
-    const { placement, residualBits } = this.#config;
-    const { nodes } = this.#network.graph;
-    if (placement === "everyModule") {
-      const inputs = dataInputs(this.#network).map(({ name }) => ({ name, operator: inputOperator }));
-      return [...inputs, ...nodes.filter((node) => traitsOf(node).module === true).map(overrideTargetOf)];
-    }
-    const isStored = (node: Node) => isOperator(addOperator, node) || traitsOf(node).averages === true;
-    const added = residualBits === null ? [] : nodes.filter(isStored);
-    return [...this.#layers, ...added].map(overrideTargetOf);
   }
 
   #quantizeDataInputs(): void {

@@ -63,16 +63,23 @@ export function explainSites(
   );
   const findings = [...grouped(remarks, voice), ...repeated(paths.complete, network.sites, voice)];
   const tensors = subjects.map(({ tensor }) => tensor);
+  const used = new Map<TensorExplanation, number>();
+  for (const { remark, tensor } of remarks) {
+    const { levelsUsed } = remark.evidence;
+    if (levelsUsed !== undefined && remark.severity === "error") used.set(tensor, levelsUsed);
+  }
   return {
     schemaVersion: 1,
     network: network.name,
     placement: config.placement,
     weights: summaryOf(
       tensors.filter(({ kind }) => kind === "weight"),
+      used,
       config.weight?.bits,
     ),
     activations: summaryOf(
       tensors.filter(({ kind }) => kind === "activation"),
+      used,
       config.activation?.bits,
     ),
     tensors,
@@ -199,10 +206,14 @@ function repeated(paths: readonly QuantizedPath[], sites: readonly ExplainedSite
 }
 
 /** The levels of the tensors with the configuration's bits, which the first and the last layer may not have. */
-function summaryOf(tensors: readonly TensorExplanation[], bitsOfConfig: number | undefined): KindSummary | null {
+function summaryOf(
+  tensors: readonly TensorExplanation[],
+  used: ReadonlyMap<TensorExplanation, number>,
+  bitsOfConfig: number | undefined,
+): KindSummary | null {
   const counts = new Map<string, { readonly tensor: TensorExplanation; count: number }>();
   for (const tensor of tensors) {
-    const key = `${tensor.bitsAsked}|${tensor.levels}|${tensor.codes}`;
+    const key = `${tensor.bitsAsked}|${tensor.levels}|${tensor.codes}|${used.get(tensor)}`;
     const entry = counts.get(key);
     if (entry === undefined) counts.set(key, { tensor, count: 1 });
     else entry.count++;
@@ -223,6 +234,7 @@ function summaryOf(tensors: readonly TensorExplanation[], bitsOfConfig: number |
     levels,
     bits: Math.log2(levels),
     codes,
+    levelsUsed: used.get(most.tensor) ?? levels,
   };
 }
 

@@ -4,21 +4,68 @@ import { mse } from "../../observers/mse.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import { advisedPresets } from "../presets.ts";
 import { levelRules } from "./level-rules.ts";
-import { hasTorchRange, type Rule, roundedPercent } from "./rule.ts";
+import { hasTorchRange, type Rule, roundedPercent, type Subject } from "./rule.ts";
 
 const signWasted: Rule = (subject) => {
   const { site, tensor } = subject;
-  if (!tensor.nonNegative || tensor.quantMin >= 0) return undefined;
-  if (hasTorchRange(subject) && site.spec.options.scheme !== "symmetric") return undefined;
-  const used = Math.ceil(tensor.levels / 2);
+  const zero = zeroCode(subject);
+  if (!tensor.nonNegative || zero === undefined || tensor.quantMin >= zero) return undefined;
+  const isUniform = hasTorchRange(subject);
+  const used = isUniform ? tensor.quantMax - zero + 1 : Math.ceil(tensor.levels / 2);
   // A float format has its sign whether it is needed or not.
   const isChosen = !quantizerNamed(site.spec.quantizer).traits.fixedSign;
+  const grid =
+    zero === 0 ? "the grid has a sign: the codes below 0 are" : `its zero is the code ${zero}: those below it are`;
+  const key = zero === 0 ? "signed" : "scheme";
+  const change = zero === 0 ? { from: "true", to: "auto" } : { from: "symmetric", to: "affine" };
   return {
     code: "sign-wasted",
     severity: isChosen ? "error" : "info",
-    what: `The tensor leaves a ReLU and the grid has a sign: the codes below 0 are never used, ${used} of ${tensor.levels} levels remain.`,
+    what: `The tensor leaves a ReLU and ${grid} never used, ${used} of ${tensor.levels} levels remain.`,
     evidence: { levels: tensor.levels, levelsUsed: used },
-    change: isChosen ? { kind: tensor.kind, key: "signed", from: "true", to: "auto" } : null,
+    change: isChosen ? { kind: tensor.kind, key, ...change } : null,
+  };
+};
+
+/** The code that stands for 0, where the configuration fixes it; undefined where it follows from the range. */
+function zeroCode(subject: Subject): number | undefined {
+  const { scheme, convention, zeroPoint } = subject.site.spec.options;
+  if (!hasTorchRange(subject)) return 0;
+  if (scheme !== "symmetric") return undefined;
+  // The fused kernel treats a range with one sign as affine.
+  if (convention === "fused") return undefined;
+  return typeof zeroPoint === "number" ? zeroPoint : 0;
+}
+
+/** Weights have both signs, so codes from 0 on lose a half of them. */
+const signLost: Rule = (subject) => {
+  const { site, tensor } = subject;
+  if (tensor.kind !== "weight" || tensor.nonNegative) return undefined;
+  const { levels, quantMin, quantMax } = tensor;
+  const change = { kind: tensor.kind, key: "codes" } as const;
+  if (site.spec.options.alwaysUnsigned === true && quantMin < 0) {
+    return {
+      code: "sign-lost",
+      severity: "error",
+      what: "torch's APoTFakeQuantize has unsigned levels whatever the tensor is: every negative weight becomes 0, or the lowest level where it lies below that.",
+      evidence: { levels, levelsUsed: Math.ceil(levels / 2) },
+      change: { ...change, key: "quantizer", from: site.spec.quantizer, to: advisedPresets.unevenLevels },
+    };
+  }
+  if (!hasTorchRange(subject) || zeroCode(subject) !== quantMin || quantMin < 0) return undefined;
+  // The largest magnitude is half the span of the codes, so the codes above it are beyond every weight.
+  const used = Math.floor((quantMax - quantMin) / 2) + 1;
+  const half = (quantMax - quantMin + 1) / 2;
+  return {
+    code: "sign-lost",
+    severity: "error",
+    what: `The codes ${quantMin}..${quantMax} begin at the zero of a symmetric scale: every negative weight becomes 0, and as the largest magnitude is half of the range, ${used} of ${levels} levels remain.`,
+    evidence: { levels, levelsUsed: used },
+    change: {
+      ...change,
+      from: `${quantMin}..${quantMax}`,
+      to: `${-Math.floor(half)}..${Math.ceil(half) - 1}`,
+    },
   };
 };
 
@@ -115,6 +162,7 @@ export const rules: readonly Rule[] = [
   rangeClipped,
   rangeTooWide,
   signWasted,
+  signLost,
   negativePartDropped,
   zeroRange,
   rangeNotLearned,

@@ -74,6 +74,7 @@ export type RemarkCode =
   | "symmetric-two-bits"
   | "lowest-code-unreached"
   | "sign-wasted"
+  | "sign-lost"
   | "negative-part-dropped"
   | "quantized-repeatedly"
   | "range-clipped"
@@ -116,6 +117,8 @@ export interface KindSummary {
   /** log2 of the levels. */
   readonly bits: number;
   readonly codes: string;
+  /** Levels that values can take; fewer than `levels` where the grid's sign is wasted or lost. */
+  readonly levelsUsed: number;
 }
 
 /** The effective quantization of each tensor of a network. */
@@ -138,6 +141,7 @@ export interface ChangeRequest {
     | "convention"
     | "search"
     | "signed"
+    | "codes"
     | "endLayers"
     | "scheme"
     | "placement"

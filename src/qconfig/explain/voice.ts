@@ -8,9 +8,16 @@ export const libraryVoice: ChangeVoice = ({ kind, key, from, to }) => {
     const bits = `{ weightBits: ${to}, activationBits: ${to} }`;
     return { from: `firstLayer, lastLayer: "${from}"`, to: `firstLayer, lastLayer: ${bits}` };
   }
+  if (key === "codes") return { from: `${kind}: ${codesText(from)}`, to: `${kind}: ${codesText(to)}` };
   const owner = kind === "network" ? "" : key === "initializer" ? `${kind}.options.` : `${kind}.`;
   return { from: `${owner}${key}: ${from}`, to: `${owner}${key}: ${to}` };
 };
+
+/** `-8..7` as fields of a quantization. */
+function codesText(codes: string): string {
+  const [min = "", max = ""] = codes.split("..");
+  return `{ quantMin: ${min}, quantMax: ${max} }`;
+}
 
 /** Keys of a training configuration for what rules ask for. */
 const yamlKeys: Partial<Record<ChangeRequest["key"], string>> = {
@@ -37,6 +44,10 @@ export function trainingVoice(
         from: keys.map((end) => `${end}: ${from}`).join(", "),
         to: keys.map((end) => `${end}: ${to}`).join(", "),
       };
+    }
+    if (key === "codes") {
+      const override = `{ layer: "**", ${kind}: ${codesText(to)} }`;
+      return { from: `${kind}: ${codesText(from)}`, to: `quantization.overrides: [${override}]` };
     }
     if (name === undefined) {
       const field = key === "initializer" ? `options: { initializer: ${to} }` : `${key}: ${to}`;

@@ -9,8 +9,10 @@
 import { defined } from "../../base/defined.ts";
 import { ConfigError } from "../../errors.ts";
 import type { ObserverSpec, QuantizerOptions } from "../../quantizers/definition.ts";
+import { learnable } from "../../quantizers/methods/learnable.ts";
 import type { LayerOverride, LayerRule, Placement, QuantizationConfig } from "../config.ts";
 import type { TensorQuantization } from "../tensor-quantization.ts";
+import { apotQuantization, intxQuantization } from "./forms.ts";
 import { askedLimits, type CodeLimits, calculateQuantLimits, type TorchQscheme } from "./limits.ts";
 import {
   type FakeQuantizeForm,
@@ -71,7 +73,11 @@ const ordinaryArguments: readonly (keyof ObserverArguments)[] = [
   "reduceRange",
   "quantMin",
   "quantMax",
+  "eps",
 ];
+
+/** Arguments of the module itself, which its observer does not get. */
+const learnableArguments = ["scale", "zeroPoint", "channelLen", "useGradScaling"] as const;
 
 /** A form with torch's defaults filled in. */
 interface ResolvedForm {
@@ -82,8 +88,9 @@ interface ResolvedForm {
 }
 
 function resolveForm(form: FakeQuantizeForm, where: string): ResolvedForm {
-  const { observer: given, quantMin, quantMax, ...rest } = form.args;
+  const { observer: given, quantMin, quantMax, ...rest } = withoutOwn(form);
   const observer: ObserverForm = given ?? MovingAverageMinMaxObserver;
+  const hasOwnLimits = form.module === "FusedMovingAvgObsFakeQuantize" || form.module === "_LearnableFakeQuantize";
   if ((quantMin === undefined) !== (quantMax === undefined)) {
     askedLimits(
       {
@@ -97,18 +104,20 @@ function resolveForm(form: FakeQuantizeForm, where: string): ResolvedForm {
   const ownLimits =
     quantMin !== undefined && quantMax !== undefined
       ? { quantMin, quantMax }
-      : form.module === "FusedMovingAvgObsFakeQuantize"
+      : hasOwnLimits
         ? { quantMin: 0, quantMax: 255 }
         : {};
   const args = { ...inner, ...rest, ...ownLimits };
   const lost =
-    form.module === "FusedMovingAvgObsFakeQuantize" &&
-    quantMin === undefined &&
-    inner.quantMin !== undefined &&
-    inner.quantMax !== undefined
+    hasOwnLimits && quantMin === undefined && inner.quantMin !== undefined && inner.quantMax !== undefined
       ? { lostLimits: { quantMin: inner.quantMin, quantMax: inner.quantMax } }
       : {};
   return { observer: observer.observer, args, ...lost };
+}
+
+function withoutOwn({ module, args }: FakeQuantizeForm): FakeQuantizeForm["args"] {
+  if (module !== "_LearnableFakeQuantize") return args;
+  return Object.fromEntries(Object.entries(args).filter(([name]) => !learnableArguments.some((own) => own === name)));
 }
 
 /** Bits that a range of codes asks for. */
@@ -125,6 +134,8 @@ export function bitsOfLimits({ min, max }: CodeLimits): number {
  * console.log(tensorQuantizationOf(defaultFakeQuant, "activation").bits); // 7: reduce_range halves the codes
  */
 export function tensorQuantizationOf(form: FakeQuantizeForm, where: string): TensorQuantization {
+  if (form.module === "APoTFakeQuantize") return apotQuantization(form, where);
+  if (form.module === "IntxFakeQuantizer") return intxQuantization(form, where);
   const { observer, args, lostLimits } = resolveForm(form, where);
   const facts = torchObservers[observer];
   const fail = (message: string, remedy: string): never => {
@@ -161,6 +172,21 @@ export function tensorQuantizationOf(form: FakeQuantizeForm, where: string): Ten
   calculateQuantLimits({ ...args, dtype, reduceRange }, where);
   const wanted = lostLimits === undefined ? asked : askedLimits({ ...lostLimits, dtype }, where);
   const ranges = facts.ranges(args);
+  if (form.module === "_LearnableFakeQuantize") {
+    return {
+      quantizer: learnable.name,
+      bits: bitsOfLimits(wanted),
+      signed: dtype === "qint8",
+      quantMin: asked.min,
+      quantMax: asked.max,
+      granularity: perChannel ? "channel" : "tensor",
+      ...(perChannel ? { channelAxis: args.chAxis ?? 0 } : {}),
+      options: {
+        scheme: symmetric ? "symmetric" : "affine",
+        gradientScale: form.args.useGradScaling === true ? "torch" : "none",
+      },
+    };
+  }
   return {
     quantizer: "uniform",
     bits: bitsOfLimits(wanted),
@@ -191,6 +217,8 @@ function quantizerOptions(
     scheme: symmetric ? "symmetric" : "affine",
     ...(symmetric && unsigned ? { zeroPoint } : {}),
     ...(fused ? { convention: "fused" } : {}),
+    // The fused kernel has a smallest scale of its own.
+    ...(args.eps === undefined || fused ? {} : { eps: args.eps }),
   };
 }
 

@@ -1,9 +1,9 @@
 /**
- * A torch QConfig given as text: the Python of a forum thread, pasted.
+ * A torch QConfig given as text: the Python of a forum thread, pasted, or a whole training script.
  *
- * The text may be a whole function or a few lines; imports and the calls that prepare a model are read over. Nothing is
- * executed: it is parsed (torch-syntax.ts) and evaluated as configuration (torch-evaluate.ts), or refused with the token
- * that was not understood.
+ * Nothing is executed. The text is parsed (python/parse.ts) and evaluated over values of which some are not known
+ * (python/run.ts): functions are called, loops run, and of a condition that is not decided both branches. What the
+ * configuration depends on is known, or is refused with its line.
  *
  * @example
  * const { qconfig } = parseTorchConfig({ name: "thread.py", text: "QConfig(activation=…, weight=…)" }, { bits: 4 });
@@ -12,14 +12,14 @@
 import { didYouMean } from "../../base/nearest-word.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Placement } from "../config.ts";
-import { tensorQuantizationOf } from "./convert.ts";
-import { type Evaluated, evaluateStatements } from "./evaluate.ts";
-import { parseTorchText } from "./syntax.ts";
-import { placeOf, type Token, type TorchSource } from "./tokens.ts";
-import { QConfig } from "./torch.ts";
-import type { ArgumentPlaces, FormValue } from "./values.ts";
+import { chooseQConfig, type ModuleQConfig, type ReadingNote } from "./choose.ts";
+import { placeOf, type TorchSource } from "./python/source.ts";
+import { type Definitions, Script } from "./script.ts";
+import type { QConfig } from "./torch.ts";
+import type { ArgumentPlaces } from "./values.ts";
 
-export type { TorchSource } from "./tokens.ts";
+export type { ModuleQConfig, ReadingNote } from "./choose.ts";
+export type { TorchSource } from "./python/source.ts";
 
 /** The source positions of a form's arguments, by their names in torch: `reduce_range` → `thread.py:2:40`. */
 export type TorchPlaces = ReadonlyMap<string, string>;
@@ -30,60 +30,44 @@ export interface TorchTextConfig {
   /** The placement that the text implies: `fused` if it fuses modules, else torch's eager mode, `everyModule`. */
   readonly placement: Placement;
   readonly places: { readonly activation: TorchPlaces; readonly weight: TorchPlaces };
+  /** QConfigs of single modules; see `torchQuantization`. */
+  readonly modules: readonly ModuleQConfig[];
+  /** Whether only linear layers are quantized, as torchao does. */
+  readonly linearOnly: boolean;
+  /** What was not evaluated or is taken for something near to it, with the line. */
+  readonly notes: readonly ReadingNote[];
 }
 
 /**
- * Reads a QConfig from Python. Of several the last one counts; without any, single fake-quantize modules are taken as
- * weights if their codes are signed or per channel, and as activations otherwise.
+ * Reads a QConfig from Python: the one that a model is prepared with or given, else the only one. Without any, single
+ * fake-quantize modules are taken as weights if their codes are signed or per channel, and as activations otherwise.
  *
  * @param definitions Values of variables that the text does not assign, or that should be others: `{ bits: 4 }`.
- * @throws ConfigError naming the token that was not understood, with line and column.
+ * @throws ConfigError naming what is not understood, or the QConfigs of which each could count, with line and column.
  *
  * @example
  * const { placement } = parseTorchConfig({ name: "mine.py", text: torchCode });
  * console.log(placement);
  */
-export function parseTorchConfig(
-  source: TorchSource,
-  definitions: Readonly<Record<string, number>> = {},
-): TorchTextConfig {
-  const given = new Map(Object.entries(definitions));
-  const evaluated = evaluateStatements(source, parseTorchText(source), given);
-  const unused = [...given.keys()].find((name) => !evaluated.used.has(name));
+export function parseTorchConfig(source: TorchSource, definitions: Definitions = {}): TorchTextConfig {
+  const script = new Script(source, definitions);
+  script.run();
+  const { qconfig, places, modules, linearOnly, notes } = chooseQConfig(script);
+  const unused = Object.keys(definitions).find((name) => !script.used.has(name));
   if (unused !== undefined) {
     throw new ConfigError(`nothing in ${source.name} reads ${unused}`, {
-      where: `--define ${unused}=${given.get(unused)}`,
+      where: `--define ${unused}=${definitions[unused]}`,
       remedy: didYouMean(unused, namesIn(source)) ?? "Leave it out.",
     });
   }
-  return { ...chosen(source, evaluated), placement: evaluated.fuses ? "fused" : "everyModule" };
-}
-
-function chosen(source: TorchSource, evaluated: Evaluated): Omit<TorchTextConfig, "placement"> {
-  const shown = (places: ArgumentPlaces): TorchPlaces =>
-    new Map([...places].map(([name, token]: [string, Token]) => [name, placeOf(source, token)]));
-  const last = evaluated.qconfigs.at(-1);
-  if (last !== undefined) {
-    const { activation, weight } = last.places;
-    return { qconfig: last.qconfig, places: { activation: shown(activation), weight: shown(weight) } };
-  }
-  const forWeights = ({ name, value }: { readonly name: string; readonly value: FormValue }): boolean => {
-    if (/weight|^w|_w/i.test(name)) return true;
-    if (/act|^a|_a/i.test(name)) return false;
-    const { granularity, signed } = tensorQuantizationOf(value.form, `${source.name} ${name}`.trim());
-    return granularity === "channel" || signed === true;
-  };
-  const weight = evaluated.forms.findLast(forWeights)?.value;
-  const activation = evaluated.forms.findLast((form) => !forWeights(form))?.value;
-  if (weight === undefined && activation === undefined) {
-    throw new ConfigError("there is no QConfig and no FakeQuantize in it", {
-      where: source.name,
-      remedy: "Paste the lines that make the QConfig: QConfig(activation=FakeQuantize.with_args(…), weight=…).",
-    });
-  }
+  const shown = (of: ArgumentPlaces): TorchPlaces => new Map([...of].map(([name, at]) => [name, placeOf(source, at)]));
   return {
-    qconfig: new QConfig({ activation: activation?.form ?? null, weight: weight?.form ?? null }),
-    places: { activation: shown(activation?.places ?? new Map()), weight: shown(weight?.places ?? new Map()) },
+    qconfig,
+    placement: script.fusions.length > 0 ? "fused" : "everyModule",
+    places: { activation: shown(places.activation), weight: shown(places.weight) },
+    modules,
+    linearOnly,
+    notes,
   };
 }
 

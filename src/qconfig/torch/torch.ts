@@ -43,8 +43,13 @@ export type TorchObserverName =
   | "MovingAveragePerChannelMinMaxObserver"
   | "HistogramObserver";
 
-/** The fake-quantize modules of torch that subbyte has. */
-export type TorchFakeQuantizeName = "FakeQuantize" | "FusedMovingAvgObsFakeQuantize";
+/** The fake-quantize modules of torch and torchao that subbyte has. */
+export type TorchFakeQuantizeName =
+  | "FakeQuantize"
+  | "FusedMovingAvgObsFakeQuantize"
+  | "_LearnableFakeQuantize"
+  | "APoTFakeQuantize"
+  | "IntxFakeQuantizer";
 
 /** Keyword arguments of an observer; each observer takes those that torch gives it. */
 export interface ObserverArguments {
@@ -59,11 +64,34 @@ export interface ObserverArguments {
   readonly chAxis?: number;
   /** HistogramObserver only: 2048 unless given. */
   readonly bins?: number;
+  /** The smallest scale: float32's 2⁻²³ unless given. The fused module trains without it. */
+  readonly eps?: number;
+}
+
+/** The configuration of torchao's `IntxFakeQuantizer`. */
+export interface IntxArguments {
+  readonly bits: number;
+  readonly signed: boolean;
+  readonly granularity: "tensor" | "channel" | "group" | "token";
+  readonly groupSize?: number;
+  readonly symmetric: boolean;
+  /** Whether scale and zero point are trained; otherwise they follow the values of each step. */
+  readonly learned: boolean;
 }
 
 /** Keyword arguments of a fake-quantize module; those that are not its own go to the observer. */
 export interface FakeQuantizeArguments extends ObserverArguments {
   readonly observer?: ObserverForm;
+  /** _LearnableFakeQuantize only: an initial value that its observer replaces before anything is learned. */
+  readonly scale?: number;
+  readonly zeroPoint?: number;
+  readonly channelLen?: number;
+  readonly useGradScaling?: boolean;
+  /** APoTFakeQuantize only: the bits, and how many of them each term has. */
+  readonly b?: number;
+  readonly k?: number;
+  /** IntxFakeQuantizer only. */
+  readonly intx?: IntxArguments;
 }
 
 /** An observer class with the arguments that it will be made with, as torch's `_PartialWrapper` is. */
@@ -113,6 +141,10 @@ export const HistogramObserver = new ObserverForm("HistogramObserver");
 export const FakeQuantize = new FakeQuantizeForm("FakeQuantize");
 /** Both in one C++ kernel, which computes scale and zero point by other rules. */
 export const FusedMovingAvgObsFakeQuantize = new FakeQuantizeForm("FusedMovingAvgObsFakeQuantize");
+/** torch's `_LearnableFakeQuantize`: scale and zero point are trained. */
+export const LearnableFakeQuantize = new FakeQuantizeForm("_LearnableFakeQuantize");
+/** torch.ao.quantization.experimental's additive powers of two. */
+export const APoTFakeQuantize = new FakeQuantizeForm("APoTFakeQuantize");
 
 /** Torch's `QConfig`: a form for activations and one for weights; null leaves them in float (`nn.Identity`). */
 export class QConfig {
@@ -166,6 +198,28 @@ export const defaultFusedActFakeQuant = FusedMovingAvgObsFakeQuantize.withArgs({
 export const defaultFusedWtFakeQuant = FusedMovingAvgObsFakeQuantize.withArgs(perTensorWeight);
 /** torch's default_fused_per_channel_wt_fake_quant. */
 export const defaultFusedPerChannelWtFakeQuant = FusedMovingAvgObsFakeQuantize.withArgs(perChannelWeight);
+const narrowWeight = { quantMin: -127, quantMax: 127, eps: 2 ** -12 } as const;
+/** torch's fused_wt_fake_quant_range_neg_127_to_127. */
+export const fusedNarrowWtFakeQuant = defaultFusedWtFakeQuant.withArgs(narrowWeight);
+/** torch's fused_per_channel_wt_fake_quant_range_neg_127_to_127. */
+export const fusedNarrowPerChannelWtFakeQuant = defaultFusedPerChannelWtFakeQuant.withArgs(narrowWeight);
+/** torch's default_dynamic_fake_quant. */
+export const defaultDynamicFakeQuant = FakeQuantize.withArgs({
+  observer: MovingAverageMinMaxObserver,
+  quantMin: 0,
+  quantMax: 255,
+  dtype: quint8,
+  averagingConstant: 1,
+});
+/** The activations of torch's symmetric configurations for qnnpack. */
+export const symmetricQnnpackActivation = FusedMovingAvgObsFakeQuantize.withArgs({
+  observer: MovingAverageMinMaxObserver,
+  quantMin: -128,
+  quantMax: 127,
+  dtype: qint8,
+  reduceRange: false,
+  eps: 2 ** -12,
+});
 
 /** The backends of `get_default_qat_qconfig`: whether each halves the activations' range, and its weights' form. */
 const backends: Readonly<Record<string, { readonly reduceRange: boolean; readonly perChannel: boolean }>> = {

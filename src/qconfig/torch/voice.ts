@@ -37,6 +37,8 @@ export function torchVoice({ places }: Pick<TorchTextConfig, "places">): ChangeV
         return { from: "FusedMovingAvgObsFakeQuantize", to: "FakeQuantize", ...at("observer") };
       case "search":
         return { from: "HistogramObserver", to: "MovingAverageMinMaxObserver", ...at("observer") };
+      case "codes":
+        return { from: limitsText(from), to: limitsText(to), ...at("quant_min") };
       case "signed":
         return { from: "dtype=torch.qint8", to: "dtype=torch.quint8", ...at("dtype") };
       case "scheme":
@@ -47,4 +49,10 @@ export function torchVoice({ places }: Pick<TorchTextConfig, "places">): ChangeV
         return { from: `${key}=${from}`, to: `${key}=${to}` };
     }
   };
+}
+
+/** `-8..7` as torch's arguments. */
+function limitsText(codes: string): string {
+  const [min = "", max = ""] = codes.split("..");
+  return `quant_min=${min}, quant_max=${max}`;
 }

@@ -5,7 +5,7 @@
  * - `classic` (default): `UniformQuantizationObserverBase._calculate_qparams`, in float32.
  *   affine: the range is widened to hold 0; s = max((max − min)/(qmax − qmin), ε); z = clamp(qmin − round(min/s), …).
  *   symmetric: s = max(max(−min, max)/((qmax − qmin)/2), ε); z = 0, or the option `zeroPoint` for unsigned types.
- *   ε is float32's 2⁻²³; rounding is half to even.
+ *   ε is float32's 2⁻²³ unless the option `eps` gives another; rounding is half to even.
  * - `pre-1.12`: the same, but the scale comes from the whole eight-bit type while the codes stop at qmin and qmax, since
  *   `FakeQuantize` did not pass its limits to the observer (fixed in torch by pull request 74581). The option
  *   `reducedObserver` halves the type's range, as `reduce_range` did there.
@@ -51,6 +51,11 @@ function symmetricZeroPoint(spec: QuantizerSpec): number {
   return typeof spec.options.zeroPoint === "number" ? spec.options.zeroPoint : 0;
 }
 
+/** The smallest scale, as float32 holds it. */
+function smallestOf({ options }: QuantizerSpec): number {
+  return typeof options.eps === "number" ? fround(options.eps) : float32Epsilon;
+}
+
 /** The codes from which the scale and the zero point are computed: not the quantizer's own before torch 1.12. */
 export function observedCodes(spec: QuantizerSpec): { readonly min: number; readonly max: number } {
   if (spec.options.convention !== "pre-1.12") return { min: spec.quantMin, max: spec.quantMax };
@@ -68,10 +73,10 @@ export function uniformParameters(spec: QuantizerSpec, min: number, max: number)
   const high = Math.max(fround(max), 0);
   const span = codes.max - codes.min;
   if (spec.options.scheme === "symmetric") {
-    const scale = Math.max(fround(Math.max(-low, high) / (span / 2)), float32Epsilon);
+    const scale = Math.max(fround(Math.max(-low, high) / (span / 2)), smallestOf(spec));
     return { scale, zeroPoint: symmetricZeroPoint(spec) };
   }
-  const scale = Math.max(fround(fround(high - low) / span), float32Epsilon);
+  const scale = Math.max(fround(fround(high - low) / span), smallestOf(spec));
   const zeroPoint = codes.min - roundHalfEven(fround(low / scale));
   return { scale, zeroPoint: clamp(zeroPoint, codes.min, codes.max) };
 }
@@ -126,11 +131,11 @@ export function parametersFromRange(
   });
   if (spec.options.scheme === "symmetric") {
     const reach = low === undefined ? high : maximum(builder, negate(builder, low), high);
-    const scale = maximum(builder, divide(builder, reach, span / 2), float32Epsilon);
+    const scale = maximum(builder, divide(builder, reach, span / 2), smallestOf(spec));
     return known(scale, symmetricZeroPoint(spec));
   }
   const length = low === undefined ? high : subtract(builder, high, low);
-  const scale = maximum(builder, divide(builder, length, span), float32Epsilon);
+  const scale = maximum(builder, divide(builder, length, span), smallestOf(spec));
   if (low === undefined) return known(scale, codes.min);
   const zeroPoint = subtract(builder, codes.min, round(builder, divide(builder, low, scale)));
   return { scale, zero_point: clip(builder, zeroPoint, codes.min, codes.max) };

@@ -7,8 +7,8 @@
  * the rounded code (so values up to half a step outside the range keep their gradient).
  * The parameters follow an observer, by the rules in uniform-parameters.ts.
  *
- * Options: `scheme` "affine" (default) or "symmetric"; `zeroPoint` for symmetric unsigned ranges; `convention` and
- * `reducedObserver`, which uniform-parameters.ts explains.
+ * Options: `scheme` "affine" (default) or "symmetric"; `zeroPoint` for symmetric unsigned ranges; `eps`, `convention`
+ * and `reducedObserver`, which uniform-parameters.ts explains.
  */
 
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
@@ -158,6 +158,7 @@ export const uniform: QuantizerDefinition = {
     convention: conventions,
     zeroPoint: { whole: true },
     reducedObserver: "boolean",
+    eps: { from: 0 },
   },
 
   parameters(spec: QuantizerSpec, type: TensorType) {

@@ -138,6 +138,35 @@ describe("traps", () => {
     expect(finding(explain(network, activations({ signed: true })), "sign-wasted")).toBeUndefined();
   });
 
+  it("a zero in the middle of unsigned codes behind a ReLU", () => {
+    const middle = { scheme: "symmetric", zeroPoint: 7 } as const;
+    const explanation = explain(network, activations({ signed: false, options: middle }));
+    expect(finding(explanation, "sign-wasted")).toMatchObject({
+      severity: "error",
+      evidence: { levels: 16, levelsUsed: 9 },
+      change: { from: "activation.scheme: symmetric" },
+    });
+    expect(explanation.activations).toMatchObject({ levels: 16, levelsUsed: 9 });
+    // The fused kernel gives a range with one sign a zero point at its end: checked with torch 1.13.
+    const fused = activations({ signed: true, options: { scheme: "symmetric", convention: "fused" } });
+    expect(finding(explain(network, fused), "sign-wasted")).toBeUndefined();
+  });
+
+  it("codes from 0 on for weights, which have both signs", () => {
+    const explanation = explain(network, weights({ signed: false, options: { scheme: "symmetric" } }));
+    expect(finding(explanation, "sign-lost")).toMatchObject({
+      severity: "error",
+      evidence: { levels: 16, levelsUsed: 8 },
+      change: { from: "weight: { quantMin: 0, quantMax: 15 }", to: "weight: { quantMin: -8, quantMax: 7 }" },
+    });
+    expect(explanation.weights).toMatchObject({ levels: 16, levelsUsed: 8 });
+    const affine = weights({ signed: false, options: { scheme: "affine" } });
+    expect(finding(explain(network, affine), "sign-lost")).toBeUndefined();
+    expect(finding(explain(network, weights({})), "sign-lost")).toBeUndefined();
+    const middle = weights({ signed: false, options: { scheme: "symmetric", zeroPoint: 7 } });
+    expect(finding(explain(network, middle), "sign-lost")).toBeUndefined();
+  });
+
   it.each([
     ["Sigmoid", true],
     ["Exp", true],

@@ -27,12 +27,14 @@ interface Subject {
   readonly observedOn?: string;
   /** Whether the quantizers hold the parameters that training gave them. */
   readonly trained?: boolean;
+  /** Remarks on how CONFIG was read. */
+  readonly notes?: readonly string[];
 }
 
 /** Explains CONFIG on MODEL. */
 export async function explainAction(argument: string, model: string | undefined, flags: ExplainFlags): Promise<void> {
   const source = await readExplainSource(argument, flags);
-  const { network, data, observedOn, trained = false } = await subjectOf(source, model, flags);
+  const { network, data, observedOn, trained = false, notes = [] } = await subjectOf(source, model, flags);
   const engine = nodeEngine({ threads: flags.threads });
   const observed = data === undefined ? undefined : await observeNetwork(network, data.train, engine, { trained });
   const explanation = explainQuantized(network, source.config, {
@@ -41,11 +43,12 @@ export async function explainAction(argument: string, model: string | undefined,
   });
   if (flags.json === true) {
     const { schemaVersion, ...rest } = explanation;
-    printJson({ schemaVersion, config: source.title, observedOn: observedOn ?? null, ...rest });
+    printJson({ schemaVersion, config: source.title, notes, observedOn: observedOn ?? null, ...rest });
     return;
   }
   const lines = explainText(explanation, {
     title: source.title,
+    readingNotes: notes,
     width: process.stdout.columns ?? 120,
     verbose: flags.verbose === true,
     quiet: flags.quiet === true,
@@ -70,10 +73,16 @@ async function subjectOf(source: ExplainSource, model: string | undefined, flags
   const data = await loadData(training);
   const fresh = makeNetwork(training, data);
   const from = flags.from ?? training.from;
-  const network = quantize(from === undefined ? fresh : await withCheckpoint(fresh, from), source.config);
-  if (from === undefined && flags.data === undefined) return { network };
+  const made = quantized(source, from === undefined ? fresh : await withCheckpoint(fresh, from));
+  if (from === undefined && flags.data === undefined) return made;
   const weights = from === undefined ? "random initial weights" : `the weights of ${from}`;
-  return { network, data, observedOn: `64 images of ${data.train.name}, ${weights}` };
+  return { ...made, data, observedOn: `64 images of ${data.train.name}, ${weights}` };
+}
+
+/** The network with the quantizers of CONFIG. */
+function quantized({ config: asked, forNetwork }: ExplainSource, float: Network): Subject {
+  const { config, notes } = forNetwork?.(float, asked) ?? { config: asked, notes: [] };
+  return { network: quantize(float, config), notes };
 }
 
 /** The model and data to take: those of `--from` when it is a run, then of the flags. */
@@ -109,9 +118,9 @@ async function onnxSubject(file: string, source: ExplainSource, flags: ExplainFl
     config === undefined || data === undefined ? importOnnxFile(file, { source: file }) : makeNetwork(config, data);
   const float = flags.stripQuantizers === true ? withoutQuantizers(read) : read;
   requireFloat(float, file);
-  const network = quantize(float, source.config);
-  if (data === undefined) return { network };
-  return { network, data, observedOn: `64 images of ${data.train.name}, the weights of ${file}` };
+  const made = quantized(source, float);
+  if (data === undefined) return made;
+  return { ...made, data, observedOn: `64 images of ${data.train.name}, the weights of ${file}` };
 }
 
 function withModel(config: TrainingConfig, file: string): TrainingConfig {

@@ -10,7 +10,8 @@ CONFIG is one of
   a preset                 lsq, minmax, thread, …, with --weight-bits and --activation-bits
   a training configuration a YAML or JSON file
   a run                    its folder, or a checkpoint; ranges come from its own weights and data
-  Python                   a .py or .txt file with a torch QConfig, or - for standard input
+  Python                   a .py or .txt file, or - for standard input: a torch QConfig, QConfigMapping,
+                           QuantizationSpec or torchao configuration, alone or in a whole script
 
 Examples:
   subbyte explain thread
@@ -29,7 +30,7 @@ export const declareExplain = (command: NewCommand) =>
     .option("--weight-bits <n>", "bits of a preset's weights (default: 4)", wholeNumberBetween(1, 16))
     .option("--activation-bits <n>", "bits of a preset's activations (default: 4)", wholeNumberBetween(1, 16))
     .addOption(new Option("--placement <how>", "where quantizers go").choices(["fused", "everyModule"] as const))
-    .option("--define <name=value>", "value of a variable in the Python code, e.g. bits=4 (repeatable)", collect)
+    .option("--define <name=value>", "value of a name in the Python code, e.g. bits=4 (repeatable)", collect)
     .option("--strip-quantizers", "remove the quantizers that an .onnx file carries")
     .option("--data <name|folder>", "measure ranges and used codes on a batch of this data")
     .option("--from <checkpoint>", "take the weights of a checkpoint or of a run's folder")

@@ -2,17 +2,21 @@
 import { readFile, stat } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
 import { didYouMean } from "../../../base/nearest-word.ts";
+import { overrideTargets } from "../../../compile/layers.ts";
 import { resolveTrainingConfig } from "../../../config/config.ts";
 import { readConfigFile } from "../../../config/file.ts";
 import { quantizationOf } from "../../../config/quantization.ts";
 import type { TrainingConfig } from "../../../config/schema/schema.ts";
 import { ConfigError, InputOutputError } from "../../../errors.ts";
 import { describeSystemError } from "../../../io/system-error.ts";
+import type { Network } from "../../../ir/network.ts";
 import type { QuantizationConfig } from "../../../qconfig/config.ts";
 import type { ChangeVoice } from "../../../qconfig/explain/types.ts";
 import { trainingVoice } from "../../../qconfig/explain/voice.ts";
 import { presetNamed, presetNames } from "../../../qconfig/presets.ts";
 import { quantizationConfigOf } from "../../../qconfig/torch/convert.ts";
+import { torchQuantization } from "../../../qconfig/torch/modules.ts";
+import type { Definitions } from "../../../qconfig/torch/script.ts";
 import { parseTorchConfig, type TorchSource } from "../../../qconfig/torch/text.ts";
 import { torchVoice } from "../../../qconfig/torch/voice.ts";
 import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
@@ -32,11 +36,20 @@ export interface ExplainFlags {
   readonly verbose?: true;
 }
 
+/** The configuration for one network. */
+export interface NetworkConfig {
+  readonly config: QuantizationConfig;
+  /** Remarks on how CONFIG was read, each with its place. */
+  readonly notes: readonly string[];
+}
+
 /** A configuration to explain. */
 export interface ExplainSource {
   /** Its name in the output. */
   readonly title: string;
   readonly config: QuantizationConfig;
+  /** Where the network's layers decide it: the configuration for one network, and notes about it. */
+  readonly forNetwork?: (network: Network, config: QuantizationConfig) => NetworkConfig;
   readonly voice: ChangeVoice;
   /** The training configuration that names model and data; that of the defaults where CONFIG is none. */
   readonly training: TrainingConfig;
@@ -117,23 +130,35 @@ function fromTorch(source: TorchSource, flags: ExplainFlags): ExplainSource {
   return {
     title: `the QConfig in ${source.name}`,
     config: quantizationConfigOf(parsed.qconfig, { placement: parsed.placement }),
+    forNetwork: (network, { placement, residualBits }) => {
+      const targets = overrideTargets(network, { placement, residualBits });
+      const { config, notes } = torchQuantization({ ...parsed, placement }, targets);
+      return {
+        config,
+        notes: [
+          ...parsed.notes.map(({ where, text }) => `${where}: ${text}`),
+          ...notes.map((text) => `${source.name}: ${text}`),
+        ],
+      };
+    },
     voice: torchVoice(parsed),
     training: resolveTrainingConfig(undefined),
   };
 }
 
-function definitions(flags: readonly string[]): Record<string, number> {
+function definitions(flags: readonly string[]): Definitions {
   return Object.fromEntries(
     flags.map((flag) => {
-      const [name = "", value = ""] = flag.split(/=(.*)/s);
-      const number = Number(value);
-      if (name.trim() === "" || value.trim() === "" || !Number.isFinite(number)) {
-        throw new ConfigError("expected name=number", {
+      const [name = "", text = ""] = flag.split(/=(.*)/s).map((part) => part.trim());
+      if (name === "" || text === "") {
+        throw new ConfigError("expected name=value", {
           where: `--define ${flag}`,
           remedy: "Write for example --define bits=4.",
         });
       }
-      return [name.trim(), number];
+      const number = Number(text);
+      const truth = text === "True" ? true : text === "False" ? false : undefined;
+      return [name, Number.isFinite(number) ? number : (truth ?? text)];
     }),
   );
 }

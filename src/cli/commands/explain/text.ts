@@ -23,6 +23,8 @@ export interface ExplainTextOptions {
   readonly quiet: boolean;
   /** The source of the ranges, when there are any. */
   readonly observedOn?: string;
+  /** Remarks on how the configuration was read, each with its place. */
+  readonly readingNotes?: readonly string[];
 }
 
 /** Returns the lines of the whole text. */
@@ -33,6 +35,7 @@ export function explainText(explanation: Explanation, options: ExplainTextOption
   return [
     ...headline("activations", explanation.activations, explanation, options),
     ...headline("weights", explanation.weights, explanation, options),
+    ...(options.readingNotes ?? []).flatMap((note) => wrapped(`note ${note}`, width, "  ")),
     "",
     ...wrapped(aboutLine(explanation, options), width, ""),
     ...tensorTable(explanation.tensors, options),
@@ -52,10 +55,18 @@ function headline(
 ): Line[] {
   const title = name === "activations" ? "Activations" : "Weights";
   if (summary === null) return [`${title}: not quantized.`];
-  const { bitsAsked, levelsAsked, levels, bits } = summary;
+  const { bitsAsked, levelsAsked, levels, bits, levelsUsed } = summary;
   const asked = `${bitsAsked} bit${bitsAsked === 1 ? "" : "s"}`;
   const codes = `codes ${summary.codes}`;
   const others = wrapped(othersText(summary), width, "  ").filter((line) => line.trim() !== "");
+  if (levelsUsed < levels) {
+    const worth = Math.log2(levelsUsed);
+    const effect = Number.isInteger(worth) ? String(worth) : worth.toFixed(1);
+    const lost = findings.find(({ severity, evidence }) => severity === "error" && evidence.levelsUsed === levelsUsed);
+    const text = `${title}: ${asked} requested, ${effect} in effect (${levelsUsed} of ${levels} levels can be used, ${codes}).`;
+    const line = lost?.change == null ? [] : wrapped(changeText(lost.change), width, "  ");
+    return [[styled(text, "bold", "red")], ...line, ...others];
+  }
   if (levels === levelsAsked) {
     return [[styled(`${title}: ${asked}, as requested (${levels} levels, ${codes}).`, "green")], ...others];
   }

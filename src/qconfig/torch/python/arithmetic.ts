@@ -1,5 +1,5 @@
 /** Python's arithmetic on numbers: whole numbers stay whole, `//` rounds down, `%` has the divisor's sign. */
-import { roundHalfEven } from "../../base/rounding.ts";
+import { roundHalfEven } from "../../../base/rounding.ts";
 
 /** A Python int or float. */
 export interface PythonNumber {
