@@ -40,6 +40,9 @@ export interface QuantizerContext {
   readonly parameters: ParameterValues;
 }
 
+/** The part of the context that a grid follows from. */
+export type GridContext = Pick<QuantizerContext, "builder" | "spec" | "parameters">;
+
 /** The arguments of a quantizer's gradient rule. */
 export interface QuantizerGradientContext extends QuantizerContext {
   /** The output of the forward pass. */
@@ -87,13 +90,20 @@ export interface IntegerForm {
   meanSquaredError?(spec: QuantizerSpec, parameters: GroupParameters, row: Float32Array, limit: number): number;
 }
 
+/**
+ * The numbers that codes represent, as values of a graph that broadcast over the tensor: value = scale·(code − zeroPoint) + offset.
+ * An absent zero point or offset is 0.
+ */
+export interface GridValues {
+  readonly scale: Value;
+  readonly zeroPoint?: Value;
+  readonly offset?: Value;
+  /** The lowest code, where it is not the spec's `quantMin`. */
+  readonly lowest?: number;
+}
+
 /** The traits of a quantizer, which other rooms query before they measure, advise or add to a training step. */
 export interface QuantizerTraits {
-  /**
-   * In every form its codes are round(x/s), up to an offset, for a scale s that does not depend on the values. So weights
-   * with a parameter `scale` may be dampened towards a code or frozen at it.
-   */
-  readonly uniformGrid: boolean;
   /**
    * In every form the gradient of an element beyond the outermost levels is 0, so a gradient there is a fault. False where a
    * form lets it pass somewhere: DoReFa's weights, torch's APoT below 0, MX.
@@ -124,6 +134,11 @@ export interface QuantizerDefinition {
   initialFromRange?(spec: QuantizerSpec, min: number, max: number): GroupParameters;
   forward(context: QuantizerContext): Value;
   gradient(context: QuantizerGradientContext): QuantizerGradients;
+  /**
+   * The grid of its codes; present where they are round((x − offset)/scale) + zeroPoint in every form, for a scale that does not
+   * depend on the values of x. So weights may be dampened towards a code or frozen at it.
+   */
+  grid?(context: GridContext): GridValues;
   /** Number of distinct values that the quantizer can represent. */
   levels(spec: QuantizerSpec): number;
   /** Absent where the values are not multiples of one unit that fit an integer. */

@@ -6,11 +6,19 @@ import { defined } from "../base/defined.ts";
 import { GraphError } from "../errors.ts";
 import { type AttributeSource, specAttribute } from "../ir/attributes.ts";
 import { type GraphBuilder, type Node, showNode, subbyteDomain, type Value } from "../ir/graph.ts";
-import { elementCount } from "../ir/types.ts";
+import { filled } from "../ir/tensor.ts";
+import { elementCount, type TensorType } from "../ir/types.ts";
 import { type GradientRule, type Lowering, type OperatorDefinition, requiredInput } from "../ops/definition.ts";
+import { multiply } from "../ops/families/elementwise.ts";
 import { reshape } from "../ops/families/shape/shape-ops.ts";
 import { tableOperators } from "./arithmetic/table-operators.ts";
-import { broadcastShape, type ParameterValues, type QuantizerContext, type QuantizerSpec } from "./definition.ts";
+import {
+  broadcastShape,
+  type GridValues,
+  type ParameterValues,
+  type QuantizerContext,
+  type QuantizerSpec,
+} from "./definition.ts";
 import { quantizerNamed } from "./index.ts";
 
 /** Adds a FakeQuantize node. `parameters` holds every parameter of the spec's quantizer. */
@@ -50,21 +58,61 @@ function quantizerContext(
 ): QuantizerContext {
   const { builder, node, target } = context;
   const spec = specOf(node);
-  const definition = quantizerNamed(spec.quantizer);
   const rows = spec.groupSize === undefined ? x : intoRows(builder, x, spec.groupSize);
+  const values = new Map(
+    quantizerNamed(spec.quantizer)
+      .parameters(spec, x.type)
+      .map(({ name }, index) => [name, parameterInputs[index]]),
+  );
+  const shaped = shapedParameters(builder, spec, x.type, values, showNode(node));
+  return { builder, target, x: rows, ...shaped };
+}
+
+/** The parameters of a quantizer, shaped to broadcast over the rows that share them, and the spec of these rows. */
+function shapedParameters(
+  builder: GraphBuilder,
+  spec: QuantizerSpec,
+  type: TensorType,
+  values: ReadonlyMap<string, Value | undefined>,
+  where: string,
+): Pick<QuantizerContext, "spec" | "parameters"> {
   const shared: QuantizerSpec = spec.groupSize === undefined ? spec : { ...spec, channelAxis: 0 };
+  const rank = spec.groupSize === undefined ? type.shape.length : 2;
   const parameters: Record<string, Value> = {};
-  definition.parameters(spec, x.type).forEach((parameter, index) => {
-    const value = parameterInputs[index];
-    if (value === undefined) {
-      throw new GraphError(`parameter "${parameter.name}" is missing`, { where: showNode(node) });
-    }
-    parameters[parameter.name] =
-      parameter.isList === true
-        ? value
-        : reshape(builder, value, broadcastShape(shared, value.type.shape, rows.type.shape.length));
-  });
-  return { builder, target, spec: shared, x: rows, parameters };
+  for (const { name, isList } of quantizerNamed(spec.quantizer).parameters(spec, type)) {
+    const value = values.get(name);
+    if (value === undefined) throw new GraphError(`parameter "${name}" is missing`, { where });
+    parameters[name] =
+      isList === true ? value : reshape(builder, value, broadcastShape(shared, value.type.shape, rank));
+  }
+  return { spec: shared, parameters };
+}
+
+/**
+ * Returns the grid of a tensor's codes as values that broadcast over the tensor; undefined where its quantizer has none.
+ *
+ * @param parameters The values of the quantizer's parameters, by the quantizer's names.
+ */
+export function gridOf(
+  builder: GraphBuilder,
+  spec: QuantizerSpec,
+  { name, type }: Value,
+  parameters: ReadonlyMap<string, Value>,
+): GridValues | undefined {
+  const { grid } = quantizerNamed(spec.quantizer);
+  if (grid === undefined) return undefined;
+  const values = grid({ builder, ...shapedParameters(builder, spec, type, parameters, `tensor "${name}"`) });
+  const size = spec.groupSize;
+  if (size === undefined) return values;
+  const { scale, zeroPoint, offset, ...rest } = values;
+  const ones = builder.constant(filled([elementCount(type.shape) / size, size], 1));
+  const spread = (value: Value): Value => reshape(builder, multiply(builder, value, ones), type.shape);
+  return {
+    ...rest,
+    scale: spread(scale),
+    ...(zeroPoint === undefined ? {} : { zeroPoint: spread(zeroPoint) }),
+    ...(offset === undefined ? {} : { offset: spread(offset) }),
+  };
 }
 
 function intoRows(builder: GraphBuilder, x: Value, size: number): Value {

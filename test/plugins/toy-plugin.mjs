@@ -19,7 +19,7 @@ const scaleOf = (spec, largest) => Math.fround(Math.max(largest / Math.max(spec.
 const fixedStep = {
   name: "fixed-step",
   options: {},
-  traits: { uniformGrid: true, masksOutside: true },
+  traits: { masksOutside: true },
   parameters: () => [{ name: "scale", shape: [], trainable: false, minimum: smallest }],
   initialize(spec, sample) {
     let largest = 0;

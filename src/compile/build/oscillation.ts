@@ -6,8 +6,8 @@
  * gradient reaches w only. Freezing (section 4.3, algorithm 1) tracks how often a code turns back, with an exponential
  * moving average, and fixes a weight whose frequency passes a threshold at its average code.
  *
- * Both need a uniform grid: a code is round(w/s). They apply to weight quantizers that have a scale and nothing else to
- * say about where a level lies.
+ * Both need an even grid, which the record of a quantizer gives: a code is round((w − offset)/s) + zero point. Weights by other
+ * quantizers are left alone; {@link weightsWithoutGrid} names them.
  */
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import { filled, type Tensor } from "../../ir/tensor.ts";
@@ -15,9 +15,9 @@ import type { Shape } from "../../ir/types.ts";
 import { stepSlope } from "../../ops/build/masks.ts";
 import { clip, hardSigmoid } from "../../ops/families/activations.ts";
 import { absolute, add, divide, maximum, multiply, round, subtract } from "../../ops/families/elementwise.ts";
-import { reshape } from "../../ops/families/shape/shape-ops.ts";
-import { broadcastShape, type QuantizerSpec } from "../../quantizers/definition.ts";
+import type { GridValues, QuantizerSpec } from "../../quantizers/definition.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
+import type { QuantizerSite } from "../sites.ts";
 
 /** Names of the scalar inputs that carry the schedules. */
 export const dampeningInput = "oscillation.dampening";
@@ -32,31 +32,41 @@ export interface OscillationConfig {
   readonly momentum: number;
 }
 
-/** A weight and its quantizer's scale, as values of a step. */
+/** A weight and the grid of its codes, as values of a step. */
 export interface QuantizedWeight {
   readonly spec: QuantizerSpec;
   readonly weight: Value;
-  readonly scale: Value;
+  readonly grid: GridValues;
 }
 
-/** Whether codes are round(w/s) with a scale that broadcasts over the weight. */
-export function hasUniformGrid(spec: QuantizerSpec): boolean {
-  return quantizerNamed(spec.quantizer).traits.uniformGrid && spec.groupSize === undefined;
+/** Returns the sites of weights whose codes lie on no even grid: dampening and freezing do not act on them. */
+export function weightsWithoutGrid(sites: readonly QuantizerSite[]): QuantizerSite[] {
+  return sites.filter(({ kind, spec }) => kind === "weight" && quantizerNamed(spec.quantizer).grid === undefined);
 }
 
-/** The scale, shaped to broadcast over the weight. */
-function broadcastScale(builder: GraphBuilder, { spec, weight, scale }: QuantizedWeight): Value {
-  return reshape(builder, scale, broadcastShape(spec, scale.type.shape, weight.type.shape.length));
+function limited(builder: GraphBuilder, code: Value, { spec, grid }: QuantizedWeight): Value {
+  return clip(builder, code, grid.lowest ?? spec.quantMin, spec.quantMax);
+}
+
+/** The place of each weight among the codes, before it is rounded; without the zero point. */
+function quotient(builder: GraphBuilder, { weight, grid }: QuantizedWeight): Value {
+  const moved = grid.offset === undefined ? weight : subtract(builder, weight, grid.offset);
+  return divide(builder, moved, grid.scale);
+}
+
+function shifted(builder: GraphBuilder, value: Value, { zeroPoint }: GridValues): Value {
+  return zeroPoint === undefined ? value : add(builder, value, zeroPoint);
 }
 
 function codes(builder: GraphBuilder, quantized: QuantizedWeight): Value {
-  const { spec, weight } = quantized;
-  return clip(
-    builder,
-    round(builder, divide(builder, weight, broadcastScale(builder, quantized))),
-    spec.quantMin,
-    spec.quantMax,
-  );
+  const rounded = round(builder, quotient(builder, quantized));
+  return limited(builder, shifted(builder, rounded, quantized.grid), quantized);
+}
+
+/** The numbers that codes represent. */
+function valuesOf(builder: GraphBuilder, code: Value, { scale, zeroPoint, offset }: GridValues): Value {
+  const product = multiply(builder, zeroPoint === undefined ? code : subtract(builder, code, zeroPoint), scale);
+  return offset === undefined ? product : add(builder, product, offset);
 }
 
 /** 1 where |x| > 0, else 0. */
@@ -66,11 +76,10 @@ function nonZero(builder: GraphBuilder, x: Value): Value {
 
 /** Returns the term that dampening adds to the gradient of a weight: 2λ·(clip(w) − ŵ). */
 export function dampeningGradient(builder: GraphBuilder, quantized: QuantizedWeight, strength: Value): Value {
-  const { spec, weight } = quantized;
-  const scale = broadcastScale(builder, quantized);
-  const position = divide(builder, weight, scale);
-  const offset = subtract(builder, clip(builder, position, spec.quantMin, spec.quantMax), codes(builder, quantized));
-  return multiply(builder, multiply(builder, offset, scale), multiply(builder, strength, 2));
+  const { grid } = quantized;
+  const position = shifted(builder, quotient(builder, quantized), grid);
+  const distance = subtract(builder, limited(builder, position, quantized), codes(builder, quantized));
+  return multiply(builder, multiply(builder, distance, grid.scale), multiply(builder, strength, 2));
 }
 
 /** State that freezing keeps for a weight of this shape. */
@@ -93,7 +102,7 @@ export interface FreezeResult {
   readonly state: Readonly<Record<string, Value>>;
 }
 
-/** One step of algorithm 1. `quantized` holds the weight and scale after the optimizer's update. */
+/** One step of algorithm 1. `quantized` holds the weight and grid after the optimizer's update. */
 export function freezeOscillating(
   builder: GraphBuilder,
   quantized: QuantizedWeight,
@@ -129,7 +138,7 @@ export function freezeOscillating(
     multiply(builder, average, subtract(builder, 1, at("frozen"))),
     multiply(builder, at("average"), at("frozen")),
   );
-  const target = multiply(builder, round(builder, keptAverage), broadcastScale(builder, quantized));
+  const target = valuesOf(builder, round(builder, keptAverage), quantized.grid);
   const weight = add(
     builder,
     multiply(builder, quantized.weight, subtract(builder, 1, frozen)),

@@ -4,15 +4,16 @@
  * network's outputs.
  */
 import { GraphError } from "../../errors.ts";
-import type { Graph, Value } from "../../ir/graph.ts";
+import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
 import { dataInputs, layersOfParameters, type Network, type Parameter, type ParameterRole } from "../../ir/network.ts";
 import { originOf } from "../../ir/origin.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { add, maximum } from "../../ops/families/elementwise.ts";
+import { gridOf } from "../../quantizers/fake-quantize.ts";
 import { bindBatch } from "../passes/bind-batch.ts";
 import { differentiate } from "../passes/differentiate.ts";
 import { newBuilder, operators } from "../registry.ts";
-import { isQuantized } from "../sites.ts";
+import { isQuantized, type QuantizerSite } from "../sites.ts";
 import type { DistillationConfig } from "./distillation.ts";
 import { addForward, type ForwardMode } from "./forward.ts";
 import { addImageInput, type ImageInput } from "./input.ts";
@@ -22,7 +23,6 @@ import {
   dampeningGradient,
   dampeningInput,
   freezeOscillating,
-  hasUniformGrid,
   type OscillationConfig,
   oscillationState,
   type QuantizedWeight,
@@ -145,13 +145,13 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
   const { oscillation } = config;
   const grids =
     oscillation === undefined || !config.mode.fakeQuantize
-      ? new Map<string, QuantizedWeight>()
-      : uniformGrids(source, inputs);
+      ? new Map<string, WeightOnGrid>()
+      : evenGrids(builder, source, inputs);
   for (const parameter of trained) {
     const value = inputFor(inputs, parameter);
     const plain = gradients.get(value);
     if (plain === undefined) continue;
-    const grid: QuantizedWeight | undefined = grids.get(parameter.name);
+    const grid = grids.get(parameter.name);
     const gradient =
       grid === undefined || oscillation?.dampen !== true
         ? plain
@@ -184,16 +184,21 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
   if (oscillation?.freeze === true) {
     for (const [name, grid] of grids) {
       const weight = next.get(name);
-      const scale = next.get(grid.scale.name) ?? grid.scale;
       if (weight === undefined) continue;
       const kept = Object.entries(oscillationState(weight.type.shape)).map(
         ([key, initial]) => [key, keep(oscillationStateName(name, key), initial)] as const,
       );
       const threshold = scalarInput(thresholdInput);
-      const moved = { ...grid, weight, scale };
-      const frozen = builder.from({ origin: originOf("update", layers.get(name)) }, () =>
-        freezeOscillating(builder, moved, Object.fromEntries(kept), threshold, oscillation.momentum),
-      );
+      const frozen = builder.from({ origin: originOf("update", layers.get(name)) }, () => {
+        const moved = evenGrid(builder, grid.site, weight, (parameter) => next.get(parameter) ?? inputs.get(parameter));
+        return freezeOscillating(
+          builder,
+          moved ?? { ...grid, weight },
+          Object.fromEntries(kept),
+          threshold,
+          oscillation.momentum,
+        );
+      });
       next.set(name, frozen.weight);
       for (const [key, value] of Object.entries(frozen.state)) next.set(oscillationStateName(name, key), value);
     }
@@ -209,17 +214,40 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
   return { graph: builder.finish(), state, scalars: [...scalars.keys()], dataInput, targetInput };
 }
 
-/** The weights that a quantizer with a uniform grid quantizes, by the weight's name. */
-function uniformGrids(network: Network, inputs: ReadonlyMap<string, Value>): Map<string, QuantizedWeight> {
-  const grids = new Map<string, QuantizedWeight>();
-  if (!isQuantized(network)) return grids;
-  for (const { parameter, parameters, spec } of network.sites) {
-    const weight = parameter === undefined ? undefined : inputs.get(parameter);
-    const scale = parameters.scale === undefined ? undefined : inputs.get(parameters.scale);
-    if (parameter === undefined || !hasUniformGrid(spec) || weight === undefined || scale === undefined) continue;
-    grids.set(parameter, { spec, weight, scale });
-  }
-  return grids;
+interface WeightOnGrid extends QuantizedWeight {
+  readonly site: QuantizerSite;
+}
+
+/** The weights whose codes lie on an even grid, by the weight's name. */
+function evenGrids(
+  builder: GraphBuilder,
+  network: Network,
+  inputs: ReadonlyMap<string, Value>,
+): Map<string, WeightOnGrid> {
+  const sites = isQuantized(network) ? network.sites : [];
+  const entries = sites.flatMap((site) => {
+    const weight = site.parameter === undefined ? undefined : inputs.get(site.parameter);
+    const found = weight === undefined ? undefined : evenGrid(builder, site, weight, (name) => inputs.get(name));
+    return site.parameter === undefined || found === undefined ? [] : [[site.parameter, { ...found, site }] as const];
+  });
+  return new Map(entries);
+}
+
+/** A weight with the grid that the values of its quantizer's parameters give. */
+function evenGrid(
+  builder: GraphBuilder,
+  { spec, parameters }: QuantizerSite,
+  weight: Value,
+  valueOf: (parameter: string) => Value | undefined,
+): QuantizedWeight | undefined {
+  const values = new Map(
+    Object.entries(parameters).flatMap(([name, parameter]) => {
+      const value = valueOf(parameter);
+      return value === undefined ? [] : [[name, value] as const];
+    }),
+  );
+  const grid = gridOf(builder, spec, weight, values);
+  return grid === undefined ? undefined : { spec, weight, grid };
 }
 
 /** The name under which the oscillation state of a weight is kept. */

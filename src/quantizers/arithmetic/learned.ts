@@ -10,6 +10,7 @@ import { reduceSum } from "../../ops/families/reduce.ts";
 import { dot } from "../../ops/internal/channel-ops.ts";
 import {
   type Contradiction,
+  type GridContext,
   type GroupParameters,
   groupTensors,
   parameterRows,
@@ -80,7 +81,7 @@ export function startFromRange(
 }
 
 /** A parameter, shaped to broadcast over x. */
-export function parameterOf(context: QuantizerContext, name: string): Value {
+export function parameterOf(context: GridContext, name: string): Value {
   const value = context.parameters[name];
   if (value === undefined) throw new Error(`the quantizer ${context.spec.quantizer} has no parameter "${name}"`);
   return value;

@@ -109,7 +109,7 @@ function alphaFromRange(_spec: QuantizerSpec, min: number, max: number): GroupPa
 /** torch.ao.quantization.experimental's additive powers of two. */
 export const apotTorch: QuantizerDefinition = {
   name: "apotTorch",
-  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
+  traits: { masksOutside: false, fixedSign: false, torchRange: false },
   options: { k: { from: 1, whole: true }, signedLevels: ["sign", "torch"], alwaysUnsigned: "boolean" },
 
   parameters: (spec, type) => [{ name: "alpha", shape: parameterShape(spec, type), trainable: false, initial: 1 }],

@@ -127,7 +127,7 @@ const coveringAlpha = startFromRange(alphaFromRange);
 /** Additive powers of two (Li et al., arXiv 1909.13144). */
 export const apot: QuantizerDefinition = {
   name: "apot",
-  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
+  traits: { masksOutside: false, fixedSign: false, torchRange: false },
   options: { form: forms, normalize: "boolean" },
 
   parameters: (spec, type) => [positiveParameter("alpha", spec, type)],

@@ -46,7 +46,7 @@ function slope(context: QuantizerContext): Value | undefined {
 /** Binary weights with a scale (XNOR-Net, arXiv 1603.05279). */
 export const binary: QuantizerDefinition = {
   name: "binary",
-  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
+  traits: { masksOutside: false, fixedSign: false, torchRange: false },
   options: { scale: ["mean", "none"], gradient: gradients },
   parameters: () => [],
   initialize: () => new Map(),

@@ -102,7 +102,7 @@ function encodeWeights(spec: QuantizerSpec, row: Float32Array): Int32Array {
 /** DoReFa-Net (arXiv 1606.06160). */
 export const dorefa: QuantizerDefinition = {
   name: "dorefa",
-  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
+  traits: { masksOutside: false, fixedSign: false, torchRange: false },
   options: { form: forms },
   parameters: () => [],
   initialize: () => new Map(),

@@ -15,6 +15,7 @@
  * "torch" (`use_grad_scaling=True`) or "lsq".
  */
 
+import { defined } from "../../base/defined.ts";
 import { clamp, float32Epsilon, roundHalfEven } from "../../base/rounding.ts";
 import type { Value } from "../../ir/graph.ts";
 import { clip } from "../../ops/families/activations.ts";
@@ -26,6 +27,7 @@ import { roundedWithin } from "../arithmetic/round-codes.ts";
 import { scalarParameter } from "../arithmetic/scalar.ts";
 import { uniformParameters } from "../arithmetic/uniform-parameters.ts";
 import {
+  type GridContext,
   type GroupParameters,
   parameterShape,
   type QuantizerContext,
@@ -39,12 +41,12 @@ function isSymmetric(spec: QuantizerSpec): boolean {
 }
 
 /** torch divides by max(s, ε), whatever the optimizer made of s. */
-function scaleOf(context: QuantizerContext): Value {
+function scaleOf(context: GridContext): Value {
   return parameterOf(context, "scale");
 }
 
 /** The zero point of the forward pass; undefined where it is 0 by the scheme. */
-function forwardZeroPoint(context: QuantizerContext): Value | undefined {
+function forwardZeroPoint(context: GridContext): Value | undefined {
   const { builder, spec } = context;
   if (isSymmetric(spec)) return undefined;
   return clip(builder, round(builder, parameterOf(context, "zero_point")), spec.quantMin, spec.quantMax);
@@ -78,7 +80,7 @@ function zeroPointOf(spec: QuantizerSpec, parameters: GroupParameters): number {
 /** torch's _LearnableFakeQuantize. */
 export const learnable: QuantizerDefinition = {
   name: "learnable",
-  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
+  traits: { masksOutside: true, fixedSign: false, torchRange: false },
   options: { scheme: ["affine", "symmetric"], gradientScale: gradientScales },
 
   parameters(spec, type) {
@@ -118,6 +120,8 @@ export const learnable: QuantizerDefinition = {
     const perZeroPoint = multiply(builder, negate(builder, outside), scale);
     return { x: dx, parameters: { ...parameters, zero_point: scaled(builder, perZeroPoint, factor) } };
   },
+
+  grid: (context) => ({ scale: scaleOf(context), ...defined({ zeroPoint: forwardZeroPoint(context) }) }),
 
   levels: codeCount,
   integers: affineIntegers(zeroPointOf),

@@ -65,7 +65,7 @@ function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupP
 /** LSQ+ (arXiv 2004.09576). */
 export const lsqPlus: QuantizerDefinition = {
   name: "lsq+",
-  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
+  traits: { masksOutside: true, fixedSign: false, torchRange: false },
   options: { offset: "boolean", gradientScale: gradientScales },
 
   parameters(spec, type) {
@@ -113,6 +113,11 @@ export const lsqPlus: QuantizerDefinition = {
       },
     };
   },
+
+  grid: (context) => ({
+    scale: parameterOf(context, "scale"),
+    ...(hasOffset(context.spec) ? { offset: parameterOf(context, "offset") } : {}),
+  }),
 
   levels: codeCount,
 

@@ -25,7 +25,7 @@ import type { QuantizerDefinition } from "../definition.ts";
 /** Learned step size quantization (arXiv 1902.08153). */
 export const lsq: QuantizerDefinition = {
   name: "lsq",
-  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
+  traits: { masksOutside: true, fixedSign: false, torchRange: false },
   options: { gradientScale: ["lsq", "none"] },
 
   parameters: (spec, type) => [positiveParameter("scale", spec, type)],
@@ -47,6 +47,8 @@ export const lsq: QuantizerDefinition = {
     const dx = multiply(builder, dy, insideQuotient(context, scale, specCodeRange(spec)));
     return { x: dx, parameters: { scale: scaleGradient(context, { dy, y, dx, x }, scale) } };
   },
+
+  grid: (context) => ({ scale: parameterOf(context, "scale") }),
 
   levels: codeCount,
   integers: scaleIntegers,

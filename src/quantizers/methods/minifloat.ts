@@ -210,7 +210,7 @@ function numbersFromRange(spec: QuantizerSpec, min: number, max: number): GroupP
 /** Floats of 4 to 8 bits (arXiv 2209.05433, OCP MX 1.0). */
 export const minifloat: QuantizerDefinition = {
   name: "minifloat",
-  traits: { uniformGrid: false, masksOutside: false, fixedSign: true, torchRange: false },
+  traits: { masksOutside: false, fixedSign: true, torchRange: false },
   options: { format: Object.keys(minifloatFormats), scale: ["tensor", "none", "mx"], rounding: ["even", "away"] },
 
   parameters: (spec, type) =>

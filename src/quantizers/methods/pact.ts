@@ -26,7 +26,7 @@ import {
 import { insideRange } from "../arithmetic/masks.ts";
 import { quotientOf, roundedValue, specCodeRange } from "../arithmetic/round-codes.ts";
 import { scalarParameter } from "../arithmetic/scalar.ts";
-import type { QuantizerContext, QuantizerDefinition, QuantizerSpec } from "../definition.ts";
+import type { GridContext, QuantizerContext, QuantizerDefinition, QuantizerSpec } from "../definition.ts";
 
 /** The lowest code that is used: the clip is symmetric where it is not one-sided. */
 function lowestCode(spec: QuantizerSpec): number {
@@ -34,7 +34,7 @@ function lowestCode(spec: QuantizerSpec): number {
 }
 
 /** s = α/n */
-function scaleValue(context: QuantizerContext): Value {
+function scaleValue(context: GridContext): Value {
   return divide(context.builder, parameterOf(context, "alpha"), context.spec.quantMax);
 }
 
@@ -49,7 +49,7 @@ function quotient(context: QuantizerContext): Value {
 /** Parameterized clipping activation (arXiv 1805.06085). */
 export const pact: QuantizerDefinition = {
   name: "pact",
-  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
+  traits: { masksOutside: true, fixedSign: false, torchRange: false },
   options: { decay: { from: 0 } },
 
   parameters: (spec, type) => [positiveParameter("alpha", spec, type)],
@@ -77,6 +77,8 @@ export const pact: QuantizerDefinition = {
       typeof decay === "number" && decay !== 0 ? add(builder, sum, multiply(builder, alpha, decay)) : sum;
     return { x: multiply(builder, dy, mask), parameters: { alpha: penalised } };
   },
+
+  grid: (context) => ({ scale: scaleValue(context), lowest: lowestCode(context.spec) }),
 
   levels: (spec) => spec.quantMax - lowestCode(spec) + 1,
 

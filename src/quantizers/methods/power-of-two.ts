@@ -50,7 +50,7 @@ function largestLevel(spec: QuantizerSpec): number {
 /** Powers of two (arXiv 1702.03044). */
 export const powerOfTwo: QuantizerDefinition = {
   name: "powerOfTwo",
-  traits: { uniformGrid: false, masksOutside: true, fixedSign: false, torchRange: false },
+  traits: { masksOutside: true, fixedSign: false, torchRange: false },
   options: {},
 
   parameters: (spec, type) => [positiveParameter("alpha", spec, type)],

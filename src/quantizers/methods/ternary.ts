@@ -34,7 +34,7 @@ function thresholdOf(spec: QuantizerSpec, row: Float32Array): number {
 /** Ternary weights (arXiv 1605.04711). */
 export const ternary: QuantizerDefinition = {
   name: "ternary",
-  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
+  traits: { masksOutside: false, fixedSign: false, torchRange: false },
   options: { threshold: { from: 0 } },
   parameters: () => [],
   initialize: () => new Map(),

@@ -31,6 +31,7 @@ import {
 } from "../arithmetic/round-codes.ts";
 import { scalarParameter } from "../arithmetic/scalar.ts";
 import {
+  type GridContext,
   type GroupParameters,
   parameterShape,
   type QuantizerContext,
@@ -48,7 +49,7 @@ function codesPerThreshold(spec: QuantizerSpec): number {
   return spec.quantMax + 1;
 }
 
-function scaleValue(context: QuantizerContext): Value {
+function scaleValue(context: GridContext): Value {
   const { builder, spec } = context;
   const exponent = ceil(builder, parameterOf(context, "log2_threshold"));
   return multiply(builder, power(builder, 2, exponent), 1 / codesPerThreshold(spec));
@@ -70,7 +71,7 @@ function scaleFor(spec: QuantizerSpec, logarithm: number): number {
 /** Trained quantization thresholds (arXiv 1903.08066). */
 export const tqt: QuantizerDefinition = {
   name: "tqt",
-  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: false },
+  traits: { masksOutside: true, fixedSign: false, torchRange: false },
   options: { gradientScale: gradientScales },
 
   parameters: (spec, type) => [
@@ -104,6 +105,8 @@ export const tqt: QuantizerDefinition = {
     const sum = scaled(builder, sumOfResiduals(context, { dy, y, dx, x }, parameter), factor);
     return { x: dx, parameters: { log2_threshold: sum } };
   },
+
+  grid: (context) => ({ scale: scaleValue(context) }),
 
   levels: codeCount,
   integers: quotientIntegers({

@@ -152,7 +152,7 @@ function checkUniform(spec: QuantizerSpec): Contradiction | undefined {
 /** torch's uniform affine and symmetric quantization. */
 export const uniform: QuantizerDefinition = {
   name: "uniform",
-  traits: { uniformGrid: true, masksOutside: true, fixedSign: false, torchRange: true },
+  traits: { masksOutside: true, fixedSign: false, torchRange: true },
   options: {
     scheme: ["affine", "symmetric"],
     convention: conventions,
@@ -185,6 +185,8 @@ export const uniform: QuantizerDefinition = {
     const { builder, dy } = context;
     return { x: multiply(builder, dy, insideMask(context)), parameters: {} };
   },
+
+  grid: ({ parameters }) => ({ scale: scaleOf(parameters), zeroPoint: zeroPointOf(parameters) }),
 
   levels: codeCount,
   integers: affineIntegers((_spec, parameters) => scalarParameter(parameters, "zero_point")),

@@ -3,10 +3,10 @@
  * before (the recipe of APoT, arXiv 1909.13144, and of QIL, arXiv 1808.05779).
  */
 
-import { hasUniformGrid } from "../../compile/build/oscillation.ts";
 import { isQuantized } from "../../compile/sites.ts";
 import type { Network } from "../../ir/network.ts";
 import { float32Data, float32Tensor } from "../../ir/tensor.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
 import type { StateBuffers } from "../../runtime/state.ts";
 
 /** The network of a part of the run: the same layers and parameters, other codes. */
@@ -34,7 +34,8 @@ export function adaptScales(state: StateBuffers, from: Network, to: Network): vo
     if (
       old === undefined ||
       parameter === undefined ||
-      !hasUniformGrid(spec) ||
+      quantizerNamed(spec.quantizer).grid === undefined ||
+      spec.groupSize !== undefined ||
       !trainable.has(parameter) ||
       !state.has(parameter)
     )

@@ -25,7 +25,11 @@ const scalar = { dtype: "float32", shape: [] } as const;
 describe("dampening", () => {
   it("adds twice the distance to the middle of the bin, and nothing outside of the range", async () => {
     const builder = newBuilder("dampening");
-    const quantized = { spec, weight: builder.input("weight", vector), scale: builder.input("scale", scalar) };
+    const quantized = {
+      spec,
+      weight: builder.input("weight", vector),
+      grid: { scale: builder.input("scale", scalar) },
+    };
     builder.output("gradient", dampeningGradient(builder, quantized, builder.input("strength", scalar)));
     const { gradient } = await runGraph(builder.finish(), {
       weight: float32Tensor([4], [0.3, -0.7, 5, -9]),
@@ -72,7 +76,11 @@ function roundHalfEven(value: number): number {
 describe("freezing", () => {
   it("follows algorithm 1 on random trajectories", async () => {
     const builder = newBuilder("freezing");
-    const quantized = { spec, weight: builder.input("weight", vector), scale: builder.input("scale", scalar) };
+    const quantized = {
+      spec,
+      weight: builder.input("weight", vector),
+      grid: { scale: builder.input("scale", scalar) },
+    };
     const initial = oscillationState([4]);
     const names = Object.keys(initial);
     const inputs = Object.fromEntries(

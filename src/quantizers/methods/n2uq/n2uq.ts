@@ -82,7 +82,7 @@ function forwardWeights(context: QuantizerContext): Value {
 /** Nonuniform-to-uniform quantization (arXiv 2111.14826). */
 export const n2uq: QuantizerDefinition = {
   name: "n2uq",
-  traits: { uniformGrid: false, masksOutside: false, fixedSign: false, torchRange: false },
+  traits: { masksOutside: false, fixedSign: false, torchRange: false },
   options: { form: forms },
 
   parameters: (spec) =>
