@@ -93,7 +93,7 @@ function shapedParameters(
  *
  * @param parameters The values of the quantizer's parameters, by the quantizer's names.
  */
-export function gridOf(
+export function gridValuesOf(
   builder: GraphBuilder,
   spec: QuantizerSpec,
   { name, type }: Value,

@@ -16,7 +16,7 @@ import { genericTarget } from "../ops/targets.ts";
 import type { Engine } from "../runtime/engine.ts";
 import type { NetworkStage } from "./loop/bit-lowering.ts";
 import { calibrate } from "./loop/calibrate.ts";
-import type { PhaseOptions } from "./loop/phases.ts";
+import { notesOnOscillation, type PhaseOptions } from "./loop/phases.ts";
 import type { TrainingRecipe, TrainingRun } from "./loop/recipe.ts";
 import { withRestoredStatistics } from "./loop/restored-batch-norm.ts";
 import { openDataFor } from "./model-data.ts";
@@ -128,7 +128,12 @@ export async function prepareTraining(
 }
 
 function notesOn(config: TrainingConfig, { network, restored }: PreparedNetwork, wanted: WantedFit): string[] {
-  const odd = [...checkFit(network, wanted), ...notesOnFileQuantizers(config, network)];
+  const { quantization } = config;
+  const odd = [
+    ...checkFit(network, wanted),
+    ...notesOnFileQuantizers(config, network),
+    ...(quantization === null ? [] : notesOnOscillation(phasesOf(quantization), network)),
+  ];
   if (restored === 0) return odd;
   const where = restored === 1 ? "the convolution" : `${restored} convolutions`;
   return [

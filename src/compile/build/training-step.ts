@@ -9,7 +9,7 @@ import { dataInputs, layersOfParameters, type Network, type Parameter, type Para
 import { originOf } from "../../ir/origin.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { add, maximum } from "../../ops/families/elementwise.ts";
-import { gridOf } from "../../quantizers/fake-quantize.ts";
+import { gridValuesOf } from "../../quantizers/fake-quantize.ts";
 import { bindBatch } from "../passes/bind-batch.ts";
 import { differentiate } from "../passes/differentiate.ts";
 import { newBuilder, operators } from "../registry.ts";
@@ -238,15 +238,15 @@ function evenGrid(
   builder: GraphBuilder,
   { spec, parameters }: QuantizerSite,
   weight: Value,
-  valueOf: (parameter: string) => Value | undefined,
+  find: (parameter: string) => Value | undefined,
 ): QuantizedWeight | undefined {
   const values = new Map(
     Object.entries(parameters).flatMap(([name, parameter]) => {
-      const value = valueOf(parameter);
+      const value = find(parameter);
       return value === undefined ? [] : [[name, value] as const];
     }),
   );
-  const grid = gridOf(builder, spec, weight, values);
+  const grid = gridValuesOf(builder, spec, weight, values);
   return grid === undefined ? undefined : { spec, weight, grid };
 }
 

@@ -20,13 +20,13 @@ function find(input: DiagnosisInput): Found[] {
 /** Scales that an update pushed to their lower limit: it was larger than the scale itself. */
 function collapsed(sites: readonly SiteView[], { facts }: DiagnosisInput): Found[] {
   const fallen = ({ first, last }: SiteView) => last.floorShare - first.floorShare;
-  const worstFirst = worst(sites, (view) => 0.95 * logRamp(fallen(view), 0.001, 0.05));
+  const worstFirst = worst(sites, (view) => 0.95 * logRamp(fallen(view), 0.005, 0.2));
   const rate = facts.recipe?.learningRateScale?.quantizers ?? 1;
   return findingAt(worstFirst, layerOfSite, {
     cause: "scale-collapsed",
     title: (layers) => `Learned scales fell to their lower limit in ${layers}: their updates are too large`,
     evidence: (view) => [
-      evidence("share of scales at their lower limit", view.last.floorShare, 0.001, "above", view.facts.tensor),
+      evidence("share of scales at their lower limit", view.last.floorShare, 0.005, "above", view.facts.tensor),
       evidence("SQNR, dB", view.last.sqnr, 10, "below", view.facts.tensor),
     ],
     remedy: {

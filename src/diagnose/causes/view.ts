@@ -64,7 +64,7 @@ interface FindingParts<Place, Cause extends string> {
   readonly evidence: (place: Place) => readonly Evidence[];
   /** Evidence about the whole network, after that of the places. */
   readonly more?: readonly Evidence[];
-  readonly remedy: Remedy;
+  readonly remedy: Remedy | null;
 }
 
 /** Returns the finding at the places that score worst, with the evidence of the first three; none where no place scores. */

@@ -1,6 +1,7 @@
 /** Weights: oscillation, channels that differ, heavy tails (rows 10, 15 and 17). */
 
 import { advisedPresets } from "../../qconfig/presets.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { findingAt, latest, layerOfSite, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
@@ -34,8 +35,16 @@ function oscillation(input: DiagnosisInput): Found[] {
       evidence("share of codes that turn back within six steps", place.share, 0.02, "above", place.layer),
       evidence("codes that change a step", place.flips, 0.01, "above", place.layer),
     ],
-    remedy: { title: "dampen oscillation", changes: { "quantization.dampening.strength": 0.1 } },
+    remedy: hasGrid(input)
+      ? { title: "dampen oscillation", changes: { "quantization.dampening.strength": 0.1 } }
+      : null,
   });
+}
+
+/** Whether dampening has a weight to act on. */
+function hasGrid({ facts }: DiagnosisInput): boolean {
+  const weights = facts.sites.filter(({ kind }) => kind === "weight");
+  return weights.length === 0 || weights.some(({ quantizer }) => quantizerNamed(quantizer).grid !== undefined);
 }
 
 function channelDisparity(sites: readonly SiteView[]): Found[] {

@@ -1,7 +1,9 @@
 /** Training aids known to make low bits work, and what of them is at work in an epoch. Epochs count from 0 here. */
 import type { DistillationConfig } from "../../compile/build/distillation.ts";
 import type { ForwardMode } from "../../compile/build/forward.ts";
+import { weightsWithoutGrid } from "../../compile/build/oscillation.ts";
 import { isQuantized } from "../../compile/sites.ts";
+import { ConfigError } from "../../errors.ts";
 import type { Network } from "../../ir/network.ts";
 
 /** From `fromEpoch` on, and before `untilEpoch` where that is given. */
@@ -66,6 +68,30 @@ export function modeOfEpoch(options: PhaseOptions, network: Network, epoch: numb
     batchNorm: batchNorm !== undefined && epoch >= batchNorm ? "running" : "batch",
     ...(bypass.length === 0 ? {} : { bypass }),
   };
+}
+
+/**
+ * Checks that dampening and freezing have weights to act on.
+ *
+ * @returns A sentence on the weights that they leave alone; none where there are none.
+ * @throws ConfigError where they would act on no weight at all.
+ */
+export function notesOnOscillation({ dampening, freezing }: PhaseOptions, network: Network): string[] {
+  if ((dampening === undefined && freezing === undefined) || !isQuantized(network)) return [];
+  const weights = network.sites.filter(({ kind }) => kind === "weight");
+  const left = weightsWithoutGrid(weights);
+  if (left.length === 0) return [];
+  const names = [...new Set(left.map(({ spec }) => spec.quantizer))].join(", ");
+  const aids = [...(dampening === undefined ? [] : ["dampening"]), ...(freezing === undefined ? [] : ["freezing"])];
+  if (left.length < weights.length) {
+    return [
+      `${aids.join(" and ")} ${aids.length === 1 ? "leaves" : "leave"} ${left.length} of ${weights.length} weights alone: ${names} has no even grid of codes`,
+    ];
+  }
+  throw new ConfigError(`no weight has an even grid of codes to be held at: they are quantized by ${names}`, {
+    where: aids.map((aid) => `quantization.${aid}`).join(", "),
+    remedy: "Leave that out, or take a preset with an even grid for weights, such as lsq.",
+  });
 }
 
 /** Returns the progress of a position in the run through a range, 0 to 1; a range without an end has that of the run. */

@@ -8,7 +8,7 @@ import { newBuilder } from "../../../src/compile/registry.ts";
 import type { GraphBuilder, Value } from "../../../src/ir/graph.ts";
 import { filled, float32Data, float32Scalar, type Tensor } from "../../../src/ir/tensor.ts";
 import type { QuantizerSpec } from "../../../src/quantizers/definition.ts";
-import { gridOf } from "../../../src/quantizers/fake-quantize.ts";
+import { gridValuesOf } from "../../../src/quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../../../src/quantizers/index.ts";
 import { laws } from "../../quantizers/law-specs.ts";
 import { runGraph } from "../../support/graphs/run-graph.ts";
@@ -44,7 +44,7 @@ function weightOf(seed: number): Tensor {
   return weight;
 }
 
-type Build = (builder: GraphBuilder, weight: Value, grid: NonNullable<ReturnType<typeof gridOf>>) => void;
+type Build = (builder: GraphBuilder, weight: Value, grid: NonNullable<ReturnType<typeof gridValuesOf>>) => void;
 
 /** What a graph over the weight and its grid gives, with the fake-quantized weight. */
 async function onGrid(spec: QuantizerSpec, weight: Tensor, build: Build, feeds: Record<string, Tensor>) {
@@ -54,7 +54,7 @@ async function onGrid(spec: QuantizerSpec, weight: Tensor, build: Build, feeds: 
   const inputs = new Map(
     [...parameters].map(([name, { dtype, shape: own }]) => [name, builder.input(name, { dtype, shape: own })] as const),
   );
-  const grid = gridOf(builder, spec, value, inputs);
+  const grid = gridValuesOf(builder, spec, value, inputs);
   if (grid === undefined) throw new Error("no grid");
   build(builder, value, grid);
   const outputs = await runGraph(builder.finish(), { weight, ...Object.fromEntries(parameters), ...feeds });

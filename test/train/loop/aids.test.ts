@@ -13,7 +13,13 @@ import { makeModel } from "../../../src/models/index.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import type { QuantizerSpec } from "../../../src/quantizers/definition.ts";
 import { readMetrics } from "../../../src/runs/metrics-log.ts";
-import { dampeningAt, modeOfEpoch, scaleWarmupAt, thresholdAt } from "../../../src/train/loop/phases.ts";
+import {
+  dampeningAt,
+  modeOfEpoch,
+  notesOnOscillation,
+  scaleWarmupAt,
+  thresholdAt,
+} from "../../../src/train/loop/phases.ts";
 import { resumeRun, startRun } from "../../../src/train/run.ts";
 import { runGraph } from "../../support/graphs/run-graph.ts";
 import { temporaryFolder, tensorBytes, tinyConfig } from "../../support/training/tiny-run.ts";
@@ -165,6 +171,38 @@ describe("schedules of the aids", () => {
     const counts = [0, 1, 2].map((epoch) => modeOfEpoch(options, network, epoch).bypass?.length ?? 0);
     expect(counts).toEqual([10, 5, 0]);
     expect([0, 1].map((epoch) => modeOfEpoch(options, network, epoch).observe)).toEqual([true, false]);
+  });
+});
+
+describe("dampening and freezing", () => {
+  const float = makeModel("lenet", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights"));
+  const bits = { weightBits: 4, activationBits: 4 };
+  const dampening = { fromEpoch: 0, strength: 0.1 };
+
+  it("say nothing where every weight has an even grid", () => {
+    for (const preset of ["lsq", "lsq+", "minmax", "tqt", "ewgs", "thread"]) {
+      expect(notesOnOscillation({ dampening }, quantize(float, presetNamed(preset, bits)))).toEqual([]);
+    }
+  });
+
+  it("name the weights that they leave alone", () => {
+    const base = presetNamed("apot", bits);
+    const edge = { layer: "fc1", weight: { quantizer: "lsq", bits: 8, options: {} } };
+    const network = quantize(float, { ...base, overrides: [edge] });
+    expect(notesOnOscillation({ dampening }, network)).toEqual([
+      "dampening leaves 4 of 5 weights alone: apot has no even grid of codes",
+    ]);
+    expect(notesOnOscillation({}, network)).toEqual([]);
+  });
+
+  it("are refused where there is no weight that they act on", () => {
+    for (const preset of ["dorefa", "apot", "n2uq", "binary", "fp4"]) {
+      const network = quantize(float, presetNamed(preset, bits));
+      const freezing = { fromEpoch: 0, startThreshold: 0.1, endThreshold: 0.02 };
+      expect(() => notesOnOscillation({ dampening, freezing }, network), preset).toThrow(
+        expect.objectContaining({ where: "quantization.dampening, quantization.freezing", exitCode: 2 }),
+      );
+    }
   });
 });
 
