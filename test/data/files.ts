@@ -3,6 +3,33 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { zipSync } from "fflate";
 import sharp from "sharp";
+import {
+  checkNpyLength,
+  decodeElements,
+  decodeNpyHeader,
+  type ElementArray,
+  type NpyHeader,
+} from "../../src/data/formats/arrays/npy.ts";
+
+/** The header of a whole file and the bytes after it. */
+export function decodeNpy(file: Uint8Array, where: string): NpyHeader & { readonly bytes: Uint8Array } {
+  const header = decodeNpyHeader(file, where);
+  checkNpyLength(header, file.length, where);
+  return { ...header, bytes: file.subarray(header.dataOffset) };
+}
+
+/** The elements in C order, given in pieces of so many bytes. */
+export async function elementsOf<T extends ElementArray>(
+  array: NpyHeader & { readonly bytes: Uint8Array },
+  into: T,
+  piece: number = array.bytes.length,
+): Promise<T> {
+  const pieces = Array.from({ length: Math.ceil(array.bytes.length / Math.max(1, piece)) }, (_, i) =>
+    array.bytes.subarray(i * piece, (i + 1) * piece),
+  );
+  await decodeElements(pieces, array, into);
+  return into;
+}
 
 /** An NPY file with a header as numpy writes it. */
 export function npy(

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { ConfigError, FileFormatError } from "../../errors.ts";
 import { dataHome } from "../../io/data-home.ts";
 import { sameShape } from "../../ir/types.ts";
-import { type ArrayOptions, openNpy, openNpz } from "../formats/array-dataset.ts";
+import { type ArrayOptions, openNpy, openNpz } from "../formats/arrays/dataset.ts";
 import { loadCifar } from "../formats/cifar.ts";
 import { openCsv, type TableOptions } from "../formats/csv/dataset.ts";
 import { loadFashionMnist } from "../formats/fashion-mnist.ts";
@@ -114,10 +114,10 @@ function load({ kind, folder, files }: Recognized, options: OpenOptions): Promis
     case "fashion-mnist":
       return fashion(folder);
     case "idx":
-      return loadIdxFolder(folder, files, options.classes);
+      return loadIdxFolder(folder, files, options.classes, options.memoryBytes);
     case "cifar10":
     case "cifar100":
-      return loadCifar(kind, folder);
+      return loadCifar(kind, folder, options.memoryBytes);
     case "images":
       return openImages(folder, options);
     case "npz":

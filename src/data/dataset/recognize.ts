@@ -39,7 +39,9 @@ export async function recognize(path: string, kind?: DatasetKind): Promise<Recog
       cause,
     });
   });
-  return entry.isDirectory() ? recognizeFolder(path, kind) : recognizeFile(path, kind);
+  if (entry.isDirectory()) return recognizeFolder(path, kind);
+  if (entry.isFile()) return recognizeFile(path, kind);
+  throw new FileFormatError("it is neither a file nor a folder", { where: path, remedy: expected });
 }
 
 function recognizeFile(path: string, kind: DatasetKind | undefined): Recognized {

@@ -8,10 +8,12 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { FileFormatError } from "../../errors.ts";
-import { readBytes, readNames } from "../../io/read-bytes.ts";
+import { allocateBytes, checkMemory, fileSize, readRange } from "../../io/file-bytes.ts";
+import { readNames } from "../../io/read-bytes.ts";
 import { type Dataset, inMemoryDataset } from "../dataset/dataset.ts";
 import type { LoadedData } from "../dataset/loaded-data.ts";
 import { noNormalization } from "../dataset/normalization.ts";
+import { defaultMemoryBytes } from "../dataset/streamed-dataset.ts";
 import type { LabelledDataset } from "../dataset/subset.ts";
 
 interface CifarVersion {
@@ -55,6 +57,8 @@ const versions: readonly CifarVersion[] = [
 
 const sampleShape = [3, 32, 32] as const;
 const imageBytes = 3 * 32 * 32;
+/** Records read at the same time. */
+const recordsAtOnce = 256;
 
 /** The names of a CIFAR-10 without its file of names. */
 const cifar10Names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
@@ -80,9 +84,14 @@ export async function findCifar(
 /**
  * Loads the binary version from a folder into memory: samples [3, 32, 32] of bytes.
  *
+ * @param memoryBytes Limit of that memory for each part.
  * @throws FileFormatError naming a file that is missing, truncated, or holds a label out of range.
  */
-export async function loadCifar(kind: "cifar10" | "cifar100", folder: string): Promise<LoadedData> {
+export async function loadCifar(
+  kind: "cifar10" | "cifar100",
+  folder: string,
+  memoryBytes: number = defaultMemoryBytes,
+): Promise<LoadedData> {
   const found = await findCifar(folder, kind);
   const version = versions.find((candidate) => candidate.kind === kind);
   if (found === undefined || version === undefined) {
@@ -96,7 +105,7 @@ export async function loadCifar(kind: "cifar10" | "cifar100", folder: string): P
   const fallback = kind === "cifar10" ? cifar10Names : numbers;
   const classes = names?.length === version.classCount ? names : fallback;
   const read = (part: string, files: readonly string[]) =>
-    readPart(version, `${version.title} ${part}`, found.folder, files, classes);
+    readPart(version, `${version.title} ${part}`, found.folder, files, classes, memoryBytes);
   return {
     kind,
     train: await read("train", version.trainFiles),
@@ -111,29 +120,37 @@ async function readPart(
   folder: string,
   files: readonly string[],
   classes: readonly string[],
+  memoryBytes: number,
 ): Promise<LabelledDataset> {
   const recordBytes = version.labelBytes + imageBytes;
-  const parts: Uint8Array[] = [];
+  const counts: number[] = [];
   for (const file of files) {
     const path = join(folder, file);
-    const bytes = await readBytes(path);
-    if (bytes.length === 0 || bytes.length % recordBytes !== 0) {
+    const bytes = await fileSize(path);
+    if (bytes === 0 || bytes % recordBytes !== 0) {
       throw new FileFormatError(
-        `${bytes.length} bytes are not a whole number of records of ${recordBytes} bytes; the file is truncated or damaged`,
+        `${bytes} bytes are not a whole number of records of ${recordBytes} bytes; the file is truncated or damaged`,
         { where: path, remedy: `Unpack ${version.archive} again.` },
       );
     }
-    checkLabels(version, bytes, path);
-    parts.push(bytes);
+    counts.push(bytes / recordBytes);
   }
-  const count = parts.reduce((sum, bytes) => sum + bytes.length / recordBytes, 0);
-  const samples = new Uint8Array(count * imageBytes);
+  const count = counts.reduce((sum, records) => sum + records, 0);
+  checkMemory(count * imageBytes, memoryBytes, folder, "Set data.memoryBytes to more, or remove files of records.");
+  const samples = allocateBytes(count * imageBytes, folder);
   const labels = new Int32Array(count);
   let sample = 0;
-  for (const bytes of parts) {
-    for (let start = 0; start < bytes.length; start += recordBytes, sample++) {
-      labels[sample] = bytes[start + version.labelBytes - 1] ?? 0;
-      samples.set(bytes.subarray(start + version.labelBytes, start + recordBytes), sample * imageBytes);
+  for (const [number, file] of files.entries()) {
+    const path = join(folder, file);
+    for (let record = 0; record < (counts[number] ?? 0); record += recordsAtOnce) {
+      const records = Math.min(recordsAtOnce, (counts[number] ?? 0) - record);
+      const bytes = await readRange(path, record * recordBytes, records * recordBytes);
+      for (let start = 0; start < bytes.length; start += recordBytes, sample++) {
+        const label = bytes[start + version.labelBytes - 1] ?? 0;
+        if (label >= version.classCount) throw wrongLabel(version, label, record + start / recordBytes, path);
+        labels[sample] = label;
+        samples.set(bytes.subarray(start + version.labelBytes, start + recordBytes), sample * imageBytes);
+      }
     }
   }
   const dataset: Dataset = inMemoryDataset({
@@ -147,16 +164,11 @@ async function readPart(
   return { dataset, labels };
 }
 
-function checkLabels(version: CifarVersion, bytes: Uint8Array, path: string): void {
-  const recordBytes = version.labelBytes + imageBytes;
-  for (let start = 0, record = 0; start < bytes.length; start += recordBytes, record++) {
-    const label = bytes[start + version.labelBytes - 1] ?? 0;
-    if (label < version.classCount) continue;
-    throw new FileFormatError(
-      `record ${record} has the label ${label}; ${version.title} has labels from 0 to ${version.classCount - 1}`,
-      { where: path, remedy: `Unpack ${version.archive} again, and check that it is ${version.title}.` },
-    );
-  }
+function wrongLabel(version: CifarVersion, label: number, record: number, path: string): FileFormatError {
+  return new FileFormatError(
+    `record ${record} has the label ${label}; ${version.title} has labels from 0 to ${version.classCount - 1}`,
+    { where: path, remedy: `Unpack ${version.archive} again, and check that it is ${version.title}.` },
+  );
 }
 
 async function exists(path: string): Promise<boolean> {

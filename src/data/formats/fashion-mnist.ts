@@ -13,10 +13,10 @@ import { defined } from "../../base/defined.ts";
 import { InterruptedError } from "../../errors.ts";
 import { makeWritableFolder } from "../../io/atomic-file.ts";
 import { type DownloadProgress, downloadVerified } from "../../io/download.ts";
-import { readMaybePacked } from "../../io/gzip.ts";
 import { type DatasetSplits, firstSamples } from "../dataset/dataset.ts";
 import type { Normalization } from "../dataset/normalization.ts";
 import { findIdxFile, readIdxDataset } from "./idx/dataset.ts";
+import { encodeIdx, readIdx } from "./idx/idx.ts";
 
 /** The names of the labels 0..9. */
 export const fashionMnistClasses: readonly string[] = [
@@ -215,7 +215,7 @@ export async function fetchFashionMnist(
 async function findRightFile(folder: string, file: FashionMnistFile): Promise<string | undefined> {
   try {
     const path = await findIdxFile(folder, file.name, "");
-    const contents = await readMaybePacked(path);
+    const contents = encodeIdx(await readIdx(path));
     return createHash("sha256").update(contents).digest("hex") === file.sha256 ? path : undefined;
   } catch {
     // Missing or damaged: it is fetched again.

@@ -28,6 +28,9 @@ export const imageEndings: readonly string[] = [
   ".avif",
 ];
 
+/** Pixels of the largest image that is decoded, as in Pillow: a small file may claim any size. */
+const mostPixels = 178_956_970;
+
 /** Seconds after which decoding an image is aborted. */
 const decodeTimeout = 60;
 
@@ -65,7 +68,7 @@ export class ImageDecoder {
   /** The size of an image as it is seen, or why it cannot be read. */
   async header(path: string): Promise<ImageHeader | { readonly reason: string }> {
     try {
-      const metadata = await this.#sharp(path).metadata();
+      const metadata = await this.#sharp(path, { limitInputPixels: mostPixels }).metadata();
       const { width, height, space, autoOrient } = metadata;
       const isDeepGrey = hasDeepGrey(metadata);
       const isGrey = space === "b-w" || space === "grey16";
@@ -101,7 +104,7 @@ export class ImageDecoder {
 
   /** Opens an image as it is seen; what libvips converts in another way than Pillow is converted here. */
   async #open(path: string, sixteenBit: SixteenBit): Promise<OpenImage> {
-    const options = { failOn: "error", sequentialRead: true, ignoreIcc: true } as const;
+    const options = { failOn: "error", sequentialRead: true, ignoreIcc: true, limitInputPixels: mostPixels } as const;
     const image = this.#sharp(path, options).timeout({ seconds: decodeTimeout });
     const metadata = await image.metadata();
     const oriented = image.autoOrient();

@@ -1,14 +1,14 @@
 /** NPY and NPZ: what numpy writes is read as numpy means it, and what is damaged or ambiguous is explained. */
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { evaluationBatches } from "../../../src/data/dataset/batches.ts";
 import { allocateBatch, type Dataset } from "../../../src/data/dataset/dataset.ts";
 import { openDataset } from "../../../src/data/dataset/open-dataset.ts";
-import { roleOfName } from "../../../src/data/formats/array-names.ts";
-import { decodeNpy, decodeNumbers, decodeSamples, toRowMajor } from "../../../src/data/formats/npy.ts";
+import { roleOfName } from "../../../src/data/formats/arrays/names.ts";
 import { FileFormatError } from "../../../src/errors.ts";
-import { readZip } from "../../../src/io/zip.ts";
-import { bytes, bytesOf, floats, labels, npy, npz, put } from "../files.ts";
+import { openZip } from "../../../src/io/zip.ts";
+import { bytes, bytesOf, decodeNpy, elementsOf, floats, labels, npy, npz, put } from "../files.ts";
 import { errorOf, temporaryFolder } from "../support.ts";
 
 /** All samples and targets of a data set in order. */
@@ -35,15 +35,52 @@ describe("NPY", () => {
     ["<f8", Float64Array.of(0.1, -2), [0.1, -2]],
     [">f4", Uint8Array.of(0x3f, 0x80, 0, 0, 0xc0, 0, 0, 0), [1, -2]],
     [">i2", Uint8Array.of(1, 0, 0xff, 0xff), [256, -1]],
-  ] as const)("elements of type %s", (descr, elements, expected) => {
+  ] as const)("elements of type %s", async (descr, elements, expected) => {
     const array = decodeNpy(npy(descr, [2], bytesOf(elements)), "x.npy");
-    expect(Array.from(decodeNumbers(array))).toEqual(expected);
-    expect(Array.from(decodeSamples(array.bytes, array.type))).toEqual(expected.map(Math.fround));
+    expect(Array.from(await elementsOf(array, new Float64Array(2)))).toEqual(expected);
+    expect(Array.from(await elementsOf(array, new Float32Array(2)))).toEqual(expected.map(Math.fround));
   });
 
-  test("Fortran order becomes C order", () => {
-    const array = toRowMajor(decodeNpy(npy("|u1", [2, 3], Uint8Array.of(1, 4, 2, 5, 3, 6), "True"), "x.npy"));
-    expect(Array.from(array.bytes)).toEqual([1, 2, 3, 4, 5, 6]);
+  test("Fortran order becomes C order", async () => {
+    const array = decodeNpy(npy("|u1", [2, 3], Uint8Array.of(1, 4, 2, 5, 3, 6), "True"), "x.npy");
+    expect(Array.from(await elementsOf(array, new Uint8Array(6)))).toEqual([1, 2, 3, 4, 5, 6]);
+  });
+
+  test("any shape in Fortran order, and pieces of any length", async () => {
+    const shapes = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 4 });
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.integer({ min: 1, max: 9 }), async (shape, piece) => {
+        const count = shape.reduce((product, size) => product * size, 1);
+        const place = (i: number) => {
+          let rest = i;
+          const position = shape.map((size) => {
+            const index = rest % size;
+            rest = Math.floor(rest / size);
+            return index;
+          });
+          return position.reduce((sum, index, axis) => sum * (shape[axis] ?? 1) + index, 0);
+        };
+        const file = npy("<i2", shape, bytesOf(Int16Array.from({ length: count }, (_, i) => place(i))), "True");
+        const read = await elementsOf(decodeNpy(file, "x.npy"), new Float32Array(count), piece);
+        expect(Array.from(read)).toEqual(Array.from({ length: count }, (_, i) => i));
+      }),
+    );
+  });
+
+  test("a header with a key twice, one more, or none is refused", async () => {
+    const replace = (text: string, other: string) => {
+      const file = Buffer.from(npy("|u1", [2], Uint8Array.of(1, 2)));
+      const at = file.indexOf(text);
+      file.fill(" ", 10, 127).write(other, 10, "latin1");
+      expect(at).toBeGreaterThan(0);
+      return file;
+    };
+    const start = "{'descr': '|u1', 'fortran_order': False, 'shape': (2,)";
+    expect(decodeNpy(replace("'shape'", `${start}}`), "x.npy").shape).toEqual([2]);
+    for (const end of [", 'shape': (1,)}", ", 'more': (1,)}", "", ", 'x': __import__('os')}"]) {
+      const error = await errorOf(() => decodeNpy(replace("'shape'", `${start}${end}`), "x.npy"));
+      expect(error.message).toMatch(/the header is no dictionary of descr, fortran_order and shape, each once/);
+    }
   });
 
   test("damaged files are named and explained", async () => {
@@ -66,25 +103,45 @@ describe("NPY", () => {
 });
 
 describe("ZIP", () => {
+  async function readAll(archive: Uint8Array): Promise<number[]> {
+    const folder = await put(await temporaryFolder(), { "x.npz": archive });
+    const lengths: number[] = [];
+    for (const entry of await openZip(join(folder, "x.npz"))) {
+      let length = 0;
+      for await (const chunk of entry.chunks()) length += chunk.length;
+      expect(length).toBe(entry.size);
+      lengths.push(length);
+    }
+    return lengths;
+  }
+
   test("a wrong checksum is noticed, in data that unpack without an error", async () => {
     const archive = Buffer.from(npz({ x: bytes([400], (i) => i % 7) }, 0));
-    expect(readZip(archive, "x.npz")[0]?.read()).toHaveLength(528);
+    expect(await readAll(archive)).toEqual([528]);
     const entry = archive.indexOf("PK\x01\x02", 0, "latin1");
     archive.writeUInt32LE((archive.readUInt32LE(entry + 16) ^ 1) >>> 0, entry + 16);
-    expect((await errorOf(() => readZip(archive, "x.npz")[0]?.read())).message).toContain("checksum is wrong");
+    expect((await errorOf(() => readAll(archive))).message).toContain("checksum is wrong");
   });
 
   test.each([0, 6] as const)("level %i: a changed byte, a cut end and a bomb are noticed", async (level) => {
     const archive = npz({ x: bytes([400], (i) => i % 7) }, level);
-    expect(readZip(archive, "x.npz").map(({ name, size }) => [name, size])).toEqual([["x.npy", 528]]);
+    expect(await readAll(archive)).toEqual([528]);
     const changed = Uint8Array.from(archive);
     changed[100] = (changed[100] ?? 0) ^ 0x55;
-    expect((await errorOf(() => readZip(changed, "x.npz")[0]?.read())).where).toBe("x.npz, x.npy");
-    expect((await errorOf(() => readZip(archive.subarray(0, -9), "x.npz"))).message).toMatch(/truncated/);
+    expect((await errorOf(() => readAll(changed))).where).toMatch(/x\.npz, x\.npy$/);
+    expect((await errorOf(() => readAll(archive.subarray(0, -9)))).message).toMatch(/truncated/);
     const bomb = Buffer.from(archive);
     const entry = bomb.indexOf("PK\x01\x02", 0, "latin1");
     bomb.writeUInt32LE(0xfffffff0, entry + 24);
-    expect((await errorOf(() => readZip(bomb, "x.npz")[0]?.read())).message).toMatch(/cannot unpack|directory says/);
+    expect((await errorOf(() => readAll(bomb))).message).toMatch(/cannot unpack|directory says/);
+  });
+
+  test("files that share bytes are refused", async () => {
+    const archive = Buffer.from(npz({ x: bytes([400], (i) => i % 7), y: bytes([300], () => 1) }, 0));
+    const first = archive.indexOf("PK\x01\x02", 0, "latin1");
+    const second = archive.indexOf("PK\x01\x02", first + 4, "latin1");
+    archive.writeUInt32LE(archive.readUInt32LE(first + 42) + 10, second + 42);
+    expect((await errorOf(() => readAll(archive))).message).toMatch(/^x\.npy and y\.npy overlap in the archive/);
   });
 });
 

@@ -16,7 +16,7 @@ import {
   loadFashionMnist,
 } from "../../../src/data/formats/fashion-mnist.ts";
 import { ConfigError, FileFormatError, InputOutputError, InterruptedError } from "../../../src/errors.ts";
-import { readMaybePacked } from "../../../src/io/gzip.ts";
+import { unpack } from "../../../src/io/gzip.ts";
 import { errorOf, temporaryFolder } from "../support.ts";
 
 /** Users do not have the full set; where it is absent, the tests that need it are skipped. */
@@ -75,7 +75,7 @@ describe("the embedded part", () => {
 describe.skipIf(!hasFullSet)("the full set", () => {
   test("has the published contents, counts and statistics, and begins with the embedded part", async () => {
     for (const { name, sha256 } of fashionMnistFiles) {
-      const contents = await readMaybePacked(join(fullSetFolder, `${name}.gz`));
+      const contents = await unpack(await readFile(join(fullSetFolder, `${name}.gz`)), name);
       expect(createHash("sha256").update(contents).digest("hex")).toBe(sha256);
     }
     const full = await loadFashionMnist({ folder: fullSetFolder });
@@ -107,7 +107,7 @@ describe.skipIf(!hasFullSet)("the full set", () => {
     const folder = join(await temporaryFolder(), "new");
     await mkdir(folder);
     // One file is there already, unpacked; another is there and damaged.
-    const labels = await readMaybePacked(join(fullSetFolder, "train-labels-idx1-ubyte.gz"));
+    const labels = await unpack(await readFile(join(fullSetFolder, "train-labels-idx1-ubyte.gz")), "labels");
     await writeFile(join(folder, "train-labels-idx1-ubyte"), labels);
     await writeFile(join(folder, "t10k-labels-idx1-ubyte.gz"), "damaged");
     await copyFile(join(fullSetFolder, "train-images-idx3-ubyte.gz"), join(folder, "train-images-idx3-ubyte.gz"));

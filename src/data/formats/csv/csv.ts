@@ -9,7 +9,9 @@ import { createReadStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { defined } from "../../../base/defined.ts";
 import { FileFormatError, InputOutputError } from "../../../errors.ts";
+import { checkMemory } from "../../../io/file-bytes.ts";
 import { describeSystemError } from "../../../io/system-error.ts";
+import { defaultMemoryBytes } from "../../dataset/streamed-dataset.ts";
 import { comparedRows, decideFirstRow, isNumber, isUnnamed } from "./header.ts";
 
 /** The roles of columns. */
@@ -22,6 +24,8 @@ export interface CsvOptions {
   readonly ignore?: readonly (string | number)[];
   /** Whether the first row holds the names of the columns; detected when not given. */
   readonly header?: boolean;
+  /** Limit of the memory for the features; default 1 GiB. */
+  readonly memoryBytes?: number;
 }
 
 /** A table in memory. */
@@ -40,6 +44,9 @@ export interface CsvTable {
   readonly notes: readonly string[];
 }
 
+/** Longest row in characters: a longer one is no table. */
+const longestRow = 2 ** 24;
+
 /** Names of columns that are targets by default; without one of them the last column is. */
 const targetNames: readonly string[] = ["label", "labels", "class", "target", "y"];
 
@@ -52,6 +59,13 @@ export async function readCsv(path: string, options: CsvOptions = {}): Promise<C
   const reader = new TableReader(path, options);
   const stream = createReadStream(path, { encoding: "utf8", start: await byteOrderMarkLength(path) });
   await new Promise<void>((resolve, reject) => {
+    let sinceRow = 0;
+    stream.on("data", (text) => {
+      sinceRow += text.length;
+      if (sinceRow <= longestRow) return;
+      stream.destroy();
+      reject(reader.tooLong());
+    });
     stream.on("error", (cause) => {
       const { reason, remedy } = describeSystemError(cause);
       const details = { where: path, cause, ...defined({ remedy }) };
@@ -60,6 +74,7 @@ export async function readCsv(path: string, options: CsvOptions = {}): Promise<C
     papa.parse<string[]>(stream, {
       skipEmptyLines: "greedy",
       step: ({ data, errors }, parser) => {
+        sinceRow = 0;
         try {
           reader.add(data, errors.find(({ type }) => type === "Quotes")?.message);
         } catch (error) {
@@ -186,6 +201,12 @@ class TableReader {
     return this.#seen - this.#rows;
   }
 
+  /** The error for a row that has no end. */
+  tooLong(): FileFormatError {
+    this.#seen++;
+    return this.#fail(`it has more than ${longestRow} characters`, "Give a table with a line for each row.");
+  }
+
   /** Decides about the first row and reads the rows that were held back. */
   #begin(): void {
     const [first = [], ...below] = this.#held;
@@ -259,6 +280,13 @@ class TableReader {
   }
 
   #grow(): void {
+    const limit = this.#options.memoryBytes ?? defaultMemoryBytes;
+    checkMemory(
+      4 * this.#length,
+      limit,
+      this.#path,
+      "Set data.memoryBytes to more, or save the table with numpy.save.",
+    );
     const larger = new Float32Array(Math.max(2 * this.#values.length, this.#length + this.#features.length));
     larger.set(this.#values);
     this.#values = larger;

@@ -9,7 +9,8 @@ import { defined } from "../../../base/defined.ts";
 import { FileFormatError } from "../../../errors.ts";
 import { type Dataset, inMemoryDataset } from "../../dataset/dataset.ts";
 import type { Normalization } from "../../dataset/normalization.ts";
-import { readIdx } from "./idx.ts";
+import { defaultMemoryBytes } from "../../dataset/streamed-dataset.ts";
+import { readIdx, readIdxShape } from "./idx.ts";
 
 /** Where the pair lies and what it holds. */
 export interface IdxPair {
@@ -20,35 +21,39 @@ export interface IdxPair {
   readonly classes: readonly string[];
   /** Measured from these images when not given. */
   readonly normalization?: Normalization;
+  /** Limit of the memory for the images; default 1 GiB. */
+  readonly memoryBytes?: number;
 }
 
 /**
- * Reads both files into memory; samples become [1, H, W].
+ * Reads both files into memory, after their headers were compared; samples become [1, H, W].
  *
  * @throws FileFormatError naming the file that is missing, damaged, of another rank, or contradicts the other one.
  */
 export async function readIdxDataset(pair: IdxPair): Promise<Dataset> {
   const { name, imagesPath, labelsPath, classes, normalization } = pair;
-  const [images, labels] = await Promise.all([readIdx(imagesPath), readIdx(labelsPath)]);
-  const [count, height, width] = images.shape;
-  if (images.shape.length !== 3 || !count || !height || !width) {
-    throw new FileFormatError(`expected images [count, height, width], got the shape [${images.shape.join(", ")}]`, {
+  const [shape, labelShape] = [await readIdxShape(imagesPath), await readIdxShape(labelsPath)];
+  const [count, height, width] = shape;
+  if (shape.length !== 3 || !count || !height || !width) {
+    throw new FileFormatError(`expected images [count, height, width], got the shape [${shape.join(", ")}]`, {
       where: imagesPath,
       remedy: "Give a file of images, such as train-images-idx3-ubyte.gz.",
     });
   }
-  if (labels.shape.length !== 1) {
-    throw new FileFormatError(`expected labels [count], got the shape [${labels.shape.join(", ")}]`, {
+  if (labelShape.length !== 1) {
+    throw new FileFormatError(`expected labels [count], got the shape [${labelShape.join(", ")}]`, {
       where: labelsPath,
       remedy: "Give a file of labels, such as train-labels-idx1-ubyte.gz.",
     });
   }
-  if (labels.shape[0] !== count) {
-    throw new FileFormatError(`${labels.shape[0]} labels do not fit the ${count} images in ${imagesPath}`, {
+  if (labelShape[0] !== count) {
+    throw new FileFormatError(`${labelShape[0]} labels do not fit the ${count} images in ${imagesPath}`, {
       where: labelsPath,
       remedy: "Give labels and images of the same part.",
     });
   }
+  const labels = await readIdx(labelsPath);
+  const images = await readIdx(imagesPath, pair.memoryBytes ?? defaultMemoryBytes);
   const wrong = labels.data.findIndex((label) => label >= classes.length);
   if (wrong >= 0) {
     throw new FileFormatError(

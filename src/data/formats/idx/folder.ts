@@ -1,6 +1,7 @@
 /** A folder with pairs of IDX files as MNIST, KMNIST, EMNIST and QMNIST name them, with or without gzip. */
 import { createHash } from "node:crypto";
 import { join, resolve } from "node:path";
+import { defined } from "../../../base/defined.ts";
 import { ConfigError, FileFormatError } from "../../../errors.ts";
 import { readNames } from "../../../io/read-bytes.ts";
 import type { LoadedData } from "../../dataset/loaded-data.ts";
@@ -8,7 +9,7 @@ import { noNormalization } from "../../dataset/normalization.ts";
 import type { LabelledDataset } from "../../dataset/subset.ts";
 import { embeddedFashionMnistFolder, fashionMnistFiles, loadFashionMnist } from "../fashion-mnist.ts";
 import { readIdxDataset } from "./dataset.ts";
-import { readIdx } from "./idx.ts";
+import { encodeIdx, readIdx } from "./idx.ts";
 
 /** `emnist-letters-train-images-idx3-ubyte.gz`, `t10k-labels.idx1-ubyte` */
 const namePattern = /^(.*?)[-_]?(train|t10k|test)[-_](images|labels)[-.]idx[13][-.]ubyte(\.gz)?$/i;
@@ -30,12 +31,14 @@ export function isIdxName(file: string): boolean {
  *
  * @param files Names of the files in the folder.
  * @param classes Names of the classes; `classes.txt`, else the numbers, when not given.
+ * @param memoryBytes Limit of the memory for the images of a part.
  * @throws FileFormatError when an image or label file is missing, or ConfigError when there are several data sets.
  */
 export async function loadIdxFolder(
   folder: string,
   files: readonly string[],
   classes?: readonly string[],
+  memoryBytes?: number,
 ): Promise<LoadedData> {
   const found = files.flatMap((file) => describeName(file));
   const prefixes = [...new Set(found.map(({ prefix }) => prefix))];
@@ -81,6 +84,7 @@ export async function loadIdxFolder(
       labelsPath: pair.labels,
       classes: names,
       normalization: noNormalization([1], "uint8"),
+      ...defined({ memoryBytes }),
     });
     return { dataset, labels: Int32Array.from((await readIdx(pair.labels)).data) };
   };
@@ -119,7 +123,5 @@ async function isFashionMnist(folder: string, files: readonly IdxFile[]): Promis
   const known = fashionMnistFiles.find(({ name }) => name.startsWith("t10k-labels"));
   const array = await readIdx(join(folder, labels.file)).catch(() => undefined);
   if (array === undefined || array.shape.length !== 1) return false;
-  const { buffer, byteOffset, byteLength } = array.data;
-  const whole = new Uint8Array(buffer, byteOffset - 8, byteLength + 8);
-  return createHash("sha256").update(whole).digest("hex") === known?.sha256;
+  return createHash("sha256").update(encodeIdx(array)).digest("hex") === known?.sha256;
 }

@@ -1,8 +1,8 @@
 /** The roles of arrays by their names: `x_train`, `test_labels`, `images`, `arr_1`. */
-import { defined } from "../../base/defined.ts";
-import { FileFormatError } from "../../errors.ts";
-import { type PartName, partOfName, wordsOf } from "../dataset/part-names.ts";
-import { shortList } from "../images/list-folder.ts";
+import { defined } from "../../../base/defined.ts";
+import { FileFormatError } from "../../../errors.ts";
+import { type PartName, partOfName, wordsOf } from "../../dataset/part-names.ts";
+import { shortList } from "../../images/list-folder.ts";
 
 /** The part and the role of an array. */
 export interface ArrayRole {

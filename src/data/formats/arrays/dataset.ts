@@ -1,31 +1,19 @@
 /** Data sets from NPY and NPZ files: pairs of samples and targets, in memory or, when larger, read as they are needed. */
 
-import { open, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
-import { defined } from "../../base/defined.ts";
-import { FileFormatError } from "../../errors.ts";
-import { readBytes } from "../../io/read-bytes.ts";
-import { readZip } from "../../io/zip.ts";
-import { elementCount, type Shape } from "../../ir/types.ts";
-import { inMemoryDataset, type LabelType, type SampleArray, type TargetArray } from "../dataset/dataset.ts";
-import type { ArrayLayout, LoadedData, Task } from "../dataset/loaded-data.ts";
-import { noNormalization } from "../dataset/normalization.ts";
-import { defaultMemoryBytes, streamedDataset } from "../dataset/streamed-dataset.ts";
-import type { LabelledDataset } from "../dataset/subset.ts";
-import { decideNumberTargets, type NumberTargets } from "../dataset/targets.ts";
-import { type NamedPair, partsByName } from "./array-names.ts";
-import {
-  checkNpyLength,
-  decodeNpy,
-  decodeNpyHeader,
-  decodeNumbers,
-  decodeSamples,
-  type NpyArray,
-  type NpyHeader,
-  npyHeaderBytes,
-  npyTypeName,
-  toRowMajor,
-} from "./npy.ts";
+import { join } from "node:path";
+import { defined } from "../../../base/defined.ts";
+import { FileFormatError } from "../../../errors.ts";
+import { allocateBytes, checkMemory, readRange } from "../../../io/file-bytes.ts";
+import { elementCount, type Shape } from "../../../ir/types.ts";
+import { inMemoryDataset, type LabelType, type SampleArray, type TargetArray } from "../../dataset/dataset.ts";
+import type { ArrayLayout, LoadedData, Task } from "../../dataset/loaded-data.ts";
+import { noNormalization } from "../../dataset/normalization.ts";
+import { defaultMemoryBytes, streamedDataset } from "../../dataset/streamed-dataset.ts";
+import type { LabelledDataset } from "../../dataset/subset.ts";
+import { decideNumberTargets, type NumberTargets } from "../../dataset/targets.ts";
+import { type ArrayFile, arraysOfNpy, arraysOfNpz, type NamedArray } from "./files.ts";
+import { type NamedPair, partsByName } from "./names.ts";
+import { decodeElements, type NpyHeader, npyTypeName } from "./npy.ts";
 
 /** How arrays become samples. */
 export interface ArrayOptions {
@@ -39,73 +27,38 @@ export interface ArrayOptions {
   readonly memoryBytes?: number;
 }
 
-/** An array that may stay in its file. */
-interface ArrayFile {
-  readonly name: string;
-  readonly where: string;
-  readonly header: NpyHeader;
-  /** Where the file lies, when it is not packed. */
-  readonly path?: string;
-  read(): Promise<NpyArray>;
-}
+/** A sample beyond this is no sample: a batch of them would not fit into memory. */
+const mostSampleBytes = 2 ** 28;
+const mostSamples = 2 ** 31 - 1;
 
 /** Opens an NPZ file. @throws FileFormatError. */
 export async function openNpz(path: string, options: ArrayOptions): Promise<LoadedData> {
-  const entries = readZip(await readBytes(path), path).filter(({ name }) => name.endsWith(".npy"));
-  const arrays = entries.map((entry): ArrayFile => {
-    const where = `${path}, ${entry.name}`;
-    const array = decodeNpy(entry.read(), where);
-    return { name: entry.name.replace(/\.npy$/, ""), where, header: array, read: async () => array };
-  });
-  return fromArrays("npz", path, arrays, options);
+  return fromArrays("npz", path, await arraysOfNpz(path), options);
 }
 
 /** Opens NPY files that lie in one folder. @throws FileFormatError. */
 export async function openNpy(folder: string, files: readonly string[], options: ArrayOptions): Promise<LoadedData> {
-  const arrays = await Promise.all(files.map((file) => npyFile(join(folder, file))));
   const place = files.length === 1 ? join(folder, files[0] ?? "") : folder;
-  return fromArrays("npy", place, arrays, options);
-}
-
-async function npyFile(path: string): Promise<ArrayFile> {
-  const { size } = await stat(path).catch(() => ({ size: 0 }));
-  const header = decodeNpyHeader(await readRange(path, 0, Math.min(size, npyHeaderBytes)), path);
-  checkNpyLength(header, size, path);
-  return {
-    name: basename(path),
-    where: path,
-    header,
-    path,
-    read: async () => decodeNpy(await readBytes(path), path),
-  };
-}
-
-async function readRange(path: string, start: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  const handle = await open(path, "r").catch((cause: unknown) => {
-    throw new FileFormatError("the file cannot be opened", { where: path, cause });
-  });
-  try {
-    const { bytesRead } = await handle.read(bytes, 0, length, start);
-    if (bytesRead === length) return bytes;
-    throw new FileFormatError(`the file is truncated: ${start + bytesRead} bytes`, { where: path });
-  } finally {
-    await handle.close();
-  }
+  return fromArrays("npy", place, arraysOfNpy(folder, files), options);
 }
 
 async function fromArrays(
   kind: "npy" | "npz",
   place: string,
-  arrays: readonly ArrayFile[],
+  arrays: readonly NamedArray[],
   options: ArrayOptions,
 ): Promise<LoadedData> {
   const { train, test, notes } = partsByName(arrays, place);
-  const pairs = [train, ...(test === undefined ? [] : [test])];
+  const pairs: NamedPair<ArrayFile>[] = [];
+  for (const { samples, targets } of [train, ...(test === undefined ? [] : [test])]) {
+    const opened = { samples: await samples.open(), targets: await targets?.open() };
+    pairs.push({ samples: opened.samples, ...defined({ targets: opened.targets }) });
+  }
+  for (const pair of pairs) checkShapes(pair, options);
   const raw: NumberTargets[] = [];
   for (const { samples, targets } of pairs) {
     if (targets === undefined || options.task === "none") continue;
-    raw.push(await readTargets(samples, targets));
+    raw.push(await readTargets(samples, targets, options));
   }
   const decided = decideNumberTargets(raw, options.task ?? "auto", options.classes);
   const built: LabelledDataset[] = [];
@@ -122,22 +75,51 @@ async function fromArrays(
     kind,
     train: trainPart,
     ...defined({ test: testPart }),
-    notes: [`arrays ${described.join(", ")}`, ...notes, ...targetNotes(train.targets, decided.target, raw[0])],
+    notes: [`arrays ${described.join(", ")}`, ...notes, ...targetNotes(pairs[0]?.targets, decided.target, raw[0])],
   };
 }
 
-async function readTargets(samples: ArrayFile, targets: ArrayFile): Promise<NumberTargets> {
-  const [count] = samples.header.shape;
-  const [found, ...rest] = targets.header.shape;
+/** Compares the headers of a pair and what they ask for, before anything is read. */
+function checkShapes({ samples, targets }: NamedPair<ArrayFile>, options: ArrayOptions): void {
+  const [count = 0, ...each] = samples.header.shape;
+  if (count === 0 || elementCount(each) === 0) {
+    throw new FileFormatError(`an array of the shape [${samples.header.shape.join(", ")}] holds no samples`, {
+      where: samples.where,
+    });
+  }
+  if (count > mostSamples) {
+    throw new FileFormatError(`it holds ${count} samples, at most ${mostSamples} are read`, { where: samples.where });
+  }
+  const remedy = "A sample is what the first dimension counts: check the shape.";
+  checkMemory(elementCount(each) * elementBytes(samples.header), mostSampleBytes, samples.where, remedy);
+  if (targets === undefined || options.task === "none") return;
+  const [found] = targets.header.shape;
   if (found !== count) {
-    throw new FileFormatError(`${found ?? 1} targets do not fit the ${count ?? 1} samples in ${samples.name}`, {
+    throw new FileFormatError(`${found ?? 1} targets do not fit the ${count} samples in ${samples.name}`, {
       where: targets.where,
       remedy: "Give as many targets as samples, in the same order.",
     });
   }
-  const array = toRowMajor(await targets.read());
+}
+
+async function readTargets(samples: ArrayFile, targets: ArrayFile, options: ArrayOptions): Promise<NumberTargets> {
+  const [, ...rest] = targets.header.shape;
+  const bytes = 8 * elementCount(targets.header.shape);
+  const most = Math.max(options.memoryBytes ?? 0, defaultMemoryBytes);
+  checkMemory(bytes, most, targets.where, `Set data.memoryBytes to ${bytes} or more; samples: ${samples.name}.`);
+  const values = new Float64Array(allocateBytes(bytes, targets.where).buffer);
+  await decodeElements(targets.chunks(), targets.header, values);
   const shape = rest.length === 1 && rest[0] === 1 ? [] : rest;
-  return { where: targets.where, values: decodeNumbers(array), shape, isInteger: array.type.kind !== "f" };
+  return { where: targets.where, values, shape, isInteger: targets.header.type.kind !== "f" };
+}
+
+function isBytes({ type }: NpyHeader): boolean {
+  return type.kind === "u" && type.bytes === 1;
+}
+
+/** Bytes of an element in memory. */
+function elementBytes(header: NpyHeader): number {
+  return isBytes(header) ? 1 : 4;
 }
 
 /** Describes the kind of the targets. */
@@ -176,23 +158,22 @@ async function samplesOf(
   targets: TargetArray,
   options: ArrayOptions,
 ): Promise<LabelledDataset> {
-  const { header, path } = samples;
+  const { header, place } = samples;
   const [count = 0, ...each] = header.shape;
-  if (count === 0 || elementCount(each) === 0) {
-    throw new FileFormatError(`an array of the shape [${header.shape.join(", ")}] holds no samples`, {
-      where: samples.where,
-    });
-  }
   const { shape, channelsLast } = layoutOf(each, options.layout ?? "auto");
-  const sampleType = header.type.kind === "u" && header.type.bytes === 1 ? "uint8" : "float32";
+  const sampleType = isBytes(header) ? "uint8" : "float32";
   const length = elementCount(each);
   const common = { name, sampleShape: shape, targets, target, normalization: noNormalization(shape, sampleType) };
   const labels = targets instanceof Int32Array ? { labels: targets } : {};
   const limit = options.memoryBytes ?? defaultMemoryBytes;
-  const inMemory = count * length * (sampleType === "uint8" ? 1 : 4);
-  if (inMemory <= limit || path === undefined || header.isFortranOrder) {
-    const array = toRowMajor(await samples.read());
-    const elements = decodeSamples(array.bytes, array.type);
+  const inMemory = count * length * elementBytes(header);
+  if (inMemory <= limit || place === undefined || header.isFortranOrder) {
+    const why = place === undefined ? "it is packed" : "it is in Fortran order";
+    const remedy = `Not read as needed, because ${why}: save it with numpy.save in C order, or set data.memoryBytes to ${inMemory}.`;
+    checkMemory(inMemory, limit, samples.where, remedy);
+    const { buffer } = allocateBytes(inMemory, samples.where);
+    const elements = sampleType === "uint8" ? new Uint8Array(buffer) : new Float32Array(buffer);
+    await decodeElements(samples.chunks(), header, elements);
     checkFinite(elements, length, samples.where);
     if (channelsLast) {
       for (let start = 0; start < elements.length; start += length) {
@@ -209,11 +190,12 @@ async function samplesOf(
     memoryBytes: limit,
     source: {
       count,
-      sampleBytes: length * (sampleType === "uint8" ? 1 : 4),
-      name: (index) => `${path}, sample ${index}`,
+      sampleBytes: length * elementBytes(header),
+      name: (index) => `${place.path}, sample ${index}`,
       async load(index) {
-        const range = await readRange(path, header.dataOffset + index * length * bytes, length * bytes);
-        const elements = decodeSamples(range, header.type);
+        const range = await readRange(place.path, place.start + index * length * bytes, length * bytes);
+        const elements = sampleType === "uint8" ? range : new Float32Array(length);
+        if (elements !== range) await decodeElements([range], header, elements);
         const wrong = elements.find((value) => !Number.isFinite(value));
         if (wrong !== undefined) return { reason: `it holds ${wrong}` };
         return { samples: channelsLast ? channelsFirst(elements, shape) : elements };

@@ -7,10 +7,9 @@
  *
  * By hand: a header and elements of either byte order are less than a dependency, and the errors name the file.
  */
-import { FileFormatError } from "../../errors.ts";
-import { halfToNumber } from "../../ir/half.ts";
-import { elementCount, type Shape } from "../../ir/types.ts";
-import type { SampleArray } from "../dataset/dataset.ts";
+import { FileFormatError } from "../../../errors.ts";
+import { halfToNumber } from "../../../ir/half.ts";
+import { elementCount, type Shape } from "../../../ir/types.ts";
 
 /** The kinds of elements: `b` boolean, `i` and `u` integers, `f` floats. */
 export interface NpyType {
@@ -26,11 +25,6 @@ export interface NpyHeader {
   readonly isFortranOrder: boolean;
   /** Where the elements begin. */
   readonly dataOffset: number;
-}
-
-/** An array in memory, its elements as they lie in the file. */
-export interface NpyArray extends NpyHeader {
-  readonly bytes: Uint8Array;
 }
 
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
@@ -55,16 +49,16 @@ export function decodeNpyHeader(bytes: Uint8Array, where: string): NpyHeader {
   if (length > longestHeader) throw fail(`the header is ${length} bytes long, at most ${longestHeader} make sense`);
   if (bytes.length < start + length) throw fail("the file is truncated in its header");
   const text = new TextDecoder("latin1").decode(bytes.subarray(start, start + length));
-  const order = /'fortran_order'\s*:\s*(True|False)/.exec(text)?.[1];
-  const dimensions = /'shape'\s*:\s*\(([\d,\sL]*)\)/.exec(text)?.[1];
-  const descr = /'descr'\s*:\s*'([<>|=])?([A-Za-z]\d+)'/.exec(text);
+  const keys = readKeys(text);
+  if (keys === undefined) throw fail("the header is no dictionary of descr, fortran_order and shape, each once");
+  const { order, descr: type0 } = keys;
+  const dimensions = /^\(([\d,\sL]*)\)$/.exec(keys.shape)?.[1];
+  const descr = /^'([<>|=])?([A-Za-z]\d+)'$/.exec(type0);
   if (descr === null) {
-    const found = /'descr'\s*:\s*('[^']*'|\[[^\]]*\])/.exec(text)?.[1];
-    if (found === undefined) throw fail("the header has no 'descr'");
     throw fail(
-      found.includes("O")
+      type0.includes("O")
         ? "the array holds Python objects, which are not supported"
-        : `elements of type ${found} are not read`,
+        : `elements of type ${type0} are not read`,
       "Save an array of numbers: array.astype('float32').",
     );
   }
@@ -72,7 +66,7 @@ export function decodeNpyHeader(bytes: Uint8Array, where: string): NpyHeader {
   if (!knownTypes.includes(code)) {
     throw fail(`elements of type '${code}' are not read`, `Convert it to one of ${knownTypes.join(" ")}.`);
   }
-  if (order === undefined || dimensions === undefined) throw fail("the header has no 'fortran_order' or no 'shape'");
+  if (dimensions === undefined) throw fail(`the shape ${keys.shape} is no tuple of whole numbers`);
   const shape = dimensions
     .split(",")
     .map((part) => part.trim().replace(/L$/, ""))
@@ -90,11 +84,21 @@ function kindOf(code: string): NpyType["kind"] {
   return first === "b" || first === "i" || first === "u" ? first : "f";
 }
 
-/** The array in the bytes of a whole file. @throws FileFormatError naming `where`. */
-export function decodeNpy(bytes: Uint8Array, where: string): NpyArray {
-  const header = decodeNpyHeader(bytes, where);
-  checkNpyLength(header, bytes.length, where);
-  return { ...header, bytes: bytes.subarray(header.dataOffset) };
+/** Reads the dictionary of a header as Python would; undefined where numpy refuses it, or where a key comes twice. */
+function readKeys(
+  text: string,
+): { readonly descr: string; readonly order: string; readonly shape: string } | undefined {
+  const body = /^\s*\{(.*)\}\s*$/s.exec(text)?.[1];
+  const values = new Map<string, string>();
+  const pair = /\s*'(\w+)'\s*:\s*('[^']*'|True|False|\([^()]*\)|\[[^\]]*\])\s*(?:,|$)\s*/y;
+  while (body !== undefined && pair.lastIndex < body.length) {
+    const [, key = "", value = ""] = pair.exec(body) ?? [];
+    if (key === "" || values.has(key)) return undefined;
+    values.set(key, value);
+  }
+  const [descr, order, shape] = ["descr", "fortran_order", "shape"].map((key) => values.get(key));
+  if (values.size !== 3 || descr === undefined || shape === undefined) return undefined;
+  return order === "True" || order === "False" ? { descr, order, shape } : undefined;
 }
 
 /** @throws FileFormatError unless the file is as long as its header states. */
@@ -117,45 +121,91 @@ export function npyTypeName({ kind, bytes }: NpyType): string {
   return `${{ i: "int", u: "uint", f: "float" }[kind]}${8 * bytes}`;
 }
 
-/** Elements as samples: bytes as they are, everything else as float32. `bytes` holds whole elements. */
-export function decodeSamples(bytes: Uint8Array, type: NpyType): SampleArray {
-  if (type.kind === "u" && type.bytes === 1) return bytes;
-  const values = new Float32Array(bytes.length / type.bytes);
-  if (type.kind === "f" && type.bytes === 4 && !type.isBigEndian) {
-    new Uint8Array(values.buffer).set(bytes);
-    return values;
+/** Elements in C order: bytes as they are, other samples as float32, targets as float64. */
+export type ElementArray = Uint8Array | Float32Array | Float64Array;
+
+/** Bytes decoded at the same time: a multiple of every element's size. */
+const blockBytes = 1 << 16;
+
+/**
+ * Decodes the elements of an array into C order, the last dimension fastest, piece by piece.
+ *
+ * @param chunks The bytes after the header.
+ * @param into Has the length of the array; numbers of 64 bits are rounded to its type.
+ */
+export async function decodeElements(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  header: NpyHeader,
+  into: ElementArray,
+): Promise<void> {
+  const { type, shape } = header;
+  const next = header.isFortranOrder && shape.length > 1 ? fortranPlaces(shape) : undefined;
+  let done = 0;
+  for await (const block of blocks(chunks)) {
+    const read = elementReader(block, type);
+    const count = Math.min(Math.floor(block.length / type.bytes), into.length - done);
+    if (next !== undefined) {
+      for (let i = 0; i < count; i++) into[next()] = read(i);
+    } else if (into instanceof Float32Array && isNativeFloat(type)) {
+      into.set(new Float32Array(block.buffer, block.byteOffset, count), done);
+    } else if (into instanceof Uint8Array) {
+      into.set(block.subarray(0, count), done);
+    } else {
+      for (let i = 0; i < count; i++) into[done + i] = read(i);
+    }
+    done += count;
   }
-  const read = elementReader(bytes, type);
-  for (let i = 0; i < values.length; i++) values[i] = read(i);
-  return values;
 }
 
-/** Elements as numbers; integers of 64 bits are rounded to float64. */
-export function decodeNumbers({ bytes, type }: Pick<NpyArray, "bytes" | "type">): Float64Array {
-  const read = elementReader(bytes, type);
-  return Float64Array.from({ length: bytes.length / type.bytes }, (_, i) => read(i));
+/** Whether an element is as a Float32Array of this machine has it. */
+function isNativeFloat({ kind, bytes, isBigEndian }: NpyType): boolean {
+  const isLittleMachine = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+  return kind === "f" && bytes === 4 && isBigEndian !== isLittleMachine;
 }
 
-/** The same elements in C order: the last dimension runs fastest. */
-export function toRowMajor(array: NpyArray): NpyArray {
-  const { shape, bytes, type } = array;
-  if (!array.isFortranOrder || shape.length < 2) return { ...array, isFortranOrder: false };
-  const ordered = new Uint8Array(bytes.length);
+/** Returns the place in C order of each element as Fortran order has them, the first dimension fastest. */
+function fortranPlaces(shape: Shape): () => number {
+  const strides = shape.map((_, axis) => elementCount(shape.slice(axis + 1)));
   const position = shape.map(() => 0);
-  const strides = shape.map((_, axis) => elementCount(shape.slice(0, axis)) * type.bytes);
-  for (let to = 0; to < bytes.length; to += type.bytes) {
-    const from = position.reduce((sum, place, axis) => sum + place * (strides[axis] ?? 0), 0);
-    for (let i = 0; i < type.bytes; i++) ordered[to + i] = bytes[from + i] ?? 0;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      const next = (position[axis] ?? 0) + 1;
-      position[axis] = next === shape[axis] ? 0 : next;
-      if (position[axis] !== 0) break;
+  let place = 0;
+  return () => {
+    const current = place;
+    for (let axis = 0; axis < shape.length; axis++) {
+      const [index = 0, stride = 0, size = 1] = [position[axis], strides[axis], shape[axis]];
+      if (index + 1 < size) {
+        position[axis] = index + 1;
+        place += stride;
+        break;
+      }
+      position[axis] = 0;
+      place -= index * stride;
+    }
+    return current;
+  };
+}
+
+/** The same bytes in blocks of one length; the last one may be shorter. */
+async function* blocks(
+  chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Uint8Array<ArrayBuffer>> {
+  const block = new Uint8Array(blockBytes);
+  let filled = 0;
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; ) {
+      const length = Math.min(blockBytes - filled, chunk.length - at);
+      block.set(chunk.subarray(at, at + length), filled);
+      filled += length;
+      at += length;
+      if (filled < blockBytes) continue;
+      yield block;
+      filled = 0;
     }
   }
-  return { ...array, bytes: ordered, isFortranOrder: false };
+  if (filled > 0) yield block.subarray(0, filled);
 }
 
 function elementReader(bytes: Uint8Array, { kind, bytes: size, isBigEndian }: NpyType): (index: number) => number {
+  if (kind === "b") return (i) => (bytes[i] === 0 ? 0 : 1);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const little = !isBigEndian;
   switch (`${kind}${size}`) {
