@@ -1,4 +1,5 @@
 /** NPY and NPZ: what numpy writes is read as numpy means it, and what is damaged or ambiguous is explained. */
+import { truncate } from "node:fs/promises";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -163,6 +164,47 @@ test("names say what arrays are for", () => {
     const role = roleOfName(name);
     expect([name, role === undefined ? undefined : `${role.part} ${role.role}`]).toEqual([name, expected]);
   }
+});
+
+describe("memory", () => {
+  const open = async (files: Record<string, Uint8Array>, path: string, options = {}) =>
+    openDataset(join(await put(await temporaryFolder(), files), path), { validationSplit: 0, ...options });
+
+  test("arrays that are not used are not unpacked, and headers are compared first", async () => {
+    const unused = npy("<f4", [3], new Uint8Array(5));
+    const x = bytes([6, 2], (i) => i);
+    const archive = npz({ x, y: labels(6, (i) => i % 2), weights: unused });
+    expect((await open({ "d.npz": archive }, "d.npz")).train.count).toBe(6);
+    const contrary = npz({ x, y: labels(5, (i) => i % 2) });
+    const at = Buffer.from(contrary).indexOf("PK\x01\x02", 0, "latin1");
+    // Damage in the elements of x is not seen, because the shapes are compared before.
+    contrary.fill(0xff, at - 100, at - 90);
+    expect((await errorOf(() => open({ "d.npz": contrary }, "d.npz"))).message).toMatch(/5 targets do not fit/);
+  });
+
+  test("what the limit does not allow is read as needed where it can be, and refused by name where not", async () => {
+    const x = bytes([400, 30], (i) => i % 251);
+    const options = { memoryBytes: 4000 };
+    const expected = (await contents((await open({ "x.npy": x }, "x.npy")).train)).samples;
+    for (const files of [{ "x.npy": x }, { "d.npz": npz({ x }, 0) }]) {
+      const { train } = await open(files, Object.keys(files)[0] ?? "", options);
+      expect(train.prefetch).toBeDefined();
+      expect((await contents(train)).samples).toEqual(expected);
+    }
+    const packed = await errorOf(() => open({ "d.npz": npz({ x }) }, "d.npz", options));
+    expect(packed.describe()).toMatch(
+      /needs 12 kB of memory, the limit is 4 kB\n.*packed.*set data.memoryBytes to 12000/,
+    );
+    const fortran = npy("|u1", [400, 30], new Uint8Array(12_000), "True");
+    expect((await errorOf(() => open({ "x.npy": fortran }, "x.npy", options))).describe()).toMatch(/Fortran order/);
+  });
+
+  test("a sparse file of 48 GB with samples of 4 GB, and files that are none", async () => {
+    const folder = await put(await temporaryFolder(), { "x.npy": npy("<f4", [12, 2 ** 30], new Uint8Array(0)) });
+    await truncate(join(folder, "x.npy"), 128 + 12 * 2 ** 32);
+    expect((await errorOf(() => openDataset(folder))).message).toMatch(/needs 4.29 GB of memory, the limit is 268 MB/);
+    expect((await errorOf(() => openDataset("/dev/null"))).message).toMatch(/neither a file nor a folder/);
+  });
 });
 
 describe("data sets of arrays", () => {

@@ -40,6 +40,9 @@ describe("readCsv", () => {
     expect(await message("a,b,c\n1,?,3\n")).toMatch(/^t.csv, row 2: column "b" holds "\?", which is not a number/);
     expect(await message("a,b,c\n1,,3\n")).toMatch(/column "b" holds nothing/);
     expect(await message("a,b\n1,2\n", { target: "d" })).toMatch(/no column "d"\n {2}The columns are a, b\./);
+    expect(await message("1".repeat(5_000_000))).toMatch(/row 1: it has more than 4194304 characters/);
+    expect(await message("a,b\n1,2\n".repeat(600), { memoryBytes: 100, header: false })).toMatch(/not a number/);
+    expect(await message("1,2,3\n".repeat(2000), { memoryBytes: 100 })).toMatch(/4.1 kB of memory, the limit is 100/);
     expect(await message("")).toMatch(/no rows of data/);
     expect(await message("a,b\n")).toMatch(/no rows of data/);
     expect(await message("a\n1\n")).toMatch(/leave no feature/);

@@ -45,7 +45,7 @@ export interface CsvTable {
 }
 
 /** Longest row in characters: a longer one is no table. */
-const longestRow = 2 ** 24;
+const longestRow = 2 ** 22;
 
 /** Names of columns that are targets by default; without one of them the last column is. */
 const targetNames: readonly string[] = ["label", "labels", "class", "target", "y"];

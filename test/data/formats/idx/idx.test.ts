@@ -115,3 +115,13 @@ describe("damage", () => {
     expect((await errorOf(() => readIdx(folder))).message).toMatch(/it is a folder, not a file/);
   });
 });
+
+test("packed data longer than its header is unpacked no further than it states", async () => {
+  const path = join(await temporaryFolder(), "train-images-idx3-ubyte.gz");
+  const long = Buffer.concat([encodeIdx(images), new Uint8Array(200_000_000)]);
+  await writeFile(path, gzipSync(long, { level: 1 }));
+  const before = process.memoryUsage().arrayBuffers;
+  const error = await errorOf(() => readIdx(path));
+  expect(error.message).toMatch(/or more bytes follow the 24 bytes of data/);
+  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(50_000_000);
+});
