@@ -11,19 +11,21 @@ import { makeTensor } from "../ir/tensor.ts";
 import type { Target } from "../ops/definition.ts";
 import type { Ablation } from "../runs/ablation.ts";
 import type { Finding } from "../runs/finding.ts";
-import { runPaths } from "../runs/folder.ts";
+import { originFolder, runPaths } from "../runs/folder.ts";
 import { readMetrics } from "../runs/metrics-log.ts";
-import { readEpochs } from "../runs/record.ts";
+import { readEpochs, readRunRecord } from "../runs/record.ts";
 import { checkSums } from "../runs/sums.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { StateBuffers } from "../runtime/state.ts";
 import { type LoadedRun, loadRun } from "../train/load-run.ts";
 import { inputOf } from "../train/loop/evaluate.ts";
+import { metricOf } from "../train/loop/metric-text.ts";
+import type { MetricName } from "../train/loop/metrics.ts";
 import { modeOfEpoch } from "../train/loop/phases.ts";
 import { recipeOf } from "../train/setup.ts";
 import { ablate } from "./ablation.ts";
 import { diagnose } from "./diagnose.ts";
-import { factsOf } from "./facts.ts";
+import { factsOf, sourceOfWeights } from "./facts.ts";
 import { type ProbeRecord, probeRecordSchema } from "./probe/measurement.ts";
 import { Probe } from "./probe/probe.ts";
 import { WeightWatch } from "./probe/weight-watch.ts";
@@ -52,6 +54,15 @@ export interface RunDiagnosis {
   /** The measurements taken while the run trained, then that of its checkpoint unless `probe` is false. */
   readonly records: readonly ProbeRecord[];
   readonly ablation?: Ablation;
+  readonly gap?: FloatGap;
+}
+
+/** The final accuracy of a quantized run, and that of the float run that it started from. */
+export interface FloatGap {
+  readonly metric: MetricName;
+  readonly accuracy: number;
+  readonly float: number;
+  readonly floatRun: string;
 }
 
 /**
@@ -71,8 +82,8 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
   const records =
     options.probe === false ? measured : [...measured, await probeCheckpoint(run, options, measured.at(-1))];
   const epochs = await readEpochs(paths.metrics);
-  const { from } = run.config;
-  const floatRun = options.floatRun ?? from;
+  const floatRun = options.floatRun ?? run.config.from;
+  const from = sourceOfWeights(run.config);
   const facts = factsOf(run.network, {
     recipe: recipeOf(run.config, run.data.train, run.teacher),
     settings: run.config,
@@ -80,7 +91,24 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
   });
   const ablation = options.ablate === true ? await ablateRun(run, options) : undefined;
   const findings = diagnose({ facts, records, epochs, ...defined({ ablation }) });
-  return { folder, step: run.step, findings, records, ...defined({ ablation }) };
+  const gap = await floatGap(run, floatRun, options.checkpoint);
+  return { folder, step: run.step, findings, records, ...defined({ ablation, gap }) };
+}
+
+/** Returns the accuracies of a run and of its float run; undefined where one is not finished, or the run is in float itself. */
+async function floatGap(
+  { folder, config, data, teacher }: LoadedRun,
+  from: string | undefined,
+  checkpoint: DiagnoseRunOptions["checkpoint"],
+): Promise<FloatGap | undefined> {
+  if (config.quantization === null || from === undefined) return undefined;
+  const floatRun = originFolder(folder, from);
+  if (floatRun === undefined) return undefined;
+  const [own, float] = await Promise.all([readRunRecord(runPaths(folder)), readRunRecord(runPaths(floatRun))]);
+  if (own.summary === undefined || float.summary === undefined) return undefined;
+  const metric = metricOf(data.test.target, teacher?.outputs);
+  const accuracy = checkpoint === "best" ? own.summary.bestAccuracy : own.summary.accuracy;
+  return { metric, accuracy, float: float.summary.accuracy, floatRun };
 }
 
 /** Reads the records of a diagnosis.jsonl; none where the file does not exist. */

@@ -48,12 +48,17 @@ export interface Facts {
   /** Classes of a classification: chance is a loss of ln(classes). Undefined where values are learned. */
   readonly classes: number | undefined;
   readonly recipe: RecipeFacts | undefined;
-  /** The float run or checkpoint that the run began with; undefined: random weights, or not known. */
+  /** The float run, checkpoint or model's file that the run began with; undefined: random weights, or not known. */
   readonly from: string | undefined;
   /** A float run that a remedy may start from. */
   readonly floatRun: string | undefined;
   /** The settings of the run; undefined: not known, so a remedy may ask for what the run has. */
   readonly settings: TrainingConfig | undefined;
+}
+
+/** Returns what a run's first weights came from: a run, a checkpoint or a model's file; undefined: random weights. */
+export function sourceOfWeights({ from, model }: Pick<TrainingConfig, "from" | "model">): string | undefined {
+  return from ?? ("file" in model ? model.file : undefined);
 }
 
 /** Facts about a run that its network does not contain. */

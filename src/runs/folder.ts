@@ -21,7 +21,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { arch, cpus, platform, totalmem } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, isAbsolute, join } from "node:path";
 import { promisify } from "node:util";
 import { configToYaml } from "../config/config.ts";
 import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
@@ -211,4 +211,23 @@ function resultFiles({ metrics, summary, diagnosis, findings, ablation, sums, ch
 
 async function writeJson(file: string, value: unknown): Promise<void> {
   await writeFileAtomic(file, `${JSON.stringify(value, undefined, 2)}\n`);
+}
+
+/**
+ * Returns the folder of the run that a path names: the path itself, or for a checkpoint the folder that its `checkpoints` lies in;
+ * undefined for a checkpoint elsewhere.
+ */
+export function runFolderOf(path: string): string | undefined {
+  if (existsSync(runPaths(path).config)) return path;
+  const folder = dirname(dirname(path));
+  return runPaths(folder).checkpoints === dirname(path) && existsSync(runPaths(folder).config) ? folder : undefined;
+}
+
+/**
+ * Returns the folder of the run that the run in `folder` starts from, by the path in its configuration; undefined where there is
+ * none. A trial names the float network of its study by a path inside of the study's folder.
+ */
+export function originFolder(folder: string, from: string): string | undefined {
+  const places = isAbsolute(from) ? [from] : [from, join(folder, "..", "..", from)];
+  return places.map(runFolderOf).find((found) => found !== undefined);
 }

@@ -1,14 +1,12 @@
 /** What a training takes over from the run that it starts from: that run's model, data, normalization and task. */
 import { existsSync } from "node:fs";
-import { stat } from "node:fs/promises";
-import { basename, dirname } from "node:path";
 import { resolveTrainingConfig } from "../config/config.ts";
 import { readRunConfig } from "../config/file.ts";
 import { resolvedRoot } from "../config/path-keys.ts";
 import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
 import { type ConfigOverride, type ConfigSource, isMapping, type Mapping, setPath } from "../config/source.ts";
 import { readCheckpoint } from "../runs/checkpoint.ts";
-import { runPaths } from "../runs/folder.ts";
+import { runFolderOf, runPaths } from "../runs/folder.ts";
 
 /** Keys of `data` that belong to the network's input, and not to the data that it was trained on. */
 const inputKeys: ReadonlySet<string> = new Set(["normalization", "size", "channels", "layout", "task"]);
@@ -59,14 +57,10 @@ export async function takenFromRun(
   };
 }
 
-/** The configuration of a run's folder, or that of a checkpoint. */
+/** The configuration of a run, or that which a checkpoint carries. */
 async function configOf(path: string): Promise<TrainingConfig> {
-  const isFolder = (await stat(path)).isDirectory();
-  // A checkpoint of a run lies in its folder `checkpoints`; one that was moved elsewhere carries the configuration itself.
-  const folder = isFolder ? path : dirname(dirname(path));
-  const { config, checkpoints } = runPaths(folder);
-  const isOfRun = isFolder || basename(dirname(path)) === basename(checkpoints);
-  if (isOfRun && existsSync(config)) return resolveTrainingConfig(await readRunConfig(config));
+  const folder = runFolderOf(path);
+  if (folder !== undefined) return resolveTrainingConfig(await readRunConfig(runPaths(folder).config));
   return resolveTrainingConfig({ name: path, text: (await readCheckpoint(path)).config });
 }
 

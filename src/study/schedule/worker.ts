@@ -13,6 +13,7 @@ import { resolveTrainingConfig } from "../../config/config.ts";
 import { readRunConfig } from "../../config/file.ts";
 import { loadPluginsOf } from "../../config/plugins.ts";
 import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
+import { sourceOfWeights } from "../../diagnose/facts.ts";
 import { keepDiagnosis, watchAndKeep } from "../../diagnose/keep-findings.ts";
 import { DamagedFileError, InterruptedError, SubbyteError } from "../../errors.ts";
 import { writeFileWithFolder } from "../../io/atomic-file.ts";
@@ -79,7 +80,10 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
     },
     onEpoch: ({ epoch, test }) => report({ kind: "epoch", epoch, step: lastStep, accuracy: test.accuracy }),
     ...(job.diagnose
-      ? { watch: (run) => watchAndKeep(run, { settings: config, ...defined({ from: config.from }) }).watcher }
+      ? {
+          watch: (run) =>
+            watchAndKeep(run, { settings: config, ...defined({ from: sourceOfWeights(config) }) }).watcher,
+        }
       : {}),
   };
   const start = () => startRun({ config, parent: job.parent, name: job.name, existOk: true, modelCache }, listeners);

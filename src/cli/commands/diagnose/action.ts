@@ -9,6 +9,7 @@ import { nodeEngine } from "../../../runtime/node/node.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { note, outputColumns, print, printJson, StatusLine } from "../../output.ts";
 import { findingsText } from "../../view/findings-text.ts";
+import { gapText } from "../../view/gap-text.ts";
 import { tableLines } from "../../view/table.ts";
 import type { DiagnoseFlags } from "./diagnose.ts";
 
@@ -37,7 +38,7 @@ function noteUnsaved(error: unknown): void {
 }
 
 function show(diagnosis: RunDiagnosis, folder: string, flags: DiagnoseFlags): void {
-  const { findings, records, step, ablation } = diagnosis;
+  const { findings, records, step, ablation, gap } = diagnosis;
   if (flags.json === true) {
     printJson({
       schemaVersion: 1,
@@ -45,11 +46,16 @@ function show(diagnosis: RunDiagnosis, folder: string, flags: DiagnoseFlags): vo
       step,
       findings,
       ablation: ablation ?? null,
+      gap: gap ?? null,
       records: records.map(recordForFile),
     });
     return;
   }
-  print(...findingsText(findings, { verbose: flags.verbose === true }));
+  const verdict = gapText(diagnosis);
+  if (findings.length > 0 || verdict === undefined) {
+    print(...findingsText(findings, { verbose: flags.verbose === true }));
+  }
+  if (verdict !== undefined) print(verdict);
   if (ablation !== undefined) print(...ablationTable(ablation));
   if (records.length === 1) {
     print("The run was not measured while it trained, so findings that need several steps are missing.");

@@ -8,6 +8,7 @@ import { readConfigFile, readRunConfig } from "../../../config/file.ts";
 import type { TrainingConfig } from "../../../config/schema/schema.ts";
 import { integerObstacles } from "../../../convert/obstacles.ts";
 import type { DatasetSplits } from "../../../data/dataset/dataset.ts";
+import { sourceOfWeights } from "../../../diagnose/facts.ts";
 import { watchAndKeep } from "../../../diagnose/keep-findings.ts";
 import type { RunWatch } from "../../../diagnose/watch-run.ts";
 import { ConfigError } from "../../../errors.ts";
@@ -157,7 +158,7 @@ async function watch(
           ? {}
           : {
               watch: (run) => {
-                watched = watchAndKeep(run, { settings: config, ...defined({ from: config.from }) });
+                watched = watchAndKeep(run, { settings: config, ...defined({ from: sourceOfWeights(config) }) });
                 return watched.watcher;
               },
             }),

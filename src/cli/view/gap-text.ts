@@ -1,0 +1,51 @@
+/** How far a run is below float, and what its quantizers cost, as one sentence. */
+import type { RunDiagnosis } from "../../diagnose/diagnose-run.ts";
+import { highConfidence } from "../../runs/finding.ts";
+import { isShare, showMetric } from "../../train/loop/metric-text.ts";
+import type { MetricName } from "../../train/loop/metrics.ts";
+
+/** A difference of accuracy from which on it is worth a sentence without an ablation: half a point. */
+const worthASentence = 0.005;
+
+/**
+ * Returns what an ablation says of a run below float, or where none was made and nothing was found, that one would say it;
+ * undefined where there is nothing to say.
+ */
+export function gapText({
+  folder,
+  findings,
+  ablation,
+  gap,
+}: Pick<RunDiagnosis, "folder" | "findings" | "ablation" | "gap">): string | undefined {
+  const metric = ablation?.metric ?? gap?.metric;
+  if (metric === undefined) return undefined;
+  const accuracy = gap?.accuracy ?? ablation?.quantized.accuracy ?? Number.NaN;
+  const float = gap?.float ?? ablation?.float.accuracy ?? Number.NaN;
+  const reference = gap === undefined ? "the same weights in float" : `float (${gap.floatRun})`;
+  const both = `${showMetric(metric, float)} → ${showMetric(metric, accuracy)}`;
+  const head =
+    float - accuracy < 0.0005
+      ? `Not below ${reference}: ${both}`
+      : `${difference(metric, float - accuracy)} below ${reference}: ${both}`;
+  if (ablation !== undefined) {
+    const cost = (part: "weightsOnly" | "activationsOnly") =>
+      difference(metric, ablation.float.accuracy - ablation[part].accuracy);
+    const parts = `activations alone cost ${cost("activationsOnly")}, weights alone ${cost("weightsOnly")} (${ablation.samples} test samples)`;
+    return `${head}; ${parts}; ${verdictOn(findings)}.`;
+  }
+  if (findings.length > 0 || float - accuracy < worthASentence) return undefined;
+  return `${head}; nothing is misconfigured. What costs it: subbyte diagnose ${folder} --ablate`;
+}
+
+function verdictOn(findings: RunDiagnosis["findings"]): string {
+  if (findings.length === 0) return "nothing is misconfigured";
+  const certain = findings.filter(({ confidence }) => confidence >= highConfidence).length;
+  return certain === 0 ? "no finding is of high confidence" : "see the findings";
+}
+
+/** `4.2 points`; of a metric that is no share, its difference. */
+function difference(metric: MetricName, value: number): string {
+  if (!isShare(metric)) return value.toFixed(3);
+  const points = Number((100 * value).toFixed(1));
+  return `${points === 0 ? "0" : points} ${Math.abs(points) === 1 ? "point" : "points"}`;
+}
