@@ -7,9 +7,11 @@
  * is found exactly (mixed-solve.ts). That the parts add up is an assumption: the result holds the measured whole too.
  */
 
+import { resolve } from "node:path";
 import { defined } from "../../base/defined.ts";
 import { requireFloat } from "../../compile/passes/without-quantizers.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
+import { resolvePaths } from "../../config/path-keys.ts";
 import { quantizationOf } from "../../config/quantization.ts";
 import type { TrainingConfig } from "../../config/schema/schema.ts";
 import type { ConfigOverride } from "../../config/source.ts";
@@ -71,10 +73,15 @@ export interface Mix {
   readonly uniformConfig: TrainingConfig;
 }
 
+/** A trained run, or without a folder a model's file with its data. */
+export interface MixSource extends Pick<LoadedRun, "config" | "network" | "data"> {
+  readonly folder?: string;
+}
+
 const defaultBits = [2, 3, 4, 5, 6, 8];
 
 /**
- * The best bits for each layer of a trained run.
+ * The best bits for each layer of a trained run, or of a model's file.
  *
  * @throws ConfigError when the budget cannot be kept, or quantizers stand where layers do not own them (`everyModule`).
  *
@@ -86,7 +93,7 @@ const defaultBits = [2, 3, 4, 5, 6, 8];
  * });
  * console.log(mix.layers.map(({ layer, weightBits }) => `${layer}: ${weightBits}`));
  */
-export async function mixBits(run: LoadedRun, options: MixOptions): Promise<Mix> {
+export async function mixBits(run: MixSource, options: MixOptions): Promise<Mix> {
   const base = baseConfig(run, options);
   const { quantization } = base;
   if (quantization.placement !== "fused") {
@@ -96,7 +103,7 @@ export async function mixBits(run: LoadedRun, options: MixOptions): Promise<Mix>
     });
   }
   const float = floatNetwork(run);
-  requireFloat(float, run.folder);
+  requireFloat(float, run.folder ?? float.name);
   const { keep = [], firstAndLast = false, samples = 256 } = options;
   const free = freeLayers(float, { keep, firstAndLast });
   const { engine, target } = await engineOf(base.config);
@@ -181,11 +188,12 @@ function sameBits(one: UniformBits, other: UniformBits | undefined): boolean {
 }
 
 /** The configuration that the mix will be trained with, before its bits: a float run learns ten times slower then. */
-function baseConfig({ config, folder }: LoadedRun, { preset, overrides = [] }: MixOptions) {
+function baseConfig({ config, folder }: MixSource, { preset, overrides = [] }: MixOptions) {
   const { quantization, train } = config;
   const isFloat = quantization === null;
   const { optimizer } = train;
-  const slower = { ...optimizer, learningRate: optimizer.learningRate / 10 };
+  // The default for the weights of a file is low already.
+  const slower = { ...optimizer, learningRate: optimizer.learningRate / (folder === undefined ? 1 : 10) };
   const kept =
     isFloat || (preset !== undefined && preset !== quantization.preset)
       ? { preset: preset ?? defaultPreset }
@@ -195,14 +203,16 @@ function baseConfig({ config, folder }: LoadedRun, { preset, overrides = [] }: M
     ...config,
     train: isFloat ? { ...train, optimizer: slower } : train,
     quantization: rest,
-    from: folder,
+    ...(folder === undefined ? {} : { from: folder }),
   };
+  // The configuration is written to a file in another folder.
+  resolvePaths(document, (given) => resolve(given));
   const resolved = resolveTrainingConfig({ name: "mix", text: JSON.stringify(document) }, overrides);
   if (resolved.quantization !== null) return { config: resolved, quantization: resolved.quantization };
   throw new ConfigError("a float network has no bits to choose", { where: "quantization", remedy: "Give a preset." });
 }
 
-function floatNetwork({ config, data, network }: LoadedRun): Network {
+function floatNetwork({ config, data, network }: MixSource): Network {
   const values = new Map(network.parameters.map(({ name, value }) => [name, value]));
   const float = makeNetwork(config, data);
   return { ...float, ...withParameterValues(float, values) };

@@ -37,7 +37,8 @@ export function mixStudy(mix: Mix, seeds: number): StudyConfig {
     data,
     train,
     target,
-    float: { from },
+    // The weights of a model's file are those that its trials begin with.
+    float: from === undefined ? null : { from },
     weightBits: [quantization?.weightBits],
     activationBits: [quantization?.activationBits],
     recipes,

@@ -1,13 +1,14 @@
 /** Bits for each layer of a trained run: from the measurement to a configuration that trains, and the command. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
 import { quantize } from "../../../src/compile/passes/quantize.ts";
 import { resolveTrainingConfig } from "../../../src/config/config.ts";
 import { readConfigFile } from "../../../src/config/file.ts";
 import { quantizationOf } from "../../../src/config/quantization.ts";
+import { exportOnnx } from "../../../src/importer/export.ts";
 import { float32Tensor } from "../../../src/ir/tensor.ts";
 import { makeModel } from "../../../src/models/index.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
@@ -195,12 +196,37 @@ describe("subbyte mix", () => {
       "--weight-bits 2,x: expected whole numbers from 1 to 16",
     ],
     [["mix", "nowhere", "--budget", "W3A3"], "nowhere"],
+    [["mix", "mine.onnx", "--budget", "W3A3"], "a model's file has no data of its own"],
+    [["mix", "nowhere", "--budget", "W3A3", "--data", "./images"], "a run is measured on its own data"],
   ])("%j", async (args, words) => {
     const { code, stdout, stderr } = await capture(...args);
     expect(stderr).toContain(words);
     expect(code).not.toBe(0);
     expect(stdout).toBe("");
   });
+
+  it("takes a model's file with data, and writes a configuration that begins with its weights", async () => {
+    const parent = mkdtempSync(join(tmpdir(), "subbyte-mix-file-"));
+    onTestFinished(() => rmSync(parent, { recursive: true, force: true }));
+    const model = join(parent, "mine.onnx");
+    writeFileSync(model, exportOnnx(run.network));
+    const out = join(parent, "mix.yaml");
+    const flags = "--data fashion-mnist-part --set data.trainLimit=64 --set data.testLimit=32 --samples 32".split(" ");
+    const bits = ["--weight-bits", "2,4", "--activation-bits", "4", "--budget", "W3A4", "--epochs", "1"];
+    const { code, stdout, stderr } = await capture("mix", model, ...flags, ...bits, "--out", out);
+    expect({ code, stdout: stdout.length > 0 }).toEqual({ code: 0, stdout: true });
+    expect(stderr.split("\n")[0]).toBe(`loading ${model} and its data`);
+    const config = resolveTrainingConfig(await readConfigFile(out));
+    expect(config).toMatchObject({
+      model: { file: model },
+      data: { name: "fashion-mnist-part", trainLimit: 64 },
+      train: { epochs: 1, optimizer: { learningRate: 0.005 } },
+      quantization: { preset: "lsq" },
+    });
+    expect(config.from).toBeUndefined();
+    const trained = await startRun({ config, parent, name: "mixed" });
+    expect(trained.summary.quantization).toContain("with overrides");
+  }, 120_000);
 
   it("writes a configuration that trains, and trains it next to its baseline", async () => {
     const bits = ["--weight-bits", "2,4", "--activation-bits", "4"];

@@ -1,6 +1,6 @@
 /** What `subbyte demo` does. */
 
-import { join } from "node:path";
+import { resolve } from "node:path";
 import { defined } from "../../../base/defined.ts";
 import { resolveTrainingConfig } from "../../../config/config.ts";
 import { modelTitle, type TrainingConfig } from "../../../config/schema/schema.ts";
@@ -50,7 +50,7 @@ export async function demoAction(flags: DemoFlags): Promise<void> {
     await interruptible(async (signal) => {
       for (const [index, stage] of stages.entries()) {
         const float = results[0]?.paths.checkpoints;
-        const config = stage.config(float === undefined ? undefined : join(float, lastCheckpoint));
+        const config = stage.config(float === undefined ? undefined : resolve(float, lastCheckpoint));
         const run = { config, parent: flags.out, name: `demo-${stage.name}`, data };
         results.push(await startRun(run, { signal, ...showRun(progress, index, config.train.epochs) }));
       }

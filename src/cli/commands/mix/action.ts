@@ -10,7 +10,6 @@ import { ConfigError, exitCodes } from "../../../errors.ts";
 import { type Mix, type MixOptions, mixBits, uniformName } from "../../../study/mixed/mixed.ts";
 import { mixStudy, trainedMix } from "../../../study/mixed/trial.ts";
 import { runStudy } from "../../../study/run-study.ts";
-import { loadRun } from "../../../train/load-run.ts";
 import { setOverrides } from "../../flag-overrides.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson } from "../../output.ts";
@@ -18,6 +17,7 @@ import { StudyProgress } from "../../view/study-progress.ts";
 import { writeOutputs } from "../../write-output.ts";
 import type { MixFlags } from "./mix.ts";
 import { MixStatus } from "./progress.ts";
+import { mixSource } from "./source.ts";
 import { layerTable, outcomeTable, trainedTable } from "./text.ts";
 
 /** Chooses the bits of a run's layers, writes the configuration, and trains it on request. */
@@ -28,7 +28,7 @@ export async function mixAction(folder: string, flags: MixFlags): Promise<void> 
   status.message(`loading ${folder} and its data`);
   const found = await interruptible(
     async (signal) =>
-      mixBits(await loadRun(folder), { ...options, signal, onProgress: (progress) => status.show(progress) }),
+      mixBits(await mixSource(folder, flags), { ...options, signal, onProgress: (progress) => status.show(progress) }),
     () => note("", "stopping"),
   ).finally(() => status.close());
   const file = flags.out ?? ((await stat(folder)).isDirectory() ? join(folder, "mix.yaml") : "mix.yaml");

@@ -10,6 +10,7 @@ the bits of the recipe. The configuration goes to a file for \`subbyte train\`.
 
 Examples:
   subbyte mix runs/float --budget W3A3            at most the size and compute of W3A3
+  subbyte mix mine.onnx --data images/ --budget W4A4
   subbyte mix runs/float --max-bytes 30000 --activation-bits 4
   subbyte mix runs/float --max-bit-operations 9e7 --first-and-last
   subbyte mix runs/float --max-average-bits 2.5 --keep layer3.0.conv2
@@ -22,7 +23,8 @@ Exit codes: 1 when a training failed, 2 when no mix fits the budget, 130 when it
 export const declareMix = (command: NewCommand) =>
   command
     .description("Choose per-layer bit widths that fit a budget with the smallest loss of accuracy.")
-    .argument("<run>", "folder of a run, or a checkpoint file; a float run is best")
+    .argument("<run|file>", "a run (a float run is best), a checkpoint, or a model's file such as mine.onnx")
+    .option("--data <name|folder>", "of a model's file: the data to measure it on")
     .option("--budget <bits>", "size and bit operations of these bits in every layer, e.g. W3A3")
     .option("--max-bytes <n>", "budget: size of the integer model")
     .option("--max-bit-operations <n>", "budget: bit operations for one sample")
@@ -34,7 +36,7 @@ export const declareMix = (command: NewCommand) =>
     .option("--first-and-last", "choose bits of the first and the last layer too")
     .option("--samples <n>", "training samples to measure on", wholeNumber(1), 256)
     .option("--epochs <n>", "epochs in the written configuration (default: the run's)")
-    .option("--lr <x>", "its learning rate (default: the run's, a tenth of it for a float run)")
+    .option("--lr <x>", "its learning rate (default: the run's, a tenth of it for a float run, 0.005 for a file)")
     .option("--set <key=value>", "set another key of its configuration (repeatable)", collect)
     .option("-o, --out <file>", "where to write the configuration (default: mix.yaml in the run's folder)")
     .option("--train [folder]", "train it and its uniform baseline, as a study in this folder (studies/mix)")
