@@ -97,7 +97,13 @@ describe("subbyte study", () => {
     );
     const out = join(folder, "out");
     const { stdout } = await capture("study", file, "--out", out, "--json", "--no-report");
-    expect(JSON.parse(stdout)).toMatchObject({ counts: { finished: 1, failed: 0 } });
+    expect(JSON.parse(stdout)).toMatchObject({
+      counts: { finished: 1, failed: 0 },
+      start: { name: "mine.onnx", accuracy: expect.any(Number) },
+    });
+    const text = await capture("study", file, "--out", out, "--no-report");
+    expect(text.stderr).toMatch(/mine\.onnx: accuracy \d+\.\d\d % on the 64 test images, before the training/);
+    expect(text.stdout).toMatch(/mine\.onnx \d+\.\d\d %; trained in float \d+\.\d\d %; lsq W4A4 \d+\.\d\d %/);
     // The next study starts from that float network, and needs to be told nothing about it.
     const from = join(out, "float");
     const dry = await capture("study", "--from", from, "--dry-run", "--json");

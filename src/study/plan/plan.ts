@@ -15,7 +15,7 @@ import { networkCost } from "../../runs/cost.ts";
 import { levelsOf } from "../../train/run.ts";
 import { loadData, makeNetwork } from "../../train/setup.ts";
 import { type Fix, readFixes } from "../repair/fix/fix.ts";
-import { cellConfig, studyCells, trialId } from "./cells.ts";
+import { cellConfig, gridCells, studyCells, trialId } from "./cells.ts";
 import { floatConfig, type GridCell, studyToYaml, trialConfig } from "./config.ts";
 import type { StudyPaths } from "./folder.ts";
 import type { PlannedTrial } from "./record.ts";
@@ -63,7 +63,7 @@ export interface StudyPlan extends Omit<z.output<typeof planSchema>, "trials"> {
 /** Plans a study and the maps of what was fixed. Loads its data; trains nothing. */
 export async function makePlan(config: StudyConfig, fixes: readonly Fix[] = []): Promise<StudyPlan> {
   const cells = studyCells(config, fixes);
-  const example = floatConfig(config) ?? exampleConfig(config, cells);
+  const example = floatConfig(config) ?? exampleConfig(config, cells[0]);
   const data = await loadData(example);
   const network = makeNetwork(example, data);
   requireFloat(network, network.name);
@@ -87,8 +87,9 @@ export async function makePlan(config: StudyConfig, fixes: readonly Fix[] = []):
   });
 }
 
-function exampleConfig(config: StudyConfig, cells: readonly GridCell[]) {
-  const recipe = cells[0]?.recipe ?? { name: defaultPreset, preset: defaultPreset };
+/** Returns the configuration of a trial at 8 bits, which stands for the data and the network of all. */
+export function exampleConfig(config: StudyConfig, cell: GridCell | undefined = gridCells(config)[0]) {
+  const recipe = cell?.recipe ?? { name: defaultPreset, preset: defaultPreset };
   return trialConfig(config, { recipe, weightBits: 8, activationBits: 8, seed: 0 });
 }
 

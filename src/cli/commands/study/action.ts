@@ -12,14 +12,17 @@ import type { StudyConfig } from "../../../study/plan/schema.ts";
 import { bitsName, percent } from "../../../study/result/summary.ts";
 import { type FinishedStudy, runStudy } from "../../../study/run-study.ts";
 import { groupAlike, type TrialEnd } from "../../../study/schedule/alike.ts";
+import type { StartAccuracy } from "../../../train/float-accuracy.ts";
 import { takenFromRun } from "../../../train/from-run.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson, printText } from "../../output.ts";
 import { oneLine } from "../../view/printable.ts";
 import { StudyProgress } from "../../view/study-progress.ts";
 import { type Cell, tableLines } from "../../view/table.ts";
+import { startDocument } from "../train/start.ts";
 import { checkStudy, type StudyCheck, studyCheckLines } from "./check.ts";
 import { studyOverrides } from "./overrides.ts";
+import { fileComparison, measureFile } from "./start.ts";
 import type { StudyFlags } from "./study.ts";
 import { stepText, studyText } from "./text.ts";
 
@@ -42,6 +45,7 @@ export async function studyAction(file: string | undefined, flags: StudyFlags): 
     else await printPlan(config, check);
     return;
   }
+  const start = config === undefined ? undefined : await measureFile(config, flags);
   const progress = new StudyProgress({ silent: flags.json === true || flags.quiet === true });
   const options = {
     folder,
@@ -70,7 +74,7 @@ export async function studyAction(file: string | undefined, flags: StudyFlags): 
     );
     progress.close();
     const report = flags.report ? await writeReport(folder) : {};
-    printResult(finished, flags, report.page);
+    printResult(finished, flags, { page: report.page, start });
     for (const problem of [finished.unwritten, report.problem]) {
       if (typeof problem !== "string") continue;
       note(...problem.split("\n").map((line, index) => (index === 0 ? `error: ${line}` : line)));
@@ -122,15 +126,27 @@ async function printPlan(config: StudyConfig, check: StudyCheck): Promise<void> 
   print(...tableLines(columns, rows, outputColumns()), ...studyCheckLines(check, outputColumns()));
 }
 
-function printResult(finished: FinishedStudy, flags: StudyFlags, page: string | undefined): void {
+/** The report's page, and what the model's file reached before the study. */
+interface ResultExtras {
+  readonly page: string | undefined;
+  readonly start: StartAccuracy | undefined;
+}
+
+function printResult(finished: FinishedStudy, flags: StudyFlags, { page, start }: ResultExtras): void {
   const { result, paths } = finished;
   const { failed, impossible } = result.counts;
   if (flags.json === true) {
-    printJson({ ...result, folder: paths.folder, report: page ?? null });
+    printJson({
+      ...result,
+      folder: paths.folder,
+      report: page ?? null,
+      ...(start === undefined ? {} : { start: startDocument(start) }),
+    });
   } else {
     print(...studyText(finished, { columns: outputColumns(), verbose: flags.verbose === true }));
     const without = result.trials.filter(({ status }) => status === "failed" || status === "impossible");
     print(...groupAlike(without).map(alikeLine));
+    if (start !== undefined) print(fileComparison(start, finished));
     const best = bestRun(finished);
     if (best !== undefined) print(`best model: ${best} (subbyte convert ${best})`);
     if (page !== undefined) print(`report: ${page}`);

@@ -13,7 +13,7 @@ import type { TrainFlags } from "./train.ts";
 export async function measureStart(
   config: TrainingConfig,
   data: DatasetSplits,
-  flags: TrainFlags,
+  flags: Pick<TrainFlags, "json" | "quiet">,
 ): Promise<StartAccuracy | undefined> {
   if ("name" in config.model) return undefined;
   const silent = flags.json === true || flags.quiet === true;
