@@ -103,7 +103,7 @@ describe("the report of a study", () => {
     const text = renderPage(report.page);
     expect(text).toContain("Half of the levels are left out by reduce_range.");
     expect(text).toContain("quantization.reduceRange: false");
-    expect(text).toContain("Partial fix for thread W4A4: use the whole range: 59.0 % → 84.0 %.");
+    expect(text).toContain("Partial fix for thread W4A4: use the whole range: 59.0 % → 84.0 % (one seed).");
     const names = report.figures.map(({ name }) => name);
     expect(names).toEqual(expect.arrayContaining(["fix-thread", "ablation-thread_W4A4_seed0"]));
     expect(text).toContain("<summary>Measurements: 1 support it, 0 contradict it</summary>");

@@ -2,13 +2,13 @@
 
 import type { Budget } from "../plan/schema.ts";
 import type { AccuracyMap } from "./accuracy-map.ts";
+import type { SeedMean } from "./noise.ts";
 
 /** A configuration with its accuracy (mean over seeds) and what it costs. */
-export interface CostPoint {
+export interface CostPoint extends SeedMean {
   readonly recipe: string;
   readonly weightBits: number;
   readonly activationBits: number;
-  readonly accuracy: number;
   readonly bitOperations: number;
   readonly bytes: number;
 }
@@ -19,9 +19,9 @@ export type CostKind = "bitOperations" | "bytes";
 /** Every cell of the maps that has a result and a cost. */
 export function costPoints(maps: readonly AccuracyMap[]): CostPoint[] {
   return maps.flatMap(({ recipe, rows }) =>
-    rows.flat().flatMap(({ weightBits, activationBits, mean, bitOperations, bytes }) => {
+    rows.flat().flatMap(({ weightBits, activationBits, mean, spread, count, bitOperations, bytes }) => {
       if (mean === null || bitOperations === null || bytes === null) return [];
-      return [{ recipe, weightBits, activationBits, accuracy: mean, bitOperations, bytes }];
+      return [{ recipe, weightBits, activationBits, accuracy: mean, spread, count, bitOperations, bytes }];
     }),
   );
 }

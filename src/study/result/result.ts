@@ -47,6 +47,7 @@ export function studyResult(
   const best = bestWithin(points, config.budget);
   const goal = reference.float ?? Math.max(0, ...points.map((point) => point.accuracy));
   const cheapest = cheapestAbove(points, goal - config.tolerance);
+  const choices = points.filter((point) => bestWithin([point], config.budget) !== undefined);
   const hasBudget = config.budget.bitOperations !== undefined || config.budget.bytes !== undefined;
   return {
     schemaVersion: 1,
@@ -54,7 +55,7 @@ export function studyResult(
     float,
     floatCost: plan.float,
     counts: countStatuses(records),
-    summary: summarySentences({ reference, maps, effects, cheapest, forBudget: best, hasBudget, fixes }),
+    summary: summarySentences({ reference, maps, effects, cheapest, forBudget: best, choices, hasBudget, fixes }),
     maps,
     effects,
     front: { bitOperations: paretoFront(points, "bitOperations"), bytes: paretoFront(points, "bytes") },

@@ -4,6 +4,7 @@ import { percent } from "../../base/percent.ts";
 import type { Fix } from "../repair/fix/fix.ts";
 import type { AccuracyMap, MapCell, Reference } from "./accuracy-map.ts";
 import type { Effects } from "./effects.ts";
+import { compareMeans, compareWithLimit, type SeedMean } from "./noise.ts";
 import type { CostPoint } from "./pareto.ts";
 
 export { percent } from "../../base/percent.ts";
@@ -16,6 +17,8 @@ export interface SummaryParts {
   /** The cheapest configuration within the tolerance, and the best one for the budget. */
   readonly cheapest: CostPoint | undefined;
   readonly forBudget: CostPoint | undefined;
+  /** Every configuration that the choice is made among; those that do not fit the budget are left out. */
+  readonly choices?: readonly CostPoint[];
   readonly hasBudget: boolean;
   readonly fixes?: readonly Fix[];
 }
@@ -31,8 +34,7 @@ export function summarySentences(parts: SummaryParts): string[] {
     const fix = parts.fixes?.find(({ recipe }) => recipe === map.recipe);
     return [recipeSentence(map, parts), ...(fix === undefined ? [] : [fixSentence(fix)])];
   });
-  sentences.push(choiceSentence(parts));
-  return sentences;
+  return [...sentences, choiceSentence(parts), ...seedSentences(parts)];
 }
 
 function recipeSentence(map: AccuracyMap, { reference, effects }: SummaryParts): string {
@@ -62,7 +64,13 @@ export function fixSentence(fix: Fix): string {
   const subject = `${fix.recipe} ${bitsName(fix)}`;
   if (kept.length === 0) return `No remedy helps ${subject} (${percent(fix.before)}).`;
   const verdict = fix.after >= fix.goal - 1e-9 ? "Fix for" : "Partial fix for";
-  return `${verdict} ${subject}: ${kept.join("; ")}: ${percent(fix.before)} → ${percent(fix.after)}.`;
+  return `${verdict} ${subject}: ${kept.join("; ")}: ${percent(fix.before)} → ${percent(fix.after)} (one seed).`;
+}
+
+/** Standard error of the difference between two cells, from the mean variance over seeds; 0 where no cell has a spread. */
+function noiseOf(cells: readonly MapCell[]): number {
+  const errors = cells.flatMap(({ spread, count }) => (spread === null ? [] : [(2 * spread ** 2) / count]));
+  return errors.length === 0 ? 0 : Math.sqrt(errors.reduce((sum, error) => sum + error, 0) / errors.length);
 }
 
 function points(tolerance: number): string {
@@ -104,7 +112,9 @@ function decisive(
   results: readonly MapCell[],
 ): string {
   const means = results.flatMap(({ mean }) => mean ?? []);
-  if (Math.max(...means) - Math.min(...means) < 0.02) return "the accuracy hardly depends on the bits";
+  const range = Math.max(...means) - Math.min(...means);
+  if (range < 0.02) return "the accuracy hardly depends on the bits";
+  if (range <= 2 * noiseOf(results)) return "the differences between cells are within noise";
   const whole = (value: number) => `${Math.round(100 * value)} %`;
   const [more, less] =
     share.activations >= share.weights ? ["activation bits", "weight bits"] : ["weight bits", "activation bits"];
@@ -117,12 +127,59 @@ function choiceSentence({ reference, maps, cheapest, forBudget, hasBudget }: Sum
   if (cells.length > 0 && cells.every(({ mean }) => mean === null)) return "No trial has finished.";
   if (hasBudget) {
     if (forBudget === undefined) return "No configuration of the grid fits the budget.";
-    return `Best within the budget: ${forBudget.recipe} ${bitsName(forBudget)} with ${percent(forBudget.accuracy)}.`;
+    return `Best within the budget: ${pointName(forBudget)} with ${accuracyText(forBudget)}.`;
   }
   if (cheapest === undefined) {
     if (reference.float === null) return "No trial has finished.";
     return `No configuration of the grid is within ${points(reference.tolerance)} of float (${percent(reference.float)}).`;
   }
   const float = reference.float === null ? "" : ` (float: ${percent(reference.float)})`;
-  return `Take ${cheapest.recipe} ${bitsName(cheapest)}: ${percent(cheapest.accuracy)}${float} at the fewest bit operations.`;
+  return `Take ${pointName(cheapest)}: ${accuracyText(cheapest)}${float} at the fewest bit operations.`;
+}
+
+function pointName(point: CostPoint): string {
+  return `${point.recipe} ${bitsName(point)}`;
+}
+
+/** `87.6 % ± 0.4 over 3 seeds`; of one seed the accuracy alone. */
+function accuracyText({ accuracy, spread, count }: SeedMean): string {
+  return spread === null
+    ? percent(accuracy)
+    : `${percent(accuracy)} ± ${(100 * spread).toFixed(1)} over ${count} seeds`;
+}
+
+/** What the choice leaves open: the most accurate, those that noise cannot tell from the chosen one, one seed for each cell. */
+function seedSentences({ reference, cheapest, forBudget, hasBudget, choices = [] }: SummaryParts): string[] {
+  const chosen = hasBudget ? forBudget : cheapest;
+  if (chosen === undefined) return [];
+  const others = choices.filter((point) => point !== chosen && pointName(point) !== pointName(chosen));
+  const best = [...others].sort((a, b) => b.accuracy - a.accuracy)[0];
+  const isBetter = best !== undefined && best.accuracy > chosen.accuracy;
+  const sentences: string[] = [];
+  if (isBetter)
+    sentences.push(`The most accurate is ${pointName(best)} with ${accuracyText(best)}${betterBy(best, chosen)}.`);
+  const alike = others.filter((point) => point.accuracy <= chosen.accuracy && compareMeans(point, chosen) === "noise");
+  if (hasBudget && alike.length > 0) sentences.push(`Within noise of it: ${listOf(alike.map(pointName))}.`);
+  const limit = reference.float === null ? undefined : reference.float - reference.tolerance;
+  if (!hasBudget && limit !== undefined && compareWithLimit(chosen, limit) === "noise") {
+    sentences.push(
+      `Whether ${pointName(chosen)} is within ${points(reference.tolerance)} of float is within noise: more seeds can change the choice.`,
+    );
+  }
+  if (chosen.spread === null) {
+    sentences.push(
+      "One seed for each cell: it cannot tell a small difference from the spread between seeds (--seeds 3).",
+    );
+  }
+  return sentences;
+}
+
+function betterBy(best: CostPoint, chosen: CostPoint): string {
+  const verdict = compareMeans(best, chosen);
+  if (verdict === "noise") return ", a difference within noise";
+  return verdict === "unknown" ? "" : `, ${points(best.accuracy - chosen.accuracy)} more`;
+}
+
+function listOf(names: readonly string[], most = 4): string {
+  return names.length <= most ? names.join(", ") : `${names.slice(0, most).join(", ")} and ${names.length - most} more`;
 }

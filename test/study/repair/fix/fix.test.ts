@@ -67,7 +67,9 @@ describe("the fix search", () => {
     expect(result.steps[0]?.reason).toBe("+20.0 points; subsumed by: lsq");
     expect(asked).toEqual(["levels", "levels+lsq"]);
     const cell = { recipe: "thread", weightBits: 4, activationBits: 4, trial: "thread_W4A4_seed0" };
-    expect(fixSentence({ ...cell, ...result })).toBe("Fix for thread W4A4: lsq (includes: levels): 50.0 % → 88.0 %.");
+    expect(fixSentence({ ...cell, ...result })).toBe(
+      "Fix for thread W4A4: lsq (includes: levels): 50.0 % → 88.0 % (one seed).",
+    );
   });
 
   it("continues after a failed trial", async () => {
