@@ -5,13 +5,14 @@
  * @example
  * import * as ort from "onnxruntime-web/webgpu";
  * const engine = webEngine(ort, { device: "webgpu" });
- * const network = quantize(makeModel("lenet", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights")), presets.lsq());
+ * const network = quantize(makeModel("lenet", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights")), presets.lsq({ weightBits: 4, activationBits: 4 }));
  */
 
 export { randomStream } from "./base/random.ts";
 // Compilation: jobs as graphs, to be run step by step.
 export { buildEvaluation, type EvaluationJob } from "./compile/build/evaluation.ts";
 export { type ForwardMode, trainingMode } from "./compile/build/forward.ts";
+export type { ImageInput } from "./compile/build/input.ts";
 export type { LossConfig } from "./compile/build/loss.ts";
 export {
   buildTrainingStep,
@@ -30,7 +31,10 @@ export { configToYaml, resolveTrainingConfig } from "./config/config.ts";
 export type { TrainingConfig } from "./config/schema/schema.ts";
 export type { ConfigOverride, ConfigSource } from "./config/source.ts";
 // Conversion to integers.
-export { type ConvertOptions, convert } from "./convert/convert.ts";
+export { convert } from "./convert/convert.ts";
+export type { ConvertedFile, FileOptions } from "./convert/formats/definition.ts";
+export { type IntegerFormat, type WriteIntegerOptions, writeInteger } from "./convert/formats/files.ts";
+export type { ConvertOptions } from "./convert/input.ts";
 export type { IntegerNetwork } from "./convert/integer-network.ts";
 export { type IntegerObstacle, integerObstacles } from "./convert/obstacles.ts";
 export { verify } from "./convert/prove/verify.ts";
@@ -79,7 +83,7 @@ export { printGraph } from "./ir/print.ts";
 export { filled, float32Tensor, makeTensor, type Tensor, toNumbers } from "./ir/tensor.ts";
 export type { DType, Shape, TensorType } from "./ir/types.ts";
 export { type ModelOptions, makeModel } from "./models/index.ts";
-export { modelNames } from "./models/names.ts";
+export { type ModelName, modelNames } from "./models/names.ts";
 export { NetworkBuilder } from "./models/network-builder.ts";
 export { observerNamed, observers } from "./observers/index.ts";
 export { type OnnxModel, readOnnx } from "./onnx/read/read.ts";
@@ -110,7 +114,7 @@ export type {
 } from "./qconfig/explain/types.ts";
 export { libraryVoice, trainingVoice } from "./qconfig/explain/voice.ts";
 export { observeTensor } from "./qconfig/observation.ts";
-export { type PresetBits, presetNamed, presets } from "./qconfig/presets.ts";
+export { type PresetBits, type PresetMaker, type PresetName, presetNamed, presets } from "./qconfig/presets.ts";
 export { codeRange, type TensorQuantization } from "./qconfig/tensor-quantization.ts";
 export { type PrepareOptions, quantizationConfigOf, tensorQuantizationOf } from "./qconfig/torch/convert.ts";
 export { calculateQuantLimits, type TorchDtype, type TorchQscheme } from "./qconfig/torch/limits.ts";
@@ -128,7 +132,8 @@ export { ForwardJob, type StepResult, TrainingJob } from "./runtime/job.ts";
 export { StateBuffers } from "./runtime/state.ts";
 export { type OnnxRuntime, type WebEngineOptions, webEngine } from "./runtime/web.ts";
 export { calibrate } from "./train/loop/calibrate.ts";
-export { type EvaluationResult, evaluate } from "./train/loop/evaluate.ts";
+export { type EvaluationResult, evaluate, inputOf } from "./train/loop/evaluate.ts";
 export { observeNetwork } from "./train/loop/observe.ts";
 export type { EpochProgress, StepProgress, TrainingRecipe, TrainingResult, TrainingRun } from "./train/loop/recipe.ts";
 export { train } from "./train/loop/trainer.ts";
+export { recipeOf } from "./train/recipe-of.ts";

@@ -38,5 +38,5 @@ export type { StudyResult } from "./study/result/result.ts";
 export type { FinishedStudy, StudyListeners } from "./study/run-study.ts";
 export { type StudyInput, type StudyLocation, study } from "./study/study.ts";
 export { type LoadedRun, loadRun } from "./train/load-run.ts";
+export { makeNetwork } from "./train/network.ts";
 export { type NewRun, type RunListeners, type RunResult, type RunSummary, resumeRun, startRun } from "./train/run.ts";
-export { makeNetwork, recipeOf } from "./train/setup.ts";

@@ -6,7 +6,7 @@ import { nearestWord } from "../base/nearest-word.ts";
 import { parseDataArgument } from "../config/data-folder.ts";
 import { type ConfigOverride, parseScalar } from "../config/source.ts";
 import { ConfigError } from "../errors.ts";
-import { modelNames } from "../models/names.ts";
+import { isModelName, modelNames } from "../models/names.ts";
 import { type FlagTexts, flagOverrides, setOverrides } from "./flag-overrides.ts";
 import { pluginOverrides } from "./plugins.ts";
 
@@ -107,7 +107,7 @@ function stripOverrides({ stripQuantizers }: ConfigFlags): ConfigOverride[] {
 
 /** Whether a `--model` argument is a file. @throws ConfigError when it is neither that nor the name of a network. */
 function isModelFile(argument: string): boolean {
-  if (modelNames.includes(argument)) return false;
+  if (isModelName(argument)) return false;
   if (/\.onnx$/i.test(argument) || /[/\\]/.test(argument) || existsSync(argument)) return true;
   const nearest = nearestWord(argument, modelNames);
   throw new ConfigError(`there is no network or file ${JSON.stringify(argument)}`, {

@@ -6,7 +6,7 @@ import { type IntegerObstacle, integerObstacles } from "../convert/obstacles.ts"
 import { type DatasetSplits, outputCountOf } from "../data/dataset/dataset.ts";
 import type { Shape } from "../ir/types.ts";
 import type { LayerCost } from "../runs/cost.ts";
-import { estimateTraining } from "../train/estimate.ts";
+import { estimateTraining } from "../train/forecast/estimate.ts";
 import { inputOf } from "../train/loop/evaluate.ts";
 import { loadData } from "../train/setup.ts";
 

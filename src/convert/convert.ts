@@ -16,6 +16,7 @@ import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { Assembly, floatForm, type InputNormalization } from "./assembly.ts";
 import { withFlattensInOrder } from "./flatten-order.ts";
 import { activationForm, integerWeight } from "./grid.ts";
+import { type ConvertOptions, convertedInput } from "./input.ts";
 import {
   type IntegerNetwork,
   type IntegerOperation,
@@ -26,12 +27,6 @@ import {
 import { accumulatorBound, floatBound, largest } from "./ranges.ts";
 import { applyRule } from "./rules/rules.ts";
 import type { Symbolic } from "./symbolic.ts";
-
-/** Options of the conversion of a simulation. */
-export interface ConvertOptions {
-  /** The form in which data enter the network, as in training. */
-  readonly input: ImageInput;
-}
 
 /** Decides what follows where the conversion refuses a node: throws the error, or returns values for the node's outputs. */
 export type OnRefusal = (error: UnsupportedError, refused: RefusedNode) => Symbolic;
@@ -45,11 +40,12 @@ export interface RefusedNode {
 
 /**
  * @throws UnsupportedError naming the node that has no integer form, the layer whose accumulator could overflow, or the
- * scale that is not a positive number.
+ * scale that is not a positive number; ConfigError where the options say nothing of the input, or no valid normalization.
  *
  * @example
  * const trained = await train({ network: quantized, recipe: recipeOf(config, data.train), data, engine });
- * const integers = convert(trained.network, { input: { dtype: "uint8", mean: [0.5], deviation: [0.25] } });
+ * const integers = convert(trained.network, { data });
+ * const same = convert(trained.network, { input: inputOf(data.train) });
  * console.log(integers.operations.map(({ op }) => op));
  */
 export function convert(network: Network, options: ConvertOptions): IntegerNetwork {
@@ -82,7 +78,8 @@ export function assembleIntegers(network: Network, options: ConvertOptions, onRe
       remedy: "A network with one data input can be converted.",
     });
   }
-  const assembly = new Assembly(inputNormalization(options.input));
+  const input = convertedInput(options, data.type.shape[1] ?? 1);
+  const assembly = new Assembly(inputNormalization(input));
   const values = walk(source, data, assembly, onRefusal);
   const outputs = source.graph.outputs.map(({ name, value }) => {
     const symbolic = values.get(value);
@@ -92,7 +89,7 @@ export function assembleIntegers(network: Network, options: ConvertOptions, onRe
   const made = withoutUnused(assembly.tensors, assembly.operations, outputs);
   return {
     name: source.name,
-    input: { name: data.name, sampleShape: data.type.shape.slice(1), dtype: options.input.dtype },
+    input: { name: data.name, sampleShape: data.type.shape.slice(1), dtype: input.dtype },
     ...made,
     notes: [...assembly.notes],
   };

@@ -7,7 +7,8 @@ import type { Node } from "../ir/graph.ts";
 import type { Network } from "../ir/network.ts";
 import { defaultPreset, presetNamed } from "../qconfig/presets.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
-import { assembleIntegers, type ConvertOptions, type RefusedNode, tooWideAccumulators } from "./convert.ts";
+import { assembleIntegers, type RefusedNode, tooWideAccumulators } from "./convert.ts";
+import type { ConvertOptions } from "./input.ts";
 import type { TensorForm } from "./integer-network.ts";
 import type { Symbolic } from "./symbolic.ts";
 

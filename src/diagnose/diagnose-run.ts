@@ -22,7 +22,7 @@ import { inputOf } from "../train/loop/evaluate.ts";
 import { metricOf } from "../train/loop/metric-text.ts";
 import type { MetricName } from "../train/loop/metrics.ts";
 import { modeOfEpoch } from "../train/loop/phases.ts";
-import { recipeOf } from "../train/setup.ts";
+import { recipeOf } from "../train/recipe-of.ts";
 import { ablate } from "./ablation.ts";
 import { diagnose } from "./diagnose.ts";
 import { factsOf, sourceOfWeights } from "./facts.ts";

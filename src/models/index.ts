@@ -3,7 +3,7 @@ import { ConfigError } from "../errors.ts";
 import type { Network } from "../ir/network.ts";
 import type { InitialRandom } from "./initial-random.ts";
 import { mobileNetV2 } from "./mobilenet.ts";
-import { builtInModels, modelNames } from "./names.ts";
+import { isModelName, type ModelName, modelNames } from "./names.ts";
 import type { NetworkSizes } from "./network-builder.ts";
 import { resnet } from "./resnet.ts";
 import { lenet, mlp } from "./simple.ts";
@@ -34,7 +34,7 @@ function cifarResNet(n: number): ModelMaker {
     resnet(name, { ...rest, width, stem, blocks: [n, n, n] }, random);
 }
 
-const makers: Readonly<Record<(typeof builtInModels)[number], ModelMaker>> = {
+const makers: Readonly<Record<ModelName, ModelMaker>> = {
   resnet8: cifarResNet(1),
   resnet20: cifarResNet(3),
   resnet18: (name, { width = 64, stem = "cifar", ...rest }, random) =>
@@ -55,10 +55,13 @@ const makers: Readonly<Record<(typeof builtInModels)[number], ModelMaker>> = {
  * const resnet = makeModel("resnet8", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights"));
  * console.log(parameterCount(resnet));
  */
-export function makeModel(name: string, options: ModelOptions, random: InitialRandom): Network {
-  const known = builtInModels.find((each) => each === name);
-  if (known === undefined) {
+export function makeModel(
+  name: ModelName | (string & Record<never, never>),
+  options: ModelOptions,
+  random: InitialRandom,
+): Network {
+  if (!isModelName(name)) {
     throw new ConfigError(`there is no model "${name}"`, { remedy: `Use one of: ${modelNames.join(", ")}.` });
   }
-  return makers[known](name, options, random);
+  return makers[name](name, options, random);
 }

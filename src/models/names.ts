@@ -12,5 +12,13 @@ export const builtInModels = [
   "mlp",
 ] as const;
 
+/** The name of a built-in network. */
+export type ModelName = (typeof builtInModels)[number];
+
 /** The names of the built-in networks. */
-export const modelNames: readonly string[] = builtInModels;
+export const modelNames: readonly ModelName[] = builtInModels;
+
+/** Returns whether a text is the name of a built-in network. */
+export function isModelName(text: string): text is ModelName {
+  return builtInModels.some((name) => name === text);
+}

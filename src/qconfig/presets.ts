@@ -187,8 +187,7 @@ export const advisedPresets = {
 /** Returns a configuration for the requested bits. */
 export type PresetMaker = (bits: PresetBits) => QuantizationConfig;
 
-/** The presets by name. */
-export const presets: Readonly<Record<string, PresetMaker>> = {
+const builtIn = {
   thread,
   minmax,
   lsq,
@@ -201,9 +200,15 @@ export const presets: Readonly<Record<string, PresetMaker>> = {
   n2uq,
   binary,
   fp4,
-};
+} satisfies Readonly<Record<string, PresetMaker>>;
 
-const registered = new Map(Object.entries(presets));
+/** The name of a preset that comes with subbyte; those of plugins are any other text. */
+export type PresetName = keyof typeof builtIn;
+
+/** The presets by name. */
+export const presets: Readonly<Record<PresetName, PresetMaker>> = builtIn;
+
+const registered = new Map<string, PresetMaker>(Object.entries(presets));
 
 /** Returns the names of all presets, those of plugins included. */
 export function presetNames(): string[] {
@@ -221,7 +226,7 @@ export function presetAddition(name: string, maker: PresetMaker): Addition {
  * @example
  * console.log(presetNamed("lsq", { weightBits: 4, activationBits: 4 }).weight?.quantizer); // lsq
  */
-export function presetNamed(name: string, bits: PresetBits): QuantizationConfig {
+export function presetNamed(name: PresetName | (string & Record<never, never>), bits: PresetBits): QuantizationConfig {
   const preset = registered.get(name);
   if (preset === undefined) {
     throw new ConfigError(`there is no preset "${name}"`, {

@@ -32,8 +32,9 @@ import { checkState } from "./checkpoint-values.ts";
 import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./loop/recipe.ts";
 import { train } from "./loop/trainer.ts";
 import type { TrainingWatcher } from "./loop/watcher.ts";
+import { batchOptionsOf } from "./recipe-of.ts";
 import { keepPrevious, resumePoint } from "./resume-point.ts";
-import { batchOptionsOf, loadData, type PreparedTraining, prepareTraining, targetOf } from "./setup.ts";
+import { loadData, type PreparedTraining, prepareTraining, targetOf } from "./setup.ts";
 
 /** The folder of a run, its finished and total steps, and its device. */
 export interface RunStart {

@@ -1,13 +1,11 @@
 /** From a resolved configuration to the parts of a run: data, network, recipe. */
 
-import { defined } from "../base/defined.ts";
 import type { TeacherConfig } from "../compile/build/distillation.ts";
-import type { LossConfig } from "../compile/build/loss.ts";
 import { quantize } from "../compile/passes/quantize.ts";
 import { quantizationOf } from "../config/quantization.ts";
-import { modelTitle, type QuantizationSettings, type TrainingConfig } from "../config/schema/schema.ts";
-import { type TrainingBatchOptions, trainingBatches } from "../data/dataset/batches.ts";
-import type { Dataset, DatasetSplits } from "../data/dataset/dataset.ts";
+import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
+import { trainingBatches } from "../data/dataset/batches.ts";
+import type { DatasetSplits } from "../data/dataset/dataset.ts";
 import type { OpenedData } from "../data/dataset/open-dataset.ts";
 import { ConfigError } from "../errors.ts";
 import type { Network } from "../ir/network.ts";
@@ -16,12 +14,13 @@ import { genericTarget } from "../ops/targets.ts";
 import type { Engine } from "../runtime/engine.ts";
 import type { NetworkStage } from "./loop/bit-lowering.ts";
 import { calibrate } from "./loop/calibrate.ts";
-import { notesOnOscillation, type PhaseOptions } from "./loop/phases.ts";
-import type { TrainingRecipe, TrainingRun } from "./loop/recipe.ts";
+import { notesOnOscillation } from "./loop/phases.ts";
+import type { TrainingRun } from "./loop/recipe.ts";
 import { withRestoredStatistics } from "./loop/restored-batch-norm.ts";
 import { openDataFor } from "./model-data.ts";
 import { makeNetwork, notesOnFileQuantizers, restoredIn, withCheckpoint } from "./network.ts";
 import { checkFit, type WantedFit } from "./network-fit.ts";
+import { phasesOf, recipeOf } from "./recipe-of.ts";
 import { outputCountOfTeacher, teacherOf } from "./teacher/teacher.ts";
 
 export { makeNetwork, withCheckpoint } from "./network.ts";
@@ -140,98 +139,6 @@ function notesOn(config: TrainingConfig, { network, restored }: PreparedNetwork,
     `BatchNorm is put back after ${where} that it may be folded into; --no-restore-batch-norm (model.restoreBatchNorm: false) trains the file as it is`,
     ...odd,
   ];
-}
-
-/** How a configuration makes batches of a data set; crops and flips are for images alone. */
-export function batchOptionsOf({ train, data, seed }: TrainingConfig, dataset: Dataset): TrainingBatchOptions {
-  const isImage = dataset.sampleShape.length === 3;
-  return {
-    seed,
-    batchSize: train.batchSize,
-    cropPadding: isImage ? data.crop : 0,
-    horizontalFlip: isImage && data.flip,
-  };
-}
-
-/** Returns the loss: on the labels, or on the teacher's outputs where there are none. */
-function lossOf({ train }: TrainingConfig, dataset: Dataset, teacher: TeacherConfig | undefined): LossConfig {
-  const { kind } = dataset.target;
-  if (kind === "values") return { name: "meanSquaredError" };
-  if (kind === "classes") return { name: "crossEntropy", labelSmoothing: train.labelSmoothing };
-  if (teacher !== undefined) return { name: "distillation", ...teacher };
-  throw new ConfigError("the data has no labels, so a teacher is needed to learn from", {
-    where: `data set "${dataset.name}"`,
-    remedy: "Give the recipe a teacher, or give data with labels.",
-  });
-}
-
-/**
- * The recipe of a configuration.
- *
- * @param teacher As teacherOf gives it; needed for data without labels.
- *
- * @example
- * console.log(recipeOf(config, data.train).learningRate); // 0.05
- */
-export function recipeOf(config: TrainingConfig, dataset: Dataset, teacher?: TeacherConfig): TrainingRecipe {
-  const { train, quantization } = config;
-  const { optimizer } = train;
-  const { groups } = optimizer;
-  const phases = quantization === null ? {} : phasesOf(quantization);
-  const { reestimateBatchNormBatches } = train;
-  const batches = { cropPadding: 0, horizontalFlip: false, ...batchOptionsOf(config, dataset) };
-  const { distillation } = train;
-  const isAid = distillation !== undefined && teacher !== undefined && dataset.target.kind !== "none";
-  return {
-    epochs: train.epochs,
-    ...batches,
-    loss: lossOf(config, dataset, teacher),
-    ...(isAid ? { distillation: { ...distillation, ...teacher } } : {}),
-    optimizer:
-      optimizer.name === "sgd"
-        ? { name: "sgd", momentum: optimizer.momentum, nesterov: optimizer.nesterov }
-        : { name: optimizer.name, beta1: optimizer.beta1, beta2: optimizer.beta2, epsilon: optimizer.epsilon },
-    learningRate: optimizer.learningRate,
-    learningRateScale: {
-      weights: groups.weights.learningRateScale,
-      normalization: groups.batchNorm.learningRateScale,
-      quantizers: groups.quantizer.learningRateScale,
-    },
-    weightDecay: {
-      weights: groups.weights.weightDecay ?? optimizer.weightDecay,
-      normalization: groups.batchNorm.weightDecay,
-      quantizers: groups.quantizer.weightDecay,
-    },
-    schedule: train.schedule,
-    ...defined({
-      recompute: train.recompute,
-      checkpointEverySteps: train.checkpointEverySteps,
-      reestimateBatchNormBatches,
-    }),
-    ...phases,
-  };
-}
-
-/** The training aids of a quantization, without the keys that are not there. */
-function phasesOf(quantization: QuantizationSettings): PhaseOptions {
-  const {
-    freezeObserversAfterEpoch,
-    freezeBatchNormAfterEpoch,
-    quantizeWeightsFromEpoch,
-    quantizeActivationsFromEpoch,
-    scaleWarmupEpochs,
-    dampening,
-    freezing,
-  } = quantization;
-  return defined({
-    freezeObserversAfterEpoch,
-    freezeBatchNormAfterEpoch,
-    quantizeWeightsFromEpoch,
-    quantizeActivationsFromEpoch,
-    scaleWarmupEpochs,
-    dampening,
-    freezing,
-  });
 }
 
 /** The target that a configuration asks for; undefined: the engine's best. */

@@ -2,7 +2,7 @@
  * The examples in the doc comments of the public API: each is checked by the compiler and runs. They share a few names, which
  * are declared below: engine, data, network, quantized, config, runFolder, torchCode.
  */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -83,6 +83,24 @@ function pageOf(list: readonly Example[]): string {
   return `import * as subbyte from "../../src/index.ts";\nimport { ${names.join(", ")} } from "../../src/index.ts";\n${shared}${bodies.join("")}`;
 }
 
+/** What the compiler says of a page with examples, each time with the line. */
+function mistakesIn(text: string): string[] {
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists, readFile } = host;
+  host.getSourceFile = (file, language) =>
+    file === page ? ts.createSourceFile(file, text, language) : getSourceFile(file, language);
+  host.fileExists = (file) => file === page || fileExists(file);
+  host.readFile = (file) => (file === page ? text : readFile(file));
+  const program = ts.createProgram([page], options, host);
+  const file = program.getSourceFile(page);
+  const found = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
+  const lines = text.split("\n");
+  return found.map(({ start = 0, messageText }) => {
+    const line = text.slice(0, start).split("\n").length;
+    return `${lines[line - 1]}: ${ts.flattenDiagnosticMessageText(messageText, " ")}`;
+  });
+}
+
 describe("the examples of the public API", () => {
   let folder = "";
   const values: Record<string, unknown> = {};
@@ -117,24 +135,19 @@ describe("the examples of the public API", () => {
   });
 
   it("are correct TypeScript", () => {
-    const host = ts.createCompilerHost(options);
-    const { getSourceFile, fileExists, readFile } = host;
-    const text = pageOf(examples);
-    host.getSourceFile = (file, language) =>
-      file === page ? ts.createSourceFile(file, text, language) : getSourceFile(file, language);
-    host.fileExists = (file) => file === page || fileExists(file);
-    host.readFile = (file) => (file === page ? text : readFile(file));
-    const program = ts.createProgram([page], options, host);
-    const file = program.getSourceFile(page);
-    const found = [...program.getSyntacticDiagnostics(file), ...program.getSemanticDiagnostics(file)];
-    const lines = text.split("\n");
-    expect(
-      found.map(({ start = 0, messageText }) => {
-        const line = text.slice(0, start).split("\n").length;
-        return `${lines[line - 1]}: ${ts.flattenDiagnosticMessageText(messageText, " ")}`;
-      }),
-    ).toEqual([]);
+    expect(mistakesIn(pageOf(examples))).toEqual([]);
   }, 60_000);
+
+  it.each(["index.ts", "browser.ts"])(
+    "at the head of %s is correct TypeScript",
+    (name) => {
+      const head = readFileSync(join(repositoryRoot, "src", name), "utf8").split("*/")[0] ?? "";
+      const code = (head.split("@example")[1] ?? "").replaceAll(/^ \* ?/gm, "");
+      expect(code).toContain("makeModel(");
+      expect(mistakesIn(`import { ${names.join(", ")} } from "../../src/index.ts";\n${code}`)).toEqual([]);
+    },
+    60_000,
+  );
 
   it.each(examples.map(({ name, code }) => [name, code] as const))(
     "%s runs",

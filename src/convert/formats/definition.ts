@@ -27,8 +27,13 @@ export interface FormatDefinition {
   readonly name: string;
   /** Whether the runtime sums floats in an order of its own, so that codes on a border may differ. */
   readonly sumsFloats?: true;
-  /** The contents of its files. Nothing is written here. */
-  files(network: IntegerNetwork, options: FileOptions, source: QuantizedNetwork): readonly ConvertedFile[];
+  /**
+   * The contents of its files. Nothing is written here.
+   *
+   * @param source The network that was converted.
+   * @throws ConfigError where a format needs the source and there is none.
+   */
+  files(network: IntegerNetwork, options: FileOptions, source: QuantizedNetwork | undefined): readonly ConvertedFile[];
   /** A runner for comparisons; absent where ONNX Runtime does not execute the format. */
   runner?(network: IntegerNetwork, options: FileOptions, engine: Engine): Promise<ConvertedRunner>;
 }

@@ -5,6 +5,7 @@
  */
 
 import { type QuantizedNetwork, siteParameter } from "../../compile/sites.ts";
+import { ConfigError } from "../../errors.ts";
 import { makeTensor, type Tensor } from "../../ir/tensor.ts";
 import { encodeSafetensors } from "../../runs/safetensors.ts";
 import { integerWeight } from "../grid.ts";
@@ -87,6 +88,12 @@ if __name__ == "__main__":
 export const stateDictFormat: FormatDefinition = {
   name: "state_dict",
   files(network, _options, source) {
+    if (source === undefined) {
+      throw new ConfigError("a state_dict has the parameters of the network that was converted", {
+        where: "format state_dict",
+        remedy: 'Pass that network: writeInteger(integers, "state_dict", { source }).',
+      });
+    }
     const { tensors, json, loader } = buildStateDict(source, network);
     return [
       { name: "state_dict.safetensors", parts: tensors },

@@ -25,7 +25,12 @@ export interface EvaluationOptions {
   readonly teacher?: TeacherReference;
 }
 
-/** Returns how a data set enters a graph: raw, normalized inside. */
+/**
+ * Returns how a data set enters a graph: raw, normalized inside.
+ *
+ * @example
+ * console.log(inputOf(data.train).dtype); // uint8
+ */
 export function inputOf(dataset: Dataset): ImageInput {
   const { mean, std } = dataset.normalization;
   if (dataset.sampleType === "uint8") return { dtype: "uint8", mean, deviation: std };

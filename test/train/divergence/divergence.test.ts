@@ -17,8 +17,8 @@ import { readCheckpoint, writeCheckpoint } from "../../../src/runs/checkpoint.ts
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import type { StepProgress } from "../../../src/train/loop/recipe.ts";
 import { train } from "../../../src/train/loop/trainer.ts";
+import { recipeOf } from "../../../src/train/recipe-of.ts";
 import { resumeRun, startRun } from "../../../src/train/run.ts";
-import { recipeOf } from "../../../src/train/setup.ts";
 import { capture } from "../../support/machine/capture.ts";
 import { temporaryFolder, tensorBytes, tinyConfig } from "../../support/training/tiny-run.ts";
 

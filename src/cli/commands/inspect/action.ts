@@ -7,7 +7,7 @@ import { inspectNetwork, type NetworkReport } from "../../../importer/inspect.ts
 import { importOnnxFile } from "../../../importer/node-files.ts";
 import type { Network } from "../../../ir/network.ts";
 import { makeModel } from "../../../models/index.ts";
-import { modelNames } from "../../../models/names.ts";
+import { isModelName } from "../../../models/names.ts";
 import { frozenLines, parseInputShapes } from "../../imported-model.ts";
 import { outputColumns, print, printJson } from "../../output.ts";
 import { integerLines } from "../../view/integers-text.ts";
@@ -28,7 +28,7 @@ export async function inspectAction(model: string, flags: InspectFlags): Promise
 }
 
 function load(model: string, flags: InspectFlags): Network {
-  if (!modelNames.includes(model)) {
+  if (!isModelName(model)) {
     return importOnnxFile(model, { inputShapes: parseInputShapes(flags.inputShape) });
   }
   const sampleShape = flags.sampleShape.split("x").map(Number);

@@ -1,23 +1,23 @@
 /** What a training will take, from its data, its network and a few of its steps. Nothing is kept. */
 
-import { buildTrainingStep, type TrainingStep } from "../compile/build/training-step.ts";
-import type { TrainingConfig } from "../config/schema/schema.ts";
-import { trainingBatches } from "../data/dataset/batches.ts";
-import { allocateBatch, type Dataset, type DatasetSplits } from "../data/dataset/dataset.ts";
-import { type Network, parameterCount } from "../ir/network.ts";
-import { makeTensor } from "../ir/tensor.ts";
-import type { Target } from "../ops/definition.ts";
-import { type LayerCost, networkCost } from "../runs/cost.ts";
-import type { Engine } from "../runtime/engine.ts";
-import { planTraining, TrainingJob } from "../runtime/job.ts";
-import { StateBuffers } from "../runtime/state.ts";
-import { inputOf } from "./loop/evaluate.ts";
-import { modeOfEpoch } from "./loop/phases.ts";
-import type { TrainingRecipe } from "./loop/recipe.ts";
-import { targetTensor } from "./loop/trainer.ts";
-import { peakMemory } from "./memory.ts";
-import { engineOf } from "./run.ts";
-import { prepareTraining } from "./setup.ts";
+import { buildTrainingStep, type TrainingStep } from "../../compile/build/training-step.ts";
+import type { TrainingConfig } from "../../config/schema/schema.ts";
+import { trainingBatches } from "../../data/dataset/batches.ts";
+import { allocateBatch, type Dataset, type DatasetSplits } from "../../data/dataset/dataset.ts";
+import { type Network, parameterCount } from "../../ir/network.ts";
+import { makeTensor } from "../../ir/tensor.ts";
+import type { Target } from "../../ops/definition.ts";
+import { type LayerCost, networkCost } from "../../runs/cost.ts";
+import type { Engine } from "../../runtime/engine.ts";
+import { planTraining, TrainingJob } from "../../runtime/job.ts";
+import { StateBuffers } from "../../runtime/state.ts";
+import { inputOf } from "../loop/evaluate.ts";
+import { modeOfEpoch } from "../loop/phases.ts";
+import type { TrainingRecipe } from "../loop/recipe.ts";
+import { targetTensor } from "../loop/trainer.ts";
+import { peakMemory } from "../memory.ts";
+import { engineOf } from "../run.ts";
+import { prepareTraining } from "../setup.ts";
 
 /** Multiply-accumulates of a forward pass that a measured step has at most, unless one sample has more. */
 const measuredMacs = 4e9;
