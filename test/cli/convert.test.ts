@@ -169,11 +169,41 @@ describe("convert", () => {
     expect(stdout).toContain("not verified, because ONNX Runtime cannot run them: c\n");
     expect(stdout).toContain("note: relu: there is no quantizer here");
     // The first block's skip, 28x28x4 values, and what the average pool reads, 7x7x16.
-    expect(stdout).toMatch(/hint: 2 tensors are not quantized: 4 bytes a value, 15.7 kB an image. With .* 8: 3.9 kB,/);
+    expect(stdout).toMatch(/hint: 2 tensors are not quantized: 4 bytes a value, 15.7 kB an image. With .* 8: 3.9 kB\./);
     const eight = ["--residual-bits", "8", "--verify", "--limit", "20", "--out", join(folder, "eight")];
     const added = (await capture("convert", runOf("lsq"), ...eight)).stdout;
-    expect(added).toContain("8-bit quantizer added after training");
+    expect(added).toMatch(
+      /^note: 8-bit quantizer added after training, also in the simulation, at \d places; -v lists them$/m,
+    );
     expect(added).not.toMatch(/hint|qdq|not compared/);
+  });
+
+  it("ends with the accuracy of float, simulation and integers, which eval --integer repeats", async () => {
+    const out = join(folder, "table");
+    const { stdout } = await capture("convert", runOf("lsq"), "--batch", "2", "--out", out);
+    const share = (name: string) => new RegExp(`│ ${name}[^│]*│ +([\\d.]+) % │`).exec(stdout)?.[1];
+    const [float, simulation, integers] = ["float: the same weights", "simulation", "integers: the int file"].map(
+      share,
+    );
+    expect(stdout).toMatch(/│ +bytes │ ms for 2 samples │/);
+    expect(stdout.trimEnd().split("\n").at(-1)).toBe("measured on 60 of 60 samples of fashion-mnist test");
+    expect(stdout).toMatch(/hint: .*\nand the int file is .* times as fast/);
+    const measured = async (...flags: string[]) =>
+      (100 * JSON.parse((await capture("eval", ...flags, "--json")).stdout).accuracy).toFixed(2);
+    expect(simulation).toBe(await measured(runOf("lsq")));
+    expect(integers).toBe(await measured(runOf("lsq"), "--integer"));
+    expect(float).toMatch(/^\d+\.\d\d$/);
+  });
+
+  it("takes the float run that a training started from, and measures nothing where that is asked for", async () => {
+    await train("from", "--preset", "lsq", "--weight-bits", "4", "--activation-bits", "4", "--from", runOf("float"));
+    const started = await capture("convert", runOf("from"), "--json", "--limit", "40");
+    const { deployment } = JSON.parse(started.stdout);
+    const float = JSON.parse((await capture("eval", runOf("float"), "--limit", "40", "--json")).stdout);
+    expect(deployment).toMatchObject({ floatRun: runOf("float"), samples: 40, available: 60, batchSize: 1 });
+    expect(deployment.float.accuracy).toBe(float.accuracy);
+    const silent = await capture("convert", runOf("from"), "--no-measure");
+    expect(silent.stdout).not.toMatch(/measured on|simulation/);
   });
 
   it("verifies on other data", async () => {

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { defined } from "../../../base/defined.ts";
 import { isQuantized, type QuantizedNetwork } from "../../../compile/sites.ts";
 import { convert } from "../../../convert/convert.ts";
 import type { ConvertedFile, FormatDefinition } from "../../../convert/formats/definition.ts";
@@ -21,9 +22,10 @@ import { evenIndices, withStoredQuantizers } from "../../../train/loop/calibrate
 import { inputOf } from "../../../train/loop/evaluate.ts";
 import { modelTakesChannelsLast } from "../../../train/network.ts";
 import { showBatchOf } from "../../../train/network-fit.ts";
-import { printJson } from "../../output.ts";
+import { print, printJson } from "../../output.ts";
 import { testData } from "../../run-data.ts";
 import { writeOutputs } from "../../write-output.ts";
+import { deploymentLines, measureDeployment } from "./accuracy.ts";
 import type { ConvertFlags } from "./convert.ts";
 import { floatModelOf, isFloatFormat } from "./float.ts";
 import { printFiles, printHint, printNotes, printProof, printSize, sumsFloats, type WrittenFile } from "./text.ts";
@@ -60,15 +62,29 @@ export async function convertAction(path: string, flags: ConvertFlags): Promise<
     const text = `${JSON.stringify({ schemaVersion: 1, ...proof }, undefined, 2)}\n`;
     await writeOutputs([{ file: join(folder, "verify.json"), content: text }]);
   }
+  const deployment =
+    converted !== undefined && size !== undefined && flags.measure
+      ? await measureDeployment(run, converted, size, await testData(run, defined({ data: flags.data })), flags)
+      : undefined;
   if (flags.json === true) {
     // What is undefined is left out of the document.
-    printJson({ schemaVersion: 1, run: path, step: run.step, files: written, size, notes, verification: proof });
+    printJson({
+      schemaVersion: 1,
+      run: path,
+      step: run.step,
+      files: written,
+      size,
+      notes,
+      deployment,
+      verification: proof,
+    });
   } else {
     printFiles(written);
     if (size !== undefined) printSize(size, flags);
     if (flags.quiet !== true) printNotes(notes, flags);
-    if (converted !== undefined && flags.residualBits === undefined) printHint(converted.network);
+    if (converted !== undefined && flags.residualBits === undefined) printHint(converted.network, wanted);
     if (proof !== undefined) printProof(proof, wanted);
+    if (deployment !== undefined) print(...deploymentLines(deployment));
   }
   if (proof !== undefined) requireAgreement(proof);
 }
@@ -114,7 +130,7 @@ function withAddedNotes(network: IntegerNetwork, trained: QuantizedNetwork, sour
   const notes = added.map(({ tensor, spec }) => ({
     kind: "added quantizer" as const,
     where: tensor,
-    message: `${spec.bits}-bit quantizer added after training, also in the simulation that --verify compares`,
+    message: `${spec.bits}-bit quantizer added after training, also in the simulation`,
   }));
   return { ...network, notes: [...notes, ...network.notes] };
 }

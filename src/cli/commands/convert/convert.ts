@@ -45,8 +45,9 @@ export const declareConvert = (command: NewCommand) =>
       wholeNumber(2),
     )
     .option("--verify", "compare every code of every layer over the test images, and write verify.json")
-    .option("--data <name|folder>", "verify on this data (default: the run's own test images)")
-    .option("--limit <n>", "verify on only the first N test images", wholeNumber(1))
+    .option("--data <name|folder>", "measure and verify on this data (default: the run's own test images)")
+    .option("--limit <n>", "measure and verify on only the first N test images", wholeNumber(1))
+    .option("--no-measure", "do not measure the accuracy and the time of float, simulation and integers")
     .option("--interpret <n>", "images for the reference interpreter too (it is slow)", wholeNumber(0), 2)
     .option("--threads <n>", "threads of ONNX Runtime, 0 for one per core", wholeNumber(0), 0)
     .option("--json", "print the result as one JSON document")

@@ -73,7 +73,8 @@ function inOwnLayout({ config, data }: LoadedRun, network: Network): Network {
   return modelTakesChannelsLast(config, data) ? withChannelsLast(network) : network;
 }
 
-function floatNetwork({ config, data, teacher, network }: LoadedRun): Network {
+/** Returns the run's network without quantizers, with the weights that were trained. */
+export function floatNetwork({ config, data, teacher, network }: LoadedRun): Network {
   const float = makeNetwork(config, data, teacher && outputCountOfTeacher(teacher));
   return withParameterValues(float, new Map(network.parameters.map(({ name, value }) => [name, value])));
 }

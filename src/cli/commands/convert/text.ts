@@ -1,6 +1,7 @@
 /** The output of `subbyte convert`. */
 import type { ConvertedFile, FormatDefinition } from "../../../convert/formats/definition.ts";
 import { formats } from "../../../convert/formats/files.ts";
+import { intFormat } from "../../../convert/formats/int/int.ts";
 import type { IntegerNetwork } from "../../../convert/integer-network.ts";
 import type { ProgramResult, VerificationResult } from "../../../convert/prove/verify.ts";
 import type { StoredSize } from "../../../convert/size.ts";
@@ -44,14 +45,15 @@ export function printSize(size: StoredSize, { verbose }: { readonly verbose?: tr
 }
 
 /** Prints what tensors without codes cost and which flag quantizes them; nothing where there are none. */
-export function printHint({ tensors }: IntegerNetwork): void {
+export function printHint({ tensors }: IntegerNetwork, wanted: readonly FormatDefinition[]): void {
   const wide = tensors.filter(({ form }) => form.kind === "wide");
   if (wide.length === 0) return;
   const values = wide.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const isInt = wanted.includes(intFormat);
   print(
-    `hint: ${wide.length} tensors are not quantized: 4 bytes a value, ${formatBytes(4 * values)} an image. ` +
-      `With --residual-bits 8: ${formatBytes(values)},`,
-    "and the int file is 2.4 to 3.2 times as fast (ResNet-20 and ResNet-18, docs/integer.md).",
+    `hint: ${wide.length} ${wide.length === 1 ? "tensor is" : "tensors are"} not quantized: 4 bytes a value, ${formatBytes(4 * values)} an image. ` +
+      `With --residual-bits 8: ${formatBytes(values)}${isInt ? "," : "."}`,
+    ...(isInt ? ["and the int file is 2.4 to 3.2 times as fast (ResNet-20 and ResNet-18, docs/integer.md)."] : []),
   );
 }
 
@@ -89,16 +91,23 @@ interface Note {
   readonly message: string;
 }
 
-/** Prints notes; without `verbose` those of one message share a line. */
+/** Prints notes; without `verbose` those of one kind about different places share a line. */
 export function printNotes(notes: readonly Note[], { verbose }: { readonly verbose?: true }): void {
-  const groups = new Map<string, Note[]>();
-  for (const each of notes) {
-    const key = verbose === true ? JSON.stringify([each.where, each.message]) : each.message;
-    groups.set(key, [...(groups.get(key) ?? []), each]);
+  const kinds = new Map<string, Note[]>();
+  for (const each of notes) kinds.set(each.kind, [...(kinds.get(each.kind) ?? []), each]);
+  for (const group of kinds.values()) {
+    const isFolded = verbose !== true && new Set(group.map(({ where }) => where)).size === group.length;
+    const texts = isFolded ? [foldedText(group)] : group.map(({ where, message }) => `${where}: ${message}`);
+    print(...texts.map((text) => `note: ${text}`));
   }
-  for (const [first, ...rest] of groups.values()) {
-    if (first === undefined) continue;
-    const others = rest.length === 0 ? "" : ` (also ${rest.length} more, listed by -v)`;
-    print(`note: ${first.where}: ${first.message}${others}`);
-  }
+}
+
+function foldedText(group: readonly Note[]): string {
+  const [first] = group;
+  if (first === undefined) return "";
+  if (group.length === 1) return `${first.where}: ${first.message}`;
+  const isSame = group.every(({ message }) => message === first.message);
+  return isSame
+    ? `${first.message}, at ${group.length} places; -v lists them`
+    : `${first.where}: ${first.message}; and ${group.length - 1} more like it, listed by -v`;
 }
