@@ -67,7 +67,13 @@ export function parseSource(source: ConfigSource): ParsedSource {
 /** Parses the text of a flag as a YAML value: `3` is a number, `true` a boolean, a text that is not YAML stays itself. */
 export function parseScalar(text: string): unknown {
   const document = parseDocument(text);
-  return document.errors.length > 0 ? text : document.toJS();
+  if (document.errors.length > 0) return text;
+  try {
+    return document.toJS();
+  } catch {
+    // An alias without an anchor: a name with a star.
+    return text;
+  }
 }
 
 /** Reads `train.epochs=3`; the value is a YAML scalar or flow list, so `true`, `1e-3`, `[3, 5]` and `null` mean what they look like. */
@@ -81,7 +87,7 @@ export function parseSetOption(text: string): ConfigOverride {
   const document = parseDocument(text.slice(cut + 1));
   const problem = document.errors[0];
   if (problem !== undefined) throw new ConfigError(firstLine(problem.message), { where: origin });
-  return { path, value: document.toJS(), origin };
+  return { path, value: contentOf(document, origin), origin };
 }
 
 /** Sets a dotted key; mappings on its path that are not there, or null, are made. */
@@ -113,13 +119,22 @@ function firstLine(text: string): string {
   return text.split("\n")[0]?.replace(/ at line \d+, column \d+:?$/, "") ?? text;
 }
 
-function mappingOf(document: Document, name: string): Mapping {
-  let content: unknown;
+/** The value of a document. @throws ConfigError for an alias without its anchor, or too many of them. */
+function contentOf(document: Document, where: string): unknown {
   try {
-    content = document.toJS();
+    const value: unknown = document.toJS();
+    return value;
   } catch (cause) {
-    throw new ConfigError("the YAML aliases cannot be resolved", { where: name, cause });
+    throw new ConfigError("the YAML aliases cannot be resolved", {
+      where,
+      remedy: "Define each anchor (&name) before its alias (*name), or write the value out.",
+      cause,
+    });
   }
+}
+
+function mappingOf(document: Document, name: string): Mapping {
+  const content = contentOf(document, name);
   if (content === null || content === undefined) return {};
   if (isMapping(content)) return content;
   throw new ConfigError("expected a mapping of keys", { where: `${name}:1:1`, remedy: "Write for example `seed: 0`." });

@@ -1,5 +1,15 @@
 import { describe, expect, it } from "vitest";
-import { deletePath, type Mapping, parseSource, setPath } from "../../src/config/source.ts";
+import { resolveTrainingConfig } from "../../src/config/config.ts";
+import {
+  deletePath,
+  type Mapping,
+  parseScalar,
+  parseSetOption,
+  parseSource,
+  setPath,
+} from "../../src/config/source.ts";
+import { ConfigError } from "../../src/errors.ts";
+import { resolveStudyConfig } from "../../src/study/plan/config.ts";
 
 const source = {
   name: "c.yaml",
@@ -34,5 +44,24 @@ describe("a dotted path", () => {
     expect(root).toEqual({ a: { b: { c: 1, d: null } } });
     deletePath(root, "a.b.c");
     expect(root).toEqual({ a: { b: { d: null } } });
+  });
+});
+
+describe("an alias", () => {
+  const texts = ["seed: *a", "model: { name: *a }", "a: &a [*a]", "? *b\n: 1"];
+  const bomb = ["a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1]"];
+  for (const [name, before] of ["ba", "cb", "dc", "ed"]) {
+    bomb.push(`${name}: &${name} [${Array.from({ length: 9 }, () => `*${before}`).join(", ")}]`);
+  }
+
+  it.each([...texts, bomb.join("\n")])("that cannot be resolved is a mistake of the text, named: %j", (text) => {
+    const read = { name: "c.yaml", text };
+    expect(() => resolveTrainingConfig(read)).toThrow(ConfigError);
+    expect(() => resolveStudyConfig(read)).toThrow(ConfigError);
+  });
+
+  it.each(["*a", "{ a: *b }", "[*c]"])("in a flag is a mistake too, or a text: %s", (text) => {
+    expect(() => parseSetOption(`seed=${text}`)).toThrow(ConfigError);
+    expect(parseScalar(text)).toBe(text);
   });
 });
