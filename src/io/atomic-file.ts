@@ -65,6 +65,11 @@ export function temporaryName(file: string): string {
   return join(dirname(file), `.${basename(file)}.${process.pid}.${randomUUID()}.part`);
 }
 
+/** Whether a file of this name is a temporary one. */
+export function isTemporary(name: string): boolean {
+  return temporaryPattern.test(name);
+}
+
 /** Whether a file of this name is a temporary one whose process is gone, so that nobody will finish it. */
 export function isAbandoned(name: string): boolean {
   const [, pid] = temporaryPattern.exec(name) ?? [];

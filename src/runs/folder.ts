@@ -29,7 +29,7 @@ import type { ConfigSource } from "../config/source.ts";
 import { ConfigError } from "../errors.ts";
 import {
   describeWriteFailure,
-  isAbandoned,
+  isTemporary,
   makeFolder,
   removeFile,
   removeTemporaries,
@@ -168,7 +168,7 @@ const beforeEnvironment: ReadonlySet<string> = new Set([lockName, "worker.json",
 async function requireRun(paths: RunPaths): Promise<void> {
   if (existsSync(paths.environment)) return;
   const names = await readdir(paths.folder).catch(() => []);
-  const other = names.find((name) => !beforeEnvironment.has(name) && !isAbandoned(name));
+  const other = names.find((name) => !beforeEnvironment.has(name) && !isTemporary(name));
   if (other === undefined) return;
   throw new ConfigError(`the folder holds ${other}, but no run (it has no ${basename(paths.environment)})`, {
     where: paths.folder,
