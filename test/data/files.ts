@@ -94,7 +94,7 @@ export function image(
   width: number,
   height: number,
   colour: readonly [number, number, number] | number,
-  format: "png" | "jpeg" | "webp" = "png",
+  format: "png" | "jpeg" | "webp" | "gif" | "tiff" = "png",
 ): Promise<Buffer> {
   const values = typeof colour === "number" ? [colour] : colour;
   const pixels = Buffer.alloc(width * height * values.length, Buffer.from(values));

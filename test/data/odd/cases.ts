@@ -1,6 +1,9 @@
 /** Odd files and what Python's readers make of them; made by scripts/odd-files/. */
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { allocateBatch } from "../../../src/data/dataset/dataset.ts";
+import type { OpenedData } from "../../../src/data/dataset/open-dataset.ts";
+import { SubbyteError } from "../../../src/errors.ts";
 
 const values = z.object({
   shape: z.array(z.number()),
@@ -29,4 +32,22 @@ export function oddCases<T extends z.ZodRawShape>(format: string, answers: T) {
 /** The bytes of the files of a case. */
 export function filesOf(files: Readonly<Record<string, string>>): Record<string, Uint8Array> {
   return Object.fromEntries(Object.entries(files).map(([name, text]) => [name, Buffer.from(text, "base64")]));
+}
+
+/** How an opened data set differs from a Python reader's answer: undefined where the values, or the refusals, are the same. */
+export async function differenceFrom(expected: Answer, opened: Promise<OpenedData>): Promise<string | undefined> {
+  try {
+    const { train } = await opened;
+    if ("error" in expected) return "read, though Python refuses it";
+    const batch = allocateBatch(train, train.count);
+    const all = Int32Array.from({ length: train.count }, (_, i) => i);
+    await train.prefetch?.(all);
+    train.readBatch(all, batch);
+    const wrong = expected.data.findIndex((value, i) => batch.samples[i] !== Math.fround(value));
+    if (batch.samples.length !== expected.data.length) return "has another number of values";
+    return wrong < 0 ? undefined : "has other values";
+  } catch (error) {
+    if (!(error instanceof SubbyteError)) throw error;
+    return "error" in expected ? undefined : `refused: ${error.message}`;
+  }
 }

@@ -51,14 +51,14 @@ export function decodeNpyHeader(bytes: Uint8Array, where: string): NpyHeader {
   const text = new TextDecoder("latin1").decode(bytes.subarray(start, start + length));
   const keys = readKeys(text);
   if (keys === undefined) throw fail("the header is no dictionary of descr, fortran_order and shape, each once");
-  const { order, descr: type0 } = keys;
-  const dimensions = /^\(([\d,\sL]*)\)$/.exec(keys.shape)?.[1];
-  const descr = /^'([<>|=])?([A-Za-z]\d+)'$/.exec(type0);
+  const { order, descr: elementType } = keys;
+  const dimensions = /^\((\s*|\s*\d+L?\s*,\s*(\d+L?\s*,\s*)*(\d+L?\s*)?)\)$/.exec(keys.shape)?.[1];
+  const descr = /^['"]([<>|=])?([A-Za-z]\d+)['"]$/.exec(elementType);
   if (descr === null) {
     throw fail(
-      type0.includes("O")
+      elementType.includes("O")
         ? "the array holds Python objects, which are not supported"
-        : `elements of type ${type0} are not read`,
+        : `elements of type ${elementType} are not read`,
       "Save an array of numbers: array.astype('float32').",
     );
   }
@@ -90,7 +90,7 @@ function readKeys(
 ): { readonly descr: string; readonly order: string; readonly shape: string } | undefined {
   const body = /^\s*\{(.*)\}\s*$/s.exec(text)?.[1];
   const values = new Map<string, string>();
-  const pair = /\s*'(\w+)'\s*:\s*('[^']*'|True|False|\([^()]*\)|\[[^\]]*\])\s*(?:,|$)\s*/y;
+  const pair = /\s*['"](\w+)['"]\s*:\s*('[^']*'|"[^"]*"|True|False|\([^()]*\)|\[[^\]]*\])\s*(?:,|$)\s*/y;
   while (body !== undefined && pair.lastIndex < body.length) {
     const [, key = "", value = ""] = pair.exec(body) ?? [];
     if (key === "" || values.has(key)) return undefined;
