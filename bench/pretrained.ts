@@ -3,7 +3,7 @@
  *
  *     python3 bench/pretrained-networks.py FASHION-MNIST FOLDER      makes the files and the data
  *     npx tsx bench/pretrained.ts FOLDER [--only vit,vgg] [--rates 0.05,0.005] [--warmups 0,1] [--restore true,false]
- *                                 [--epochs 3] [--preset lsq --bits 4]
+ *                                 [--epochs 3] [--preset lsq --bits 4] [--crop 2] [--flip]
  *
  * Each line of FOLDER/results.jsonl is one training of one file on 400 images: the file's accuracy on 300 test images, that after
  * each epoch, or the step at which the loss became infinite. Lines that are there are not measured again. At the end: the
@@ -30,6 +30,8 @@ const { values: flags, positionals } = parseArgs({
     epochs: { type: "string", default: "3" },
     preset: { type: "string", default: "float" },
     bits: { type: "string", default: "4" },
+    crop: { type: "string", default: "0" },
+    flip: { type: "boolean", default: false },
   },
 });
 const [folder = "pretrained"] = positionals;
@@ -42,6 +44,9 @@ interface Setting {
   readonly rate: number;
   readonly warmup: number;
   readonly epochs: number;
+  /** Pixels of the random crop, and whether images are mirrored at random. */
+  readonly crop: number;
+  readonly flip: boolean;
 }
 
 interface Result extends Setting {
@@ -51,8 +56,8 @@ interface Result extends Setting {
   readonly diverged?: string;
 }
 
-const keyOf = ({ network, preset, restore, rate, warmup, epochs }: Setting) =>
-  [network, preset, restore, rate, warmup, epochs].join(" ");
+const keyOf = ({ network, preset, restore, rate, warmup, epochs, crop, flip }: Setting) =>
+  [network, preset, restore, rate, warmup, epochs, crop, flip].join(" ");
 
 async function measured(): Promise<Result[]> {
   const text = await readFile(results, "utf8").catch(() => "");
@@ -68,9 +73,9 @@ async function measure(setting: Setting): Promise<Result> {
       model: { file: join(folder, `${network}.onnx`), restoreBatchNorm: restore },
       data: {
         folder: join(folder, "data"),
-        // The networks were trained without augmentation, which would change more than the rate does.
-        crop: 0,
-        flip: false,
+        // The networks were trained without augmentation, which changes more than the rate does.
+        crop: Number(flags.crop),
+        flip: flags.flip,
         normalization: { mean: [0.286, 0.286, 0.286], std: [0.353, 0.353, 0.353] },
       },
       train: { epochs, optimizer: { learningRate: rate }, schedule: { warmupEpochs: warmup } },
@@ -101,7 +106,16 @@ for (const network of names) {
   for (const restore of flags.restore.split(",").map((text) => text === "true")) {
     for (const warmup of numbers(flags.warmups)) {
       for (const rate of numbers(flags.rates)) {
-        const setting = { network, preset: flags.preset, restore, rate, warmup, epochs: Number(flags.epochs) };
+        const setting = {
+          network,
+          preset: flags.preset,
+          restore,
+          rate,
+          warmup,
+          epochs: Number(flags.epochs),
+          crop: Number(flags.crop),
+          flip: flags.flip,
+        };
         if (done.has(keyOf(setting))) continue;
         const result = await measure(setting);
         await appendFile(results, `${JSON.stringify(result)}\n`);

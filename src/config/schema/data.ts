@@ -57,7 +57,7 @@ export const dataSchema = z
     trainLimit: count.exactOptional(),
     /** Number of test samples to use, chosen in the same way. */
     testLimit: count.exactOptional(),
-    /** Images: pixels of padding for the random crop; 0 for no random crop. */
+    /** Images: pixels of padding for the random crop; 0 for no random crop. Default: 2; for a model's file 0. */
     crop: z.int().min(0).max(64).default(2),
     /** Images: whether to mirror them at random. */
     flip: z.boolean().default(true),

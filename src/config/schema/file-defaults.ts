@@ -1,28 +1,33 @@
 /**
- * Defaults of a training whose model is a file: its weights are trained already, and the rate that suits random ones destroys
- * them. docs/own-model.md has the measurement behind the values, bench/pretrained.ts repeats it.
+ * Defaults of a training whose model is a file. Its weights are trained already: the rate that suits random ones destroys them, and
+ * so do images with black borders, which it has never seen. docs/own-model.md has the measurement behind the values,
+ * bench/pretrained.ts repeats it.
  */
 import { isMapping, type Mapping } from "../mapping.ts";
 
 /** The learning rate of `sgd` where the weights come from a file. */
-const learningRate = 0.005;
-/** The learning rate of `adam` and `adamw` there: a tenth of their own, as for `sgd`. */
+const learningRate = 0.001;
+/** The learning rate of `adam` and `adamw` there. */
 const adaptiveLearningRate = 1e-4;
 /** Epochs over which the rate rises, so that the first steps, whose momentum has no past, are small. */
 const warmupEpochs = 1;
+/** Pixels of the random crop: the crop fills borders with black. */
+const crop = 0;
 
 /** Returns a configuration, not yet checked, with the defaults of a model's file where its own keys are absent. */
 export function withFileDefaults(root: unknown): unknown {
   if (!isMapping(root) || !isMapping(root.model) || root.model.file === undefined) return root;
   const train = mappingOr(root.train);
+  const data = mappingOr(root.data);
   const optimizer = mappingOr(train?.optimizer);
   const schedule = mappingOr(train?.schedule);
-  if (train === undefined || optimizer === undefined || schedule === undefined) return root;
+  if (train === undefined || data === undefined || optimizer === undefined || schedule === undefined) return root;
   const isAdaptive = optimizer.name !== undefined && optimizer.name !== "sgd";
   const rate = isAdaptive ? adaptiveLearningRate : learningRate;
   const hasWarmup = schedule.warmupEpochs !== undefined || schedule.warmupSteps !== undefined;
   return {
     ...root,
+    data: { ...data, crop: data.crop ?? crop },
     train: {
       ...train,
       optimizer: { ...optimizer, learningRate: optimizer.learningRate ?? rate },
