@@ -28,7 +28,9 @@ function color(random: RandomStream, low: number, high: number): string {
 function draw(shape: string, random: RandomStream): Uint8Array {
   const between = (low: number, high: number) => low + random.uniform() * (high - low);
   const isLight = random.uniform() < 0.5;
-  const [back, front] = isLight ? [color(random, 130, 250), color(random, 0, 110)] : [color(random, 0, 110), color(random, 130, 250)];
+  const [back, front] = isLight
+    ? [color(random, 130, 250), color(random, 0, 110)]
+    : [color(random, 0, 110), color(random, 130, 250)];
   const noise = Array.from({ length: 40 }, () => {
     const [x, y] = [Math.floor(between(0, side)), Math.floor(between(0, side))];
     return `<rect x="${x}" y="${y}" width="1" height="1" fill="${color(random, 0, 255)}"/>`;
