@@ -67,7 +67,7 @@ step "the file itself" eval "$model" --data images $normalization
 expects "accuracy .* $high" "normalization .*0\.485" "40 images"
 
 step "dry run" train --model "$model" --data images $normalization $recipe --epochs 2 --dry-run
-expects "4 classes: circle, cross, square, triangle" "learningRate: 0\.001" "warmupEpochs: 1" "restoreBatchNorm: true" \
+expects "4 classes: circle, cross, square, triangle" "learningRate: 0\.002" "warmupEpochs: 1" "restoreBatchNorm: true" \
   "BatchNorm is put back after 7 convolutions" "integers: yes" "memory: about" "time: about"
 
 step float train --model "$model" --data images $normalization $recipe --epochs 2 --name float

@@ -59,7 +59,7 @@ export const dataSchema = z
     testLimit: count.exactOptional(),
     /** Images: pixels of padding for the random crop; 0 for no random crop. Default: 2; for a model's file 0. */
     crop: z.int().min(0).max(64).default(2),
-    /** Images: whether to mirror them at random. */
+    /** Images: whether to mirror them at random. Default: true; for a model's file false. */
     flip: z.boolean().default(true),
   })
   .refine((value) => value.name === undefined || value.folder === undefined, {

@@ -1,18 +1,18 @@
 /**
  * Defaults of a training whose model is a file. Its weights are trained already: the rate that suits random ones destroys them, and
- * so do images with black borders, which it has never seen. docs/own-model.md has the measurement behind the values,
+ * images with black borders or mirrored ones, which it may never have seen, cost accuracy. docs/own-model.md has the measurement behind the values,
  * bench/pretrained.ts repeats it.
  */
 import { isMapping, type Mapping } from "../mapping.ts";
 
 /** The learning rate of `sgd` where the weights come from a file. */
-const learningRate = 0.001;
+const learningRate = 0.002;
 /** The learning rate of `adam` and `adamw` there. */
 const adaptiveLearningRate = 1e-4;
 /** Epochs over which the rate rises, so that the first steps, whose momentum has no past, are small. */
 const warmupEpochs = 1;
-/** Pixels of the random crop: the crop fills borders with black. */
-const crop = 0;
+/** No random crop, which fills borders with black, and no mirroring, which turns a shoe or a letter round. */
+const augmentation = { crop: 0, flip: false };
 
 /** Returns a configuration, not yet checked, with the defaults of a model's file where its own keys are absent. */
 export function withFileDefaults(root: unknown): unknown {
@@ -27,7 +27,7 @@ export function withFileDefaults(root: unknown): unknown {
   const hasWarmup = schedule.warmupEpochs !== undefined || schedule.warmupSteps !== undefined;
   return {
     ...root,
-    data: { ...data, crop: data.crop ?? crop },
+    data: { ...augmentation, ...data },
     train: {
       ...train,
       optimizer: { ...optimizer, learningRate: optimizer.learningRate ?? rate },

@@ -63,7 +63,7 @@ const undecayedGroup = parameterGroup.extend({ weightDecay: z.number().min(0).de
 const optimizer = z
   .strictObject({
     name: z.enum(["sgd", "adam", "adamw"]).default("sgd"),
-    /** Default: 0.05 for sgd, 0.001 for adam and adamw; for a model's file 0.001 and 0.0001. */
+    /** Default: 0.05 for sgd, 0.001 for adam and adamw; for a model's file 0.002 and 0.0001. */
     learningRate: z.number().positive().exactOptional(),
     momentum: fraction.default(0.9),
     nesterov: z.boolean().default(false),
