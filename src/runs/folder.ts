@@ -11,6 +11,7 @@
  *       findings.json       the findings of the diagnosis
  *       ablation.json       the accuracy with parts of the quantizers switched off, on request
  *       SHA256SUMS          the checksums of the files above, written when the run ends
+ *       test-samples.txt    the test samples, one a line, where they were held out of the only part of the data
  *       checkpoints/        last, the one before it (previous), and best
  *       train.lock          the process that writes it
  *
@@ -61,6 +62,8 @@ export function runPaths(folder: string) {
     findings: join(folder, "findings.json"),
     /** The accuracy with parts of the quantizers switched off. */
     ablation: join(folder, "ablation.json"),
+    /** The names of the test samples where they were held out at random. */
+    testSamples: join(folder, "test-samples.txt"),
     checkpoints: join(folder, "checkpoints"),
     /** The checksums of what the run left when it ended. */
     sums: join(folder, "SHA256SUMS"),
@@ -204,9 +207,10 @@ export async function fillRunFolder(paths: RunPaths, options: RunFolderOptions):
 }
 
 /** The files that a run writes until it ends, and its checkpoints. */
-function resultFiles({ metrics, summary, diagnosis, findings, ablation, sums, checkpoints }: RunPaths): string[] {
+function resultFiles(paths: RunPaths): string[] {
+  const { metrics, summary, diagnosis, findings, ablation, testSamples, sums, checkpoints } = paths;
   const states = [lastCheckpoint, previousCheckpoint, bestCheckpoint].map((name) => join(checkpoints, name));
-  return [sums, summary, metrics, diagnosis, findings, ablation, ...states];
+  return [sums, summary, metrics, diagnosis, findings, ablation, testSamples, ...states];
 }
 
 async function writeJson(file: string, value: unknown): Promise<void> {

@@ -34,6 +34,12 @@ export async function openDataFor({ model, data, train, from }: TrainingConfig):
   if (takesChannelsLast(inputs, opened.train.sampleShape)) {
     notes.push(`${basename(file)} takes channels last: samples are transposed from [C,H,W] to [H,W,C] in the graph`);
   }
+  if (own !== undefined && from === undefined && opened.test.isHeldOut === true) {
+    notes.push(
+      "the model may have been trained on these test samples, which makes its accuracy too good: give the data a train and " +
+        "a test folder; test-samples.txt in the run's folder lists them",
+    );
+  }
   // Weights of a run were trained with its normalization already.
   if (own !== undefined && from === undefined && data.normalization === undefined && opened.kind !== "fashion-mnist") {
     notes.push(

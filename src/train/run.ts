@@ -29,6 +29,7 @@ import { dropSums, writeSummary } from "../runs/sums.ts";
 import type { Device, Engine } from "../runtime/engine.ts";
 import { openEngine } from "../runtime/node/devices.ts";
 import { checkState } from "./checkpoint-values.ts";
+import { keepTestSamples } from "./held-out.ts";
 import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./loop/recipe.ts";
 import { train } from "./loop/trainer.ts";
 import type { TrainingWatcher } from "./loop/watcher.ts";
@@ -150,6 +151,7 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
   const paths = await claimRunFolder(folder);
   return locked(paths, async () => {
     await fillRunFolder(paths, folder);
+    await keepTestSamples(paths, data.test);
     return execute({ config, data, prepared, engine, target, paths }, listeners);
   });
 }

@@ -50,6 +50,10 @@ export interface Dataset {
   readonly prefetch?: (indices: Int32Array, signal?: AbortSignal) => Promise<void>;
   /** The same samples with what lies around them, for random crops of the samples' own size; absent when nothing does. */
   readonly wide?: WideSamples;
+  /** Where a sample lies: `dogs/12.jpg`; absent where samples have no files of their own. */
+  readonly sampleName?: (index: number) => string;
+  /** Whether these samples were taken out of the only part that there is, at random. */
+  readonly isHeldOut?: boolean;
   /** The samples skipped so far because they could not be read, with the reason; absent where that cannot happen. */
   readonly skipped?: () => readonly SkippedSample[];
 }

@@ -73,6 +73,7 @@ export function streamedDataset(parts: StreamedParts): Dataset {
     readBatch: isCropped ? readMiddle : readWhole,
     prefetch: (indices, signal) => store.prefetch(indices, signal),
     skipped: () => store.skipped(),
+    sampleName: (index) => source.name(index),
     ...(isCropped ? { wide: { shape: storedShape, readBatch: readWhole } } : {}),
   };
   return dataset;

@@ -15,7 +15,7 @@ export interface LabelledDataset {
 export function subset(whole: LabelledDataset, chosen: Int32Array, name: string): LabelledDataset {
   const { dataset, labels } = whole;
   const mapped = (indices: Int32Array) => indices.map((index) => chosen[index] ?? 0);
-  const { prefetch, wide } = dataset;
+  const { prefetch, wide, sampleName } = dataset;
   const part: Dataset = {
     ...dataset,
     name,
@@ -27,6 +27,7 @@ export function subset(whole: LabelledDataset, chosen: Int32Array, name: string)
     ...(prefetch === undefined
       ? {}
       : { prefetch: (indices: Int32Array, signal?: AbortSignal) => prefetch(mapped(indices), signal) }),
+    ...(sampleName === undefined ? {} : { sampleName: (index: number) => sampleName(chosen[index] ?? 0) }),
     ...(wide === undefined
       ? {}
       : {
@@ -109,7 +110,11 @@ export function splitForValidation(
       remedy: "Add samples, provide a separate validation part, or choose another share.",
     });
   }
-  return { train: subset(whole, train, `${name} train`), test: subset(whole, test, `${name} validation`) };
+  const held = subset(whole, test, `${name} validation`);
+  return {
+    train: subset(whole, train, `${name} train`),
+    test: { ...held, dataset: { ...held.dataset, isHeldOut: true } },
+  };
 }
 
 /** Returns `count` random samples in their original order, the same for the same seed. */
