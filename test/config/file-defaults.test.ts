@@ -21,7 +21,11 @@ describe("a training whose model is a file", () => {
 
   it("takes every value that is given", () => {
     const train = { optimizer: { learningRate: 0.3 }, schedule: { warmupEpochs: 0 } };
-    const given = resolved({ model: { file: "mine.onnx", restoreBatchNorm: false }, data: { crop: 5, flip: true }, train });
+    const given = resolved({
+      model: { file: "mine.onnx", restoreBatchNorm: false },
+      data: { crop: 5, flip: true },
+      train,
+    });
     expect(values(given)).toEqual([0.3, 0, 5, true, false]);
     const steps = resolved({ model: { file: "mine.onnx" }, train: { schedule: { warmupSteps: 7 } } });
     expect([steps.train.schedule.warmupSteps, steps.train.schedule.warmupEpochs]).toEqual([7, 0]);
