@@ -1,6 +1,7 @@
 /** Codes that are missing from the requested bits, and codes that are never used (rows 1 and 14). */
 
 import { advisedPresets } from "../../qconfig/presets.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import { findingAt, layerOfSite, learnRanges, type SiteView, sitesOf, worst } from "./view.ts";
@@ -46,9 +47,12 @@ function reducedRange(sites: readonly SiteView[]): Found[] {
 }
 
 function signWasted(sites: readonly SiteView[]): Found[] {
-  const wasted = worst(sites, ({ facts, last }) =>
-    facts.nonNegative && last.min >= 0 && last.levelsBelowZero >= 0.25 ? weightOfLevels(facts.levels) - 0.05 : 0,
-  );
+  const wasted = worst(sites, ({ facts, last }) => {
+    if (!facts.nonNegative || last.min < 0 || last.levelsBelowZero < 0.25) return 0;
+    // The sign of the format cannot be left out; its levels are few for another reason.
+    const chosen = quantizerNamed(facts.quantizer).traits.fixedSign ? 0.5 : 1;
+    return chosen * (weightOfLevels(facts.levels) - 0.05);
+  });
   return findingAt(wasted, layerOfSite, {
     cause: "sign-wasted",
     title: (layers, { facts }) =>

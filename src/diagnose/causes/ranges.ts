@@ -1,8 +1,19 @@
 /** Ranges that observers give: stretched by outliers, still moving, frozen too early; and clipping (rows 2, 3 and 8). */
 
+import { quantizerNamed } from "../../quantizers/index.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { findingAt, layerOfSite, learnRanges, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
+import {
+  findingAt,
+  layerOfSite,
+  learnRanges,
+  meanOf,
+  progressOf,
+  type SiteView,
+  sitesOf,
+  weightOfLoss,
+  worst,
+} from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "outlier-range": 2, "range-moving": 3, "observer-frozen-early": 3, saturated: 8 } as const;
@@ -12,7 +23,7 @@ function find(input: DiagnosisInput): Found[] {
   const sites = sitesOf(input);
   const isObserving = input.records.at(-1)?.observing ?? true;
   return [
-    ...outlierRange(sites, isObserving),
+    ...outlierRange(sites, isObserving, weightOfLoss(input)),
     ...(isObserving ? rangeMoving(sites, input) : frozenEarly(sites, input)),
     ...saturated(sites),
   ];
@@ -33,11 +44,15 @@ function levelsOfMedianChannel({ facts, last }: SiteView): number {
   return last.magnitude.max / last.channelDisparity / last.scale;
 }
 
-function outlierRange(sites: readonly SiteView[], isObserving: boolean): Found[] {
+function outlierRange(sites: readonly SiteView[], isObserving: boolean, lossWeight: number): Found[] {
   const isOutlierChannel = (view: SiteView) => view.last.channelDisparity >= 6 && levelsOfMedianChannel(view) < 4;
   const stretched = worst(
     sites.filter(
-      ({ last, facts }) => facts.kind === "activation" && last.coverage > 0.8 && (isObserving || last.coverage < 1.3),
+      ({ last, facts }) =>
+        facts.kind === "activation" &&
+        quantizerNamed(facts.quantizer).grid !== undefined &&
+        last.coverage > 0.8 &&
+        (isObserving || last.coverage < 1.3),
     ),
     (view) => {
       const { magnitude, entropy, coverage } = view.last;
@@ -47,7 +62,7 @@ function outlierRange(sites: readonly SiteView[], isObserving: boolean): Found[]
       const byChannel = isOutlierChannel(view)
         ? ramp(levelsOfMedianChannel(view), 4, 1.5) * ramp(view.facts.bits - entropy, 1.2, 2.5)
         : 0;
-      return 0.95 * Math.max(observed, byChannel);
+      return 0.95 * lossWeight * Math.max(observed, byChannel);
     },
   );
   const title = (layers: string, worst: SiteView) => {

@@ -2,10 +2,21 @@
 
 import { median } from "../../base/statistics.ts";
 import { advisedPresets } from "../../qconfig/presets.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
 import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { findingAt, layerOfSite, listed, meanOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
+import {
+  findingAt,
+  layerOfSite,
+  listed,
+  meanOf,
+  type SiteView,
+  sitesOf,
+  viewedLayers,
+  weightOfLoss,
+  worst,
+} from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "bad-initial-scale": 4, "scale-gradient-imbalance": 7, "scale-collapsed": 7 } as const;
@@ -14,7 +25,11 @@ type Found = CauseFinding<keyof typeof rows>;
 function find(input: DiagnosisInput): Found[] {
   const sites = sitesOf(input).filter(({ facts }) => facts.learned && facts.observer === undefined);
   const began = input.records[0]?.step ?? 0;
-  return [...(began <= 10 ? badInitialScale(sites) : []), ...gradientImbalance(sites), ...collapsed(sites, input)];
+  return [
+    ...(began <= 10 ? badInitialScale(sites, input) : []),
+    ...gradientImbalance(sites),
+    ...collapsed(sites, input),
+  ];
 }
 
 /** Scales that an update pushed to their lower limit: it was larger than the scale itself. */
@@ -38,12 +53,15 @@ function collapsed(sites: readonly SiteView[], { facts }: DiagnosisInput): Found
   });
 }
 
-function badInitialScale(sites: readonly SiteView[]): Found[] {
-  const bad = worst(sites, ({ first, last }) => {
+function badInitialScale(sites: readonly SiteView[], input: DiagnosisInput): Found[] {
+  const lossWeight = weightOfLoss(input);
+  const bad = worst(sites, ({ facts, first, last }) => {
     const lost = first.optimalSqnr - first.sqnr;
     const visible = first.deadShare > 0.4 || first.clippedShare > 0.05 ? 1 : 0.6;
     const recovered = last.optimalSqnr - last.sqnr < 3 ? 0.85 : 1;
-    return 0.97 * ramp(lost, 5, 12) * ramp(first.sqnr, 18, 8) * visible * recovered;
+    // The best grid that was searched has even levels: uneven ones are not to be measured by it.
+    const comparable = quantizerNamed(facts.quantizer).grid === undefined ? 0.6 : 1;
+    return 0.97 * ramp(lost, 5, 12) * ramp(first.sqnr, 18, 8) * visible * recovered * Math.min(comparable, lossWeight);
   });
   const [worstSite] = bad;
   if (worstSite === undefined) return [];

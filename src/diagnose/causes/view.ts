@@ -36,6 +36,17 @@ export function meanOf(values: readonly number[]): number {
   return known.length === 0 ? Number.NaN : known.reduce((sum, value) => sum + value, 0) / known.length;
 }
 
+/**
+ * The factor of the confidence in causes that would cost accuracy: below that of high confidence where the loss of the last probes
+ * is that of the same weights in float, so that there is nothing to win back.
+ */
+export function weightOfLoss({ records }: DiagnosisInput): number {
+  const recent = latest(records.filter(({ step }) => step > 0));
+  const loss = meanOf(recent.map((record) => record.loss));
+  const floatLoss = meanOf(recent.map((record) => record.floatLoss));
+  return loss <= 1.1 * floatLoss ? 0.6 : 1;
+}
+
 /** Share of the run that is done, 0 to 1; 1 where its length is not known. */
 export function progressOf({ facts, records }: DiagnosisInput): number {
   const epochs = facts.recipe?.epochs;

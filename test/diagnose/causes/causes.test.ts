@@ -245,6 +245,22 @@ describe("confidence", () => {
     expect([at(8), at(6), at(5)]).toEqual([at(8), at(6), at(5)].sort((a, b) => a - b));
   });
 
+  it("is not high for a loss of range that costs no accuracy, nor for levels that are not even", () => {
+    const harmless = { loss: 0.38, floatLoss: 0.38 };
+    const harmful = { loss: 0.8, floatLoss: 0.38 };
+    const bad = { sites: [siteMeasurement({ sqnr: 1, deadShare: 0.99, scaleRatio: 30 })] };
+    const at = (change: Partial<ProbeRecord>, quantizer = "lsq") =>
+      found({ facts: facts([siteFacts({ quantizer })]), records: records({ ...bad, ...change }) }, "bad-initial-scale")
+        ?.confidence ?? 0;
+    expect(at(harmful)).toBeGreaterThanOrEqual(highConfidence);
+    expect(at(harmless)).toBeLessThan(highConfidence);
+    expect(at(harmful, "apot")).toBeLessThan(highConfidence);
+    const signed = facts([siteFacts({ quantizer: "minifloat", quantMin: -8, quantMax: 7 })]);
+    expect(found({ ...symptoms["sign-wasted"], facts: signed }, "sign-wasted")?.confidence).toBeLessThan(
+      highConfidence,
+    );
+  });
+
   it("falls for a bad initial scale that training has corrected", () => {
     const bad = { sites: [siteMeasurement({ sqnr: 1, deadShare: 0.99, scaleRatio: 30 })] };
     const lasting = found({ facts: facts(), records: records(bad) }, "bad-initial-scale")?.confidence ?? 0;
