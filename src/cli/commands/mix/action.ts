@@ -26,9 +26,10 @@ export async function mixAction(folder: string, flags: MixFlags): Promise<void> 
   const silent = flags.json === true || flags.quiet === true;
   const status = new MixStatus({ silent, verbose: flags.verbose === true });
   status.message(`loading ${folder} and its data`);
+  // Nothing is to be saved yet: a signal ends the process at once, also in the middle of a long computation.
+  const source = await mixSource(folder, flags);
   const found = await interruptible(
-    async (signal) =>
-      mixBits(await mixSource(folder, flags), { ...options, signal, onProgress: (progress) => status.show(progress) }),
+    (signal) => mixBits(source, { ...options, signal, onProgress: (progress) => status.show(progress) }),
     () => note("", "stopping"),
   ).finally(() => status.close());
   const file = flags.out ?? ((await stat(folder)).isDirectory() ? join(folder, "mix.yaml") : "mix.yaml");
