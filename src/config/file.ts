@@ -1,15 +1,17 @@
 /** Reads a configuration from a file, with the plugins that it needs. */
 
-import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { InputOutputError } from "../errors.ts";
+import { InputOutputError, SubbyteError } from "../errors.ts";
+import { readTextLimited } from "../io/read-limited.ts";
 import { describeSystemError } from "../io/system-error.ts";
 import { loadPluginsOf } from "./plugins.ts";
-import type { ConfigSource } from "./source.ts";
+import { type ConfigSource, mostTextBytes } from "./source.ts";
 
 /**
  * Returns the text of a configuration file, named as the user named it; the plugins that it lists are loaded. Relative paths in
  * it resolve against its folder.
+ *
+ * @throws InputOutputError where it cannot be read, FileFormatError for a device or more than 1 MB.
  */
 export async function readConfigFile(file: string): Promise<ConfigSource> {
   const folder = dirname(resolve(file));
@@ -31,8 +33,9 @@ async function withPlugins(source: ConfigSource): Promise<ConfigSource> {
 
 async function sourceOf(file: string): Promise<ConfigSource> {
   try {
-    return { name: file, text: await readFile(file, "utf8") };
+    return { name: file, text: await readTextLimited(file, mostTextBytes) };
   } catch (cause) {
+    if (cause instanceof SubbyteError) throw cause;
     const message = `cannot read the configuration: ${describeSystemError(cause).reason}`;
     throw new InputOutputError(message, {
       where: file,

@@ -2,12 +2,16 @@
  * A configuration as it was written: YAML (JSON is a part of YAML, so one parser reads both) with overrides laid over it,
  * and the positions that errors name. What its keys mean is the schemas' affair.
  */
-import { type Document, isMap, isNode, isScalar, LineCounter, parseDocument } from "yaml";
+import { type Document, isMap, isNode, isScalar, Lexer, LineCounter, parseDocument } from "yaml";
+import { defined } from "../base/defined.ts";
 import { ConfigError } from "../errors.ts";
 import type { Locate } from "./issues.ts";
 import { isMapping, type Mapping } from "./mapping.ts";
 
 export { isMapping, type Mapping } from "./mapping.ts";
+
+/** The most bytes of a text that people write: a configuration, or Python. */
+export const mostTextBytes = 2 ** 20;
 
 /** A configuration's text and the name that errors call it by. */
 export interface ConfigSource {
@@ -46,9 +50,42 @@ function parsedText(source: ConfigSource): ParsedText {
   const known = parsedTexts.get(source);
   if (known !== undefined) return known;
   const lines = new LineCounter();
-  const parsed = { document: parseDocument(source.text, { lineCounter: lines, prettyErrors: true }), lines };
+  if (source.text.length > mostTextBytes) {
+    throw new ConfigError(`a configuration holds at most ${mostTextBytes} characters`, { where: source.name });
+  }
+  const parsed = { document: documentOf(source.text, source.name, lines), lines };
   parsedTexts.set(source, parsed);
   return parsed;
+}
+
+/** Parses YAML. @throws ConfigError for values that are nested deeper than the parser can follow. */
+function documentOf(text: string, where: string, lineCounter?: LineCounter): Document {
+  if (isDeep(text)) {
+    throw new ConfigError("the values are nested too deep", {
+      where,
+      remedy: `Values may lie ${deepestNesting} deep: check the brackets and the indentation.`,
+    });
+  }
+  return parseDocument(text, { prettyErrors: true, ...defined({ lineCounter }) });
+}
+
+/** The deepest nesting of brackets, of signs of lists on one line, and of columns of indentation. */
+const deepestNesting = 100;
+
+/** The parser calls itself for each level, and a call stack that ends within a regular expression ends the process. */
+function isDeep(text: string): boolean {
+  const isIndented = text.split("\n").some((line) => {
+    const lead = /^[\s?:-]*/.exec(line)?.[0] ?? "";
+    return lead.length > 2 * deepestNesting;
+  });
+  if (isIndented) return true;
+  let depth = 0;
+  for (const token of new Lexer().lex(text)) {
+    if (token === "[" || token === "{") depth++;
+    else if (token === "]" || token === "}") depth--;
+    if (depth > deepestNesting) return true;
+  }
+  return false;
 }
 
 /** Parses a configuration. @throws ConfigError for text that is not YAML, or not a mapping of keys. */
@@ -66,7 +103,7 @@ export function parseSource(source: ConfigSource): ParsedSource {
 
 /** Parses the text of a flag as a YAML value: `3` is a number, `true` a boolean, a text that is not YAML stays itself. */
 export function parseScalar(text: string): unknown {
-  const document = parseDocument(text);
+  const document = documentOf(text, text);
   if (document.errors.length > 0) return text;
   try {
     return document.toJS();
@@ -84,7 +121,7 @@ export function parseSetOption(text: string): ConfigOverride {
   if (path === "") {
     throw new ConfigError("expected key=value", { where: origin, remedy: "Write for example --set train.epochs=3." });
   }
-  const document = parseDocument(text.slice(cut + 1));
+  const document = documentOf(text.slice(cut + 1), origin);
   const problem = document.errors[0];
   if (problem !== undefined) throw new ConfigError(firstLine(problem.message), { where: origin });
   return { path, value: contentOf(document, origin), origin };

@@ -22,9 +22,10 @@ import { type LayerId, originOf } from "../ir/origin.ts";
 import { type Dimensions, isSymbolic, numbersIn } from "../ir/size.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { elementCount, showType, type TensorType } from "../ir/types.ts";
+import { UniqueNames } from "../ir/unique-names.ts";
 import { fromNumbers } from "../ops/build/fold/data.ts";
 import { findDefinition } from "../ops/definition.ts";
-import { foldNode } from "../ops/evaluate.ts";
+import { canFold, foldNode } from "../ops/evaluate.ts";
 import { batchValue } from "../ops/internal/batch-value.ts";
 import {
   type BatchCall,
@@ -39,6 +40,7 @@ import {
 import { computationOf, tensorAt } from "./batch/computation.ts";
 import { symbolicTypes } from "./batch/inference.ts";
 import { symbolicResults } from "./batch/symbolic.ts";
+import type { FoldBudget } from "./fold-budget.ts";
 import { isOwnRole, isTrainedRole, roleOf, type Use } from "./parameters.ts";
 import { parameterName } from "./patterns/stored-names.ts";
 
@@ -67,21 +69,23 @@ export class Emitter {
   readonly #made = new Map<ConstantSlot, Value>();
   /** Parameters that belong to one place of one node of the file each, by those: a loop reads the node many times. */
   readonly #ownMade = new Map<ConstantSlot, Map<object, Map<number, Value>>>();
-  readonly #names = new Set<string>();
+  readonly #names = new UniqueNames();
   readonly #afterParameter = new Set<Value>();
   readonly #notes = new Set<string>();
   readonly #sites: EmittedSite[] = [];
   /** The types of values whose shapes depend on the batch. */
   readonly #types = new Map<Value, SlotType>();
   readonly #batchValues = new Map<string | BatchCall, Map<number, Value>>();
+  readonly #folding: FoldBudget;
   #reference: Value | undefined;
   readonly #layers = new Map<object, LayerId>();
   #nodeName = "";
   #node: object = {};
 
-  constructor(name: string, batch: BatchBinding | undefined) {
+  constructor(name: string, batch: BatchBinding | undefined, folding: FoldBudget) {
     this.builder = new GraphBuilder(name, inferTypes);
     this.batch = batch;
+    this.#folding = folding;
   }
 
   get parameters(): readonly Parameter[] {
@@ -258,6 +262,7 @@ export class Emitter {
     const [first] = inputs;
     const isStored = first?.kind === "constant" && first.stored;
     if (rule.repeats === true && isStored && elementCount(first.tensor.shape) > 64) return undefined;
+    if (canFold(rule, { inputs: tensors, types })) this.#folding.take(call, types);
     const results = foldNode(rule, { op, name: this.#nodeName, attributes, inputs: tensors, types });
     // One number spread over a shape is a default that an exporter filled in; it had no elements to be trained.
     const isFilled = rule.repeats === true && first?.kind === "constant" && first.tensor.shape.length === 0;
@@ -336,10 +341,7 @@ export class Emitter {
 
   /** A name that no node and no input has, like the wanted one. */
   unusedName(wanted: string): string {
-    let name = wanted;
-    for (let i = 1; this.#names.has(name); i++) name = `${wanted}_${i}`;
-    this.#names.add(name);
-    return name;
+    return this.#names.unused(wanted);
   }
 }
 

@@ -20,6 +20,7 @@ import { dropoutNote } from "../ops/rewrite/upgrades.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { type EmittedSite, Emitter } from "./emitter.ts";
 import { finishNetwork } from "./finish.ts";
+import { FoldBudget } from "./fold-budget.ts";
 import { type InputTypeOptions, inputTypes, type StatedBatch, statedBatch } from "./input-types.ts";
 import { channelsFirstInput } from "./rewrite/channels-first.ts";
 import { refuseDataControlFlow } from "./rewrite/control-flow.ts";
@@ -135,7 +136,7 @@ function readForAnyBatch(
   const types = inputTypes(file, options, source, batchSymbol, true);
   const binding = stated.kind === "fixed" ? { size: stated.size, stated: stated.size } : { size: 1 };
   try {
-    const emitter = new Emitter(file.graph.name, { ...binding, size: options.batch ?? binding.size });
+    const emitter = new Emitter(file.graph.name, { ...binding, size: options.batch ?? binding.size }, foldBudget(file));
     const { network, isFree } = build(file, emitter, { types, place: placeOf(options) }, "any");
     if (!isFree) return {};
     const { graph, parameters, held } = finishNetwork(network);
@@ -156,7 +157,12 @@ function readFor(
 ): ImportedNetwork {
   const size = stated?.kind === "fixed" ? stated.size : (options.batch ?? 1);
   const types = inputTypes(file, options, source, size, false);
-  const { network } = build(file, new Emitter(file.graph.name, undefined), { types, place: placeOf(options) }, size);
+  const { network } = build(
+    file,
+    new Emitter(file.graph.name, undefined, foldBudget(file)),
+    { types, place: placeOf(options) },
+    size,
+  );
   const { graph, parameters, held } = finishNetwork(network);
   const notes = [...network.imported.notes];
   if (stated !== undefined && options.keepBatch !== true) {
@@ -168,6 +174,10 @@ function readFor(
   }
   const only = stated === undefined ? {} : { onlyBatch: size };
   return { ...network, graph, parameters, ...only, imported: { ...network.imported, held, notes } };
+}
+
+function foldBudget({ graph }: OnnxFile): FoldBudget {
+  return new FoldBudget(graph.constants.values());
 }
 
 /** Makes an input of the network; what the file's nodes read in its place. */

@@ -1,8 +1,9 @@
 /** Models as files, in Node.js: the model and the data files next to it. */
 
-import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync, statSync } from "node:fs";
+import { closeSync, existsSync, openSync, readSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, resolve, sep } from "node:path";
-import { FileFormatError, InputOutputError } from "../errors.ts";
+import { FileFormatError, InputOutputError, SubbyteError } from "../errors.ts";
+import { readLimitedSync } from "../io/read-limited.ts";
 import type { DataBytes } from "../ir/data-bytes.ts";
 import { type FileInput, type OnnxFile, readOnnxFile } from "../onnx/read/file.ts";
 import type { ExternalData } from "../onnx/wire/tensor.ts";
@@ -35,14 +36,17 @@ export function statedInputs(path: string): readonly FileInput[] {
   return decodeModelFile(path).graph.inputs;
 }
 
+/** The most that a model may take that comes through a pipe, which has to be in memory as a whole. */
+const mostPipedBytes = 2 ** 30;
+
 /** The model's bytes where it is a file; what comes through a pipe is read at once. */
 function openModelFile(path: string): DataBytes {
   try {
     const stats = statSync(path);
-    if (!stats.isFile()) return readFileSync(path);
+    if (!stats.isFile()) return readLimitedSync(path, mostPipedBytes);
     return new FileBytes(path, stats.size, (cause) => unreadable(path, cause));
   } catch (cause) {
-    throw unreadable(path, cause);
+    throw cause instanceof SubbyteError ? cause : unreadable(path, cause);
   }
 }
 

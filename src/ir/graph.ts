@@ -125,6 +125,8 @@ export class GraphBuilder {
   readonly name: string;
   readonly #infer: InferTypes;
   readonly #inputs: Value[] = [];
+  readonly #inputNames = new Set<string>();
+  readonly #outputNames = new Set<string>();
   readonly #outputs: GraphOutput[] = [];
   readonly #nodes: Node[] = [];
   readonly #constants = new Map<Value, Tensor>();
@@ -141,11 +143,12 @@ export class GraphBuilder {
 
   /** Adds an input of the graph, whose tensor may be known. @throws GraphError when the name is taken. */
   input(name: string, type: InferredType): Value {
-    if (this.#inputs.some((value) => value.name === name)) {
+    if (this.#inputNames.has(name)) {
       throw new GraphError(`the graph has an input "${name}" already`, { where: `graph "${this.name}"` });
     }
     const value = makeValue(name, type);
     this.#inputs.push(value);
+    this.#inputNames.add(name);
     return value;
   }
 
@@ -234,7 +237,7 @@ export class GraphBuilder {
   }
 
   output(name: string, value: Value): void {
-    if (this.#outputs.some((output) => output.name === name)) {
+    if (this.#outputNames.has(name)) {
       throw new GraphError(`the graph has an output "${name}" already`, { where: `graph "${this.name}"` });
     }
     this.#outputs.push({ name, value });

@@ -14,12 +14,16 @@ import { definitionOf, type OperatorRegistry } from "./definition.ts";
 const computedLimit = 1 << 20;
 const copiedLimit = 1 << 28;
 
+/** Whether a node of constants is small enough to be computed. */
+export function canFold(rule: FoldRule, { types, inputs }: Pick<FoldCall, "types" | "inputs">): boolean {
+  const limit = rule.copies === true ? copiedLimit : computedLimit;
+  const sizes = [...types, ...inputs.filter((tensor) => tensor !== undefined)];
+  return sizes.every(({ shape }) => elementCount(shape) <= limit);
+}
+
 /** The outputs of a node of constants, or undefined where it has to stay a node. */
 export function foldNode(rule: FoldRule, call: FoldCall): readonly Tensor[] | undefined {
-  const limit = rule.copies === true ? copiedLimit : computedLimit;
-  const sizes = [...call.types, ...call.inputs.filter((tensor) => tensor !== undefined)];
-  if (sizes.some(({ shape }) => !(elementCount(shape) <= limit))) return undefined;
-  return rule.compute(call);
+  return canFold(rule, call) ? rule.compute(call) : undefined;
 }
 
 /**

@@ -4,12 +4,12 @@
  * needs to resume, and a checksum of the whole file.
  */
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { z } from "zod";
 import { configToYaml, resolveTrainingConfig } from "../config/config.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import { ConfigError, DamagedFileError, FileFormatError, InputOutputError, SubbyteError } from "../errors.ts";
 import { writeFileAtomic } from "../io/atomic-file.ts";
+import { readWhole } from "../io/read-limited.ts";
 import { describeSystemError } from "../io/system-error.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type PluginRecord, pluginRecordsSchema } from "../plugins/plugin-files.ts";
@@ -79,7 +79,8 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
         "train takes it with --model or --teacher, inspect describes it, and compare measures it next to another.",
     });
   }
-  const bytes = await readFile(file).catch((cause: unknown) => {
+  const bytes = await readWhole(file).catch((cause: unknown) => {
+    if (cause instanceof SubbyteError) throw cause;
     throw new InputOutputError(`cannot read the checkpoint: ${describeSystemError(cause).reason}`, {
       where: file,
       remedy: "Name a checkpoint file (*.safetensors) or the folder of a run that has one.",

@@ -16,6 +16,7 @@ const ofShapes = new Set(["Shape", "Size"]);
  */
 export function refuseDataControlFlow(file: OnnxFile, source: string): void {
   const { graph } = file;
+  if (!graph.nodes.some(({ op }) => op === "If")) return;
   const sources = inputsBehind(graph);
   for (const node of graph.nodes) {
     if (node.op !== "If" || node.domain !== "") continue;
@@ -44,12 +45,15 @@ function remedyFor(graph: FileGraph, behind: readonly string[]): string {
   return `${cut}, with "${name}" a constant: in PyTorch export a module that calls the model with that value.`;
 }
 
+/** More inputs than this are not named: with all of them the sets of a large graph would take its nodes times its inputs. */
+const namedInputs = 8;
+
 /** For each value, the graph's inputs whose values, not only sizes, it depends on. */
 function inputsBehind(graph: FileGraph): Map<string, ReadonlySet<string>> {
   const behind = new Map<string, ReadonlySet<string>>(graph.inputs.map(({ name }) => [name, new Set([name])]));
   for (const node of graph.nodes) {
     if (ofShapes.has(node.op) && node.domain === "") continue;
-    const all = new Set(node.inputs.flatMap((name) => [...(behind.get(name) ?? [])]));
+    const all = new Set(node.inputs.flatMap((name) => [...(behind.get(name) ?? [])]).slice(0, namedInputs));
     if (all.size > 0) for (const output of node.outputs) behind.set(output, all);
   }
   return behind;

@@ -57,15 +57,20 @@ export function unrollLoop(
   states = states.map((state, i) => (isFixed(i) || typeOf(state).dtype !== "float32" ? state : e.fixed(state)));
   const moving = new Set(names.filter((_, i) => i < 2 || !isFixed(i - 2)));
   const { fixed, varying } = apart(body.nodes, moving);
+  const limit = times === undefined ? Number.POSITIVE_INFINITY : known(node, times);
+  // A loop inside of another one reads what does not change once for each time of the outer one.
+  scope.budget.left -= 1 + fixed.length;
+  if (scope.budget.left < 0) throw tooLong(node, limit);
   scope.read({ ...body, nodes: fixed, outputs: [] });
   const loop: FileBody = { ...body, constants: new Map(), nodes: varying };
-  const limit = times === undefined ? Number.POSITIVE_INFINITY : known(node, times);
+  // A time that adds no node takes time too.
+  const cost = Math.max(1, varying.length);
   const stacks = body.outputs.slice(count + 1).map((): Slot[] => []);
   // Where the body does not end it itself, the length is known before anything is written.
-  if (body.outputs[0] === names[1] && limit * varying.length > scope.budget.left) throw tooLong(node, limit);
+  if (body.outputs[0] === names[1] && limit * cost > scope.budget.left) throw tooLong(node, limit);
   let continues = condition === undefined || known(node, condition) !== 0;
   for (let time = 0; time < limit && continues; time++) {
-    scope.budget.left -= varying.length;
+    scope.budget.left -= cost;
     if (scope.budget.left < 0) throw tooLong(node, limit);
     const inputs = new Map<string, Slot>();
     [e.constant(int64Tensor([time], [])), condition ?? e.constant(trueTensor), ...states].forEach((slot, i) => {

@@ -252,12 +252,12 @@ function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => 
       attributes,
     });
   }
-  const outputs = proto.output.map(({ name }, i) => {
+  const listed = new Set<string>();
+  const outputs = proto.output.map(({ name }) => {
     const where = `${source}, output "${name}"`;
     if (!isKnown(name)) throw new GraphError("nothing makes it", { where, remedy: notOnnx });
-    if (proto.output.findIndex((other) => other.name === name) !== i) {
-      throw new GraphError("it occurs twice", { where, remedy: notOnnx });
-    }
+    if (listed.has(name)) throw new GraphError("it occurs twice", { where, remedy: notOnnx });
+    listed.add(name);
     return name;
   });
   const body = { name: proto.name, inputNames, outputs, nodes, constants };

@@ -10,8 +10,8 @@ import { GraphError } from "../../errors.ts";
 /** Names that a node reads: its inputs, and what its subgraphs take from outside themselves. */
 function namesRead(node: NodeProto): string[] {
   const names = node.input.filter((name) => name !== "");
-  for (const { g: graph } of node.attribute) if (graph !== undefined) names.push(...namesCaptured(graph));
-  return names;
+  const captured = node.attribute.flatMap(({ g: graph }) => (graph === undefined ? [] : namesCaptured(graph)));
+  return captured.length === 0 ? names : [...names, ...captured];
 }
 
 function namesCaptured(graph: GraphProto): string[] {

@@ -19,6 +19,7 @@ import {
 } from "../../ir/graph.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { showType, type TensorType } from "../../ir/types.ts";
+import { UniqueNames } from "../../ir/unique-names.ts";
 import { notOnnx } from "../wire/decode.ts";
 import type { ExternalData } from "../wire/tensor.ts";
 import { type FileBody, type FileNode, type OnnxFile, readOnnxFile } from "./file.ts";
@@ -81,7 +82,7 @@ class GraphTyper {
   readonly #outer: GraphTyper | undefined;
   readonly #values = new Map<string, Value>();
   readonly #constants = new Map<Value, Tensor>();
-  readonly #nodeNames = new Set<string>();
+  readonly #nodeNames = new UniqueNames();
 
   constructor(context: Context, outer: GraphTyper | undefined) {
     this.#context = context;
@@ -168,10 +169,7 @@ class GraphTyper {
   }
 
   #unusedNodeName(wanted: string): string {
-    let name = wanted;
-    for (let i = 1; this.#nodeNames.has(name); i++) name = `${wanted}_${i}`;
-    this.#nodeNames.add(name);
-    return name;
+    return this.#nodeNames.unused(wanted);
   }
 
   #attributes({ attributes, where }: FileNode): [string, Attribute][] {

@@ -4,6 +4,7 @@ import { fromBinary } from "@bufbuild/protobuf";
 import { type GraphProto, type ModelProto, ModelProtoSchema } from "onnx-buf";
 import { FileFormatError } from "../../errors.ts";
 import { onnxDomain } from "../../ir/graph.ts";
+import { checkDecodedSize } from "./decoded-size.ts";
 
 /** The remedy for a file that breaks the rules of ONNX. */
 export const notOnnx = "Check that the file is an ONNX model and was copied completely.";
@@ -25,6 +26,7 @@ function decodeModel(bytes: Uint8Array, source: string): ModelProto {
   if (other !== undefined) {
     throw new FileFormatError(`this is not an ONNX model but ${other[1]}`, { where: source, remedy: notOnnx });
   }
+  checkDecodedSize(bytes, source);
   try {
     return fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false });
   } catch (cause) {

@@ -101,7 +101,7 @@ describe("packed floats", () => {
     for (let depth = 0; depth < 2000; depth++) for (const tag of [0x32, 0x2a, 0x0a]) around(tag);
     around(0x3a);
     expect(() => relabelPackedFloats(content)).not.toThrow();
-    expect(() => readOnnxFile(content)).toThrow(/no graph with outputs|not a whole ONNX model/);
+    expect(() => readOnnxFile(content)).toThrow(/nested more than 100 deep/);
   });
 });
 

@@ -1,5 +1,5 @@
 /** Reads the argument CONFIG of `subbyte explain`. */
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
 import { didYouMean } from "../../../base/nearest-word.ts";
 import { overrideTargets } from "../../../compile/layers.ts";
@@ -7,7 +7,9 @@ import { resolveTrainingConfig } from "../../../config/config.ts";
 import { readConfigFile } from "../../../config/file.ts";
 import { quantizationOf } from "../../../config/quantization.ts";
 import type { TrainingConfig } from "../../../config/schema/schema.ts";
-import { ConfigError, InputOutputError } from "../../../errors.ts";
+import { mostTextBytes } from "../../../config/source.ts";
+import { ConfigError, InputOutputError, SubbyteError } from "../../../errors.ts";
+import { readTextLimited } from "../../../io/read-limited.ts";
 import { describeSystemError } from "../../../io/system-error.ts";
 import type { Network } from "../../../ir/network.ts";
 import type { QuantizationConfig } from "../../../qconfig/config.ts";
@@ -99,7 +101,8 @@ function unknownSource(argument: string): ConfigError {
 }
 
 async function read(file: string): Promise<string> {
-  return readFile(file, "utf8").catch((cause: unknown) => {
+  return readTextLimited(file, mostTextBytes).catch((cause: unknown) => {
+    if (cause instanceof SubbyteError) throw cause;
     const { reason, remedy } = describeSystemError(cause);
     throw new InputOutputError(`cannot read it: ${reason}`, {
       where: file,
