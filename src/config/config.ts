@@ -59,5 +59,5 @@ function withPluginFiles(config: TrainingConfig, source: string): TrainingConfig
  * console.log(configToYaml(config));
  */
 export function configToYaml(config: TrainingConfig): string {
-  return stringify(config, { lineWidth: 120 });
+  return stringify(config, { lineWidth: 120, blockQuote: false });
 }

@@ -74,6 +74,7 @@ export const oddTexts: readonly string[] = [
 /** Bytes with a few of them changed, cut off, taken out, doubled, or replaced by ends of ranges. */
 export function damagedBytes(bytes: Uint8Array, stream: RandomStream): Uint8Array {
   const damaged = Buffer.from(bytes);
+  if (damaged.length === 0) return damaged;
   const at = stream.integerBelow(Math.max(1, damaged.length));
   const head = stream.integerBelow(Math.max(1, Math.min(damaged.length, 256)));
   const length = 1 + stream.integerBelow(64);

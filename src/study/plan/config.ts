@@ -206,5 +206,5 @@ export function settleStudyConfig(config: StudyConfig, cores: number = available
 
 /** Returns the configuration as YAML that resolves to itself. */
 export function studyToYaml(config: StudyConfig): string {
-  return stringify(config, { lineWidth: 120 });
+  return stringify(config, { lineWidth: 120, blockQuote: false });
 }

@@ -160,7 +160,7 @@ const external: FileText = {
   outputs: ["y"],
   nodes: [["Gemm", ["x", "w", "b"], ["y"]]],
   initializers: { w: ramp(4, 3), b: ramp(3) },
-  external: { w: "weights.bin", b: "weights.bin" },
+  external: { w: "weights.bin" },
 };
 
 const texts = {

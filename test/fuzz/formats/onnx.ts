@@ -80,7 +80,7 @@ function damagedModel(bytes: Uint8Array, stream: RandomStream): Uint8Array {
   }
 }
 
-const weights = rawBytes(ramp(5, 3));
+const weights = rawBytes(ramp(4, 3));
 
 /** Models of each kind, read as `inspect` and `convert` read them. */
 export const onnxFormats: readonly FuzzFormat[] = modelKinds.map((name) => ({
