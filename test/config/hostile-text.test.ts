@@ -28,7 +28,7 @@ describe("hostile texts come back from", () => {
         expect(again).toEqual(config);
         expect(again).toMatchObject({ data: { folder }, from });
       }),
-      { numRuns: 400 },
+      { numRuns: 120 },
     );
   });
 
@@ -40,7 +40,7 @@ describe("hostile texts come back from", () => {
         expect(again).toEqual(config);
         expect(again).toMatchObject({ data: { folder }, float: { from } });
       }),
-      { numRuns: 400 },
+      { numRuns: 120 },
     );
   });
 
