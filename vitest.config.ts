@@ -1,10 +1,13 @@
 /** How the tests run: in Node.js, two processes at a time, because each ONNX Runtime session takes threads of its own. */
 
+import { fileURLToPath } from "node:url";
 import { defineConfig, type TestUserConfig } from "vitest/config";
 
 /** What all tests have in common. */
 export const shared: Omit<TestUserConfig, "projects" | "reporters" | "maxWorkers"> = {
   environment: "node",
+  // Examples import the package by its name, as in the project of a user.
+  alias: { subbyte: fileURLToPath(new URL("src/index.ts", import.meta.url)) },
   include: ["test/**/*.test.ts"],
   pool: "forks",
   // A test whose loop never went round, or whose callback was never called, fails.

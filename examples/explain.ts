@@ -3,7 +3,7 @@
  *
  *     npx tsx examples/explain.ts
  */
-import { explain, makeModel, parseTorchConfig, quantizationConfigOf, randomStream, torchVoice } from "../src/index.ts";
+import { explain, makeModel, parseTorchConfig, quantizationConfigOf, randomStream, torchVoice } from "subbyte";
 
 const python = `
 activation = tq.FakeQuantize.with_args(observer=tq.MovingAverageMinMaxObserver.with_args(

@@ -18,7 +18,7 @@ import {
   resolveTrainingConfig,
   train,
   withParameterValues,
-} from "../src/index.ts";
+} from "subbyte";
 
 const all = await loadFashionMnist();
 const data = { ...all, train: firstSamples(all.train, 1024), test: firstSamples(all.test, 256) };

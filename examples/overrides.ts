@@ -3,7 +3,7 @@
  *
  *     npx tsx examples/overrides.ts
  */
-import { makeModel, presetNamed, quantize, randomStream, showSites } from "../src/index.ts";
+import { makeModel, presetNamed, quantize, randomStream, showSites } from "subbyte";
 
 const network = makeModel("resnet8", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights"));
 const quantized = quantize(network, {

@@ -24,7 +24,7 @@ import {
   recipeOf,
   resolveTrainingConfig,
   train,
-} from "../src/index.ts";
+} from "subbyte";
 
 const bits = 4;
 const qconfig = new QConfig({

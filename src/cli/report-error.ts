@@ -65,9 +65,10 @@ export function reportError(error: unknown, output: ErrorOutput): number {
     if (debug) stream.write(`${colors.dim(printable(stackWithCauses(system)))}\n`);
     return system.exitCode;
   }
-  stream.write(
-    `${colors.red(`error: internal error, a bug in subbyte ${packageVersion()} (Node.js ${process.version}). Please report it with:`)}\n`,
-  );
+  const { version, platform, arch } = process;
+  const place = `subbyte ${packageVersion()} (Node.js ${version}, ${platform} ${arch})`;
+  const wanted = "Please report the command, what it was given, and these lines:";
+  stream.write(`${colors.red(`error: internal error, a bug in ${place}. ${wanted}`)}\n`);
   stream.write(`${printable(error instanceof Error ? stackWithCauses(error) : `thrown: ${String(error)}`)}\n`);
   return exitCodes.failure;
 }

@@ -67,4 +67,15 @@ describe("the printer of errors", () => {
       }
     }
   });
+
+  it("says of a bug which version on which system it is, and what to report", () => {
+    const { code, text } = report(new TypeError("x is undefined"));
+    expect(code).toBe(1);
+    const { version, platform, arch } = process;
+    expect(text).toMatch(/^error: internal error, a bug in subbyte \d+\.\d+\.\d+ \(Node\.js /);
+    expect(text).toContain(
+      `${version}, ${platform} ${arch}). Please report the command, what it was given, and these lines:\n`,
+    );
+    expect(text).toContain("TypeError: x is undefined\n    at ");
+  });
 });

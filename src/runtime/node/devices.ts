@@ -1,6 +1,6 @@
 /** Finds out which devices there are: for `--device`, and for programs that want an error with a remedy. */
 
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { defined } from "../../base/defined.ts";
@@ -68,9 +68,11 @@ function firstSentence(message: string): string {
   return (message.trim().split("\n")[0] ?? "").replace(/^.*(?:was false\. |refused the model: )/, "");
 }
 
+/** scripts/skip-cuda-download.mjs puts empty files in the places of those that were not downloaded. */
 function hasCudaProvider(): boolean {
   const root = dirname(createRequire(import.meta.url).resolve("onnxruntime-node/package.json"));
-  return existsSync(join(root, "bin", "napi-v6", process.platform, process.arch, "libonnxruntime_providers_cuda.so"));
+  const file = join(root, "bin", "napi-v6", process.platform, process.arch, "libonnxruntime_providers_cuda.so");
+  return (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 async function trial(engine: Engine): Promise<number | undefined> {

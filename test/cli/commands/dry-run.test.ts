@@ -5,8 +5,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { capture } from "../support/machine/capture.ts";
-import { onnxModel, ramp } from "../support/onnx/model.ts";
+import { capture } from "../../support/machine/capture.ts";
+import { onnxModel, ramp } from "../../support/onnx/model.ts";
 
 let folder = "";
 let silu = "";
