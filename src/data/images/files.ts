@@ -2,7 +2,7 @@
  * Finds the images in a folder, and their classes and parts by the names of their folders.
  *
  * Three layouts are known: folders of parts (part-folders.ts), each with a folder per class; a folder per class; and
- * images without class folders, which have no labels. Names are sorted by code units, as torchvision's ImageFolder sorts them,
+ * images without class folders, which have no labels. Names are sorted by code points, as torchvision's ImageFolder sorts them,
  * so that class numbers agree.
  */
 

@@ -32,7 +32,16 @@ export async function listFolder(folder: string): Promise<FolderContents> {
     if (kind === "folder") folders.push(entry.name);
     if (kind === "file") files.push(entry.name);
   }
-  return { folders: folders.sort(), files: files.sort() };
+  return { folders: folders.sort(byCodePoints), files: files.sort(byCodePoints) };
+}
+
+/** Orders names as Python does; JavaScript's own order differs beyond 16 bits. */
+function byCodePoints(a: string, b: string): number {
+  for (let i = 0; i < a.length && i < b.length; i++) {
+    if (a.charCodeAt(i) === b.charCodeAt(i)) continue;
+    return (a.codePointAt(i) ?? 0) - (b.codePointAt(i) ?? 0);
+  }
+  return a.length - b.length;
 }
 
 async function kindOf(folder: string, entry: Dirent): Promise<"folder" | "file" | undefined> {
