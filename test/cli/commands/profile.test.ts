@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { capture } from "../support/machine/capture.ts";
+import { capture } from "../../support/machine/capture.ts";
 
 const small = ["--model", "resnet8", "--set", "model.width=4", "--batch", "8", "--steps", "1", "--threads", "1"];
 const quantized = ["--preset", "lsq", "--weight-bits", "4", "--activation-bits", "4"];
