@@ -33,7 +33,7 @@ describe("subbyte explain", () => {
     expect(stdout.split("\n").slice(0, 3)).toEqual([
       "Activations: 4 bits requested, 3 in effect (8 levels instead of 16, codes 0..7).",
       `  change ${file}:4:5: reduce_range=True  →  reduce_range=False`,
-      "Weights: 4 bits, as requested (16 levels, codes -8..7).",
+      "The 4 bits of the weights are in effect: 16 levels, codes -8..7.",
     ]);
     await expect(stdout.replaceAll(folder, "FOLDER")).toMatchFileSnapshot("snapshots/explain-thread.txt");
   });
@@ -41,9 +41,9 @@ describe("subbyte explain", () => {
   it("begins with the bits that were asked for where the first and the last layer have others", async () => {
     const { stdout } = await capture("explain", "lsq", "mlp", "--weight-bits", "2", "--activation-bits", "2");
     const lines = stdout.split("\n");
-    expect(lines[0]).toMatch(/^Activations: 2 bits, as requested/);
+    expect(lines[0]).toMatch(/^The 2 bits of the activations are in effect/);
     expect(lines[1]).toBe("  Others: 2 with 8 bits, of 3.");
-    expect(lines[2]).toMatch(/^Weights: 2 bits, as requested/);
+    expect(lines[2]).toMatch(/^The 2 bits of the weights are in effect/);
   });
 
   it("prints JSON, with other placement", async () => {

@@ -104,11 +104,14 @@ function withinModel(setting: Setting): Setting {
 }
 
 function mappings(script: Script): Setting[] {
-  return script.keptValues.flatMap(({ name, value, at }) => {
-    const setting =
-      value.kind === "mapping" || (value.kind === "dict" && name !== "")
-        ? script.settingOfValue(value, name === "" ? "a mapping" : name, at, [])
-        : undefined;
+  // A dict gets its entries one by one: the last value of a name is the one that counts.
+  const last = new Map<unknown, Kept>();
+  for (const kept of script.keptValues) {
+    if (kept.value.kind === "mapping") last.set(kept.value.rules, kept);
+    if (kept.value.kind === "dict" && kept.name !== "") last.set(kept.name, kept);
+  }
+  return [...last.values()].flatMap(({ name, value, at }) => {
+    const setting = script.settingOfValue(value, name === "" ? "a mapping" : name, at, []);
     return setting?.global === undefined ? [] : [setting];
   });
 }

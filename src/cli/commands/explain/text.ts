@@ -58,6 +58,7 @@ function headline(
   const { bitsAsked, levelsAsked, levels, bits, levelsUsed } = summary;
   const asked = `${bitsAsked} bit${bitsAsked === 1 ? "" : "s"}`;
   const codes = `codes ${summary.codes}`;
+  const inEffect = `The ${asked} of the ${name} ${bitsAsked === 1 ? "is" : "are"} in effect`;
   const others = wrapped(othersText(summary), width, "  ").filter((line) => line.trim() !== "");
   if (levelsUsed < levels) {
     const worth = Math.log2(levelsUsed);
@@ -68,13 +69,10 @@ function headline(
     return [[styled(text, "bold", "red")], ...line, ...others];
   }
   if (levels === levelsAsked) {
-    return [[styled(`${title}: ${asked}, as requested (${levels} levels, ${codes}).`, "green")], ...others];
+    return [[styled(`${inEffect}: ${levels} levels, ${codes}.`, "green")], ...others];
   }
   if (levels === levelsAsked - 1) {
-    return [
-      [styled(`${title}: ${asked}, as requested but for one level (${levels} levels, ${codes}).`, "green")],
-      ...others,
-    ];
+    return [[styled(`${inEffect} but for one level: ${levels} levels, ${codes}.`, "green")], ...others];
   }
   const real = Number.isInteger(bits) ? String(bits) : bits.toFixed(1);
   const text = `${title}: ${asked} requested, ${real} in effect (${levels} levels instead of ${levelsAsked}, ${codes}).`;
