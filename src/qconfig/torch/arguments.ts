@@ -52,7 +52,9 @@ function notKnown(source: TorchSource, expected: string, got: UnknownValue): Sub
   const reason = isClass && isAttribute ? "torch has no such name that configurations use" : got.reason;
   const sample = expected === "truth" ? "True" : expected === "string" ? "fbgemm" : "4";
   const define = `Assign it in the text, or give its value: --define ${got.name}=${sample}.`;
-  const remedy = near ?? (isClass ? definitionRemedy : got.isVariable ? define : "Write its value in its place.");
+  const remedy =
+    near ??
+    (isClass ? definitionRemedy : got.isVariable && !/[…()]/.test(got.name) ? define : "Write its value in its place.");
   return notUnderstood(source, { ...got.at, text: isClass ? name : got.name }, reason, remedy);
 }
 

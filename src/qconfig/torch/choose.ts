@@ -2,7 +2,7 @@
 import { ConfigError, type SubbyteError } from "../../errors.ts";
 import { wrongKind } from "./arguments.ts";
 import { tensorQuantizationOf } from "./convert.ts";
-import { torchNames } from "./names.ts";
+import { modelCalls, torchNames } from "./names.ts";
 import { type At, placeOf } from "./python/source.ts";
 import type { Kept, ModuleRule, Script, Setting } from "./script.ts";
 import { QConfig } from "./torch.ts";
@@ -36,6 +36,7 @@ const nowhere: ArgumentPlaces = new Map();
 
 /** Chooses. @throws ConfigError where there is none, or each of several could count. */
 export function chooseQConfig(script: Script): Chosen {
+  throwNotUnderstood(script);
   const found = settingFrom(script) ?? (runAlsoDefinitions(script) ? settingFrom(script) : undefined);
   if (found !== undefined) return chosenFrom(script, found);
   const made = onlyQConfig(script);
@@ -253,13 +254,17 @@ function onlyQConfig(script: Script): (Kept & { readonly value: QConfigValue }) 
 function throwFailure(script: Script): void {
   const [failure] = script.errors;
   if (failure !== undefined) throw failure.error;
-  const opaque = script.opaquePlaces.find(({ names }) => names.some((name) => torchNames.has(name)));
-  if (opaque !== undefined) {
-    throw new ConfigError("this part of the script is not understood", {
-      where: placeOf(script.source, opaque.at),
-      remedy: "Paste the lines in it that make the QConfig.",
-    });
-  }
+}
+
+/** @throws ConfigError for a part that is not understood and speaks of quantization. */
+function throwNotUnderstood({ opaquePlaces, source }: Script): void {
+  const isAbout = (name: string) => name === "qconfig" || torchNames.has(name) || modelCalls.has(name);
+  const opaque = opaquePlaces.find(({ names }) => names.some(isAbout));
+  if (opaque === undefined) return;
+  throw new ConfigError("this part of the script is not understood, and may say how the model is quantized", {
+    where: placeOf(source, opaque.at),
+    remedy: "Paste the lines in it without what stands around them.",
+  });
 }
 
 /** Single modules: weights by their name or their codes. */
@@ -314,5 +319,5 @@ function short(text: string): string {
 }
 
 function unique(notes: readonly ReadingNote[]): ReadingNote[] {
-  return [...new Map(notes.map((note) => [`${note.where} ${note.text}`, note])).values()];
+  return [...new Map([...notes].reverse().map((note) => [note.where, note])).values()].reverse();
 }

@@ -6,8 +6,7 @@ import { modelCalls, plainNames, torchNames } from "./names.ts";
 import { pythonNumber } from "./python/arithmetic.ts";
 import { callPython } from "./python/builtins.ts";
 import type { EvaluatedCall, Surroundings } from "./python/evaluate.ts";
-import { TooManySteps } from "./python/flow.ts";
-import type { Listener } from "./python/listener.ts";
+import { type Listener, TooManySteps } from "./python/flow.ts";
 import { parsePython } from "./python/parse.ts";
 import { Runner } from "./python/run.ts";
 import { type At, notUnderstood, placeOf, type TorchSource } from "./python/source.ts";
@@ -325,18 +324,23 @@ export class Script implements Listener, Surroundings {
   }
 
   imported(path: readonly string[]): TorchValue {
-    return { kind: "module", path };
-  }
-
-  importedName(module: string, name: string, at: At): TorchValue {
-    const known = this.member(name);
-    if (known !== undefined) return known;
-    const path = module.split(".");
-    if (path[0] === "torch" || path[0] === "torchao") return { kind: "module", path: [...path, name], at };
-    return unknownValue(name, at, `it comes from ${module}, which is not in the text`, {
+    if (torchPackages.has(path[0] ?? "")) return { kind: "module", path };
+    const name = path.join(".");
+    return unknownValue(name, start, `it comes from ${name}, which is not in the text`, {
       isVariable: true,
       isImported: true,
     });
+  }
+
+  importedName(module: string, name: string, at: At): TorchValue {
+    const path = module.split(".");
+    // A class of another package may have the name of one of torch's.
+    const isKnown = torchPackages.has(path[0] ?? "");
+    const known = isKnown ? this.member(name) : undefined;
+    if (known !== undefined) return known;
+    if (isKnown) return { kind: "module", path: [...path, name], at };
+    const reason = `it comes from ${module}, which is not in the text`;
+    return unknownValue(name, at, reason, { isVariable: true, isImported: true });
   }
 
   /** The forms that were kept under a name, or alone in a line. */
@@ -348,6 +352,8 @@ export class Script implements Listener, Surroundings {
 }
 
 const start: At = { line: 1, column: 1, text: "" };
+/** Packages of which the names are those of torch, or of Python. */
+const torchPackages = new Set(["torch", "torchao", "executorch", "torchvision", "functools", "copy"]);
 const qconfigName = "qconfig";
 const settingKeywords = new Set(["qconfig_mapping", "qconfig_dict", "qconfig", "quantizer", "config"]);
 const sameModel = new Set(["to", "cuda", "cpu", "train", "eval", "float"]);

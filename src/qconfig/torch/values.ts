@@ -39,6 +39,8 @@ export interface FunctionValue {
     ({ readonly body: FunctionSyntax["body"] } | { readonly result: Expression });
   readonly scopes: readonly NameTable[];
   readonly self?: TorchValue;
+  /** Whether it gets no `self` from an instance. */
+  readonly isStatic?: true;
 }
 
 /** A class of the text. */

@@ -228,7 +228,7 @@ export function callPython(name: string, args: PlainArguments, at: At, self?: To
       return { kind: "list", items: numbers.sort((a, b) => a.value - b.value) };
     }
     case "deepcopy":
-      return first?.kind === "unknown" ? { ...first, attributes: new Map(first.attributes) } : (first ?? unknown());
+      return first === undefined ? unknown() : deepCopy(first);
     case "print":
       return { kind: "none" };
     case "isinstance":
@@ -240,6 +240,13 @@ export function callPython(name: string, args: PlainArguments, at: At, self?: To
     default:
       return unknown();
   }
+}
+
+function deepCopy(value: TorchValue): TorchValue {
+  if (value.kind === "unknown") return { ...value, attributes: new Map(value.attributes) };
+  if (value.kind === "list") return { ...value, items: value.items.map(deepCopy) };
+  if (value.kind !== "dict") return value;
+  return { ...value, entries: value.entries.map((entry) => ({ key: entry.key, value: deepCopy(entry.value) })) };
 }
 
 function fromText(name: string, text: string): TorchValue | undefined {
@@ -285,9 +292,9 @@ function callMethod(name: string, self: TorchValue, args: readonly TorchValue[])
     if (name === "items") return { kind: "list", items: self.entries.map(({ key, value }) => pair(key, value)) };
     if (name === "keys") return { kind: "list", items: self.entries.map(({ key }) => key) };
     if (name === "values") return { kind: "list", items: self.entries.map(({ value }) => value) };
-    return name === "copy" ? self : undefined;
+    return name === "copy" ? { ...self } : undefined;
   }
-  if (self.kind === "list") return name === "copy" ? self : undefined;
+  if (self.kind === "list") return name === "copy" ? { ...self } : undefined;
   if (self.kind !== "string") return undefined;
   const text = self.value;
   if (name === "lower") return { kind: "string", value: text.toLowerCase() };

@@ -196,7 +196,10 @@ export class PythonEvaluator {
       if (base.kind !== "class") continue;
       const found = this.#classAttribute(base, name);
       if (found === undefined) continue;
-      return object.kind === "object" && found.kind === "function" && found.self === undefined
+      return object.kind === "object" &&
+        found.kind === "function" &&
+        found.self === undefined &&
+        found.isStatic !== true
         ? { ...found, self: object }
         : found;
     }

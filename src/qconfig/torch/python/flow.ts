@@ -1,5 +1,7 @@
-/** How bodies of statements end: where one may leave its loop or function, and what a loop makes of it. */
-import { ConfigError } from "../../../errors.ts";
+/** How bodies of statements end: where one may leave its loop or function, and what is reported of a script while it runs. */
+import { ConfigError, type SubbyteError } from "../../../errors.ts";
+import type { TorchValue } from "../values.ts";
+import type { At } from "./source.ts";
 import type { BodyOutcome } from "./state.ts";
 import type { Body } from "./syntax.ts";
 
@@ -37,4 +39,17 @@ export function mayLeave(body: Body): boolean {
         return false;
     }
   });
+}
+
+/** Receives what a script does while it runs. */
+export interface Listener {
+  /** `target.name = value` on an object. */
+  assigned(object: TorchValue, name: string, value: TorchValue, at: At, path: string): void;
+  /** An expression statement or an assigned name with a value. */
+  kept(name: string, value: TorchValue, at: At): void;
+  /** A statement that could not be evaluated, or parsed. */
+  failed(error: SubbyteError, at: At): void;
+  skipped(at: At, names: readonly string[]): void;
+  imported(path: readonly string[]): TorchValue;
+  importedName(module: string, name: string, at: At): TorchValue;
 }

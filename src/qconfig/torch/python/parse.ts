@@ -20,7 +20,7 @@ function bodyOf(tree: PythonTree, body: SyntaxNode): Statement[] {
 }
 
 /** Statements that hold others: a fault of the syntax within one leaves the rest of the script readable. */
-const compound = new Set(["WithStatement", "MatchStatement", "TryStatement", "TypeDefinition"]);
+const compound = new Set(["DecoratedStatement", "WithStatement", "MatchStatement", "TryStatement", "TypeDefinition"]);
 
 function statementsOf(tree: PythonTree, node: SyntaxNode): Statement[] {
   const at = { ...tree.at(node), text: tree.text(node).split("\n")[0] ?? "" };
@@ -119,9 +119,12 @@ function read(tree: PythonTree, node: SyntaxNode): Bare<Statement>[] {
       return [{ kind: "continue" }];
     case "RaiseStatement":
       return [{ kind: "raise" }];
+    case "ScopeStatement": {
+      const names = children.filter(({ name }) => name === "VariableName").map((child) => tree.text(child));
+      return [{ kind: "scope", isGlobal: children[0]?.name === "global", names }];
+    }
     case "PassStatement":
     case "AssertStatement":
-    case "ScopeStatement":
       return [{ kind: "pass" }];
     default:
       return [{ kind: "opaque", names: namesIn(tree, node) }];

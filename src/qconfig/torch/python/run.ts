@@ -10,10 +10,11 @@ import {
   unknownValue,
 } from "../values.ts";
 import { boundParameters } from "./bind.ts";
-import { changedBy, compared, withEntry } from "./builtins.ts";
-import { type EvaluatedCall, iterationOf, PythonEvaluator, type Surroundings } from "./evaluate.ts";
-import { loopOutcome, mayLeave, type Step, TooManySteps } from "./flow.ts";
-import type { Listener } from "./listener.ts";
+import { changedBy, withEntry } from "./builtins.ts";
+import { type EvaluatedCall, PythonEvaluator, type Surroundings } from "./evaluate.ts";
+import { type Listener, mayLeave, type Step, TooManySteps } from "./flow.ts";
+import { Homes, replaceEverywhere } from "./homes.ts";
+import { type LoopMachine, runFor, runMatch, runWhile } from "./loops.ts";
 import { binaryValue } from "./operators.ts";
 import type { At } from "./source.ts";
 import { type BodyOutcome, chosenOf, joinOutcomes, ranOn } from "./state.ts";
@@ -21,7 +22,6 @@ import { type Body, dottedName, type Expression, type Statement, wholeOf } from 
 
 const deepestCall = 24;
 const deepestFork = 8;
-const longestLoop = 512;
 
 /** Runs statements. */
 export class Runner {
@@ -31,6 +31,9 @@ export class Runner {
   #calls = 0;
   #forks = 0;
   readonly #active = new Set<Body>();
+  readonly #homes = new Homes();
+  /** The scopes of the calls that are running. */
+  readonly #stack: (readonly NameTable[])[] = [];
 
   constructor(around: Surroundings, listener: Listener) {
     this.#around = around;
@@ -101,15 +104,9 @@ export class Runner {
       case "if":
         return this.#if(statement, scopes, rest);
       case "for":
-        return this.#for(statement, scopes);
-      case "while": {
-        if (truthOf(value(statement.test)) === false) return this.body(statement.otherwise, scopes);
-        return this.#around.state.fork(
-          wholeOf(statement.test),
-          () => loopOutcome(this.body(statement.body, scopes)),
-          () => ranOn,
-        );
-      }
+        return runFor(statement, this.#machine(scopes));
+      case "while":
+        return runWhile(statement, this.#machine(scopes));
       case "with":
         for (const { value: item, target } of statement.items) {
           const entered = value(item);
@@ -132,7 +129,7 @@ export class Runner {
         return finished.next === true ? outcome : finished;
       }
       case "match":
-        return this.#match(statement, scopes);
+        return runMatch(statement, this.#machine(scopes));
       case "function":
       case "class":
         this.#define(statement, scopes);
@@ -147,8 +144,10 @@ export class Runner {
         this.assignName(scopes, statement.alias, this.#listener.importedName(statement.module, statement.name, at));
         return undefined;
       case "delete":
-        for (const target of statement.targets)
-          if (target.kind === "name") this.#around.state.set(this.#home(scopes), target.name, undefined);
+        for (const target of statement.targets) this.#delete(target, scopes, at);
+        return undefined;
+      case "scope":
+        for (const name of statement.names) this.#homes.declare(scopes, name, statement.isGlobal);
         return undefined;
       case "pass":
         return undefined;
@@ -160,6 +159,7 @@ export class Runner {
         return { raise: true };
       case "opaque":
         this.#listener.skipped(at, statement.names);
+        this.#forget(statement.names, scopes, at);
         return undefined;
     }
   }
@@ -189,7 +189,7 @@ export class Runner {
       (argument) => argument.keyword === undefined && argument.spread === undefined,
     );
     const changed = changedBy(owner, name, isPlain ? args : [], at);
-    if (changed !== owner) this.#assign(object, changed, scopes, at);
+    if (changed !== owner) this.#replace(owner, changed, scopes, at);
   }
 
   #if(statement: Extract<Statement, { kind: "if" }>, scopes: readonly NameTable[], rest: () => BodyOutcome): Step {
@@ -220,60 +220,54 @@ export class Runner {
     return { final: outcome };
   }
 
-  #for(statement: Extract<Statement, { kind: "for" }>, scopes: readonly NameTable[]): BodyOutcome {
-    const { target, body, otherwise, at } = statement;
-    const iterable = this.evaluator.value(statement.iterable, scopes);
-    const items = iterationOf(iterable);
-    if (items === undefined || items.length > longestLoop) {
-      const isModule = iterable.kind === "unknown" && iterable.isEachModule === true;
-      const item = unknownValue(
-        target.at.text,
-        target.at,
-        `${iterable.kind === "unknown" ? iterable.name : "what it goes over"} is not evaluated`,
-        isModule ? { isEachModule: true } : { isVariable: true },
-      );
-      return this.#around.state.fork(
-        wholeOf(statement.iterable),
-        () => {
-          this.#assign(target, item, scopes, at);
-          return loopOutcome(this.body(body, scopes));
-        },
-        () => this.body(otherwise, scopes),
+  /** What a statement that is not understood names may be something else after it; a module or a model stays the same. */
+  #forget(names: readonly string[], scopes: readonly NameTable[], at: At): void {
+    for (const name of names) {
+      const table = scopes.findLast((scope) => scope.has(name));
+      const value = table?.get(name);
+      const isObject =
+        value?.kind === "module" || value?.kind === "unknown" || value?.kind === "object" || value?.kind === "builtin";
+      if (table === undefined || value === undefined || isObject) continue;
+      this.#around.state.set(
+        table,
+        name,
+        unknownValue(name, at, "it stands in a part of the script that is not understood"),
       );
     }
-    let ended: BodyOutcome = {};
-    for (const item of items) {
-      this.#assign(target, item, scopes, at);
-      const outcome = this.body(body, scopes);
-      const { next, continue: again, break: stopped, ...rest } = outcome;
-      ended = joinOutcomes(at, ended, rest);
-      if (next === undefined && again === undefined) return stopped === undefined ? ended : { ...ended, next: true };
-      if (stopped !== undefined) return { ...ended, next: true };
-    }
-    return joinOutcomes(at, ended, this.body(otherwise, scopes));
   }
 
-  #match(statement: Extract<Statement, { kind: "match" }>, scopes: readonly NameTable[]): BodyOutcome {
-    const subject = this.evaluator.value(statement.subject, scopes);
-    const run = (index: number): BodyOutcome => {
-      const found = statement.cases[index];
-      if (found === undefined) return ranOn;
-      const { pattern, body } = found;
-      const truth =
-        pattern === "any"
-          ? true
-          : pattern === "undecided"
-            ? undefined
-            : compared("==", subject, this.evaluator.value(pattern.literal, scopes));
-      if (truth === true) return this.body(body, scopes);
-      if (truth === false) return run(index + 1);
-      return this.#around.state.fork(
-        wholeOf(statement.subject),
-        () => this.body(body, scopes),
-        () => run(index + 1),
-      );
+  #machine(scopes: readonly NameTable[]): LoopMachine {
+    return {
+      state: this.#around.state,
+      body: (body) => this.body(body, scopes),
+      value: (expression) => this.evaluator.value(expression, scopes),
+      assign: (target, value, at) => this.#assign(target, value, scopes, at),
     };
-    return run(0);
+  }
+
+  /** Changes a list or dict for everyone that holds it. */
+  #replace(old: TorchValue, changed: TorchValue, scopes: readonly NameTable[], at: At): void {
+    const { state } = this.#around;
+    const step = () => this.#around.step(at);
+    replaceEverywhere([...this.#stack.flat(), ...scopes], old, changed, {
+      set: (table, name, value) => state.set(table, name, value),
+      step,
+    });
+  }
+
+  #delete(target: Expression, scopes: readonly NameTable[], at: At): void {
+    const { state } = this.#around;
+    if (target.kind === "name") state.set(this.#homes.of(scopes, target.name), target.name, undefined);
+    if (target.kind === "attribute") {
+      const object = this.evaluator.value(target.object, scopes);
+      if (object.kind === "unknown" || object.kind === "object") state.set(object.attributes, target.name, undefined);
+    }
+    if (target.kind === "subscript") {
+      const object = this.evaluator.value(target.object, scopes);
+      if (object.kind === "list" || object.kind === "dict") {
+        this.#replace(object, unknownValue(target.at.text, at, "it is not known after this"), scopes, at);
+      }
+    }
   }
 
   #define(statement: Extract<Statement, { kind: "function" | "class" }>, scopes: readonly NameTable[]): void {
@@ -287,7 +281,10 @@ export class Runner {
       return;
     }
     if (statement.kind === "function") {
-      const value: FunctionValue = { kind: "function", syntax: statement, scopes };
+      const isStatic = statement.decorators.some(
+        (decorator) => decorator.kind === "name" && decorator.name === "staticmethod",
+      );
+      const value: FunctionValue = { kind: "function", syntax: statement, scopes, ...(isStatic ? { isStatic } : {}) };
       this.assignName(scopes, name, value);
       this.#listener.kept(name, value, at);
       return;
@@ -300,14 +297,8 @@ export class Runner {
     this.assignName(scopes, name, { kind: "class", name, attributes, bases });
   }
 
-  #home(scopes: readonly NameTable[]): NameTable {
-    const home = scopes.at(-1);
-    if (home === undefined) throw new Error("there is always a scope");
-    return home;
-  }
-
   assignName(scopes: readonly NameTable[], name: string, value: TorchValue): void {
-    this.#around.state.set(this.#home(scopes), name, value);
+    this.#around.state.set(this.#homes.of(scopes, name), name, value);
   }
 
   #assign(target: Expression, value: TorchValue, scopes: readonly NameTable[], at: At): void {
@@ -340,7 +331,8 @@ export class Runner {
           object.kind === "dict" && key !== undefined
             ? withEntry(object, key, value)
             : unknownValue(target.at.text, at, "it is not known after this assignment");
-        this.#assign(target.object, changed, scopes, at);
+        if (dottedName(target.object) !== undefined) this.#listener.kept(dottedName(target.object) ?? "", changed, at);
+        this.#replace(object, changed, scopes, at);
         return;
       }
       default:
@@ -365,6 +357,7 @@ export class Runner {
     const inner = [...scopes, boundParameters(fn, call, binding)];
     if ("result" in syntax) return this.evaluator.value(syntax.result, inner);
     this.#calls++;
+    this.#stack.push(inner);
     this.#active.add(syntax.body);
     try {
       const outcome = this.body(syntax.body, inner);
@@ -373,6 +366,7 @@ export class Runner {
       return outcome.next === undefined ? outcome.returned : (chosenOf(call.at, outcome.returned, nothing) ?? nothing);
     } finally {
       this.#calls--;
+      this.#stack.pop();
       if (this.#calls === 0) this.#active.clear();
     }
   }

@@ -1,6 +1,6 @@
 /** The state of an evaluation: cells whose changes can be undone, so that both branches of an undecided condition run. */
 import type { NameTable, TorchValue } from "../values.ts";
-import { sameValue } from "../values.ts";
+import { sameValue, unknownValue } from "../values.ts";
 import type { At } from "./source.ts";
 
 /** The ways in which a body of statements can end. Several are present where a condition is not decided. */
@@ -37,7 +37,7 @@ export class State {
   }
 
   /** Runs both branches of an undecided condition from the same state, and keeps what each may have left. */
-  fork(condition: At, first: () => BodyOutcome, second: () => BodyOutcome): BodyOutcome {
+  fork(condition: At, first: () => BodyOutcome, second: () => BodyOutcome, isLoop = false): BodyOutcome {
     const outer = this.#journal;
     this.conditions.push(condition);
     const [one, afterFirst] = this.#attempt(first);
@@ -56,7 +56,11 @@ export class State {
           const changed = after.get(cell);
           return changed?.has(name) === true ? changed.get(name) : cell.get(name);
         });
-        this.set(cell, name, chosenOf(condition, a, b));
+        const chosen = chosenOf(condition, a, b);
+        // A loop may change a number once more, so that it is neither of the two.
+        const isOpen = isLoop && chosen?.kind === "choice" && chosen.options.some(({ kind }) => kind === "number");
+        const open = isOpen ? unknownValue(name, condition, "a loop that is not evaluated changes it") : undefined;
+        this.set(cell, name, open ?? chosen);
       }
     }
     if (isRaise(one)) return other;

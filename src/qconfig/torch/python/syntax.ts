@@ -119,6 +119,7 @@ export type Statement = { readonly at: At } & (
   | { readonly kind: "import"; readonly path: readonly string[]; readonly alias?: string }
   | { readonly kind: "from"; readonly module: string; readonly name: string; readonly alias: string }
   | { readonly kind: "delete"; readonly targets: readonly Expression[] }
+  | { readonly kind: "scope"; readonly isGlobal: boolean; readonly names: readonly string[] }
   | { readonly kind: "pass" | "break" | "continue" | "raise" }
   /** What the parser does not understand, with the names in it: each of them may have changed. */
   | { readonly kind: "opaque"; readonly names: readonly string[] }
