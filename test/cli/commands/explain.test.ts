@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { capture } from "../support/machine/capture.ts";
+import { capture } from "../../support/machine/capture.ts";
 
 const python = `# the thread
 activation = tq.FakeQuantize.with_args(observer=tq.MovingAverageMinMaxObserver.with_args(
@@ -35,7 +35,7 @@ describe("subbyte explain", () => {
       `  change ${file}:4:5: reduce_range=True  →  reduce_range=False`,
       "The 4 bits of the weights are in effect: 16 levels, codes -8..7.",
     ]);
-    await expect(stdout.replaceAll(folder, "FOLDER")).toMatchFileSnapshot("snapshots/explain-thread.txt");
+    await expect(stdout.replaceAll(folder, "FOLDER")).toMatchFileSnapshot("../snapshots/explain-thread.txt");
   });
 
   it("begins with the bits that were asked for where the first and the last layer have others", async () => {
