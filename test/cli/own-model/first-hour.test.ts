@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
-import { repositoryRoot } from "../support/repository.ts";
+import { repositoryRoot } from "../../support/repository.ts";
 
 const script = join(repositoryRoot, "scripts", "first-hour.sh");
 const executable = join(repositoryRoot, "dist", "cli", "main.js");

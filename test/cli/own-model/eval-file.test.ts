@@ -2,11 +2,11 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { randomStream } from "../../src/base/random.ts";
-import { exportOnnx } from "../../src/importer/export.ts";
-import { makeModel } from "../../src/models/index.ts";
-import { capture } from "../support/machine/capture.ts";
-import { temporaryFolder } from "../support/training/tiny-run.ts";
+import { randomStream } from "../../../src/base/random.ts";
+import { exportOnnx } from "../../../src/importer/export.ts";
+import { makeModel } from "../../../src/models/index.ts";
+import { capture } from "../../support/machine/capture.ts";
+import { temporaryFolder } from "../../support/training/tiny-run.ts";
 
 const threads = ["--threads", "1"];
 const small = ["--set", "data.trainLimit=64", "--set", "data.testLimit=60"];
