@@ -67,6 +67,8 @@ describe("a run whose writes fail", () => {
         expect(await left(join(folder, "run")), JSON.stringify(fault)).toEqual(whole);
       }
     }
+    if (process.env.SUBBYTE_FAULTS === "all")
+      process.stdout.write(`${writes} writes, ${2 * writes} faults, ${refused} refused\n`);
     expect(refused).toBeGreaterThan(tried.length);
   }, 600_000);
 
