@@ -68,7 +68,7 @@ describe("a run whose writes fail", () => {
       }
     }
     if (process.env.SUBBYTE_FAULTS === "all")
-      process.stdout.write(`${writes} writes, ${2 * writes} faults, ${refused} refused\n`);
+      process.stdout.write(`${writes} writes, ${2 * tried.length} faults, ${refused} refused\n`);
     expect(refused).toBeGreaterThan(tried.length);
   }, 600_000);
 

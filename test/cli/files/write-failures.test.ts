@@ -5,12 +5,12 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { resolveTrainingConfig } from "../../src/config/config.ts";
-import { watchAndKeep } from "../../src/diagnose/keep-findings.ts";
-import { startRun } from "../../src/train/run.ts";
-import { capture } from "../support/machine/capture.ts";
-import { withFault, writesToTry } from "../support/machine/faults.ts";
-import { repositoryRoot } from "../support/repository.ts";
+import { resolveTrainingConfig } from "../../../src/config/config.ts";
+import { watchAndKeep } from "../../../src/diagnose/keep-findings.ts";
+import { startRun } from "../../../src/train/run.ts";
+import { capture } from "../../support/machine/capture.ts";
+import { withFault, writesToTry } from "../../support/machine/faults.ts";
+import { repositoryRoot } from "../../support/repository.ts";
 
 const config = resolveTrainingConfig({
   name: "writes",
