@@ -16,7 +16,7 @@ it("hostile inputs of every format end as a success or as an error of ours", asy
   const refusing = names.filter((name) => results.some(({ format, kind }) => format === name && kind === "refused"));
   expect(refusing).toEqual(names);
   expect(results.filter(({ kind }) => kind === "success").length).toBeGreaterThan(names.length);
-});
+}, 300_000);
 
 it("the watcher sees a hang, memory, a defect and files outside of the folder, and reads the next input", async () => {
   const names = plantedFormats.map(({ name }) => name);
