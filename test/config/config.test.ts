@@ -137,7 +137,9 @@ describe("a mistake in the file", () => {
     expect(failure("weightBits: 4")).toContain(
       "train.yaml:1:1: unknown key weightBits\n  Did you mean quantization.weightBits?",
     );
-    expect(failure("model:\n  zzzzzzzzzz: 1")).toContain("Known keys here: name, file, restoreBatchNorm, width, stem.");
+    expect(failure("model:\n  zzzzzzzzzz: 1")).toContain(
+      "Known keys here: name, file, restoreBatchNorm, stripQuantizers, width, stem.",
+    );
   });
 
   it("bits out of range: the range and what was got", () => {

@@ -217,10 +217,11 @@ describe("subbyte mix", () => {
     expect({ code, stdout: stdout.length > 0 }).toEqual({ code: 0, stdout: true });
     expect(stderr.split("\n")[0]).toBe(`loading ${model} and its data`);
     const config = resolveTrainingConfig(await readConfigFile(out));
+    const { optimizer } = resolveTrainingConfig({ name: "defaults", text: `model: { file: ${model} }` }).train;
     expect(config).toMatchObject({
       model: { file: model },
       data: { name: "fashion-mnist-part", trainLimit: 64 },
-      train: { epochs: 1, optimizer: { learningRate: 0.005 } },
+      train: { epochs: 1, optimizer: { learningRate: optimizer.learningRate } },
       quantization: { preset: "lsq" },
     });
     expect(config.from).toBeUndefined();
