@@ -94,9 +94,10 @@ describe("a run that keeps the accuracy of float", () => {
         process.stdout.write(`healthy-presets ${JSON.stringify(line)}\n`);
       }
       // Two standard errors of 400 images at 75 %.
-      if (accuracy < float - 0.043) return;
+      const isKept = accuracy >= float - 0.043;
       const causes: readonly string[] = proved[preset] ?? [];
-      expect(told(findings.filter(({ cause }) => !causes.includes(cause)))).toEqual([]);
+      const unfounded = findings.filter(({ cause }) => isKept && !causes.includes(cause));
+      expect(told(unfounded)).toEqual([]);
     },
     120_000,
   );
