@@ -240,6 +240,7 @@ export class GraphBuilder {
     if (this.#outputNames.has(name)) {
       throw new GraphError(`the graph has an output "${name}" already`, { where: `graph "${this.name}"` });
     }
+    this.#outputNames.add(name);
     this.#outputs.push({ name, value });
   }
 
