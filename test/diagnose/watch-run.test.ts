@@ -1,4 +1,4 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { diagnoseRun, readProbeRecords } from "../../src/diagnose/diagnose-run.ts";
 import { watchTraining } from "../../src/diagnose/watch-run.ts";
@@ -57,7 +57,7 @@ describe("a run that is watched", () => {
     expect(findings[0]?.cause).toBe("reduced-range");
     expect(findings.map(({ cause }) => cause)).toContain("random-start");
 
-    await writeFile(paths.diagnosis, "");
+    await rm(paths.diagnosis);
     const alone = await diagnoseRun(paths.folder, { engine, ablate: true, ablationSamples: 50 });
     expect(alone.records).toHaveLength(1);
     expect(alone.findings[0]?.cause).toBe("reduced-range");

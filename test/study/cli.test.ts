@@ -1,5 +1,5 @@
 /** Studies by the command line. @slow */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -116,11 +116,14 @@ describe("subbyte study", () => {
 
   it("reports a cell whose run cannot be written, does the rest, and says so with its exit code", async () => {
     const folder = join(temporaryFolder(), "study");
-    mkdirSync(join(folder, "trials"), { recursive: true });
-    // A file is where the trial's folder should be.
-    writeFileSync(join(folder, "trials", "lsq_W4A4_seed0"), "");
     const grid = ["--weight-bits", "4,2", "--activation-bits", "4", "--recipes", "lsq"];
-    const { stdout } = await capture("study", ...small, ...grid, "--out", folder, "--json", "--no-report");
+    const command = ["study", ...small, ...grid, "--out", folder, "--json", "--no-report"];
+    await capture(...command);
+    // A file is where the trial's folder should be.
+    const trial = join(folder, "trials", "lsq_W4A4_seed0");
+    rmSync(trial, { recursive: true });
+    writeFileSync(trial, "");
+    const { stdout } = await capture(...command);
     const document: unknown = JSON.parse(stdout);
     expect(document).toMatchObject({
       counts: { finished: 1, failed: 1 },

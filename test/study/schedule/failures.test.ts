@@ -1,5 +1,4 @@
 /** Trials that really fail, as processes: on a full disk and out of memory. The others continue, and the next start repairs it. */
-import { mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { runStudy } from "../../../src/study/run-study.ts";
@@ -9,6 +8,29 @@ import { temporaryFolder, tinyStudy } from "../support.ts";
 const config = tinyStudy({ float: null, retries: 1 });
 const spoilt = "lsq_W4A4_seed0";
 
+/** Refuses to write worker.json, as a full disk does. */
+const fullDisk = `
+  import promises from "node:fs/promises";
+  import { syncBuiltinESMExports } from "node:module";
+  const { rename } = promises;
+  promises.rename = async (from, to) => {
+    if (/trials.*worker[.]json$/.test(String(to))) throw Object.assign(new Error("ENOSPC"), { code: "ENOSPC" });
+    return rename(from, to);
+  };
+  syncBuiltinESMExports();`;
+
+/** Starts a worker with options of Node's. */
+function launchWith(options: string, ...[at, job, onEvent]: Parameters<Launch>): ReturnType<Launch> {
+  const before = process.env.NODE_OPTIONS;
+  process.env.NODE_OPTIONS = options;
+  try {
+    return launchWorker(at, job, onEvent);
+  } finally {
+    if (before === undefined) delete process.env.NODE_OPTIONS;
+    else process.env.NODE_OPTIONS = before;
+  }
+}
+
 describe.skipIf(process.platform !== "linux")("a study", () => {
   it("tells of a trial for which the disk is full, and of no defect", async () => {
     const folder = join(temporaryFolder(), "study");
@@ -16,17 +38,11 @@ describe.skipIf(process.platform !== "linux")("a study", () => {
     const launch: Launch = (at, job, onEvent) => {
       if (job.name !== spoilt) return launchWorker(at, job, onEvent);
       attempts++;
-      const trial = join(at, "trials", job.name);
-      const link = join(trial, "worker.json");
-      mkdirSync(trial, { recursive: true });
-      symlinkSync("/dev/full", link);
-      const worker = launchWorker(at, job, onEvent);
-      // Nobody must read it: it has no end.
-      return { ...worker, end: worker.end.finally(() => rmSync(link)) };
+      return launchWith(`--import data:text/javascript,${encodeURIComponent(fullDisk)}`, at, job, onEvent);
     };
     const { result } = await runStudy({ folder, config, launch });
     expect(result.trials.map(({ id, status, reason }) => [id, status, reason])).toEqual([
-      [spoilt, "failed", "the disk is full (ENOSPC)"],
+      [spoilt, "failed", expect.stringContaining("worker.json: cannot write: the disk is full (ENOSPC)")],
       ["lsq_W2A4_seed0", "finished", null],
     ]);
     expect(attempts).toBe(1);
@@ -37,17 +53,9 @@ describe.skipIf(process.platform !== "linux")("a study", () => {
     const folder = join(temporaryFolder(), "study");
     let attempts = 0;
     const launch: Launch = (at, job, onEvent) => {
-      const before = process.env.NODE_OPTIONS;
-      if (job.name === spoilt) {
-        attempts++;
-        process.env.NODE_OPTIONS = "--max-old-space-size=14";
-      }
-      try {
-        return launchWorker(at, job, onEvent);
-      } finally {
-        if (before === undefined) delete process.env.NODE_OPTIONS;
-        else process.env.NODE_OPTIONS = before;
-      }
+      if (job.name !== spoilt) return launchWorker(at, job, onEvent);
+      attempts++;
+      return launchWith("--max-old-space-size=14", at, job, onEvent);
     };
     const { result } = await runStudy({ folder, config, launch });
     expect(result.counts).toMatchObject({ finished: 1, failed: 1 });
