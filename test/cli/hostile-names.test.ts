@@ -1,4 +1,4 @@
-/** Names of layers, files and classes from outside: whatever they hold, no command gives the terminal a command. */
+/** Names of layers, files and classes from outside: whatever they hold, no command gives the terminal a command. @slow */
 
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,4 +1,4 @@
-/** Small files that would take much: each is refused by the limit that it passes, before the memory or the time is taken. */
+/** Small files that would take much: each is refused by the limit that it passes, before the memory or the time is taken. @slow */
 
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { describe, expect, it } from "vitest";
