@@ -1,4 +1,4 @@
-/** The plugins of a configuration are loaded before it is resolved, from one reading of its text. */
+/** The plugins of a configuration are loaded before it is resolved, from one reading of its text. @alone */
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import { resolveTrainingConfig } from "../../src/config/config.ts";
 import { loadPluginsOf } from "../../src/config/plugins.ts";
