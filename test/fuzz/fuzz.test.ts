@@ -30,8 +30,8 @@ it("the watcher sees a hang, memory, a defect and files outside of the folder, a
   expect(outside).toEqual(
     expect.arrayContaining([
       "readFileSync /etc/hostname",
-      expect.stringMatching(/^writeFile .*beside$/),
-      expect.stringMatching(/^rm .*beside$/),
+      expect.stringMatching(/^writeFile .*outside$/),
+      expect.stringMatching(/^rm .*outside$/),
     ]),
   );
 });

@@ -6,8 +6,11 @@ import { inferTypes } from "../../src/compile/registry.ts";
 import { SubbyteError } from "../../src/errors.ts";
 import { exportOnnx } from "../../src/importer/export.ts";
 import { importOnnx } from "../../src/importer/import.ts";
+import { recurrent, shapes } from "../fuzz/formats/models.ts";
 import { verifyGraph } from "../support/graphs/verify.ts";
 import { type FileText, floats, ints, onnxModel, ramp } from "../support/onnx/model.ts";
+
+const { w: _constant, ...otherInitializers } = recurrent.initializers ?? {};
 
 const texts: readonly FileText[] = [
   {
@@ -27,29 +30,7 @@ const texts: readonly FileText[] = [
     ],
     initializers: { w: ramp(4, 3, 3, 3), b: ramp(4), v: ramp(2, 4), zero: ints(0), one: ints(1), rest: ints(-1) },
   },
-  {
-    opset: 18,
-    inputs: { x: ["N", 3, 4] },
-    outputs: ["y", "z"],
-    nodes: [
-      ["Split", ["x"], ["a", "b"], { axis: 2, num_outputs: 2 }],
-      ["MatMul", ["a", "w"], ["m"]],
-      ["LayerNormalization", ["m", "scale", "scale"], ["n"], { axis: -1 }],
-      ["Expand", ["scale", "to"], ["e"]],
-      ["Tile", ["e", "times"], ["o"]],
-      ["Add", ["n", "o"], ["y"]],
-      ["Resize", ["b", "", "scales"], ["r"], { mode: "linear" }],
-      ["Pad", ["r", "pads"], ["z"]],
-    ],
-    initializers: {
-      w: ramp(2, 5),
-      scale: ramp(5),
-      to: ints(1, 1, 5),
-      times: ints(1, 3, 1),
-      scales: floats([3], [1, 1, 2.5]),
-      pads: ints(0, 0, 1, 0, 0, 1),
-    },
-  },
+  shapes,
   {
     inputs: { x: ["N", 6] },
     outputs: ["y"],
@@ -72,27 +53,9 @@ const texts: readonly FileText[] = [
     },
   },
   {
-    inputs: { x: ["N", 3, 4] },
-    outputs: ["y"],
-    nodes: [
-      ["Constant", [], ["w"], { value: ramp(1, 8, 4) }],
-      ["Transpose", ["x"], ["t"], { perm: [1, 0, 2] }],
-      ["LSTM", ["t", "w", "r"], ["", "h"], { hidden_size: 2 }],
-      ["Squeeze", ["h", "zero"], ["s"]],
-      ["Shape", ["x"], ["shape"]],
-      ["Size", ["shape"], ["rank"]],
-      ["Equal", ["rank", "three"], ["known"]],
-      [
-        "If",
-        ["known"],
-        ["y"],
-        {
-          then_branch: { graph: { outputs: ["a"], nodes: [["MatMul", ["s", "v"], ["a"]]] } },
-          else_branch: { graph: { outputs: ["b"], nodes: [["Relu", ["s"], ["b"]]] } },
-        },
-      ],
-    ],
-    initializers: { r: ramp(1, 8, 2), v: ramp(2, 3), zero: ints(0), three: ints(3) },
+    ...recurrent,
+    nodes: [["Constant", [], ["w"], { value: ramp(1, 8, 4) }], ...recurrent.nodes],
+    initializers: otherInitializers,
   },
 ];
 

@@ -1,4 +1,4 @@
-/** One folder of images: the test samples are listed, and a model of a file is told that it may know them. */
+/** One folder of images: the test samples are listed, and a note says that the model of a file may know them. */
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";

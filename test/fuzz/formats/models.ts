@@ -34,7 +34,8 @@ const convolutional: FileText = {
   },
 };
 
-const shapes: FileText = {
+/** Shape arithmetic, splitting, resizing and padding. */
+export const shapes: FileText = {
   opset: 18,
   inputs: { x: ["N", 3, 4] },
   outputs: ["y", "z"],
@@ -58,7 +59,8 @@ const shapes: FileText = {
   },
 };
 
-const recurrent: FileText = {
+/** A recurrence, and a branch whose condition is known from the shapes. */
+export const recurrent: FileText = {
   inputs: { x: ["N", 3, 4] },
   outputs: ["y"],
   nodes: [

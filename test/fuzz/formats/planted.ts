@@ -31,7 +31,7 @@ export const plantedFormats: readonly FuzzFormat[] = [
   }),
   planted("outside", async (folder) => {
     readFileSync("/etc/hostname");
-    const file = join(dirname(folder), "beside");
+    const file = join(dirname(folder), "outside");
     await writeFile(file, "x");
     await rm(file);
   }),
