@@ -17,6 +17,8 @@ export type SiteId = string;
 /** A quantizer site: where a tensor is quantized, what it belongs to, and what is kept of it. */
 export interface QuantizerSite {
   readonly id: SiteId;
+  /** @deprecated use id */
+  readonly name: SiteId;
   readonly kind: "weight" | "activation";
   /** The first layer that reads the quantized tensor (`fused`), or the module whose output it is (`everyModule`). */
   readonly layer: LayerId;
@@ -86,8 +88,16 @@ export function siteTensors(
   );
 }
 
+/** What a site is made of. */
+export type SiteParts = Omit<QuantizerSite, "name">;
+
 /** A site before its parameters are known. */
-export type SiteDescription = Omit<QuantizerSite, "parameters" | "states">;
+export type SiteDescription = Omit<SiteParts, "parameters" | "states">;
+
+/** Returns the site of these parts, with the former name of its id. */
+export function quantizerSite(parts: SiteParts): QuantizerSite {
+  return { ...parts, name: parts.id };
+}
 
 /** A quantizer in a graph, and what has to be kept of it. */
 export interface InsertedQuantizer {
@@ -138,7 +148,7 @@ export function insertQuantizer(
     }
   }
   const quantized = fakeQuantize(builder, value, spec, inputs, id);
-  return { quantized, site: { ...place, parameters, states }, parameters: added };
+  return { quantized, site: quantizerSite({ ...place, parameters, states }), parameters: added };
 }
 
 /**

@@ -5,7 +5,7 @@
 
 import { defined } from "../base/defined.ts";
 import { inferTypes, operators } from "../compile/registry.ts";
-import type { QuantizerSite } from "../compile/sites.ts";
+import type { SiteParts } from "../compile/sites.ts";
 import { GraphError } from "../errors.ts";
 import {
   type Attributes,
@@ -53,7 +53,7 @@ export interface BatchBinding {
 }
 
 /** A quantizer of the file, before it is known which layer reads it. */
-export type EmittedSite = Omit<QuantizerSite, "layer">;
+export type EmittedSite = Omit<SiteParts, "layer">;
 
 /** The input of a node that a slot is. */
 interface SlotUse extends Pick<Use, "index" | "afterParameter"> {

@@ -6,7 +6,7 @@
  */
 
 import { withoutQuantizers } from "../compile/passes/without-quantizers.ts";
-import { isQuantized, type QuantizerSite } from "../compile/sites.ts";
+import { isQuantized, type QuantizerSite, quantizerSite } from "../compile/sites.ts";
 import { SubbyteError } from "../errors.ts";
 import type { DataBytes } from "../ir/data-bytes.ts";
 import { consumers, type Graph } from "../ir/graph.ts";
@@ -233,6 +233,6 @@ function sitesInGraph(graph: Graph, sites: readonly EmittedSite[]): QuantizerSit
     const [output] = nodes.get(site.id)?.outputs ?? [];
     if (output === undefined) return [];
     const [consumer] = consumersOf.get(output) ?? [];
-    return [{ ...site, layer: consumer?.name ?? site.tensor }];
+    return [quantizerSite({ ...site, layer: consumer?.name ?? site.tensor })];
   });
 }

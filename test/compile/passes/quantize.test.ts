@@ -36,6 +36,13 @@ function refusal(
   return "accepted";
 }
 
+describe("a site", () => {
+  it("can still be read by the name that its id had", () => {
+    const { sites } = quantize(resnet, presetNamed("lsq", bits));
+    expect(sites.map((site) => Reflect.get(site, "name"))).toEqual(sites.map(({ id }) => id));
+  });
+});
+
 describe("placement", () => {
   it("fused: at the inputs of layers", () => {
     expect(showSites(quantize(mlp, presetNamed("lsq", bits)))).toMatchInlineSnapshot(`

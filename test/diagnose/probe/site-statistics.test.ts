@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { QuantizerSite } from "../../../src/compile/sites.ts";
+import { type QuantizerSite, quantizerSite } from "../../../src/compile/sites.ts";
 import { measureSite, type SiteSamples } from "../../../src/diagnose/probe/site-statistics.ts";
 import type { QuantizerSpec } from "../../../src/quantizers/definition.ts";
 
 function siteWith(spec: Partial<QuantizerSpec>, kind: QuantizerSite["kind"] = "activation"): QuantizerSite {
   const full = { quantizer: "lsq", bits: 2, quantMin: 0, quantMax: 3, options: {}, ...spec };
   const links = { tensor: "conv1.input", parameters: {}, states: {} };
-  return { id: "conv1.input.quantizer", kind, layer: "conv1", spec: full, ...links };
+  return quantizerSite({ id: "conv1.input.quantizer", kind, layer: "conv1", spec: full, ...links });
 }
 
 function samplesOf(site: QuantizerSite, x: readonly number[], y: readonly number[], extra: Partial<SiteSamples> = {}) {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { QuantizerSite } from "../../../src/compile/sites.ts";
+import { quantizerSite } from "../../../src/compile/sites.ts";
 import { WeightWatch } from "../../../src/diagnose/probe/weight-watch.ts";
 import type { Parameter } from "../../../src/ir/network.ts";
 import { float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
@@ -10,7 +10,7 @@ const parameter: Parameter = {
   trainable: true,
   value: float32Tensor([4], [0, 0, 3, 4]),
 };
-const site: QuantizerSite = {
+const site = quantizerSite({
   id: "conv1.weight.quantizer",
   kind: "weight",
   layer: "conv1",
@@ -19,7 +19,7 @@ const site: QuantizerSite = {
   spec: { quantizer: "lsq", bits: 4, quantMin: -8, quantMax: 7, options: {} },
   parameters: { scale: "conv1.weight.quantizer.scale" },
   states: {},
-};
+});
 
 function stateOf(values: readonly number[]): { get(name: string): Tensor } {
   return {

@@ -148,6 +148,7 @@ describe("Quant of QONNX", () => {
     expect([bias?.role, bias?.trainable]).toEqual(["bias", true]);
     expect(bias === undefined ? [] : toNumbers(bias.value)).toEqual([0.25, -0.375]);
     expect(network.sites).toHaveLength(2);
+    expect(network.sites?.map((site) => Reflect.get(site, "name"))).toEqual(network.sites?.map(({ id }) => id));
     expect(network.imported.notes.join()).toContain("more than 16 bits");
   });
 
