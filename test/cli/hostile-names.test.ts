@@ -90,7 +90,7 @@ describe("hostile names", () => {
           remedy: { title: text, changes: { [text]: text } },
         };
         const lines: Line[] = [text, [text, { text, styles: ["red"] }], ...tableLines([text], [[text], [text]], 30)];
-        writeLines(stream, [...lines, ...findingsText([finding], { verbose: true })]);
+        writeLines(stream, [...lines, ...findingsText([finding], { verbose: true, records: [] })]);
         expectHarmless(printed);
         expect(printed.split("\n")).toHaveLength(1 + 1 + 6 + 4 + 1);
       }),

@@ -1,18 +1,41 @@
 /** Findings as text for the terminal. */
+import { causes } from "../../diagnose/diagnose.ts";
+import type { ProbeRecord } from "../../diagnose/probe/measurement.ts";
 import { type Finding, highConfidence } from "../../runs/finding.ts";
 
 /** How much of the findings is printed. */
 export interface FindingsTextOptions {
   /** With the measurements that support and contradict each. */
   readonly verbose: boolean;
+  /** The measurements that the findings follow from. */
+  readonly records: readonly ProbeRecord[];
 }
 
 /** Returns the lines of a paragraph for each finding, most certain first. */
-export function findingsText(findings: readonly Finding[], { verbose }: FindingsTextOptions): string[] {
-  if (findings.length === 0) return ["No problems found."];
+export function findingsText(findings: readonly Finding[], { verbose, records }: FindingsTextOptions): string[] {
+  if (records.length === 0 && findings.length === 0) return [checkedText(records)];
+  if (findings.length === 0) return ["No problems found.", checkedText(records)];
   const certain = findings.filter(({ confidence }) => confidence >= highConfidence).length;
   const head = `${count(findings.length, "finding")}, ${certain} of high confidence`;
   return [head, ...findings.flatMap((finding, index) => paragraph(finding, index + 1, verbose))];
+}
+
+/** Returns what was checked where nothing was found. */
+export function checkedText(records: readonly ProbeRecord[]): string {
+  const [first] = records;
+  const last = records.at(-1);
+  if (first === undefined || last === undefined) return "Nothing was measured yet.";
+  const tensors = [
+    ...(last.weights.length === 0 ? [] : [count(last.weights.length, "weight")]),
+    ...(last.sites.length === 0 ? [] : [count(last.sites.length, "quantizer")]),
+  ];
+  const of = tensors.length === 0 ? "" : ` of ${tensors.join(" and ")}`;
+  // Some causes need several measurements.
+  const checked =
+    records.length === 1
+      ? `the causes that one measurement shows were checked in that${of} at step ${last.step}`
+      : `${Object.keys(causes).length} causes were checked in ${records.length} measurements${of}, from step ${first.step} to ${last.step}`;
+  return `Nothing was found that calls for a change of the configuration: ${checked}.`;
 }
 
 function count(number: number, word: string): string {

@@ -8,7 +8,7 @@ import type { Ablation } from "../../../runs/ablation.ts";
 import { nodeEngine } from "../../../runtime/node/node.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { note, outputColumns, print, printJson, StatusLine } from "../../output.ts";
-import { findingsText } from "../../view/findings-text.ts";
+import { checkedText, findingsText } from "../../view/findings-text.ts";
 import { gapText } from "../../view/gap-text.ts";
 import { tableLines } from "../../view/table.ts";
 import type { DiagnoseFlags } from "./diagnose.ts";
@@ -53,7 +53,9 @@ function show(diagnosis: RunDiagnosis, folder: string, flags: DiagnoseFlags): vo
   }
   const verdict = gapText(diagnosis);
   if (findings.length > 0 || verdict === undefined) {
-    print(...findingsText(findings, { verbose: flags.verbose === true }));
+    print(...findingsText(findings, { verbose: flags.verbose === true, records }));
+  } else {
+    print(checkedText(records));
   }
   if (verdict !== undefined) print(verdict);
   if (ablation !== undefined) print(...ablationTable(ablation));

@@ -151,7 +151,9 @@ async function watch(
           if (progress === undefined) return;
           showRun(progress, 0, config.train.epochs).onEpoch(epoch);
           if (flags.diagnose === true && watched !== undefined) {
-            progress.message(...findingsText(watched.findings(), { verbose: flags.verbose === true }));
+            progress.message(
+              ...findingsText(watched.findings(), { verbose: flags.verbose === true, records: watched.records }),
+            );
           }
         },
         ...(flags.diagnose === false
