@@ -21,7 +21,7 @@ const magic = "SUBBYTE1";
 const trailerLength = 16;
 const longestText = 2 ** 28;
 /** Counts the changes of what a file decodes to, so that older caches are made again. */
-const decoderVersion = 2;
+const decoderVersion = 3;
 
 const index = z.strictObject({
   fingerprint: z.string(),

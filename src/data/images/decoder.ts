@@ -1,5 +1,5 @@
 /**
- * Images (JPEG, PNG, WebP, and what else libvips reads) as bytes [C, H, W].
+ * Images (JPEG, PNG, WebP, and what else libvips reads; bitmaps and netpbm's formats by plain/) as bytes [C, H, W].
  *
  * `sharp` is an optional dependency that is loaded when the first image is read. It decodes on threads of its own, one
  * thread for each image. Values are those that Pillow and torchvision's loaders give, because models were trained with
@@ -9,8 +9,10 @@
 import type Sharp from "sharp";
 import { UnsupportedError } from "../../errors.ts";
 import type { Shape } from "../../ir/types.ts";
-import type { LoadedSample } from "../dataset/sample-store.ts";
-import { clippedBytes, greyOf, type Pixels, planesOf, rgbOfCmyk, type SixteenBit } from "./pixels.ts";
+import { Limiter, type LoadedSample } from "../dataset/sample-store.ts";
+import { clippedBytes, greyOf, type ImageHeader, type Pixels, planesOf, rgbOfCmyk, type SixteenBit } from "./pixels.ts";
+import { hasPlainName, openPlainImage, plainEndings } from "./plain/open.ts";
+import { mostPixels, type PlainImage } from "./plain/source.ts";
 
 type OpenImage = ReturnType<typeof Sharp>;
 type Metadata = Awaited<ReturnType<OpenImage["metadata"]>>;
@@ -26,26 +28,17 @@ export const imageEndings: readonly string[] = [
   ".tif",
   ".tiff",
   ".avif",
+  ...plainEndings,
 ];
-
-/** Pixels of the largest image that is decoded, as in Pillow: a small file may claim any size. */
-const mostPixels = 178_956_970;
 
 /** Seconds after which decoding an image is aborted. */
 const decodeTimeout = 60;
 
-/** Information from the header of an image file. */
-export interface ImageHeader {
-  readonly width: number;
-  readonly height: number;
-  readonly isGrey: boolean;
-  /** Whether it is grey with 16 bits and without transparency: see {@link SixteenBit}. */
-  readonly isDeepGrey: boolean;
-}
-
 /** Reads images with sharp. */
 export class ImageDecoder {
   readonly #sharp: typeof Sharp;
+  /** Bitmaps and netpbm's formats are decoded as a whole, so one at a time: each may take as much memory as is allowed. */
+  readonly #plainLimiter = new Limiter(1);
 
   private constructor(sharp: typeof Sharp) {
     this.#sharp = sharp;
@@ -67,15 +60,17 @@ export class ImageDecoder {
 
   /** The size of an image as it is seen, or why it cannot be read. */
   async header(path: string): Promise<ImageHeader | { readonly reason: string }> {
-    try {
-      const metadata = await this.#sharp(path, { limitInputPixels: mostPixels }).metadata();
-      const { width, height, space, autoOrient } = metadata;
-      const isDeepGrey = hasDeepGrey(metadata);
-      const isGrey = space === "b-w" || space === "grey16";
-      return { width: autoOrient.width ?? width, height: autoOrient.height ?? height, isGrey, isDeepGrey };
-    } catch (error) {
-      return { reason: reasonOf(error) };
-    }
+    return this.#read(
+      path,
+      async (plain): Promise<ImageHeader> => plain,
+      async () => {
+        const metadata = await this.#sharp(path, { limitInputPixels: mostPixels }).metadata();
+        const { width, height, space, autoOrient } = metadata;
+        const isDeepGrey = hasDeepGrey(metadata);
+        const isGrey = space === "b-w" || space === "grey16";
+        return { width: autoOrient.width ?? width, height: autoOrient.height ?? height, isGrey, isDeepGrey };
+      },
+    );
   }
 
   /**
@@ -85,21 +80,42 @@ export class ImageDecoder {
    * @param sixteenBit Meaning of grey values of 16 bits.
    */
   async decode(path: string, shape: Shape, sixteenBit: SixteenBit = "clip"): Promise<LoadedSample> {
-    const [channels = 3, height = 1, width = 1] = shape;
+    return this.#read(
+      path,
+      (plain) => this.#plainLimiter.run(async () => this.#resized(this.#reopen(await plain.pixels(sixteenBit)), shape)),
+      async () => this.#resized(await this.#open(path, sixteenBit), shape),
+    );
+  }
+
+  /** Reads a file as its name says; where libvips cannot, as its first bytes say. */
+  async #read<T>(
+    path: string,
+    plainly: (image: PlainImage) => Promise<T>,
+    bySharp: () => Promise<T>,
+  ): Promise<T | { readonly reason: string }> {
+    const isPlain = hasPlainName(path);
     try {
-      const { data, info } = await (await this.#open(path, sixteenBit))
-        .resize({ width, height, fit: "cover", position: "centre", kernel: "linear" })
-        .removeAlpha()
-        .toColourspace("srgb")
-        .raw({ depth: "uchar" })
-        .toBuffer({ resolveWithObject: true });
-      if (info.channels !== 3 || info.width !== width || info.height !== height) {
-        return { reason: `it decodes to ${info.channels} channels of ${info.height}x${info.width}` };
-      }
-      return { samples: channels === 1 ? greyOf(data) : planesOf(data, channels) };
+      const plain = isPlain ? await openPlainImage(path) : undefined;
+      return plain === undefined ? await bySharp() : await plainly(plain);
     } catch (error) {
-      return { reason: reasonOf(error) };
+      const plain = isPlain ? undefined : await openPlainImage(path).catch(() => undefined);
+      if (plain === undefined) return { reason: reasonOf(error) };
+      return plainly(plain).catch((cause: unknown) => ({ reason: reasonOf(cause) }));
     }
+  }
+
+  async #resized(image: OpenImage, shape: Shape): Promise<LoadedSample> {
+    const [channels = 3, height = 1, width = 1] = shape;
+    const { data, info } = await image
+      .resize({ width, height, fit: "cover", position: "centre", kernel: "linear" })
+      .removeAlpha()
+      .toColourspace("srgb")
+      .raw({ depth: "uchar" })
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels !== 3 || info.width !== width || info.height !== height) {
+      return { reason: `it decodes to ${info.channels} channels of ${info.height}x${info.width}` };
+    }
+    return { samples: channels === 1 ? greyOf(data) : planesOf(data, channels) };
   }
 
   /** Opens an image as it is seen; what libvips converts in another way than Pillow is converted here. */
@@ -108,13 +124,12 @@ export class ImageDecoder {
     const image = this.#sharp(path, options).timeout({ seconds: decodeTimeout });
     const metadata = await image.metadata();
     const oriented = image.autoOrient();
-    if (metadata.space === "cmyk") return this.#reopen(await pixelsOf(oriented, "cmyk", "uchar"), rgbOfCmyk);
+    if (metadata.space === "cmyk") return this.#reopen(rgbOfCmyk(await pixelsOf(oriented, "cmyk", "uchar")));
     if (sixteenBit === "scale" || !hasDeepGrey(metadata)) return oriented;
-    return this.#reopen(await pixelsOf(oriented, "grey16", "ushort"), clippedBytes);
+    return this.#reopen(clippedBytes(await pixelsOf(oriented, "grey16", "ushort")));
   }
 
-  #reopen(pixels: Pixels, convert: (pixels: Pixels) => Pixels): OpenImage {
-    const { data, width, height, channels } = convert(pixels);
+  #reopen({ data, width, height, channels }: Pixels): OpenImage {
     return this.#sharp(data, { raw: { width, height, channels } }).timeout({ seconds: decodeTimeout });
   }
 }

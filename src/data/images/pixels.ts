@@ -17,6 +17,15 @@ export interface Pixels {
  */
 export type SixteenBit = "clip" | "scale";
 
+/** Information from the header of an image file. */
+export interface ImageHeader {
+  readonly width: number;
+  readonly height: number;
+  readonly isGrey: boolean;
+  /** Whether it is grey with 16 bits and without transparency: see {@link SixteenBit}. */
+  readonly isDeepGrey: boolean;
+}
+
 /** Red, green and blue as grey: ITU-R BT.601 luma of the stored values in 16 bits of fraction. */
 export function greyOf(rgb: Uint8Array): Uint8Array {
   const grey = new Uint8Array(rgb.length / 3);

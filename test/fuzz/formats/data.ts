@@ -11,6 +11,7 @@ import { encodeIdx } from "../../../src/data/formats/idx/idx.ts";
 import { FileFormatError } from "../../../src/errors.ts";
 import { bytes, cifar, floats, image, labels, npz } from "../../data/files.ts";
 import { damagedBytes, damagedText, type FuzzFormat, oddNumbers, oddTexts, oneOf } from "../format.ts";
+import { oddBmp, oddPnm, plainFiles } from "./plain-images.ts";
 
 type Files = Readonly<Record<string, Uint8Array | string>>;
 
@@ -201,6 +202,8 @@ export const dataFormats: readonly FuzzFormat[] = [
     "a/1.gif": await image(20, 10, [9, 99, 199], "gif"),
     "b/2.tiff": await image(9, 9, 5, "tiff"),
   })),
+  dataFormat("bmp", plainFiles("bmp"), oddBmp),
+  dataFormat("pnm", plainFiles("pnm"), oddPnm),
   {
     name: "folders",
     async write(stream, folder) {
