@@ -45,6 +45,8 @@ export interface RunStart {
   readonly device: Device;
   /** Warnings about the network with the data, one sentence each. */
   readonly notes: readonly string[];
+  /** Those of the notes that name a damaged file of the run, and what is used in its place. */
+  readonly damaged: readonly string[];
 }
 
 /** What a run does before its first step: reads weights and calibrates, then compiles the step. */
@@ -233,7 +235,8 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
   const metrics = new MetricsLog(paths.metrics);
   const logs = followLogs(paths);
   const step = checkpoint?.position.step ?? 0;
-  listeners.onStart?.({ paths, step, totalSteps, device: engine.device, notes: [...prepared.notes, ...notes] });
+  const { device } = engine;
+  listeners.onStart?.({ paths, step, totalSteps, device, notes: [...prepared.notes, ...notes], damaged: notes });
   listeners.onPhase?.("compile");
   try {
     const watcher = listeners.watch?.({ ...prepared, data, engine, target, paths, step });

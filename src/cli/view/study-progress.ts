@@ -81,6 +81,12 @@ export class StudyProgress {
     const { id, kind } = trial.trial;
     const now = this.#now();
     this.#trials.set(id, trial);
+    if (event === "damaged") {
+      this.message(
+        `note: ${labelOf(trial.trial)} is trained again, because a file is damaged: ${oneLine(trial.damage ?? "")}`,
+      );
+      return;
+    }
     if (event === "ended" || event === "again") {
       this.#clock.forget(id);
       this.#tellEnd(trial, event);

@@ -6,6 +6,7 @@
  */
 import { freemem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
+import { defined } from "../../base/defined.ts";
 import { ConfigError, InterruptedError, RuntimeError } from "../../errors.ts";
 import { isAlive } from "../../io/processes.ts";
 import { hasFiniteNumbers, readEpochs } from "../../runs/record.ts";
@@ -41,6 +42,8 @@ export interface TrialProgress {
   readonly step: number;
   readonly epoch: number;
   readonly accuracy: number | null;
+  /** The damaged file for which it is trained again; absent: none is known. */
+  readonly damage?: string;
 }
 
 /** The trials to schedule, and how. */
@@ -75,6 +78,7 @@ class Slot {
   accuracies: number[];
   worker: RunningWorker | undefined;
   isRunning = false;
+  damage: string | undefined;
 
   constructor(trial: ScheduledTrial) {
     this.trial = trial;
@@ -91,8 +95,9 @@ class Slot {
   }
 
   progress(): TrialProgress {
-    const { trial, status, reason, isRunning, step, epoch } = this;
-    return { trial, status, reason, isRunning, step, epoch, accuracy: this.accuracies.at(-1) ?? null };
+    const { trial, status, reason, isRunning, step, epoch, damage } = this;
+    const accuracy = this.accuracies.at(-1) ?? null;
+    return { trial, status, reason, isRunning, step, epoch, accuracy, ...defined({ damage }) };
   }
 }
 
@@ -197,6 +202,11 @@ class Scheduler {
 
   #hear(slot: Slot, event: WorkerEvent): void {
     if (slot.status === "stopped") return;
+    if (event.kind === "damaged") {
+      // The first damaged file is the reason.
+      if (slot.damage !== undefined) return;
+      slot.damage = event.reason;
+    }
     if (event.kind === "started" || event.kind === "step" || event.kind === "epoch") slot.step = event.step;
     if (event.kind === "epoch") {
       slot.epoch = event.epoch;

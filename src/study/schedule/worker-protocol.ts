@@ -23,6 +23,8 @@ export type WorkerJob = z.output<typeof workerJobSchema>;
 
 /** The schema of an event that a worker reports. */
 export const workerEventSchema = z.discriminatedUnion("kind", [
+  /** A file of the trial is not what was written: the trial is trained again. */
+  z.object({ kind: z.literal("damaged"), reason: z.string() }),
   z.object({ kind: z.literal("started"), step: z.number(), totalSteps: z.number() }),
   z.object({ kind: z.literal("step"), step: z.number(), epoch: z.number() }),
   z.object({ kind: z.literal("epoch"), epoch: z.number(), step: z.number(), accuracy: z.number() }),

@@ -19,6 +19,7 @@ import { DamagedFileError, InterruptedError, SubbyteError } from "../../errors.t
 import { writeFileWithFolder } from "../../io/atomic-file.ts";
 import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
 import { runPaths } from "../../runs/folder.ts";
+import { checkSums } from "../../runs/sums.ts";
 import { peakMemory } from "../../train/memory.ts";
 import { engineOf, type RunListeners, resumeRun, startRun } from "../../train/run.ts";
 import { compiledFolder, trialPaths, type WorkerFile } from "./trial-files.ts";
@@ -54,6 +55,12 @@ async function work(job: WorkerJob, signal: AbortSignal): Promise<void> {
   }
 }
 
+/** Reports a damaged file of the trial. @throws any other error. */
+function reportDamage(error: unknown): void {
+  if (!(error instanceof DamagedFileError)) throw error;
+  report({ kind: "damaged", reason: `${error.where ?? "a file"}: ${error.message}` });
+}
+
 type JobOf<Kind extends WorkerJob["kind"]> = Extract<WorkerJob, { kind: Kind }>;
 
 /** Trains. Returns the final accuracy. */
@@ -68,8 +75,9 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
   let lastStep = 0;
   const listeners: RunListeners = {
     signal,
-    onStart: ({ step, totalSteps }) => {
+    onStart: ({ step, totalSteps, damaged }) => {
       lastStep = step;
+      for (const reason of damaged) report({ kind: "damaged", reason });
       report({ kind: "started", step, totalSteps });
     },
     onStep: ({ step, epoch }) => {
@@ -86,12 +94,14 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
         }
       : {}),
   };
+  const resumed = existsSync(runPaths(folder).config);
+  if (resumed) await checkSums(runPaths(folder)).catch(reportDamage);
   const start = () => startRun({ config, parent: job.parent, name: job.name, existOk: true, modelCache }, listeners);
-  const { accuracy } = existsSync(runPaths(folder).config)
+  const { accuracy } = resumed
     ? await resumeRun(folder, listeners, { modelCache }).catch((error: unknown) => {
+        reportDamage(error);
         // Its seed makes the same numbers again; what of the present ones is sound is not known.
-        if (error instanceof DamagedFileError) return start();
-        throw error;
+        return start();
       })
     : await start();
   await writeWorkerFile(folder, peakMemory());

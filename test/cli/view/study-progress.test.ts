@@ -79,6 +79,17 @@ describe("the progress of a study", () => {
     expect(Math.abs(60 * Number(left?.[1]) + Number(left?.[2]) - seconds)).toBeLessThan(2);
   });
 
+  it("names the training that is repeated and its damaged file", () => {
+    const shown = display(false);
+    shown.progress.start(shown.start);
+    const [trial] = shown.trials;
+    if (trial === undefined) throw new Error("no trial");
+    shown.progress.change({ ...at(trial, 0), damage: "trials/a/metrics.jsonl: not what was written" }, "damaged");
+    expect(shown.written.at(-1)).toBe(
+      "note: lsq_W8A8_seed0 is trained again, because a file is damaged: trials/a/metrics.jsonl: not what was written\n",
+    );
+  });
+
   it("tells how each training ended, and names those of a fix without their digest", () => {
     const shown = display(false);
     shown.progress.start(shown.start);

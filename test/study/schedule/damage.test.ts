@@ -24,6 +24,22 @@ const change = (file: string) => {
   );
 };
 
+/** Resumes a study; returns the damaged file that was named for each trial, and fails where one is named twice. */
+async function resumedDamages(folder: string): Promise<Record<string, string | undefined>> {
+  const damages = new Map<string, string | undefined>();
+  await runStudy(
+    { folder },
+    {
+      onChange: ({ trial, damage }, event) => {
+        if (event !== "damaged") return;
+        expect(damages.has(trial.id)).toBe(false);
+        damages.set(trial.id, damage);
+      },
+    },
+  );
+  return Object.fromEntries(damages);
+}
+
 describe("a finished study", () => {
   it("has the same result again after damage to every kind of file, and leaves nothing behind", async () => {
     const folder = copyStudy(whole);
@@ -36,10 +52,29 @@ describe("a finished study", () => {
     const records = await readStudy(copyStudy(folder)).catch((error: unknown) => error);
     expect(records).toBeInstanceOf(DamagedFileError);
     expect(records).toMatchObject({ where: expect.stringContaining("metrics.jsonl") });
-    await runStudy({ folder });
+    const damages = await resumedDamages(folder);
     expect(resultOf(folder)).toBe(resultOf(whole));
+    expect(damages).toEqual({
+      float: expect.stringMatching(/^float\/metrics\.jsonl: the file is missing/),
+      [first]: expect.stringMatching(/\/summary\.json: the file is not what the run wrote/),
+      [second]: expect.stringMatching(/\/metrics\.jsonl: the file is not what the run wrote/),
+    });
     const left = readdirSync(folder, { recursive: true }).map(String);
     expect(left.filter((name) => /\.part$|\.lock$/.test(name))).toEqual([]);
+  }, 120_000);
+
+  it("names a damaged checkpoint of an interrupted trial, and nothing of a sound one", async () => {
+    const folder = copyStudy(whole);
+    const [first = "", second = ""] = readdirSync(join(folder, "trials")).filter((name) => !name.startsWith("."));
+    for (const id of [first, second]) {
+      for (const name of ["summary.json", "SHA256SUMS"]) rmSync(join(folder, "trials", id, name));
+    }
+    const checkpoint = join(folder, "trials", second, "checkpoints", "last.safetensors");
+    writeFileSync(checkpoint, readFileSync(checkpoint).subarray(0, 100));
+    expect(await resumedDamages(folder)).toEqual({
+      [second]: expect.stringMatching(/last\.safetensors: .*; resuming from previous\.safetensors, step \d+$/),
+    });
+    expect(resultOf(folder)).toBe(resultOf(whole));
   }, 120_000);
 
   it("names the file where nothing may run", async () => {
