@@ -23,6 +23,7 @@ import { outlineModel, ownFile } from "../wire/outline.ts";
 import { relabelPackedFloats } from "../wire/packed.ts";
 import { type ExternalData, missingFile, readDtype, readShape, readTensor } from "../wire/tensor.ts";
 import { readConstant } from "./constant.ts";
+import { checkNames } from "./names.ts";
 import { orderNodes, showProto } from "./order.ts";
 
 /** An attribute, or the subgraph of an If, a Loop or a Scan. */
@@ -193,6 +194,7 @@ function readBody(proto: GraphProto, reader: Reader, isOuter: (name: string) => 
   if (proto.sparseInitializer.length > 0) {
     throw new UnsupportedError("sparse initializers are not supported", { where: source, remedy: "Store them dense." });
   }
+  checkNames(proto, source);
   const constants = new Map<string, Tensor>();
   const addConstant = (name: string, tensor: Tensor, where: string) => {
     if (name === "" || constants.has(name)) {

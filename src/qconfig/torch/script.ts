@@ -7,7 +7,7 @@ import { pythonNumber } from "./python/arithmetic.ts";
 import { callPython } from "./python/builtins.ts";
 import type { EvaluatedCall, Surroundings } from "./python/evaluate.ts";
 import { type Listener, TooManySteps } from "./python/flow.ts";
-import { parsePython } from "./python/parse.ts";
+import { parsePython } from "./python/parse/parse.ts";
 import { Runner } from "./python/run.ts";
 import { type At, notUnderstood, placeOf, type TorchSource } from "./python/source.ts";
 import { State } from "./python/state.ts";

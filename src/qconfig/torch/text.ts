@@ -1,7 +1,7 @@
 /**
  * A torch QConfig given as text: the Python of a forum thread, pasted, or a whole training script.
  *
- * Nothing is executed. The text is parsed (python/parse.ts) and evaluated over values of which some are not known
+ * Nothing is executed. The text is parsed (python/parse/parse.ts) and evaluated over values of which some are not known
  * (python/run.ts): functions are called, loops run, and of a condition that is not decided both branches. What the
  * configuration depends on is known, or is refused with its line.
  *

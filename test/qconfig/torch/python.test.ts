@@ -1,7 +1,7 @@
 /** Python as it is evaluated around a QConfig: what changes a value is followed, and what is not followed is refused. */
 import { describe, expect, it } from "vitest";
 import { SubbyteError } from "../../../src/errors.ts";
-import { parsePython } from "../../../src/qconfig/torch/python/parse.ts";
+import { parsePython } from "../../../src/qconfig/torch/python/parse/parse.ts";
 import { parseTorchConfig } from "../../../src/qconfig/torch/text.ts";
 
 const two = `low = QConfig(FakeQuantize.with_args(quant_min=0, quant_max=15), None)

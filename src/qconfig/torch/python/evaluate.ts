@@ -3,7 +3,7 @@ import type { ConfigError } from "../../../errors.ts";
 import { type NameTable, type TorchValue, truthOf, unknownValue } from "../values.ts";
 import { type PythonNumber, pythonNumber } from "./arithmetic.ts";
 import { indexed, methodOf, textOf } from "./builtins.ts";
-import { binaryValue, comparison, isComparison, truthValue, unaryValue } from "./operators.ts";
+import { binaryValue, comparison, isComparison, longestBuilt, truthValue, unaryValue } from "./operators.ts";
 import { type At, notUnderstood, type TorchSource } from "./source.ts";
 import { chosenOf, type State } from "./state.ts";
 import { type Argument, type Clause, dottedName, type Expression, wholeOf } from "./syntax.ts";
@@ -121,13 +121,15 @@ export class PythonEvaluator {
   }
 
   #string(expression: Extract<Expression, { kind: "string" }>, scopes: readonly NameTable[]): TorchValue {
-    const parts: string[] = [];
+    let value = "";
     for (const part of expression.parts) {
       const text = typeof part === "string" ? part : textOf(this.value(part, scopes));
       if (text === undefined) return unknownValue("a text", expression.at, "a part of this text is not known");
-      parts.push(text);
+      value += text;
+      if (typeof part !== "string" && value.length > longestBuilt)
+        return unknownValue("a text", expression.at, "it is too long");
     }
-    return { kind: "string", value: parts.join("") };
+    return { kind: "string", value };
   }
 
   #name(expression: Extract<Expression, { kind: "name" }>, scopes: readonly NameTable[]): TorchValue {

@@ -7,7 +7,7 @@ import { type At, notUnderstood, type TorchSource } from "./source.ts";
 import { chosenOf } from "./state.ts";
 
 /** The longest list or text that is built. */
-const longest = 10_000;
+export const longestBuilt = 10_000;
 
 /** An operator with the positions that errors about it name. */
 export interface OperatorPlace {
@@ -75,11 +75,11 @@ export function binaryValue(place: OperatorPlace, left: TorchValue, right: Torch
   if (isUndecided(right)) return right;
   if (left.kind === "string" && right.kind === "string" && operator === "+") {
     const value = left.value + right.value;
-    return value.length > longest ? unknownValue("a text", at, "it is too long") : { kind: "string", value };
+    return value.length > longestBuilt ? unknownValue("a text", at, "it is too long") : { kind: "string", value };
   }
   if (left.kind === "list" && right.kind === "list" && operator === "+") {
     const items = [...left.items, ...right.items];
-    return items.length > longest ? unknownValue("a list", at, "it is too long") : { kind: "list", items };
+    return items.length > longestBuilt ? unknownValue("a list", at, "it is too long") : { kind: "list", items };
   }
   if (left.kind === "string" || left.kind === "list" || left.kind === "dict") {
     if (operator === "%" || operator === "*" || operator === "|")

@@ -22,6 +22,7 @@ import { type Body, dottedName, type Expression, type Statement, wholeOf } from 
 
 const deepestCall = 24;
 const deepestFork = 8;
+const copiedPerStep = 16;
 
 /** Runs statements. */
 export class Runner {
@@ -188,6 +189,7 @@ export class Runner {
     const isPlain = expression.args.every(
       (argument) => argument.keyword === undefined && argument.spread === undefined,
     );
+    this.#copied(owner.kind === "list" ? owner.items.length : owner.entries.length, at);
     const changed = changedBy(owner, name, isPlain ? args : [], at);
     if (changed !== owner) this.#replace(owner, changed, scopes, at);
   }
@@ -243,6 +245,11 @@ export class Runner {
       value: (expression) => this.evaluator.value(expression, scopes),
       assign: (target, value, at) => this.#assign(target, value, scopes, at),
     };
+  }
+
+  /** Counts the copy of a list or dict, of which each state stays in memory. */
+  #copied(length: number, at: At): void {
+    for (let left = length; left > 0; left -= copiedPerStep) this.#around.step(at);
   }
 
   /** Changes a list or dict for everyone that holds it. */
@@ -327,6 +334,7 @@ export class Runner {
         const object = this.evaluator.value(target.object, scopes);
         if (object.kind === "unknown" || object.kind === "mapping") return;
         const key = target.index === undefined ? undefined : this.evaluator.value(target.index, scopes);
+        if (object.kind === "dict") this.#copied(object.entries.length, at);
         const changed =
           object.kind === "dict" && key !== undefined
             ? withEntry(object, key, value)

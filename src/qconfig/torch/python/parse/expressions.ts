@@ -1,7 +1,7 @@
 /** Expressions, from the parser's concrete tree. */
 import type { SyntaxNode } from "@lezer/common";
-import { stringValue, unescaped } from "./source.ts";
-import type { Argument, Clause, Expression, ParameterSyntax } from "./syntax.ts";
+import { stringValue, unescaped } from "../source.ts";
+import type { Argument, Clause, Expression, ParameterSyntax } from "../syntax.ts";
 import { childrenOf, type PythonTree, separated } from "./tree.ts";
 
 /** Operators that Python chains: `a < b < c`. */

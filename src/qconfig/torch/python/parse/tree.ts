@@ -1,11 +1,10 @@
 /** Helpers over the parser's concrete tree, which `@lezer/python` makes. */
 import type { SyntaxNode } from "@lezer/common";
 import { parser } from "@lezer/python";
-import { ConfigError } from "../../../errors.ts";
-import { type At, notUnderstood, type PlainText, plainText, type TorchSource } from "./source.ts";
+import { ConfigError } from "../../../../errors.ts";
+import { type At, notUnderstood, type PlainText, plainText, type TorchSource } from "../source.ts";
+import { checkBounds, deepestNesting } from "./bounds.ts";
 
-/** Python itself takes about as many brackets within each other. */
-const deepest = 200;
 const longestText = 2 ** 22;
 
 /** A source with its concrete tree. */
@@ -24,6 +23,7 @@ export class PythonTree {
     }
     this.source = source;
     this.#plain = plainText(source.text);
+    checkBounds(source, this.#plain);
     this.root = parser.parse(this.#plain.parsed).topNode;
   }
 
@@ -33,6 +33,12 @@ export class PythonTree {
 
   at(node: Pick<SyntaxNode, "from" | "to">): At {
     return { ...this.#plain.position(node.from), text: this.text(node) };
+  }
+
+  /** The first line of a node. */
+  lineAt(node: Pick<SyntaxNode, "from" | "to">): At {
+    const end = this.#plain.text.indexOf("\n", node.from);
+    return this.at({ from: node.from, to: end < 0 ? node.to : Math.min(end, node.to) });
   }
 
   /** The first token at or after an offset, as errors show it. */
@@ -49,7 +55,7 @@ export class PythonTree {
 
   /** Reads what is within a node, unless it is nested too deeply. */
   within<T>(node: SyntaxNode, read: () => T): T {
-    if (++this.#depth > deepest) {
+    if (++this.#depth > deepestNesting) {
       throw this.error({ ...this.at(node), text: this.text(node).slice(0, 1) }, "it is nested too deeply");
     }
     try {

@@ -1,8 +1,8 @@
 /** Python statements, from the parser's concrete tree. Any script parses: what the grammar does not hold is opaque. */
 import type { SyntaxNode } from "@lezer/common";
+import type { TorchSource } from "../source.ts";
+import type { Body, Expression, MatchCase, Statement } from "../syntax.ts";
 import { readExpression, readList, readParameters } from "./expressions.ts";
-import type { TorchSource } from "./source.ts";
-import type { Body, Expression, MatchCase, Statement } from "./syntax.ts";
 import { childrenOf, faultIn, PythonTree, separated } from "./tree.ts";
 
 /** Parses a script. @throws ConfigError naming the token that is no Python, with line and column. */
@@ -23,7 +23,7 @@ function bodyOf(tree: PythonTree, body: SyntaxNode): Statement[] {
 const compound = new Set(["DecoratedStatement", "WithStatement", "MatchStatement", "TryStatement", "TypeDefinition"]);
 
 function statementsOf(tree: PythonTree, node: SyntaxNode): Statement[] {
-  const at = { ...tree.at(node), text: tree.text(node).split("\n")[0] ?? "" };
+  const at = tree.lineAt(node);
   const own = childrenOf(node).find((child) => child.type.isError || (!isBody(child) && faultIn(child) !== undefined));
   if (own !== undefined) {
     if (compound.has(node.name)) return [{ kind: "opaque", names: namesIn(tree, node), at }];
@@ -156,7 +156,7 @@ function ifOf(tree: PythonTree, children: readonly SyntaxNode[]): Bare<Statement
     word === undefined
       ? []
       : word.name === "elif"
-        ? ifOf(tree, rest).map((statement) => ({ ...statement, at: tree.at(word) }))
+        ? tree.within(word, () => ifOf(tree, rest)).map((statement) => ({ ...statement, at: tree.at(word) }))
         : bodies(tree, more).flat();
   return [{ kind: "if", test: readExpression(tree, test), whenTrue: bodyOf(tree, body), otherwise }];
 }
