@@ -23,7 +23,7 @@ export async function readConfigFile(file: string): Promise<ConfigSource> {
  * a path inside of the study's folder, in which it runs.
  */
 export async function readRunConfig(file: string): Promise<ConfigSource> {
-  return withPlugins(await sourceOf(file));
+  return withPlugins({ ...(await sourceOf(file)), isKept: true });
 }
 
 async function withPlugins(source: ConfigSource): Promise<ConfigSource> {

@@ -29,10 +29,18 @@ export function resolvePaths(root: Mapping, resolvePath: (given: string) => stri
   }
 }
 
+/** Adds the keys that a run of an earlier version did not write: what it did, where the present default differs. */
+function completeKept({ model }: Mapping): void {
+  // The network of a file was trained as it was, and so are the parameters of the checkpoint.
+  if (isMapping(model) && model.file !== undefined && model.restoreBatchNorm === undefined)
+    model.restoreBatchNorm = false;
+}
+
 /** Returns the keys of a source, its paths resolved as the source says. */
 export function resolvedRoot(source: ConfigSource): Mapping {
   const { root } = parseSource(source);
   if (source.resolvePath !== undefined) resolvePaths(root, source.resolvePath);
+  if (source.isKept === true) completeKept(root);
   return root;
 }
 

@@ -19,6 +19,8 @@ export interface ConfigSource {
   readonly text: string;
   /** Makes the relative paths in the text absolute; absent: they stay as they are. */
   readonly resolvePath?: (given: string) => string;
+  /** Written by a run or a study, with every key of its version: a key that came later has the meaning of that version. */
+  readonly isKept?: true;
 }
 
 /** One value that overrides the source, and its origin (`--epochs 3`). */

@@ -129,7 +129,7 @@ export function checkConfiguration(checkpoint: Checkpoint, config: TrainingConfi
 /** A configuration's text with the defaults that have been added since it was written; undefined where it is not valid now. */
 function completed(text: string, name: string): string | undefined {
   try {
-    return configToYaml(resolveTrainingConfig({ name, text }));
+    return configToYaml(resolveTrainingConfig({ name, text, isKept: true }));
   } catch (error) {
     if (error instanceof SubbyteError) return undefined;
     throw error;

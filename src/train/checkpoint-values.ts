@@ -17,7 +17,12 @@ export function withStateOf(network: Network, state: ReadonlyMap<string, Tensor>
   if (missing.length > 0) {
     throw new ConfigError(
       `the checkpoint has no ${missing[0]}${missing.length > 1 ? ` and ${missing.length - 1} more` : ""}`,
-      { where: file, remedy: "Start from a checkpoint of the same model, width and stem." },
+      {
+        where: file,
+        remedy:
+          "Start from a checkpoint of the same model, width and stem. For a checkpoint of a model's file that was trained without " +
+          "BatchNorm, as all were in earlier versions, set model.restoreBatchNorm: false.",
+      },
     );
   }
   for (const { name, value } of network.parameters) {

@@ -61,7 +61,7 @@ export async function takenFromRun(
 async function configOf(path: string): Promise<TrainingConfig> {
   const folder = runFolderOf(path);
   if (folder !== undefined) return resolveTrainingConfig(await readRunConfig(runPaths(folder).config));
-  return resolveTrainingConfig({ name: path, text: (await readCheckpoint(path)).config });
+  return resolveTrainingConfig({ name: path, text: (await readCheckpoint(path)).config, isKept: true });
 }
 
 function valueAt(root: Mapping, path: string): unknown {

@@ -39,7 +39,7 @@ export interface LoadedRun {
 
 /** A checkpoint carries its configuration; the plugins that it lists are loaded. */
 async function checkpointSource(name: string, text: string): Promise<ConfigSource> {
-  const source = { name, text };
+  const source = { name, text, isKept: true } as const;
   await loadPluginsOf(source);
   return source;
 }

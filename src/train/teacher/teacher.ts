@@ -60,7 +60,7 @@ async function teacherNetwork(config: TrainingConfig, data: DatasetSplits): Prom
 export async function networkOfRun(path: string, data: DatasetSplits): Promise<Network> {
   const checkpoint = await checkpointAt(path);
   const { config: text, state, file } = checkpoint;
-  const source = { name: file, text };
+  const source = { name: file, text, isKept: true } as const;
   await loadPluginsOf(source);
   const config = resolveTrainingConfig(source);
   checkPlugins(checkpoint.plugins ?? [], pluginRecords(config.plugins), path);
