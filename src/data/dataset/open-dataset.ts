@@ -121,7 +121,7 @@ function load({ kind, folder, files }: Recognized, options: OpenOptions): Promis
     case "images":
       return openImages(folder, options);
     case "npz":
-      return openNpz(join(folder, files[0] ?? ""), options);
+      return openNpz(folder, files, options);
     case "npy":
       return openNpy(folder, files, options);
     case "csv":

@@ -1,13 +1,15 @@
 /** Detects the kind of data at a path by names, or reports why it is unclear. */
 
 import { stat } from "node:fs/promises";
-import { basename, dirname, extname } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import { defined } from "../../base/defined.ts";
 import { ConfigError, FileFormatError, InputOutputError } from "../../errors.ts";
 import { describeSystemError } from "../../io/system-error.ts";
-import { findCifar, pickledCifarFiles } from "../formats/cifar.ts";
+import { roleOfName } from "../formats/arrays/names.ts";
+import { findCifar } from "../formats/cifar.ts";
 import { isIdxName } from "../formats/idx/folder.ts";
 import { isImage, listFolder, shortList } from "../images/list-folder.ts";
+import { foreignFormatError, isPickledCifar, pickledCifarFolder } from "./foreign-formats.ts";
 import type { DatasetKind } from "./loaded-data.ts";
 
 /** The recognized kind of data, with its files in the folder. */
@@ -22,7 +24,10 @@ const expected =
   "Expected a folder of images (a folder for each class, or train/ and val/ with them), CIFAR-10 or CIFAR-100 (binary), " +
   "IDX files (train-images-idx3-ubyte.gz …), x_train.npy and y_train.npy, or a file .npz, .npy or .csv.";
 
-const tableEndings = [".csv", ".tsv"];
+/** Whether a file has the name of a table, packed by gzip or not. */
+function isTable(file: string): boolean {
+  return /\.(csv|tsv)(\.gz)?$/i.test(file);
+}
 
 /**
  * Recognises a file or folder.
@@ -47,7 +52,7 @@ export async function recognize(path: string, kind?: DatasetKind): Promise<Recog
 function recognizeFile(path: string, kind: DatasetKind | undefined): Recognized {
   const [folder, file] = [dirname(path), basename(path)];
   const ending = extname(file).toLowerCase();
-  const own: DatasetKind | undefined = tableEndings.includes(ending)
+  const own: DatasetKind | undefined = isTable(file)
     ? "csv"
     : ending === ".npz"
       ? "npz"
@@ -57,29 +62,31 @@ function recognizeFile(path: string, kind: DatasetKind | undefined): Recognized 
   const chosen = kind ?? own;
   if (chosen === "csv" || chosen === "npz" || chosen === "npy") return { kind: chosen, folder, files: [file] };
   const isPart = isIdxName(file) || ending === ".bin" || isImage(file);
-  const isArchive = /\.(zip|tar|tgz|gz|bz2|xz|7z|rar)$/i.test(file) && !isIdxName(file);
-  throw new FileFormatError("the format of this file is unknown", {
-    where: path,
-    remedy: isPart
-      ? `It seems to be a part of a data set: give its folder, ${folder}.`
-      : isArchive
-        ? "Unpack the archive and give the folder."
-        : expected,
-  });
+  if (!isPart) throw foreignFormatError([file], path) ?? unknownFile(path, expected);
+  throw unknownFile(path, `It seems to be a part of a data set: give its folder, ${folder}.`);
+}
+
+function unknownFile(where: string, remedy: string): FileFormatError {
+  return new FileFormatError("the format of this file is unknown", { where, remedy });
 }
 
 async function recognizeFolder(folder: string, kind: DatasetKind | undefined): Promise<Recognized> {
   const { folders, files } = await listFolder(folder);
   const ending = (...endings: string[]) => files.filter((file) => endings.includes(extname(file).toLowerCase()));
-  const cifar = await findCifar(folder);
   const found = new Map<DatasetKind, readonly string[]>();
   const idx = files.filter(isIdxName);
-  if (cifar !== undefined) found.set(cifar.kind, []);
+  for (const version of ["cifar10", "cifar100"] as const) {
+    if ((await findCifar(folder, version)) !== undefined) found.set(version, []);
+  }
   if (idx.length > 0) found.set("idx", idx);
   if (ending(".npz").length > 0) found.set("npz", ending(".npz"));
   if (ending(".npy").length > 0) found.set("npy", ending(".npy"));
-  if (ending(...tableEndings).length > 0) found.set("csv", ending(...tableEndings));
+  const tables = files.filter(isTable);
+  if (tables.length > 0) found.set("csv", tables);
   // Folders next to arrays or tables are no classes: only where there is nothing else.
+  const pickled = pickledCifarFolder(folders);
+  if (found.size === 0 && kind === undefined && pickled !== undefined)
+    return recognizeFolder(join(folder, pickled), kind);
   if (files.some(isImage) || (found.size === 0 && folders.length > 0 && !isPickledCifar(files)))
     found.set("images", []);
   if (kind === "images" || kind === "fashion-mnist") return { kind, folder, files: [] };
@@ -92,7 +99,7 @@ async function recognizeFolder(folder: string, kind: DatasetKind | undefined): P
       remedy: `Choose one with data.kind, for example data.kind=${chosen}, or give the path of a file.`,
     });
   }
-  if (chosen === "npz" && chosenFiles.length > 1) {
+  if (chosen === "npz" && chosenFiles.length > 1 && !chosenFiles.every(saysRole)) {
     throw new ConfigError(`there are several NPZ files here: ${shortList(chosenFiles)}`, {
       where: folder,
       remedy: "Give the path of one of them.",
@@ -101,18 +108,15 @@ async function recognizeFolder(folder: string, kind: DatasetKind | undefined): P
   return { kind: chosen, folder, files: chosenFiles };
 }
 
-function isPickledCifar(files: readonly string[]): boolean {
-  return pickledCifarFiles.some((name) => files.includes(name));
+/** Whether the name of an archive says what its only array is for: `kmnist-train-imgs.npz`. */
+function saysRole(file: string): boolean {
+  return roleOfName(file.replace(/\.npz$/i, ""))?.isWeak === false;
 }
 
 function nothingKnown(folder: string, kind: DatasetKind | undefined, names: readonly string[]): FileFormatError {
   const found = names.length === 0 ? "the folder is empty" : `found ${shortList(names)}`;
-  if (isPickledCifar(names)) {
-    return new FileFormatError("this is the pickled Python version of CIFAR, which is not supported", {
-      where: folder,
-      remedy: "Unpack the binary version: cifar-10-binary.tar.gz or cifar-100-binary.tar.gz.",
-    });
-  }
+  const foreign = foreignFormatError(names, folder);
+  if (foreign !== undefined) return foreign;
   return new FileFormatError(
     `there is no data of ${kind === undefined ? "a known kind" : `the kind ${kind}`} here: ${found}`,
     {

@@ -6,7 +6,7 @@ import type { LabelType, TargetArray } from "./dataset.ts";
 import type { Task } from "./loaded-data.ts";
 
 /** Maximum number of classes: larger integers are not labels. */
-const mostClasses = 100_000;
+export const mostClasses = 100_000;
 /** Maximum number of different integers in a column of a table that are read as classes. */
 const mostCountedClasses = 20;
 

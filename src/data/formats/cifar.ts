@@ -63,9 +63,6 @@ const recordsAtOnce = 256;
 /** The names of a CIFAR-10 without its file of names. */
 const cifar10Names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
 
-/** Files that mark a folder as the pickled Python version, which is not supported. */
-export const pickledCifarFiles: readonly string[] = ["data_batch_1", "test_batch", "batches.meta"];
-
 /** The kind and folder of the CIFAR files in a folder, or in the archive's own folder in it; undefined without any. */
 export async function findCifar(
   folder: string,

@@ -1,4 +1,4 @@
-/** Unusual arrays, archives and IDX files: the values of numpy and torchvision, or a difference with its reason. */
+/** Unusual arrays and archives: the values of numpy, or a difference with its reason. */
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { z } from "zod";

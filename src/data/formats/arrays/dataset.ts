@@ -11,7 +11,7 @@ import { noNormalization } from "../../dataset/normalization.ts";
 import { defaultMemoryBytes, streamedDataset } from "../../dataset/streamed-dataset.ts";
 import type { LabelledDataset } from "../../dataset/subset.ts";
 import { decideNumberTargets, type NumberTargets } from "../../dataset/targets.ts";
-import { type ArrayFile, arraysOfNpy, arraysOfNpz, type NamedArray } from "./files.ts";
+import { type ArrayFile, arraysOfNpy, arraysOfNpz, type NamedArray, onlyArrayOfNpz } from "./files.ts";
 import { type NamedPair, partsByName } from "./names.ts";
 import { decodeElements, type NpyHeader, npyTypeName } from "./npy.ts";
 
@@ -31,9 +31,14 @@ export interface ArrayOptions {
 const mostSampleBytes = 2 ** 28;
 const mostSamples = 2 ** 31 - 1;
 
-/** Opens an NPZ file. @throws FileFormatError. */
-export async function openNpz(path: string, options: ArrayOptions): Promise<LoadedData> {
-  return fromArrays("npz", path, await arraysOfNpz(path), options);
+/** Opens an NPZ file, or several of one array each, whose names say what it is for. @throws FileFormatError. */
+export async function openNpz(folder: string, files: readonly string[], options: ArrayOptions): Promise<LoadedData> {
+  const paths = files.map((file) => join(folder, file));
+  const [only = folder] = paths;
+  if (paths.length < 2) return fromArrays("npz", only, await arraysOfNpz(only), options);
+  const arrays: NamedArray[] = [];
+  for (const path of paths) arrays.push(await onlyArrayOfNpz(path));
+  return fromArrays("npz", folder, arrays, options);
 }
 
 /** Opens NPY files that lie in one folder. @throws FileFormatError. */

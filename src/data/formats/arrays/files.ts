@@ -40,6 +40,16 @@ export async function arraysOfNpz(path: string): Promise<readonly NamedArray[]> 
   });
 }
 
+/** The only array of an NPZ archive, under the name of the archive. @throws FileFormatError where there are several. */
+export async function onlyArrayOfNpz(path: string): Promise<NamedArray> {
+  const [array, second] = await arraysOfNpz(path);
+  if (array !== undefined && second === undefined) return { name: basename(path, ".npz"), open: () => array.open() };
+  throw new FileFormatError("of several NPZ files in a folder each has to hold one array", {
+    where: path,
+    remedy: "Give the path of one of them.",
+  });
+}
+
 async function openEntry(path: string, name: string, entry: ZipEntry): Promise<ArrayFile> {
   const where = `${path}, ${entry.name}`;
   const header = decodeNpyHeader(await firstBytes(entry.chunks(), npyHeaderBytes), where);

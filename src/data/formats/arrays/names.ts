@@ -9,20 +9,28 @@ export interface ArrayRole {
   /** `only` where the name contains no part. */
   readonly part: PartName | "only";
   readonly role: "samples" | "targets";
+  /** Whether another array is preferred for the role: `train_mean` is not the samples next to `x_train`. */
+  readonly isWeak: boolean;
 }
 
 const sampleWords = ["x", "images", "image", "imgs", "data", "features", "inputs", "input", "samples", "arr_0"];
-const targetWords = ["y", "labels", "label", "targets", "target", "outputs", "output", "classes", "arr_1"];
+const targetWords = ["y", "labels", "label", "targets", "target", "outputs", "output", "arr_1"];
+/** The targets where nothing else is: next to `y` they are the names of classes, or how many there are. */
+const weakTargetWords = ["classes"];
 
 /** Returns the role that a name implies; undefined when it implies none. */
 export function roleOfName(name: string): ArrayRole | undefined {
   const plain = name.replace(/\.npy$/i, "");
   const words = /^arr_\d+$/.test(plain) ? [plain] : wordsOf(plain);
   const part = partOfName(plain) ?? "only";
-  if (words.some((word) => targetWords.includes(word))) return { part, role: "targets" };
-  if (words.some((word) => sampleWords.includes(word))) return { part, role: "samples" };
+  const includesOneOf = (known: readonly string[]) => words.some((word) => known.includes(word));
+  // `target_names` are not the targets.
+  if (words.includes("names")) return undefined;
+  if (includesOneOf(targetWords)) return { part, role: "targets", isWeak: false };
+  if (includesOneOf(sampleWords)) return { part, role: "samples", isWeak: false };
+  if (includesOneOf(weakTargetWords)) return { part, role: "targets", isWeak: true };
   // `train.npy` and `test.npy` alone are samples.
-  return part === "only" ? undefined : { part, role: "samples" };
+  return part === "only" ? undefined : { part, role: "samples", isWeak: true };
 }
 
 /** The arrays of one part. */
@@ -47,14 +55,20 @@ export function partsByName<T extends { readonly name: string }>(arrays: readonl
   const names = shortList(arrays.map(({ name }) => name));
   const slots = new Map<string, T>();
   const unused: string[] = [];
-  for (const array of arrays) {
-    const role = arrays.length === 1 ? { part: "only", role: "samples" } : roleOfName(array.name);
-    if (role === undefined) {
+  const only = arrays.length === 1 ? ({ part: "only", role: "samples", isWeak: false } as const) : undefined;
+  const roles = arrays.map((array) => ({ array, role: only ?? roleOfName(array.name) }));
+  // The weak ones last, when it is known which roles are taken.
+  for (const { array, role } of [
+    ...roles.filter((one) => !one.role?.isWeak),
+    ...roles.filter((one) => one.role?.isWeak),
+  ]) {
+    const slot = role === undefined ? undefined : `${role.part} ${role.role}`;
+    const other = slot === undefined ? undefined : slots.get(slot);
+    const isTaken = role?.isWeak === true && other !== undefined && roleOfName(other.name)?.isWeak === false;
+    if (slot === undefined || isTaken) {
       unused.push(array.name);
       continue;
     }
-    const slot = `${role.part} ${role.role}`;
-    const other = slots.get(slot);
     if (other !== undefined) {
       throw new FileFormatError(`${other.name} and ${array.name} both seem to be the ${slot.replace("only ", "")}`, {
         where,
@@ -85,7 +99,10 @@ export function partsByName<T extends { readonly name: string }>(arrays: readonl
   }
   const second = train === undefined ? undefined : heldOut;
   const notes: string[] = [];
-  if (unused.length > 0) notes.push(`arrays ignored, because their names imply no role: ${shortList(unused)}`);
+  if (unused.length > 0)
+    notes.push(
+      `arrays ignored, because their names imply no role, or one that another array has: ${shortList(unused)}`,
+    );
   if (validation !== undefined && test !== undefined)
     notes.push(`validation uses ${validation.samples.name}; ${test.samples.name} is ignored`);
   if (second !== undefined && (first.targets === undefined) !== (second.targets === undefined)) {

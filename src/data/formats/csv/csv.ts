@@ -1,16 +1,16 @@
 /**
- * Tables of numbers as text (CSV, TSV), parsed by Papa Parse in chunks, so that the whole text is never in memory.
+ * Tables of numbers as text (CSV, TSV), also packed by gzip, parsed by Papa Parse in chunks, so that the whole text is
+ * never in memory.
  *
  * Whether the first row holds the names of the columns is decided by header.ts. A column without a name whose cells are
  * whole numbers is pandas' index, and is left out.
  */
 
-import { createReadStream } from "node:fs";
-import { open } from "node:fs/promises";
+import { Readable } from "node:stream";
 import { defined } from "../../../base/defined.ts";
-import { FileFormatError, InputOutputError } from "../../../errors.ts";
+import { FileFormatError } from "../../../errors.ts";
 import { checkMemory } from "../../../io/file-bytes.ts";
-import { describeSystemError } from "../../../io/system-error.ts";
+import { maybePackedChunks } from "../../../io/gzip.ts";
 import { defaultMemoryBytes } from "../../dataset/streamed-dataset.ts";
 import { comparedRows, decideFirstRow, isNumber, isUnnamed } from "./header.ts";
 
@@ -57,20 +57,16 @@ const notText = /[\uFFFD\p{Cc}]/u;
 export async function readCsv(path: string, options: CsvOptions = {}): Promise<CsvTable> {
   const { default: papa } = await import("papaparse");
   const reader = new TableReader(path, options);
-  const stream = createReadStream(path, { encoding: "utf8", start: await byteOrderMarkLength(path) });
+  const stream = Readable.from(textOf(path));
   await new Promise<void>((resolve, reject) => {
     let sinceRow = 0;
-    stream.on("data", (text) => {
+    stream.on("data", (text: string) => {
       sinceRow += text.length;
       if (sinceRow <= longestRow) return;
       stream.destroy();
       reject(reader.tooLong());
     });
-    stream.on("error", (cause) => {
-      const { reason, remedy } = describeSystemError(cause);
-      const details = { where: path, cause, ...defined({ remedy }) };
-      reject(new InputOutputError(`the file cannot be read: ${reason}`, details));
-    });
+    stream.on("error", reject);
     papa.parse<string[]>(stream, {
       skipEmptyLines: "greedy",
       step: ({ data, errors }, parser) => {
@@ -91,16 +87,15 @@ export async function readCsv(path: string, options: CsvOptions = {}): Promise<C
   return reader.finish();
 }
 
-/** Returns the length of a UTF-8 byte order mark, which some programs write: 3 or 0. */
-async function byteOrderMarkLength(path: string): Promise<number> {
-  const handle = await open(path, "r").catch(() => undefined);
-  try {
-    const start = Buffer.alloc(3);
-    await handle?.read(start, 0, 3, 0).catch(() => undefined);
-    return start.toString("utf8") === "\uFEFF" ? 3 : 0;
-  } finally {
-    await handle?.close();
+/** The text of a file, unpacked where it begins as gzip does, without a byte order mark. */
+async function* textOf(path: string): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  for await (const chunk of maybePackedChunks(path)) {
+    const text = decoder.decode(chunk, { stream: true });
+    if (text !== "") yield text;
   }
+  const rest = decoder.decode();
+  if (rest !== "") yield rest;
 }
 
 /** Collects the rows of a table. */

@@ -10,7 +10,7 @@ import { FileFormatError } from "../../../errors.ts";
 import { type Dataset, inMemoryDataset } from "../../dataset/dataset.ts";
 import type { Normalization } from "../../dataset/normalization.ts";
 import { defaultMemoryBytes } from "../../dataset/streamed-dataset.ts";
-import { readIdx, readIdxShape } from "./idx.ts";
+import { readIdx, readIdxLabels, readIdxShape } from "./idx.ts";
 
 /** Where the pair lies and what it holds. */
 export interface IdxPair {
@@ -40,24 +40,18 @@ export async function readIdxDataset(pair: IdxPair): Promise<Dataset> {
       remedy: "Give a file of images, such as train-images-idx3-ubyte.gz.",
     });
   }
-  if (labelShape.length !== 1) {
-    throw new FileFormatError(`expected labels [count], got the shape [${labelShape.join(", ")}]`, {
-      where: labelsPath,
-      remedy: "Give a file of labels, such as train-labels-idx1-ubyte.gz.",
-    });
-  }
   if (labelShape[0] !== count) {
     throw new FileFormatError(`${labelShape[0]} labels do not fit the ${count} images in ${imagesPath}`, {
       where: labelsPath,
       remedy: "Give labels and images of the same part.",
     });
   }
-  const labels = await readIdx(labelsPath);
+  const labels = await readIdxLabels(labelsPath);
   const images = await readIdx(imagesPath, pair.memoryBytes ?? defaultMemoryBytes);
-  const wrong = labels.data.findIndex((label) => label >= classes.length);
+  const wrong = labels.findIndex((label) => label < 0 || label >= classes.length);
   if (wrong >= 0) {
     throw new FileFormatError(
-      `label ${labels.data[wrong]} of image ${wrong} is not one of the ${classes.length} classes (0..${classes.length - 1})`,
+      `label ${labels[wrong]} of image ${wrong} is not one of the ${classes.length} classes (0..${classes.length - 1})`,
       { where: labelsPath, remedy: "Replace the file with an undamaged copy." },
     );
   }
@@ -65,7 +59,7 @@ export async function readIdxDataset(pair: IdxPair): Promise<Dataset> {
     name,
     samples: images.data,
     sampleShape: [1, height, width],
-    targets: Int32Array.from(labels.data),
+    targets: labels,
     target: { kind: "classes", classes },
     ...defined({ normalization }),
   });

@@ -7,12 +7,13 @@ import { readNames } from "../../../io/read-bytes.ts";
 import type { LoadedData } from "../../dataset/loaded-data.ts";
 import { noNormalization } from "../../dataset/normalization.ts";
 import type { LabelledDataset } from "../../dataset/subset.ts";
+import { mostClasses } from "../../dataset/targets.ts";
 import { embeddedFashionMnistFolder, fashionMnistFiles, loadFashionMnist } from "../fashion-mnist.ts";
 import { readIdxDataset } from "./dataset.ts";
-import { encodeIdx, readIdx } from "./idx.ts";
+import { encodeIdx, readIdx, readIdxLabels } from "./idx.ts";
 
-/** `emnist-letters-train-images-idx3-ubyte.gz`, `t10k-labels.idx1-ubyte` */
-const namePattern = /^(.*?)[-_]?(train|t10k|test)[-_](images|labels)[-.]idx[13][-.]ubyte(\.gz)?$/i;
+/** `emnist-letters-train-images-idx3-ubyte.gz`, `t10k-labels.idx1-ubyte`, `qmnist-train-labels-idx2-int.gz` */
+const namePattern = /^(.*?)[-_.]?(train|t10k|test)[-_](images|labels)[-.](?:idx[13][-.]ubyte|idx2-int)(\.gz)?$/i;
 
 interface IdxFile {
   readonly prefix: string;
@@ -86,13 +87,17 @@ export async function loadIdxFolder(
       normalization: noNormalization([1], "uint8"),
       ...defined({ memoryBytes }),
     });
-    return { dataset, labels: Int32Array.from((await readIdx(pair.labels)).data) };
+    return { dataset, labels: await readIdxLabels(pair.labels) };
   };
   const [train, test] = [await load("train"), await load("test")];
   const only = train ?? test;
   if (only === undefined) throw new FileFormatError("the folder holds no pair of IDX files", { where: folder });
   const both = train !== undefined && test !== undefined;
-  return { kind: "idx", train: only, ...(both ? { test } : {}), notes: [`IDX files, ${names.length} classes`] };
+  const notes = [`IDX files, ${names.length} classes`];
+  // torchvision reads them so too, and most models for EMNIST were trained on them.
+  if (/emnist/i.test(prefixes[0] ?? ""))
+    notes.push("the images of EMNIST are stored transposed and are read as they are");
+  return { kind: "idx", train: only, ...(both ? { test } : {}), notes };
 }
 
 function describeName(file: string): IdxFile[] {
@@ -111,8 +116,12 @@ function describeName(file: string): IdxFile[] {
 /** The classes `0`, `1` and so on, up to the largest label of all parts. */
 async function numbersOf(pairs: readonly { readonly labels: string }[]): Promise<readonly string[]> {
   let largest = 0;
-  for (const { labels } of pairs) for (const label of (await readIdx(labels)).data) largest = Math.max(largest, label);
-  return Array.from({ length: largest + 1 }, (_, label) => `${label}`);
+  for (const { labels } of pairs) for (const label of await readIdxLabels(labels)) largest = Math.max(largest, label);
+  if (largest < mostClasses) return Array.from({ length: largest + 1 }, (_, label) => `${label}`);
+  throw new FileFormatError(`a label is ${largest}, class numbers are below ${mostClasses}`, {
+    ...defined({ where: pairs[0]?.labels }),
+    remedy: "Number the classes from 0.",
+  });
 }
 
 /** MNIST's relatives share its file names, so the contents decide. */
