@@ -14,6 +14,15 @@ import type { Contradiction, OptionRules } from "./options.ts";
 export type { ObserverSpec, QuantizerOptions, QuantizerSpec } from "../ir/quantizer-spec.ts";
 export type { Contradiction } from "./options.ts";
 
+/** The values that a parameter may have, the ends included. */
+export interface LegalRange {
+  readonly from: number;
+  readonly to?: number;
+}
+
+/** A scale and its reciprocal stay normal numbers from here on. Earlier versions let scales fall to 1e-8. */
+export const legalScale: LegalRange = { from: 2 ** -64 };
+
 /** A parameter that a quantizer keeps for one tensor. */
 export interface QuantizerParameter {
   readonly name: string;
@@ -23,6 +32,8 @@ export interface QuantizerParameter {
   readonly initial: number;
   /** A bound that every update keeps. */
   readonly minimum?: number;
+  /** A checkpoint with a value outside is refused. Absent: from `minimum` on, or every finite number. */
+  readonly legal?: LegalRange;
   /** Whether its elements are one list that all groups share (N2UQ's intervals), and not one element per group. */
   readonly isList?: boolean;
 }

@@ -1,4 +1,5 @@
 /** The values of a checkpoint for a network, checked before any number is computed with them. */
+import { type IllegalValue, illegalValue } from "../compile/legal-values.ts";
 import { ConfigError, FileFormatError } from "../errors.ts";
 import { isFiniteTensor, isSoundParameter } from "../ir/finite.ts";
 import { type Network, withParameterValues } from "../ir/network.ts";
@@ -9,8 +10,8 @@ import { sameShape } from "../ir/types.ts";
  * Returns a network with the values of a checkpoint.
  *
  * @param file Named in errors.
- * @throws ConfigError for a parameter that is missing or has another type or shape, FileFormatError for one that holds NaN or
- *   infinite numbers.
+ * @throws ConfigError for a parameter that is missing or has another type or shape, FileFormatError for one that holds NaN,
+ *   infinite numbers or values outside of its legal range.
  */
 export function withStateOf(network: Network, state: ReadonlyMap<string, Tensor>, file: string): Network {
   const missing = network.parameters.filter(({ name }) => !state.has(name)).map(({ name }) => name);
@@ -32,6 +33,8 @@ export function withStateOf(network: Network, state: ReadonlyMap<string, Tensor>
   const loaded = withParameterValues(network, state);
   const wrong = loaded.parameters.find((parameter) => !isSoundParameter(parameter, parameter.value));
   if (wrong !== undefined) throw notNumbers(wrong.name, file);
+  const illegal = illegalValue(loaded);
+  if (illegal !== undefined) throw outsideRange(illegal, file);
   return loaded;
 }
 
@@ -54,6 +57,18 @@ export function notNumbers(name: string, where: string): FileFormatError {
     where,
     remedy: "Its training diverged, or the file is damaged: export an earlier state.",
   });
+}
+
+function outsideRange({ parameter, value, range: { from, to } }: IllegalValue, where: string): FileFormatError {
+  const range = to === undefined ? `at least ${showNumber(from)}` : `from ${showNumber(from)} to ${showNumber(to)}`;
+  return new FileFormatError(`the parameter ${parameter} holds ${showNumber(value)}, but its values must be ${range}`, {
+    where,
+    remedy: "The file is damaged, or another program wrote it: take another copy, or correct the parameter there.",
+  });
+}
+
+function showNumber(value: number): string {
+  return String(Number(value.toPrecision(5)));
 }
 
 function checkType(name: string, wanted: Tensor, given: Tensor, file: string): void {

@@ -13,6 +13,7 @@ import {
   type GridContext,
   type GroupParameters,
   groupTensors,
+  legalScale,
   parameterRows,
   parameterShape,
   type QuantizerContext,
@@ -54,7 +55,8 @@ export function lsqScale(spec: QuantizerSpec, row: Float32Array): number {
 
 /** A parameter of each group that is trained and stays above 0. */
 export function positiveParameter(name: string, spec: QuantizerSpec, type: TensorType): QuantizerParameter {
-  return { name, shape: parameterShape(spec, type), trainable: true, initial: 1, minimum: smallestScale };
+  const shape = parameterShape(spec, type);
+  return { name, shape, trainable: true, initial: 1, minimum: smallestScale, legal: legalScale };
 }
 
 /** Initial parameters from what is found in each group. */

@@ -26,6 +26,7 @@ import { insideRange } from "../arithmetic/masks.ts";
 import { encodeWith, scalarParameter, unitOf } from "../arithmetic/scalar.ts";
 import {
   type GroupParameters,
+  legalScale,
   parameterShape,
   type QuantizerContext,
   type QuantizerDefinition,
@@ -112,7 +113,9 @@ export const apotTorch: QuantizerDefinition = {
   traits: { masksOutside: false, fixedSign: false, torchRange: false },
   options: { k: { from: 1, whole: true }, signedLevels: ["sign", "torch"], alwaysUnsigned: "boolean" },
 
-  parameters: (spec, type) => [{ name: "alpha", shape: parameterShape(spec, type), trainable: false, initial: 1 }],
+  parameters: (spec, type) => [
+    { name: "alpha", shape: parameterShape(spec, type), trainable: false, initial: 1, legal: legalScale },
+  ],
 
   ...startFromRange(alphaFromRange),
   fromRange,

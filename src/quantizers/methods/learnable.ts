@@ -29,6 +29,7 @@ import { uniformParameters } from "../arithmetic/uniform-parameters.ts";
 import {
   type GridContext,
   type GroupParameters,
+  legalScale,
   parameterShape,
   type QuantizerContext,
   type QuantizerDefinition,
@@ -85,7 +86,7 @@ export const learnable: QuantizerDefinition = {
 
   parameters(spec, type) {
     const shape = parameterShape(spec, type);
-    const scale = { name: "scale", shape, trainable: true, initial: 1, minimum: float32Epsilon };
+    const scale = { name: "scale", shape, trainable: true, initial: 1, minimum: float32Epsilon, legal: legalScale };
     return isSymmetric(spec) ? [scale] : [scale, { name: "zero_point", shape, trainable: true, initial: 0 }];
   },
 

@@ -43,6 +43,7 @@ import { encodeWith, scalarParameter, statisticsOf, unitOf } from "../arithmetic
 import {
   type GroupParameters,
   type IntegerForm,
+  legalScale,
   parameterShape,
   type QuantizerContext,
   type QuantizerDefinition,
@@ -215,7 +216,7 @@ export const minifloat: QuantizerDefinition = {
 
   parameters: (spec, type) =>
     scaleKind(spec) === "tensor"
-      ? [{ name: "scale", shape: parameterShape(spec, type), trainable: false, initial: 1 }]
+      ? [{ name: "scale", shape: parameterShape(spec, type), trainable: false, initial: 1, legal: legalScale }]
       : [],
 
   ...startFromRange(numbersFromRange),

@@ -43,6 +43,8 @@ import { gradientScales } from "../options.ts";
 const { fround } = Math;
 /** Thresholds from 2⁻⁶⁴ up: s and 1/s stay normal numbers. */
 const lowestLogarithm = -64;
+/** The highest power of two that float32 has. */
+const highestLogarithm = 127;
 
 /** 2^(b−1) with a sign, 2^b without. */
 function codesPerThreshold(spec: QuantizerSpec): number {
@@ -81,6 +83,7 @@ export const tqt: QuantizerDefinition = {
       trainable: true,
       initial: 1,
       minimum: lowestLogarithm,
+      legal: { from: lowestLogarithm, to: highestLogarithm },
     },
   ],
 

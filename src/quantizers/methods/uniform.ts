@@ -37,6 +37,7 @@ import { conventions, parametersFromRange, uniformParameters } from "../arithmet
 import {
   type Contradiction,
   type GroupParameters,
+  legalScale,
   type ParameterValues,
   parameterShape,
   type QuantizerContext,
@@ -164,7 +165,7 @@ export const uniform: QuantizerDefinition = {
   parameters(spec: QuantizerSpec, type: TensorType) {
     const shape = parameterShape(spec, type);
     return [
-      { name: "scale", shape, trainable: false, initial: 1 },
+      { name: "scale", shape, trainable: false, initial: 1, legal: legalScale },
       { name: "zero_point", shape, trainable: false, initial: 0 },
     ];
   },

@@ -8,9 +8,10 @@ import { quantizationOf } from "../../config/quantization.ts";
 import type { TrainingConfig } from "../../config/schema/schema.ts";
 import type { DatasetSplits } from "../../data/dataset/dataset.ts";
 import { ConfigError } from "../../errors.ts";
-import { type Network, withParameterValues } from "../../ir/network.ts";
+import type { Network } from "../../ir/network.ts";
 import { checkPlugins } from "../../plugins/changes.ts";
 import { pluginRecords } from "../../plugins/plugin-files.ts";
+import { withStateOf } from "../checkpoint-values.ts";
 import { checkpointAt, importedNetwork, makeNetwork, outputsOfCheckpoint } from "../network.ts";
 
 /** The temperature where the configuration says nothing of distillation and the data has no labels. */
@@ -68,7 +69,7 @@ export async function networkOfRun(path: string, data: DatasetSplits): Promise<N
   const outputs = unlabelled ? outputsOfCheckpoint(makeNetwork(config, data, 1), checkpoint) : undefined;
   const float = makeNetwork(config, data, outputs);
   const network = config.quantization === null ? float : quantize(float, quantizationOf(config.quantization));
-  return { ...network, ...withParameterValues(network, state) };
+  return { ...network, ...withStateOf(network, state, file) };
 }
 
 /** Columns of a teacher's output: how many outputs its student has. */

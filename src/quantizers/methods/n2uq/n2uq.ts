@@ -34,7 +34,13 @@ import {
 import { reduceMean } from "../../../ops/families/reduce.ts";
 import { isUnsigned, lsqScale, smallestScale } from "../../arithmetic/learned.ts";
 import { encodeWith, integersBetween, scalarParameter, statisticsOf, unitOf } from "../../arithmetic/scalar.ts";
-import { type QuantizerContext, type QuantizerDefinition, type QuantizerSpec, sharedAxes } from "../../definition.ts";
+import {
+  legalScale,
+  type QuantizerContext,
+  type QuantizerDefinition,
+  type QuantizerSpec,
+  sharedAxes,
+} from "../../definition.ts";
 import { forms } from "../../options.ts";
 import { encodeActivation, forwardActivations, gradientActivations, reach, smallestInterval } from "./activations.ts";
 
@@ -95,11 +101,12 @@ export const n2uq: QuantizerDefinition = {
             trainable: true,
             initial: 1,
             minimum: smallestInterval,
+            legal: { from: 0 },
             isList: true,
           },
           { name: "start", shape: [], trainable: true, initial: 1 },
-          { name: "scale1", shape: [], trainable: true, initial: 1, minimum: smallestScale },
-          { name: "scale2", shape: [], trainable: true, initial: 1, minimum: smallestScale },
+          { name: "scale1", shape: [], trainable: true, initial: 1, minimum: smallestScale, legal: legalScale },
+          { name: "scale2", shape: [], trainable: true, initial: 1, minimum: smallestScale, legal: legalScale },
         ],
 
   initialize(spec, sample) {
