@@ -1,5 +1,10 @@
 """Tables that are legal and unusual, with the numbers that pandas.read_csv gives: tables.py OUT.json"""
+import bz2
+import gzip
+import io
+import lzma
 import sys
+import zipfile
 
 import numpy as np
 import pandas
@@ -59,8 +64,49 @@ tables = {
 }
 
 
-def read(folder, options):
-    frame = pandas.read_csv(f"{folder}/t.csv", **options)
+gz = lambda content, **options: gzip.compress(content.encode(), mtime=0, **options)
+frame = pandas.DataFrame(rows, columns=["a", "b", "y"])
+zipped = io.BytesIO()
+with zipfile.ZipFile(zipped, "w") as archive:
+    archive.writestr(zipfile.ZipInfo("t.csv"), plain)
+# Files of other names: the name, and how pandas reads it.
+files = {
+    "TSV": ("t.tsv", text("\t"), {"sep": "\t"}),
+    "TSV with a byte order mark": ("t.tsv", "\ufeff" + text("\t"), {"sep": "\t"}),
+    "TSV in UTF-16": ("t.tsv", text("\t").encode("utf-16"), {"sep": "\t"}),
+    "TSV with commas": ("t.tsv", plain, {}),
+    "UTF-16 in big endian": ("t.csv", plain.encode("utf-16-be"), {}),
+    "UTF-16 in little endian without a mark": ("t.csv", plain.encode("utf-16-le"), {}),
+    "UTF-32": ("t.csv", plain.encode("utf-32"), {}),
+    "byte order mark and quotes": ("t.csv", "\ufeff" + plain.replace("a,b,y", '"a","b","y"'), {}),
+    "byte order mark and semicolons": ("t.csv", "\ufeff" + text(";"), {"sep": ";"}),
+    "byte order mark and no header": ("t.csv", "\ufeff" + bare, {"header": None}),
+    "two byte order marks": ("t.csv", "\ufeff\ufeff" + plain, {}),
+    "letters beyond ASCII": ("t.csv", plain.replace("a,b", "größe,猫"), {}),
+    "in capitals": ("T.CSV", plain, {}),
+    "gz": ("t.csv.gz", gz(plain), {}),
+    "gz in capitals": ("T.CSV.GZ", gz(plain), {"compression": "gzip"}),
+    "gz of two members": ("t.csv.gz", gz(plain[:9]) + gz(plain[9:]), {}),
+    "gz with a byte order mark": ("t.csv.gz", gz("\ufeff" + plain), {}),
+    "gz that is text": ("t.csv.gz", plain, {}),
+    "gz cut": ("t.csv.gz", gz(plain)[:-9], {}),
+    "gz with a wrong checksum": ("t.csv.gz", gz(plain)[:-8] + bytes(8), {}),
+    "gz of nothing": ("t.csv.gz", gz(""), {}),
+    "gz without its ending": ("t.csv", gz(plain), {}),
+    "TSV by gz": ("t.tsv.gz", gz(text("\t")), {"sep": "\t"}),
+    "bz2": ("t.csv.bz2", bz2.compress(plain.encode()), {}),
+    "xz": ("t.csv.xz", lzma.compress(plain.encode()), {}),
+    "zip": ("t.csv.zip", zipped.getvalue(), {}),
+    "JSON lines": ("t.jsonl", frame.to_json(orient="records", lines=True), lambda path: pandas.read_json(path, lines=True)),
+    "JSON": ("t.json", frame.to_json(), pandas.read_json),
+    "Parquet": ("t.parquet", b"PAR1" + bytes(40) + b"PAR1", {}),
+    "Excel": ("t.xlsx", zipped.getvalue(), {}),
+    "old Excel": ("t.xls", b"\xd0\xcf\x11\xe0" + bytes(40), {}),
+}
+
+
+def read(path, options):
+    frame = pandas.read_csv(path, **options) if isinstance(options, dict) else options(path)
     numbers = frame.to_numpy(dtype=float)
     if numbers.size == 0 or not np.isfinite(numbers).all():
         raise ValueError("values are missing")
@@ -68,7 +114,7 @@ def read(folder, options):
 
 
 cases = []
-for name, (content, options) in tables.items():
-    files = {"t.csv": content if isinstance(content, bytes) else content.encode("utf-8")}
-    cases.append({"name": name, "files": files, "python": answer(lambda: in_folder(files, lambda f: read(f, options)))})
+for name, (path, content, options) in {**{name: ("t.csv", *case) for name, case in tables.items()}, **files}.items():
+    data = {path: content if isinstance(content, bytes) else content.encode("utf-8")}
+    cases.append({"name": name, "files": data, "open": path, "python": answer(lambda: in_folder(data, lambda f: read(f"{f}/{path}", options)))})
 write(sys.argv[1], cases, {"pandas": pandas.__version__})

@@ -7,7 +7,7 @@ import { exportOnnx } from "../../src/importer/export.ts";
 import { makeModel } from "../../src/models/index.ts";
 import { startRun } from "../../src/train/run.ts";
 import { loadData } from "../../src/train/setup.ts";
-import { image, put } from "../data/files.ts";
+import { bytes, image, labels, npz, put } from "../data/files.ts";
 import { temporaryFolder, tinyConfig } from "../support/training/tiny-run.ts";
 
 async function data(parts: readonly string[]): Promise<string> {
@@ -41,6 +41,18 @@ describe("a model's file on images", () => {
     expect(names).toHaveLength(opened.test.count);
     expect(new Set(names).size).toBe(4);
     for (const name of names) expect(name).toMatch(/(cat|dog)[/\\]\d\.png$/);
+  });
+
+  it("of one file of arrays: the numbers of the test samples", async () => {
+    const arrays = { x: bytes([20, 3, 12, 12], (i) => i % 256), y: labels(20, (i) => i % 2) };
+    const folder = join(await put(await temporaryFolder(), { "d.npz": npz(arrays) }), "d.npz");
+    const config = tinyConfig({ model: { file: await model() }, data: { folder }, train });
+    const opened = await loadData(config);
+    expect(opened.notes.join()).toContain("may have been trained on these test samples");
+    const { paths } = await startRun({ config, data: opened, parent: await temporaryFolder(), name: "run" });
+    const names = (await readFile(paths.testSamples, "utf8")).trim().split("\n");
+    expect(new Set(names).size).toBe(4);
+    for (const name of names) expect(name).toMatch(/d\.npz, sample \d+$/);
   });
 
   it("of a train and a test folder: neither", async () => {

@@ -50,7 +50,7 @@ export interface Dataset {
   readonly prefetch?: (indices: Int32Array, signal?: AbortSignal) => Promise<void>;
   /** The same samples with what lies around them, for random crops of the samples' own size; absent when nothing does. */
   readonly wide?: WideSamples;
-  /** Where a sample lies: `dogs/12.jpg`; absent where samples have no files of their own. */
+  /** Where a sample lies: `dogs/12.jpg`, or `digits.npz, sample 7`, counted from 0. */
   readonly sampleName?: (index: number) => string;
   /** Whether these samples were taken out of the only part that there is, at random. */
   readonly isHeldOut?: boolean;
@@ -131,6 +131,7 @@ export function inMemoryDataset(parts: InMemoryParts): Dataset {
     sampleType: samples instanceof Uint8Array ? "uint8" : "float32",
     target,
     normalization,
+    sampleName: (index) => `${name}, sample ${index}`,
     readBatch(indices, into) {
       checkBatch(dataset, indices, into);
       for (let position = 0; position < indices.length; position++) {

@@ -107,7 +107,12 @@ export async function loadCifar(
     kind,
     train: await read("train", version.trainFiles),
     test: await read("test", [version.testFile]),
-    notes: [`${version.title}, binary version`],
+    notes: [
+      `${version.title}, binary version`,
+      ...(names === undefined || names === classes
+        ? []
+        : [`${version.namesFile} has ${names.length} names, not ${version.classCount}: it is not used`]),
+    ],
   };
 }
 
@@ -123,6 +128,12 @@ async function readPart(
   const counts: number[] = [];
   for (const file of files) {
     const path = join(folder, file);
+    if (!(await exists(path))) {
+      throw new FileFormatError(`there is no ${file}, which ${version.title} has`, {
+        where: folder,
+        remedy: `Unpack ${version.archive} again, or give the images of a part as NPZ: x and y.`,
+      });
+    }
     const bytes = await fileSize(path);
     if (bytes === 0 || bytes % recordBytes !== 0) {
       throw new FileFormatError(

@@ -117,7 +117,7 @@ function oddIdx(stream: RandomStream): Uint8Array {
   const rank = oneOf(stream, [0, 1, 2, 3, 4, 255]);
   const sizes = Array.from({ length: Math.min(rank, 8) }, () => oneOf(stream, [0, 1, 6, 3, 255, 2 ** 31, 2 ** 32 - 1]));
   const head = Buffer.alloc(4 + 4 * sizes.length);
-  head.set([0, 0, oneOf(stream, [8, 8, 8, 9, 13, 0]), rank]);
+  head.set([0, 0, oneOf(stream, [8, 8, 8, 9, 11, 12, 13, 14, 0]), rank]);
   sizes.forEach((size, axis) => {
     head.writeUInt32BE(size, 4 + 4 * axis);
   });
@@ -191,6 +191,11 @@ export const dataFormats: readonly FuzzFormat[] = [
     (stream) => ({
       "d.csv": `a,b,class\n${rows.map((row) => (stream.integerBelow(40) === 0 ? row + oneOf(stream, tableWords) : row)).join("\n")}`,
     }),
+  ),
+  dataFormat(
+    "csv.gz",
+    () => ({ "d.csv.gz": gzipSync(`a,b,class\n${rows.join("\n")}\n`) }),
+    (stream) => ({ "d.csv.gz": gzipSync(damagedText(`a,b,class\n${rows.join("\n")}\n`, stream, tableWords)) }),
   ),
   ...(["png", "jpeg", "webp"] as const).map((format) =>
     dataFormat(format, async () => ({

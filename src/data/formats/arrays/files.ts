@@ -43,7 +43,10 @@ export async function arraysOfNpz(path: string): Promise<readonly NamedArray[]> 
 /** The only array of an NPZ archive, under the name of the archive. @throws FileFormatError where there are several. */
 export async function onlyArrayOfNpz(path: string): Promise<NamedArray> {
   const [array, second] = await arraysOfNpz(path);
-  if (array !== undefined && second === undefined) return { name: basename(path, ".npz"), open: () => array.open() };
+  if (array !== undefined && second === undefined) {
+    const name = basename(path, ".npz");
+    return { name, open: async () => ({ ...(await array.open()), name }) };
+  }
   throw new FileFormatError("of several NPZ files in a folder each has to hold one array", {
     where: path,
     remedy: "Give the path of one of them.",

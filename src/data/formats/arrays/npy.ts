@@ -64,7 +64,13 @@ export function decodeNpyHeader(bytes: Uint8Array, where: string): NpyHeader {
   }
   const [, byteOrder, code = ""] = descr;
   if (!knownTypes.includes(code)) {
-    throw fail(`elements of type '${code}' are not read`, `Convert it to one of ${knownTypes.join(" ")}.`);
+    const isText = code.startsWith("U") || code.startsWith("S");
+    throw fail(
+      `elements of type '${code}' are not read${isText ? ": they are words" : ""}`,
+      isText
+        ? "Save the numbers of the classes: numpy.unique(y, return_inverse=True)[1]."
+        : `Convert it to one of ${knownTypes.join(" ")}.`,
+    );
   }
   if (dimensions === undefined) throw fail(`the shape ${keys.shape} is no tuple of whole numbers`);
   const shape = dimensions
