@@ -4,6 +4,7 @@ import { openConfiguredData } from "../config/data-folder.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import type { OpenedData } from "../data/dataset/open-dataset.ts";
 import { statedInputs } from "../importer/node-files.ts";
+import type { Shape } from "../ir/types.ts";
 import type { FileInput } from "../onnx/read/file.ts";
 import { canOnlyBeLast, sampleSizes, takesChannelsLast } from "./image-layout.ts";
 
@@ -44,10 +45,15 @@ export async function openDataFor({ model, data, train, from }: TrainingConfig):
   if (own !== undefined && from === undefined && data.normalization === undefined && opened.kind !== "fashion-mnist") {
     notes.push(
       "inputs are normalized by mean and std of the training samples; if the model was trained with other values, " +
-        "give those: --set data.normalization=imagenet, none or {mean: [...], std: [...]}",
+        `give those: --set data.normalization=${normalizationChoices(opened.train.sampleShape)}`,
     );
   }
   return { ...opened, notes };
+}
+
+/** What may be given for a normalization of other samples than the own ones: the presets are those of images. */
+export function normalizationChoices(sampleShape: Shape): string {
+  return `${sampleShape.length === 3 ? "imagenet, " : ""}none or {mean: [...], std: [...]}`;
 }
 
 /** The sizes of samples according to the only input of a model's file; open sizes are absent. */

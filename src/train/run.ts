@@ -15,6 +15,7 @@ import { skippedSamples } from "../data/dataset/open-dataset.ts";
 import { ConfigError, DivergenceError, InterruptedError } from "../errors.ts";
 import { removeFile, removeTemporaries } from "../io/atomic-file.ts";
 import type { Network } from "../ir/network.ts";
+import type { Shape } from "../ir/types.ts";
 import type { Target } from "../ops/definition.ts";
 import { checkPlugins } from "../plugins/changes.ts";
 import { pluginRecords } from "../plugins/plugin-files.ts";
@@ -42,6 +43,8 @@ export interface RunStart {
   readonly paths: RunPaths;
   readonly step: number;
   readonly totalSteps: number;
+  /** Of one sample. */
+  readonly sampleShape: Shape;
   readonly device: Device;
   /** Warnings about the network with the data, one sentence each. */
   readonly notes: readonly string[];
@@ -235,8 +238,15 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
   const metrics = new MetricsLog(paths.metrics);
   const logs = followLogs(paths);
   const step = checkpoint?.position.step ?? 0;
-  const { device } = engine;
-  listeners.onStart?.({ paths, step, totalSteps, device, notes: [...prepared.notes, ...notes], damaged: notes });
+  listeners.onStart?.({
+    paths,
+    step,
+    totalSteps,
+    sampleShape: data.train.sampleShape,
+    device: engine.device,
+    notes: [...prepared.notes, ...notes],
+    damaged: notes,
+  });
   listeners.onPhase?.("compile");
   try {
     const watcher = listeners.watch?.({ ...prepared, data, engine, target, paths, step });

@@ -3,7 +3,8 @@
 import type { LayerCost, OperandCost } from "../../runs/cost.ts";
 import type { CheckedData, TrainingCheck } from "../training-check.ts";
 import { integerLines } from "./integers-text.ts";
-import { formatBytes, formatDuration } from "./progress-format.ts";
+import { formatBytes, formatDuration, formatRate } from "./progress-format.ts";
+import { sampleWord } from "./samples-text.ts";
 import { type Cell, tableLines } from "./table.ts";
 
 /** Classes that are named; more are counted. */
@@ -33,7 +34,7 @@ function layerRow({ name, operator, weights, weight, activation }: LayerCost): C
 /** Returns the data, the model, the bits of each layer, and what the training takes. */
 export function checkLines(check: TrainingCheck, columns: number | undefined): string[] {
   const { data } = check;
-  const kind = data.sampleShape.length === 3 ? "images" : "samples";
+  const kind = sampleWord(data.sampleShape);
   const { mean, standardDeviation } = data.normalization;
   return [
     ...check.notes.map((text) => `note: ${text}`),
@@ -47,12 +48,12 @@ export function checkLines(check: TrainingCheck, columns: number | undefined): s
     ),
     ...integerLines(check.integers.obstacles),
     `memory: about ${formatBytes(check.memoryBytes)}`,
-    `time: about ${formatDuration(check.seconds)} for ${check.steps} steps of ${stepText(check)}; reading data, evaluation and compilation come on top`,
+    `time: ${check.seconds < 1 ? "less than 1s" : `about ${formatDuration(check.seconds)}`} for ${check.steps} steps of ${stepText(check)}; reading data, evaluation and compilation come on top`,
   ];
 }
 
 function stepText({ secondsPerStep, batchSize, measuredBatchSize }: TrainingCheck): string {
-  const time = secondsPerStep < 1 ? `${(1000 * secondsPerStep).toFixed(0)} ms` : `${secondsPerStep.toFixed(1)} s`;
+  const time = secondsPerStep < 1 ? `${formatRate(1000 * secondsPerStep)} ms` : `${secondsPerStep.toFixed(1)} s`;
   return measuredBatchSize === batchSize
     ? time
     : `${time} (measured with ${measuredBatchSize} of ${batchSize} samples)`;

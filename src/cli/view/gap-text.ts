@@ -3,6 +3,7 @@ import type { RunDiagnosis } from "../../diagnose/diagnose-run.ts";
 import { highConfidence } from "../../runs/finding.ts";
 import { isShare, showMetric } from "../../train/loop/metric-text.ts";
 import type { MetricName } from "../../train/loop/metrics.ts";
+import { shownPath } from "./shown-path.ts";
 
 /** A difference of accuracy from which on it is worth a sentence without an ablation: half a point. */
 const worthASentence = 0.005;
@@ -21,7 +22,7 @@ export function gapText({
   if (metric === undefined) return undefined;
   const accuracy = gap?.accuracy ?? ablation?.quantized.accuracy ?? Number.NaN;
   const float = gap?.float ?? ablation?.float.accuracy ?? Number.NaN;
-  const reference = gap === undefined ? "the same weights in float" : `float (${gap.floatRun})`;
+  const reference = gap === undefined ? "the same weights in float" : `float (${shownPath(gap.floatRun)})`;
   const both = `${showMetric(metric, float)} → ${showMetric(metric, accuracy)}`;
   const head =
     float - accuracy < 0.0005

@@ -3,6 +3,7 @@
 import { isShare, metricTitle } from "../../train/loop/metric-text.ts";
 import type { MetricName } from "../../train/loop/metrics.ts";
 import type { StepProgress } from "../../train/loop/progress.ts";
+import type { SampleWord } from "./samples-text.ts";
 import { displayWidth } from "./text-width.ts";
 
 /** The progress after a training step. */
@@ -32,6 +33,7 @@ export interface EpochReport {
 /** A step's report with what the job's clock adds to it. */
 export interface ProgressState {
   readonly stageName: string;
+  readonly samples: SampleWord;
   readonly report: StepReport;
   /** Of the whole job, 0 to 1. */
   readonly fraction: number;
@@ -74,8 +76,8 @@ export function formatRate(perSecond: number): string {
 }
 
 /** `941 images/s`. */
-export function formatSpeed(imagesPerSecond: number): string {
-  return `${formatRate(imagesPerSecond)} images/s`;
+export function formatSpeed(perSecond: number, samples: SampleWord): string {
+  return `${formatRate(perSecond)} ${samples}/s`;
 }
 
 /** `1.5 MB`, in units of 1000. */
@@ -107,7 +109,7 @@ export function progressParts(state: ProgressState): string[] {
     `loss ${formatLoss(report.loss)}`,
     `left ${formatDuration(state.secondsLeft)}`,
     ...(report.accuracy === undefined ? [] : [`accuracy ${formatAccuracy(report.accuracy)}`]),
-    ...(report.imagesPerSecond === undefined ? [] : [formatSpeed(report.imagesPerSecond)]),
+    ...(report.imagesPerSecond === undefined ? [] : [formatSpeed(report.imagesPerSecond, state.samples)]),
     `elapsed ${formatDuration(state.elapsedSeconds)}`,
   ];
 }
@@ -131,13 +133,13 @@ export function formatPlainLine(state: ProgressState): string {
 }
 
 /** The line that stays when an epoch is over. */
-export function formatEpochLine(stageName: string, report: EpochReport): string {
+export function formatEpochLine(stageName: string, report: EpochReport, samples: SampleWord): string {
   const parts = [
     `loss ${formatLoss(report.trainLoss)}`,
     ...(report.trainAccuracy === undefined ? [] : [`accuracy ${formatAccuracy(report.trainAccuracy)}`]),
     ...(report.testLoss === undefined ? [] : [`test loss ${formatLoss(report.testLoss)}`]),
     ...(report.test === undefined ? [] : [`test ${metricTitle(report.test.metric)} ${formatMetric(report.test)}`]),
-    ...(report.imagesPerSecond === undefined ? [] : [formatSpeed(report.imagesPerSecond)]),
+    ...(report.imagesPerSecond === undefined ? [] : [formatSpeed(report.imagesPerSecond, samples)]),
   ];
   return `${stageName} epoch ${report.epoch}/${report.epochs}: ${parts.join(", ")}`;
 }

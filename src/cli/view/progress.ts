@@ -16,10 +16,13 @@ import {
   type ProgressState,
   type StepReport,
 } from "./progress-format.ts";
+import type { SampleWord } from "./samples-text.ts";
 
 /** How progress is shown. */
 export interface ProgressOptions {
   readonly stages: readonly JobStage[];
+  /** Default: images. */
+  readonly samples?: SampleWord;
   readonly silent?: boolean;
   readonly stream?: OutputStream;
   /** A clock in milliseconds. */
@@ -34,6 +37,7 @@ const plainInterval = 10_000;
 /** Shows a job's progress. Call `close` at its end, whatever way it ends, so that the terminal's line is left clean. */
 export class Progress {
   private readonly stages: readonly JobStage[];
+  private readonly samples: SampleWord;
   private readonly silent: boolean;
   private readonly status: StatusLine;
   private readonly now: () => number;
@@ -43,6 +47,7 @@ export class Progress {
 
   constructor(options: ProgressOptions) {
     this.stages = options.stages;
+    this.samples = options.samples ?? "images";
     this.silent = options.silent ?? false;
     this.status = new StatusLine(options.stream);
     this.now = options.now ?? (() => performance.now());
@@ -72,7 +77,7 @@ export class Progress {
 
   /** Writes the line that stays when an epoch is over. */
   epoch(report: EpochReport): void {
-    this.message(formatEpochLine(this.stageName(report.stage), report));
+    this.message(formatEpochLine(this.stageName(report.stage), report, this.samples));
   }
 
   /** Writes lines of their own above the progress line: a warning, "resuming at step 120". */
@@ -100,6 +105,7 @@ export class Progress {
   private state(report: StepReport, now: number): ProgressState {
     return {
       stageName: this.stageName(report.stage),
+      samples: this.samples,
       report,
       fraction: fractionDone(this.stages, report.stage, report.step),
       elapsedSeconds: (now - this.startedAt) / 1000,

@@ -4,7 +4,15 @@ import { convGeometry } from "../../ops/build/conv-geometry.ts";
 import type { IntegerWeight, TensorForm } from "../integer-network.ts";
 import { layerBounds } from "../ranges.ts";
 import { type Affine, type Codes, channelsOf } from "../symbolic.ts";
-import { constantNumbers, type IntegerRule, nodeShape, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
+import {
+  constantNumbers,
+  type IntegerRule,
+  nodeShape,
+  onlyTwoAxes,
+  type RuleContext,
+  symbolicInput,
+  unsupported,
+} from "./rule.ts";
 
 interface LayerInputs {
   readonly codes: Codes;
@@ -81,7 +89,7 @@ export const convRule: IntegerRule = (context) => {
   const layer = layerInputs(context);
   const { codes, weight } = layer;
   const kernel = weight.shape.slice(2);
-  if (kernel.length !== 2) throw unsupported(node, `it has ${kernel.length} spatial axes; two have an integer form`);
+  if (kernel.length !== 2) throw unsupported(node, onlyTwoAxes(kernel.length));
   const geometry = convGeometry(node, codes.shape, kernel);
   const { name } = node;
   const sums = (input: number): number =>

@@ -52,3 +52,8 @@ export function channelNumbers(constant: Constant, shape: Shape): Float64Array |
   const fits = padded.length === shape.length && padded.every((size, axis) => size === (axis === 1 ? channels : 1));
   return fits ? Float64Array.from(numbers) : undefined;
 }
+
+/** Why a convolution or pooling over one or three axes is refused. */
+export function onlyTwoAxes(count: number): string {
+  return `it runs over ${count} ${count === 1 ? "axis" : "axes"}; only over two it has an integer form`;
+}

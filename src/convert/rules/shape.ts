@@ -4,7 +4,7 @@ import { convGeometry } from "../../ops/build/conv-geometry.ts";
 import type { WindowGeometry } from "../integer-network.ts";
 import { sumBounds } from "../ranges.ts";
 import { type Affine, channelsOf, type Symbolic } from "../symbolic.ts";
-import { type IntegerRule, nodeShape, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
+import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 
 function quantizable(context: RuleContext, value: Symbolic): Symbolic {
   if (value.kind === "weight" || value.kind === "constant") {
@@ -17,7 +17,7 @@ function quantizable(context: RuleContext, value: Symbolic): Symbolic {
 function windowOf(context: RuleContext, x: Symbolic): WindowGeometry {
   const { node } = context;
   const kernel = intsAttribute(node, "kernel_shape");
-  if (kernel.length !== 2) throw unsupported(node, `it has ${kernel.length} spatial axes; two have an integer form`);
+  if (kernel.length !== 2) throw unsupported(node, onlyTwoAxes(kernel.length));
   const { strides, dilations, pads } = convGeometry(node, x.shape, kernel);
   const sizes = nodeShape(node).slice(2);
   const end = kernel.map((size, axis) => {

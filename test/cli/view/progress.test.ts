@@ -28,6 +28,7 @@ const report: StepReport = {
 };
 const state: ProgressState = {
   stageName: "float",
+  samples: "images",
   report,
   fraction: 0.255,
   elapsedSeconds: 61,
@@ -60,7 +61,7 @@ describe("the words of progress", () => {
     ]);
     expect(formatAccuracy(0.8756)).toBe("87.6%");
     expect(formatAccuracy(undefined)).toBe("--");
-    expect([formatSpeed(3.14), formatSpeed(941.3)]).toEqual(["3.1 images/s", "941 images/s"]);
+    expect([formatSpeed(3.14, "images"), formatSpeed(941.3, "samples")]).toEqual(["3.1 images/s", "941 samples/s"]);
     expect([999, 1500, 26_421_880].map(formatBytes)).toEqual(["999 B", "1.5 kB", "26.4 MB"]);
   });
 
@@ -82,7 +83,8 @@ describe("the words of progress", () => {
       expect(formatTerminalLine(state, columns).length).toBeLessThanOrEqual(columns);
     }
     const epoch = { stage: 0, epoch: 2, epochs: 4, trainLoss: 0.5, test: { metric: "accuracy", value: 0.87 } } as const;
-    expect(formatEpochLine("float", epoch)).toBe("float epoch 2/4: loss 0.5000, test accuracy 87.0%");
+    expect(formatEpochLine("float", epoch, "images")).toBe("float epoch 2/4: loss 0.5000, test accuracy 87.0%");
+    expect(formatEpochLine("float", { ...epoch, imagesPerSecond: 0.23 }, "samples")).toMatch(/, 0\.23 samples\/s$/);
   });
 });
 

@@ -62,7 +62,14 @@ describe("the width of text on a terminal", () => {
     fc.assert(
       fc.property(name, fc.nat(120), (stageName, columns) => {
         const report = { stage: 0, step: 1, epoch: 1, epochs: 2, stepInEpoch: 1, stepsPerEpoch: 2, loss: 1 };
-        const state: ProgressState = { stageName, report, fraction: 0.5, elapsedSeconds: 1, secondsLeft: 1 };
+        const state: ProgressState = {
+          stageName,
+          samples: "images",
+          report,
+          fraction: 0.5,
+          elapsedSeconds: 1,
+          secondsLeft: 1,
+        };
         expect(displayWidth(formatTerminalLine(state, columns))).toBeLessThanOrEqual(columns);
       }),
     );

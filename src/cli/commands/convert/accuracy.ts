@@ -17,6 +17,7 @@ import type { MetricName } from "../../../train/loop/metrics.ts";
 import { networkOfRun } from "../../../train/teacher/teacher.ts";
 import { outputColumns } from "../../output.ts";
 import { formatBytes } from "../../view/progress-format.ts";
+import { shownPath } from "../../view/shown-path.ts";
 import { type Cell, tableLines } from "../../view/table.ts";
 import type { ConvertFlags } from "./convert.ts";
 import { floatNetwork } from "./float.ts";
@@ -134,7 +135,8 @@ export function deploymentLines(table: DeploymentTable): string[] {
     bytes === null ? "" : formatBytes(bytes),
     milliseconds === null ? "" : milliseconds.toPrecision(3),
   ];
-  const floatName = table.floatRun === null ? "float: the same weights without quantizers" : `float: ${table.floatRun}`;
+  const floatName =
+    table.floatRun === null ? "float: the same weights without quantizers" : `float: ${shownPath(table.floatRun)}`;
   const right = (title: string) => ({ title, align: "right" }) as const;
   const time = batchSize === 1 ? "ms a sample" : `ms for ${batchSize} samples`;
   const rest = samples === available ? "" : `: --limit N measures more, --no-measure nothing`;
@@ -149,5 +151,15 @@ export function deploymentLines(table: DeploymentTable): string[] {
       outputColumns(),
     ),
     `measured on ${samples} of ${available} samples of ${data}${rest}`,
+    ...differenceLines(table),
+  ];
+}
+
+/** Why the integers reach another number than the simulation, although every code that --verify compares is the same. */
+function differenceLines({ metric, simulation, integers }: DeploymentTable): string[] {
+  if (showMetric(metric, simulation.accuracy) === showMetric(metric, integers.accuracy)) return [];
+  return [
+    "The integers differ from the simulation in single samples: they round biases and factors, which the simulation keeps in",
+    "float32. --verify compares codes with the simulation that rounds them too (docs/integer.md).",
   ];
 }

@@ -24,6 +24,7 @@ import { modelTakesChannelsLast } from "../../../train/network.ts";
 import { showBatchOf } from "../../../train/network-fit.ts";
 import { print, printJson } from "../../output.ts";
 import { testData } from "../../run-data.ts";
+import { sampleWord } from "../../view/samples-text.ts";
 import { writeOutputs } from "../../write-output.ts";
 import { deploymentLines, measureDeployment } from "./accuracy.ts";
 import type { ConvertFlags } from "./convert.ts";
@@ -83,7 +84,7 @@ export async function convertAction(path: string, flags: ConvertFlags): Promise<
     if (size !== undefined) printSize(size, flags);
     if (flags.quiet !== true) printNotes(notes, flags);
     if (converted !== undefined && flags.residualBits === undefined) printHint(converted.network, wanted);
-    if (proof !== undefined) printProof(proof, wanted);
+    if (proof !== undefined) printProof(proof, wanted, sampleWord(run.data.test.sampleShape));
     if (deployment !== undefined) print(...deploymentLines(deployment));
   }
   if (proof !== undefined) requireAgreement(proof);

@@ -8,6 +8,7 @@ import type { StoredSize } from "../../../convert/size.ts";
 import { elementCount } from "../../../ir/types.ts";
 import { outputColumns, print } from "../../output.ts";
 import { formatBytes } from "../../view/progress-format.ts";
+import { type SampleWord, sampleWord } from "../../view/samples-text.ts";
 import { tableLines } from "../../view/table.ts";
 
 /** A file that was written. */
@@ -45,13 +46,14 @@ export function printSize(size: StoredSize, { verbose }: { readonly verbose?: tr
 }
 
 /** Prints what tensors without codes cost and which flag quantizes them; nothing where there are none. */
-export function printHint({ tensors }: IntegerNetwork, wanted: readonly FormatDefinition[]): void {
+export function printHint({ tensors, input }: IntegerNetwork, wanted: readonly FormatDefinition[]): void {
   const wide = tensors.filter(({ form }) => form.kind === "wide");
   if (wide.length === 0) return;
   const values = wide.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const isInt = wanted.includes(intFormat);
+  const each = sampleWord(input.sampleShape) === "images" ? "an image" : "a sample";
   print(
-    `hint: ${wide.length} ${wide.length === 1 ? "tensor is" : "tensors are"} not quantized: 4 bytes a value, ${formatBytes(4 * values)} an image. ` +
+    `hint: ${wide.length} ${wide.length === 1 ? "tensor is" : "tensors are"} not quantized: 4 bytes a value, ${formatBytes(4 * values)} ${each}. ` +
       `With --residual-bits 8: ${formatBytes(values)}${isInt ? "," : "."}`,
     ...(isInt ? ["and the int file is 2.4 to 3.2 times as fast (ResNet-20 and ResNet-18, docs/integer.md)."] : []),
   );
@@ -63,9 +65,9 @@ export function sumsFloats({ program }: ProgramResult): boolean {
 }
 
 /** Prints the comparison with the simulation. */
-export function printProof(proof: VerificationResult, wanted: readonly FormatDefinition[]): void {
+export function printProof(proof: VerificationResult, wanted: readonly FormatDefinition[], samples: SampleWord): void {
   show(
-    ["compared with the simulation", "images", "layers", "codes", "different"],
+    ["compared with the simulation", samples, "layers", "codes", "different"],
     proof.programs.map(({ program, samples, layers, compared, mismatches }) => [
       program,
       samples,

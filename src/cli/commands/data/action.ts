@@ -9,6 +9,7 @@ import { dataHome } from "../../../io/data-home.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson } from "../../output.ts";
 import { formatBytes } from "../../view/progress-format.ts";
+import { sampleWord } from "../../view/samples-text.ts";
 import { tableLines } from "../../view/table.ts";
 import type { FetchFlags, InfoFlags } from "./data.ts";
 
@@ -74,7 +75,7 @@ export async function describeData(argument: string, flags: InfoFlags): Promise<
     firstOf(normalization.mean, channels, " "),
     firstOf(normalization.std, channels, " "),
   ]);
-  const each = opened.train.sampleShape.length === 3 ? "images" : "samples";
+  const each = sampleWord(opened.train.sampleShape);
   print(...tableLines(["part", each, "each", "mean", "std"], rows, outputColumns()));
   const { target } = opened.train;
   if (target.kind === "classes") {

@@ -14,6 +14,7 @@ import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { levelsOf } from "../../../train/run.ts";
 import { note, outputColumns, print, printJson } from "../../output.ts";
 import { testData } from "../../run-data.ts";
+import { sampleWord } from "../../view/samples-text.ts";
 import { tableLines } from "../../view/table.ts";
 import type { EvalFlags } from "./eval.ts";
 import { isModelFile, normalizationText, openEvaluatedFile } from "./file.ts";
@@ -90,7 +91,7 @@ async function evaluateFile(path: string, flags: EvalFlags): Promise<void> {
 }
 
 function sizeText({ name, sampleShape }: Dataset, { count }: EvaluationResult): string {
-  return `${name}, ${count} ${sampleShape.length === 3 ? "images" : "samples"}`;
+  return `${name}, ${count} ${sampleWord(sampleShape)}`;
 }
 
 /** The metrics as rows of a table. */

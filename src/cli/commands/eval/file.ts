@@ -6,6 +6,7 @@ import { resolveTrainingConfig } from "../../../config/config.ts";
 import { type Dataset, firstSamples } from "../../../data/dataset/dataset.ts";
 import { ConfigError } from "../../../errors.ts";
 import type { Network } from "../../../ir/network.ts";
+import { normalizationChoices } from "../../../train/model-data.ts";
 import { importedNetwork } from "../../../train/network.ts";
 import { checkFit } from "../../../train/network-fit.ts";
 import { loadData } from "../../../train/setup.ts";
@@ -57,7 +58,7 @@ export async function openEvaluatedFile(path: string, flags: EvalFlags): Promise
   const normalization =
     config.data.normalization === undefined
       ? [
-          "if the model was trained with another normalization: --set data.normalization=imagenet, none or {mean: […], std: […]}",
+          `if the model was trained with another normalization: --set data.normalization=${normalizationChoices(opened.train.sampleShape)}`,
         ]
       : [];
   const quantizers = isQuantized(network) ? [`${network.sites.length} quantizers of the file are simulated`] : [];

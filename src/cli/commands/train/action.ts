@@ -26,6 +26,7 @@ import { checkLines } from "../../view/check-text.ts";
 import { findingsText } from "../../view/findings-text.ts";
 import { integerWarning } from "../../view/integers-text.ts";
 import { Progress } from "../../view/progress.ts";
+import { sampleWord } from "../../view/samples-text.ts";
 import { showRun } from "../../view/show-run.ts";
 import { WaitingLine } from "../../view/waiting-line.ts";
 import { reportRun } from "./report.ts";
@@ -38,7 +39,7 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
     const folder = flags.resume === true ? await latestUnfinishedRun(flags.out) : flags.resume;
     checkResumed(flags, folder);
     const config = resolveTrainingConfig(await readRunConfig(runPaths(folder).config));
-    reportRun(await watch(flags, config, (listeners) => resumeRun(folder, listeners)), { flags });
+    reportRun(await watch(flags, config, (listeners) => resumeRun(folder, listeners)), { flags, converts: true });
     return;
   }
   const source = flags.config === undefined ? undefined : await readConfigFile(flags.config);
@@ -48,10 +49,9 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
   const config = resolveTrainingConfig(source, [...taken.overrides, ...overrides]);
   if (flags.printConfig === true || flags.dryRun === true) return printChecked(config, flags);
   const data = await loadData(config);
-  if (flags.json !== true && flags.quiet !== true) {
-    note(...data.notes);
-    if (config.quantization !== null) note(...(await conversionWarning(config, data)));
-  }
+  if (flags.json !== true && flags.quiet !== true) note(...data.notes);
+  const warning = config.quantization === null ? undefined : await conversionWarning(config, data);
+  if (warning !== undefined && flags.json !== true && flags.quiet !== true) note(`note: ${warning}`);
   const start = await measureStart(config, data, flags);
   const result = await watch(flags, config, (listeners) =>
     startRun(
@@ -65,7 +65,7 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
       listeners,
     ),
   );
-  reportRun(result, { flags, start });
+  reportRun(result, { flags, start, converts: warning === undefined });
 }
 
 /** Prints the configuration, and for --dry-run what opening its data and model finds: as comments, so that all is YAML. */
@@ -86,11 +86,8 @@ function commentColumns(): number | undefined {
 }
 
 /** One line before the training of a network that does not convert to integers. */
-async function conversionWarning(config: TrainingConfig, data: DatasetSplits): Promise<string[]> {
-  const warning = integerWarning(
-    integerObstacles(await uncalibratedNetwork(config, data), { input: inputOf(data.train) }),
-  );
-  return warning === undefined ? [] : [`note: ${warning}`];
+async function conversionWarning(config: TrainingConfig, data: DatasetSplits): Promise<string | undefined> {
+  return integerWarning(integerObstacles(await uncalibratedNetwork(config, data), { input: inputOf(data.train) }));
 }
 
 /**
@@ -134,9 +131,9 @@ async function watch(
       job({
         signal,
         onPhase: (phase) => waiting.begin(phaseTexts[phase]),
-        onStart: ({ paths, step, totalSteps, device, notes }) => {
+        onStart: ({ paths, step, totalSteps, sampleShape, device, notes }) => {
           waiting.end();
-          progress = new Progress({ stages: [{ name, totalSteps }], silent });
+          progress = new Progress({ stages: [{ name, totalSteps }], samples: sampleWord(sampleShape), silent });
           progress.message(...notes.map((text) => `note: ${text}`));
           const place = config.device === "cpu" ? "" : `, on ${device}`;
           progress.message(

@@ -1,12 +1,14 @@
 /** The end of `subbyte train`: its result, what became better, and the next command. */
 
 import type { SkippedSample } from "../../../data/dataset/dataset.ts";
+import { dataInputs } from "../../../ir/network.ts";
 import type { StartAccuracy } from "../../../train/float-accuracy.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { peakMemory } from "../../../train/memory.ts";
 import type { RunResult, RunSummary } from "../../../train/run.ts";
 import { note, outputColumns, print, printJson } from "../../output.ts";
 import { formatBytes, formatRate } from "../../view/progress-format.ts";
+import { sampleWord } from "../../view/samples-text.ts";
 import { tableLines } from "../../view/table.ts";
 import { changeText, startDocument } from "./start.ts";
 import type { TrainFlags } from "./train.ts";
@@ -15,16 +17,19 @@ import type { TrainFlags } from "./train.ts";
 interface ReportOptions {
   readonly flags: TrainFlags;
   readonly start?: StartAccuracy | undefined;
+  /** Whether the network converts to integers. */
+  readonly converts: boolean;
 }
 
 /** Prints the result of a training: its table, the change against what it started from, and what to do next. */
-export function reportRun({ summary, skipped }: RunResult, { flags, start }: ReportOptions): void {
+export function reportRun({ summary, skipped, network }: RunResult, { flags, start, converts }: ReportOptions): void {
   if (skipped.length > 0 && flags.quiet !== true) note(...skippedText(skipped));
   if (flags.json === true) {
     printJson(start === undefined ? summary : { ...summary, start: startDocument(start) });
     return;
   }
   const { metric } = summary;
+  const samples = sampleWord(dataInputs(network)[0]?.type.shape.slice(1) ?? []);
   const rows = [
     ["quantization", summary.quantization],
     [
@@ -36,22 +41,22 @@ export function reportRun({ summary, skipped }: RunResult, { flags, start }: Rep
     ...(summary.top5Accuracy === undefined ? [] : [["test top-5 accuracy", showMetric(metric, summary.top5Accuracy)]]),
     ["test loss", summary.loss.toFixed(4)],
     ["steps", String(summary.steps)],
-    ["images/s", formatRate(summary.imagesPerSecond)],
+    [`${samples}/s`, formatRate(summary.imagesPerSecond)],
     ["waiting for data", waitingShare(summary)],
     ["peak memory", formatBytes(peakMemory())],
     ["run", summary.folder],
   ];
   print(...tableLines(["", summary.model], rows, outputColumns()));
   if (start !== undefined) print(changeText(start, summary));
-  if (flags.quiet !== true) note(...nextSteps(summary));
+  if (flags.quiet !== true) note(...nextSteps(summary, converts));
 }
 
 /** The commands that usually come after a training, as `next: …`. */
-function nextSteps({ folder, levels }: RunSummary): string[] {
+function nextSteps({ folder, levels }: RunSummary, converts: boolean): string[] {
   const isFloat = levels.weights === null && levels.activations === null;
   const commands = isFloat
     ? [`subbyte train --from ${folder} --preset lsq --weight-bits 4 --activation-bits 4`]
-    : [`subbyte diagnose ${folder}`, `subbyte convert ${folder} --verify`];
+    : [`subbyte diagnose ${folder}`, `subbyte convert ${folder} ${converts ? "--verify" : "--format float"}`];
   return commands.map((command) => `next: ${command}`);
 }
 

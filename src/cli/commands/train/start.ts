@@ -6,6 +6,8 @@ import { type StartAccuracy, startAccuracy } from "../../../train/float-accuracy
 import { isShare, metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { engineOf, type RunSummary } from "../../../train/run.ts";
 import { note } from "../../output.ts";
+import { sampleWord } from "../../view/samples-text.ts";
+import { shownPath } from "../../view/shown-path.ts";
 import { WaitingLine } from "../../view/waiting-line.ts";
 import type { TrainFlags } from "./train.ts";
 
@@ -23,9 +25,9 @@ export async function measureStart(
   const start = await startAccuracy(config, data, engine, target).finally(() => waiting.end());
   if (start === undefined || silent) return start;
   const { metric, accuracy, count } = start.result;
-  const what = data.test.sampleShape.length === 3 ? "images" : "samples";
+  const what = sampleWord(data.test.sampleShape);
   note(
-    `${start.name}: ${metricTitle(metric)} ${showMetric(metric, accuracy)} on the ${count} test ${what}, before the training`,
+    `${shownPath(start.name)}: ${metricTitle(metric)} ${showMetric(metric, accuracy)} on the ${count} test ${what}, before the training`,
   );
   return start;
 }
@@ -35,7 +37,7 @@ export function changeText({ name, isFloat, result }: StartAccuracy, { metric, a
   const difference = accuracy - result.accuracy;
   const sign = difference < 0 ? "" : "+";
   const change = isShare(metric) ? `${sign}${(100 * difference).toFixed(2)} points` : `${sign}${difference.toFixed(4)}`;
-  return `${isFloat ? "float " : ""}${name} ${showMetric(metric, result.accuracy)} → ${showMetric(metric, accuracy)} (${change})`;
+  return `${isFloat ? "float " : ""}${shownPath(name)} ${showMetric(metric, result.accuracy)} → ${showMetric(metric, accuracy)} (${change})`;
 }
 
 /** The start as a part of the JSON document. */
