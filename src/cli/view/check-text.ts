@@ -3,8 +3,7 @@
 import type { LayerCost, OperandCost } from "../../runs/cost.ts";
 import type { CheckedData, TrainingCheck } from "../training-check.ts";
 import { integerLines } from "./integers-text.ts";
-import { formatBytes, formatDuration, formatRate } from "./progress-format.ts";
-import { sampleWord } from "./samples-text.ts";
+import { formatBytes, formatDuration, formatRate, sampleWord } from "./progress-format.ts";
 import { type Cell, tableLines } from "./table.ts";
 
 /** Classes that are named; more are counted. */

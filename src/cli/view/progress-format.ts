@@ -1,10 +1,18 @@
 /** The words of a progress line; nothing here writes, reads a clock or knows a terminal. */
 
+import type { Shape } from "../../ir/types.ts";
 import { isShare, metricTitle } from "../../train/loop/metric-text.ts";
 import type { MetricName } from "../../train/loop/metrics.ts";
 import type { StepProgress } from "../../train/loop/progress.ts";
-import type { SampleWord } from "./samples-text.ts";
 import { displayWidth } from "./text-width.ts";
+
+/** What samples are called. */
+export type SampleWord = "images" | "samples";
+
+/** `images` for samples of three dimensions, [channels, height, width]; else `samples`. */
+export function sampleWord(sampleShape: Shape): SampleWord {
+  return sampleShape.length === 3 ? "images" : "samples";
+}
 
 /** The progress after a training step. */
 export interface StepReport extends Omit<StepProgress, "imagesPerSecond"> {

@@ -14,9 +14,9 @@ import {
   formatPlainLine,
   formatTerminalLine,
   type ProgressState,
+  type SampleWord,
   type StepReport,
 } from "./progress-format.ts";
-import type { SampleWord } from "./samples-text.ts";
 
 /** How progress is shown. */
 export interface ProgressOptions {

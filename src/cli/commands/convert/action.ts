@@ -24,7 +24,7 @@ import { modelTakesChannelsLast } from "../../../train/network.ts";
 import { showBatchOf } from "../../../train/network-fit.ts";
 import { print, printJson } from "../../output.ts";
 import { testData } from "../../run-data.ts";
-import { sampleWord } from "../../view/samples-text.ts";
+import { sampleWord } from "../../view/progress-format.ts";
 import { writeOutputs } from "../../write-output.ts";
 import { deploymentLines, measureDeployment } from "./accuracy.ts";
 import type { ConvertFlags } from "./convert.ts";

@@ -7,8 +7,7 @@ import type { ProgramResult, VerificationResult } from "../../../convert/prove/v
 import type { StoredSize } from "../../../convert/size.ts";
 import { elementCount } from "../../../ir/types.ts";
 import { outputColumns, print } from "../../output.ts";
-import { formatBytes } from "../../view/progress-format.ts";
-import { type SampleWord, sampleWord } from "../../view/samples-text.ts";
+import { formatBytes, type SampleWord, sampleWord } from "../../view/progress-format.ts";
 import { tableLines } from "../../view/table.ts";
 
 /** A file that was written. */

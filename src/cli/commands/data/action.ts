@@ -8,8 +8,7 @@ import { fetchFashionMnist } from "../../../data/formats/fashion-mnist.ts";
 import { dataHome } from "../../../io/data-home.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson } from "../../output.ts";
-import { formatBytes } from "../../view/progress-format.ts";
-import { sampleWord } from "../../view/samples-text.ts";
+import { formatBytes, sampleWord } from "../../view/progress-format.ts";
 import { tableLines } from "../../view/table.ts";
 import type { FetchFlags, InfoFlags } from "./data.ts";
 

@@ -14,7 +14,7 @@ import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { levelsOf } from "../../../train/run.ts";
 import { note, outputColumns, print, printJson } from "../../output.ts";
 import { testData } from "../../run-data.ts";
-import { sampleWord } from "../../view/samples-text.ts";
+import { sampleWord } from "../../view/progress-format.ts";
 import { tableLines } from "../../view/table.ts";
 import type { EvalFlags } from "./eval.ts";
 import { isModelFile, normalizationText, openEvaluatedFile } from "./file.ts";

@@ -26,7 +26,7 @@ import { checkLines } from "../../view/check-text.ts";
 import { findingsText } from "../../view/findings-text.ts";
 import { integerWarning } from "../../view/integers-text.ts";
 import { Progress } from "../../view/progress.ts";
-import { sampleWord } from "../../view/samples-text.ts";
+import { sampleWord } from "../../view/progress-format.ts";
 import { showRun } from "../../view/show-run.ts";
 import { WaitingLine } from "../../view/waiting-line.ts";
 import { reportRun } from "./report.ts";

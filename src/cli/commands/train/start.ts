@@ -6,7 +6,7 @@ import { type StartAccuracy, startAccuracy } from "../../../train/float-accuracy
 import { isShare, metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { engineOf, type RunSummary } from "../../../train/run.ts";
 import { note } from "../../output.ts";
-import { sampleWord } from "../../view/samples-text.ts";
+import { sampleWord } from "../../view/progress-format.ts";
 import { shownPath } from "../../view/shown-path.ts";
 import { WaitingLine } from "../../view/waiting-line.ts";
 import type { TrainFlags } from "./train.ts";
