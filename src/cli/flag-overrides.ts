@@ -3,6 +3,7 @@
 import { resolve } from "node:path";
 import { withResolvedPaths } from "../config/path-keys.ts";
 import { type ConfigOverride, parseSetOption } from "../config/source.ts";
+import { ConfigError } from "../errors.ts";
 
 /** Flags of one kind: their property among the flags, how they are written, and their key in the configuration. */
 type FlagTable = readonly (readonly [flag: string, written: string, path: string])[];
@@ -23,7 +24,20 @@ export function flagOverrides<Table extends FlagTable>(
   });
 }
 
-/** The overrides of `--set`; relative paths resolve against the working folder. */
+/** The overrides of `--set`; relative paths resolve against the working folder. @throws ConfigError for `plugins`. */
 export function setOverrides(texts: readonly string[] = []): ConfigOverride[] {
-  return texts.map((text) => withResolvedPaths(parseSetOption(text), (given) => resolve(given)));
+  return texts.map((text) => {
+    const override = parseSetOption(text);
+    if (override.path.split(".")[0] === "plugins") throw setPlugins(override);
+    return withResolvedPaths(override, (given) => resolve(given));
+  });
+}
+
+/** Plugins bring the presets and operators that a configuration is checked with: they are loaded before it is read. */
+function setPlugins({ value, origin }: ConfigOverride): ConfigError {
+  const files = [value].flat().filter((file) => typeof file === "string");
+  return new ConfigError("plugins cannot be set in this way: they are loaded before a configuration is read", {
+    where: origin,
+    remedy: `Give ${files.length === 0 ? "--plugin FILE" : files.map((file) => `--plugin ${file}`).join(" ")}.`,
+  });
 }

@@ -7,6 +7,7 @@ import { packageVersion } from "../runs/package-version.ts";
 import type { NewCommand } from "./command.ts";
 import { type CommandEntry, commandEntries, commandGroups } from "./commands/index.ts";
 import { collect } from "./flag-values.ts";
+import { checkGivenPaths } from "./given-paths.ts";
 import { note } from "./output.ts";
 import { reportError } from "./report-error.ts";
 import { colorsFor } from "./view/colors.ts";
@@ -34,7 +35,9 @@ Results go to stdout, progress and errors to stderr.`;
 /** Returns the program with all of its commands, none of them loaded. */
 export function createProgram(): Program {
   const program = emptyProgram();
-  program.hook("preAction", async () => {
+  program.hook("preAction", async (_program, called) => {
+    const flags: Record<string, unknown> = { ...program.opts(), ...called.opts() };
+    await checkGivenPaths(called.args, flags);
     const { plugin } = program.opts();
     if (plugin === undefined) return;
     const { loadCommandLinePlugins } = await import("./plugins.ts");

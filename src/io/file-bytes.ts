@@ -1,6 +1,6 @@
 /** Pieces of files, so that a reader takes the memory of what it keeps and not of the file. */
 
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, stat } from "node:fs/promises";
 import { defined } from "../base/defined.ts";
 import { FileFormatError, InputOutputError } from "../errors.ts";
 import { describeSystemError } from "./system-error.ts";
@@ -12,14 +12,7 @@ const chunkBytes = 1 << 20;
 
 /** The size of a file in bytes. @throws FileFormatError naming a file that cannot be read or is no regular file. */
 export function fileSize(path: string): Promise<number> {
-  return withFile(path, async (handle) => {
-    const found = await handle.stat();
-    if (found.isFile()) return found.size;
-    throw new FileFormatError(found.isDirectory() ? "it is a folder, not a file" : "it is not a regular file", {
-      where: path,
-      remedy: "Give the path of a file.",
-    });
-  });
+  return withFile(path, async (handle) => (await handle.stat()).size);
 }
 
 /** Reads a range of a file. @throws FileFormatError naming a file that cannot be read or is shorter. */
@@ -37,9 +30,11 @@ export function readRange(path: string, start: number, length: number): Promise<
 
 /** The bytes of a range of a file, in order. @throws FileFormatError naming a file that cannot be read or is shorter. */
 export async function* fileChunks(path: string, start: number, length: number): AsyncGenerator<Uint8Array> {
-  const handle = await open(path, "r").catch((cause: unknown) => {
-    throw readFailure(path, cause);
-  });
+  const handle = await checkRegular(path)
+    .then(() => open(path, "r"))
+    .catch((cause: unknown) => {
+      throw cause instanceof FileFormatError ? cause : readFailure(path, cause);
+    });
   try {
     const buffer = new Uint8Array(Math.min(chunkBytes, length));
     for (let done = 0; done < length; ) {
@@ -94,9 +89,20 @@ function describeBytes(bytes: number): string {
   return `${Number((bytes / 1000 ** power).toPrecision(3))} ${units[power]}`;
 }
 
+/** A pipe that nobody writes to would be waited for as soon as it is opened. */
+async function checkRegular(path: string): Promise<void> {
+  const found = await stat(path);
+  if (found.isFile()) return;
+  throw new FileFormatError(found.isDirectory() ? "it is a folder, not a file" : "it is not a regular file", {
+    where: path,
+    remedy: "Give the path of a file.",
+  });
+}
+
 async function withFile<T>(path: string, action: (handle: FileHandle) => Promise<T>): Promise<T> {
   let handle: FileHandle | undefined;
   try {
+    await checkRegular(path);
     handle = await open(path, "r");
     return await action(handle);
   } catch (cause) {

@@ -54,6 +54,8 @@ describe("usage errors", () => {
     [["trian"], "unknown command 'trian'\n(Did you mean train?)"],
     [["train", "--epoch", "3"], "unknown option '--epoch'\n(Did you mean --epochs?)"],
     [["train", "--dry-run", "--preset", "lsqq"], "Did you mean lsq?"],
+    [["train", "--dry-run", "--set", "plugins=[./mine.mjs]"], "Give --plugin ./mine.mjs."],
+    [["study", "--dry-run", "--set", "plugins=[]"], "Give --plugin FILE."],
     [["train", "extra"], "too many arguments"],
     [["eval"], "missing required argument 'run|model'"],
     [["eval", "x", "--batch", "0"], "Expected a whole number of at least 1."],

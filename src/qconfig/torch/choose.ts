@@ -37,12 +37,33 @@ const nowhere: ArgumentPlaces = new Map();
 /** Chooses. @throws ConfigError where there is none, or each of several could count. */
 export function chooseQConfig(script: Script): Chosen {
   throwNotUnderstood(script);
+  const { setting, chosen } = choose(script);
+  return { ...chosen, notes: unique([...chosen.notes, ...notFollowed(script, setting)]) };
+}
+
+function choose(script: Script): { readonly setting?: Setting; readonly chosen: Chosen } {
   const found = settingFrom(script) ?? (runAlsoDefinitions(script) ? settingFrom(script) : undefined);
-  if (found !== undefined) return chosenFrom(script, found);
+  if (found !== undefined) return { setting: found, chosen: chosenFrom(script, found) };
   const made = onlyQConfig(script);
-  if (made !== undefined)
-    return { ...chosenParts(made.value), modules: [], notes: remarksOf(script, made.value, made.at) };
-  return fromForms(script);
+  if (made === undefined) return { chosen: fromForms(script) };
+  return { chosen: { ...chosenParts(made.value), modules: [], notes: remarksOf(script, made.value, made.at) } };
+}
+
+/** What may give modules another QConfig and is no part of the chosen one, with its line. */
+function notFollowed(script: Script, setting: Setting | undefined): ReadingNote[] {
+  const owners = new Set([setting?.owner, ...(setting?.rules ?? []).map(({ owner }) => owner)]);
+  // A variable is a model of its own; what a call, an index or a loop gives may be a module of the chosen one.
+  const isOther = ({ object }: Script["assignments"][number]) =>
+    owners.has(object.attributes) ||
+    object.kind !== "unknown" ||
+    (!object.isEachModule && /^[\w.]+$/.test(object.name));
+  const placeKey = ({ line, column }: At) => `${line}:${column}`;
+  const followed = new Set(script.assignments.filter(isOther).map(({ at }) => placeKey(at)));
+  const text = ({ line }: At) => short(script.source.text.split("\n")[line - 1] ?? "");
+  return [...script.writes.filter((at) => !followed.has(placeKey(at))), ...script.unknownSettings].map((at) => ({
+    where: placeOf(script.source, at),
+    text: `not followed: ${text(at)}; it may give modules another QConfig than the one explained`,
+  }));
 }
 
 /** Functions that nothing calls are called where the rest of the script says nothing. */

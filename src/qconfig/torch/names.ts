@@ -96,6 +96,7 @@ export const modelCalls: ReadonlyMap<string, { readonly prepares: boolean; reado
   ["prepare_qat_fx", { prepares: true, fuses: true }],
   ["prepare_qat_pt2e", { prepares: true, fuses: true }],
   ["prepare_pt2e", { prepares: true, fuses: true }],
+  ["propagate_qconfig_", { prepares: true, fuses: false }],
   ["prepare", { prepares: true, fuses: false }],
   ["prepare_fx", { prepares: true, fuses: true }],
   ["quantize_", { prepares: true, fuses: true }],

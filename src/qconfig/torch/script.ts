@@ -5,9 +5,10 @@ import { callTorch, callTorchMethod, instanceError, rulesOfDict } from "./calls.
 import { modelCalls, plainNames, torchNames } from "./names.ts";
 import { pythonNumber } from "./python/arithmetic.ts";
 import { callPython } from "./python/builtins.ts";
-import type { EvaluatedCall, Surroundings } from "./python/evaluate.ts";
+import type { EvaluatedArgument, EvaluatedCall, Surroundings } from "./python/evaluate.ts";
 import { type Listener, TooManySteps } from "./python/flow.ts";
 import { parsePython } from "./python/parse/parse.ts";
+import { attributeWrites } from "./python/parse/writes.ts";
 import { Runner } from "./python/run.ts";
 import { type At, notUnderstood, placeOf, type TorchSource } from "./python/source.ts";
 import { State } from "./python/state.ts";
@@ -19,6 +20,8 @@ export interface Setting {
   /** Absent where only modules have one. */
   readonly global?: TorchValue;
   readonly rules: readonly ModuleRule[];
+  /** The model; absent for a mapping. */
+  readonly owner?: NameTable;
   /** As errors call it: `model.qconfig`. */
   readonly name: string;
   readonly at: At;
@@ -68,11 +71,14 @@ export class Script implements Listener, Surroundings {
   readonly errors: { readonly error: SubbyteError; readonly at: At }[] = [];
   readonly opaquePlaces: { readonly at: At; readonly names: readonly string[] }[] = [];
   readonly fusions: { readonly at: At; readonly conditions: readonly At[] }[] = [];
+  /** Arguments of calls that prepare a model, which may configure it and are not known. */
+  readonly unknownSettings: At[] = [];
   readonly #given: ReadonlyMap<string, number | string | boolean>;
   readonly #runner: Runner;
   readonly #globals: NameTable = new Map();
   readonly #invoked = new Set<unknown>();
   #steps = 0;
+  #body: Body = [];
 
   constructor(source: TorchSource, definitions: Definitions) {
     this.source = source;
@@ -81,10 +87,15 @@ export class Script implements Listener, Surroundings {
   }
 
   run(): void {
-    const body: Body = parsePython(this.source);
-    const outcome = this.#runner.body(body, [this.#globals]);
+    this.#body = parsePython(this.source);
+    const outcome = this.#runner.body(this.#body, [this.#globals]);
     // A pasted part of a function has its `return` at the top.
     if (outcome.returned !== undefined) this.kept("", outcome.returned, { line: 1, column: 1, text: "return" });
+  }
+
+  /** The places that may give a module a QConfig. */
+  get writes(): readonly At[] {
+    return attributeWrites(this.#body, qconfigName, (call) => modelCalls.has(call) || torchNames.has(call));
   }
 
   /** Calls what the script only defines: functions, and methods of classes. */
@@ -140,7 +151,7 @@ export class Script implements Listener, Surroundings {
     };
     visit(object, []);
     const global = object.attributes.get(qconfigName);
-    return { ...(global === undefined ? {} : { global }), rules, name, at, conditions };
+    return { ...(global === undefined ? {} : { global }), rules, owner: object.attributes, name, at, conditions };
   }
 
   /** The setting of a QConfigMapping, a dict of the old form, or a QConfig. */
@@ -294,6 +305,13 @@ export class Script implements Listener, Surroundings {
     });
     const [first] = given;
     if (first !== undefined) this.prepared.push(first);
+    else
+      this.unknownSettings.push(
+        ...call.args
+          .slice(1)
+          .filter(isPerhapsSetting)
+          .map((argument) => argument.at),
+      );
     const model = call.args[0]?.value;
     if (first === undefined && (model?.kind === "unknown" || model?.kind === "object")) {
       const setting = this.settingOf(model, call.args[0]?.at.text ?? call.name, at, conditions);
@@ -358,6 +376,12 @@ const qconfigName = "qconfig";
 const settingKeywords = new Set(["qconfig_mapping", "qconfig_dict", "qconfig", "quantizer", "config"]);
 const sameModel = new Set(["to", "cuda", "cpu", "train", "eval", "float"]);
 const wrappers = new Set(["DataParallel", "DistributedDataParallel"]);
+
+/** The second argument is a QConfigMapping, a configuration, or in eager mode the classes that modules become. */
+function isPerhapsSetting({ keyword, value }: EvaluatedArgument, index: number): boolean {
+  const isNamed = keyword === undefined ? index === 0 : keyword.text === "mapping" || settingKeywords.has(keyword.text);
+  return isNamed && value.kind !== "none" && value.kind !== "truth";
+}
 
 function modelOf(call: EvaluatedCall): TorchValue | undefined {
   const model = call.args[0]?.value;

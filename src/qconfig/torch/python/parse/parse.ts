@@ -4,6 +4,7 @@ import type { TorchSource } from "../source.ts";
 import type { Body, Expression, MatchCase, Statement } from "../syntax.ts";
 import { readExpression, readList, readParameters } from "./expressions.ts";
 import { childrenOf, faultIn, PythonTree, separated } from "./tree.ts";
+import { setByCall } from "./writes.ts";
 
 /** Parses a script. @throws ConfigError naming the token that is no Python, with line and column. */
 export function parsePython(source: TorchSource): Body {
@@ -61,8 +62,12 @@ function read(tree: PythonTree, node: SyntaxNode): Bare<Statement>[] {
   switch (node.name) {
     case "StatementGroup":
       return children.filter(({ name }) => name !== ";").flatMap((child) => statementsOf(tree, child));
-    case "ExpressionStatement":
-      return [{ kind: "expression", value: readList(tree, children) }];
+    case "ExpressionStatement": {
+      const value = readList(tree, children);
+      const set = setByCall(value);
+      if (set !== undefined) return [{ kind: "assign", targets: [set.target], value: set.value }];
+      return [{ kind: "expression", value }];
+    }
     case "AssignStatement":
       return assignmentOf(tree, children);
     case "UpdateStatement": {
