@@ -31,14 +31,17 @@ export const imageEndings: readonly string[] = [
   ...plainEndings,
 ];
 
+/** Pixels beyond which an image that is decoded as a whole waits for others. */
+const largePixels = 2 ** 22;
+
 /** Seconds after which decoding an image is aborted. */
 const decodeTimeout = 60;
 
 /** Reads images with sharp. */
 export class ImageDecoder {
   readonly #sharp: typeof Sharp;
-  /** Bitmaps and netpbm's formats are decoded as a whole, so one at a time: each may take as much memory as is allowed. */
-  readonly #plainLimiter = new Limiter(1);
+  /** Bitmaps and netpbm's formats are decoded as a whole, so large ones one at a time. */
+  readonly #largeLimiter = new Limiter(1);
 
   private constructor(sharp: typeof Sharp) {
     this.#sharp = sharp;
@@ -82,7 +85,10 @@ export class ImageDecoder {
   async decode(path: string, shape: Shape, sixteenBit: SixteenBit = "clip"): Promise<LoadedSample> {
     return this.#read(
       path,
-      (plain) => this.#plainLimiter.run(async () => this.#resized(this.#reopen(await plain.pixels(sixteenBit)), shape)),
+      (plain) => {
+        const decode = async () => this.#resized(this.#reopen(await plain.pixels(sixteenBit)), shape);
+        return plain.width * plain.height > largePixels ? this.#largeLimiter.run(decode) : decode();
+      },
       async () => this.#resized(await this.#open(path, sixteenBit), shape),
     );
   }

@@ -11,7 +11,8 @@ Examples:
 
 const infoExamples = `
 A folder may hold: images in one folder per class (or train/ and val/ with such folders), CIFAR-10 and CIFAR-100 (binary),
-IDX files, x_train.npy with y_train.npy. Files: .npz, .npy, .csv.
+IDX files, x_train.npy with y_train.npy. Files: .npz, .npy, .csv, .tsv, .csv.gz.
+Images: JPEG, PNG, WebP, GIF, TIFF, AVIF, BMP, PPM, PGM, PBM.
 
 Examples:
   subbyte data info

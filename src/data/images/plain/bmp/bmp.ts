@@ -69,10 +69,14 @@ function writeNumber(number: number, palette: Uint8Array, isGrey: boolean, into:
 
 function writeColourRow(bytes: Uint8Array, { width, bits, colours }: BmpHeader, into: Uint8Array): void {
   const pixelBytes = bits / 8;
-  for (let x = 0; x < width; x++) {
-    let pixel = 0;
-    for (let byte = pixelBytes - 1; byte >= 0; byte--) pixel = (pixel << 8) | (bytes[x * pixelBytes + byte] ?? 0);
-    for (const [channel, { shift, largest }] of colours.entries()) {
+  for (const [channel, { shift, largest }] of colours.entries()) {
+    if (largest === 255 && shift % 8 === 0) {
+      for (let x = 0, from = shift / 8; x < width; x++, from += pixelBytes) into[3 * x + channel] = bytes[from] ?? 0;
+      continue;
+    }
+    for (let x = 0; x < width; x++) {
+      let pixel = 0;
+      for (let byte = pixelBytes - 1; byte >= 0; byte--) pixel = (pixel << 8) | (bytes[x * pixelBytes + byte] ?? 0);
       into[3 * x + channel] = Math.floor((((pixel >>> shift) & largest) * 255) / largest);
     }
   }
