@@ -23,7 +23,7 @@ import { type Dimensions, isSymbolic, numbersIn } from "../ir/size.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { elementCount, showType, type TensorType } from "../ir/types.ts";
 import { UniqueNames } from "../ir/unique-names.ts";
-import { fromNumbers } from "../ops/build/fold/data.ts";
+import { type FoldRule, fromNumbers } from "../ops/build/fold/data.ts";
 import { findDefinition } from "../ops/definition.ts";
 import { canFold, foldNode } from "../ops/evaluate.ts";
 import { batchValue } from "../ops/internal/batch-value.ts";
@@ -42,7 +42,10 @@ import { symbolicTypes } from "./batch/inference.ts";
 import { symbolicResults } from "./batch/symbolic.ts";
 import type { FoldBudget } from "./fold-budget.ts";
 import { isOwnRole, isTrainedRole, roleOf, type Use } from "./parameters.ts";
+
 import { parameterName } from "./patterns/stored-names.ts";
+import { Copies } from "./shared/copies.ts";
+import { Owners } from "./shared/owners.ts";
 
 /** The batch size while a file is read. */
 export interface BatchBinding {
@@ -58,6 +61,14 @@ export type EmittedSite = Omit<SiteParts, "layer">;
 /** The input of a node that a slot is. */
 interface SlotUse extends Pick<Use, "index" | "afterParameter"> {
   readonly node: Use["node"] & { readonly name: string };
+  /** The node of the file that the parameters of its own belong to. */
+  readonly owner: object;
+}
+
+/** A node whose inputs are all known. */
+interface KnownNode extends Pick<OperatorCall, "op" | "domain" | "attributes"> {
+  readonly inputs: readonly (Slot | undefined)[];
+  readonly tensors: readonly (Tensor | undefined)[];
 }
 
 /** Builds the imported graph: folds nodes of constants, keeps track of parameters, and adds the rest as nodes. */
@@ -69,6 +80,8 @@ export class Emitter {
   readonly #made = new Map<ConstantSlot, Value>();
   /** Parameters that belong to one place of one node of the file each, by those: a loop reads the node many times. */
   readonly #ownMade = new Map<ConstantSlot, Map<object, Map<number, Value>>>();
+  readonly #owners = new Owners();
+  readonly #copies = new Copies();
   readonly #names = new UniqueNames();
   readonly #afterParameter = new Set<Value>();
   readonly #notes = new Set<string>();
@@ -167,8 +180,9 @@ export class Emitter {
     const name = this.unusedName(options.name ?? (this.#nodeName === "" ? op : this.#nodeName));
     const node = { op, domain: options.domain ?? onnxDomain, name };
     const afterParameter = inputs.some((slot) => slot?.kind === "value" && this.#afterParameter.has(slot.value));
+    const owner = this.#owners.of(this.#node, node, inputs);
     const values = inputs.map((slot, index) =>
-      slot === undefined ? undefined : this.#value(slot, { node, index, afterParameter }),
+      slot === undefined ? undefined : this.#value(slot, { node, owner, index, afterParameter }),
     );
     const nodeOptions = {
       domain: node.domain,
@@ -247,6 +261,18 @@ export class Emitter {
     if (tensors.length < inputs.length) {
       return domain === onnxDomain ? this.#foldBatch(op, known, attributes, options) : undefined;
     }
+    const [first] = inputs;
+    const make = () => this.#computed(rule, { op, domain, attributes, inputs, tensors }, options);
+    if (rule.copies !== true || first?.kind !== "constant" || !first.stored) return make();
+    if (first.tied === true) return undefined;
+    return this.#copies.of(first, { op, domain, attributes, inputs: tensors, outputCount: options.outputCount }, make);
+  }
+
+  #computed(
+    rule: FoldRule,
+    { op, domain, attributes, inputs, tensors }: KnownNode,
+    { outputCount }: NodeOptions,
+  ): readonly Slot[] | undefined {
     const call: OperatorCall = {
       op,
       domain,
@@ -254,7 +280,7 @@ export class Emitter {
       inputs: tensors.map((tensor) => tensor && { dtype: tensor.dtype, shape: tensor.shape }),
       constants: tensors,
       attributes,
-      outputCount: options.outputCount,
+      outputCount,
     };
     const types = inferTypes(call);
     for (const type of types) checkSize(type, call);
@@ -314,10 +340,16 @@ export class Emitter {
   #value(slot: Slot, use?: SlotUse): Value {
     if (slot.kind === "value") return slot.value;
     if (slot.kind === "batch") return this.#batchValue(slot);
-    const role = use && roleOf({ ...use, ...slot });
+    const role = use && (roleOf({ ...use, ...slot }) ?? (slot.tied === true ? "weight" : undefined));
     const own = use !== undefined && role !== undefined && isOwnRole(role) ? use.index : undefined;
     const known = this.#made.get(slot);
-    const same = own === undefined ? known : this.#ownMade.get(slot)?.get(this.#node)?.get(own);
+    const same =
+      own === undefined
+        ? known
+        : this.#ownMade
+            .get(slot)
+            ?.get(use?.owner ?? this.#node)
+            ?.get(own);
     if (same !== undefined) return same;
     const value =
       use === undefined || role === undefined
@@ -329,14 +361,14 @@ export class Emitter {
             value: slot.tensor,
           });
     this.#made.set(slot, value);
-    if (own !== undefined) this.#keepOwn(slot, own, value);
+    if (own !== undefined) this.#keepOwn(slot, use?.owner ?? this.#node, own, value);
     return value;
   }
 
-  #keepOwn(slot: ConstantSlot, index: number, value: Value): void {
+  #keepOwn(slot: ConstantSlot, owner: object, index: number, value: Value): void {
     const nodes = this.#ownMade.get(slot) ?? new Map<object, Map<number, Value>>();
     this.#ownMade.set(slot, nodes);
-    nodes.set(this.#node, (nodes.get(this.#node) ?? new Map<number, Value>()).set(index, value));
+    nodes.set(owner, (nodes.get(owner) ?? new Map<number, Value>()).set(index, value));
   }
 
   /** A name that no node and no input has, like the wanted one. */

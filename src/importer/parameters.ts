@@ -41,6 +41,12 @@ export function operatorRole(node: OperatorName, index: number): ParameterRole |
   return inputOf(node, index)?.role;
 }
 
+/** Whether an operator may have a parameter as one of its inputs. */
+export function canBeParameter(node: OperatorName, index: number): boolean {
+  const input = inputOf(node, index);
+  return input?.role !== undefined || input?.roleIn !== undefined;
+}
+
 /** The role of a tensor, or undefined for a constant. */
 export function roleOf({ node, index, tensor, name, stored, afterParameter }: Use): ParameterRole | undefined {
   if (!stored || tensor.dtype !== "float32") return undefined;

@@ -20,6 +20,7 @@ import { rewriteContext } from "./rewrite/context.ts";
 import { mostLoopNodes, unrollLoop } from "./rewrite/loop.ts";
 import { readQuantization } from "./rewrite/quantization-nodes.ts";
 import { decompose, inOwnDomain, upgrade } from "./rewrite/read-node.ts";
+import { tiedConstants } from "./shared/tied.ts";
 
 /** The slots of a graph's names, and of those of the graphs around it. */
 class Names {
@@ -67,7 +68,11 @@ class Walk {
   }
 
   graph(graph: FileBody, names: Names): Slot[] {
-    for (const [name, tensor] of graph.constants) names.set(name, this.#e.constant(tensor, name, true));
+    const tied = tiedConstants(graph);
+    for (const [name, tensor] of graph.constants) {
+      const slot = this.#e.constant(tensor, name, true);
+      names.set(name, tied.has(name) ? { ...slot, tied: true } : slot);
+    }
     for (const node of graph.nodes) {
       const outputs = this.#node(node, names);
       node.outputs.forEach((name, i) => {

@@ -107,9 +107,11 @@ function trainBatchNorm(
   if (x === undefined || scale === undefined || bias === undefined || mean === undefined || variance === undefined) {
     throw new GraphError("BatchNormalization needs five inputs", { where: showNode(node) });
   }
+  // A module that is called twice moves its statistics twice.
+  const moved = (parameter: Value | undefined) => parameter && updates.get(parameter.name);
   const result = batchNormTrain(
     builder,
-    { x, scale, bias, mean, variance },
+    { x, scale, bias, mean: moved(meanParameter) ?? mean, variance: moved(varianceParameter) ?? variance },
     {
       epsilon: floatAttribute(node, "epsilon", 1e-5),
       momentum: mode.batchNormMomentum ?? floatAttribute(node, "momentum", 0.9),

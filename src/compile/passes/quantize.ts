@@ -2,12 +2,14 @@
  * Inserts quantizers into a network, as a configuration says: FakeQuantize nodes, and the parameters that they keep.
  */
 import { ConfigError } from "../../errors.ts";
-import type { GraphBuilder, Node, Value } from "../../ir/graph.ts";
+import { intsAttribute } from "../../ir/attributes.ts";
+import { type GraphBuilder, type Node, producers, type Value } from "../../ir/graph.ts";
 import { dataInputs, type Network, type Parameter } from "../../ir/network.ts";
 import { originOf } from "../../ir/origin.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { isOperator, type LayerTraits } from "../../ops/definition.ts";
 import { addOperator } from "../../ops/families/elementwise.ts";
+import { transpose, transposeOperator } from "../../ops/families/shape/reshaping.ts";
 import type { QuantizationConfig } from "../../qconfig/config.ts";
 import { checkOverrides, type OverrideTarget, overridden } from "../../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
@@ -65,6 +67,7 @@ class Insertion {
   readonly #added: Parameter[] = [];
   readonly #layers: readonly Node[];
   readonly #nonNegative: ReadonlySet<Value>;
+  readonly #producers: ReadonlyMap<Value, Node>;
   readonly #weights: ReadonlyMap<string, Parameter>;
   /** Quantized form of an activation, by old value and the requested quantization. */
   readonly #quantized = new Map<string, Value>();
@@ -76,6 +79,7 @@ class Insertion {
     this.#builder = newBuilder(network.graph.name);
     this.#layers = layersOf(network.graph);
     this.#nonNegative = nonNegativeValues(network.graph);
+    this.#producers = producers(network.graph);
     this.#weights = new Map(network.parameters.map((parameter) => [parameter.name, parameter]));
     if (this.#layers.length === 0) {
       throw new ConfigError("the network has no layer to quantize", {
@@ -211,7 +215,24 @@ class Insertion {
   }
 
   #withWeight(node: Node, traits: LayerTraits, inputs: readonly (Value | undefined)[]): (Value | undefined)[] {
-    return inputs.with(traits.weight, this.#weight(node, traits, inputs[traits.weight]));
+    const weight = this.#transposed(node, traits) ?? this.#weight(node, traits, inputs[traits.weight]);
+    return inputs.with(traits.weight, weight);
+  }
+
+  /** A weight that another layer uses in another order: it has one quantizer, before it is transposed. */
+  #transposed(layer: Node, traits: LayerTraits): Value | undefined {
+    const given = layer.inputs[traits.weight];
+    const producer = given === undefined ? undefined : this.#producers.get(given);
+    const source = producer !== undefined && isOperator(transposeOperator, producer) ? producer.inputs[0] : undefined;
+    if (producer === undefined || source === undefined || !this.#weights.has(source.name)) return undefined;
+    const order = intsAttribute(
+      producer,
+      "perm",
+      source.type.shape.map((_, axis, { length }) => length - 1 - axis),
+    );
+    const outputAxis = (node: Node) => order[traits.outputAxis(node)] ?? 0;
+    const quantized = this.#weight(layer, { ...traits, outputAxis }, mapped(this.#map, source));
+    return quantized === undefined ? undefined : transpose(this.#builder, quantized, order);
   }
 
   #weight(layer: Node, { outputAxis }: LayerTraits, value: Value | undefined): Value | undefined {

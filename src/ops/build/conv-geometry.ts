@@ -60,6 +60,22 @@ export function convOutputSizes(
   });
 }
 
+/** Sizes with ceil_mode: a last partial window counts when it starts inside the input or the padding before it. */
+export function ceilOutputSizes(
+  spatial: readonly number[],
+  kernel: readonly number[],
+  geometry: ConvGeometry,
+): number[] {
+  return spatial.map((size, axis) => {
+    const begin = geometry.pads[axis] ?? 0;
+    const padded = size + begin + (geometry.pads[axis + spatial.length] ?? 0);
+    const extent = ((kernel[axis] ?? 1) - 1) * (geometry.dilations[axis] ?? 1) + 1;
+    const stride = geometry.strides[axis] ?? 1;
+    const count = Math.ceil((padded - extent) / stride) + 1;
+    return (count - 1) * stride >= size + begin ? count - 1 : count;
+  });
+}
+
 /** The geometry as a node's attributes. */
 export function geometryAttributes(geometry: ConvGeometry): Attributes {
   return {

@@ -32,6 +32,7 @@ import {
   typeError,
 } from "../definition.ts";
 import { bias, data, weight } from "../inputs.ts";
+import { convTransposeUpgrades, convUpgrades } from "../rewrite/windows.ts";
 import { reduceSum } from "./reduce.ts";
 import { reshape, slice, transpose } from "./shape/shape-ops.ts";
 
@@ -207,6 +208,7 @@ function filterSize(weight: Shape): number {
 export const convOperator: OperatorDefinition = {
   op: "Conv",
   domain: onnxDomain,
+  upgrades: convUpgrades,
   inputs: [data("x"), weight("w"), bias("b")],
   infer: inferConv,
   gradient: convGradient,
@@ -230,6 +232,7 @@ export const convOperator: OperatorDefinition = {
 export const convTransposeOperator: OperatorDefinition = {
   op: "ConvTranspose",
   domain: onnxDomain,
+  upgrades: convTransposeUpgrades,
   inputs: [data("x"), weight("w"), bias("b")],
   infer: inferConvTranspose,
   gradient: convTransposeGradient,

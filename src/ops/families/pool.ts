@@ -13,9 +13,10 @@ import {
 } from "../../ir/graph.ts";
 import { filled } from "../../ir/tensor.ts";
 import { elementCount, type Shape, type TensorType } from "../../ir/types.ts";
-import { convGeometry, convOutputSizes } from "../build/conv-geometry.ts";
+import { ceilOutputSizes, convGeometry, convOutputSizes } from "../build/conv-geometry.ts";
 import { type GradientRule, type Lowering, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 import { globalMaxPoolUpgrades } from "../rewrite/upgrades.ts";
+import { windowUpgrades } from "../rewrite/windows.ts";
 import { divide, multiply } from "./elementwise.ts";
 import { expand, reshape } from "./shape/shape-ops.ts";
 
@@ -58,25 +59,9 @@ function inferWindowed(call: OperatorCall): TensorType {
   if (kernel.length !== spatial.length) throw typeError(call, "kernel_shape must have one entry for each spatial axis");
   const geometry = convGeometry(call, x.shape, kernel);
   const ceil = intAttribute(call, "ceil_mode", 0) === 1 && stringAttribute(call, "auto_pad", "NOTSET") === "NOTSET";
-  const sizes = ceil ? ceilSizes(spatial, kernel, geometry) : convOutputSizes(spatial, kernel, geometry);
+  const sizes = ceil ? ceilOutputSizes(spatial, kernel, geometry) : convOutputSizes(spatial, kernel, geometry);
   if (sizes.some((size) => size < 1)) throw typeError(call, "the window is larger than the padded input");
   return { dtype: x.dtype, shape: [batch, channels, ...sizes] };
-}
-
-/** ceil_mode: a last partial window counts when it starts inside the input or the padding before it. */
-function ceilSizes(
-  spatial: readonly number[],
-  kernel: readonly number[],
-  geometry: ReturnType<typeof convGeometry>,
-): number[] {
-  return spatial.map((size, axis) => {
-    const begin = geometry.pads[axis] ?? 0;
-    const padded = size + begin + (geometry.pads[axis + spatial.length] ?? 0);
-    const extent = ((kernel[axis] ?? 1) - 1) * (geometry.dilations[axis] ?? 1) + 1;
-    const stride = geometry.strides[axis] ?? 1;
-    const count = Math.ceil((padded - extent) / stride) + 1;
-    return (count - 1) * stride >= size + begin ? count - 1 : count;
-  });
 }
 
 function inferMaxPool(call: OperatorCall): TensorType[] {
@@ -192,6 +177,7 @@ function inferGlobal(call: OperatorCall): TensorType[] {
 export const maxPoolOperator: OperatorDefinition = {
   op: "MaxPool",
   domain: onnxDomain,
+  upgrades: windowUpgrades,
   infer: inferMaxPool,
   gradient: maxPoolGradient,
   traits: { comparable: true, passesCodes: "pooled", nonNegative: "when-first-input" },
@@ -201,6 +187,7 @@ export const maxPoolOperator: OperatorDefinition = {
 export const averagePoolOperator: OperatorDefinition = {
   op: "AveragePool",
   domain: onnxDomain,
+  upgrades: windowUpgrades,
   infer: (call) => [inferWindowed(call)],
   gradient: averagePoolGradient,
   traits: { averages: true, passesCodes: "pooled", nonNegative: "when-first-input" },

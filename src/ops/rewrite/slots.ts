@@ -18,6 +18,8 @@ export interface ConstantSlot {
   readonly name: string;
   /** Whether its elements were stored in the file, perhaps in another order: only those can be trained weights. */
   readonly stored: boolean;
+  /** Whether the file uses it both as it is and in another order, as one weight. */
+  readonly tied?: boolean;
 }
 
 /** A tensor that is known once the size of the batch is: what a file computes of the shapes of its inputs. */

@@ -14,7 +14,7 @@ export async function outputsOf(network: Network, batch?: number): Promise<Recor
   const feeds: Record<string, Tensor> = {};
   for (const { name, value } of network.parameters) feeds[name] = value;
   for (const { name, type } of dataInputs(bound)) feeds[name] = sample(type.shape);
-  return run(emit(bound.graph, genericTarget), feeds);
+  return runFloats(emit(bound.graph, genericTarget), feeds);
 }
 
 /** The outputs of a file for the same inputs. */
@@ -22,7 +22,7 @@ export function fileOutputs(
   bytes: Uint8Array,
   inputs: Readonly<Record<string, Shape>>,
 ): Promise<Record<string, number[]>> {
-  return run(bytes, Object.fromEntries(Object.entries(inputs).map(([name, shape]) => [name, sample(shape)])));
+  return runFloats(bytes, Object.fromEntries(Object.entries(inputs).map(([name, shape]) => [name, sample(shape)])));
 }
 
 /** Numbers without a pattern, the same for every size. */
@@ -33,7 +33,11 @@ export function sample(shape: Shape): Tensor {
   );
 }
 
-async function run(bytes: Uint8Array, feeds: Readonly<Record<string, Tensor>>): Promise<Record<string, number[]>> {
+/** The outputs of a model for float inputs. */
+export async function runFloats(
+  bytes: Uint8Array,
+  feeds: Readonly<Record<string, Tensor>>,
+): Promise<Record<string, number[]>> {
   const session = await InferenceSession.create(bytes, { intraOpNumThreads: 1, logSeverityLevel: 4 });
   const inputs = Object.fromEntries(
     session.inputNames.map((name) => {
