@@ -1,5 +1,7 @@
 /** CSV: headers, columns to predict, tasks; ragged rows and words in features are named by row and column. */
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
 import { allocateBatch } from "../../../src/data/dataset/dataset.ts";
 import { openDataset } from "../../../src/data/dataset/open-dataset.ts";
@@ -159,6 +161,15 @@ describe("the first row", () => {
     const other = await readCsv(await table(`,w,kind\n${body((i) => `${number(i)},${i},${i % 2}`)}`));
     expect(other.featureNames).toEqual(["", "w"]);
     expect(other.notes).toEqual(["the column without a name, column 0, is a feature"]);
+  });
+
+  test("gzip that unpacks to more blank lines than a row may have is refused after a part of them", async () => {
+    const folder = await temporaryFolder();
+    const path = join(folder, "t.csv.gz");
+    await writeFile(path, gzipSync(Buffer.concat([Buffer.from("a,b\n1,2\n"), Buffer.alloc(3e7, "\n")]), { level: 1 }));
+    const before = process.memoryUsage.rss();
+    expect((await errorOf(async () => readCsv(path))).message).toMatch(/more than 4194304 characters/);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(2e8);
   });
 
   test("numbers are decimal, as pandas reads them", async () => {
