@@ -1,6 +1,7 @@
 /**
  * Presets at 2 to 8 bits on several networks, trained from float: a run that keeps the accuracy of float is accused of nothing.
- * Here a sample of the product; `ALL_HEALTHY_PRESETS=1` runs all of it (half an hour) and prints what was found. @slow
+ * Here a sample of the product; `ALL_HEALTHY_PRESETS=1` runs all of it (half an hour) and prints what was found, and
+ * `HEALTHY_PRESETS_WEIGHTS` draws other weights and batches. @slow
  */
 import { beforeAll, describe, expect, it } from "vitest";
 import { randomStream } from "../../src/base/random.ts";
@@ -21,12 +22,15 @@ import { baseRecipe, smallNetworks } from "./small-networks.ts";
 const engine = nodeEngine({ threads: 1 });
 const isWhole = process.env.ALL_HEALTHY_PRESETS !== undefined;
 const sampled = Number(process.env.HEALTHY_PRESETS_SEED ?? 3);
+/** The seed of weights, batches and data order. */
+const seed = Number(process.env.HEALTHY_PRESETS_WEIGHTS ?? 0);
 
 const networks: Readonly<Record<string, () => Network>> = {
-  lenet: () => makeModel("lenet", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights")),
-  mlp: () => makeModel("mlp", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(0, "weights")),
-  plain: () => smallNetworks.plain.make(0),
-  resnet6: () => smallNetworks.resnet6.make(0),
+  lenet: () => makeModel("lenet", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(seed, "weights")),
+  mlp: () => makeModel("mlp", { sampleShape: [1, 28, 28], classes: 10 }, randomStream(seed, "weights")),
+  plain: () => smallNetworks.plain.make(seed),
+  resnet6: () => smallNetworks.resnet6.make(seed),
+  separable: () => smallNetworks.separable.make(seed),
 };
 
 /** Causes that the configuration itself proves, whatever the accuracy: few bits at the edges, and the halved codes of thread. */
@@ -58,7 +62,7 @@ function floatOf(name: string) {
 }
 
 async function trainFloat(network: Network) {
-  const recipe = { ...baseRecipe, epochs: 6, learningRate: 0.05 };
+  const recipe = { ...baseRecipe, epochs: 6, learningRate: 0.05, seed };
   const result = await train({ network, data, engine, recipe });
   return { network: result.network, accuracy: result.accuracy };
 }
@@ -68,7 +72,7 @@ async function findingsOf(name: string, preset: string, bits: number) {
   const config = presetNamed(preset, { weightBits: bits, activationBits: bits });
   const indices = Int32Array.from({ length: 64 }, (_, i) => i);
   const network = await calibrate(quantize(float.network, config), data.train, indices, engine);
-  const run = { network, data, engine, recipe: { ...baseRecipe, epochs: 2, learningRate: 0.01 } };
+  const run = { network, data, engine, recipe: { ...baseRecipe, epochs: 2, learningRate: 0.01, seed } };
   const watch = watchTraining(run, { every: 16, from: "runs/float" });
   const { accuracy } = await train({ ...run, watcher: watch.watcher });
   return { accuracy, float: float.accuracy, findings: watch.findings() };

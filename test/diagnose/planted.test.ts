@@ -1,4 +1,4 @@
-/** Two planted faults and a healthy run from start to end; bench/diagnosis.ts runs them all. */
+/** Three planted faults and a healthy run from start to end; bench/diagnosis.ts runs them all. */
 import { beforeAll, describe, expect, it } from "vitest";
 import type { DatasetSplits } from "../../src/data/dataset/dataset.ts";
 import { loadFashionMnist } from "../../src/data/formats/fashion-mnist.ts";
@@ -24,7 +24,7 @@ function planted(part: string): Fault {
 }
 
 describe("runs made to fail on purpose", () => {
-  it.each(["30 times too large", "mask missing"])(
+  it.each(["30 times too large", "mask missing", "batch normalization stale"])(
     "%s: the first finding, with its layer",
     async (part) => {
       const fault = planted(part);

@@ -4,6 +4,7 @@ import { randomStream } from "../../src/base/random.ts";
 import type { DatasetSplits } from "../../src/data/dataset/dataset.ts";
 import type { ProbeRecord } from "../../src/diagnose/probe/measurement.ts";
 import { type WatchOptions, watchTraining } from "../../src/diagnose/watch-run.ts";
+import type { Value } from "../../src/ir/graph.ts";
 import type { Network } from "../../src/ir/network.ts";
 import { NetworkBuilder } from "../../src/models/network-builder.ts";
 import { resnet } from "../../src/models/resnet.ts";
@@ -63,10 +64,36 @@ const plain: SmallNetwork = {
   },
 };
 
+/** Depthwise separable convolutions: few weights to a channel, and a batch normalization behind each. */
+const separable: SmallNetwork = {
+  name: "separable",
+  places: { first: "conv1", layer: "point1", norm: "depth1.bn" },
+  make(seed) {
+    const network = new NetworkBuilder("separable", randomStream(seed, "weights"));
+    const normed = (name: string, x: Value) => network.relu(`${name}.relu`, network.batchNorm(`${name}.bn`, x));
+    let x = normed("conv1", network.conv("conv1", network.input("images", sampleShape), 8, strided));
+    for (const [number, channels] of [
+      [1, 16],
+      [2, 24],
+    ] as const) {
+      const depth = network.conv(`depth${number}`, x, number === 1 ? 8 : 16, {
+        ...strided,
+        groups: number === 1 ? 8 : 16,
+      });
+      x = normed(
+        `point${number}`,
+        network.conv(`point${number}`, normed(`depth${number}`, depth), channels, { kernel: 1 }),
+      );
+    }
+    return network.finish(network.linear("fc", flatten(network.builder, x), 10));
+  },
+};
+
 export const smallNetworks = {
   resnet8: residual("resnet8", 8, [1, 1, 1]),
   plain,
   resnet6: residual("resnet6", 8, [1, 1]),
+  separable,
 } as const;
 
 /** Three epochs of SGD. */

@@ -3,7 +3,8 @@
 import { median } from "../../base/statistics.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { findingAt, latest, meanOf, worst } from "./view.ts";
+import type { ProbeRecord } from "../probe/measurement.ts";
+import { findingAt, latest, meanOf, weightOfLoss, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "batch-norm-stale": 9 } as const;
@@ -12,7 +13,22 @@ type Found = CauseFinding<keyof typeof rows>;
 /** Divergence from which on running statistics are called stale. */
 const staleDivergence = 0.15;
 
-function find({ records, epochs, facts }: DiagnosisInput): Found[] {
+/** Loss with the running statistics over that with the batch's, from which on they cost accuracy. */
+const costlyRatio = 1.25;
+
+/** The least ratio of the losses with running and with batch statistics: statistics that catch up cost nothing in the end. */
+function leastCost(recent: readonly ProbeRecord[]): number {
+  return Math.min(...recent.map(({ runningLoss, loss }) => runningLoss / loss));
+}
+
+/** The factor of the confidence by what the running statistics cost in evaluation, at every one of the last probes. */
+function weightOfEvaluation(recent: readonly ProbeRecord[]): number {
+  const least = leastCost(recent);
+  return Number.isNaN(least) ? 1 : logRamp(least, 1.1, 1.5);
+}
+
+function find(input: DiagnosisInput): Found[] {
+  const { records, epochs, facts } = input;
   const recent = latest(records.filter(({ step }) => step > 0));
   const last = recent.at(-1);
   if (last === undefined) return [];
@@ -28,8 +44,10 @@ function find({ records, epochs, facts }: DiagnosisInput): Found[] {
   });
   const gap = epochs?.at(-1);
   const visible = gap === undefined ? 0.85 : 0.75 + 0.25 * ramp(gap.testLoss / gap.trainLoss, 1.1, 2);
-  const stale = worst(norms, ({ divergence }) => 0.95 * visible * logRamp(divergence, 0.06, 0.3));
   const frozen = last.batchNorm === "running";
+  // Frozen statistics are those that it trains with: what they cost shows against the float twin, which has the batch's.
+  const harm = frozen ? weightOfLoss(input) : weightOfEvaluation(recent);
+  const stale = worst(norms, ({ divergence }) => 0.95 * visible * harm * logRamp(divergence, 0.06, 0.3));
   return findingAt(stale, ({ name }) => name, {
     cause: "batch-norm-stale",
     title: (layers) => `The running statistics of batch normalization differ from those of the batches in ${layers}`,
@@ -38,7 +56,15 @@ function find({ records, epochs, facts }: DiagnosisInput): Found[] {
       evidence("|μ batch − μ running| / σ running", place.meanShift, 0.5, "above", place.name),
       evidence("|ln σ² batch / σ² running|", place.varianceShift, 0.7, "above", place.name),
     ],
-    more: gap === undefined ? [] : [evidence("test loss / training loss", gap.testLoss / gap.trainLoss, 1.5, "above")],
+    more: [
+      evidence(
+        "loss with running / with batch statistics, least of the last probes",
+        leastCost(recent),
+        costlyRatio,
+        "above",
+      ),
+      ...(gap === undefined ? [] : [evidence("test loss / training loss", gap.testLoss / gap.trainLoss, 1.5, "above")]),
+    ],
     remedy: frozen
       ? {
           title: "let batch normalization follow the batches longer",

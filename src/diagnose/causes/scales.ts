@@ -6,6 +6,7 @@ import { quantizerNamed } from "../../quantizers/index.ts";
 import type { Evidence } from "../../runs/finding.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
+import type { SiteMeasurement } from "../probe/measurement.ts";
 import {
   findingAt,
   layerOfSite,
@@ -61,7 +62,8 @@ function badInitialScale(sites: readonly SiteView[], input: DiagnosisInput): Fou
     const recovered = last.optimalSqnr - last.sqnr < 3 ? 0.85 : 1;
     // The best grid that was searched has even levels: uneven ones are not to be measured by it.
     const comparable = quantizerNamed(facts.quantizer).grid === undefined ? 0.6 : 1;
-    return 0.97 * ramp(lost, 5, 12) * ramp(first.sqnr, 18, 8) * visible * recovered * Math.min(comparable, lossWeight);
+    const weight = Math.min(comparable, lossWeight, weightOfStart(first));
+    return 0.97 * ramp(lost, 5, 12) * ramp(first.sqnr, 18, 8) * visible * recovered * weight;
   });
   const [worstSite] = bad;
   if (worstSite === undefined) return [];
@@ -82,18 +84,46 @@ function badInitialScale(sites: readonly SiteView[], input: DiagnosisInput): Fou
             first.scaleRatio > 1 ? "above" : "below",
             facts.tensor,
           ),
+          evidence(
+            "scale / that of the quantizer's own rule, either way",
+            offStart(first),
+            startFactor,
+            "above",
+            facts.tensor,
+          ),
           evidence("SQNR lost at the start, dB", first.optimalSqnr - first.sqnr, 5, "above", facts.tensor),
           evidence("dead share at the start", first.deadShare, 0.4, "above", facts.tensor),
           evidence("clipped share at the start", first.clippedShare, 0.05, "above", facts.tensor),
           evidence("SQNR lost now, dB", last.optimalSqnr - last.sqnr, 3, "above", facts.tensor),
         ]),
       confidence: worstSite.score,
-      remedy: {
-        title: "start with the scale of the first batch (LSQ: 2·mean|x|/√Qp)",
-        changes: { "quantization.preset": advisedPresets.learnedRanges, "quantization.reduceRange": false },
-      },
+      // A scale that the rule gave is not made another by it.
+      remedy:
+        offStart(first) < startFactor
+          ? null
+          : {
+              title: "start with the scale of the first batch (LSQ: 2·mean|x|/√Qp)",
+              changes: { "quantization.preset": advisedPresets.learnedRanges, "quantization.reduceRange": false },
+            },
     },
   ];
+}
+
+/** How far a scale may be from that of the quantizer's own rule, because batches and samples differ. */
+const startFactor = 2;
+
+/** The factor by which a scale is off that of the quantizer's own rule, either way; NaN: not measured. */
+function offStart({ initialRatio }: SiteMeasurement): number {
+  return Math.max(initialRatio, 1 / initialRatio);
+}
+
+/**
+ * The factor of the confidence in a bad initial scale. The best grid is that of the least squared error, which large values decide;
+ * the rules of learned scales clip them, and keep the accuracy. So a scale that such a rule gave is no fault.
+ */
+function weightOfStart(first: SiteMeasurement): number {
+  const off = offStart(first);
+  return Number.isNaN(off) ? 1 : 0.6 + 0.4 * logRamp(off, startFactor, 2 * startFactor);
 }
 
 function describeRatio(ratio: number): string {

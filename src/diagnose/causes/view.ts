@@ -1,5 +1,6 @@
 /** The measurements of a run, seen by tensor. */
 
+import { mean } from "../../base/statistics.ts";
 import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence, Remedy } from "../../runs/finding.ts";
 import type { SiteFacts } from "../facts.ts";
@@ -38,13 +39,24 @@ export function meanOf(values: readonly number[]): number {
 
 /**
  * The factor of the confidence in causes that would cost accuracy: below that of high confidence where the loss of the last probes
- * is that of the same weights in float, so that there is nothing to win back.
+ * is that of the same weights in float, so that there is nothing to win back: within a tenth, or within two standard errors of the
+ * differences, because a probe sees few samples.
  */
 export function weightOfLoss({ records }: DiagnosisInput): number {
   const recent = latest(records.filter(({ step }) => step > 0));
   const loss = meanOf(recent.map((record) => record.loss));
   const floatLoss = meanOf(recent.map((record) => record.floatLoss));
-  return loss <= 1.1 * floatLoss ? 0.6 : 1;
+  const differences = recent.map((record) => record.loss - record.floatLoss).filter(Number.isFinite);
+  const noise = 2 * standardError(differences);
+  return loss - floatLoss <= Math.max(0.1 * floatLoss, noise) ? 0.6 : 1;
+}
+
+/** The standard error of a mean; 0 where one number gives none. */
+function standardError(values: readonly number[]): number {
+  if (values.length < 2) return 0;
+  const middle = mean(values);
+  const squares = values.map((value) => (value - middle) ** 2);
+  return Math.sqrt(mean(squares) / (values.length - 1));
 }
 
 /** Share of the run that is done, 0 to 1; 1 where its length is not known. */

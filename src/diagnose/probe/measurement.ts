@@ -55,6 +55,8 @@ const site = z.strictObject({
   optimalSqnr: real,
   /** The scale over the best one: the median over channels. */
   scaleRatio: real,
+  /** The scale over the one that the quantizer's own rule gives for these values: the median over channels; NaN: not trained. */
+  initialRatio: real.default(Number.NaN),
   /** Groups of which a trained scale or clipping limit is at the lower limit that updates keep; as a share of all. */
   floorShare: real.default(0),
   /** Cosine of the gradient at the tensor with that of the float network on the same batch. */
@@ -118,6 +120,8 @@ export const probeRecordSchema = z.strictObject({
   /** The same batch through the same weights without quantizers, batch normalization by the batch. */
   floatLoss: real,
   floatAccuracy: real,
+  /** The same batch with quantizers and the running statistics, as in evaluation; NaN without batch normalization. */
+  runningLoss: real.default(Number.NaN),
   /** The losses of the steps since the previous probe. */
   recent: z.strictObject({ steps: count, mean: real, max: real, notFinite: count }),
   sites: z.array(z.preprocess(withKeysOfCode, site)),

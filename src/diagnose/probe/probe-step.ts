@@ -5,7 +5,7 @@
  */
 
 import { defined } from "../../base/defined.ts";
-import { addForward, type ForwardMode, type ForwardResult } from "../../compile/build/forward.ts";
+import { addForward, evaluationMode, type ForwardMode, type ForwardResult } from "../../compile/build/forward.ts";
 import { addImageInput } from "../../compile/build/input.ts";
 import { addLoss } from "../../compile/build/loss.ts";
 import { singleDataInput, type TrainingStep, type TrainingStepConfig } from "../../compile/build/training-step.ts";
@@ -77,6 +77,7 @@ export const probeOutput = {
   prediction: "prediction",
   floatLoss: "float.loss",
   floatPrediction: "float.prediction",
+  runningLoss: "running.loss",
   of: (what: string, name: string): string => `${what}|${name}`,
 };
 
@@ -130,6 +131,10 @@ class ProbeBuilder {
     const sites = this.#sites.flatMap((site) => this.#site(site, forward, gradients, twin, twinGradients, nodes));
     const weights = this.#weights(gradients, twinGradients);
     const norms = this.#norms(forward);
+    if (norms.length > 0) {
+      const evaluation = addForward(builder, network, this.#inputs, evaluationMode);
+      builder.output(probeOutput.runningLoss, this.#loss(evaluation, images, targetInput).loss);
+    }
     const additions = this.#additions(forward, twin);
     return {
       graph: builder.finish(),

@@ -22,7 +22,7 @@ export interface ProbeOptions extends Omit<ProbeConfig, "samples"> {
 /** The part of a record that a probe measures itself; the rest comes from the steps around it. */
 export type ProbeResult = Pick<
   ProbeRecord,
-  "loss" | "accuracy" | "floatLoss" | "floatAccuracy" | "sites" | "norms" | "additions"
+  "loss" | "accuracy" | "floatLoss" | "floatAccuracy" | "runningLoss" | "sites" | "norms" | "additions"
 > & {
   readonly weights: ReadonlyMap<string, { readonly gradientNorm: number; readonly gradientCosine: number }>;
 };
@@ -72,6 +72,7 @@ export class Probe {
       accuracy: this.#accuracy(probeOutput.prediction, targets),
       floatLoss: scalar(this.#step.hasTwin ? probeOutput.floatLoss : probeOutput.loss),
       floatAccuracy: this.#accuracy(this.#step.hasTwin ? probeOutput.floatPrediction : probeOutput.prediction, targets),
+      runningLoss: scalar(probeOutput.runningLoss),
       sites: this.#step.sites.map((plan) => this.#site(plan, state, weights)),
       weights,
       norms: this.#norms(state),

@@ -13,6 +13,7 @@ import {
   signalToNoise,
 } from "../../base/statistics.ts";
 import type { QuantizerSite } from "../../compile/sites.ts";
+import { float32Data, float32Tensor } from "../../ir/tensor.ts";
 import type { Shape } from "../../ir/types.ts";
 import type { GroupParameters } from "../../quantizers/definition.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
@@ -92,6 +93,7 @@ export function measureSite(samples: SiteSamples): SiteMeasurement {
     sqnr: signalToNoise(x, y),
     optimalSqnr: best.sqnr,
     scaleRatio: best.scaleRatio,
+    initialRatio: initialRatio(samples, grids),
     floorShare: floorShare(samples),
     gradientCosine: cosineOf(samples.gradient, samples.floatGradient),
     outsideCount: outside.length,
@@ -104,6 +106,24 @@ export function measureSite(samples: SiteSamples): SiteMeasurement {
     histogram: countsByBin(x, min, max, histogramBins),
     codes: levels > mostCodes ? [] : codeCounts(counts, grids[0]?.codes),
   };
+}
+
+/** A trained scale over the one that training would begin with on these values. */
+function initialRatio({ site: { spec } }: SiteSamples, grids: readonly GroupGrid[]): number {
+  const definition = quantizerNamed(spec.quantizer);
+  const { channelAxis: _axis, groupSize: _size, ...whole } = spec;
+  const ratios = grids
+    .filter((_, g) => g % rowStride(grids) === 0)
+    .flatMap(({ row, step }) => {
+      const sample = float32Tensor([row.length], row);
+      if (!definition.parameters(whole, sample).some(({ trainable }) => trainable)) return [];
+      const values = [...definition.initialize(whole, sample)].map(
+        ([name, value]) => [name, float32Data(value)] as const,
+      );
+      const scale = definition.integers?.unit(whole, groupNumbers(whole, values, 0), row)?.scale;
+      return scale === undefined || scale === 0 ? [] : [step / scale];
+    });
+  return ratios.length === 0 ? Number.NaN : median(ratios);
 }
 
 /** Float32 holds the lower limit itself, so what an update raised to it is equal to it. */
@@ -212,9 +232,14 @@ function againstRange({ x }: SiteSamples, grids: readonly GroupGrid[]) {
   return { clipped, outside, high };
 }
 
+/** Every how many groups are looked at, where a median over them is enough. */
+function rowStride(grids: readonly GroupGrid[]): number {
+  return Math.max(1, Math.ceil(grids.length / searchedRows));
+}
+
 function searchGrid({ site, y }: SiteSamples, grids: readonly GroupGrid[]) {
   const { quantMin, quantMax } = site.spec;
-  const stride = Math.max(1, Math.ceil(grids.length / searchedRows));
+  const stride = rowStride(grids);
   let signal = 0;
   let noise = 0;
   const ratios: number[] = [];

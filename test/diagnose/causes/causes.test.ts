@@ -20,6 +20,9 @@ const weightSite = {
   nonNegative: false,
 } as const;
 
+/** A scale thirty times that of the first batch. */
+const badStart = { sqnr: 1, deadShare: 0.99, scaleRatio: 30, initialRatio: 30 };
+
 /** A run in which one measurement is as the cause makes it. */
 const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
   "reduced-range": {
@@ -49,7 +52,7 @@ const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
   },
   "bad-initial-scale": {
     facts: facts(),
-    records: records({}, { sites: [siteMeasurement({ sqnr: 1, deadShare: 0.99, scaleRatio: 30 })] }),
+    records: records({}, { sites: [siteMeasurement(badStart)] }),
   },
   "mask-missing": { facts: facts(), records: records({ sites: [siteMeasurement({ outsideGradientShare: 1 })] }) },
   "gradient-mismatch": {
@@ -67,7 +70,7 @@ const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
   saturated: { facts: facts(), records: records({ sites: [siteMeasurement({ clippedShare: 0.3 })] }) },
   "batch-norm-stale": {
     facts: facts(),
-    records: records({ norms: [{ name: "bn1", divergence: 0.5, meanShift: 1, varianceShift: 1 }] }),
+    records: records({ runningLoss: 2, norms: [{ name: "bn1", divergence: 0.5, meanShift: 1, varianceShift: 1 }] }),
     epochs: [{ epoch: 10, trainLoss: 0.4, testLoss: 2, testAccuracy: 0.3 }],
   },
   oscillation: {
@@ -248,7 +251,7 @@ describe("confidence", () => {
   it("is not high for a loss of range that costs no accuracy, nor for levels that are not even", () => {
     const harmless = { loss: 0.38, floatLoss: 0.38 };
     const harmful = { loss: 0.8, floatLoss: 0.38 };
-    const bad = { sites: [siteMeasurement({ sqnr: 1, deadShare: 0.99, scaleRatio: 30 })] };
+    const bad = { sites: [siteMeasurement(badStart)] };
     const at = (change: Partial<ProbeRecord>, quantizer = "lsq") =>
       found({ facts: facts([siteFacts({ quantizer })]), records: records({ ...bad, ...change }) }, "bad-initial-scale")
         ?.confidence ?? 0;
@@ -262,10 +265,54 @@ describe("confidence", () => {
   });
 
   it("falls for a bad initial scale that training has corrected", () => {
-    const bad = { sites: [siteMeasurement({ sqnr: 1, deadShare: 0.99, scaleRatio: 30 })] };
+    const bad = { sites: [siteMeasurement(badStart)] };
     const lasting = found({ facts: facts(), records: records(bad) }, "bad-initial-scale")?.confidence ?? 0;
     const corrected = found({ facts: facts(), records: records({}, bad) }, "bad-initial-scale")?.confidence ?? 0;
     expect(corrected).toBeLessThan(lasting);
+  });
+
+  it("is that of a bystander for an initial scale that the quantizer's own rule gave, with nothing to change", () => {
+    const startAt = (initialRatio: number) =>
+      found(
+        { facts: facts(), records: records({ loss: 0.8, sites: [siteMeasurement({ ...badStart, initialRatio })] }) },
+        "bad-initial-scale",
+      );
+    for (const own of [0.6, 1, 1.9]) {
+      expect(startAt(own)?.confidence).toBeLessThan(highConfidence);
+      expect(startAt(own)?.remedy).toBeNull();
+    }
+    for (const wrong of [1 / 30, 0.2, 5, 30, Number.NaN]) {
+      expect(startAt(wrong)?.confidence).toBeGreaterThanOrEqual(highConfidence);
+      expect(startAt(wrong)?.remedy).not.toBeNull();
+    }
+  });
+
+  it("is that of a bystander where the loss is above float's by no more than its noise", () => {
+    const bad = { sites: [siteMeasurement(badStart)] };
+    const at = (losses: readonly number[]) => {
+      const measured = losses.map((loss, i) => record(80 * i + 80, { ...bad, loss }));
+      return found({ facts: facts(), records: [record(0, bad), ...measured] }, "bad-initial-scale")?.confidence ?? 0;
+    };
+    expect(at([0.3, 0.45, 0.55])).toBeLessThan(highConfidence);
+    expect(at([0.5, 0.45, 0.55])).toBeGreaterThanOrEqual(highConfidence);
+    expect(at([0.5])).toBeGreaterThanOrEqual(highConfidence);
+  });
+
+  it("needs running statistics that cost something at every one of the last probes", () => {
+    const norms = [{ name: "bn1", divergence: 0.5, meanShift: 1, varianceShift: 1 }];
+    const at = (losses: readonly number[], change: Partial<ProbeRecord> = {}) =>
+      found(
+        { facts: facts(), records: losses.map((runningLoss, i) => record(i + 1, { norms, runningLoss, ...change })) },
+        "batch-norm-stale",
+      )?.confidence ?? 0;
+    expect(at([2, 2, 2, 2])).toBeGreaterThanOrEqual(highConfidence);
+    // They lagged behind, and have caught up.
+    expect(at([2, 2, 2, 0.41])).toBe(0);
+    // Records of earlier versions do not know.
+    expect(at([Number.NaN, Number.NaN])).toBeGreaterThanOrEqual(highConfidence);
+    // Frozen ones are trained with: the float twin, on the batch's, shows what they cost.
+    expect(at([0.4, 0.4], { batchNorm: "running" })).toBeLessThan(highConfidence);
+    expect(at([0.8, 0.8], { batchNorm: "running", loss: 0.8 })).toBeGreaterThanOrEqual(highConfidence);
   });
 
   const unmasked = [...quantizers.values()].filter(({ traits }) => !traits.masksOutside).map(({ name }) => name);

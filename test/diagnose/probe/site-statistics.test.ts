@@ -58,6 +58,18 @@ describe("measurements of a quantized tensor, against a computation by hand", ()
     expect(measured.optimalSqnr).toBeGreaterThanOrEqual(measured.sqnr);
   });
 
+  it("the scale over that of the quantizer's own rule, 2·mean|x|/√Qp", () => {
+    const own = (2 * x.reduce((sum, value) => sum + value, 0)) / x.length / Math.sqrt(3);
+    expect(measured.initialRatio).toBeCloseTo(1 / own, 5);
+    const larger = { parameters: { scale: Float32Array.of(30 * own) } };
+    expect(samplesOf(siteWith({}), x, y, larger).initialRatio).toBeCloseTo(30, 4);
+    const channels = { spec: { channelAxis: 1 }, scale: Float32Array.from(x, (value) => (4 * value) / Math.sqrt(3)) };
+    const each = samplesOf(siteWith(channels.spec), x, y, { parameters: { scale: channels.scale } });
+    expect(each.initialRatio).toBeCloseTo(2, 4);
+    const untrained = { parameters: { scale: Float32Array.of(1), zero_point: Float32Array.of(0) } };
+    expect(samplesOf(siteWith({ quantizer: "uniform" }), x, y, untrained).initialRatio).toBeNaN();
+  });
+
   it("a gradient outside of the range gives a missing mask away", () => {
     const dx = new Float32Array(8).fill(1);
     expect(samplesOf(siteWith({}), x, y, { dx }).outsideGradientShare).toBe(1);
