@@ -4,7 +4,7 @@
  * Over the source go the overrides, in the order given: `--set key=value` and the flags of the command line. Reading the
  * file is file.ts's, so that this runs anywhere.
  */
-import { stringify } from "yaml";
+
 import { ConfigError } from "../errors.ts";
 import { pluginFile } from "../plugins/plugin-files.ts";
 import { issuesToError } from "./issues.ts";
@@ -12,6 +12,7 @@ import { adviceForUnknownKey, isKnownKey } from "./keys.ts";
 import { resolvedRoot } from "./path-keys.ts";
 import { type TrainingConfig, trainingConfigSchema } from "./schema/schema.ts";
 import { type ConfigOverride, type ConfigSource, deletePath, type Mapping, parseSource, setPath } from "./source.ts";
+import { yamlText } from "./yaml.ts";
 
 function applyOverride(root: Mapping, override: ConfigOverride): void {
   const keys = override.path.split(".");
@@ -59,5 +60,5 @@ function withPluginFiles(config: TrainingConfig, source: string): TrainingConfig
  * console.log(configToYaml(config));
  */
 export function configToYaml(config: TrainingConfig): string {
-  return stringify(config, { lineWidth: 120, blockQuote: false });
+  return yamlText(config);
 }

@@ -18,7 +18,8 @@ const controlCharacters = /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u061c\u200e\
 /** Above this the collector runs between inputs, so that memory counts for the input that takes it. */
 const collectAbove = 600e6;
 
-const guard = guardFiles([repositoryRoot, realpathSync(process.execPath)]);
+/** A lock's process is looked up in /proc. */
+const guard = guardFiles([repositoryRoot, realpathSync(process.execPath), "/proc"]);
 const cleanPrototype = Reflect.ownKeys(Object.prototype).length;
 
 async function readOne(format: FuzzFormat, seed: number, index: number, folder: string): Promise<FuzzResult> {

@@ -7,6 +7,8 @@ import type { RandomStream } from "../../src/base/random.ts";
 /** A format whose reader gets damaged and hostile inputs. */
 export interface FuzzFormat {
   readonly name: string;
+  /** Makes what all inputs begin with, once, in the folder around theirs. */
+  readonly prepare?: (folder: string) => Promise<void>;
   /** Writes one input into an empty folder. The same numbers give the same input. */
   readonly write: (stream: RandomStream, folder: string) => void | Promise<void>;
   /** Reads it as a command would: what it returns is a success, a SubbyteError that it throws a refusal. */

@@ -4,6 +4,7 @@ import { type ChildProcess, fork } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { formats as known } from "./formats/index.ts";
 import { type FuzzResult, fuzzResultSchema } from "./protocol.ts";
 
 /** What one input may take. */
@@ -32,6 +33,7 @@ export async function fuzz(order: FuzzOrder, limits: FuzzLimits = fuzzLimits): P
   const folder = mkdtempSync(join(tmpdir(), "subbyte-fuzz-"));
   const results: FuzzResult[] = [];
   try {
+    for (const { name, prepare } of known) if (formats.includes(name)) await prepare?.(folder);
     for (let next = from * formats.length; next < to; ) {
       const ended = await readUntilStopped(order, folder, next, to, limits);
       results.push(...ended);

@@ -1,5 +1,5 @@
 /** Studies by the command line. @slow */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -53,6 +53,21 @@ describe("subbyte study", () => {
     expect(document).toMatchObject({ config: { fix: { at: { weightBits: 4, activationBits: 4 } } } });
     expect(document).toHaveProperty("trials.14", "thread_W2A3_seed0");
   });
+
+  it("shows what a resumed study would train, and trains nothing", async () => {
+    const folder = temporaryFolder();
+    const args = [...small, "--weight-bits", "4", "--activation-bits", "4", "--no-report", "--out", folder];
+    expect((await capture("study", ...args)).code).toBe(0);
+    const state = async () => JSON.parse((await capture("study", "--resume", folder, "--dry-run", "--json")).stdout);
+    expect(await state()).toMatchObject({ toTrain: [] });
+    const [trial = ""] = readdirSync(join(folder, "trials")).filter((name) => !name.startsWith("."));
+    rmSync(join(folder, "trials", trial), { recursive: true });
+    expect(await state()).toMatchObject({ toTrain: [trial] });
+    expect(existsSync(join(folder, "trials", trial))).toBe(false);
+    const { code, stdout } = await capture("study", "--resume", folder, "--dry-run");
+    expect(code).toBe(0);
+    expect(stdout).toContain("would train 1 of 2 trials");
+  }, 120_000);
 
   it("prints the trials, with levels and costs, and stops", async () => {
     const { code, stdout } = await capture(

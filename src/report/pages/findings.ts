@@ -1,5 +1,5 @@
 /** Findings as a page shows them: the cause, the remedy, and folded away what was measured for and against it. */
-import { stringify } from "yaml";
+import { yamlText } from "../../config/yaml.ts";
 import type { Finding } from "../../runs/finding.ts";
 import { copyable, folded, type Html, html, table } from "./page.ts";
 
@@ -12,7 +12,7 @@ export function findingsHtml(findings: readonly Finding[]): Html {
 }
 
 function findingHtml({ title, confidence, layers, evidence, remedy }: Finding): Html {
-  const fix = remedy === null ? html`` : html`<p>Fix: ${remedy.title}</p>${copyable(stringify(remedy.changes))}`;
+  const fix = remedy === null ? html`` : html`<p>Fix: ${remedy.title}</p>${copyable(yamlText(remedy.changes))}`;
   const about = `confidence ${(100 * confidence).toFixed(0)}\u00a0%; ${shortList(layers)}`;
   return html`<div class="finding"><p><strong>${title}</strong> (${about})</p>${fix}${evidenceHtml(evidence, layers)}</div>`;
 }

@@ -2,7 +2,6 @@
 
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
-import { stringify } from "yaml";
 import { defined } from "../../base/defined.ts";
 import { didYouMean } from "../../base/nearest-word.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
@@ -19,6 +18,7 @@ import {
   parseSource,
   setPath,
 } from "../../config/source.ts";
+import { yamlText } from "../../config/yaml.ts";
 import { ConfigError } from "../../errors.ts";
 import { pluginFile } from "../../plugins/plugin-files.ts";
 import { type Recipe, type StudyConfig, studyDefaults, studyFormat, studySchema } from "./schema.ts";
@@ -206,5 +206,5 @@ export function settleStudyConfig(config: StudyConfig, cores: number = available
 
 /** Returns the configuration as YAML that resolves to itself. */
 export function studyToYaml(config: StudyConfig): string {
-  return stringify(config, { lineWidth: 120, blockQuote: false });
+  return yamlText(config);
 }

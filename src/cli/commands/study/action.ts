@@ -22,6 +22,7 @@ import { type Cell, tableLines } from "../../view/table.ts";
 import { startDocument } from "../train/start.ts";
 import { checkStudy, type StudyCheck, studyCheckLines } from "./check.ts";
 import { studyOverrides } from "./overrides.ts";
+import { printResumed } from "./resumed.ts";
 import { fileComparison, measureFile } from "./start.ts";
 import type { StudyFlags } from "./study.ts";
 import { stepText, studyText } from "./text.ts";
@@ -37,6 +38,7 @@ export async function studyAction(file: string | undefined, flags: StudyFlags): 
     });
   }
   const folder = typeof flags.resume === "string" ? flags.resume : flags.out;
+  if (isResumed && flags.dryRun === true) return printResumed(folder, flags.json === true);
   const source = file === undefined ? undefined : await readConfigFile(file);
   const config = isResumed ? undefined : await newConfig(source, overrides, flags);
   if (flags.dryRun === true && config !== undefined) {
