@@ -68,7 +68,7 @@ expects "accuracy .* $high" "normalization .*0\.485" "40 images"
 
 step "dry run" train --model "$model" --data images $normalization $recipe --epochs 2 --dry-run
 expects "4 classes: circle, cross, square, triangle" "learningRate: 0\.002" "warmupEpochs: 1" "restoreBatchNorm: true" \
-  "BatchNorm is put back after 7 convolutions" "integers: yes" "memory: about" "time: about"
+  "BatchNorm is put back after 7 convolutions" "integers: yes" "memory: about" "time: (about|less than)"
 
 step float train --model "$model" --data images $normalization $recipe --epochs 2 --name float
 expects "shapes\.onnx: accuracy $high on the 40 test images, before the training" "compiling the training step" \
@@ -91,5 +91,11 @@ step "the map" study --model "$model" --data images $normalization --from runs/f
   --recipes lsq --seeds 1 --epochs 1 --batch 32 --parallel 1 --threads 1 --no-diagnose --no-report --out study
 expects "float" "W4|weights"
 without "every trial failed|No trial finished"
+
+step "the best mix of bits" mix "$model" --data images $normalization --budget W4A4 --weight-bits 2,4,8 --activation-bits 4,8 \
+  --samples 64 --out mix.yaml
+expects "^loading .*shapes\.onnx" "layers?.*(bits|W)" "mixed" "W4A4" "configuration: mix\.yaml" "subbyte train --config mix\.yaml"
+step "the mix as a training" train --config mix.yaml --epochs 1 $recipe --dry-run
+expects "integers: yes" "memory: about" "16 levels"
 
 echo "first hour: $count expectations met"

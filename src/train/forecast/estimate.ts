@@ -1,6 +1,10 @@
 /** What a training will take, from its data, its network and a few of its steps. Nothing is kept. */
 
+import { buildEvaluation } from "../../compile/build/evaluation.ts";
 import { buildTrainingStep, type TrainingStep } from "../../compile/build/training-step.ts";
+import { bytesOf, peakBytes } from "../../compile/memory.ts";
+import { lowerGraph } from "../../compile/passes/lower.ts";
+import { operators } from "../../compile/registry.ts";
 import type { TrainingConfig } from "../../config/schema/schema.ts";
 import { trainingBatches } from "../../data/dataset/batches.ts";
 import { allocateBatch, type Dataset, type DatasetSplits } from "../../data/dataset/dataset.ts";
@@ -11,7 +15,7 @@ import { type LayerCost, networkCost } from "../../runs/cost.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { planTraining, TrainingJob } from "../../runtime/job.ts";
 import { StateBuffers } from "../../runtime/state.ts";
-import { inputOf } from "../loop/evaluate.ts";
+import { evaluationBatch, inputOf } from "../loop/evaluate.ts";
 import { modeOfEpoch } from "../loop/phases.ts";
 import type { TrainingRecipe } from "../loop/recipe.ts";
 import { targetTensor } from "../loop/trainer.ts";
@@ -24,6 +28,12 @@ const measuredMacs = 4e9;
 /** Steps are timed until this much time has passed, and at least one. */
 const measuredSeconds = 2;
 const mostMeasuredSteps = 5;
+/** Copies of the state while a checkpoint is written: the last sound one, the new one, and the file's bytes. */
+const stateCopies = 3;
+/** What the engine's arenas take of planned bytes: the forecasts of five networks were then within 17 % of their peaks. */
+const arenaFactor = 1.5;
+/** Samples of the batches that a diagnosis measures gradients on. */
+const probedBatch = 32;
 
 /** What a training will take. */
 export interface TrainingEstimate {
@@ -38,7 +48,10 @@ export interface TrainingEstimate {
   readonly secondsPerStep: number;
   /** All steps; reading the data, evaluations and compilation come on top. */
   readonly seconds: number;
-  /** The most memory that this process has taken, and what a step of the whole batch takes beyond the measured one. */
+  /**
+   * The most memory that this process has taken, and on top of it what a step of the whole batch takes beyond the measured one,
+   * the evaluation after an epoch, the diagnosis, and copies of the state for checkpoints.
+   */
   readonly memoryBytes: number;
   /** Samples of the measured batch, which is smaller than the training's where that is large. */
   readonly measuredBatchSize: number;
@@ -62,7 +75,7 @@ export async function estimateTraining(config: TrainingConfig, data: DatasetSpli
   const measuredBatchSize = Math.max(1, Math.min(batchSize, Math.floor(measuredMacs / Math.max(1, macs))));
   const steps = trainingBatches(data.train, recipe).stepsPerEpoch * recipe.epochs;
   const measured = { ...recipe, batchSize: measuredBatchSize };
-  const { seconds, plannedBytes } = await timedStep(network, measured, data.train, { engine, target });
+  const { seconds, plannedBytes, stateBytes } = await timedStep(network, measured, data.train, { engine, target });
   const whole =
     measuredBatchSize === batchSize
       ? plannedBytes
@@ -77,13 +90,30 @@ export async function estimateTraining(config: TrainingConfig, data: DatasetSpli
     steps,
     secondsPerStep,
     seconds: secondsPerStep * steps,
-    memoryBytes: peakMemory() + whole - plannedBytes,
+    memoryBytes:
+      peakMemory() +
+      whole -
+      plannedBytes +
+      stateCopies * stateBytes +
+      arenaFactor * (probeBytes(network, recipe, data.train, target) + evaluationBytes(network, data.test, target)),
     measuredBatchSize,
   };
 }
 
 function planOptions({ recompute }: TrainingRecipe) {
   return recompute === undefined ? {} : { recompute };
+}
+
+/** The values of a diagnosis' probe alive at once, which are those of a training step. */
+function probeBytes(network: Network, recipe: TrainingRecipe, train: Dataset, target: Target): number {
+  const probed = { ...recipe, batchSize: Math.min(probedBatch, recipe.batchSize) };
+  return planTraining(stepOf(network, probed, train), target, planOptions(recipe)).bytes;
+}
+
+/** The values of an evaluation alive at once, with the parameters. */
+function evaluationBytes(network: Network, test: Dataset, target: Target): number {
+  const { graph } = buildEvaluation(network, { batchSize: evaluationBatch(test), input: inputOf(test) });
+  return peakBytes(lowerGraph(graph, operators, target));
 }
 
 function stepOf(network: Network, recipe: TrainingRecipe, train: Dataset): TrainingStep {
@@ -98,7 +128,7 @@ async function timedStep(
   recipe: TrainingRecipe,
   train: Dataset,
   { engine, target }: { readonly engine: Engine; readonly target: Target },
-): Promise<{ readonly seconds: number; readonly plannedBytes: number }> {
+): Promise<{ readonly seconds: number; readonly plannedBytes: number; readonly stateBytes: number }> {
   const { batchSize } = recipe;
   const step = stepOf(network, recipe, train);
   const batch = allocateBatch(train, batchSize);
@@ -113,6 +143,7 @@ async function timedStep(
   const job = await TrainingJob.open(engine, step, plan);
   const state = new StateBuffers(network.parameters.map(({ name, value }) => [name, value] as const));
   job.prepare(state);
+  const stateBytes = state.names.reduce((sum, name) => sum + bytesOf(state.get(name)), 0);
   const times: number[] = [];
   try {
     await job.run(state, tensors, {});
@@ -127,5 +158,5 @@ async function timedStep(
     await job.release();
   }
   const seconds = times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)] ?? Number.NaN;
-  return { seconds, plannedBytes: plan.bytes };
+  return { seconds, plannedBytes: plan.bytes, stateBytes };
 }

@@ -38,6 +38,11 @@ export function inputOf(dataset: Dataset): ImageInput {
   return isNone ? { dtype: "float32" } : { dtype: "float32", mean, deviation: std };
 }
 
+/** Samples that an evaluation computes at once. */
+export function evaluationBatch({ count }: Dataset, wanted = 256): number {
+  return Math.min(wanted, count);
+}
+
 /** A compiled evaluation, which runs after each epoch. */
 export class Evaluator {
   readonly #job: ForwardJob;
@@ -76,7 +81,7 @@ export class Evaluator {
         remedy: "Name a teacher (train --teacher), or give data with labels.",
       });
     }
-    const batchSize = Math.min(options.batchSize ?? 256, dataset.count);
+    const batchSize = evaluationBatch(dataset, options.batchSize);
     const input = inputOf(dataset);
     const job = await ForwardJob.create(engine, buildEvaluation(network, { batchSize, input }), target);
     const isClasses = dataset.target.kind === "classes" || reference?.outputs === "classes";

@@ -21,7 +21,7 @@ import { loadData } from "../../../train/setup.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson, printText } from "../../output.ts";
 import { configurationOverrides, trainOverrides } from "../../train-overrides.ts";
-import { checkTraining } from "../../training-check.ts";
+import { checkTraining, type TrainingCheck } from "../../training-check.ts";
 import { checkLines } from "../../view/check-text.ts";
 import { findingsText } from "../../view/findings-text.ts";
 import { integerWarning } from "../../view/integers-text.ts";
@@ -70,13 +70,20 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
 
 /** Prints the configuration, and for --dry-run what opening its data and model finds: as comments, so that all is YAML. */
 async function printChecked(config: TrainingConfig, flags: TrainFlags): Promise<void> {
-  const check = flags.dryRun === true ? await checkTraining(config) : undefined;
+  const check = flags.dryRun === true ? await measured(config, flags) : undefined;
   if (flags.json === true) {
     printJson({ schemaVersion: 1, config, ...(check === undefined ? {} : { check }) });
     return;
   }
   printText(configToYaml(config));
   if (check !== undefined) print(...checkLines(check, commentColumns()).map((line) => `# ${line}`));
+}
+
+/** Checks a training, which takes some steps of it, with a clock. */
+async function measured(config: TrainingConfig, flags: TrainFlags): Promise<TrainingCheck> {
+  const waiting = new WaitingLine({ silent: flags.json === true || flags.quiet === true });
+  waiting.begin("opening the data and the model, and timing a few steps");
+  return checkTraining(config).finally(() => waiting.end());
 }
 
 /** Columns that a line after `# ` may take. */
