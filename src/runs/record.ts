@@ -1,7 +1,8 @@
 /** The record of a run from its files: the results of its epochs, its final numbers, its findings and its ablations. */
 import { readFile } from "node:fs/promises";
 import { z } from "zod";
-import { systemErrorCode } from "../io/system-error.ts";
+import { InputOutputError } from "../errors.ts";
+import { describeSystemError, systemErrorCode } from "../io/system-error.ts";
 import { type Ablation, ablationFileSchema } from "./ablation.ts";
 import { type Finding, findingsFileSchema } from "./finding.ts";
 import type { RunPaths } from "./folder.ts";
@@ -71,7 +72,8 @@ export async function readJson<Output>(file: string, schema: z.ZodType<Output>):
     return result.success ? result.data : undefined;
   } catch (error) {
     if (error instanceof SyntaxError || systemErrorCode(error) === "ENOENT") return undefined;
-    throw error;
+    const { reason } = describeSystemError(error);
+    throw new InputOutputError(`the file cannot be read: ${reason}`, { where: file, cause: error });
   }
 }
 

@@ -66,6 +66,7 @@ process.on("message", (message) => {
   void (async () => {
     for (let position = task.from; position < task.to; position++) {
       const { format, index } = inputAt(task.formats, position);
+      guard.before = guard.folder;
       guard.folder = join(realpathSync(task.folder), String(index));
       process.send?.(await readOne(format, task.seed, index, guard.folder));
       if (process.memoryUsage().rss > collectAbove) globalThis.gc?.();

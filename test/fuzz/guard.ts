@@ -25,6 +25,8 @@ const writing = [
 export interface FileGuard {
   /** The folder of the present input: everything is allowed in it. */
   folder: string;
+  /** That of the input before it: what was being read next to the file that was refused may still be on its way. */
+  before: string;
   /** Takes the paths that were touched outside of it since the last call. */
   readonly take: () => readonly string[];
 }
@@ -47,6 +49,7 @@ export function guardFiles(readable: readonly string[]): FileGuard {
   };
   const guard = {
     folder: "",
+    before: "",
     take: () => {
       const paths = [...outside];
       outside.clear();
@@ -58,7 +61,12 @@ export function guardFiles(readable: readonly string[]): FileGuard {
     if (typeof path !== "string" && !(path instanceof URL) && !Buffer.isBuffer(path)) return;
     const given = path instanceof URL ? fileURLToPath(path) : path.toString();
     const touched = real(resolve(given));
-    if (isIn(touched, guard.folder) || (!isWriting && readable.some((folder) => isIn(touched, folder)))) return;
+    if (
+      isIn(touched, guard.folder) ||
+      (guard.before !== "" && isIn(touched, guard.before) && !isWriting) ||
+      (!isWriting && readable.some((folder) => isIn(touched, folder)))
+    )
+      return;
     outside.add(`${name} ${touched}`);
   };
   for (const module of [fs, fs.promises]) {

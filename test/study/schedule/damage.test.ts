@@ -77,6 +77,12 @@ describe("a finished study", () => {
     expect(resultOf(folder)).toBe(resultOf(whole));
   }, 120_000);
 
+  it.each(["fix.json", "fix.json/inner"])("names fix.json where it is a folder: %s", async (name) => {
+    const folder = copyStudy(whole);
+    mkdirSync(join(folder, name), { recursive: true });
+    await expect(readStudy(folder)).rejects.toMatchObject({ where: join(folder, "fix.json") });
+  });
+
   it("names the file where nothing may run", async () => {
     const folder = copyStudy(whole);
     const [first = ""] = readdirSync(join(folder, "trials")).filter((name) => !name.startsWith("."));

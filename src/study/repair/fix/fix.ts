@@ -9,7 +9,7 @@ import { dirname, join } from "node:path";
 import { z } from "zod";
 import { formerNames } from "../../../config/former-names.ts";
 import { FileFormatError } from "../../../errors.ts";
-import { systemErrorCode } from "../../../io/system-error.ts";
+import { describeSystemError, systemErrorCode } from "../../../io/system-error.ts";
 import type { Remedy } from "../../../runs/finding.ts";
 import { presentTrialId } from "../../plan/trial-names.ts";
 
@@ -163,12 +163,13 @@ export async function readFixes(file: string): Promise<readonly Fix[]> {
 }
 
 async function readFixFile(file: string): Promise<readonly Fix[] | undefined> {
+  const remedy = "Remove it: the fix search runs again.";
   const text = await readFile(file, "utf8").catch((error: unknown) => {
     if (systemErrorCode(error) === "ENOENT") return undefined;
-    throw error;
+    const { reason } = describeSystemError(error);
+    throw new FileFormatError(`it cannot be read: ${reason}`, { where: file, remedy, cause: error });
   });
   if (text === undefined) return undefined;
-  const remedy = "Remove it: the fix search runs again.";
   try {
     const content = z.union([fixFile, formerFile]).safeParse(JSON.parse(text));
     if (content.success) return content.data.fixes;
