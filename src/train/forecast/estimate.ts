@@ -30,7 +30,7 @@ const measuredSeconds = 2;
 const mostMeasuredSteps = 5;
 /** Copies of the state while a checkpoint is written: the last sound one, the new one, and the file's bytes. */
 const stateCopies = 3;
-/** What the engine's arenas take of planned bytes: the forecasts of five networks were then within 17 % of their peaks. */
+/** What the engine's arenas take of planned bytes: ResNet-18 in float and at W4A4 then has 1.2 and 1.6 GB for peaks of 1.09 and 1.6. */
 const arenaFactor = 1.5;
 /** Samples of the batches that a diagnosis measures gradients on. */
 const probedBatch = 32;
