@@ -4,6 +4,7 @@ import { shortList } from "../data/images/list-folder.ts";
 import { ConfigError, UnsupportedError } from "../errors.ts";
 import { dataInputs, type Network, type ParameterRole } from "../ir/network.ts";
 import { elementCount, type Shape, sameShape, type TensorType } from "../ir/types.ts";
+import { notesOnOwnNormalization, notesOnSigmoid } from "./own-arithmetic.ts";
 
 /** Number of classes that a message names. */
 const namedClasses = 6;
@@ -88,7 +89,9 @@ export function checkFit(network: Network, { where, target, teacher }: WantedFit
       });
     }
   }
-  const notes = target.kind === "classes" ? checkClasses(shape, target.classes, where) : [];
+  const notes =
+    target.kind === "classes" ? [...checkClasses(shape, target.classes, where), ...notesOnSigmoid(network)] : [];
+  notes.push(...notesOnOwnNormalization(network));
   if (target.kind === "values") checkValues(shape, target.shape, where);
   const held = network.parameters.filter(({ trainable, role }) => !trainable && learnedRoles.includes(role)).length;
   if (held > 0)

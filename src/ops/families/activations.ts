@@ -197,6 +197,16 @@ export const clipOperator: OperatorDefinition = {
   },
 };
 
+/** 1 / (1 + e^−x) */
+export const sigmoidOperator: OperatorDefinition = activation(
+  "Sigmoid",
+  ({ builder: b, output }) => multiply(b, output(0), subtract(b, 1, output(0))),
+  {
+    fold: foldUnary((x) => 1 / (1 + Math.exp(-x))),
+    traits: { nonNegative: "always" },
+  },
+);
+
 /** The operators of this file. */
 export const activationOperators: readonly OperatorDefinition[] = [
   reluOperator,
@@ -215,10 +225,7 @@ export const activationOperators: readonly OperatorDefinition[] = [
     lower: ({ builder, input }) => [multiply(builder, input(0), isPositive(builder, input(1)))],
   },
   clipOperator,
-  activation("Sigmoid", ({ builder: b, output }) => multiply(b, output(0), subtract(b, 1, output(0))), {
-    fold: foldUnary((x) => 1 / (1 + Math.exp(-x))),
-    traits: { nonNegative: "always" },
-  }),
+  sigmoidOperator,
   activation("Tanh", ({ builder: b, output }) => subtract(b, 1, square(b, output(0))), {
     fold: foldUnary(Math.tanh),
   }),

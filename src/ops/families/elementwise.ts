@@ -224,14 +224,22 @@ export const divideOperator: OperatorDefinition = binaryOperator(
   },
 );
 
-/** The operators of this file. */
-export const elementwiseOperators: readonly OperatorDefinition[] = [
-  addOperator,
-  binaryOperator("Sub", passGradient, ({ builder, outputGradient }) => negate(builder, outputGradient(0)), {
+/** x − y, broadcast. */
+export const subtractOperator: OperatorDefinition = binaryOperator(
+  "Sub",
+  passGradient,
+  ({ builder, outputGradient }) => negate(builder, outputGradient(0)),
+  {
     fold: foldBinary((x, y) => x - y),
     symbolic: symbolicDifference,
     traits: { inPlace: true },
-  }),
+  },
+);
+
+/** The operators of this file. */
+export const elementwiseOperators: readonly OperatorDefinition[] = [
+  addOperator,
+  subtractOperator,
   multiplyOperator,
   divideOperator,
   binaryOperator(

@@ -62,7 +62,9 @@ export async function openEvaluatedFile(path: string, flags: EvalFlags): Promise
         ]
       : [];
   const quantizers = isQuantized(network) ? [`${network.sites.length} quantizers of the file are simulated`] : [];
-  return { name: basename(path), network, data: test, notes: [...odd, ...quantizers, ...normalization] };
+  // Notes on the labels and the samples explain a number that is too low; what they say of normalization is said below.
+  const ofData = opened.notes.filter((text) => !text.includes("data.normalization"));
+  return { name: basename(path), network, data: test, notes: [...ofData, ...odd, ...quantizers, ...normalization] };
 }
 
 /** `mean 0.286, std 0.353`, one number for each channel where they differ. */
