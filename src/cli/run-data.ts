@@ -6,9 +6,9 @@ import type { TrainingConfig } from "../config/schema/schema.ts";
 import { type Dataset, firstSamples } from "../data/dataset/dataset.ts";
 import { ConfigError } from "../errors.ts";
 import { sameShape } from "../ir/types.ts";
+import { checkFit } from "../train/fit/network-fit.ts";
 import type { LoadedRun } from "../train/load-run.ts";
 import { openDataFor } from "../train/model-data.ts";
-import { checkFit } from "../train/network-fit.ts";
 
 /** The values of the flags `--data` and `--limit`. */
 export async function testData(

@@ -5,9 +5,9 @@ import type { TrainingConfig } from "../config/schema/schema.ts";
 import type { DatasetSplits } from "../data/dataset/dataset.ts";
 import type { Target } from "../ops/definition.ts";
 import type { Engine } from "../runtime/engine.ts";
+import { checkFit } from "./fit/network-fit.ts";
 import { type EvaluationResult, evaluate } from "./loop/evaluate.ts";
 import { importedNetwork } from "./network.ts";
-import { checkFit } from "./network-fit.ts";
 import { networkOfRun } from "./teacher/teacher.ts";
 
 /** A network that a training starts from, and its results on the test part. */

@@ -21,8 +21,8 @@ import { type Checkpoint, readCheckpoint } from "../runs/checkpoint.ts";
 import { lastCheckpoint } from "../runs/checkpoint-names.ts";
 import { runPaths } from "../runs/folder.ts";
 import { notNumbers, withStateOf } from "./checkpoint-values.ts";
+import { sampleInput, showBatchOf } from "./fit/network-fit.ts";
 import { canOnlyBeLast, channelsLast, takesChannelsLast } from "./image-layout.ts";
-import { sampleInput, showBatchOf } from "./network-fit.ts";
 
 /**
  * The float network that a configuration names: one of ours with random weights that depend on the seed alone, or an

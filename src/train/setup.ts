@@ -12,6 +12,7 @@ import type { Network } from "../ir/network.ts";
 import type { Target } from "../ops/definition.ts";
 import { genericTarget } from "../ops/targets.ts";
 import type { Engine } from "../runtime/engine.ts";
+import { checkFit, type WantedFit } from "./fit/network-fit.ts";
 import type { NetworkStage } from "./loop/bit-lowering.ts";
 import { calibrate } from "./loop/calibrate.ts";
 import { notesOnOscillation } from "./loop/phases.ts";
@@ -19,7 +20,6 @@ import type { TrainingRun } from "./loop/recipe.ts";
 import { withRestoredStatistics } from "./loop/restored-batch-norm.ts";
 import { openDataFor } from "./model-data.ts";
 import { makeNetwork, notesOnFileQuantizers, restoredIn, withCheckpoint } from "./network.ts";
-import { checkFit, type WantedFit } from "./network-fit.ts";
 import { phasesOf, recipeOf } from "./recipe-of.ts";
 import { outputCountOfTeacher, teacherOf } from "./teacher/teacher.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { importOnnx } from "../../../src/importer/import.ts";
-import { notesOnOwnNormalization, notesOnSigmoid } from "../../../src/train/own-arithmetic.ts";
+import { notesOnOwnNormalization, notesOnSigmoid } from "../../../src/train/fit/own-arithmetic.ts";
 import { floats, type NodeText, onnxModel, ramp } from "../../support/onnx/model.ts";
 
 function network(before: readonly NodeText[], after: readonly NodeText[]) {

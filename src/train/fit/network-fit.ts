@@ -1,9 +1,9 @@
 /** Checks before training whether the outputs of a network fit the data. */
-import type { LabelType } from "../data/dataset/dataset.ts";
-import { shortList } from "../data/images/list-folder.ts";
-import { ConfigError, UnsupportedError } from "../errors.ts";
-import { dataInputs, type Network, type ParameterRole } from "../ir/network.ts";
-import { elementCount, type Shape, sameShape, type TensorType } from "../ir/types.ts";
+import type { LabelType } from "../../data/dataset/dataset.ts";
+import { shortList } from "../../data/images/list-folder.ts";
+import { ConfigError, UnsupportedError } from "../../errors.ts";
+import { dataInputs, type Network, type ParameterRole } from "../../ir/network.ts";
+import { elementCount, type Shape, sameShape, type TensorType } from "../../ir/types.ts";
 import { notesOnOwnNormalization, notesOnSigmoid } from "./own-arithmetic.ts";
 
 /** Number of classes that a message names. */

@@ -1,10 +1,10 @@
 /** What a model's file computes at its ends that a user may believe the data or the loss to do: notes for one who does. */
 
-import { consumers, producers, type Value } from "../ir/graph.ts";
-import { dataInputs, type Network } from "../ir/network.ts";
-import { isOperator, type OperatorDefinition } from "../ops/definition.ts";
-import { sigmoidOperator } from "../ops/families/activations.ts";
-import { addOperator, divideOperator, multiplyOperator, subtractOperator } from "../ops/families/elementwise.ts";
+import { consumers, producers, type Value } from "../../ir/graph.ts";
+import { dataInputs, type Network } from "../../ir/network.ts";
+import { isOperator, type OperatorDefinition } from "../../ops/definition.ts";
+import { sigmoidOperator } from "../../ops/families/activations.ts";
+import { addOperator, divideOperator, multiplyOperator, subtractOperator } from "../../ops/families/elementwise.ts";
 
 const scaling: readonly OperatorDefinition[] = [addOperator, subtractOperator, multiplyOperator, divideOperator];
 
