@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import { DamagedFileError, InputOutputError } from "../errors.ts";
 import { removeFile, writeFileAtomic } from "../io/atomic-file.ts";
 import { describeSystemError, systemErrorCode } from "../io/system-error.ts";
@@ -52,9 +52,11 @@ export async function rewriting(paths: RunPaths, files: readonly string[], job: 
 export async function checkSums(paths: RunPaths): Promise<void> {
   const sums = await read(paths);
   if (sums === undefined || (await contentOf(paths.summary)) === undefined) return;
-  for (const name of sums.keys()) {
-    const file = join(paths.folder, name);
-    if (file === paths.ablation || (await isAsWritten(file, sums))) continue;
+  // Logs first: the other files can be made again from them.
+  const files = [paths.metrics, paths.summary, paths.diagnosis, paths.findings];
+  for (const file of files) {
+    if (!sums.has(basename(file))) continue;
+    if (await isAsWritten(file, sums)) continue;
     const isMissing = (await contentOf(file)) === undefined;
     if (isMissing && file === paths.diagnosis) continue;
     throw new DamagedFileError(
@@ -92,8 +94,8 @@ async function contentOf(file: string): Promise<Uint8Array | undefined> {
 }
 
 async function write(paths: RunPaths, sums: ReadonlyMap<string, string>): Promise<void> {
-  const lines = [...sums].map(([name, sum]) => `${sum}  ${name}\n`);
-  await writeFileAtomic(paths.sums, lines.sort().join(""));
+  const names = [...sums.keys()].sort();
+  await writeFileAtomic(paths.sums, names.map((name) => `${sums.get(name)}  ${name}\n`).join(""));
 }
 
 async function read(paths: RunPaths): Promise<Map<string, string> | undefined> {
