@@ -52,6 +52,10 @@ function listOf(attributes: Attributes, name: string): readonly number[] {
   return value.map(Number);
 }
 
+function modeOf({ mode }: Attributes): "constant" | "reflect" | "edge" | "wrap" {
+  return mode === "reflect" || mode === "edge" || mode === "wrap" ? mode : "constant";
+}
+
 function first(inputs: readonly Value[]): Value {
   const [value] = inputs;
   if (value === undefined) throw new Error("the case has no inputs");
@@ -69,7 +73,10 @@ const builders: Readonly<Record<string, Build>> = {
   Expand: (b, x, attributes) => [expand(b, first(x), listOf(attributes, "shape"))],
   Tile: (b, x, attributes) => [tile(b, first(x), listOf(attributes, "repeats"))],
   Pad: (b, x, attributes) => [
-    pad(b, first(x), listOf(attributes, "pads"), { value: numberOf(attributes, "value") ?? 0 }),
+    pad(b, first(x), listOf(attributes, "pads"), {
+      value: numberOf(attributes, "value") ?? 0,
+      mode: modeOf(attributes),
+    }),
   ],
   Slice: (b, x, attributes) => {
     const list = (name: string) => listOf(attributes, name);

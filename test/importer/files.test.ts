@@ -244,10 +244,10 @@ describe("inspectNetwork", () => {
   it("names what cannot be trained", () => {
     const nodes: FileText["nodes"] = [
       ["Conv", ["x", "w", "b"], ["h"], { kernel_shape: [3, 3] }],
-      ["AveragePool", ["h"], ["y"], { kernel_shape: [2, 2], strides: [2, 2], ceil_mode: 1 }],
+      ["LRN", ["h"], ["y"], { size: 3 }],
     ];
     const report = inspectNetwork(importOnnx(onnxModel({ ...convolution, nodes })));
-    expect(report.obstacles).toMatchObject([{ op: "AveragePool" }]);
+    expect(report.obstacles).toMatchObject([{ op: "LRN" }]);
     expect(Object.keys(report.held)).toEqual(["w", "b"]);
   });
 });

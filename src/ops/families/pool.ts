@@ -1,13 +1,11 @@
 /** Pooling over windows, and over everything: type rules and gradients. */
 
-import { UnsupportedError } from "../../errors.ts";
 import { intAttribute, intsAttribute, stringAttribute } from "../../ir/attributes.ts";
 import {
   type GraphBuilder,
   type Node,
   type OperatorCall,
   onnxDomain,
-  showNode,
   subbyteDomain,
   type Value,
 } from "../../ir/graph.ts";
@@ -26,6 +24,8 @@ export interface PoolOptions {
   readonly strides?: readonly number[];
   readonly pads?: readonly number[];
   readonly countIncludePad?: boolean;
+  /** Whether a last window that is not full counts. */
+  readonly ceilMode?: boolean;
 }
 
 function poolAttributes(options: PoolOptions) {
@@ -33,6 +33,7 @@ function poolAttributes(options: PoolOptions) {
     kernel_shape: options.kernel,
     strides: options.strides ?? options.kernel.map(() => 1),
     pads: options.pads ?? [...options.kernel, ...options.kernel].map(() => 0),
+    ...(options.ceilMode === true ? { ceil_mode: 1 } : {}),
   };
 }
 
@@ -99,12 +100,6 @@ const averagePoolGradient: GradientRule = ({ builder, node, outputGradient, inpu
 
 /** dX of an average: dY divided by the number of elements of its window, spread by a transposed convolution with ones. */
 function spreadOverWindows(builder: GraphBuilder, node: Node, dy: Value, shape: Shape): Value {
-  if (intAttribute(node, "ceil_mode", 0) === 1) {
-    throw new UnsupportedError("AveragePool with ceil_mode has no gradient here", {
-      where: showNode(node),
-      remedy: "Export the model with ceil_mode off, or pad explicitly.",
-    });
-  }
   const kernel = intsAttribute(node, "kernel_shape");
   const geometry = convGeometry(node, shape, kernel);
   const [batch = 0, channels = 0, ...spatial] = shape;
@@ -112,12 +107,14 @@ function spreadOverWindows(builder: GraphBuilder, node: Node, dy: Value, shape: 
   const counts = windowCounts(node, spatial, outSizes);
   const shares = divide(builder, dy, builder.constant(counts));
   const rank = kernel.length;
-  const outputPadding = kernel.map((size, axis) => {
+  // Elements behind the last window; with ceil_mode that one may reach beyond the padding instead.
+  const behind = kernel.map((size, axis) => {
     const extent = (size - 1) * (geometry.dilations[axis] ?? 1) + 1;
     const pads = (geometry.pads[axis] ?? 0) + (geometry.pads[axis + rank] ?? 0);
     const reached = ((outSizes[axis] ?? 0) - 1) * (geometry.strides[axis] ?? 1) + extent - pads;
     return (spatial[axis] ?? 0) - reached;
   });
+  const cut = [...kernel.map(() => 0), ...behind.map((count) => Math.max(0, -count))];
   const spread = builder.one(
     "ConvTranspose",
     [reshape(builder, shares, [batch * channels, 1, ...outSizes]), builder.constant(filled([1, 1, ...kernel], 1))],
@@ -125,8 +122,8 @@ function spreadOverWindows(builder: GraphBuilder, node: Node, dy: Value, shape: 
       kernel_shape: kernel,
       strides: geometry.strides,
       dilations: geometry.dilations,
-      pads: geometry.pads,
-      output_padding: outputPadding,
+      pads: geometry.pads.map((count, i) => count + (cut[i] ?? 0)),
+      output_padding: behind.map((count) => Math.max(0, count)),
     },
   );
   return reshape(builder, spread, shape);
@@ -140,10 +137,12 @@ function windowCounts(node: Node, spatial: readonly number[], outSizes: readonly
   const perAxis = spatial.map((size, axis) =>
     Array.from({ length: outSizes[axis] ?? 0 }, (_, position) => {
       const taps = kernel[axis] ?? 1;
-      if (includePad) return taps;
+      const [before, after] = includePad
+        ? [geometry.pads[axis] ?? 0, geometry.pads[axis + spatial.length] ?? 0]
+        : [0, 0];
       const start = position * (geometry.strides[axis] ?? 1) - (geometry.pads[axis] ?? 0);
       const inside = Array.from({ length: taps }, (_, tap) => start + tap * (geometry.dilations[axis] ?? 1));
-      return inside.filter((index) => index >= 0 && index < size).length;
+      return inside.filter((index) => index >= -before && index < size + after).length;
     }),
   );
   const counts = filled([1, 1, ...outSizes], 1);

@@ -283,10 +283,24 @@ def optimizers():
     return trajectories
 
 
+def windows_beyond():
+    x = random(2, 3, 5, 6)
+    modes = {"reflect": "reflect", "edge": "replicate", "wrap": "circular"}
+    for mode, name in modes.items():
+        case(f"Pad {mode}", "Pad", [x], lambda x: F.pad(x, (1, 2, 0, 3), mode=name),
+             {"pads": [0, 0, 0, 1, 0, 0, 3, 2], "mode": mode})
+    for include in (0, 1):
+        case(f"AveragePool ceil_mode count_include_pad={include}", "AveragePool", [x],
+             lambda x: F.avg_pool2d(x, 3, 2, 1, ceil_mode=True, count_include_pad=bool(include)),
+             {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1] * 4, "ceil_mode": 1, "count_include_pad": include})
+
+
 for family in (elementwise, shapes, reductions, products, convolutions, normalization, pooling, losses):
     family()
 path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "torch-ops.json")
 trajectories = optimizers()
+# After the trajectories, whose numbers are drawn from the same seed.
+windows_beyond()
 with open(path, "w") as file:
     lines = lambda items: ",\n".join(json.dumps(item, separators=(",", ":")) for item in items)
     file.write(f'{{"torch":"{torch.__version__}",\n"cases":[\n{lines(cases)}\n],\n"optimizers":[\n{lines(trajectories)}\n]}}\n')

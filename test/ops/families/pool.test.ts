@@ -13,6 +13,7 @@ const windows = fc
     padded: fc.boolean(),
     image: fc.tuple(fc.integer({ min: 3, max: 6 }), fc.integer({ min: 3, max: 6 })),
     countIncludePad: fc.boolean(),
+    ceilMode: fc.boolean(),
   })
   // A window must not lie in the padding alone, so the padding is smaller than the kernel.
   .map(({ padded, kernel, ...rest }) => ({
@@ -25,8 +26,8 @@ describe("gradients of pooling", () => {
   gradientProperty(
     "maxPool",
     windows,
-    ({ kernel, strides, pads, image }, random) => ({
-      build: (b, x) => maxPool(b, itemAt(x, 0), { kernel, strides, pads }),
+    ({ kernel, strides, pads, image, ceilMode }, random) => ({
+      build: (b, x) => maxPool(b, itemAt(x, 0), { kernel, strides, pads, ceilMode }),
       inputs: [distinctTensor(random, [2, 2, ...image])],
     }),
     { runs: 20 },
@@ -35,11 +36,11 @@ describe("gradients of pooling", () => {
   gradientProperty(
     "averagePool",
     windows,
-    ({ kernel, strides, pads, image, countIncludePad }, random) => ({
-      build: (b, x) => averagePool(b, itemAt(x, 0), { kernel, strides, pads, countIncludePad }),
+    ({ kernel, strides, pads, image, countIncludePad, ceilMode }, random) => ({
+      build: (b, x) => averagePool(b, itemAt(x, 0), { kernel, strides, pads, countIncludePad, ceilMode }),
       inputs: [randomTensor(random, [2, 2, ...image])],
     }),
-    { runs: 20 },
+    { runs: 40 },
   );
 
   gradientProperty("globalAveragePool", windows, ({ image }, random) => ({

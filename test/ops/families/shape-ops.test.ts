@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UnsupportedError } from "../../../src/errors.ts";
+import { float32Tensor } from "../../../src/ir/tensor.ts";
 import { builderFor } from "../../../src/ops/definition.ts";
 import * as shapeOps from "../../../src/ops/families/shape/shape-ops.ts";
 import { standardOperators } from "../../../src/ops/index.ts";
@@ -82,6 +83,21 @@ describe("gradients of operators that move elements", () => {
     inputs: [randomTensor(random, shape.with(0, itemAt(shape, 0) + 1))],
   }));
 
+  const folded = fc.record({
+    mode: fc.constantFrom("reflect", "edge", "wrap"),
+    shape: fc.array(fc.integer({ min: 4, max: 5 }), { minLength: 1, maxLength: 3 }),
+    counts: fc.array(fc.integer({ min: -1, max: 2 }), { minLength: 6, maxLength: 6 }),
+  });
+  gradientProperty(
+    "pad by what is inside",
+    folded,
+    ({ mode, shape, counts }, random) => ({
+      build: (b, x) => shapeOps.pad(b, itemAt(x, 0), counts.slice(0, 2 * shape.length), { mode }),
+      inputs: [randomTensor(random, shape)],
+    }),
+    { runs: 40 },
+  );
+
   gradientProperty(
     "slice",
     sliced.filter(({ shape, starts, ends, steps }) => {
@@ -155,13 +171,13 @@ describe("where there is no gradient", () => {
     expect(gradients.get(0)?.data).toEqual(new Float32Array(12));
   });
 
-  it("padding by reflection is refused with the node's name", async () => {
-    const reflect = gradientsOf(
-      (b, [value]) => shapeOps.pad(b, value ?? b.scalar(0), [1, 1, 1, 1], { mode: "reflect" }),
-      [x],
+  it("the fill of a padding is refused with the node's name", async () => {
+    const filled = gradientsOf(
+      (b, [value, fill]) => shapeOps.pad(b, value ?? b.scalar(0), [1, 1, 1, 1], { value: fill ?? 0 }),
+      [x, float32Tensor([], [2])],
       randomTensor(seeded(2), [5, 6]),
     );
-    await expect(reflect).rejects.toThrow(UnsupportedError);
-    await expect(reflect).rejects.toMatchObject({ where: expect.stringContaining("node Pad") });
+    await expect(filled).rejects.toThrow(UnsupportedError);
+    await expect(filled).rejects.toMatchObject({ where: expect.stringContaining("node Pad") });
   });
 });

@@ -36,7 +36,7 @@ export function concat(b: GraphBuilder, values: readonly Value[], axis: number):
 
 /** Mode and value of a padding. */
 export interface PadOptions {
-  readonly mode?: "constant" | "reflect" | "edge";
+  readonly mode?: "constant" | "reflect" | "edge" | "wrap";
   /** The value of constant padding; default 0. */
   readonly value?: Operand;
 }
@@ -126,9 +126,8 @@ function padType(call: OperatorCall): readonly TensorType[] {
 
 function padGradient({ builder: b, node, input, outputGradient, needed }: GradientContext): (Value | undefined)[] {
   const mode = stringAttribute(node, "mode", "constant");
-  if (mode !== "constant" || needed[2]) {
-    const what = mode === "constant" ? "the fill of a Pad" : `Pad with mode ${mode}`;
-    throw new UnsupportedError(`there is no gradient of ${what}`, {
+  if (needed[2]) {
+    throw new UnsupportedError("there is no gradient of the fill of a Pad", {
       where: showNode(node),
       remedy: "Pad with a constant, or keep what is before this node frozen.",
     });
@@ -140,10 +139,77 @@ function padGradient({ builder: b, node, input, outputGradient, needed }: Gradie
   const pads = constantIntegers(b, node.inputs[1]) ?? intsAttribute(node, "pads");
   const { before, after } = allPads(pads, axes, rank);
   const dy = outputGradient(0);
+  if (mode !== "constant") {
+    const folded = shape.reduce(
+      (gradient, size, axis) =>
+        foldBack(b, gradient, axis, size, paddedFrom(mode, size, at(before, axis), at(after, axis))),
+      dy,
+    );
+    return [folded];
+  }
   const added = [...before, ...after];
   if (!added.some((count) => count < 0)) return [cropTo(b, dy, before, shape)];
   const removed = added.map((count) => 0 - count);
   return [pad(b, dy, removed)];
+}
+
+/** Returns the place that each element of a padded axis is copied from. Negative counts crop, before the rest is padded. */
+function paddedFrom(mode: string, whole: number, before: number, after: number): number[] {
+  const cropped = Math.max(0, -before);
+  const size = whole - cropped - Math.max(0, -after);
+  const wrapped = (place: number, period: number) => ((place % period) + period) % period;
+  const placeOf = (place: number): number => {
+    if (mode === "wrap") return wrapped(place, size);
+    if (mode === "edge" || size === 1) return Math.min(Math.max(place, 0), size - 1);
+    const reflected = wrapped(place, 2 * (size - 1));
+    return Math.min(reflected, 2 * (size - 1) - reflected);
+  };
+  return indices(whole + before + after).map((i) => cropped + placeOf(i - Math.max(0, before)));
+}
+
+/** Neighbours of an axis that are copied from neighbours of another: `step` 1 in order, −1 backward, 0 all from one. */
+interface CopiedRun {
+  readonly start: number;
+  readonly count: number;
+  readonly lowest: number;
+  readonly step: number;
+}
+
+/** Returns the longest runs of an axis whose elements are copied from these places. */
+function copiedRuns(from: readonly number[]): CopiedRun[] {
+  const runs: CopiedRun[] = [];
+  let start = 0;
+  while (start < from.length) {
+    const first = at(from, start);
+    const next = (from[start + 1] ?? first + 1) - first;
+    const step = Math.abs(next) > 1 ? 1 : next;
+    let count = 1;
+    while (start + count < from.length && at(from, start + count) === first + count * step) count++;
+    const lowest = Math.min(first, first + (count - 1) * step);
+    runs.push({ start, count, lowest, step });
+    start += count;
+  }
+  return runs;
+}
+
+/** Adds the gradient of each element of an axis to that of the element it was copied from; `size` of these. */
+function foldBack(b: GraphBuilder, dy: Value, axis: number, size: number, from: readonly number[]): Value {
+  const rank = dy.type.shape.length;
+  const parts = copiedRuns(from).map(({ start, count, lowest, step }) => {
+    const end = start + count;
+    const range =
+      step < 0 ? { starts: [end - 1], ends: [start - 1 - from.length], steps: [-1] } : { starts: [start], ends: [end] };
+    let part = count === from.length && step > 0 ? dy : slice(b, dy, { axes: [axis], ...range });
+    if (step === 0) part = b.one("ReduceSum", [part, int64Constant(b, [axis])], { keepdims: 1 });
+    const length = step === 0 ? 1 : count;
+    if (length === size) return part;
+    const pads = new Array<number>(2 * rank).fill(0);
+    pads[axis] = lowest;
+    pads[rank + axis] = size - lowest - length;
+    return pad(b, part, pads);
+  });
+  const [first = dy, ...others] = parts;
+  return others.reduce((sum, part) => b.one("Add", [sum, part]), first);
 }
 
 /** The part of a tensor that begins at `starts` and has this shape. */
