@@ -2,7 +2,8 @@
  * Elementwise arithmetic with broadcasting, and functions of one tensor.
  *
  * The gradient of a broadcast operand is summed back to its shape. minimum and maximum share the gradient at ties, half
- * each, as torch does; rounding has none.
+ * each, as torch does; rounding has none. A slope that is infinite at zero, as that of a root, is only very large here: masks
+ * are products, and where torch's mask gives zero, zero times infinity would not be a number.
  */
 
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
@@ -246,7 +247,7 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
     "Pow",
     ({ builder: b, input, outputGradient }) => multiply(b, outputGradient(0), powerSlope(b, input(0), input(1))),
     ({ builder: b, input, output, outputGradient }) =>
-      multiply(b, outputGradient(0), multiply(b, output(0), logarithm(b, input(0)))),
+      multiply(b, outputGradient(0), multiply(b, output(0), logarithm(b, oneAtZero(b, input(0))))),
     { fold: foldBinary((x, y) => x ** y), upgrades: powerUpgrades },
   ),
   {
@@ -298,7 +299,9 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
     domain: "",
     blocked: "pointwise",
     infer: sameAsInput,
-    gradient: ({ builder: b, output, outputGradient }) => [divide(b, outputGradient(0), multiply(b, output(0), 2))],
+    gradient: ({ builder: b, output, outputGradient }) => [
+      divide(b, outputGradient(0), multiply(b, maximum(b, output(0), 1 / steepest), 2)),
+    ],
     fold: foldUnary(Math.sqrt),
     traits: { nonNegative: "always" },
   },
@@ -330,11 +333,22 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
   flatOperator("Sign", { fold: foldUnary(Math.sign) }),
 ];
 
+/** The slope that stands for an infinite one. */
+const steepest = 1e30;
+
 /** exponent · x^(exponent − 1); squares, which are most powers that are met, without a power. */
 function powerSlope(b: GraphBuilder, x: Value, exponent: Value): Value {
   const constant = b.constantOf(exponent);
   const isSquare = constant !== undefined && toNumbers(constant).every((number) => number === 2);
-  return isSquare ? multiply(b, x, exponent) : multiply(b, exponent, power(b, x, subtract(b, exponent, 1)));
+  if (isSquare) return multiply(b, x, exponent);
+  const slope = power(b, x, subtract(b, exponent, 1));
+  const isSteep = constant === undefined || toNumbers(constant).some((number) => number < 1);
+  return multiply(b, exponent, isSteep ? minimum(b, slope, steepest) : slope);
+}
+
+/** x with 1 in place of 0, where a power does not depend on the exponent. */
+function oneAtZero(b: GraphBuilder, x: Value): Value {
+  return add(b, x, subtract(b, 1, absolute(b, sign(b, x))));
 }
 
 function truncate(b: GraphBuilder, x: Value): Value {

@@ -1,7 +1,9 @@
 /** Gradients of elementwise arithmetic against central differences, over random broadcast shapes. */
 
-import { describe } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { GraphBuilder, Value } from "../../../src/ir/graph.ts";
+import { float32Tensor } from "../../../src/ir/tensor.ts";
+import { relu } from "../../../src/ops/families/activations.ts";
 import { cast } from "../../../src/ops/families/cast.ts";
 import { greater, where } from "../../../src/ops/families/comparison.ts";
 import {
@@ -28,6 +30,9 @@ import {
   squareRoot,
   subtract,
 } from "../../../src/ops/families/elementwise.ts";
+import { reduceMean } from "../../../src/ops/families/reduce.ts";
+import { expand } from "../../../src/ops/families/shape/shape-ops.ts";
+import { gradientsOf } from "../../support/graphs/gradient-check.ts";
 import { broadcastingShapes, gradientProperty, itemAt, shapes } from "../../support/graphs/gradient-property.ts";
 import { modulo } from "../../support/graphs/operators.ts";
 import { distinctTensor, randomTensor } from "../../support/random.ts";
@@ -121,3 +126,37 @@ function shifted(tensor: ReturnType<typeof distinctTensor>, distance = 1 / 16) {
   if (!(data instanceof Float32Array)) throw new Error("shifts float32 tensors only");
   return { ...tensor, data: data.map((value) => value + distance) };
 }
+
+describe("slopes that are infinite at zero, behind a mask", () => {
+  const centred = (b: GraphBuilder, x: Value) => subtract(b, x, reduceMean(b, x, [1]));
+  const meanRoot = (b: GraphBuilder, x: Value) => squareRoot(b, reduceMean(b, square(b, x), [1]));
+  const roots: readonly (readonly [string, Unary])[] = [
+    ["the root of ReLU", (b, x) => squareRoot(b, relu(b, x))],
+    ["a power of ReLU", (b, x) => power(b, relu(b, x), 0.5)],
+    ["a third root of ReLU", (b, x) => power(b, relu(b, x), 1 / 3)],
+    [
+      "LPPool",
+      (b, x) => power(b, multiply(b, multiply(b, sign(b, relu(b, x)), relu(b, absolute(b, relu(b, x)))), 4), 0.5),
+    ],
+    ["the deviation of equal numbers", (b, x) => expand(b, meanRoot(b, centred(b, x)), [1, 3])],
+    ["the norm of zeros", (b, x) => expand(b, meanRoot(b, relu(b, x)), [1, 3])],
+  ];
+  for (const [name, build] of roots) {
+    it(`${name} has the gradient zero, as in torch`, async () => {
+      const x = float32Tensor([1, 3], [-2, -2, -2]);
+      const weights = float32Tensor([1, 3], [3, -5, 1e3]);
+      const gradients = await gradientsOf((b, [value]) => build(b, value ?? b.scalar(0)), [x], weights);
+      expect(Array.from(gradients.get(0)?.data ?? [], Number).map(Math.abs)).toEqual([0, 0, 0]);
+    });
+  }
+
+  it("the exponent of zero has the gradient zero, as in torch", async () => {
+    const [base, exponent] = [float32Tensor([3], [0, 1, 2]), float32Tensor([], [3])];
+    const gradients = await gradientsOf(
+      (b, [x, y]) => power(b, x ?? b.scalar(0), y ?? 1),
+      [base, exponent],
+      float32Tensor([3], [5, 6, 7]),
+    );
+    expect(Number(gradients.get(1)?.data[0])).toBeCloseTo(7 * 8 * Math.log(2), 4);
+  });
+});
