@@ -147,6 +147,20 @@ const trainingGradient: GradientRule = (context) => {
   return [dx, dscale, dbias];
 };
 
+/** Elements of each channel. */
+function samplesOf(x: Value): number {
+  return elementCount(x.type.shape) / (x.type.shape[1] ?? 1);
+}
+
+/**
+ * Whether a channel has so few elements that exact passes cost nothing. There they count most: behind a global average the
+ * deviation is often a small part of the distance from the running mean, and of two elements nearly all of the gradient
+ * cancels.
+ */
+function hasFewSamples(x: Value): boolean {
+  return samplesOf(x) <= 256;
+}
+
 /**
  * The engine's own operator is no help: in training mode it writes the running statistics into its inputs.
  *
@@ -158,8 +172,10 @@ const lowerTrain: Lowering = (context) => {
   const epsilon = floatAttribute(node, "epsilon", defaultEpsilon);
   const kept = floatAttribute(node, "momentum", 0.9);
   const { y, mean, variance } =
-    target.name === "cpu" ? shiftedBatchNorm(context, epsilon) : primitiveBatchNorm(context, epsilon);
-  const samples = elementCount(x.type.shape) / (x.type.shape[1] ?? 1);
+    target.name === "cpu" && !hasFewSamples(x)
+      ? shiftedBatchNorm(context, epsilon)
+      : primitiveBatchNorm(context, epsilon);
+  const samples = samplesOf(x);
   const unbiased = multiply(builder, variance, samples > 1 ? samples / (samples - 1) : 1);
   const blend = (old: Value, batch: Value) =>
     add(builder, multiply(builder, old, kept), multiply(builder, batch, 1 - kept));
@@ -190,12 +206,12 @@ function primitiveBatchNorm(context: LoweringContext, epsilon: number): BatchSta
  */
 const lowerTrainGrad: Lowering = (context) => {
   const { builder } = context;
-  if (context.target.name === "cpu") return shiftedBatchNormGrad(context);
   const dy = context.input(0);
   const x = context.input(1);
+  if (context.target.name === "cpu" && !hasFewSamples(x)) return shiftedBatchNormGrad(context);
   const inverse = context.input(4);
   const rank = x.type.shape.length;
-  const samples = elementCount(x.type.shape) / (x.type.shape[1] ?? 1);
+  const samples = samplesOf(x);
   const centred = subtract(builder, x, perChannel(builder, context.input(3), rank));
   const dbias = channelSum(builder, dy);
   const dscale = multiply(builder, channelSum(builder, multiply(builder, dy, centred)), inverse);
