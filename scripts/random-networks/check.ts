@@ -194,6 +194,23 @@ function gradientError(own: Tensor, twin: string, tensors: Tensors, largest: num
   return Math.min(from(a, b), from(transposed(a, own.shape), b));
 }
 
+/**
+ * The initializers of the file that a parameter may be: those with its numbers, if these differ from one another. An exporter
+ * may store a tied weight twice, and the name of one is then given to the other.
+ */
+function twinsOf(name: string, value: Tensor, tensors: Tensors): readonly string[] {
+  const all = [...tensors.keys()].flatMap((key) => {
+    const twin = key.slice("value.".length);
+    return key.startsWith("value.") && tensors.has(`grad.${twin}`) ? twin : [];
+  });
+  const [first, ...rest] = float32Data(value);
+  const isVaried = rest.some((number) => number !== first);
+  return all.filter((twin) => {
+    const other = tensors.get(`value.${twin}`);
+    return twin === name || (other !== undefined && isVaried && sameAs(value, other));
+  });
+}
+
 async function checkGradients(network: ImportedNetwork, c: Case): Promise<Result> {
   const loss = c.tensors.get("loss");
   if (loss === undefined) return of("first step", "not compared");
@@ -215,13 +232,7 @@ async function checkGradients(network: ImportedNetwork, c: Case): Promise<Result
         return of("first step", "defect", `no gradient of ${name}`);
       continue;
     }
-    const twins = [...c.tensors.keys()].flatMap((key) => {
-      const other = key.startsWith("value.") ? c.tensors.get(key) : undefined;
-      const twin = key.slice("value.".length);
-      return other !== undefined && (twin === name || sameAs(value, other)) && c.tensors.has(`grad.${twin}`)
-        ? twin
-        : [];
-    });
+    const twins = twinsOf(name, value, c.tensors);
     if (twins.length === 0) continue;
     compared++;
     const off = Math.min(...twins.map((twin) => gradientError(gradient, twin, c.tensors, largest)));
@@ -288,6 +299,18 @@ function configOf(c: Case, more: { readonly quantization?: object; readonly rest
   return resolveTrainingConfig({ name: "check", text });
 }
 
+/** How far a weight is from the one that torch's gradient gives; undefined for one of another shape. */
+function offAfterStep(value: Tensor, twin: string, tensors: Tensors): number | undefined {
+  const [gradient, before] = [tensors.get(`grad.${twin}`), tensors.get(`value.${twin}`)];
+  if (gradient === undefined || before === undefined) return undefined;
+  if (![gradient.shape, [...gradient.shape].reverse()].some((shape) => shape.join() === value.shape.join()))
+    return undefined;
+  const [w, g, now] = [float32Data(before), float32Data(gradient), float32Data(value)];
+  const moved = w.map((x, i) => x - 0.01 * (g[i] ?? 0));
+  const ways = [now, transposed(now, value.shape)];
+  return Math.min(...ways.map((own) => normOf(own.map((x, i) => x - (moved[i] ?? 0))) / Math.max(normOf(w), 1e-3)));
+}
+
 /** One step of `train` on all samples: its loss is the loss of torch, and the weights move by the gradient. */
 async function checkRun(network: ImportedNetwork, c: Case): Promise<Result> {
   const loss = c.tensors.get("loss");
@@ -302,22 +325,12 @@ async function checkRun(network: ImportedNetwork, c: Case): Promise<Result> {
     if (!(Math.abs(own - expected) <= limitsOf(c.how).output * Math.max(1, Math.abs(expected))))
       return of("train", "defect", `loss ${own}, torch ${expected}`);
     const { tensors } = decodeSafetensors(readFileSync(join(paths.checkpoints, "last.safetensors")), "last");
-    for (const [name, value] of tensors) {
-      const [gradient, before] = [c.tensors.get(`grad.${name}`), c.tensors.get(`value.${name}`)];
-      if (
-        network.imported.held.has(name) ||
-        gradient === undefined ||
-        before === undefined ||
-        value.shape.join() !== gradient.shape.join()
-      )
-        continue;
-      const [w, g, now] = [float32Data(before), float32Data(gradient), float32Data(value)];
-      const moved = w.map((x, i) => x - 0.01 * (g[i] ?? 0));
-      const ways = [now, transposed(now, value.shape)];
-      const off = Math.min(
-        ...ways.map((own) => normOf(own.map((x, i) => x - (moved[i] ?? 0))) / Math.max(normOf(w), 1e-3)),
-      );
-      if (!(off <= 1e-4) && c.how.dtype !== "float16")
+    for (const { name, value: initial } of network.parameters) {
+      const value = tensors.get(name);
+      if (network.imported.held.has(name) || value === undefined) continue;
+      const offs = twinsOf(name, initial, c.tensors).flatMap((twin) => offAfterStep(value, twin, c.tensors) ?? []);
+      const off = Math.min(...offs);
+      if (offs.length > 0 && !(off <= 1e-4) && c.how.dtype !== "float16")
         return of("train", "defect", `${name} off by ${off.toExponential(1)} after a step`);
     }
     return of("train", "equal");

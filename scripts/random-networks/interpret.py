@@ -472,7 +472,8 @@ OPERATORS = {
     "ReduceMax": reduced(lambda x, d, k: x.amax(d, keepdim=k)),
     "ReduceMin": reduced(lambda x, d, k: x.amin(d, keepdim=k)),
     "ReduceL1": reduced(lambda x, d, k: x.abs().sum(d, keepdim=k)),
-    "ReduceL2": reduced(lambda x, d, k: x.square().sum(d, keepdim=k).sqrt()),
+    # At zeros its gradient is zero, as that of the norm that it is exported from.
+    "ReduceL2": reduced(lambda x, d, k: torch.linalg.vector_norm(x, 2, d, keepdim=k)),
     "ReduceSumSquare": reduced(lambda x, d, k: x.square().sum(d, keepdim=k)),
     "ReduceProd": reduced(lambda x, d, k: x.prod() if x.dim() == 1 else x.prod(d[0], keepdim=k)),
     "ReduceLogSumExp": reduced(lambda x, d, k: torch.logsumexp(x, d, keepdim=k)),

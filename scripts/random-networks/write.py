@@ -8,7 +8,9 @@ Needs torch, onnx, onnxruntime, onnxscript. scripts/random-networks/check.ts com
 """
 
 import json
+import os
 import random
+import signal
 import struct
 import sys
 import warnings
@@ -22,6 +24,7 @@ from interpret import Run
 from networks import random_network
 
 SAMPLES = 14
+SECONDS = 120
 
 
 def write_safetensors(path, tensors):
@@ -153,26 +156,38 @@ def write(seed, folder, share):
     return how
 
 
+def written_apart(seed, folder, share):
+    """Writes one network in a process of its own, which torch may crash or hang; returns what went wrong."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(SECONDS)
+        code = 0
+        try:
+            how = write(seed, folder, share)
+            notes = {key: how[key] for key in ("runtime", "uncompared") if key in how}
+            if notes:
+                print(seed, how["exporter"], how["opset"], notes, flush=True)
+        except Exception as error:  # what torch cannot export is no network of a user
+            print(seed, "not exported:", type(error).__name__, str(error).replace("\n", " ")[:120], flush=True)
+            code = 1
+        os._exit(code)
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status):
+        print(seed, "not exported: ended by", signal.Signals(os.WTERMSIG(status)).name, flush=True)
+    if status != 0:
+        for part in folder.glob(f"{seed}.*"):
+            part.unlink()
+    return status
+
+
 def main():
     folder, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     share = float(sys.argv[4]) if len(sys.argv) > 4 else 0.2
     folder.mkdir(parents=True, exist_ok=True)
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    written = failed = 0
-    for seed in range(first, first + count):
-        try:
-            how = write(seed, folder, share)
-            written += 1
-            notes = {key: how[key] for key in ("runtime", "uncompared") if key in how}
-            if notes:
-                print(seed, how["exporter"], how["opset"], notes, flush=True)
-        except Exception as error:  # what torch cannot export is no network of a user
-            failed += 1
-            for part in folder.glob(f"{seed}.*"):
-                part.unlink()
-            print(seed, "not exported:", type(error).__name__, str(error).replace("\n", " ")[:120], flush=True)
-    print(f"{written} written, {failed} not exported by torch")
+    failed = sum(written_apart(seed, folder, share) != 0 for seed in range(first, first + count))
+    print(f"{count - failed} written, {failed} not exported by torch")
 
 
 main()
