@@ -55,6 +55,8 @@ export interface RunDiagnosis {
   readonly records: readonly ProbeRecord[];
   readonly ablation?: Ablation;
   readonly gap?: FloatGap;
+  /** How the data and the files differ from those that the run was trained on, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** The final accuracy of a quantized run, and that of the float run that it started from. */
@@ -92,7 +94,7 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
   const ablation = options.ablate === true ? await ablateRun(run, options) : undefined;
   const findings = diagnose({ facts, records, epochs, ...defined({ ablation }) });
   const gap = await floatGap(run, floatRun, options.checkpoint);
-  return { folder, step: run.step, findings, records, ...defined({ ablation, gap }) };
+  return { folder, step: run.step, findings, records, notes: run.notes, ...defined({ ablation, gap }) };
 }
 
 /** Returns the accuracies of a run and of its float run; undefined where one is not finished, or the run is in float itself. */
