@@ -24,8 +24,12 @@ import type { MetricName } from "../train/loop/metrics.ts";
 import { modeOfEpoch } from "../train/loop/phases.ts";
 import { recipeOf } from "../train/recipe-of.ts";
 import { ablate } from "./ablation.ts";
+import { dataFactsOf } from "./data-facts.ts";
 import { diagnose } from "./diagnose.ts";
+import { examine } from "./examination.ts";
 import { factsOf, sourceOfWeights } from "./facts.ts";
+import { historyOf } from "./history.ts";
+import type { DiagnosisInput } from "./input.ts";
 import { type ProbeRecord, probeRecordSchema } from "./probe/measurement.ts";
 import { Probe } from "./probe/probe.ts";
 import { WeightWatch } from "./probe/weight-watch.ts";
@@ -55,8 +59,8 @@ export interface RunDiagnosis {
   readonly records: readonly ProbeRecord[];
   readonly ablation?: Ablation;
   readonly gap?: FloatGap;
-  /** How the data and the files differ from those that the run was trained on, in sentences. */
-  readonly notes: readonly string[];
+  /** All that the findings were derived from. */
+  readonly input: DiagnosisInput;
 }
 
 /** The final accuracy of a quantized run, and that of the float run that it started from. */
@@ -92,9 +96,19 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
     ...defined({ from, floatRun }),
   });
   const ablation = options.ablate === true ? await ablateRun(run, options) : undefined;
-  const findings = diagnose({ facts, records, epochs, ...defined({ ablation }) });
+  const data = await dataFactsOf(run.data);
+  const examination =
+    options.probe === false
+      ? undefined
+      : await examine(run.network, run.data, {
+          engine: options.engine,
+          ...defined({ target: options.target, teacher: facts.recipe?.distillation?.teacher }),
+        });
+  const history = await historyOf(folder, run.config);
+  const input = { facts, records, epochs, data, ...defined({ ablation, examination, history }) };
+  const findings = diagnose(input);
   const gap = await floatGap(run, floatRun, options.checkpoint);
-  return { folder, step: run.step, findings, records, notes: run.notes, ...defined({ ablation, gap }) };
+  return { folder, step: run.step, findings, records, input, ...defined({ ablation, gap }) };
 }
 
 /** Returns the accuracies of a run and of its float run; undefined where one is not finished, or the run is in float itself. */

@@ -3,12 +3,19 @@
 import type { Remedy } from "../runs/finding.ts";
 import { batchNormCauses } from "./causes/batch-norm.ts";
 import { codeCauses } from "./causes/codes.ts";
+import { dataCauses } from "./causes/data.ts";
 import { gradientCauses } from "./causes/gradients.ts";
+import { levelCauses } from "./causes/levels.ts";
 import { networkCauses } from "./causes/network.ts";
+import { optimizerCauses } from "./causes/optimizer.ts";
+import { quantizerPhaseCauses } from "./causes/quantizer-phases.ts";
 import { rangeCauses } from "./causes/ranges.ts";
+import { scaleTrainingCauses } from "./causes/scale-training.ts";
 import { scaleCauses } from "./causes/scales.ts";
+import { startCauses } from "./causes/start.ts";
 import { trainingCauses } from "./causes/training.ts";
 import { weightCauses } from "./causes/weights.ts";
+import { weightOfShortfall } from "./expectation.ts";
 import type { Facts } from "./facts.ts";
 import { type CauseFamily, type CauseFinding, leastConfidence } from "./finding.ts";
 import type { DiagnosisInput } from "./input.ts";
@@ -23,6 +30,12 @@ const families = [
   trainingCauses,
   weightCauses,
   networkCauses,
+  optimizerCauses,
+  scaleTrainingCauses,
+  quantizerPhaseCauses,
+  levelCauses,
+  startCauses,
+  dataCauses,
 ] as const;
 
 type NameOf<Family> = Family extends CauseFamily<infer Name> ? Name : never;
@@ -43,16 +56,41 @@ export const causes: Readonly<Record<string, number>> = Object.fromEntries(
  * console.log(diagnose({ facts, records: [] }).map(({ cause }) => cause)); // []: nothing was measured
  */
 export function diagnose(input: DiagnosisInput): CauseFinding<CauseName>[] {
-  const findings = families.flatMap((family): readonly CauseFinding<CauseName>[] => family.find(input));
+  const found = families.flatMap((family): readonly CauseFinding<CauseName>[] => family.find(input));
+  const weight = weightOfShortfall(input);
+  const findings = withoutConsequences(found).map((finding) => ({
+    ...finding,
+    confidence: finding.confidence * weight,
+  }));
   const { settings } = input.facts;
   return ranked(findings).map((finding) => ({ ...finding, remedy: changing(finding.remedy, settings) }));
+}
+
+/** The causes that each cause explains. */
+const explanations: ReadonlyMap<string, readonly string[]> = new Map(
+  families.flatMap(({ explains }: CauseFamily) =>
+    Object.entries(explains ?? {}).map(([cause, all]) => [cause, all ?? []] as const),
+  ),
+);
+
+/** Share of its confidence that a finding keeps next to a certain cause that explains its measurements. */
+const keptByConsequence = 0.3;
+
+/** Lowers the confidence of what another finding explains. */
+function withoutConsequences(findings: readonly CauseFinding<CauseName>[]): CauseFinding<CauseName>[] {
+  return findings.map((finding) => {
+    const causes = findings.filter(({ cause }) => explanations.get(cause)?.includes(finding.cause) === true);
+    const strongest = Math.max(0, ...causes.map(({ confidence }) => confidence));
+    return { ...finding, confidence: finding.confidence * (1 - (1 - keptByConsequence) * strongest) };
+  });
 }
 
 /** A remedy; null where the run has all of its settings already. */
 function changing(remedy: Remedy | null, settings: Facts["settings"]): Remedy | null {
   const changes = Object.entries(remedy?.changes ?? {});
   if (settings === undefined || changes.length === 0) return remedy;
-  return changes.every(([path, value]) => settingAt(settings, path.split(".")) === value) ? null : remedy;
+  // null takes a setting away that is not there either.
+  return changes.every(([path, value]) => (settingAt(settings, path.split(".")) ?? null) === value) ? null : remedy;
 }
 
 function settingAt(settings: object, [key = "", ...rest]: readonly string[]): unknown {

@@ -33,12 +33,8 @@ export interface SiteFacts
   readonly intermediate: boolean;
 }
 
-/** The part of the recipe that affects quantization. */
-export type RecipeFacts = Pick<
-  TrainingRecipe,
-  "epochs" | "learningRate" | "freezeObserversAfterEpoch" | "freezeBatchNormAfterEpoch" | "reestimateBatchNormBatches"
-> &
-  Partial<Pick<TrainingRecipe, "loss" | "learningRateScale">>;
+/** The recipe of the training. Its length and rate are always known; the rest is where the recipe is a whole one. */
+export type RecipeFacts = Pick<TrainingRecipe, "epochs" | "learningRate"> & Partial<TrainingRecipe>;
 
 /** The facts about a run from its configuration, before any measurement. */
 export interface Facts {

@@ -12,6 +12,11 @@ export interface CauseFinding<Name extends string = string> extends Finding {
 export interface CauseFamily<Name extends string = string> {
   /** The causes, with the row of the table in docs/diagnosis.md. */
   readonly rows: Readonly<Record<Name, number>>;
+  /**
+   * Other causes whose measurements follow from a cause: scales that an update threw to nothing make ranges that look
+   * stretched by outliers. They lose confidence where this one is found.
+   */
+  readonly explains?: Readonly<Partial<Record<Name, readonly string[]>>>;
   /** The findings that the measurements support, in any order and with any confidence. */
   find(input: DiagnosisInput): readonly CauseFinding<Name>[];
 }

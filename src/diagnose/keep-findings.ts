@@ -23,7 +23,12 @@ export async function writeFindings(folder: string, findings: readonly Finding[]
  *
  * @throws InputOutputError when that cannot be done, ConfigError while another process writes the run.
  */
-export async function keepDiagnosis({ folder, step, findings, ablation }: RunDiagnosis): Promise<void> {
+export async function keepDiagnosis({
+  folder,
+  step,
+  findings,
+  ablation,
+}: Pick<RunDiagnosis, "folder" | "step" | "findings" | "ablation">): Promise<void> {
   const paths = runPaths(folder);
   const unlock = lockRun(paths);
   try {
@@ -47,13 +52,13 @@ export function watchAndKeep(
   options: Omit<WatchOptions, "file"> = {},
 ): RunWatch {
   const { paths, network, recipe } = run;
-  const watch = watchTraining(run, { ...options, file: paths.diagnosis });
+  const watch = watchTraining(run, { ...options, file: paths.diagnosis, folder: paths.folder });
   const keep = async () => {
     await watch.watcher.release();
-    const facts = factsOf(network, { ...options, recipe });
     const [records, epochs] = await Promise.all([readProbeRecords(paths.diagnosis), readEpochs(paths.metrics)]);
+    const facts = factsOf(network, { ...options, recipe });
     try {
-      await writeFindings(paths.folder, diagnose({ facts, records, epochs }));
+      await writeFindings(paths.folder, diagnose({ ...watch.input(), facts, records, epochs }));
     } catch (error) {
       // On a full disk the run itself says so; findings are extra.
       if (!(error instanceof InputOutputError)) throw error;
@@ -62,6 +67,7 @@ export function watchAndKeep(
   const { watcher } = watch;
   return {
     records: watch.records,
+    input: () => watch.input(),
     findings: () => watch.findings(),
     watcher: {
       beforeStep: (step) => watcher.beforeStep(step),

@@ -2,32 +2,47 @@
  * Diagnosis of a run while it trains: a probe at a fixed interval of steps, weights watched over the last steps before it,
  * findings on request. Measurements go to diagnosis.jsonl. The run itself does not change.
  */
+import { defined } from "../base/defined.ts";
 import { isQuantized } from "../compile/sites.ts";
-import type { Network } from "../ir/network.ts";
+import { type Network, withParameterValues } from "../ir/network.ts";
 import type { Finding } from "../runs/finding.ts";
 import { MetricsLog } from "../runs/metrics-log.ts";
 import { inputOf } from "../train/loop/evaluate.ts";
 import type { EpochProgress, WatchedTraining } from "../train/loop/recipe.ts";
 import type { TrainingWatcher, UpcomingStep } from "../train/loop/watcher.ts";
+import { type DataFacts, dataFactsOf } from "./data-facts.ts";
 import { diagnose } from "./diagnose.ts";
+import { type Examination, examine } from "./examination.ts";
 import { type FactsOptions, factsOf } from "./facts.ts";
-import type { EpochFacts } from "./input.ts";
+import { type History, historyOf } from "./history.ts";
+import type { DiagnosisInput, EpochFacts } from "./input.ts";
 import { encodeRecord, type ProbeRecord } from "./probe/measurement.ts";
 import { Probe } from "./probe/probe.ts";
 import { WeightWatch } from "./probe/weight-watch.ts";
 
 /** How often, and on how much, a training is measured. */
 export interface WatchOptions extends Omit<FactsOptions, "recipe"> {
-  /** Steps between two probes; default {@link defaultProbeInterval}. */
+  /** Steps between two probes; default {@link probeInterval}. */
   readonly every?: number;
   /** Samples of the batch that a probe sees; default 32. */
   readonly batchSize?: number;
   /** File for the records; absent: they are kept in memory only. */
   readonly file?: string;
+  /** The run's folder, from which the float run that it began with is found; absent: that run is not looked at. */
+  readonly folder?: string;
 }
 
-/** A probe costs about as much as two or three steps: this keeps it under 5 % (bench/diagnosis.ts --cost prints it). */
-export const defaultProbeInterval = 80;
+/** Bounds of the interval between two probes, and how many a run gets at least. */
+const [shortestInterval, longestInterval, leastProbes] = [16, 200, 12];
+
+/**
+ * Returns the steps between two probes of a run. A probe costs about as much as two or three steps: at 200 steps that is less than
+ * 2 % (bench/diagnosis/planted.ts --cost prints it); a short run is watched more closely.
+ */
+export function probeInterval(totalSteps: number): number {
+  return Math.min(longestInterval, Math.max(shortestInterval, Math.round(totalSteps / leastProbes)));
+}
+
 const defaultBatchSize = 32;
 /** Steps before a probe over which weights are watched. */
 const windowSteps = 6;
@@ -36,6 +51,8 @@ const windowSteps = 6;
 export interface RunWatch {
   readonly watcher: TrainingWatcher;
   readonly records: readonly ProbeRecord[];
+  /** Everything that is known of the run so far. */
+  input(): DiagnosisInput;
   /** The findings of the records so far, highest confidence first. */
   findings(): Finding[];
 }
@@ -53,7 +70,8 @@ export function watchTraining(run: WatchedTraining, options: WatchOptions = {}):
   return {
     watcher: watch,
     records: watch.records,
-    findings: () => diagnose({ facts: watch.facts(), records: watch.records, epochs: watch.epochs }),
+    input: () => watch.input(),
+    findings: () => diagnose(watch.input()),
   };
 }
 
@@ -68,25 +86,33 @@ class Watch implements TrainingWatcher {
   readonly epochs: EpochFacts[] = [];
   readonly #run: WatchedTraining;
   readonly #options: WatchOptions;
-  readonly #every: number;
+  #every = longestInterval;
   #network: Network;
   #weights: { readonly network: Network; readonly watch: WeightWatch } | undefined;
   #log: MetricsLog | undefined;
   #probe: CompiledProbe | undefined;
   #losses: number[] = [];
+  #data: DataFacts | undefined;
+  #history: History | undefined;
+  #examination: Examination | undefined;
+  #last: UpcomingStep | undefined;
 
   constructor(run: WatchedTraining, options: WatchOptions) {
     this.#run = run;
     this.#options = options;
-    this.#every = options.every ?? defaultProbeInterval;
     this.#network = run.network;
   }
 
-  facts() {
-    return factsOf(this.#network, { ...this.#options, recipe: this.#run.recipe });
+  input(): DiagnosisInput {
+    const { records, epochs } = this;
+    const facts = factsOf(this.#network, { ...this.#options, recipe: this.#run.recipe });
+    const known = defined({ data: this.#data, history: this.#history, examination: this.#examination });
+    return { facts, records, epochs, ...known };
   }
 
   async beforeStep(upcoming: UpcomingStep): Promise<void> {
+    if (this.#last === undefined) await this.#begin(upcoming);
+    this.#last = upcoming;
     this.#network = upcoming.network;
     // A run resumed at the start of an epoch knows nothing of the steps before. So that it measures the same as an
     // uninterrupted run, both discard what the previous epoch left.
@@ -114,7 +140,28 @@ class Watch implements TrainingWatcher {
     this.epochs.push({ epoch, trainLoss, testLoss: test.loss, testAccuracy: test.accuracy });
   }
 
+  async #begin({ stepsPerEpoch }: UpcomingStep): Promise<void> {
+    this.#every = this.#options.every ?? probeInterval(this.#run.recipe.epochs * stepsPerEpoch);
+    this.#data = await dataFactsOf(this.#run.data);
+    const { folder, settings } = this.#options;
+    if (folder !== undefined && settings !== undefined) this.#history = await historyOf(folder, settings);
+  }
+
+  /** Looks at the trained network once more, where the training came to its end. */
+  async #finish(): Promise<void> {
+    const { recipe, data, engine, target } = this.#run;
+    if (this.#last === undefined || this.epochs.at(-1)?.epoch !== recipe.epochs) return;
+    const { state, network } = this.#last;
+    await state.toHost();
+    const values = new Map(network.parameters.map(({ name }) => [name, state.get(name)]));
+    this.#examination = await examine(withParameterValues(network, values), data, {
+      engine,
+      ...defined({ target, teacher: recipe.distillation?.teacher }),
+    });
+  }
+
   async release(): Promise<void> {
+    await this.#finish();
     this.#log?.close();
     this.#log = undefined;
     await this.#probe?.probe.release();

@@ -1,6 +1,6 @@
 /**
  * Training runs made to fail on purpose, one fault each, on small networks: what the diagnosis is measured by.
- * bench/diagnosis.ts runs them all; tests run a few.
+ * bench/diagnosis/planted.ts runs them all; tests run a few.
  */
 
 import { quantize } from "../../src/compile/passes/quantize.ts";

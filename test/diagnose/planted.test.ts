@@ -1,4 +1,4 @@
-/** Three planted faults and a healthy run from start to end; bench/diagnosis.ts runs them all. */
+/** Three planted faults and a healthy run from start to end; bench/diagnosis/planted.ts runs them all. */
 import { beforeAll, describe, expect, it } from "vitest";
 import type { DatasetSplits } from "../../src/data/dataset/dataset.ts";
 import { loadFashionMnist } from "../../src/data/formats/fashion-mnist.ts";

@@ -1,6 +1,18 @@
 /** Measurements and facts made by hand: those of a healthy run, with what a test changes in them. */
+import { randomStream } from "../../src/base/random.ts";
+import { resolveTrainingConfig } from "../../src/config/config.ts";
+import type { DataFacts, PartFacts } from "../../src/diagnose/data-facts.ts";
+import type { Examination, ExaminedPart } from "../../src/diagnose/examination.ts";
 import type { Facts, SiteFacts } from "../../src/diagnose/facts.ts";
-import type { ProbeRecord, SiteMeasurement, WeightMeasurement } from "../../src/diagnose/probe/measurement.ts";
+import type { History } from "../../src/diagnose/history.ts";
+import type {
+  NormMeasurement,
+  ProbeRecord,
+  SiteMeasurement,
+  WeightMeasurement,
+} from "../../src/diagnose/probe/measurement.ts";
+import { makeModel } from "../../src/models/index.ts";
+import type { TrainingRecipe } from "../../src/train/loop/recipe.ts";
 
 export const layer = "layer1.0.conv1";
 
@@ -65,6 +77,9 @@ export function siteMeasurement(change: Partial<SiteMeasurement> = {}): SiteMeas
     scaleRatio: 1.1,
     initialRatio: 1.05,
     floorShare: 0,
+    scaleChange: 0.05,
+    largestScaleChange: 0.2,
+    deadChannels: 0,
     gradientCosine: 0.9,
     outsideCount: 10,
     outsideGradientShare: 0,
@@ -91,6 +106,18 @@ export function weightMeasurement(change: Partial<WeightMeasurement> = {}): Weig
   };
 }
 
+export function normMeasurement(change: Partial<NormMeasurement> = {}): NormMeasurement {
+  return {
+    name: "bn1",
+    divergence: 0.01,
+    meanShift: 0.05,
+    varianceShift: 0.05,
+    scaleDistance: 0.05,
+    shiftDistance: 0.05,
+    ...change,
+  };
+}
+
 export function record(step: number, change: Partial<ProbeRecord> = {}): ProbeRecord {
   return {
     schemaVersion: 1,
@@ -107,7 +134,7 @@ export function record(step: number, change: Partial<ProbeRecord> = {}): ProbeRe
     recent: { steps: step === 0 ? 0 : 80, mean: 0.42, max: 0.7, notFinite: 0 },
     sites: [siteMeasurement()],
     weights: [weightMeasurement()],
-    norms: [{ name: "bn1", divergence: 0.01, meanShift: 0.05, varianceShift: 0.05 }],
+    norms: [normMeasurement()],
     additions: [{ name: "layer1.0.add", ratio: 1.2, smallerSqnr: 18 }],
     ...change,
   };
@@ -116,4 +143,64 @@ export function record(step: number, change: Partial<ProbeRecord> = {}): ProbeRe
 /** Probes over a whole run of ten epochs. */
 export function records(change: Partial<ProbeRecord> = {}, atStart: Partial<ProbeRecord> = change): ProbeRecord[] {
   return [record(0, atStart), record(320, change), record(640, change), record(960, change)];
+}
+
+/** The facts of a run whose whole recipe is known: 10 epochs of 96 steps. */
+export function factsOfRecipe(change: Partial<TrainingRecipe>): Facts {
+  const recipe: TrainingRecipe = {
+    epochs: 10,
+    batchSize: 32,
+    loss: { name: "crossEntropy", labelSmoothing: 0 },
+    optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
+    learningRate: 0.05,
+    learningRateScale: rates({}),
+    weightDecay: decays({}),
+    schedule: schedule({}),
+    cropPadding: 2,
+    horizontalFlip: true,
+    seed: 0,
+  };
+  return facts([siteFacts()], { recipe: { ...recipe, ...change } });
+}
+
+export function rates(change: Partial<TrainingRecipe["learningRateScale"]>): TrainingRecipe["learningRateScale"] {
+  return { weights: 1, normalization: 1, quantizers: 1, ...change };
+}
+
+export function decays(change: Partial<TrainingRecipe["weightDecay"]>): TrainingRecipe["weightDecay"] {
+  return { weights: 1e-4, normalization: 0, quantizers: 0, ...change };
+}
+
+export function schedule(change: Partial<TrainingRecipe["schedule"]>): TrainingRecipe["schedule"] {
+  const cosine = { name: "cosine", gamma: 0.1, milestones: [], finalLearningRate: 0 } as const;
+  return { ...cosine, warmupEpochs: 0, warmupSteps: 0, ...change };
+}
+
+/** A teacher whose network does not matter. */
+export function distillation(weight: number): NonNullable<TrainingRecipe["distillation"]> {
+  const teacher = makeModel("mlp", { sampleShape: [4], classes: 2, width: 2 }, randomStream(0, "weights"));
+  return { fromEpoch: 0, weight, temperature: 4, outputs: "classes", teacher };
+}
+
+/** Facts about normalized data of two classes. */
+export function dataFacts(train: Partial<PartFacts> = {}, test: Partial<PartFacts> = {}): DataFacts {
+  const part = { count: 3072, mean: 0, deviation: 1, largest: 4, typicalLargest: 2.5, shares: [0.5, 0.5] };
+  return { train: { ...part, ...train }, test: { ...part, count: 1000, repeated: 0, ...test } };
+}
+
+/** The examination of a network that is as good on both parts as it is without quantizers. */
+export function examination(test: Partial<ExaminedPart> = {}, train: Partial<ExaminedPart> = {}): Examination {
+  const good = { accuracy: 0.85, loss: 0.4 };
+  const confusion = [
+    [43, 7],
+    [8, 42],
+  ];
+  const part: ExaminedPart = { samples: 100, quantized: good, reestimated: good, float: good, confusion };
+  const testPart = { ...part, ...test };
+  return { train: { ...part, ...train }, test: testPart, weightsOnly: good, activationsOnly: good };
+}
+
+/** A finished float run. */
+export function history(accuracy: number, text = ""): History {
+  return { folder: "runs/float", config: resolveTrainingConfig({ name: "float", text }), accuracy, epochs: 10 };
 }

@@ -102,7 +102,7 @@ describe("the checksums of an ended run", () => {
   it("follow the findings that a later diagnosis writes", async () => {
     const { paths } = await finished();
     const sums = await readFile(paths.sums, "utf8");
-    await keepDiagnosis({ folder: paths.folder, step: 4, findings: [], records: [], notes: [] });
+    await keepDiagnosis({ folder: paths.folder, step: 4, findings: [] });
     expect(await readFile(paths.sums, "utf8")).not.toBe(sums);
     expect((await readRunRecord(paths)).findings).toEqual([]);
   });

@@ -27,6 +27,13 @@ function weightOfEvaluation(recent: readonly ProbeRecord[]): number {
   return Number.isNaN(least) ? 1 : logRamp(least, 1.1, 1.5);
 }
 
+/** Test accuracy that statistics of the trained network, estimated again, give back; NaN where that was not measured. */
+function regainedBy({ examination }: DiagnosisInput): number {
+  if (examination === undefined) return Number.NaN;
+  const { reestimated, quantized } = examination.test;
+  return reestimated.accuracy - quantized.accuracy;
+}
+
 function find(input: DiagnosisInput): Found[] {
   const { records, epochs, facts } = input;
   const recent = latest(records.filter(({ step }) => step > 0));
@@ -47,7 +54,14 @@ function find(input: DiagnosisInput): Found[] {
   const frozen = last.batchNorm === "running";
   // Frozen statistics are those that it trains with: what they cost shows against the float twin, which has the batch's.
   const harm = frozen ? weightOfLoss(input) : weightOfEvaluation(recent);
-  const stale = worst(norms, ({ divergence }) => 0.95 * visible * harm * logRamp(divergence, 0.06, 0.3));
+  const regained = regainedBy(input);
+  // Frozen before a network that begins at random was trained at all: the weights can only fit statistics of nothing.
+  const fromNothing = frozen && facts.recipe?.freezeBatchNormAfterEpoch === 0 && input.history === undefined ? 1 : 0;
+  const stale = worst(norms, ({ divergence }) => {
+    const measured = 0.95 * visible * harm * logRamp(divergence, 0.06, 0.3);
+    const evaluated = 0.95 * ramp(regained, 0.03, 0.12) * logRamp(divergence, 0.02, 0.1);
+    return Math.max(measured, evaluated, 0.93 * fromNothing * logRamp(divergence, 0.1, 0.4));
+  });
   return findingAt(stale, ({ name }) => name, {
     cause: "batch-norm-stale",
     title: (layers) => `The running statistics of batch normalization differ from those of the batches in ${layers}`,
@@ -63,6 +77,9 @@ function find(input: DiagnosisInput): Found[] {
         costlyRatio,
         "above",
       ),
+      ...(Number.isNaN(regained)
+        ? []
+        : [evidence("test accuracy with statistics estimated again − with the running ones", regained, 0.05, "above")]),
       ...(gap === undefined ? [] : [evidence("test loss / training loss", gap.testLoss / gap.trainLoss, 1.5, "above")]),
     ],
     remedy: frozen
@@ -81,4 +98,8 @@ function find(input: DiagnosisInput): Found[] {
 }
 
 /** Running statistics of batch normalization that do not match the batches. */
-export const batchNormCauses: CauseFamily<keyof typeof rows> = { rows, find };
+export const batchNormCauses: CauseFamily<keyof typeof rows> = {
+  rows,
+  explains: { "batch-norm-stale": ["bad-initial-scale", "gradient-mismatch", "saturated", "range-moving"] },
+  find,
+};

@@ -88,4 +88,12 @@ function negativeLost(sites: readonly SiteView[]): Found[] {
 }
 
 /** Codes that the configuration wastes or lacks. */
-export const codeCauses: CauseFamily<keyof typeof rows> = { rows, find };
+export const codeCauses: CauseFamily<keyof typeof rows> = {
+  rows,
+  explains: {
+    "reduced-range": ["saturated", "gradient-mismatch"],
+    "sign-wasted": ["gradient-mismatch", "capacity"],
+    "negative-lost": ["saturated", "gradient-mismatch", "dead-channels"],
+  },
+  find,
+};

@@ -167,4 +167,19 @@ function saturated(sites: readonly SiteView[]): Found[] {
 }
 
 /** Ranges that are too wide, too narrow, or moving. */
-export const rangeCauses: CauseFamily<keyof typeof rows> = { rows, find };
+export const rangeCauses: CauseFamily<keyof typeof rows> = {
+  rows,
+  explains: {
+    "observer-frozen-early": [
+      "saturated",
+      "dead-weights",
+      "dead-channels",
+      "saturated-weights",
+      "negative-lost",
+      "random-start",
+      "gradient-mismatch",
+    ],
+    "outlier-range": ["gradient-mismatch", "dead-channels"],
+  },
+  find,
+};

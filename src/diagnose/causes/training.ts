@@ -28,8 +28,11 @@ function assessRecord(record: ProbeRecord, start: ProbeRecord, chance: number) {
   // Weights that were trained stay near where they began (arXiv 1809.04191); random ones have to move.
   const isTrained = 1 - ramp(start.floatLoss / chance, 0.6, 0.9);
   const carriedAway = isTrained * logRamp(distance, 0.4, 1.2);
-  const score = logRamp(update, 0.012, 0.045) * (0.35 + 0.6 * Math.max(lost, carriedAway));
-  return { record, update, distance, score, isTrained };
+  const moving = logRamp(update, 0.012, 0.045) * (0.35 + 0.6 * Math.max(lost, carriedAway));
+  // After an explosion the weights are so large that a step is small next to them: where they went is enough.
+  const exploded =
+    0.93 * Math.max(isTrained * logRamp(distance, 0.8, 2.5), logRamp(distance, 3, 10), ramp(max / chance, 2, 4));
+  return { record, update, distance, score: Math.max(moving, exploded), isTrained };
 }
 
 function learningRate(input: DiagnosisInput): Found[] {
@@ -75,19 +78,20 @@ function learningRate(input: DiagnosisInput): Found[] {
       },
     },
   ];
-  const stuck =
-    ramp(recent / Math.max(last.floatLoss, 0.02), 1.5, 4) *
-    logRamp(1e-5 / median(last.weights.map((weight) => weight.update)), 1, 10);
+  const moved = median(last.weights.map((weight) => weight.distance));
+  // A schedule that falls to 0 makes the last updates small in every run: the whole way counts.
+  const stuck = logRamp(moved, 0.012, 0.002) * (0.5 + 0.5 * ramp(recent / Math.max(last.floatLoss, 0.02), 1.1, 1.8));
   if (facts.sites.length > 0 && stuck > 0) {
     findings.push({
       cause: "learning-rate-too-low",
       title: "The learning rate is too low: the weights barely change while the loss stays above float",
       layers: [],
       evidence: [
+        evidence("‖w − w₀‖ / ‖w₀‖", moved, 0.008, "below"),
         evidence("‖Δw‖ / ‖w‖ a step", median(last.weights.map((weight) => weight.update)), 1e-5, "below"),
-        evidence("loss / float loss", recent / last.floatLoss, 1.5, "above"),
+        evidence("loss / float loss", recent / last.floatLoss, 1.3, "above"),
       ],
-      confidence: 0.5 * stuck,
+      confidence: 0.92 * stuck,
       remedy: {
         title: "raise the learning rate",
         changes: { "train.optimizer.learningRate": Number((rate * 10).toPrecision(2)) },
@@ -97,7 +101,9 @@ function learningRate(input: DiagnosisInput): Found[] {
   return findings;
 }
 
-function randomStart({ records, facts }: DiagnosisInput): Found[] {
+function randomStart({ records, facts, history }: DiagnosisInput): Found[] {
+  // A run that began with another one may have begun with a weak one, which is a cause of its own.
+  if (history !== undefined) return [];
   const [first] = records;
   const last = records.at(-1);
   if (first === undefined || last === undefined || first.step > 0 || facts.sites.length === 0) return [];
@@ -133,28 +139,74 @@ function randomStart({ records, facts }: DiagnosisInput): Found[] {
   ];
 }
 
-/** Applies only late, only at few bits, and only where float does clearly better on the same weights. */
+/** Applies only late, only at few bits, and only where the same weights do clearly better in float. */
 function capacity(input: DiagnosisInput): Found[] {
-  const { records, facts } = input;
+  const { records, facts, examination } = input;
   const last = records.at(-1);
-  if (last === undefined || facts.sites.length === 0 || progressOf(input) < 0.75) return [];
-  const bits = Math.min(...facts.sites.map((site) => site.bits));
+  const inner = facts.sites.filter(({ edge }) => edge === undefined);
+  if (last === undefined || inner.length === 0 || progressOf(input) < 0.75) return [];
+  const bits = median(inner.filter(({ kind }) => kind === "activation").map((site) => site.bits));
+  const weightBits = median(inner.filter(({ kind }) => kind === "weight").map((site) => site.bits));
+  const fewest = Math.min(...[bits, weightBits].filter((value) => !Number.isNaN(value)));
   const recent = latest(records, 3);
   const gap = meanOf(recent.map(({ loss }) => loss)) - meanOf(recent.map(({ floatLoss }) => floatLoss));
+  const lost = (examination?.test.float.accuracy ?? Number.NaN) - (examination?.test.quantized.accuracy ?? Number.NaN);
+  // Two levels are few for any network; with more of them the loss has to show it.
+  const few = fewest <= 1 ? 0.85 : fewest <= 2 ? 0.5 : fewest <= 3 ? 0.35 : 0;
+  const seen = Math.max(ramp(gap, 0.1, 0.5), ramp(lost, 0.03, 0.12), fewest <= 1 ? 0.8 : 0);
+  const wider = fewest + 1;
   return [
     {
       cause: "capacity",
-      title: `The network may be too small for ${bits} bits: its loss stays above that of the same weights in float`,
+      title: `${fewest} ${fewest === 1 ? "bit gives" : "bits give"} ${2 ** fewest} levels: too few for this network`,
       layers: [],
-      evidence: [evidence("loss − float loss", gap, 0.3, "above"), evidence("bits", bits, 3, "below")],
-      confidence: bits > 3 ? 0 : 0.35 * ramp(gap, 0.2, 1),
+      evidence: [
+        evidence("loss − float loss", gap, 0.3, "above"),
+        evidence("accuracy without quantizers − with them", lost, 0.05, "above"),
+        evidence("bits", fewest, 2, "below"),
+      ],
+      confidence: few * seen,
       remedy: {
-        title: "train with the float network as teacher (distillation)",
-        changes: { "train.distillation.weight": 0.5 },
+        title: `use ${wider} bits (${2 ** wider} levels)`,
+        changes: {
+          ...(weightBits === fewest ? { "quantization.weightBits": wider } : {}),
+          ...(bits === fewest ? { "quantization.activationBits": wider } : {}),
+        },
       },
     },
   ];
 }
 
 /** Learning rates, starting weights and capacity. */
-export const trainingCauses: CauseFamily<keyof typeof rows> = { rows, find };
+export const trainingCauses: CauseFamily<keyof typeof rows> = {
+  rows,
+  explains: {
+    "learning-rate-too-high": [
+      "scale-collapsed",
+      "scale-rate-too-high",
+      "outlier-range",
+      "saturated",
+      "gradient-mismatch",
+      "bad-initial-scale",
+      "batch-norm-stale",
+      "heavy-tailed-weights",
+      "dead-channels",
+      "dead-weights",
+      "saturated-weights",
+      "oscillation",
+      "learning-rate-not-lowered",
+      "capacity",
+    ],
+    "learning-rate-too-low": ["gradient-mismatch", "capacity", "bad-initial-scale", "saturated"],
+    capacity: [
+      "gradient-mismatch",
+      "scale-collapsed",
+      "dead-weights",
+      "outlier-range",
+      "saturated",
+      "bad-initial-scale",
+    ],
+    "random-start": ["bad-initial-scale", "gradient-mismatch", "outlier-range", "capacity", "saturated"],
+  },
+  find,
+};

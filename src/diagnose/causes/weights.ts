@@ -85,4 +85,16 @@ function heavyTails(sites: readonly SiteView[]): Found[] {
 }
 
 /** Weights that oscillate, differ by channel, or have heavy tails. */
-export const weightCauses: CauseFamily<keyof typeof rows> = { rows, find };
+export const weightCauses: CauseFamily<keyof typeof rows> = {
+  rows,
+  explains: {
+    "channel-disparity": [
+      "dead-weights",
+      "dead-channels",
+      "heavy-tailed-weights",
+      "outlier-range",
+      "gradient-mismatch",
+    ],
+  },
+  find,
+};

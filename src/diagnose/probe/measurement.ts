@@ -59,6 +59,11 @@ const site = z.strictObject({
   initialRatio: real.default(Number.NaN),
   /** Groups of which a trained scale or clipping limit is at the lower limit that updates keep; as a share of all. */
   floorShare: real.default(0),
+  /** ln(s/s₀) of a trained scale, s₀ being what the run began with: the median over the groups, and the largest |ln(s/s₀)|. */
+  scaleChange: real.default(Number.NaN),
+  largestScaleChange: real.default(Number.NaN),
+  /** Channels of an activation that hold one value alone in the whole batch, as a share of all. */
+  deadChannels: real.default(0),
   /** Cosine of the gradient at the tensor with that of the float network on the same batch. */
   gradientCosine: real,
   /** Among the elements clearly outside of the grid (0.55 of a step), those to which the quantizer passes a gradient. */
@@ -95,6 +100,9 @@ const norm = z.strictObject({
   /** Median over channels of |μ_batch − μ_running|/σ_running, and of |ln(σ²_batch/σ²_running)|. */
   meanShift: real,
   varianceShift: real,
+  /** ‖γ − γ₀‖/‖γ₀‖, and the root mean square of β − β₀ over that of γ₀. */
+  scaleDistance: real.default(Number.NaN),
+  shiftDistance: real.default(Number.NaN),
 });
 
 /** One residual addition. */

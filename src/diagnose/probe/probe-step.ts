@@ -56,6 +56,9 @@ export interface NormPlan {
   readonly name: string;
   readonly mean: string;
   readonly variance: string;
+  /** The names of γ and β. */
+  readonly scale: string;
+  readonly shift: string;
 }
 
 /** The graph of a probe, and how its outputs are read. */
@@ -236,16 +239,21 @@ class ProbeBuilder {
   #norms(forward: ForwardResult): NormPlan[] {
     const builder = this.#builder;
     return this.#network.graph.nodes.flatMap((node) => {
-      const [source, , , meanInput, varianceInput] = node.inputs;
+      const [source, scaleInput, shiftInput, meanInput, varianceInput] = node.inputs;
       const x = source === undefined ? undefined : forward.values.get(source);
       if (!isOperator(batchNormalizationOperator, node) || x === undefined) return [];
       if (meanInput === undefined || varianceInput === undefined) return [];
+      if (scaleInput === undefined || shiftInput === undefined) return [];
       const axes = x.type.shape.map((_, axis) => axis).filter((axis) => axis !== 1);
       const mean = reduceMean(builder, x, axes);
       const variance = reduceMean(builder, square(builder, subtract(builder, x, mean)), axes);
       builder.output(probeOutput.of("mean", node.name), mean);
       builder.output(probeOutput.of("variance", node.name), variance);
-      return [{ name: node.name, mean: meanInput.name, variance: varianceInput.name }];
+      const [running, affine] = [
+        { mean: meanInput.name, variance: varianceInput.name },
+        { scale: scaleInput.name, shift: shiftInput.name },
+      ];
+      return [{ name: node.name, ...running, ...affine }];
     });
   }
 

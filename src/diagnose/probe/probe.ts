@@ -1,5 +1,6 @@
 /** A probe ready to run: the compiled graph, its session, and the measurements of a batch. */
 
+import { defined } from "../../base/defined.ts";
 import { cosineSimilarity, decibels, mean, median, normalDivergence, rootMeanSquare } from "../../base/statistics.ts";
 import type { Network } from "../../ir/network.ts";
 import { allocate, float32Data, makeTensor, type NumericArray, type Tensor } from "../../ir/tensor.ts";
@@ -35,11 +36,20 @@ export class Probe {
   readonly #session: EngineSession;
   readonly #step: ProbeStep;
   readonly #outputs: Readonly<Record<string, Tensor>>;
+  /** The values that the run began with, of what a probe compares with them. */
+  readonly #start: ReadonlyMap<string, Float32Array>;
   readonly batchSize: number;
 
-  private constructor(session: EngineSession, step: ProbeStep, batchSize: number) {
+  private constructor(session: EngineSession, step: ProbeStep, batchSize: number, network: Network) {
     this.#session = session;
     this.#step = step;
+    const compared = new Set([
+      ...step.norms.flatMap(({ scale, shift }) => [scale, shift]),
+      ...step.sites.flatMap(({ site: { parameters } }) => parameters.scale ?? []),
+    ]);
+    this.#start = new Map(
+      network.parameters.filter(({ name }) => compared.has(name)).map(({ name, value }) => [name, float32Data(value)]),
+    );
     this.batchSize = batchSize;
     this.#outputs = Object.fromEntries(
       step.graph.outputs.map(({ name, value: { type } }) => [
@@ -54,7 +64,7 @@ export class Probe {
     const step = buildProbeStep(network, { ...options, samples: options.samples ?? defaultSamples });
     const model = emit(step.graph, target ?? (await engine.target()));
     const session = await engine.createSession(model, { disableGraphRewrites: true });
-    return new Probe(session, step, options.batchSize);
+    return new Probe(session, step, options.batchSize, network);
   }
 
   /** Measures on the first samples of a batch. The state stays as it is. */
@@ -133,8 +143,16 @@ export class Probe {
       channelMin: this.#read("min", site.id) ?? empty,
       channelMax: this.#read("max", site.id) ?? empty,
       parameters: this.#parameters(plan, state),
+      ...this.#firstScale(plan),
     };
     return measureSite({ ...samples, ...this.#scaleGradient(plan, samples.parameters.scale, weights) });
+  }
+
+  /** Of trained scales alone: an observer's begin at nothing that counts. */
+  #firstScale({ site, trained }: SitePlan): Pick<SiteSamples, "firstScale"> {
+    const name = site.parameters.scale;
+    const first = name === undefined || !trained.includes(name) ? undefined : this.#start.get(name);
+    return defined({ firstScale: first });
   }
 
   #parameters({ site, observed }: SitePlan, state: StateReader): Record<string, Float32Array> {
@@ -160,6 +178,14 @@ export class Probe {
     };
   }
 
+  /** Root mean square of the change of a parameter since the run began, over that of another one then. */
+  #moved(name: string, over: string, state: StateReader): number {
+    const [first, base] = [this.#start.get(name), this.#start.get(over)];
+    if (first === undefined || base === undefined) return Number.NaN;
+    const change = float32Data(state.get(name)).map((value, i) => value - (first[i] ?? 0));
+    return rootMeanSquare(change) / rootMeanSquare(base);
+  }
+
   #norms(state: StateReader): NormMeasurement[] {
     return this.#step.norms.map(({ name, ...running }) => {
       const batchMean = this.#read("mean", name) ?? new Float32Array(0);
@@ -181,6 +207,8 @@ export class Probe {
         varianceShift: median(
           channels.map(({ batch, running }) => Math.abs(Math.log((batch.variance + 1e-5) / (running.variance + 1e-5)))),
         ),
+        scaleDistance: this.#moved(running.scale, running.scale, state),
+        shiftDistance: this.#moved(running.shift, running.scale, state),
       };
     });
   }

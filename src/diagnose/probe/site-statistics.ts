@@ -42,6 +42,8 @@ export interface SiteSamples {
   /** s·∂L/∂s summed over the groups, and |∂L/∂s|/s in the mean; absent where there is no trained scale. */
   readonly scaleGradient?: number;
   readonly scaleBalance?: number;
+  /** The trained scale that the run began with; absent where there is none. */
+  readonly firstScale?: Float32Array;
 }
 
 /** In steps: half a step and a margin for float32 rounding. */
@@ -95,6 +97,8 @@ export function measureSite(samples: SiteSamples): SiteMeasurement {
     scaleRatio: best.scaleRatio,
     initialRatio: initialRatio(samples, grids),
     floorShare: floorShare(samples),
+    ...scaleChange(samples),
+    deadChannels: deadChannels(samples),
     gradientCosine: cosineOf(samples.gradient, samples.floatGradient),
     outsideCount: outside.length,
     outsideGradientShare:
@@ -138,6 +142,20 @@ function floorShare({ site, shape, parameters }: SiteSamples): number {
       return [shareOf(values, (value) => value <= Math.fround(minimum))];
     });
   return Math.max(0, ...shares);
+}
+
+/** How far the scales of the groups went from what the run began with. */
+function scaleChange({ firstScale, parameters: { scale } }: SiteSamples) {
+  if (firstScale === undefined || scale === undefined || scale.length !== firstScale.length) {
+    return { scaleChange: Number.NaN, largestScaleChange: Number.NaN };
+  }
+  const changes = Float64Array.from(scale, (value, i) => Math.log(Math.abs(value) / Math.abs(firstScale[i] ?? value)));
+  return { scaleChange: median(changes), largestScaleChange: Math.max(...changes.map(Math.abs)) };
+}
+
+/** A channel whose extremes are equal says nothing: after a ReLU it is dead. */
+function deadChannels({ site, channelMin, channelMax }: SiteSamples): number {
+  return site.kind === "activation" ? shareOf(channelMax, (high, channel) => high === channelMin[channel]) : 0;
 }
 
 function shareOf(values: Float32Array, holds: (value: number, index: number) => boolean): number {

@@ -13,7 +13,7 @@ import type { Engine } from "../../runtime/engine.ts";
 import { ForwardJob } from "../../runtime/job.ts";
 import { StateBuffers } from "../../runtime/state.ts";
 import { TeacherOutputs, type TeacherReference } from "../teacher/outputs.ts";
-import { type EvaluationResult, metricTotals, scoresOf } from "./metrics.ts";
+import { type EvaluationResult, type MetricTotals, metricTotals, scoresOf } from "./metrics.ts";
 
 export type { EvaluationResult } from "./metrics.ts";
 
@@ -92,15 +92,21 @@ export class Evaluator {
     return new Evaluator(job, dataset, batchSize, isClasses && givesProbabilities(network), teacher);
   }
 
-  /** Returns the metric and the loss with the parameters in `state`. */
-  async run(state: StateBuffers): Promise<EvaluationResult> {
+  /**
+   * Returns the metric and the loss with the parameters in `state`.
+   *
+   * @param onBatch Sees the scores of each batch, its targets, and how many of its samples count.
+   */
+  async run(state: StateBuffers, onBatch?: MetricTotals["add"]): Promise<EvaluationResult> {
     const teacher = this.#teacher;
     const totals = metricTotals(this.#dataset.target, teacher?.reference.outputs);
     for await (const { data, targets: labels, step, valid } of eachBatch(this.#dataset, this.#batchSize)) {
       const [output] = Object.values(await this.#job.run(state, data));
       if (output === undefined) continue;
       const targets = teacher === undefined ? labels : await teacher.outputs.read(step, data);
-      totals.add(this.#isProbability ? scoresOf(output) : output, targets, valid);
+      const scores = this.#isProbability ? scoresOf(output) : output;
+      totals.add(scores, targets, valid);
+      onBatch?.(scores, targets, valid);
     }
     return totals.result();
   }

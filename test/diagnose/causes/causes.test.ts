@@ -10,146 +10,17 @@ import { makeModel } from "../../../src/models/index.ts";
 import { presetNames } from "../../../src/qconfig/presets.ts";
 import { quantizers } from "../../../src/quantizers/index.ts";
 import { type Finding, findingsFileSchema, highConfidence } from "../../../src/runs/finding.ts";
-import { facts, layer, record, records, siteFacts, siteMeasurement, weightMeasurement } from "../synthetic.ts";
-
-const observed = { quantizer: "uniform", observer: "movingAverageMinMax", learned: false };
-const weightSite = {
-  kind: "weight",
-  name: `${layer}.weight.quantizer`,
-  tensor: `${layer}.weight`,
-  nonNegative: false,
-} as const;
-
-/** A scale thirty times that of the first batch. */
-const badStart = { sqnr: 1, deadShare: 0.99, scaleRatio: 30, initialRatio: 30 };
-
-/** A run in which one measurement is as the cause makes it. */
-const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
-  "reduced-range": {
-    facts: facts([siteFacts({ ...observed, quantMax: 7, levels: 8 })]),
-    records: records({ sites: [siteMeasurement({ distinctCodes: 8, entropy: 2 })] }),
-  },
-  "outlier-range": {
-    facts: facts([siteFacts(observed)]),
-    records: records({
-      sites: [
-        siteMeasurement({
-          magnitude: { p50: 0.4, p975: 2, p999: 3, max: 30 },
-          sqnr: 8,
-          optimalSqnr: 18,
-          coverage: 1,
-        }),
-      ],
-    }),
-  },
-  "range-moving": {
-    facts: facts([siteFacts(observed)]),
-    records: [0.1, 0.2, 0.4, 2].map((scale, i) => record(i * 320, { sites: [siteMeasurement({ scale })] })),
-  },
-  "observer-frozen-early": {
-    facts: facts([siteFacts(observed)], { recipe: { epochs: 10, learningRate: 0.05, freezeObserversAfterEpoch: 1 } }),
-    records: records({ observing: false, sites: [siteMeasurement({ coverage: 0.3, clippedShare: 0.06 })] }),
-  },
-  "bad-initial-scale": {
-    facts: facts(),
-    records: records({}, { sites: [siteMeasurement(badStart)] }),
-  },
-  "mask-missing": { facts: facts(), records: records({ sites: [siteMeasurement({ outsideGradientShare: 1 })] }) },
-  "gradient-mismatch": {
-    facts: facts(),
-    records: records({ weights: [weightMeasurement({ gradientCosine: 0.05 })] }),
-  },
-  "scale-gradient-imbalance": {
-    facts: facts(),
-    records: records({ sites: [siteMeasurement({ scaleBalance: 1500 })] }),
-  },
-  "scale-collapsed": {
-    facts: facts(),
-    records: records({ sites: [siteMeasurement({ floorShare: 0.25 })] }, {}),
-  },
-  saturated: { facts: facts(), records: records({ sites: [siteMeasurement({ clippedShare: 0.3 })] }) },
-  "batch-norm-stale": {
-    facts: facts(),
-    records: records({ runningLoss: 2, norms: [{ name: "bn1", divergence: 0.5, meanShift: 1, varianceShift: 1 }] }),
-    epochs: [{ epoch: 10, trainLoss: 0.4, testLoss: 2, testAccuracy: 0.3 }],
-  },
-  oscillation: {
-    facts: facts(),
-    records: records({ weights: [weightMeasurement({ oscillatingShare: 0.2, flipRate: 0.08 })] }),
-  },
-  "learning-rate-too-high": {
-    facts: facts(),
-    records: records(
-      {
-        weights: [weightMeasurement({ update: 0.1, distance: 2 })],
-        recent: { steps: 80, mean: 2.2, max: 9, notFinite: 0 },
-      },
-      {},
-    ),
-  },
-  "learning-rate-too-low": {
-    facts: facts(),
-    records: records({
-      weights: [weightMeasurement({ update: 1e-7 })],
-      recent: { steps: 80, mean: 1.6, max: 2, notFinite: 0 },
-    }),
-  },
-  "edge-layer-bits": {
-    facts: facts([siteFacts({ edge: "first", bits: 2, levels: 4, quantMax: 3 })]),
-    records: records({ sites: [siteMeasurement({ sqnr: 6, optimalSqnr: 6 })] }),
-  },
-  "random-start": { facts: facts(), records: records({}, { loss: 2.4, floatLoss: 2.3, floatAccuracy: 0.1 }) },
-  "sign-wasted": {
-    facts: facts([siteFacts({ quantMin: -8, quantMax: 7 })]),
-    records: records({ sites: [siteMeasurement({ levelsBelowZero: 0.5, distinctCodes: 8 })] }),
-  },
-  "negative-lost": {
-    facts: facts([siteFacts({ nonNegative: false })]),
-    records: records({ sites: [siteMeasurement({ min: -3, negativeShare: 0.5, lostNegativeShare: 0.4 })] }),
-  },
-  "channel-disparity": {
-    facts: facts([siteFacts(weightSite)]),
-    records: records({
-      sites: [
-        siteMeasurement({
-          name: weightSite.name,
-          kind: "weight",
-          channelDisparity: 30,
-          sqnr: 6,
-          optimalSqnr: 6,
-        }),
-      ],
-    }),
-  },
-  "residual-mismatch": {
-    facts: facts(),
-    records: records({ additions: [{ name: "layer1.0.add", ratio: 12, smallerSqnr: 0 }] }),
-  },
-  "heavy-tailed-weights": {
-    facts: facts([siteFacts({ ...weightSite, perChannel: true })]),
-    records: records({
-      sites: [siteMeasurement({ name: weightSite.name, kind: "weight", kurtosis: 40, entropy: 1.5 })],
-    }),
-  },
-  capacity: {
-    facts: facts([siteFacts({ bits: 2, levels: 4, quantMax: 3 })]),
-    records: records({ loss: 1.4, floatLoss: 0.3 }),
-  },
-  "activations-or-weights": {
-    facts: facts(),
-    records: records(),
-    ablation: {
-      metric: "accuracy",
-      samples: 100,
-      float: { loss: 0.4, accuracy: 0.86 },
-      quantized: { loss: 1.6, accuracy: 0.5 },
-      weightsOnly: { loss: 0.45, accuracy: 0.85 },
-      activationsOnly: { loss: 1.5, accuracy: 0.52 },
-      layers: [{ layer, alone: { loss: 1.4, accuracy: 0.6 }, without: { loss: 0.5, accuracy: 0.84 } }],
-    },
-  },
-  "unfused-placement": { facts: facts([siteFacts({ intermediate: true })]), records: records() },
-};
+import {
+  facts,
+  layer,
+  normMeasurement,
+  record,
+  records,
+  siteFacts,
+  siteMeasurement,
+  weightMeasurement,
+} from "../synthetic.ts";
+import { badStart, observed, symptoms } from "./symptoms.ts";
 
 function found(input: DiagnosisInput, cause: CauseName): Finding | undefined {
   return diagnose(input).find((finding) => finding.cause === cause);
@@ -299,7 +170,7 @@ describe("confidence", () => {
   });
 
   it("needs running statistics that cost something at every one of the last probes", () => {
-    const norms = [{ name: "bn1", divergence: 0.5, meanShift: 1, varianceShift: 1 }];
+    const norms = [normMeasurement({ divergence: 0.5, meanShift: 1, varianceShift: 1 })];
     const at = (losses: readonly number[], change: Partial<ProbeRecord> = {}) =>
       found(
         { facts: facts(), records: losses.map((runningLoss, i) => record(i + 1, { norms, runningLoss, ...change })) },

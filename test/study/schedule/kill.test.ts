@@ -223,7 +223,7 @@ describe("the index", () => {
     const [first] = records;
     if (first === undefined) throw new Error("no trial");
     const findings = [{ cause: "x", title: "X.", layers: [], evidence: [], confidence: 1, remedy: null }];
-    await keepDiagnosis({ folder: join(folder, "trials", first.id), step: 8, findings, records: [], notes: [] });
+    await keepDiagnosis({ folder: join(folder, "trials", first.id), step: 8, findings });
     const again = await readStudy(folder);
     expect(again.records[0]?.findings).toEqual(findings);
     expect(again.records[1]?.findings).toEqual(records[1]?.findings);

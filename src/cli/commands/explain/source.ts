@@ -1,5 +1,4 @@
 /** Reads the argument CONFIG of `subbyte explain`. */
-
 import { stat } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
 import { didYouMean } from "../../../base/nearest-word.ts";
@@ -23,7 +22,6 @@ import type { Definitions } from "../../../qconfig/torch/script.ts";
 import { parseTorchConfig, type TorchSource } from "../../../qconfig/torch/text.ts";
 import { torchVoice } from "../../../qconfig/torch/voice.ts";
 import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
-import { printNotesOn } from "../../output.ts";
 
 /** The flags of `subbyte explain`. */
 export interface ExplainFlags {
@@ -182,7 +180,6 @@ async function fromTraining(file: string): Promise<ExplainSource> {
 
 async function fromRun(path: string): Promise<ExplainSource> {
   const run = await loadRun(path);
-  printNotesOn(run.notes, {});
   const config = quantizationFrom(run.config, path);
   const voice = trainingVoice(run.config.quantization?.preset ?? "");
   return { title: `the run ${path}`, config, voice, training: run.config, run };

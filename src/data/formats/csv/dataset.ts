@@ -77,8 +77,7 @@ function tableDataset(name: string, table: CsvTable, target: LabelType, targets?
     target,
     normalization: noNormalization(sampleShape, "float32"),
   });
-  const named = { ...dataset, columns: table.featureNames };
-  return { dataset: named, ...(targets instanceof Int32Array ? { labels: targets } : {}) };
+  return { dataset, ...(targets instanceof Int32Array ? { labels: targets } : {}) };
 }
 
 function chooseFiles(folder: string, files: readonly string[]): { readonly train: string; readonly test?: string } {

@@ -1,30 +1,36 @@
 /**
  * Runs made to fail on purpose: is the fault found, as which finding, with its layer? And what do probes cost?
  *
- *     npx tsx bench/diagnosis.ts [--seed N] [--fault TEXT] [--network NAME] [--verbose]   planted faults
- *     npx tsx bench/diagnosis.ts --cost                                                  the cost of probes
+ *     npx tsx bench/diagnosis/planted.ts [--seed N] [--fault TEXT] [--network NAME] [--verbose]   planted faults
+ *     npx tsx bench/diagnosis/planted.ts --cost                                                  the cost of probes
  *
  * Prints the tables that stand in docs/diagnosis.md.
  */
 import { parseArgs } from "node:util";
-import { randomStream } from "../src/base/random.ts";
-import { quantize } from "../src/compile/passes/quantize.ts";
-import { loadFashionMnist } from "../src/data/formats/fashion-mnist.ts";
-import { defaultProbeInterval, watchTraining } from "../src/diagnose/watch-run.ts";
-import { makeModel } from "../src/models/index.ts";
-import { type Finding, highConfidence } from "../src/runs/finding.ts";
-import { nodeEngine } from "../src/runtime/node/node.ts";
-import { calibrate } from "../src/train/loop/calibrate.ts";
-import { train } from "../src/train/loop/trainer.ts";
-import type { TrainingWatcher } from "../src/train/loop/watcher.ts";
-import { type Fault, faults, healthyQuantization, type Setup, threadFault } from "../test/diagnose/planted-faults.ts";
+import { randomStream } from "../../src/base/random.ts";
+import { quantize } from "../../src/compile/passes/quantize.ts";
+import { loadFashionMnist } from "../../src/data/formats/fashion-mnist.ts";
+import { watchTraining } from "../../src/diagnose/watch-run.ts";
+import { makeModel } from "../../src/models/index.ts";
+import { type Finding, highConfidence } from "../../src/runs/finding.ts";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
+import { calibrate } from "../../src/train/loop/calibrate.ts";
+import { train } from "../../src/train/loop/trainer.ts";
+import type { TrainingWatcher } from "../../src/train/loop/watcher.ts";
+import {
+  type Fault,
+  faults,
+  healthyQuantization,
+  type Setup,
+  threadFault,
+} from "../../test/diagnose/planted-faults.ts";
 import {
   baseRecipe,
   healthySetup,
   runSetup,
   type SmallNetwork,
   smallNetworks,
-} from "../test/diagnose/small-networks.ts";
+} from "../../test/diagnose/small-networks.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -35,6 +41,9 @@ const { values: flags } = parseArgs({
     cost: { type: "boolean" },
   },
 });
+
+/** The interval of long runs. */
+const probeSteps = 200;
 
 const engine = nodeEngine({ threads: 2 });
 const data = await loadFashionMnist({ trainCount: 1024, testCount: 256 });
@@ -70,7 +79,7 @@ function details(findings: readonly Finding[]): void {
 
 /** Trains under watch at the default interval, and compares the time that the watch takes with that of the steps. */
 async function printCost(model: string): Promise<void> {
-  const all = await loadFashionMnist({ trainCount: 8000, testCount: 64 });
+  const all = await loadFashionMnist({ trainCount: 12_000, testCount: 64 });
   const options = { sampleShape: all.train.sampleShape, classes: 10 };
   const quantized = quantize(makeModel(model, options, randomStream(0, "weights")), healthyQuantization());
   const network = await calibrate(
@@ -79,8 +88,8 @@ async function printCost(model: string): Promise<void> {
     Int32Array.from({ length: 64 }, (_, i) => i),
     engine,
   );
-  const run = { network, data: all, engine, recipe: { ...baseRecipe, epochs: 1, batchSize: 64 } };
-  const { watcher } = watchTraining(run);
+  const run = { network, data: all, engine, recipe: { ...baseRecipe, epochs: 3, batchSize: 64 } };
+  const { watcher } = watchTraining(run, { every: probeSteps });
   const probes: number[] = [];
   const others: number[] = [];
   const timed: TrainingWatcher = {
@@ -88,7 +97,7 @@ async function printCost(model: string): Promise<void> {
     async beforeStep(step) {
       const start = performance.now();
       await watcher.beforeStep(step);
-      (step.step % defaultProbeInterval === 0 ? probes : others).push(performance.now() - start);
+      (step.step % probeSteps === 0 ? probes : others).push(performance.now() - start);
     },
   };
   const { seconds, steps } = await train({ ...run, watcher: timed });
@@ -103,7 +112,7 @@ async function printCost(model: string): Promise<void> {
     step.toFixed(1),
     probe.toFixed(1),
     each.toFixed(2),
-    `${((100 * (probe / defaultProbeInterval + each)) / step).toFixed(1)} %`,
+    `${((100 * (probe / probeSteps + each)) / step).toFixed(1)} %`,
     Math.max(0, first - probe).toFixed(0),
   ];
   console.log(`| ${cells.join(" | ")} |`);
@@ -120,7 +129,7 @@ function bound(watcher: TrainingWatcher): TrainingWatcher {
 
 if (flags.cost === true) {
   console.log(
-    `| network | step, ms | probe, ms, every ${defaultProbeInterval} steps | watching weights, ms a step | of the step time | compiling, once, ms |`,
+    `| network | step, ms | probe, ms, every ${probeSteps} steps | watching weights, ms a step | of the step time | compiling, once, ms |`,
   );
   console.log("|---|---|---|---|---|---|");
   for (const model of ["resnet8", "resnet20"]) await printCost(model);

@@ -1,0 +1,130 @@
+/**
+ * Faults drawn at random, trained and diagnosed: does the true cause stand first, and is a healthy run left alone?
+ *
+ *     npx tsx bench/diagnosis/battery.ts --seed N --count 600 --out FOLDER [--parallel 2] [--remedies]   train; resumes
+ *     npx tsx bench/diagnosis/battery.ts --out FOLDER --report                                           the tables
+ *     npx tsx bench/diagnosis/battery.ts --out FOLDER --rediagnose                                       with the present rules
+ *     npx tsx bench/diagnosis/battery.ts --seed N --only "learning rate" --count 40 --out FOLDER         one kind
+ *
+ * Half of the runs have a fault. Each run is a line of FOLDER/outcomes-*.jsonl; the same command skips those that are there.
+ */
+import { spawn } from "node:child_process";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { nodeEngine } from "../../src/runtime/node/node.ts";
+import { bases } from "../../test/diagnose/battery/networks.ts";
+import { drawPlan, type Plan } from "../../test/diagnose/battery/plan.ts";
+import { keptInput, type Outcome, runPlan, toldBy } from "../../test/diagnose/battery/run.ts";
+import { printReport } from "./battery-report.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    count: { type: "string", default: "600" },
+    out: { type: "string", default: "battery" },
+    parallel: { type: "string", default: "2" },
+    only: { type: "string" },
+    base: { type: "string" },
+    number: { type: "string" },
+    worker: { type: "string" },
+    every: { type: "string" },
+    remedies: { type: "boolean" },
+    keep: { type: "boolean" },
+    report: { type: "boolean" },
+    all: { type: "boolean" },
+    rediagnose: { type: "boolean" },
+  },
+});
+
+function outcomesIn(folder: string): Outcome[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => name.startsWith("outcomes-"))
+    .flatMap((name) => readFileSync(join(folder, name), "utf8").split("\n").filter(Boolean))
+    .map((line): Outcome => JSON.parse(line));
+}
+
+function plans(): Plan[] {
+  const { only, base } = flags;
+  const kinds = only === undefined ? undefined : (kind: { readonly name: string }) => kind.name.includes(only);
+  const numbers =
+    flags.number === undefined ? Array.from({ length: Number(flags.count) }, (_, i) => i) : [Number(flags.number)];
+  return numbers
+    .filter((number) => only === undefined || number % 2 === 1)
+    .map((number) => drawPlan(Number(flags.seed), number, kinds))
+    .filter((plan) => base === undefined || plan.base.name === base);
+}
+
+async function work(worker: number, workers: number): Promise<void> {
+  const done = new Set(outcomesIn(flags.out).map(({ id }) => id));
+  // A base belongs to one worker, which trains its float network once.
+  const own = plans().filter((plan) => bases.indexOf(plan.base) % workers === worker && !done.has(plan.id));
+  const shop = {
+    folder: join(flags.out, `files-${worker}`),
+    engine: nodeEngine({ threads: 1 }),
+    ...(flags.every === undefined ? {} : { every: Number(flags.every) }),
+    ...(flags.keep === true ? { keep: true } : {}),
+  };
+  mkdirSync(shop.folder, { recursive: true });
+  for (const [index, plan] of own.entries()) {
+    const outcome = await runPlan(shop, plan, { remedy: flags.remedies === true }).catch((error: unknown) => ({
+      ...failed(plan),
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    }));
+    appendFileSync(join(flags.out, `outcomes-${worker}.jsonl`), `${JSON.stringify(outcome)}\n`);
+    const { id, base, preset, bits, kind, float, reference, accuracy, findings } = outcome;
+    const points = [float, reference, accuracy].map((value) => (100 * value).toFixed(1)).join(" ");
+    const told = findings.slice(0, 3).map(({ cause, confidence }) => `${cause} ${confidence.toFixed(2)}`);
+    console.log(
+      `${index + 1}/${own.length} ${id} ${base} ${preset} ${bits} [${kind ?? "healthy"}] ${points} → ${told.join(", ") || "none"}${"error" in outcome ? ` ERROR ${outcome.error}` : ""} (${outcome.seconds} s)`,
+    );
+  }
+}
+
+function failed(plan: Plan): Outcome {
+  return {
+    id: plan.id,
+    base: plan.base.name,
+    family: plan.base.family,
+    preset: plan.preset,
+    bits: `W${plan.weightBits}A${plan.activationBits}`,
+    kind: plan.fault?.name ?? null,
+    severity: plan.severity,
+    float: 0,
+    reference: 0,
+    accuracy: 0,
+    diverged: false,
+    findings: [],
+    remedied: null,
+    seconds: 0,
+  };
+}
+
+/** The outcomes with what the present rules say of the measurements that were kept. */
+function diagnosedAgain(): Outcome[] {
+  return outcomesIn(flags.out).map((outcome) => {
+    const input = keptInput(flags.out, outcome.id);
+    return input === undefined ? outcome : { ...outcome, findings: toldBy(input) };
+  });
+}
+
+if (flags.rediagnose === true) printReport(diagnosedAgain(), { all: flags.all === true });
+else if (flags.report === true) printReport(outcomesIn(flags.out), { all: flags.all === true });
+else if (flags.worker !== undefined) await work(Number(flags.worker), Number(flags.parallel));
+else {
+  mkdirSync(flags.out, { recursive: true });
+  const workers = Number(flags.parallel);
+  const script = fileURLToPath(import.meta.url);
+  const children = Array.from({ length: workers }, (_, i) =>
+    spawn(process.execPath, [...process.execArgv, script, ...process.argv.slice(2), "--worker", `${i}`], {
+      stdio: "inherit",
+    }),
+  );
+  const codes = await Promise.all(
+    children.map((child) => new Promise<number>((resolve) => child.on("exit", (code) => resolve(code ?? 1)))),
+  );
+  if (codes.some((code) => code !== 0)) process.exitCode = 1;
+  else printReport(outcomesIn(flags.out), {});
+}

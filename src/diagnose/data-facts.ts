@@ -1,0 +1,101 @@
+/** Facts about the data of a run: what enters the network, and how the classes are distributed. */
+
+import { allocateBatch, type Dataset, type DatasetSplits } from "../data/dataset/dataset.ts";
+import { toChannelAffine } from "../data/dataset/normalization.ts";
+import { spacedSamples } from "./sample-choice.ts";
+
+/** What enters the network from one part of the data, after normalization. */
+export interface PartFacts {
+  readonly count: number;
+  /** Mean, standard deviation and largest magnitude over all channels. */
+  readonly mean: number;
+  readonly deviation: number;
+  readonly largest: number;
+  /** Median over the samples of a sample's own largest magnitude. */
+  readonly typicalLargest: number;
+  /** Share of the samples of each class; absent where the data has no classes. */
+  readonly shares?: readonly number[];
+  /** Share of the samples that lie in the training part too; of the test part alone. */
+  readonly repeated?: number;
+}
+
+/** Facts about both parts of the data. */
+export interface DataFacts {
+  readonly train: PartFacts;
+  readonly test: PartFacts;
+}
+
+/** Samples looked at for values, and for labels and repetitions. */
+const valueSamples = 256;
+const labelSamples = 4096;
+const readAtOnce = 64;
+
+/** Measures what enters the network on some samples of both parts. */
+export async function dataFactsOf({ train, test }: DatasetSplits): Promise<DataFacts> {
+  const seen = new Set<string>();
+  const trainFacts = await partFacts(train, (digest) => {
+    seen.add(digest);
+    return false;
+  });
+  const testFacts = await partFacts(test, (digest) => seen.has(digest));
+  const { repeated: _, ...rest } = trainFacts;
+  return { train: rest, test: testFacts };
+}
+
+async function partFacts(dataset: Dataset, isRepeated: (digest: string) => boolean): Promise<PartFacts> {
+  const { multiplier, offset } = toChannelAffine(dataset.normalization);
+  const part = spacedSamples(dataset, labelSamples);
+  const valueStride = Math.max(1, Math.floor(part.count / valueSamples));
+  const { target } = dataset;
+  const counts = target.kind === "classes" ? target.classes.map(() => 0) : undefined;
+  const largestOf: number[] = [];
+  let [sum, squares, values, repeated] = [0, 0, 0, 0];
+  for (let start = 0; start < part.count; start += readAtOnce) {
+    const size = Math.min(readAtOnce, part.count - start);
+    const indices = Int32Array.from({ length: size }, (_, i) => start + i);
+    const batch = allocateBatch(part, size);
+    await part.prefetch?.(indices);
+    part.readBatch(indices, batch);
+    const length = batch.samples.length / size;
+    const inChannel = length / multiplier.length;
+    for (let i = 0; i < size; i++) {
+      const label = batch.targets[i] ?? 0;
+      if (counts !== undefined) counts[label] = (counts[label] ?? 0) + 1;
+      const sample = batch.samples.subarray(i * length, (i + 1) * length);
+      if (isRepeated(digestOf(sample))) repeated++;
+      if ((start + i) % valueStride !== 0) continue;
+      let largest = 0;
+      sample.forEach((raw, place) => {
+        const channel = Math.floor(place / inChannel);
+        const value = raw * (multiplier[channel] ?? 1) + (offset[channel] ?? 0);
+        sum += value;
+        squares += value * value;
+        largest = Math.max(largest, Math.abs(value));
+      });
+      values += length;
+      largestOf.push(largest);
+    }
+  }
+  const mean = sum / values;
+  const sorted = largestOf.sort((a, b) => a - b);
+  return {
+    count: dataset.count,
+    mean,
+    deviation: Math.sqrt(Math.max(0, squares / values - mean * mean)),
+    largest: sorted.at(-1) ?? Number.NaN,
+    typicalLargest: sorted[Math.floor(sorted.length / 2)] ?? Number.NaN,
+    ...(counts === undefined ? {} : { shares: counts.map((count) => count / part.count) }),
+    repeated: repeated / part.count,
+  };
+}
+
+/** FNV-1a over the bytes, with the length: only equal samples share it, not similar ones. */
+function digestOf(sample: Uint8Array | Float32Array): string {
+  const bytes = new Uint8Array(sample.buffer, sample.byteOffset, sample.byteLength);
+  let [a, b] = [0x811c9dc5, 0x9747b28c];
+  for (const byte of bytes) {
+    a = Math.imul(a ^ byte, 0x01000193);
+    b = Math.imul(b ^ byte, 0x5bd1e995) ^ (b >>> 15);
+  }
+  return `${bytes.length}:${a >>> 0}:${b >>> 0}`;
+}

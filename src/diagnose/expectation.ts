@@ -1,0 +1,81 @@
+/**
+ * How much accuracy a quantized run may be expected to lose, and how much it lost. A run within its expected distance of float
+ * is healthy, whatever its measurements look like.
+ */
+
+import type { Facts } from "./facts.ts";
+import { ramp } from "./finding.ts";
+import type { DiagnosisInput } from "./input.ts";
+
+/** The accuracies of a run next to those that were to be expected. */
+export interface Shortfall {
+  /** The accuracy in float: that of the run that this one began with, else of the trained weights without quantizers. */
+  readonly float: number;
+  readonly reached: number;
+  /** Accuracy that the bits may be expected to cost. */
+  readonly expectedLoss: number;
+  /** Two standard errors of the difference of both accuracies on the test samples. */
+  readonly noise: number;
+  /** What is missing beyond both; below 0 where the run is as good as can be expected. */
+  readonly missing: number;
+}
+
+/**
+ * Accuracy that quantizers of these bits cost a network which is trained well, by the fewest bits of its inner layers: about the
+ * losses of LSQ on small networks (docs/accuracy.md, and healthy runs of bench/diagnosis/battery.ts).
+ */
+const losses: readonly (readonly [bits: number, loss: number])[] = [
+  [1, 0.12],
+  [2, 0.05],
+  [3, 0.025],
+  [4, 0.012],
+  [8, 0.005],
+];
+
+/** Returns the shortfall of a run; undefined where its accuracy or that of float is not known. */
+export function shortfallOf(input: DiagnosisInput): Shortfall | undefined {
+  const { facts, history, examination, epochs, data } = input;
+  const reached = epochs?.at(-1)?.testAccuracy ?? examination?.test.quantized.accuracy;
+  const float = history?.accuracy ?? examination?.test.float.accuracy;
+  if (reached === undefined || float === undefined) return undefined;
+  const samples = data?.test.count ?? examination?.test.samples ?? 1000;
+  // Both are measured on the same samples, so that half of the variance of the difference cancels.
+  const noise = 2 * Math.sqrt(Math.max(0.02, float * (1 - float)) / samples);
+  const expectedLoss = expectedLossOf(facts);
+  return { float, reached, expectedLoss, noise, missing: float - reached - expectedLoss - noise };
+}
+
+/** Returns the accuracy that the bits of a network may be expected to cost. */
+export function expectedLossOf({ sites }: Pick<Facts, "sites">): number {
+  const inner = sites.filter(({ edge }) => edge === undefined);
+  if (inner.length === 0) return 0;
+  // One layer with few bits is a fault rather than a choice: the usual bits count.
+  const usual = (kind: "weight" | "activation") => {
+    const bits = inner.filter((site) => site.kind === kind).map((site) => site.bits);
+    return mostCommon(bits) ?? 8;
+  };
+  const fewest = Math.min(usual("weight"), usual("activation"));
+  return lossOfBits(fewest);
+}
+
+/** Returns the accuracy that quantizers of these bits may be expected to cost. */
+export function lossOfBits(bits: number): number {
+  return losses.find(([most]) => bits <= most)?.[1] ?? 0;
+}
+
+function mostCommon(values: readonly number[]): number | undefined {
+  const counts = new Map<number, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0];
+}
+
+/**
+ * Returns the factor on the confidence of every finding: 1 where the run misses accuracy, below that of high confidence where it
+ * has what can be expected.
+ */
+export function weightOfShortfall(input: DiagnosisInput): number {
+  // Without a float run the weights themselves without quantizers are all that is known, and what spoiled the training
+  // spoiled them too.
+  const shortfall = input.history === undefined ? undefined : shortfallOf(input);
+  return shortfall === undefined ? 1 : 0.55 + 0.45 * ramp(shortfall.missing, 0.005, 0.025);
+}
