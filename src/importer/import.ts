@@ -25,7 +25,9 @@ import { type InputTypeOptions, inputTypes, type StatedBatch, statedBatch } from
 import { channelsFirstInput } from "./rewrite/channels-first.ts";
 import { refuseDataControlFlow } from "./rewrite/control-flow.ts";
 import { withoutDropout } from "./rewrite/dropout.ts";
+import { tieInstanceStatistics } from "./rewrite/instance-statistics.ts";
 import { type RestoredBatchNorm, restoreBatchNorms } from "./rewrite/restore-batch-norm.ts";
+import { repeatedWeightNotes } from "./shared/repeated-weights.ts";
 import { dropUnusedInputs, unusedInputsNote } from "./unused-inputs.ts";
 import { walkGraph } from "./walk.ts";
 
@@ -96,8 +98,10 @@ export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): Impor
     ...read.imported.notes,
     ...(unused.length === 0 ? [] : [unusedInputsNote(unused)]),
     ...contradictions(file, read),
+    ...repeatedWeightNotes(read.parameters),
   ];
-  const base = options.stripQuantizers === true ? withoutQuantizers(read) : read;
+  const tied = tieInstanceStatistics(read);
+  const base = options.stripQuantizers === true ? withoutQuantizers(tied) : tied;
   const network = { ...base, imported: { ...read.imported, notes } };
   // What quantizers of the file stand behind was calibrated without a normalization there.
   if (options.restoreBatchNorm !== true || isQuantized(network)) return network;

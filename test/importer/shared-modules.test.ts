@@ -111,4 +111,45 @@ describe("a stored matrix", () => {
     const float = graph.nodes.filter(({ op, inputs }) => op === "MatMul" && inputs[1]?.name === "w");
     expect(float).toEqual([]);
   });
+
+  it.each([
+    ["transposed", (rows: number, columns: number, i: number) => (i % rows) * columns + Math.floor(i / rows), [4, 3]],
+    ["as it is", (_: number, __: number, i: number) => i, [3, 4]],
+  ] as const)("that is stored a second time, %s, is named once", (_, from, shape) => {
+    const data = toNumbers(matrix.w);
+    const copy = floats(
+      shape,
+      data.map((_, i) => data[from(3, 4, i)] ?? 0),
+    );
+    const nodes: NodeText[] = [
+      ["MatMul", ["x", shape[0] === 4 ? "v" : "u"], ["h"]],
+      ["Tanh", ["h"], ["t"]],
+      ["MatMul", ["t", "w"], ["y"]],
+    ];
+    const u = ramp(4, 3);
+    const text: FileText = {
+      inputs: x,
+      outputs: ["y", "z"],
+      nodes: [...nodes, ["MatMul", ["t", "v2"], ["z"]]],
+      initializers: { ...matrix, v: copy, u, v2: shape[0] === 4 ? ramp(3, 5) : copy },
+    };
+    const { notes } = importOnnx(onnxModel(text)).imported;
+    expect(notes.filter((note) => note.includes("same numbers twice"))).toHaveLength(1);
+    expect(notes.join()).toContain('"w"');
+  });
+
+  it("is not named where the numbers differ, or are all one default", () => {
+    const nodes: NodeText[] = [
+      ["MatMul", ["x", "v"], ["h"]],
+      ["Tanh", ["h"], ["t"]],
+      ["MatMul", ["t", "w"], ["y"]],
+    ];
+    const differ = { w: ramp(3, 4), v: floats([4, 3], toNumbers(ramp(4, 3)).toReversed()) };
+    const default_ = {
+      w: floats([3, 4], new Array<number>(12).fill(0.5)),
+      v: floats([4, 3], new Array<number>(12).fill(0.5)),
+    };
+    for (const initializers of [differ, default_])
+      expect(importOnnx(onnxModel({ inputs: x, outputs: ["y"], nodes, initializers })).imported.notes).toEqual([]);
+  });
 });

@@ -4,13 +4,14 @@
  */
 import { GraphError } from "../../errors.ts";
 import { floatAttribute } from "../../ir/attributes.ts";
-import { type GraphBuilder, type Node, showNode, type Value } from "../../ir/graph.ts";
+import { type GraphBuilder, type Node, producers, showNode, type Value } from "../../ir/graph.ts";
 import type { Network } from "../../ir/network.ts";
 import { elementCount } from "../../ir/types.ts";
 import { observerNamed } from "../../observers/index.ts";
 import { isOperator } from "../../ops/definition.ts";
 import { batchNormalizationOperator, batchNormTrain } from "../../ops/families/normalization.ts";
-import { reshape } from "../../ops/families/shape/shape-ops.ts";
+import { reduceMean } from "../../ops/families/reduce.ts";
+import { repeated, reshape, tileOperator } from "../../ops/families/shape/shape-ops.ts";
 import type { QuantizerSpec } from "../../quantizers/definition.ts";
 import { fakeQuantize, isFakeQuantize, specOf } from "../../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
@@ -72,10 +73,11 @@ export function addForward(
   const updates = new Map<string, Value>();
   const quantizerInputs = new Map<string, Value>();
   const quantizerOutputs = new Map<string, Value>();
+  const producerOf = producers(network.graph);
   const sites = new Map(isQuantized(network) ? network.sites.map((site) => [site.id, site]) : []);
   copyNodes(network.graph, builder, map, (node, values) => {
     if (isOperator(batchNormalizationOperator, node) && mode.batchNorm === "batch") {
-      return [trainBatchNorm(builder, node, values, mode, updates)];
+      return [trainBatchNorm(builder, node, values, mode, updates, producerOf)];
     }
     if (isFakeQuantize(node)) {
       const [x] = values;
@@ -101,26 +103,52 @@ function trainBatchNorm(
   values: readonly (Value | undefined)[],
   mode: ForwardMode,
   updates: Map<string, Value>,
+  producerOf: ReadonlyMap<Value, Node>,
 ): Value {
   const [x, scale, bias, mean, variance] = values;
-  const [, , , meanParameter, varianceParameter] = node.inputs;
   if (x === undefined || scale === undefined || bias === undefined || mean === undefined || variance === undefined) {
     throw new GraphError("BatchNormalization needs five inputs", { where: showNode(node) });
   }
+  const [ownMean, ownVariance] = [statisticOf(node.inputs[3], producerOf), statisticOf(node.inputs[4], producerOf)];
   // A module that is called twice moves its statistics twice.
-  const moved = (parameter: Value | undefined) => parameter && updates.get(parameter.name);
+  const moved = ({ parameter, copies }: Statistic) => {
+    const value = parameter && updates.get(parameter.name);
+    return value === undefined || copies === 1 ? value : repeated(builder, value, copies);
+  };
   const result = batchNormTrain(
     builder,
-    { x, scale, bias, mean: moved(meanParameter) ?? mean, variance: moved(varianceParameter) ?? variance },
+    { x, scale, bias, mean: moved(ownMean) ?? mean, variance: moved(ownVariance) ?? variance },
     {
       epsilon: floatAttribute(node, "epsilon", 1e-5),
       momentum: mode.batchNormMomentum ?? floatAttribute(node, "momentum", 0.9),
       name: node.name,
     },
   );
-  if (meanParameter !== undefined) updates.set(meanParameter.name, result.runningMean);
-  if (varianceParameter !== undefined) updates.set(varianceParameter.name, result.runningVariance);
+  const keep = ({ parameter, copies }: Statistic, next: Value) => {
+    if (parameter !== undefined) updates.set(parameter.name, copies === 1 ? next : meanOfCopies(builder, next, copies));
+  };
+  keep(ownMean, result.runningMean);
+  keep(ownVariance, result.runningVariance);
   return result.y;
+}
+
+/** A running statistic, which may be repeated for each sample of the batch. */
+interface Statistic {
+  readonly parameter: Value | undefined;
+  readonly copies: number;
+}
+
+function statisticOf(value: Value | undefined, producerOf: ReadonlyMap<Value, Node>): Statistic {
+  const source = value && producerOf.get(value);
+  const parameter = source && isOperator(tileOperator, source) ? source.inputs[0] : undefined;
+  if (value === undefined || parameter === undefined) return { parameter: value, copies: 1 };
+  return { parameter, copies: elementCount(value.type.shape) / elementCount(parameter.type.shape) };
+}
+
+/** As torch does for the instances of a batch. */
+function meanOfCopies(builder: GraphBuilder, values: Value, copies: number): Value {
+  const rows = reshape(builder, values, [copies, elementCount(values.type.shape) / copies]);
+  return reduceMean(builder, rows, [0], { keepDimensions: false });
 }
 
 function applyQuantizer(

@@ -156,6 +156,11 @@ function expandType(call: OperatorCall): readonly TensorType[] {
   return [{ dtype, shape: result }];
 }
 
+/** A vector `copies` times, one after another. */
+export function repeated(b: GraphBuilder, x: Value, copies: number): Value {
+  return b.one("Tile", [x, int64Constant(b, [copies])]);
+}
+
 function tileType(call: OperatorCall): readonly TensorType[] {
   const { dtype, shape } = requiredInput(call, 0);
   const repeats = toNumbers(requiredConstant(call, 1));
@@ -300,6 +305,17 @@ export const dropoutOperator: OperatorDefinition = {
   traits: { passesCodes: "each", nonNegative: "when-first-input" },
 };
 
+/** A tensor several times, one after another along each axis. */
+export const tileOperator: OperatorDefinition = {
+  op: "Tile",
+  domain: "",
+  infer: tileType,
+  gradient: tileGradient,
+  fold: foldTile,
+  symbolic: arrangesFirst,
+  traits: { movement: true },
+};
+
 /** The operators of this file. */
 export const reshapingOperators: readonly OperatorDefinition[] = [
   reshapeOperator,
@@ -308,15 +324,7 @@ export const reshapingOperators: readonly OperatorDefinition[] = [
   unsqueezeOperator,
   transposeOperator,
   expandOperator,
-  {
-    op: "Tile",
-    domain: "",
-    infer: tileType,
-    gradient: tileGradient,
-    fold: foldTile,
-    symbolic: arrangesFirst,
-    traits: { movement: true },
-  },
+  tileOperator,
   { op: "DepthToSpace", domain: "", infer: depthToSpaceType, gradient: depthToSpaceGradient },
   {
     op: "SpaceToDepth",
