@@ -1,12 +1,16 @@
 /** What a training takes over from the run that it starts from: that run's model, data, normalization and task. */
 import { existsSync } from "node:fs";
+import { defined } from "../base/defined.ts";
 import { resolveTrainingConfig } from "../config/config.ts";
 import { readRunConfig } from "../config/file.ts";
 import { resolvedRoot } from "../config/path-keys.ts";
 import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
 import { type ConfigOverride, type ConfigSource, isMapping, type Mapping, setPath } from "../config/source.ts";
+import { SubbyteError } from "../errors.ts";
 import { readCheckpoint } from "../runs/checkpoint.ts";
 import { runFolderOf, runPaths } from "../runs/folder.ts";
+import type { RunInputs } from "../runs/run-inputs.ts";
+import { checkpointAt } from "./network.ts";
 
 /** Keys of `data` that belong to the network's input, and not to the data that it was trained on. */
 const inputKeys: ReadonlySet<string> = new Set(["normalization", "size", "channels", "layout", "task"]);
@@ -35,7 +39,7 @@ export async function takenFromRun(
   const from = keys.map((key) => valueAt(given, key)).find((value) => typeof value === "string");
   // A path that names nothing is refused when the weights are read.
   if (typeof from !== "string" || !existsSync(from)) return nothing;
-  const config = await configOf(from);
+  const { config, inputs } = await originOf(from);
   const origin = `from ${from}`;
   const taken: ConfigOverride[] = [];
   const parts: string[] = [];
@@ -47,9 +51,15 @@ export async function takenFromRun(
   const isSameData = !names(ownData, ["name", "folder"]) || sourceOf(ownData) === sourceOf(config.data);
   const data = Object.entries(config.data).filter(([key]) => !(key in ownData) && (isSameData || inputKeys.has(key)));
   for (const [key, value] of data) taken.push({ path: `data.${key}`, value, origin });
+  const measured = isSameData || inputs === undefined ? {} : inputOfRun(config.data, inputs);
+  for (const [key, value] of Object.entries(measured)) {
+    if (!(key in ownData)) taken.push({ path: `data.${key}`, value, origin });
+  }
   const takes = (key: string) => data.some(([name]) => name === key);
   if (takes("name") || takes("folder")) parts.push(`data ${sourceOf(config.data)}`);
-  if (takes("normalization")) parts.push(`normalization ${showNormalization(config.data.normalization)}`);
+  const isMeasured = "normalization" in measured && !("normalization" in ownData);
+  if (isMeasured) parts.push("normalization by the run's mean and std");
+  else if (takes("normalization")) parts.push(`normalization ${showNormalization(config.data.normalization)}`);
   if (takes("task")) parts.push(`task ${config.data.task === "none" ? "distillation" : config.data.task}`);
   return {
     overrides: taken,
@@ -57,11 +67,36 @@ export async function takenFromRun(
   };
 }
 
-/** The configuration of a run, or that which a checkpoint carries. */
-async function configOf(path: string): Promise<TrainingConfig> {
+/** What the network of a run was given, by the keys of `data` that the run left to its data. */
+function inputOfRun(data: TrainingConfig["data"], { mean, std, sampleShape }: RunInputs): Mapping {
+  const [channels, height, width] = sampleShape;
+  const isImage = sampleShape.length === 3;
+  return {
+    ...(data.normalization === undefined || data.normalization === "measure" ? { normalization: { mean, std } } : {}),
+    ...(isImage && data.size === undefined ? { size: [height, width] } : {}),
+    ...(isImage && data.channels === undefined && (channels === 1 || channels === 3) ? { channels } : {}),
+  };
+}
+
+interface Origin {
+  readonly config: TrainingConfig;
+  /** Absent where the checkpoint is of an earlier version, or cannot be read: that is refused when the weights are. */
+  readonly inputs?: RunInputs;
+}
+
+/** The configuration of a run, or that which a checkpoint carries, and what it was trained on. */
+async function originOf(path: string): Promise<Origin> {
   const folder = runFolderOf(path);
-  if (folder !== undefined) return resolveTrainingConfig(await readRunConfig(runPaths(folder).config));
-  return resolveTrainingConfig({ name: path, text: (await readCheckpoint(path)).config, isKept: true });
+  if (folder === undefined) {
+    const { config, inputs } = await readCheckpoint(path);
+    return { config: resolveTrainingConfig({ name: path, text: config, isKept: true }), ...defined({ inputs }) };
+  }
+  const config = resolveTrainingConfig(await readRunConfig(runPaths(folder).config));
+  const { inputs } = await checkpointAt(path).catch((error: unknown) => {
+    if (error instanceof SubbyteError) return { inputs: undefined };
+    throw error;
+  });
+  return { config, ...defined({ inputs }) };
 }
 
 function valueAt(root: Mapping, path: string): unknown {

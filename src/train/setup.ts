@@ -13,13 +13,14 @@ import type { Target } from "../ops/definition.ts";
 import { genericTarget } from "../ops/targets.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { checkFit, type WantedFit } from "./fit/network-fit.ts";
+import { checkNoneLeft, notesOnOrigins } from "./inputs/origin.ts";
 import type { NetworkStage } from "./loop/bit-lowering.ts";
 import { calibrate } from "./loop/calibrate.ts";
 import { notesOnOscillation } from "./loop/phases.ts";
 import type { TrainingRun } from "./loop/recipe.ts";
 import { withRestoredStatistics } from "./loop/restored-batch-norm.ts";
 import { openDataFor } from "./model-data.ts";
-import { makeNetwork, notesOnFileQuantizers, restoredIn, withCheckpoint } from "./network.ts";
+import { checkpointAt, makeNetwork, notesOnFileQuantizers, restoredIn, withCheckpoint } from "./network.ts";
 import { phasesOf, recipeOf } from "./recipe-of.ts";
 import { outputCountOfTeacher, teacherOf } from "./teacher/teacher.ts";
 
@@ -58,7 +59,7 @@ async function prepareNetwork(
           engine,
           target,
         })
-      : await withCheckpoint(fresh, config.from);
+      : await startedFrom(config.from, fresh, data);
   if (config.quantization === null) return { network: float, restored: restored.length };
   const quantized = quantize(float, quantizationOf(config.quantization));
   const size = Math.min(config.train.batchSize, data.train.count);
@@ -70,6 +71,13 @@ async function prepareNetwork(
   });
   const network = await calibrate(quantized, data.train, batches.indices(0, 0), engine, target);
   return { network, restored: restored.length };
+}
+
+/** The network with the values of a run or checkpoint, all of which it has a place for. */
+async function startedFrom(path: string, network: Network, data: DatasetSplits): Promise<Network> {
+  const started = await withCheckpoint(network, path);
+  checkNoneLeft(network, await checkpointAt(path), path, data);
+  return started;
 }
 
 /** The data that the network has to fit, and the names of the parts in messages. */
@@ -96,10 +104,12 @@ export async function prepareTraining(
 ): Promise<PreparedTraining> {
   const teacher = await teacherOf(config, data);
   const recipe = recipeOf(config, data.train, teacher);
+  const origins = await notesOnOrigins(config, data);
   const { quantization } = config;
   if (quantization?.stages === undefined) {
     const prepared = await prepareNetwork(config, data, engine, target, teacher);
-    return { network: prepared.network, recipe, notes: notesOn(config, prepared, fitOf(config, data, teacher)) };
+    const notes = notesOn(config, prepared, fitOf(config, data, teacher));
+    return { network: prepared.network, recipe, notes: [...origins, ...notes] };
   }
   const bits = [...quantization.stages].sort((a, b) => a.fromEpoch - b.fromEpoch);
   if (bits[0]?.fromEpoch !== 0 || bits.some((stage) => stage.fromEpoch >= config.train.epochs)) {
@@ -123,7 +133,8 @@ export async function prepareTraining(
     );
   }
   const prepared = last ?? (await prepareNetwork(config, data, engine, target, teacher));
-  return { network: prepared.network, stages, recipe, notes: notesOn(config, prepared, fitOf(config, data, teacher)) };
+  const notes = notesOn(config, prepared, fitOf(config, data, teacher));
+  return { network: prepared.network, stages, recipe, notes: [...origins, ...notes] };
 }
 
 function notesOn(config: TrainingConfig, { network, restored }: PreparedNetwork, wanted: WantedFit): string[] {
