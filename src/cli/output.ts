@@ -53,6 +53,14 @@ export function note(...lines: readonly Line[]): void {
   writeLines(process.stderr, lines);
 }
 
+/** Prints notes on a run or its data on stderr; not with --json, whose document holds them, nor with --quiet. */
+export function printNotesOn(
+  notes: readonly string[],
+  flags: { readonly json?: boolean | undefined; readonly quiet?: boolean | undefined },
+): void {
+  if (flags.json !== true && flags.quiet !== true) note(...notes.map((text) => `note: ${text}`));
+}
+
 /** Writes a result to stdout as one JSON document, in which control characters are escaped. */
 export function printJson(document: unknown): void {
   process.stdout.write(`${jsonText(document)}\n`);

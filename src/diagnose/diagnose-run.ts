@@ -61,6 +61,8 @@ export interface RunDiagnosis {
   readonly gap?: FloatGap;
   /** All that the findings were derived from. */
   readonly input: DiagnosisInput;
+  /** How the data and the files differ from those that the run was trained on, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** The final accuracy of a quantized run, and that of the float run that it started from. */
@@ -108,7 +110,7 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
   const input = { facts, records, epochs, data, ...defined({ ablation, examination, history }) };
   const findings = diagnose(input);
   const gap = await floatGap(run, floatRun, options.checkpoint);
-  return { folder, step: run.step, findings, records, input, ...defined({ ablation, gap }) };
+  return { folder, step: run.step, findings, records, input, notes: run.notes, ...defined({ ablation, gap }) };
 }
 
 /** Returns the accuracies of a run and of its float run; undefined where one is not finished, or the run is in float itself. */

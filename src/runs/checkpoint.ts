@@ -14,6 +14,7 @@ import { describeSystemError } from "../io/system-error.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { type PluginRecord, pluginRecordsSchema } from "../plugins/plugin-files.ts";
 import { type LogExtent, logExtentSchema } from "./log-extent.ts";
+import { type RunInputs, runInputsSchema } from "./run-inputs.ts";
 import { decodeSafetensors, encodeSafetensors } from "./safetensors.ts";
 import { isIntact, openSeal, sealed } from "./seal.ts";
 
@@ -42,6 +43,8 @@ export interface Checkpoint {
   readonly plugins?: readonly PluginRecord[];
   /** How far each log of the run's folder went, by the name of its file; absent in checkpoints of earlier versions. */
   readonly logs?: Readonly<Record<string, LogExtent>>;
+  /** What the run was trained on; absent in checkpoints of earlier versions. */
+  readonly inputs?: RunInputs;
 }
 
 /** A short hash of a configuration's text: a run is resumed only with the configuration that it was started with. */
@@ -51,7 +54,7 @@ export function configHash(config: string): string {
 
 /** Writes a checkpoint atomically. @throws InputOutputError when it cannot be written. */
 export async function writeCheckpoint(file: string, checkpoint: Checkpoint): Promise<void> {
-  const { state, position, config, plugins = [], logs } = checkpoint;
+  const { state, position, config, plugins = [], logs, inputs } = checkpoint;
   const metadata = {
     // First, so that nothing before it can look like it.
     sha256: openSeal,
@@ -61,6 +64,7 @@ export async function writeCheckpoint(file: string, checkpoint: Checkpoint): Pro
     position: encodePosition(position),
     ...(plugins.length === 0 ? {} : { plugins: JSON.stringify(plugins) }),
     ...(logs === undefined ? {} : { logs: JSON.stringify(logs) }),
+    ...(inputs === undefined ? {} : { inputs: JSON.stringify(inputs) }),
   };
   await writeFileAtomic(file, sealed(encodeSafetensors({ tensors: state, metadata })));
 }
@@ -106,6 +110,7 @@ export async function readCheckpoint(file: string): Promise<Checkpoint> {
     config: metadata.config ?? "",
     ...(metadata.plugins === undefined ? {} : { plugins: parsePlugins(metadata.plugins, file) }),
     ...(metadata.logs === undefined ? {} : { logs: parseLogs(metadata.logs, file) }),
+    ...(metadata.inputs === undefined ? {} : { inputs: parseInputs(metadata.inputs, file) }),
   };
 }
 
@@ -141,6 +146,14 @@ function parseLogs(text: string, where: string): Readonly<Record<string, LogExte
     return z.record(z.string(), logExtentSchema).parse(JSON.parse(text));
   } catch (cause) {
     throw new FileFormatError("the checkpoint's list of logs cannot be read", { where, cause });
+  }
+}
+
+function parseInputs(text: string, where: string): RunInputs {
+  try {
+    return runInputsSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new FileFormatError("the checkpoint's record of its data cannot be read", { where, cause });
   }
 }
 

@@ -77,6 +77,8 @@ export interface SessionOptions {
 /** Something that executes ONNX graphs. */
 export interface Engine {
   readonly name: string;
+  /** Of ONNX Runtime, where it says so. */
+  readonly version?: string;
   readonly device: Device;
   /** Bytes that graphs can still have; absent where nobody can say. */
   readonly freeMemory?: () => number;

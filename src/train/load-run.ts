@@ -20,6 +20,7 @@ import { checkConfiguration, readCheckpoint } from "../runs/checkpoint.ts";
 import { bestCheckpoint, lastCheckpoint } from "../runs/checkpoint-names.ts";
 import { runPaths } from "../runs/folder.ts";
 import { withStateOf } from "./checkpoint-values.ts";
+import { notesOnInputs } from "./inputs/recorded-inputs.ts";
 import { makeNetwork } from "./network.ts";
 import { loadData } from "./setup.ts";
 import { outputCountOfTeacher, teacherOf } from "./teacher/teacher.ts";
@@ -35,6 +36,8 @@ export interface LoadedRun {
   readonly folder: string;
   /** Steps done when the checkpoint was written. */
   readonly step: number;
+  /** How the data and the files differ from those that it was trained on, in sentences. */
+  readonly notes: readonly string[];
 }
 
 /** A checkpoint carries its configuration; the plugins that it lists are loaded. */
@@ -82,5 +85,6 @@ export async function loadRun(path: string, which: "last" | "best" = "last"): Pr
     ...defined({ teacher }),
     folder: path,
     step: checkpoint.position.step,
+    notes: await notesOnInputs(checkpoint.inputs, config, data),
   };
 }

@@ -26,11 +26,13 @@ import { bestCheckpoint, lastCheckpoint } from "../runs/checkpoint-names.ts";
 import { claimRunFolder, defaultRunName, fillRunFolder, lockRun, type RunPaths, runPaths } from "../runs/folder.ts";
 import { followLogs } from "../runs/log-extent.ts";
 import { MetricsLog, truncateMetrics } from "../runs/metrics-log.ts";
+import type { RunInputs } from "../runs/run-inputs.ts";
 import { dropSums, writeSummary } from "../runs/sums.ts";
 import type { Device, Engine } from "../runtime/engine.ts";
 import { openEngine } from "../runtime/node/devices.ts";
 import { checkState } from "./checkpoint-values.ts";
 import { keepTestSamples } from "./held-out.ts";
+import { checkInputs, runInputsOf } from "./inputs/recorded-inputs.ts";
 import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./loop/recipe.ts";
 import { train } from "./loop/trainer.ts";
 import type { TrainingWatcher } from "./loop/watcher.ts";
@@ -157,7 +159,8 @@ export async function startRun(run: NewRun, listeners: RunListeners = {}): Promi
   return locked(paths, async () => {
     await fillRunFolder(paths, folder);
     await keepTestSamples(paths, data.test);
-    return execute({ config, data, prepared, engine, target, paths }, listeners);
+    const inputs = await runInputsOf(config, data, engine);
+    return execute({ config, data, inputs, prepared, engine, target, paths }, listeners);
   });
 }
 
@@ -206,6 +209,8 @@ async function resume(
   checkPlugins(checkpoint?.plugins ?? [], pluginRecords(config.plugins), folder);
   const data = await loadData(config);
   const { engine, target } = await engineOf(config, place);
+  const inputs = await runInputsOf(config, data, engine);
+  const versionNotes = checkInputs(checkpoint?.inputs, inputs, folder);
   listeners.onPhase?.("prepare");
   const prepared = await prepareTraining(config, data, engine, target);
   if (point !== undefined) checkState(prepared.network, point.checkpoint.state, point.file);
@@ -215,24 +220,27 @@ async function resume(
   await truncateMetrics(paths.metrics, step);
   // A record is made before the step after its own number: the one at the checkpoint is made again.
   await truncateMetrics(paths.diagnosis, step - 1);
-  const parts = { config, data, prepared, engine, target, paths, notes: point?.notes ?? [] };
+  const damaged = point?.notes ?? [];
+  const parts = { config, data, inputs, prepared, engine, target, paths, damaged, notes: versionNotes };
   return execute(checkpoint === undefined ? parts : { ...parts, checkpoint }, listeners);
 }
 
 interface Parts {
   readonly config: TrainingConfig;
   readonly data: DatasetSplits;
+  readonly inputs: RunInputs;
   readonly prepared: PreparedTraining;
   readonly engine: Engine;
   readonly target: Target;
   readonly paths: RunPaths;
   readonly checkpoint?: Checkpoint;
-  /** Warnings about the state that it resumes from. */
+  /** Warnings about the state that it resumes from, and about other versions. */
+  readonly damaged?: readonly string[];
   readonly notes?: readonly string[];
 }
 
 async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult> {
-  const { config, data, prepared, engine, target, paths, checkpoint, notes = [] } = parts;
+  const { config, data, prepared, engine, target, paths, checkpoint, damaged = [], notes = [] } = parts;
   const { recipe } = prepared;
   const totalSteps = recipe.epochs * Math.floor(data.train.count / recipe.batchSize);
   const metrics = new MetricsLog(paths.metrics);
@@ -244,8 +252,8 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
     totalSteps,
     sampleShape: data.train.sampleShape,
     device: engine.device,
-    notes: [...prepared.notes, ...notes],
-    damaged: notes,
+    notes: [...prepared.notes, ...damaged, ...notes],
+    damaged,
   });
   listeners.onPhase?.("compile");
   try {
@@ -264,6 +272,7 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
             config: configToYaml(config),
             plugins: pluginRecords(config.plugins),
             logs: await logs(),
+            inputs: parts.inputs,
           });
         },
       },

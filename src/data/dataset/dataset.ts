@@ -52,6 +52,8 @@ export interface Dataset {
   readonly wide?: WideSamples;
   /** Where a sample lies: `dogs/12.jpg`, or `digits.npz, sample 7`, counted from 0. */
   readonly sampleName?: (index: number) => string;
+  /** Names of the columns of a table, in the order of the features. */
+  readonly columns?: readonly string[];
   /** Whether these samples were taken out of the only part that there is, at random. */
   readonly isHeldOut?: boolean;
   /** The samples skipped so far because they could not be read, with the reason; absent where that cannot happen. */

@@ -2,6 +2,7 @@ import "./telemetry.ts";
 
 import { freemem } from "node:os";
 import * as ort from "onnxruntime-node";
+import { defined } from "../../base/defined.ts";
 import type { Target } from "../../ops/definition.ts";
 import { genericTarget } from "../../ops/targets.ts";
 import { DeviceMemory } from "../device-memory.ts";
@@ -67,6 +68,7 @@ export function nodeEngine(options: EngineOptions = {}): Engine {
   const memory = new DeviceMemory(createSession);
   const engine: Engine = {
     name: "onnxruntime-node",
+    ...defined({ version: ort.env.versions.node }),
     device,
     createSession,
     ...(device === "cpu" ? { freeMemory } : {}),

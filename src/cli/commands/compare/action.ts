@@ -4,11 +4,11 @@ import { openConfiguredData, parseDataArgument } from "../../../config/data-fold
 import type { TrainingConfig } from "../../../config/schema/schema.ts";
 import { compareModels, type Difference } from "../../../convert/prove/compare.ts";
 import type { ComparedModel } from "../../../convert/prove/compared-model.ts";
-import { type Dataset, firstSamples } from "../../../data/dataset/dataset.ts";
+import { firstSamples } from "../../../data/dataset/dataset.ts";
 import { ConfigError } from "../../../errors.ts";
 import { nodeEngine } from "../../../runtime/node/node.ts";
-import { outputColumns, print, printJson } from "../../output.ts";
-import { testData } from "../../run-data.ts";
+import { outputColumns, print, printJson, printNotesOn } from "../../output.ts";
+import { type TestData, testData } from "../../run-data.ts";
 import { tableLines } from "../../view/table.ts";
 import type { CompareFlags } from "./compare.ts";
 import { type ComparisonSide, readComparisonSides } from "./models.ts";
@@ -19,10 +19,12 @@ const shownLayers = 8;
 /** Runs two models on the same test images and prints how far they are apart. */
 export async function compareAction(a: string, b: string, flags: CompareFlags): Promise<void> {
   const [left, right] = await readComparisonSides(a, b);
-  const data = await sharedData([left, right], flags);
+  const { data, notes: ofData } = await sharedData([left, right], flags);
+  const notes = [...new Set([...(left.run?.notes ?? []), ...(right.run?.notes ?? []), ...ofData])];
+  printNotesOn(notes, flags);
   const engine = nodeEngine({ threads: flags.threads });
   const result = await compareModels(left.model, right.model, data, engine, { departure: flags.departure });
-  if (flags.json === true) return printJson({ schemaVersion: 1, a, b, data: data.name, ...result });
+  if (flags.json === true) return printJson({ schemaVersion: 1, a, b, data: data.name, notes, ...result });
   const columns = outputColumns();
   const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
   const summary = [
@@ -57,7 +59,7 @@ export async function compareAction(a: string, b: string, flags: CompareFlags): 
 }
 
 /** The data of `--data`, or of the first of the two that is a run. */
-async function sharedData(sides: readonly ComparisonSide[], flags: CompareFlags): Promise<Dataset> {
+async function sharedData(sides: readonly ComparisonSide[], flags: CompareFlags): Promise<TestData> {
   const run = sides.find((side) => side.run !== undefined)?.run;
   if (run !== undefined) return testData(run, flags);
   const [first] = sides;
@@ -67,13 +69,15 @@ async function sharedData(sides: readonly ComparisonSide[], flags: CompareFlags)
       remedy: "Name the data to compare on, for example: --data fashion-mnist-part.",
     });
   }
-  const { test } = await openConfiguredData({
+  const { test, notes } = await openConfiguredData({
     ...imageSize(first.model),
     crop: 0,
     flip: false,
+    // As eval measures a file: on all samples where there is one part only.
+    validationSplit: 0,
     ...parseDataArgument(flags.data),
   });
-  return flags.limit === undefined ? test : firstSamples(test, Math.min(flags.limit, test.count));
+  return { data: flags.limit === undefined ? test : firstSamples(test, Math.min(flags.limit, test.count)), notes };
 }
 
 /** Images are resized to the size and the channels of the model's input. */

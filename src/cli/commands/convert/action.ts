@@ -22,7 +22,7 @@ import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
 import { evenIndices, withStoredQuantizers } from "../../../train/loop/calibrate.ts";
 import { inputOf } from "../../../train/loop/evaluate.ts";
 import { modelTakesChannelsLast } from "../../../train/network.ts";
-import { print, printJson } from "../../output.ts";
+import { print, printJson, printNotesOn } from "../../output.ts";
 import { testData } from "../../run-data.ts";
 import { sampleWord } from "../../view/progress-format.ts";
 import { writeOutputs } from "../../write-output.ts";
@@ -54,18 +54,22 @@ export async function convertAction(path: string, flags: ConvertFlags): Promise<
   await writeOutputs(files.map(({ name, parts }) => ({ file: join(folder, name), content: parts })));
   const written = files.map((file) => describeFile(folder, file));
   const size = converted && storedSize(converted.network, floatElements(converted.source));
+  const measured =
+    flags.verify === true || flags.measure ? await testData(run, defined({ data: flags.data })) : undefined;
+  const ofData = measured?.notes ?? run.notes;
+  printNotesOn(ofData, flags);
   const notes = [...floats.flatMap((float) => float.notes), ...(converted?.network.notes ?? [])];
   const proof =
     converted !== undefined && flags.verify === true
-      ? await prove(converted.network, wanted, await testData(run, flags), flags)
+      ? await prove(converted.network, wanted, (await testData(run, flags)).data, flags)
       : undefined;
   if (proof !== undefined) {
     const text = `${JSON.stringify({ schemaVersion: 1, ...proof }, undefined, 2)}\n`;
     await writeOutputs([{ file: join(folder, "verify.json"), content: text }]);
   }
   const deployment =
-    converted !== undefined && size !== undefined && flags.measure
-      ? await measureDeployment(run, converted, size, await testData(run, defined({ data: flags.data })), flags)
+    converted !== undefined && size !== undefined && flags.measure && measured !== undefined
+      ? await measureDeployment(run, converted, size, measured.data, flags)
       : undefined;
   if (flags.json === true) {
     // What is undefined is left out of the document.
@@ -75,7 +79,7 @@ export async function convertAction(path: string, flags: ConvertFlags): Promise<
       step: run.step,
       files: written,
       size,
-      notes,
+      notes: [...ofData, ...notes],
       deployment,
       verification: proof,
     });

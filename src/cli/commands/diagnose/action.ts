@@ -7,7 +7,7 @@ import { ConfigError, InputOutputError } from "../../../errors.ts";
 import type { Ablation } from "../../../runs/ablation.ts";
 import { nodeEngine } from "../../../runtime/node/node.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
-import { note, outputColumns, print, printJson, StatusLine } from "../../output.ts";
+import { note, outputColumns, print, printJson, printNotesOn, StatusLine } from "../../output.ts";
 import { checkedText, findingsText } from "../../view/findings-text.ts";
 import { gapText } from "../../view/gap-text.ts";
 import { tableLines } from "../../view/table.ts";
@@ -38,12 +38,14 @@ function noteUnsaved(error: unknown): void {
 }
 
 function show(diagnosis: RunDiagnosis, folder: string, flags: DiagnoseFlags): void {
-  const { findings, records, step, ablation, gap } = diagnosis;
+  const { findings, records, step, ablation, gap, notes } = diagnosis;
+  printNotesOn(notes, flags);
   if (flags.json === true) {
     printJson({
       schemaVersion: 1,
       run: folder,
       step,
+      notes,
       findings,
       ablation: ablation ?? null,
       gap: gap ?? null,

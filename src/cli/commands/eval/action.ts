@@ -12,7 +12,7 @@ import { loadRun } from "../../../train/load-run.ts";
 import { type EvaluationResult, evaluate as evaluateNetwork, inputOf } from "../../../train/loop/evaluate.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { levelsOf } from "../../../train/run.ts";
-import { note, outputColumns, print, printJson } from "../../output.ts";
+import { outputColumns, print, printJson, printNotesOn } from "../../output.ts";
 import { testData } from "../../run-data.ts";
 import { sampleWord } from "../../view/progress-format.ts";
 import { tableLines } from "../../view/table.ts";
@@ -29,7 +29,8 @@ export async function evalAction(path: string, flags: EvalFlags): Promise<void> 
     });
   }
   const run = await loadRun(path, flags.checkpoint);
-  const data = await testData(run, flags);
+  const { data, notes } = await testData(run, flags);
+  printNotesOn(notes, flags);
   const { device, threads } = flags;
   const engine = await openEngine({ device, threads });
   const options = flags.batch === undefined ? {} : { batchSize: flags.batch };
@@ -52,7 +53,7 @@ export async function evalAction(path: string, flags: EvalFlags): Promise<void> 
     const { name, count } = data;
     const { checkpoint } = flags;
     const document = { schemaVersion: 1, run: path, checkpoint, step: run.step, data: { name, count } };
-    return printJson({ ...document, arithmetic, levels, ...result });
+    return printJson({ ...document, arithmetic, levels, notes, ...result });
   }
   const rows = [
     ["data", sizeText(data, result)],
@@ -85,7 +86,7 @@ async function evaluateFile(path: string, flags: EvalFlags): Promise<void> {
     const document = { schemaVersion: 1, model: path, data: { name: data.name, count: data.count } };
     return printJson({ ...document, normalization: { mean, std }, arithmetic: "float", notes, ...result });
   }
-  if (flags.quiet !== true) note(...notes.map((text) => `note: ${text}`));
+  printNotesOn(notes, flags);
   const rows = [["data", sizeText(data, result)], ["normalization", normalization], ...resultRows(result)];
   print(...tableLines(["", name], rows, outputColumns()));
 }

@@ -1,4 +1,5 @@
 /** Reads the argument CONFIG of `subbyte explain`. */
+
 import { stat } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
 import { didYouMean } from "../../../base/nearest-word.ts";
@@ -22,6 +23,7 @@ import type { Definitions } from "../../../qconfig/torch/script.ts";
 import { parseTorchConfig, type TorchSource } from "../../../qconfig/torch/text.ts";
 import { torchVoice } from "../../../qconfig/torch/voice.ts";
 import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
+import { printNotesOn } from "../../output.ts";
 
 /** The flags of `subbyte explain`. */
 export interface ExplainFlags {
@@ -180,6 +182,7 @@ async function fromTraining(file: string): Promise<ExplainSource> {
 
 async function fromRun(path: string): Promise<ExplainSource> {
   const run = await loadRun(path);
+  printNotesOn(run.notes, {});
   const config = quantizationFrom(run.config, path);
   const voice = trainingVoice(run.config.quantization?.preset ?? "");
   return { title: `the run ${path}`, config, voice, training: run.config, run };

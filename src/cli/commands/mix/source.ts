@@ -1,4 +1,5 @@
 /** What `subbyte mix` measures: a run, or a model's file on data that is named. */
+
 import { existsSync } from "node:fs";
 import { resolveTrainingConfig } from "../../../config/config.ts";
 import { ConfigError } from "../../../errors.ts";
@@ -8,6 +9,7 @@ import { loadRun } from "../../../train/load-run.ts";
 import { makeNetwork } from "../../../train/network.ts";
 import { loadData } from "../../../train/setup.ts";
 import { setOverrides } from "../../flag-overrides.ts";
+import { printNotesOn } from "../../output.ts";
 import { dataOverrides, modelOverrides } from "../../train-overrides.ts";
 import { isModelFile } from "../eval/file.ts";
 import type { MixFlags } from "./mix.ts";
@@ -22,7 +24,11 @@ const measuredParts = ["model", "data"];
  */
 export async function mixSource(path: string, flags: Pick<MixFlags, "data" | "set">): Promise<MixSource> {
   if (!isModelFile(path)) {
-    if (flags.data === undefined) return loadRun(path);
+    if (flags.data === undefined) {
+      const run = await loadRun(path);
+      printNotesOn(run.notes, {});
+      return run;
+    }
     throw new ConfigError("a run is measured on its own data", {
       where: `--data ${flags.data}`,
       remedy: "Leave it out, or give a model's file.",

@@ -77,7 +77,8 @@ function tableDataset(name: string, table: CsvTable, target: LabelType, targets?
     target,
     normalization: noNormalization(sampleShape, "float32"),
   });
-  return { dataset, ...(targets instanceof Int32Array ? { labels: targets } : {}) };
+  const named = { ...dataset, columns: table.featureNames };
+  return { dataset: named, ...(targets instanceof Int32Array ? { labels: targets } : {}) };
 }
 
 function chooseFiles(folder: string, files: readonly string[]): { readonly train: string; readonly test?: string } {
