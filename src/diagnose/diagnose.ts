@@ -1,6 +1,5 @@
 /** From measurements and configuration to findings: pure functions, one for each family of causes, and their ranking. */
 
-import type { Remedy } from "../runs/finding.ts";
 import { batchNormCauses } from "./causes/batch-norm.ts";
 import { codeCauses } from "./causes/codes.ts";
 import { dataCauses } from "./causes/data.ts";
@@ -16,9 +15,10 @@ import { startCauses } from "./causes/start.ts";
 import { trainingCauses } from "./causes/training.ts";
 import { weightCauses } from "./causes/weights.ts";
 import { weightOfShortfall } from "./expectation.ts";
-import type { Facts } from "./facts.ts";
 import { type CauseFamily, type CauseFinding, leastConfidence } from "./finding.ts";
 import type { DiagnosisInput } from "./input.ts";
+import { remedyForRun } from "./remedy/for-run.ts";
+import { byGain } from "./remedy/gain.ts";
 
 /** Adding a family is adding its file and a line here. */
 const families = [
@@ -49,7 +49,8 @@ export const causes: Readonly<Record<string, number>> = Object.fromEntries(
 );
 
 /**
- * Returns the findings that the measurements support, those of the highest confidence first.
+ * Returns the findings that the measurements support, those of the highest confidence first; of those near each other the
+ * one whose remedy is expected to win more.
  *
  * @example
  * const facts = { sites: [], layersOfWeights: new Map(), classes: 10, recipe: undefined, from: undefined, floatRun: undefined, settings: undefined };
@@ -63,7 +64,8 @@ export function diagnose(input: DiagnosisInput): CauseFinding<CauseName>[] {
     confidence: finding.confidence * weight,
   }));
   const { settings } = input.facts;
-  return ranked(findings).map((finding) => ({ ...finding, remedy: changing(finding.remedy, settings) }));
+  const applicable = ranked(findings).map((finding) => ({ ...finding, remedy: remedyForRun(finding, settings) }));
+  return byGain(applicable, input);
 }
 
 /** The causes that each cause explains. */
@@ -83,20 +85,6 @@ function withoutConsequences(findings: readonly CauseFinding<CauseName>[]): Caus
     const strongest = Math.max(0, ...causes.map(({ confidence }) => confidence));
     return { ...finding, confidence: finding.confidence * (1 - (1 - keptByConsequence) * strongest) };
   });
-}
-
-/** A remedy; null where the run has all of its settings already. */
-function changing(remedy: Remedy | null, settings: Facts["settings"]): Remedy | null {
-  const changes = Object.entries(remedy?.changes ?? {});
-  if (settings === undefined || changes.length === 0) return remedy;
-  // null takes a setting away that is not there either.
-  return changes.every(([path, value]) => (settingAt(settings, path.split(".")) ?? null) === value) ? null : remedy;
-}
-
-function settingAt(settings: object, [key = "", ...rest]: readonly string[]): unknown {
-  const value: unknown = new Map(Object.entries(settings)).get(key);
-  if (rest.length === 0) return value;
-  return typeof value === "object" && value !== null ? settingAt(value, rest) : undefined;
 }
 
 /**

@@ -35,6 +35,8 @@ export interface Finding {
   /** 0 to 1; from {@link highConfidence} on it is worth acting on. */
   readonly confidence: number;
   readonly remedy: Remedy | null;
+  /** The command that trains the run again with the remedy; absent where there is nothing to change, or the run is not known. */
+  readonly command?: string;
 }
 
 /** The confidence from which on a finding asks for action. */
@@ -60,6 +62,7 @@ const finding = z.object({
   evidence: z.array(evidence),
   confidence: z.number().min(0).max(1),
   remedy: remedy.nullable(),
+  command: z.string().exactOptional(),
 }) satisfies z.ZodType<Finding>;
 
 /** The content of findings.json. */

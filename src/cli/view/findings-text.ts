@@ -42,11 +42,17 @@ function count(number: number, word: string): string {
   return `${number} ${word}${number === 1 ? "" : "s"}`;
 }
 
-function paragraph({ title, confidence, evidence, remedy }: Finding, number: number, verbose: boolean): string[] {
+function paragraph(finding: Finding, number: number, verbose: boolean): string[] {
+  const { title, confidence, evidence, remedy } = finding;
+  const command = confidence >= highConfidence ? finding.command : undefined;
   const lines = [`${number}. ${title} (confidence ${Math.round(100 * confidence)} %)`];
   if (remedy !== null) {
     const changes = Object.entries(remedy.changes).map(([key, value]) => `--set ${key}=${value}`);
-    lines.push(`   Fix: ${remedy.title}${changes.length === 0 ? "" : `: ${changes.join(" ")}`}`);
+    lines.push(
+      `   Fix: ${remedy.title}${changes.length === 0 || command !== undefined ? "" : `: ${changes.join(" ")}`}`,
+    );
+    // On a line of its own, and whole: it is copied.
+    if (command !== undefined) lines.push(`     ${command}`);
   }
   if (!verbose) return lines;
   for (const { measurement, layer, value, threshold, supports } of evidence) {

@@ -11,8 +11,9 @@ export function findingsHtml(findings: readonly Finding[]): Html {
   return html`${findings.map(findingHtml)}`;
 }
 
-function findingHtml({ title, confidence, layers, evidence, remedy }: Finding): Html {
-  const fix = remedy === null ? html`` : html`<p>Fix: ${remedy.title}</p>${copyable(yamlText(remedy.changes))}`;
+function findingHtml({ title, confidence, layers, evidence, remedy, command }: Finding): Html {
+  const fix =
+    remedy === null ? html`` : html`<p>Fix: ${remedy.title}</p>${copyable(command ?? yamlText(remedy.changes))}`;
   const about = `confidence ${(100 * confidence).toFixed(0)}\u00a0%; ${shortList(layers)}`;
   return html`<div class="finding"><p><strong>${title}</strong> (${about})</p>${fix}${evidenceHtml(evidence, layers)}</div>`;
 }

@@ -10,6 +10,7 @@ import type { Finding } from "../../runs/finding.ts";
 import { runPaths } from "../../runs/folder.ts";
 import { type MetricsRecord, readMetrics } from "../../runs/metrics-log.ts";
 import { type EpochPoint, readRunRecord } from "../../runs/record.ts";
+import { withCommands } from "../../runs/remedy-command.ts";
 import { type LoadedRun, loadRun } from "../../train/load-run.ts";
 import { isShare, metricOf, metricTitle } from "../../train/loop/metric-text.ts";
 import type { MetricName } from "../../train/loop/metrics.ts";
@@ -34,7 +35,8 @@ import { copyable, type Figure, html, type Report, type Section, table } from ".
 export async function runReport(folder: string): Promise<Report> {
   const run = await loadRun(folder);
   const paths = runPaths(folder);
-  const [metrics, record] = await Promise.all([readMetrics(paths.metrics), readRunRecord(paths)]);
+  const [metrics, kept] = await Promise.all([readMetrics(paths.metrics), readRunRecord(paths)]);
+  const record = { ...kept, findings: withCommands(kept.findings, { folder, from: run.config.from }) };
   const { epochs } = record;
   const cost = networkCost(run.network);
   const weights = weightLevels(run.network);

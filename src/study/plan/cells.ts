@@ -1,6 +1,7 @@
 /** The cells of a study: its grid for every recipe and seed, and the grid again for recipes with fixes. */
+import type { ConfigChanges } from "../../config/changes.ts";
 import type { Fix } from "../repair/fix/fix.ts";
-import { type ConfigChanges, type GridCell, trialConfig } from "./config.ts";
+import { type GridCell, trialConfig } from "./config.ts";
 import type { StudyConfig } from "./schema.ts";
 import { fixedName, trialName } from "./trial-names.ts";
 

@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { defined } from "../../base/defined.ts";
 import { didYouMean } from "../../base/nearest-word.ts";
+import { type ConfigChanges, layChanges } from "../../config/changes.ts";
 import { resolveTrainingConfig } from "../../config/config.ts";
 import { formerNames } from "../../config/former-names.ts";
 import { issuesToError, type Locate } from "../../config/issues.ts";
@@ -144,9 +145,6 @@ function trainWith(config: StudyConfig, change: { readonly epochs?: number; read
   };
 }
 
-/** Changes of a training configuration: dotted keys and their new values. */
-export type ConfigChanges = Readonly<Record<string, string | number | boolean | null>>;
-
 /**
  * Returns the training configuration of a trial. `from` is the float checkpoint; `changes` override the study before
  * defaults are filled in, so that another preset brings its own.
@@ -169,7 +167,7 @@ export function trialConfig(
     seed,
     ...defined({ from }),
   });
-  for (const [path, to] of Object.entries(changes)) setPath(value, path, to);
+  layChanges(value, changes);
   return trainingConfigOf(`recipe ${name}`, value);
 }
 

@@ -5,11 +5,13 @@ import { keepDiagnosis } from "../../../diagnose/keep-findings.ts";
 import { recordForFile } from "../../../diagnose/probe/measurement.ts";
 import { ConfigError, InputOutputError } from "../../../errors.ts";
 import type { Ablation } from "../../../runs/ablation.ts";
+import { withCommands } from "../../../runs/remedy-command.ts";
 import { nodeEngine } from "../../../runtime/node/node.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { note, outputColumns, print, printJson, printNotesOn, StatusLine } from "../../output.ts";
 import { checkedText, findingsText } from "../../view/findings-text.ts";
 import { gapText } from "../../view/gap-text.ts";
+import { shownPath } from "../../view/shown-path.ts";
 import { tableLines } from "../../view/table.ts";
 import type { DiagnoseFlags } from "./diagnose.ts";
 
@@ -17,7 +19,7 @@ import type { DiagnoseFlags } from "./diagnose.ts";
 export async function diagnoseAction(folder: string, flags: DiagnoseFlags): Promise<void> {
   const status = new StatusLine();
   const silent = flags.json === true || flags.quiet === true || !status.isTerminal;
-  const diagnosis = await diagnoseRun(folder, {
+  const found = await diagnoseRun(folder, {
     engine: nodeEngine({ threads: flags.threads }),
     checkpoint: flags.checkpoint,
     ablate: flags.ablate === true,
@@ -27,6 +29,8 @@ export async function diagnoseAction(folder: string, flags: DiagnoseFlags): Prom
       if (!silent) status.show(`ablation ${done} of ${total}`);
     },
   }).finally(() => status.clear());
+  const run = { folder, from: found.input.facts.settings?.from, show: shownPath };
+  const diagnosis = { ...found, findings: withCommands(found.findings, run) };
   show(diagnosis, folder, flags);
   await keepDiagnosis(diagnosis).catch(noteUnsaved);
 }

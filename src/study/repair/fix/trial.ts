@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { defined } from "../../../base/defined.ts";
+import type { ConfigChanges } from "../../../config/changes.ts";
 import { configToYaml } from "../../../config/config.ts";
 import { formerNames } from "../../../config/former-names.ts";
 import { ConfigError } from "../../../errors.ts";
@@ -9,7 +10,7 @@ import { writeFileAtomic } from "../../../io/atomic-file.ts";
 import { configHash } from "../../../runs/checkpoint.ts";
 import type { Remedy } from "../../../runs/finding.ts";
 import { gridCells, trialId } from "../../plan/cells.ts";
-import { type ConfigChanges, trialConfig } from "../../plan/config.ts";
+import { trialConfig } from "../../plan/config.ts";
 import { formerTrialIds } from "../../plan/trial-names.ts";
 import type { LoadedStudy } from "../../result/read-study.ts";
 import { type Launch, launchWorker } from "../../schedule/launch.ts";
