@@ -58,6 +58,7 @@ export {
   type DivergenceOrigin,
   type DivergenceReason,
   exitCodes,
+  FaultError,
   FileFormatError,
   GraphError,
   InputOutputError,

@@ -161,6 +161,12 @@ export class DivergenceError extends SubbyteError {
   }
 }
 
+/** A training was stopped at a finding that is certain (`--stop-on-fault`); a checkpoint was written before this was thrown. */
+export class FaultError extends SubbyteError {
+  readonly code = "FAULT";
+  readonly exitCode = exitCodes.failure;
+}
+
 /** The user or the system asked to stop; a checkpoint was written before this was thrown. */
 export class InterruptedError extends SubbyteError {
   readonly code = "INTERRUPTED";

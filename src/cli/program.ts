@@ -22,7 +22,7 @@ Examples:
 
 Exit codes:
   ${exitCodes.ok}    success
-  ${exitCodes.failure}    failure while running: damaged file, full disk, no network
+  ${exitCodes.failure}    failure while running: damaged file, full disk, no network, a run stopped by --stop-on-fault
   ${exitCodes.usage}    invalid flag, argument or configuration
   ${exitCodes.unsupported}    unsupported model or operator
   ${exitCodes.targetMissed}    a requested accuracy was not reached

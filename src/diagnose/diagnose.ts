@@ -68,6 +68,13 @@ export function diagnose(input: DiagnosisInput): CauseFinding<CauseName>[] {
   return byGain(applicable, input);
 }
 
+const earlyCauses: ReadonlySet<string> = new Set(families.flatMap(({ early }: CauseFamily) => early ?? []));
+
+/** Returns whether a finding may be told before the run has ended: see {@link CauseFamily.early}. */
+export function mayBeToldEarly({ cause }: Pick<CauseFinding, "cause">): boolean {
+  return earlyCauses.has(cause);
+}
+
 /** The causes that each cause explains. */
 const explanations: ReadonlyMap<string, readonly string[]> = new Map(
   families.flatMap(({ explains }: CauseFamily) =>

@@ -71,6 +71,7 @@ export function watchAndKeep(
     findings: () => watch.findings(),
     watcher: {
       beforeStep: (step) => watcher.beforeStep(step),
+      fault: () => watcher.fault?.(),
       afterStep: (step, loss) => watcher.afterStep(step, loss),
       afterEpoch: (progress) => watcher.afterEpoch(progress),
       release: keep,

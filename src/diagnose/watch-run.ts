@@ -4,6 +4,7 @@
  */
 import { defined } from "../base/defined.ts";
 import { isQuantized } from "../compile/sites.ts";
+import type { FaultError } from "../errors.ts";
 import { type Network, withParameterValues } from "../ir/network.ts";
 import type { Finding } from "../runs/finding.ts";
 import { MetricsLog } from "../runs/metrics-log.ts";
@@ -12,6 +13,7 @@ import type { EpochProgress, WatchedTraining } from "../train/loop/recipe.ts";
 import type { TrainingWatcher, UpcomingStep } from "../train/loop/watcher.ts";
 import { type DataFacts, dataFactsOf } from "./data-facts.ts";
 import { diagnose } from "./diagnose.ts";
+import { type EarlyFinding, EarlyFindings, faultOf } from "./early-findings.ts";
 import { type Examination, examine } from "./examination.ts";
 import { type FactsOptions, factsOf } from "./facts.ts";
 import { type History, historyOf } from "./history.ts";
@@ -30,6 +32,10 @@ export interface WatchOptions extends Omit<FactsOptions, "recipe"> {
   readonly file?: string;
   /** The run's folder, from which the float run that it began with is found; absent: that run is not looked at. */
   readonly folder?: string;
+  /** Called at a probe that makes a finding certain or takes one back, before the step that it saw. */
+  readonly onEarly?: (findings: readonly EarlyFinding[]) => void;
+  /** Whether the training stops where a finding is certain; default: no. */
+  readonly stopOnFault?: boolean;
 }
 
 /** Bounds of the interval between two probes, and how many a run gets at least. */
@@ -96,6 +102,8 @@ class Watch implements TrainingWatcher {
   #history: History | undefined;
   #examination: Examination | undefined;
   #last: UpcomingStep | undefined;
+  readonly #early = new EarlyFindings();
+  #fault: FaultError | undefined;
 
   constructor(run: WatchedTraining, options: WatchOptions) {
     this.#run = run;
@@ -130,6 +138,21 @@ class Watch implements TrainingWatcher {
     weights.reset();
     this.records.push(record);
     this.#append(record);
+    this.#tell(upcoming.step);
+  }
+
+  fault(): FaultError | undefined {
+    return this.#fault;
+  }
+
+  /** Nobody listens: then the findings wait for the end. */
+  #tell(step: number): void {
+    const { onEarly, stopOnFault = false } = this.#options;
+    if (onEarly === undefined && !stopOnFault) return;
+    const early = this.#early.at(step, diagnose(this.input()));
+    if (early.length > 0) onEarly?.(early);
+    const certain = early.find(({ kind }) => kind === "found");
+    if (stopOnFault && certain !== undefined) this.#fault = faultOf(certain);
   }
 
   afterStep(_step: number, loss: number): void {

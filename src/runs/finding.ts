@@ -39,6 +39,12 @@ export interface Finding {
   readonly command?: string;
 }
 
+/** Returns the changes of a remedy as flags of `subbyte train`, in one text; none where it changes no key. */
+export function changesAsFlags({ changes }: Remedy): string[] {
+  const flags = Object.entries(changes).map(([key, value]) => `--set ${key}=${value}`);
+  return flags.length === 0 ? [] : [flags.join(" ")];
+}
+
 /** The confidence from which on a finding asks for action. */
 export const highConfidence = 0.6;
 

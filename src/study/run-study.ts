@@ -275,8 +275,9 @@ class StudyRun {
     );
   }
 
-  #scheduled(run: Omit<PendingRun, "samples" | "diagnose">, samples: number) {
-    return scheduledRun(this.#paths, { ...run, samples, diagnose: this.#config.diagnose });
+  #scheduled(run: Omit<PendingRun, "samples" | "diagnose" | "stopOnFault">, samples: number) {
+    const { diagnose, stopOnFault } = this.#config;
+    return scheduledRun(this.#paths, { ...run, samples, diagnose, stopOnFault });
   }
 
   async #trainFloat(stage: ScheduledTrial): Promise<void> {

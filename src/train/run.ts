@@ -12,7 +12,7 @@ import type { ConfigSource } from "../config/source.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import type { DatasetSplits, SkippedSample } from "../data/dataset/dataset.ts";
 import { skippedSamples } from "../data/dataset/open-dataset.ts";
-import { ConfigError, DivergenceError, InterruptedError } from "../errors.ts";
+import { ConfigError, DivergenceError, FaultError, InterruptedError } from "../errors.ts";
 import { removeFile, removeTemporaries } from "../io/atomic-file.ts";
 import type { Network } from "../ir/network.ts";
 import type { Shape } from "../ir/types.ts";
@@ -133,7 +133,7 @@ export async function engineOf(
 /**
  * Starts a run in a new folder.
  *
- * @throws InterruptedError when the signal stopped it, with how to resume; ConfigError for a folder that another process
+ * @throws InterruptedError when the signal stopped it, FaultError when the watcher did, with how to resume; ConfigError for a folder that another process
  *   writes, or that holds other files than those of a run.
  *
  * @example
@@ -290,6 +290,14 @@ async function execute(parts: Parts, listeners: RunListeners): Promise<RunResult
     return { ...result, paths, summary, skipped };
   } catch (error) {
     if (error instanceof DivergenceError) throw await withCheckpointToUse(error, paths);
+    if (error instanceof FaultError) {
+      const resume = `To train on as it is: subbyte train --resume ${paths.folder}`;
+      throw new FaultError(error.message, {
+        where: paths.folder,
+        remedy: error.remedy === undefined ? resume : `${error.remedy}\n  ${resume}`,
+        cause: error,
+      });
+    }
     if (!(error instanceof InterruptedError)) throw error;
     throw new InterruptedError(error.message, {
       where: paths.folder,

@@ -1,7 +1,7 @@
 /** Findings as text for the terminal. */
 import { causes } from "../../diagnose/diagnose.ts";
 import type { ProbeRecord } from "../../diagnose/probe/measurement.ts";
-import { type Finding, highConfidence } from "../../runs/finding.ts";
+import { changesAsFlags, type Finding, highConfidence } from "../../runs/finding.ts";
 
 /** How much of the findings is printed. */
 export interface FindingsTextOptions {
@@ -47,11 +47,9 @@ function paragraph(finding: Finding, number: number, verbose: boolean): string[]
   const command = confidence >= highConfidence ? finding.command : undefined;
   const lines = [`${number}. ${title} (confidence ${Math.round(100 * confidence)} %)`];
   if (remedy !== null) {
-    const changes = Object.entries(remedy.changes).map(([key, value]) => `--set ${key}=${value}`);
-    lines.push(
-      `   Fix: ${remedy.title}${changes.length === 0 || command !== undefined ? "" : `: ${changes.join(" ")}`}`,
-    );
-    // On a line of its own, and whole: it is copied.
+    // A command stands on a line of its own, and whole: it is copied.
+    const changes = command === undefined ? changesAsFlags(remedy) : [];
+    lines.push(`   Fix: ${[remedy.title, ...changes].join(": ")}`);
     if (command !== undefined) lines.push(`     ${command}`);
   }
   if (!verbose) return lines;

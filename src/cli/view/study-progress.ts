@@ -87,6 +87,10 @@ export class StudyProgress {
       );
       return;
     }
+    if (event === "finding") {
+      this.message(findingLine(trial));
+      return;
+    }
     if (event === "ended" || event === "again") {
       this.#clock.forget(id);
       this.#tellEnd(trial, event);
@@ -209,6 +213,11 @@ export class StudyProgress {
       0,
     );
   }
+}
+
+/** Returns the line about what a running trial showed for certain. */
+export function findingLine({ trial, finding = "" }: TrialProgress): string {
+  return `${labelOf(trial)}, ${oneLine(finding)}`;
 }
 
 /** The name of a fix trial ends with a digest of its configuration, which is not shown. */

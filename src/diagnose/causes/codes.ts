@@ -90,6 +90,7 @@ function negativeLost(sites: readonly SiteView[]): Found[] {
 /** Codes that the configuration wastes or lacks. */
 export const codeCauses: CauseFamily<keyof typeof rows> = {
   rows,
+  early: ["reduced-range", "sign-wasted"],
   explains: {
     "reduced-range": ["saturated", "gradient-mismatch"],
     "sign-wasted": ["gradient-mismatch", "capacity"],

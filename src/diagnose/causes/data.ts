@@ -227,6 +227,14 @@ function wrongTeacher({ examination, history, facts: { recipe } }: DiagnosisInpu
 /** What data and task are to blame for. */
 export const dataCauses: CauseFamily<keyof typeof rows> = {
   rows,
+  early: [
+    "input-scale",
+    "normalization-differs",
+    "test-shift",
+    "class-imbalance",
+    "missing-classes",
+    "augmentation-too-strong",
+  ],
   explains: {
     "input-scale": [
       "bad-initial-scale",

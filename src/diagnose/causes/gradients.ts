@@ -81,4 +81,8 @@ function gradientMismatch({ records, facts }: DiagnosisInput): Found[] {
 }
 
 /** Gradients that quantizers pass or distort. */
-export const gradientCauses: CauseFamily<keyof typeof rows> = { rows, find };
+export const gradientCauses: CauseFamily<keyof typeof rows> = {
+  rows,
+  early: ["mask-missing"],
+  find,
+};

@@ -79,6 +79,7 @@ function latestOf(all: SiteView["all"]): SiteView["all"] {
 /** Layers and weights whose levels are not there, or not used. */
 export const levelCauses: CauseFamily<keyof typeof rows> = {
   rows,
+  early: ["low-bits-layer", "dead-weights", "saturated-weights"],
   explains: {
     "low-bits-layer": [
       "dead-channels",

@@ -139,4 +139,8 @@ function sideOfLoss({ ablation }: DiagnosisInput): Found[] {
 }
 
 /** Layers and placements that lose more than others. */
-export const networkCauses: CauseFamily<keyof typeof rows> = { rows, find };
+export const networkCauses: CauseFamily<keyof typeof rows> = {
+  rows,
+  early: ["edge-layer-bits", "unfused-placement"],
+  find,
+};

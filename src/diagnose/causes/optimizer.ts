@@ -226,6 +226,15 @@ function weightsNotTrained(input: DiagnosisInput): Found[] {
 /** Recipes that do not suit a training. */
 export const optimizerCauses: CauseFamily<keyof typeof rows> = {
   rows,
+  early: [
+    "weight-decay-too-strong",
+    "momentum-too-high",
+    "too-few-steps",
+    "batch-too-small",
+    "label-smoothing",
+    "batch-norm-rate",
+    "weights-not-trained",
+  ],
   explains: {
     "weight-decay-too-strong": [
       "learning-rate-too-low",

@@ -80,6 +80,7 @@ function dampened({ facts: { recipe }, records }: DiagnosisInput): Found[] {
 /** Quantizers that never act in training, or hold the weights. */
 export const quantizerPhaseCauses: CauseFamily<keyof typeof rows> = {
   rows,
+  early: ["never-quantized", "weights-frozen", "dampening-too-strong"],
   explains: {
     "weights-frozen": ["learning-rate-too-low", "capacity"],
     "dampening-too-strong": ["learning-rate-too-low", "learning-rate-too-high"],

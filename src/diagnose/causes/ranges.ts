@@ -169,6 +169,7 @@ function saturated(sites: readonly SiteView[]): Found[] {
 /** Ranges that are too wide, too narrow, or moving. */
 export const rangeCauses: CauseFamily<keyof typeof rows> = {
   rows,
+  early: ["observer-frozen-early"],
   explains: {
     "observer-frozen-early": [
       "saturated",

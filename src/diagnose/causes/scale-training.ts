@@ -95,6 +95,7 @@ function notTrained(input: DiagnosisInput, sites: readonly SiteView[]): Found[] 
 /** Scales that are trained in the wrong way. */
 export const scaleTrainingCauses: CauseFamily<keyof typeof rows> = {
   rows,
+  early: ["scale-decay", "scale-rate-too-high", "scales-not-trained"],
   explains: {
     "scale-decay": [
       "dead-channels",

@@ -166,4 +166,8 @@ function gradientImbalance(sites: readonly SiteView[]): Found[] {
 }
 
 /** Scales that start or learn wrongly. */
-export const scaleCauses: CauseFamily<keyof typeof rows> = { rows, find };
+export const scaleCauses: CauseFamily<keyof typeof rows> = {
+  rows,
+  early: ["scale-collapsed"],
+  find,
+};

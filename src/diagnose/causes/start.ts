@@ -63,6 +63,7 @@ function weakStart({ history, examination, facts: { classes }, records }: Diagno
 /** A start that is to blame. */
 export const startCauses: CauseFamily<keyof typeof rows> = {
   rows,
+  early: ["weak-start"],
   explains: {
     "weak-start": ["random-start", "learning-rate-too-low", "bad-initial-scale", "gradient-mismatch", "too-few-steps"],
     "dead-channels": ["outlier-range", "bad-initial-scale"],

@@ -180,6 +180,7 @@ function capacity(input: DiagnosisInput): Found[] {
 /** Learning rates, starting weights and capacity. */
 export const trainingCauses: CauseFamily<keyof typeof rows> = {
   rows,
+  early: ["learning-rate-too-high"],
   explains: {
     "learning-rate-too-high": [
       "scale-collapsed",

@@ -16,10 +16,19 @@ export interface SiteView {
   readonly all: readonly SiteMeasurement[];
 }
 
+/** The sites of each record by name: a long run has many records, and many rules ask for its sites. */
+const sitesByName = new WeakMap<ProbeRecord, ReadonlyMap<string, SiteMeasurement>>();
+
+function siteIn(record: ProbeRecord, name: string): SiteMeasurement | undefined {
+  const known = sitesByName.get(record) ?? new Map(record.sites.map((site) => [site.name, site]));
+  sitesByName.set(record, known);
+  return known.get(name);
+}
+
 /** Every quantizer that was measured at least once. */
 export function sitesOf({ facts, records }: DiagnosisInput): SiteView[] {
   return facts.sites.flatMap((site) => {
-    const all = records.flatMap((record) => record.sites.filter(({ name }) => name === site.name));
+    const all = records.flatMap((record) => siteIn(record, site.name) ?? []);
     const first = all[0];
     const last = all.at(-1);
     return first === undefined || last === undefined ? [] : [{ facts: site, first, last, all }];

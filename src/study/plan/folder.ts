@@ -114,7 +114,7 @@ export async function addFix(folder: string, config: StudyConfig, fix?: StudyCon
 
 /** The first key that two configurations differ in, leaving out what does not change any result. */
 function firstDifference(before: StudyConfig, after: StudyConfig): string | undefined {
-  const ignored = new Set(["parallel", "retries", "threads", "diagnose", "fix"]);
+  const ignored = new Set(["parallel", "retries", "threads", "diagnose", "stopOnFault", "fix"]);
   const text = (value: unknown) => JSON.stringify(value) ?? "nothing";
   const now = new Map<string, unknown>(Object.entries(after));
   return Object.entries(before).find(([key, value]) => !ignored.has(key) && text(value) !== text(now.get(key)))?.[0];

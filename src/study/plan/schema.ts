@@ -128,6 +128,8 @@ export const studySchema = z.strictObject({
   budget: budget.prefault({}),
   /** Whether trials are measured while they train, for the findings. */
   diagnose: z.boolean().default(true),
+  /** Whether a trial stops, and counts as failed, where a finding is certain before its end. */
+  stopOnFault: z.boolean().default(false),
   /** The fix search for each recipe with failing trials: tries the remedies of the findings, then maps the grid again. */
   fix: z.preprocess((value) => (value === true ? {} : value === false ? null : value), fix.nullable()).default(null),
   /** Trials side by side; 0: one for each core. Memory may allow fewer. */

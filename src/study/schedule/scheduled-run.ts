@@ -25,11 +25,13 @@ export interface PendingRun {
   readonly samples: number;
   /** Whether it is watched while it trains. */
   readonly diagnose: boolean;
+  /** Whether it stops where a finding is certain; absent: no. */
+  readonly stopOnFault?: boolean;
 }
 
 /** @throws ConfigError when the folder holds a run of another configuration. */
 export async function scheduledRun(study: StudyPaths, run: PendingRun): Promise<ScheduledTrial> {
-  const { kind, training, samples, diagnose, former = [] } = run;
+  const { kind, training, samples, diagnose, stopOnFault = false, former = [] } = run;
   const usual = join(run.parent, run.name);
   const kept = [usual, ...former].find((path) => existsSync(join(study.folder, path))) ?? usual;
   const [parent, name] = [dirname(kept), basename(kept)];
@@ -47,7 +49,7 @@ export async function scheduledRun(study: StudyPaths, run: PendingRun): Promise<
   return {
     id: run.name,
     kind,
-    job: { kind: "run", parent, name, config, diagnose },
+    job: { kind: "run", parent, name, config, diagnose, ...(stopOnFault ? { stopOnFault } : {}) },
     paths,
     totalSteps: totalEpochs * Math.floor(samples / batchSize),
     totalEpochs,

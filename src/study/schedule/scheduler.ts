@@ -44,6 +44,8 @@ export interface TrialProgress {
   readonly accuracy: number | null;
   /** The damaged file for which it is trained again; absent: none is known. */
   readonly damage?: string;
+  /** Of an event "finding": the line about it. */
+  readonly finding?: string;
 }
 
 /** The trials to schedule, and how. */
@@ -212,7 +214,8 @@ class Scheduler {
       slot.epoch = event.epoch;
       slot.accuracies[event.epoch - 1] = event.accuracy;
     }
-    this.#options.onChange?.(slot.progress(), event.kind);
+    const finding = event.kind === "finding" ? { finding: event.text } : {};
+    this.#options.onChange?.({ ...slot.progress(), ...finding }, event.kind);
     if (event.kind === "epoch") this.#stopEarly();
   }
 

@@ -14,6 +14,8 @@ export const workerJobSchema = z.discriminatedUnion("kind", [
     config: z.string(),
     /** Whether to measure while it trains, and to write findings.json. */
     diagnose: z.boolean(),
+    /** Whether it stops, and fails, where a finding is certain; absent: no. */
+    stopOnFault: z.boolean().exactOptional(),
   }),
   /** The ablations of a finished run: ablation.json, and findings.json with what they say. */
   z.strictObject({ kind: z.literal("ablate"), ...place, threads: z.int().min(1) }),
@@ -28,6 +30,8 @@ export const workerEventSchema = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("started"), step: z.number(), totalSteps: z.number() }),
   z.object({ kind: z.literal("step"), step: z.number(), epoch: z.number() }),
   z.object({ kind: z.literal("epoch"), epoch: z.number(), step: z.number(), accuracy: z.number() }),
+  /** What a probe found for certain, or took back, as one line. */
+  z.object({ kind: z.literal("finding"), text: z.string() }),
   z.object({ kind: z.literal("finished"), accuracy: z.number(), peakMemoryBytes: z.number() }),
   z.object({ kind: z.literal("interrupted") }),
   z.object({ kind: z.literal("failed"), reason: z.string() }),

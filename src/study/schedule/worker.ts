@@ -13,9 +13,10 @@ import { resolveTrainingConfig } from "../../config/config.ts";
 import { readRunConfig } from "../../config/file.ts";
 import { loadPluginsOf } from "../../config/plugins.ts";
 import { diagnoseRun } from "../../diagnose/diagnose-run.ts";
+import { earlyLine } from "../../diagnose/early-findings.ts";
 import { sourceOfWeights } from "../../diagnose/facts.ts";
 import { keepDiagnosis, watchAndKeep } from "../../diagnose/keep-findings.ts";
-import { DamagedFileError, InterruptedError, SubbyteError } from "../../errors.ts";
+import { DamagedFileError, FaultError, InterruptedError, SubbyteError } from "../../errors.ts";
 import { writeFileWithFolder } from "../../io/atomic-file.ts";
 import { describeSystemError, systemErrorCode } from "../../io/system-error.ts";
 import { runPaths } from "../../runs/folder.ts";
@@ -90,7 +91,15 @@ async function trainRun(job: JobOf<"run">, signal: AbortSignal): Promise<number>
     ...(job.diagnose
       ? {
           watch: (run) =>
-            watchAndKeep(run, { settings: config, ...defined({ from: sourceOfWeights(config) }) }).watcher,
+            watchAndKeep(run, {
+              settings: config,
+              ...defined({ from: sourceOfWeights(config) }),
+              stopOnFault: job.stopOnFault === true,
+              onEarly: (findings) => {
+                const text = earlyLine(findings);
+                if (text !== undefined) report({ kind: "finding", text });
+              },
+            }).watcher,
         }
       : {}),
   };
@@ -131,6 +140,8 @@ async function ablateRun({ parent, name, threads }: JobOf<"ablate">, signal: Abo
 
 /** Returns why a job failed. An error that is not thrown on purpose is a bug, so its source position is included. */
 function reasonOf(error: unknown): string {
+  // The place and the remedy are the trial's own, which a study shows by other means.
+  if (error instanceof FaultError) return error.message;
   if (error instanceof SubbyteError) return error.describe();
   // The system's codes are ENOSPC and the like; those of Node.js itself (ERR_…) indicate a wrong call, which is a bug.
   if (/^E[A-Z]+$/.test(systemErrorCode(error) ?? "")) return describeSystemError(error).reason;

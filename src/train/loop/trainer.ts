@@ -31,7 +31,7 @@ import { learningRateAt } from "./schedule.ts";
 /**
  * Trains a network.
  *
- * @throws InterruptedError when the signal asked to stop; the checkpoint is written by then. DivergenceError when a loss
+ * @throws InterruptedError when the signal asked to stop, FaultError when the watcher did; the checkpoint is written by then. DivergenceError when a loss
  * or the state is not finite; such a state is in no checkpoint.
  *
  * @example
@@ -229,6 +229,10 @@ class TrainingLoop {
       state: this.#state,
       batch,
     });
+    const fault = watcher.fault?.();
+    if (fault === undefined) return;
+    await this.#save(lastCheckpoint);
+    throw fault;
   }
 
   /** One step of the job. @throws DivergenceError when its loss is not finite. */

@@ -1,5 +1,6 @@
 /** An observer of a training: called at each step, with the state in reach, and changing nothing. */
 import type { ForwardMode } from "../../compile/build/forward.ts";
+import type { FaultError } from "../../errors.ts";
 import type { Network } from "../../ir/network.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import type { StateBuffers } from "../../runtime/state.ts";
@@ -24,6 +25,8 @@ export interface UpcomingStep {
 /** Measures a training between its steps. */
 export interface TrainingWatcher {
   beforeStep(step: UpcomingStep): Promise<void>;
+  /** Why the training is to stop before the step that {@link beforeStep} saw; absent or undefined: it is to train. */
+  fault?(): FaultError | undefined;
   /** @param step Steps done, this one included. */
   afterStep(step: number, loss: number): void;
   afterEpoch(progress: EpochProgress): void;

@@ -1,16 +1,15 @@
 /** The text of a diagnosis: what was found, or what was checked where nothing was. */
 import { describe, expect, it } from "vitest";
 import { findingsText } from "../../../src/cli/view/findings-text.ts";
+import { causes } from "../../../src/diagnose/diagnose.ts";
 import { record, records } from "../../diagnose/synthetic.ts";
 
 describe("a run without findings", () => {
   it("says so, and what was checked", () => {
-    expect(findingsText([], { verbose: false, records: records() })).toMatchInlineSnapshot(`
-      [
-        "No problems found.",
-        "Nothing was found that calls for a change of the configuration: 24 causes were checked in 4 measurements of 1 weight and 1 quantizer, from step 0 to 960.",
-      ]
-    `);
+    expect(findingsText([], { verbose: false, records: records() })).toEqual([
+      "No problems found.",
+      `Nothing was found that calls for a change of the configuration: ${Object.keys(causes).length} causes were checked in 4 measurements of 1 weight and 1 quantizer, from step 0 to 960.`,
+    ]);
   });
 
   it("names the one step that was measured, and quantizers only where there are some", () => {

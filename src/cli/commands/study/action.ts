@@ -17,7 +17,7 @@ import { takenFromRun } from "../../../train/from-run.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson, printText } from "../../output.ts";
 import { oneLine } from "../../view/printable.ts";
-import { StudyProgress } from "../../view/study-progress.ts";
+import { findingLine, StudyProgress } from "../../view/study-progress.ts";
 import { type Cell, tableLines } from "../../view/table.ts";
 import { startDocument } from "../train/start.ts";
 import { checkStudy, type StudyCheck, studyCheckLines } from "./check.ts";
@@ -59,7 +59,10 @@ export async function studyAction(file: string | undefined, flags: StudyFlags): 
       runStudy(options, {
         signal,
         onStart: (start) => progress.start(start),
-        onChange: (trial, event) => progress.change(trial, event),
+        onChange: (trial, event) => {
+          progress.change(trial, event);
+          if (flags.json === true && event === "finding") note(findingLine(trial));
+        },
         onMore: (stages, expected) => progress.more(stages, expected),
         onAblation: (failing, problem) =>
           progress.message(

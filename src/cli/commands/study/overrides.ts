@@ -39,6 +39,7 @@ export interface StudyConfigFlags extends FlagTexts<typeof valueFlags | typeof l
   readonly fix?: true;
   readonly resume?: string | true;
   readonly diagnose: boolean;
+  readonly stopOnFault?: true;
 }
 
 /** Returns the overrides that the flags set. `--set` comes first, so that a dedicated flag wins over it. */
@@ -61,6 +62,7 @@ export function studyOverrides(flags: StudyConfigFlags): ConfigOverride[] {
     overrides.push({ path: "fix", value: true, origin: "--fix" });
   }
   if (!flags.diagnose) overrides.push({ path: "diagnose", value: false, origin: "--no-diagnose" });
+  if (flags.stopOnFault === true) overrides.push({ path: "stopOnFault", value: true, origin: "--stop-on-fault" });
   if (flags.seeds !== undefined) overrides.push(seedsOverride(flags.seeds));
   return overrides;
 }

@@ -59,6 +59,7 @@ export const declareStudy = (command: NewCommand) =>
     .option("--resume [folder]", "resume the study in this folder (default: that of --out)")
     .option("--fix", "search for fixes where trials fail, and train the grid again with those that help")
     .option("--no-diagnose", "do not measure the tensors while training: no findings")
+    .option("--stop-on-fault", "stop a trial where a finding is certain while it trains: it counts as failed")
     .option("--no-report", "write no HTML report at the end")
     .option("--json", "print the result as one JSON document, and no progress")
     .option("-q, --quiet", "print no progress")

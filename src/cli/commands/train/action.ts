@@ -8,6 +8,7 @@ import { readConfigFile, readRunConfig } from "../../../config/file.ts";
 import type { TrainingConfig } from "../../../config/schema/schema.ts";
 import { integerObstacles } from "../../../convert/obstacles.ts";
 import type { DatasetSplits } from "../../../data/dataset/dataset.ts";
+import { earlyLines } from "../../../diagnose/early-findings.ts";
 import { sourceOfWeights } from "../../../diagnose/facts.ts";
 import { watchAndKeep } from "../../../diagnose/keep-findings.ts";
 import type { RunWatch } from "../../../diagnose/watch-run.ts";
@@ -35,6 +36,12 @@ import type { TrainFlags } from "./train.ts";
 
 /** Resolves the configuration and trains, or resumes a run that was stopped. */
 export async function trainAction(flags: TrainFlags): Promise<void> {
+  if (flags.stopOnFault === true && flags.diagnose === false) {
+    throw new ConfigError("a run that is not measured has no findings to stop at", {
+      where: "--stop-on-fault",
+      remedy: "Leave --no-diagnose out.",
+    });
+  }
   if (flags.resume !== undefined) {
     const folder = flags.resume === true ? await latestUnfinishedRun(flags.out) : flags.resume;
     checkResumed(flags, folder);
@@ -164,7 +171,16 @@ async function watch(
           ? {}
           : {
               watch: (run) => {
-                watched = watchAndKeep(run, { settings: config, ...defined({ from: sourceOfWeights(config) }) });
+                watched = watchAndKeep(run, {
+                  settings: config,
+                  ...defined({ from: sourceOfWeights(config) }),
+                  stopOnFault: flags.stopOnFault === true,
+                  onEarly: (findings) => {
+                    waiting.end();
+                    if (flags.json === true) note(...earlyLines(findings));
+                    else progress?.message(...earlyLines(findings));
+                  },
+                });
                 return watched.watcher;
               },
             }),

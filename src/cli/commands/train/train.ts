@@ -76,6 +76,7 @@ export const declareTrain = (command: NewCommand) =>
     .option("-v, --verbose", "with --diagnose: print the measurements of each finding too")
     .option("--diagnose", "print the findings after each epoch")
     .option("--no-diagnose", "do not measure the tensors while training (diagnosis.jsonl)")
+    .option("--stop-on-fault", "stop with a checkpoint where a finding is certain while it trains (exit code 1)")
     .option("--dry-run", "open data and model, run a few steps, and print the configuration with what it would take")
     .option("--print-config", "print the resolved configuration and open nothing")
     .addHelpText("after", examples);
