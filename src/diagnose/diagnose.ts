@@ -70,8 +70,8 @@ export function diagnose(input: DiagnosisInput): CauseFinding<CauseName>[] {
 
 const earlyCauses: ReadonlySet<string> = new Set(families.flatMap(({ early }: CauseFamily) => early ?? []));
 
-/** Returns whether a finding may be told before the run has ended: see {@link CauseFamily.early}. */
-export function mayBeToldEarly({ cause }: Pick<CauseFinding, "cause">): boolean {
+/** Returns whether a finding may be reported before the run has ended: see {@link CauseFamily.early}. */
+export function mayBeReportedEarly({ cause }: Pick<CauseFinding, "cause">): boolean {
   return earlyCauses.has(cause);
 }
 

@@ -1,11 +1,11 @@
-/** Findings that are certain before a run has ended: each is told once, with the step, and so is a later probe that takes it back. */
+/** Findings that are certain before a run has ended: each is reported once, with the step, and so is a later probe that takes it back. */
 
 import { FaultError } from "../errors.ts";
 import { changesAsFlags, type Finding, highConfidence } from "../runs/finding.ts";
-import { mayBeToldEarly } from "./diagnose.ts";
+import { mayBeReportedEarly } from "./diagnose.ts";
 import { certainEarly } from "./finding.ts";
 
-/** A finding that a probe made certain, or one that was told and does not hold any more. */
+/** A finding that a probe made certain, or one that was reported and does not hold any more. */
 export interface EarlyFinding {
   readonly kind: "found" | "withdrawn";
   /** Steps done before the probe. */
@@ -38,21 +38,22 @@ export function faultOf({ step, finding: { title, confidence, remedy } }: EarlyF
   return new FaultError(message, { remedy: `Fix: ${[remedy.title, ...changesAsFlags(remedy)].join(": ")}` });
 }
 
-/** Remembers what was told of a run. */
+/** Remembers what was reported of a run. */
 export class EarlyFindings {
-  readonly #told = new Map<string, Finding>();
+  readonly #reported = new Map<string, Finding>();
   readonly #withdrawn = new Set<string>();
 
-  /** Returns what the findings of a probe add, the most certain first; each cause is told once and withdrawn once. */
+  /** Returns what the findings of a probe add, the most certain first; each cause is reported once and withdrawn once. */
   at(step: number, findings: readonly Finding[]): EarlyFinding[] {
     const found = findings.filter(
-      (finding) => finding.confidence >= certainEarly && mayBeToldEarly(finding) && !this.#told.has(finding.cause),
+      (finding) =>
+        finding.confidence >= certainEarly && mayBeReportedEarly(finding) && !this.#reported.has(finding.cause),
     );
     const holding = new Set(findings.flatMap(({ cause, confidence }) => (confidence >= highConfidence ? [cause] : [])));
-    const withdrawn = [...this.#told.values()].filter(
+    const withdrawn = [...this.#reported.values()].filter(
       ({ cause }) => !holding.has(cause) && !this.#withdrawn.has(cause),
     );
-    for (const finding of found) this.#told.set(finding.cause, finding);
+    for (const finding of found) this.#reported.set(finding.cause, finding);
     for (const { cause } of withdrawn) this.#withdrawn.add(cause);
     return [
       ...found.map((finding) => ({ kind: "found" as const, step, finding })),

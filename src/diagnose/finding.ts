@@ -19,14 +19,14 @@ export interface CauseFamily<Name extends string = string> {
   readonly explains?: Readonly<Partial<Record<Name, readonly string[]>>>;
   /**
    * Causes whose evidence needs no end of a run: what the configuration proves, what the data shows, and damage that training does
-   * not repair. From {@link certainEarly} on they are told while the run trains.
+   * not repair. From {@link certainEarly} on they are reported while the run trains.
    */
   readonly early?: readonly Name[];
   /** The findings that the measurements support, in any order and with any confidence. */
   find(input: DiagnosisInput): readonly CauseFinding<Name>[];
 }
 
-/** The confidence from which on a finding is told while a run trains. */
+/** The confidence from which on a finding is reported while a run trains. */
 export const certainEarly = 0.8;
 
 /** Findings below this are not worth a line. */

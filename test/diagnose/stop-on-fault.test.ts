@@ -20,9 +20,9 @@ const throwsScalesAway = tinyConfig({
   quantization: { preset: "lsq", weightBits: 4, activationBits: 4 },
 });
 
-function watching(told: EarlyFinding[], settings: TrainingConfig): Pick<RunListeners, "watch"> {
+function watching(reported: EarlyFinding[], settings: TrainingConfig): Pick<RunListeners, "watch"> {
   const options = { every: 4, settings, stopOnFault: true };
-  const onEarly = (findings: readonly EarlyFinding[]) => told.push(...findings);
+  const onEarly = (findings: readonly EarlyFinding[]) => reported.push(...findings);
   return { watch: (run) => watchAndKeep(run, { ...options, onEarly }).watcher };
 }
 
@@ -30,13 +30,13 @@ describe("a run with a fault that is certain early", () => {
   it("stops at the step that shows it with a checkpoint, and resumes from there", async () => {
     const parent = await temporaryFolder();
     const config = throwsScalesAway;
-    const told: EarlyFinding[] = [];
-    const error = await startRun({ config, parent, name: "run" }, watching(told, config)).catch(
+    const reported: EarlyFinding[] = [];
+    const error = await startRun({ config, parent, name: "run" }, watching(reported, config)).catch(
       (thrown: unknown) => thrown,
     );
-    const [first] = told;
+    const [first] = reported;
     const { folder, checkpoints } = runPaths(join(parent, "run"));
-    expect(told.map(({ finding }) => finding.cause)).toContain("scale-rate-too-high");
+    expect(reported.map(({ finding }) => finding.cause)).toContain("scale-rate-too-high");
     expect(error).toBeInstanceOf(FaultError);
     expect(error).toMatchObject({ exitCode: 1, where: folder });
     expect(String(error)).toContain(`stopped at step ${first?.step}: ${first?.finding.title}`);
@@ -54,12 +54,12 @@ describe("a run with a fault that is certain early", () => {
       quantization: { preset: "minmax", weightBits: 4, activationBits: 4, reduceRange: true },
     });
     const parent = await temporaryFolder();
-    const told: EarlyFinding[] = [];
-    await expect(startRun({ config, parent, name: "run" }, watching(told, config))).rejects.toThrow(
+    const reported: EarlyFinding[] = [];
+    await expect(startRun({ config, parent, name: "run" }, watching(reported, config))).rejects.toThrow(
       /^stopped at step 0: /,
     );
-    expect(earlyLines(told)[1]).toContain("--set quantization.reduceRange=false");
-    expect(earlyLine(told)).toMatch(/^step 0: .*reduce_range.*\(confidence 97 %\)/);
+    expect(earlyLines(reported)[1]).toContain("--set quantization.reduceRange=false");
+    expect(earlyLine(reported)).toMatch(/^step 0: .*reduce_range.*\(confidence 97 %\)/);
     const { checkpoints } = runPaths(join(parent, "run"));
     expect((await readCheckpoint(join(checkpoints, lastCheckpoint))).position.step).toBe(0);
   });

@@ -89,11 +89,11 @@ describe("subbyte study", () => {
     const grid = ["--weight-bits", "4", "--activation-bits", "4,1", "--recipes", "thread"];
     const first = await capture("study", ...small, ...grid, "--out", folder, "--json");
     // No progress: only what is certain of a trial while it trains, one line at a time.
-    const told = first.stderr.trim().split("\n");
-    expect(told.filter((line) => !/^(float|thread_W4A4_seed0), step 0: .+ %\)(, and \d+ more)?$/.test(line))).toEqual(
-      [],
-    );
-    expect(told.some((line) => line.startsWith("thread_W4A4_seed0, "))).toBe(true);
+    const reported = first.stderr.trim().split("\n");
+    expect(
+      reported.filter((line) => !/^(float|thread_W4A4_seed0), step 0: .+ %\)(, and \d+ more)?$/.test(line)),
+    ).toEqual([]);
+    expect(reported.some((line) => line.startsWith("thread_W4A4_seed0, "))).toBe(true);
     const document: unknown = JSON.parse(first.stdout);
     expect(document).toMatchObject({ schemaVersion: 1, counts: { finished: 1, impossible: 1, failed: 0 } });
     expect(process.exitCode).toBe(1);
@@ -124,7 +124,7 @@ describe("subbyte study", () => {
     const text = await capture("study", file, "--out", out, "--no-report");
     expect(text.stderr).toMatch(/mine\.onnx: accuracy \d+\.\d\d % on the 64 test images, before the training/);
     expect(text.stdout).toMatch(/mine\.onnx \d+\.\d\d %; trained in float \d+\.\d\d %; lsq W4A4 \d+\.\d\d %/);
-    // The next study starts from that float network, and needs to be told nothing about it.
+    // The next study starts from that float network, and needs to be reported nothing about it.
     const from = join(out, "float");
     const dry = await capture("study", "--from", from, "--dry-run", "--json");
     expect(JSON.parse(dry.stdout)).toMatchObject({
