@@ -5,8 +5,9 @@ import type { TrainingConfig } from "../config/schema/schema.ts";
 import type { DatasetSplits } from "../data/dataset/dataset.ts";
 import type { Target } from "../ops/definition.ts";
 import type { Engine } from "../runtime/engine.ts";
+import { evaluateWithOrder } from "./fit/class-order.ts";
 import { checkFit } from "./fit/network-fit.ts";
-import { type EvaluationResult, evaluate } from "./loop/evaluate.ts";
+import type { EvaluationResult } from "./loop/evaluate.ts";
 import { importedNetwork } from "./network.ts";
 import { networkOfRun } from "./teacher/teacher.ts";
 
@@ -17,6 +18,8 @@ export interface StartAccuracy {
   /** Whether it has no quantizers. */
   readonly isFloat: boolean;
   readonly result: EvaluationResult;
+  /** Whether the classes seem to be in another order than its outputs, in a sentence. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -41,6 +44,7 @@ export async function startAccuracy(
   if (name === undefined || data.test.target.kind === "none") return undefined;
   const network = from === undefined ? importedNetwork(file ?? name, data) : await networkOfRun(from, data);
   checkFit(network, { where: from ?? file ?? name, target: data.test.target });
-  const result = await evaluate(network, data.test, engine, target === undefined ? {} : { target });
-  return { name, isFloat: !isQuantized(network), result };
+  const options = target === undefined ? {} : { target };
+  const { result, notes } = await evaluateWithOrder(network, data.test, engine, options);
+  return { name, isFloat: !isQuantized(network), result, notes };
 }

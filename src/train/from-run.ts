@@ -51,7 +51,7 @@ export async function takenFromRun(
   const isSameData = !names(ownData, ["name", "folder"]) || sourceOf(ownData) === sourceOf(config.data);
   const data = Object.entries(config.data).filter(([key]) => !(key in ownData) && (isSameData || inputKeys.has(key)));
   for (const [key, value] of data) taken.push({ path: `data.${key}`, value, origin });
-  const measured = isSameData || inputs === undefined ? {} : inputOfRun(config.data, inputs);
+  const measured: Mapping = isSameData || inputs === undefined ? {} : inputOfRun(config.data, inputs);
   for (const [key, value] of Object.entries(measured)) {
     if (!(key in ownData)) taken.push({ path: `data.${key}`, value, origin });
   }
@@ -60,6 +60,7 @@ export async function takenFromRun(
   const isMeasured = "normalization" in measured && !("normalization" in ownData);
   if (isMeasured) parts.push("normalization by the run's mean and std");
   else if (takes("normalization")) parts.push(`normalization ${showNormalization(config.data.normalization)}`);
+  if (Array.isArray(measured.size) && !("size" in ownData)) parts.push(`images of ${measured.size.join("x")}`);
   if (takes("task")) parts.push(`task ${config.data.task === "none" ? "distillation" : config.data.task}`);
   return {
     overrides: taken,

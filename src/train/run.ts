@@ -7,7 +7,7 @@ import { isQuantized, type QuantizerSite } from "../compile/sites.ts";
 import { configToYaml, resolveTrainingConfig } from "../config/config.ts";
 import { readRunConfig } from "../config/file.ts";
 import { quantizationOf } from "../config/quantization.ts";
-import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
+import { modelTitle, type QuantizationSettings, type TrainingConfig } from "../config/schema/schema.ts";
 import type { ConfigSource } from "../config/source.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import type { DatasetSplits, SkippedSample } from "../data/dataset/dataset.ts";
@@ -368,10 +368,16 @@ function mostCommon(numbers: readonly number[]): number | null {
   return counts.sort(([, a], [, b]) => b - a)[0]?.[0] ?? null;
 }
 
+/** `W4A4`, by the bits that the preset really gives. */
+function bitsText(settings: QuantizationSettings): string {
+  const { weight, activation } = quantizationOf(settings);
+  return `W${weight?.bits ?? settings.weightBits}A${activation?.bits ?? settings.activationBits}`;
+}
+
 function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResult): Omit<RunSummary, "skipped"> {
   const { quantization } = config;
   const float = isQuantized(result.network) ? `of the file: ${countQuantizers(result.network)}` : "float";
-  const bits = quantization === null ? float : `W${quantization.weightBits}A${quantization.activationBits}`;
+  const bits = quantization === null ? float : bitsText(quantization);
   return {
     schemaVersion: 1,
     folder: paths.folder,

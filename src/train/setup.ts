@@ -14,6 +14,8 @@ import { genericTarget } from "../ops/targets.ts";
 import type { Engine } from "../runtime/engine.ts";
 import { checkFit, type WantedFit } from "./fit/network-fit.ts";
 import { checkNoneLeft, notesOnOrigins } from "./inputs/origin.ts";
+import { notesOnOverlap } from "./inputs/overlap.ts";
+import { notesOnSettings } from "./inputs/settings.ts";
 import type { NetworkStage } from "./loop/bit-lowering.ts";
 import { calibrate } from "./loop/calibrate.ts";
 import { notesOnOscillation } from "./loop/phases.ts";
@@ -104,7 +106,11 @@ export async function prepareTraining(
 ): Promise<PreparedTraining> {
   const teacher = await teacherOf(config, data);
   const recipe = recipeOf(config, data.train, teacher);
-  const origins = await notesOnOrigins(config, data);
+  const origins = [
+    ...notesOnSettings(config),
+    ...(await notesOnOverlap(data)),
+    ...(await notesOnOrigins(config, data)),
+  ];
   const { quantization } = config;
   if (quantization?.stages === undefined) {
     const prepared = await prepareNetwork(config, data, engine, target, teacher);
@@ -112,6 +118,13 @@ export async function prepareTraining(
     return { network: prepared.network, recipe, notes: [...origins, ...notes] };
   }
   const bits = [...quantization.stages].sort((a, b) => a.fromEpoch - b.fromEpoch);
+  const twice = bits.find(({ fromEpoch }, index) => bits[index + 1]?.fromEpoch === fromEpoch);
+  if (twice !== undefined) {
+    throw new ConfigError(`two stages begin with epoch ${twice.fromEpoch}`, {
+      where: "quantization.stages",
+      remedy: "Leave one of them out.",
+    });
+  }
   if (bits[0]?.fromEpoch !== 0 || bits.some((stage) => stage.fromEpoch >= config.train.epochs)) {
     throw new ConfigError("the stages must begin with epoch 0, and each before the last epoch", {
       where: "quantization.stages",

@@ -168,6 +168,8 @@ async function inspect(list: ImageList, decoder: ImageDecoder, options: ImageOpt
 /** Returns the shape of decoded images and that of the samples cropped from them. */
 function shapesOf(survey: Survey, options: ImageOptions, notes: string[]): { stored: Shape; sample: Shape } {
   const channels = options.channels ?? (survey.isGrey ? 1 : 3);
+  if (channels === 3 && survey.isGrey) notes.push("the images are grey: their values are repeated in 3 channels");
+  if (channels === 1 && !survey.isGrey) notes.push("there are images in colour: they become grey");
   const [height, width] = sizeOf(survey, options, notes);
   const shorter = Math.min(height, width);
   const isOwn =

@@ -1,6 +1,6 @@
 /** A fingerprint of a part of data: whether its samples and labels are still those that a run was trained on. */
 import { createHash } from "node:crypto";
-import { allocateBatch, type Dataset } from "../../data/dataset/dataset.ts";
+import { allocateBatch, type Dataset, type SampleArray, type TargetArray } from "../../data/dataset/dataset.ts";
 import { elementCount } from "../../ir/types.ts";
 
 /** The number of samples of a part, and the SHA-256 of what was read of them. */
@@ -29,26 +29,44 @@ const chunk = 64;
 export async function fingerprintOf(dataset: Dataset): Promise<Fingerprint> {
   const { count, sampleShape, sampleType, target } = dataset;
   const hash = createHash("sha256").update(JSON.stringify([count, sampleShape, sampleType, target]));
+  await readEvenly(dataset, (samples, targets) => {
+    for (const part of [samples, targets]) hash.update(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
+  });
+  const { sampleName } = dataset;
+  if (dataset.prefetch !== undefined && sampleName !== undefined) {
+    for (let index = 0; index < count; index++) hash.update(`${sampleName(index)}\n`);
+  }
+  return { count, sha256: hash.digest("hex") };
+}
+
+/**
+ * Reads samples of a part, spread evenly over it: all in memory up to 256 MiB, and at most 1,024 or 32 MiB of those that are read
+ * when they are needed.
+ *
+ * @param visit Gets some samples with their targets, and how many they are; the arrays are filled again afterwards.
+ */
+export async function readEvenly(
+  dataset: Dataset,
+  visit: (samples: SampleArray, targets: TargetArray, count: number) => void,
+): Promise<void> {
+  const { count, sampleShape, sampleType } = dataset;
   const isStreamed = dataset.prefetch !== undefined;
   const sampleBytes = elementCount(sampleShape) * (sampleType === "uint8" ? 1 : 4);
   const affordable = Math.max(1, Math.floor(mostBytes[isStreamed ? "streamed" : "memory"] / sampleBytes));
   const numbers = evenlySpread(count, Math.min(count, affordable, isStreamed ? mostDecoded : count));
-  const batch = allocateBatch(dataset, Math.min(chunk, count));
+  const size = Math.min(chunk, count);
+  const batch = allocateBatch(dataset, size);
   for (let start = 0; start < numbers.length; start += chunk) {
     const chosen = numbers.subarray(start, start + chunk);
     await dataset.prefetch?.(chosen);
     dataset.readBatch(chosen, batch);
-    const share = (values: typeof batch.samples | typeof batch.targets) =>
-      values.subarray(0, (values.length / Math.min(chunk, count)) * chosen.length);
-    for (const part of [share(batch.samples), share(batch.targets)]) {
-      hash.update(new Uint8Array(part.buffer, part.byteOffset, part.byteLength));
-    }
+    const { samples, targets } = batch;
+    visit(
+      samples.subarray(0, (samples.length / size) * chosen.length),
+      targets.subarray(0, (targets.length / size) * chosen.length),
+      chosen.length,
+    );
   }
-  const { sampleName } = dataset;
-  if (isStreamed && sampleName !== undefined) {
-    for (let index = 0; index < count; index++) hash.update(`${sampleName(index)}\n`);
-  }
-  return { count, sha256: hash.digest("hex") };
 }
 
 /** The numbers of `chosen` of `count` samples, in rising order. */

@@ -31,11 +31,24 @@ export async function notesOnOrigins(config: TrainingConfig, data: DatasetSplits
         `${from} was trained with ${quantization.preset}, this training is in float: its quantizers are left out (--preset puts quantizers in)`,
       );
     }
+    if (
+      quantization?.overrides !== undefined &&
+      config.quantization !== null &&
+      config.quantization.overrides === undefined
+    ) {
+      notes.push(
+        `${from} was trained with overrides of single layers (quantization.overrides), which this training leaves out`,
+      );
+    }
     notes.push(...differences(from, checkpoint.inputs, data));
   }
   const teacher = distillation?.teacher ?? (distillation === undefined ? undefined : from);
   if (teacher === undefined || teacher.endsWith(".onnx")) return notes;
-  const { inputs } = await checkpointAt(teacher);
+  const taught = await checkpointAt(teacher);
+  const { inputs } = taught;
+  const quantization = configOf(taught, teacher).quantization;
+  if (quantization !== null)
+    notes.push(`the teacher ${teacher} has quantizers (${quantization.preset}): it is no float network`);
   checkTeacher(teacher, inputs, data);
   return teacher === from ? notes : [...notes, ...differences(teacher, inputs, data)];
 }

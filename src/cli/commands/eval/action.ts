@@ -8,6 +8,7 @@ import type { Dataset } from "../../../data/dataset/dataset.ts";
 import { ConfigError, RuntimeError } from "../../../errors.ts";
 import { openEngine } from "../../../runtime/node/devices.ts";
 import { notFinite } from "../../../train/divergence/divergence.ts";
+import { evaluateWithOrder } from "../../../train/fit/class-order.ts";
 import { loadRun } from "../../../train/load-run.ts";
 import { type EvaluationResult, evaluate as evaluateNetwork, inputOf } from "../../../train/loop/evaluate.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
@@ -70,10 +71,12 @@ export async function evalAction(path: string, flags: EvalFlags): Promise<void> 
 }
 
 async function evaluateFile(path: string, flags: EvalFlags): Promise<void> {
-  const { name, network, data, notes } = await openEvaluatedFile(path, flags);
+  const { name, network, data, notes: found } = await openEvaluatedFile(path, flags);
   const { device, threads, batch } = flags;
   const engine = await openEngine({ device, threads });
-  const result = await evaluateNetwork(network, data, engine, batch === undefined ? {} : { batchSize: batch });
+  const options = batch === undefined ? {} : { batchSize: batch };
+  const { result, notes: ofOrder } = await evaluateWithOrder(network, data, engine, options);
+  const notes = [...found, ...ofOrder];
   if (!Number.isFinite(result.loss)) {
     throw new RuntimeError(`${notFinite("the loss", result.loss)}: there is no result`, {
       where: path,

@@ -28,6 +28,7 @@ export async function measureStart(
   const what = sampleWord(data.test.sampleShape);
   note(
     `${shownPath(start.name)}: ${metricTitle(metric)} ${showMetric(metric, accuracy)} on the ${count} test ${what}, before the training`,
+    ...start.notes.map((text) => `note: ${text}`),
   );
   return start;
 }
@@ -41,6 +42,6 @@ export function changeText({ name, isFloat, result }: StartAccuracy, { metric, a
 }
 
 /** The start as a part of the JSON document. */
-export function startDocument({ name, result }: StartAccuracy) {
-  return { name, accuracy: result.accuracy, loss: result.loss };
+export function startDocument({ name, result, notes }: StartAccuracy) {
+  return { name, notes, accuracy: result.accuracy, loss: result.loss };
 }
