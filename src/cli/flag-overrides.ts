@@ -41,3 +41,15 @@ function setPlugins({ value, origin }: ConfigOverride): ConfigError {
     remedy: `Give ${files.length === 0 ? "--plugin FILE" : files.map((file) => `--plugin ${file}`).join(" ")}.`,
   });
 }
+
+/** Returns a note for each override that a later one replaces by another value. */
+export function notesOnReplaced(overrides: readonly ConfigOverride[]): string[] {
+  return overrides.flatMap(({ path, value, origin }, index) => {
+    const later = overrides
+      .slice(index + 1)
+      .findLast((other) => other.path === path || path.startsWith(`${other.path}.`));
+    const isSame = later?.path === path && JSON.stringify(later.value) === JSON.stringify(value);
+    if (later === undefined || isSame || later.origin === origin) return [];
+    return [`${origin} has no effect: ${later.origin} comes after it`];
+  });
+}

@@ -5,9 +5,10 @@ import { readEvenly } from "./fingerprint.ts";
 
 /** Fewer repeated samples are usual: small tables, and blank images. */
 const notedShare = 0.1;
+const fewestRepeated = 5;
 
 /**
- * Returns a note where a tenth of the test samples or more also lie in the training part, value by value. Of data in memory all
+ * Returns a note where a tenth of the test samples, and five at least, also lie in the training part, value by value. Of data in memory all
  * samples are compared up to 256 MiB, of images up to 1,024 of each part.
  *
  * @throws what the data set throws when its samples cannot be read.
@@ -16,7 +17,7 @@ export async function notesOnOverlap({ train, test }: DatasetSplits): Promise<st
   const known = new Set(await hashesOf(train));
   const tested = await hashesOf(test);
   const repeated = tested.filter((hash) => known.has(hash)).length;
-  if (repeated < notedShare * tested.length) return [];
+  if (repeated < Math.max(fewestRepeated, notedShare * tested.length)) return [];
   const all = repeated === tested.length ? "all" : `${repeated} of`;
   return [
     `${all} ${tested.length} test samples ${tested.length < test.count ? "that were compared " : ""}also lie in the training part: ` +

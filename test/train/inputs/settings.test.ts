@@ -1,5 +1,7 @@
 /** Settings without an effect, contradictions between flags, and test samples that were trained on. */
 import { describe, expect, it } from "vitest";
+import { notesOnReplaced } from "../../../src/cli/flag-overrides.ts";
+import { trainOverrides } from "../../../src/cli/train-overrides.ts";
 import { resolveTrainingConfig } from "../../../src/config/config.ts";
 import { inMemoryDataset } from "../../../src/data/dataset/dataset.ts";
 import { presetNames } from "../../../src/qconfig/presets.ts";
@@ -72,6 +74,22 @@ describe("settings without an effect", () => {
     await expect(startRun({ config, parent: await temporaryFolder() })).rejects.toThrow(
       "two stages begin with epoch 0",
     );
+  });
+});
+
+describe("flags that contradict each other", () => {
+  it("are noted, where their values differ", () => {
+    const notes = (flags: Parameters<typeof trainOverrides>[0]) => notesOnReplaced(trainOverrides(flags)).join();
+    expect(notes({ set: ["train.epochs=7"], epochs: "3" })).toBe(
+      "--set train.epochs=7 has no effect: --epochs 3 comes after it",
+    );
+    expect(notes({ set: ["train.epochs=3"], epochs: "3" })).toBe("");
+    expect(notes({ set: ["quantization.preset=lsq"], preset: "float" })).toMatch(
+      /quantization.preset=lsq has no effect/,
+    );
+    expect(notes({ set: ["data.name=fashion-mnist-part"], data: "./mine" })).toMatch(/has no effect/);
+    expect(notes({ set: ["seed=1", "seed=2"] })).toBe("--set seed=1 has no effect: --set seed=2 comes after it");
+    expect(notes({ model: "lenet", data: "./mine", set: ["data.size=8"], preset: "lsq", weightBits: "4" })).toBe("");
   });
 });
 

@@ -14,8 +14,9 @@ import { type FinishedStudy, runStudy } from "../../../study/run-study.ts";
 import { groupAlike, type TrialEnd } from "../../../study/schedule/alike.ts";
 import type { StartAccuracy } from "../../../train/float-accuracy.ts";
 import { takenFromRun } from "../../../train/from-run.ts";
+import { notesOnReplaced } from "../../flag-overrides.ts";
 import { interruptible } from "../../interrupt.ts";
-import { note, outputColumns, print, printJson, printText } from "../../output.ts";
+import { note, outputColumns, print, printJson, printNotesOn, printText } from "../../output.ts";
 import { oneLine } from "../../view/printable.ts";
 import { findingLine, StudyProgress } from "../../view/study-progress.ts";
 import { type Cell, tableLines } from "../../view/table.ts";
@@ -96,6 +97,7 @@ async function newConfig(
   overrides: readonly ConfigOverride[],
   flags: StudyFlags,
 ): Promise<StudyConfig> {
+  printNotesOn(notesOnReplaced(overrides), flags);
   const taken = await takenFromRun(source, overrides, ["float.from"]);
   if (taken.sentence !== null && flags.json !== true && flags.quiet !== true) note(taken.sentence);
   return resolveStudyConfig(source, [...taken.overrides, ...overrides], noteRenamedKey);

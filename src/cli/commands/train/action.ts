@@ -19,8 +19,9 @@ import { takenFromRun } from "../../../train/from-run.ts";
 import { inputOf } from "../../../train/loop/evaluate.ts";
 import { type RunListeners, type RunPhase, type RunResult, resumeRun, startRun } from "../../../train/run.ts";
 import { loadData } from "../../../train/setup.ts";
+import { notesOnReplaced } from "../../flag-overrides.ts";
 import { interruptible } from "../../interrupt.ts";
-import { note, outputColumns, print, printJson, printText } from "../../output.ts";
+import { note, outputColumns, print, printJson, printNotesOn, printText } from "../../output.ts";
 import { configurationOverrides, trainOverrides } from "../../train-overrides.ts";
 import { checkTraining, type TrainingCheck } from "../../training-check.ts";
 import { checkLines } from "../../view/check-text.ts";
@@ -51,6 +52,7 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
   }
   const source = flags.config === undefined ? undefined : await readConfigFile(flags.config);
   const overrides = trainOverrides(flags);
+  printNotesOn(notesOnReplaced(overrides), flags);
   const taken = await takenFromRun(source, overrides);
   if (taken.sentence !== null && flags.json !== true && flags.quiet !== true) note(taken.sentence);
   const config = resolveTrainingConfig(source, [...taken.overrides, ...overrides]);
