@@ -7,7 +7,7 @@ import { isQuantized, type QuantizerSite } from "../compile/sites.ts";
 import { configToYaml, resolveTrainingConfig } from "../config/config.ts";
 import { readRunConfig } from "../config/file.ts";
 import { quantizationOf } from "../config/quantization.ts";
-import { modelTitle, type QuantizationSettings, type TrainingConfig } from "../config/schema/schema.ts";
+import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
 import type { ConfigSource } from "../config/source.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import type { DatasetSplits, SkippedSample } from "../data/dataset/dataset.ts";
@@ -33,6 +33,7 @@ import { openEngine } from "../runtime/node/devices.ts";
 import { checkState } from "./checkpoint-values.ts";
 import { keepTestSamples } from "./held-out.ts";
 import { checkInputs, runInputsOf } from "./inputs/recorded-inputs.ts";
+import { bitsInEffect } from "./inputs/settings.ts";
 import type { EpochProgress, StepProgress, TrainingResult, WatchedTraining } from "./loop/recipe.ts";
 import { train } from "./loop/trainer.ts";
 import type { TrainingWatcher } from "./loop/watcher.ts";
@@ -368,16 +369,10 @@ function mostCommon(numbers: readonly number[]): number | null {
   return counts.sort(([, a], [, b]) => b - a)[0]?.[0] ?? null;
 }
 
-/** `W4A4`, by the bits that the preset really gives. */
-function bitsText(settings: QuantizationSettings): string {
-  const { weight, activation } = quantizationOf(settings);
-  return `W${weight?.bits ?? settings.weightBits}A${activation?.bits ?? settings.activationBits}`;
-}
-
 function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResult): Omit<RunSummary, "skipped"> {
   const { quantization } = config;
   const float = isQuantized(result.network) ? `of the file: ${countQuantizers(result.network)}` : "float";
-  const bits = quantization === null ? float : bitsText(quantization);
+  const bits = quantization === null ? float : bitsInEffect(quantization);
   return {
     schemaVersion: 1,
     folder: paths.folder,

@@ -1,4 +1,4 @@
-/** Whether the answers of a model fit the labels better if its outputs meant the classes in another order. */
+/** Whether the answers of a model fit the labels better if its outputs stood for the classes in another order. */
 import type { Dataset } from "../../data/dataset/dataset.ts";
 import type { Network } from "../../ir/network.ts";
 import { float32Data, type Tensor } from "../../ir/tensor.ts";

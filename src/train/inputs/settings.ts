@@ -1,6 +1,6 @@
 /** Settings that have no effect on a run, or not the one that they seem to have. */
 import { quantizationOf } from "../../config/quantization.ts";
-import type { TrainingConfig } from "../../config/schema/schema.ts";
+import type { QuantizationSettings, TrainingConfig } from "../../config/schema/schema.ts";
 
 /**
  * Returns notes on settings of a configuration that do nothing: bits that the preset does not have, and phases that begin after
@@ -66,4 +66,10 @@ function notesOnPhases({ quantization, train }: TrainingConfig): string[] {
       : [`${key} is ${value}, the run has ${epochs} epochs: the full learning rate is never reached`],
   );
   return [...begins, ...freezes, ...ranges, ...rises];
+}
+
+/** Returns `W4A4`, by the bits that the preset really gives. */
+export function bitsInEffect(settings: QuantizationSettings): string {
+  const { weight, activation } = quantizationOf(settings);
+  return `W${weight?.bits ?? settings.weightBits}A${activation?.bits ?? settings.activationBits}`;
 }
