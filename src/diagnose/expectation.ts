@@ -63,6 +63,47 @@ export function lossOfBits(bits: number): number {
   return losses.find(([most]) => bits <= most)?.[1] ?? 0;
 }
 
+/** The part of a run that most of its loss is in. */
+export type LossSide = "weights" | "activations" | "both" | "statistics" | "neither";
+
+/** The parts of a run's loss, in accuracy on the examined test samples. */
+export interface LossParts {
+  readonly side: LossSide;
+  /** What the quantizers of the weights alone cost, and those of the activations alone. */
+  readonly weights: number;
+  readonly activations: number;
+  /** The accuracy of the same weights without quantizers, and of the run with statistics of batch normalization estimated again. */
+  readonly withoutQuantizers: number;
+  readonly reestimated: number;
+}
+
+/** A side counts alone where it costs so many times what the other costs. */
+const clearlyMore = 1.5;
+
+/**
+ * Returns the parts of a run's loss; undefined where it was not examined, or no accuracy of float is known.
+ *
+ * @example
+ * console.log(lossParts({ facts, records: [] })); // undefined: nothing was examined
+ */
+export function lossParts(input: DiagnosisInput): LossParts | undefined {
+  const { examination } = input;
+  const shortfall = shortfallOf(input);
+  if (examination === undefined || shortfall === undefined) return undefined;
+  const { quantized, reestimated, float } = examination.test;
+  const weights = float.accuracy - examination.weightsOnly.accuracy;
+  const activations = float.accuracy - examination.activationsOnly.accuracy;
+  const training = shortfall.float - float.accuracy;
+  const statistics = reestimated.accuracy - quantized.accuracy;
+  const quantizers = float.accuracy - reestimated.accuracy;
+  const accuracies = { withoutQuantizers: float.accuracy, reestimated: reestimated.accuracy };
+  const of = (side: LossSide): LossParts => ({ side, weights, activations, ...accuracies });
+  if (training >= Math.max(statistics, quantizers)) return of("neither");
+  if (statistics >= quantizers) return of("statistics");
+  if (weights > clearlyMore * activations) return of("weights");
+  return of(activations > clearlyMore * weights ? "activations" : "both");
+}
+
 function mostCommon(values: readonly number[]): number | undefined {
   const counts = new Map<number, number>();
   for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);

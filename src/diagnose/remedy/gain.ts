@@ -17,11 +17,16 @@ export function expectedGain(
   { confidence, remedy }: Pick<Finding, "confidence" | "remedy">,
   input: DiagnosisInput,
 ): number {
+  return confidence * largestGain({ remedy }, input);
+}
+
+/** Returns the accuracy that repairing a finding wins back at most, were it true; NaN where no accuracy is known. */
+export function largestGain({ remedy }: Pick<Finding, "remedy">, input: DiagnosisInput): number {
   const paths = Object.keys(remedy?.changes ?? {}).map((path) => path.split("."));
   const shortfall = shortfallOf(input);
   if (shortfall === undefined) return Number.NaN;
   const missing = Math.max(0, shortfall.float - shortfall.reached);
-  return confidence * Math.min(missing, mostOf(remedy?.changes ?? {}, paths, missing, input));
+  return Math.min(missing, mostOf(remedy?.changes ?? {}, paths, missing, input));
 }
 
 function mostOf(

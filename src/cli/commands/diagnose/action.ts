@@ -1,6 +1,7 @@
 /** What `subbyte diagnose` does. */
 
 import { diagnoseRun, type RunDiagnosis } from "../../../diagnose/diagnose-run.ts";
+import { shortfallOf } from "../../../diagnose/expectation.ts";
 import { keepDiagnosis } from "../../../diagnose/keep-findings.ts";
 import { recordForFile } from "../../../diagnose/probe/measurement.ts";
 import { ConfigError, InputOutputError } from "../../../errors.ts";
@@ -9,6 +10,7 @@ import { withCommands } from "../../../runs/remedy-command.ts";
 import { nodeEngine } from "../../../runtime/node/node.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { note, outputColumns, print, printJson, printNotesOn, StatusLine } from "../../output.ts";
+import { expectationText } from "../../view/expectation-text.ts";
 import { checkedText, findingsText } from "../../view/findings-text.ts";
 import { gapText } from "../../view/gap-text.ts";
 import { shownPath } from "../../view/shown-path.ts";
@@ -42,7 +44,7 @@ function noteUnsaved(error: unknown): void {
 }
 
 function show(diagnosis: RunDiagnosis, folder: string, flags: DiagnoseFlags): void {
-  const { findings, records, step, ablation, gap, notes } = diagnosis;
+  const { findings, records, step, ablation, gap, notes, input } = diagnosis;
   printNotesOn(notes, flags);
   if (flags.json === true) {
     printJson({
@@ -53,13 +55,17 @@ function show(diagnosis: RunDiagnosis, folder: string, flags: DiagnoseFlags): vo
       findings,
       ablation: ablation ?? null,
       gap: gap ?? null,
+      expectation: shortfallOf(input) ?? null,
       records: records.map(recordForFile),
     });
     return;
   }
-  const verdict = gapText(diagnosis);
+  const expectation = expectationText(input);
+  // What an ablation says is said next to the expectation; without either there is nothing to compare with.
+  const verdict = ablation === undefined && expectation !== undefined ? undefined : gapText(diagnosis);
+  if (expectation !== undefined) print(expectation);
   if (findings.length > 0 || verdict === undefined) {
-    print(...findingsText(findings, { verbose: flags.verbose === true, records }));
+    print(...findingsText(findings, { verbose: flags.verbose === true, records, input }));
   } else {
     print(checkedText(records));
   }

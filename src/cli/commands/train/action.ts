@@ -10,6 +10,7 @@ import { integerObstacles } from "../../../convert/obstacles.ts";
 import type { DatasetSplits } from "../../../data/dataset/dataset.ts";
 import { earlyLines } from "../../../diagnose/early-findings.ts";
 import { sourceOfWeights } from "../../../diagnose/facts.ts";
+import type { DiagnosisInput } from "../../../diagnose/input.ts";
 import { watchAndKeep } from "../../../diagnose/keep-findings.ts";
 import type { RunWatch } from "../../../diagnose/watch-run.ts";
 import { ConfigError } from "../../../errors.ts";
@@ -47,7 +48,8 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
     const folder = flags.resume === true ? await latestUnfinishedRun(flags.out) : flags.resume;
     checkResumed(flags, folder);
     const config = resolveTrainingConfig(await readRunConfig(runPaths(folder).config));
-    reportRun(await watch(flags, config, (listeners) => resumeRun(folder, listeners)), { flags, converts: true });
+    const { result, input } = await watch(flags, config, (listeners) => resumeRun(folder, listeners));
+    reportRun(result, { flags, converts: true, input });
     return;
   }
   const source = flags.config === undefined ? undefined : await readConfigFile(flags.config);
@@ -62,7 +64,7 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
   const warning = config.quantization === null ? undefined : await conversionWarning(config, data);
   if (warning !== undefined && flags.json !== true && flags.quiet !== true) note(`note: ${warning}`);
   const start = await measureStart(config, data, flags);
-  const result = await watch(flags, config, (listeners) =>
+  const { result, input } = await watch(flags, config, (listeners) =>
     startRun(
       {
         config,
@@ -74,7 +76,7 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
       listeners,
     ),
   );
-  reportRun(result, { flags, start, converts: warning === undefined });
+  reportRun(result, { flags, start, converts: warning === undefined, input });
 }
 
 /** Prints the configuration, and for --dry-run what opening its data and model finds: as comments, so that all is YAML. */
@@ -136,14 +138,14 @@ async function watch(
   flags: TrainFlags,
   config: TrainingConfig,
   job: (listeners: RunListeners) => Promise<RunResult>,
-): Promise<RunResult> {
+): Promise<{ readonly result: RunResult; readonly input: DiagnosisInput | undefined }> {
   const silent = flags.json === true || flags.quiet === true;
   const waiting = new WaitingLine({ silent });
   let progress: Progress | undefined;
   let watched: RunWatch | undefined;
   const name = config.quantization === null ? "float" : config.quantization.preset;
   try {
-    return await interruptible((signal) =>
+    const result = await interruptible((signal) =>
       job({
         signal,
         onPhase: (phase) => waiting.begin(phaseTexts[phase]),
@@ -188,6 +190,7 @@ async function watch(
             }),
       }),
     );
+    return { result, input: watched?.input() };
   } finally {
     waiting.end();
     progress?.close();

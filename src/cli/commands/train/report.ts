@@ -1,12 +1,14 @@
 /** The end of `subbyte train`: its result, what became better, and the next command. */
 
 import type { SkippedSample } from "../../../data/dataset/dataset.ts";
+import type { DiagnosisInput } from "../../../diagnose/input.ts";
 import { dataInputs } from "../../../ir/network.ts";
 import type { StartAccuracy } from "../../../train/float-accuracy.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { peakMemory } from "../../../train/memory.ts";
 import type { RunResult, RunSummary } from "../../../train/run.ts";
 import { note, outputColumns, print, printJson } from "../../output.ts";
+import { expectationText } from "../../view/expectation-text.ts";
 import { formatBytes, formatRate, sampleWord } from "../../view/progress-format.ts";
 import { tableLines } from "../../view/table.ts";
 import { changeText, startDocument } from "./start.ts";
@@ -18,10 +20,15 @@ interface ReportOptions {
   readonly start?: StartAccuracy | undefined;
   /** Whether the network converts to integers. */
   readonly converts: boolean;
+  /** What was measured while it trained; absent: nothing. */
+  readonly input?: DiagnosisInput | undefined;
 }
 
 /** Prints the result of a training: its table, the change against what it started from, and what to do next. */
-export function reportRun({ summary, skipped, network }: RunResult, { flags, start, converts }: ReportOptions): void {
+export function reportRun(
+  { summary, skipped, network }: RunResult,
+  { flags, start, converts, input }: ReportOptions,
+): void {
   if (skipped.length > 0 && flags.quiet !== true) note(...skippedText(skipped));
   if (flags.json === true) {
     printJson(start === undefined ? summary : { ...summary, start: startDocument(start) });
@@ -47,6 +54,8 @@ export function reportRun({ summary, skipped, network }: RunResult, { flags, sta
   ];
   print(...tableLines(["", summary.model], rows, outputColumns()));
   if (start !== undefined) print(changeText(start, summary));
+  const expectation = input === undefined ? undefined : expectationText(input);
+  if (expectation !== undefined) print(expectation);
   if (flags.quiet !== true) note(...nextSteps(summary, converts));
 }
 
