@@ -77,7 +77,7 @@ export interface LossParts {
   readonly reestimated: number;
 }
 
-/** A side counts alone where it costs so many times what the other costs. */
+/** A side counts alone where it costs this multiple of the other. */
 const clearlyMore = 1.5;
 
 /**

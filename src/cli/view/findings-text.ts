@@ -4,7 +4,7 @@ import type { DiagnosisInput } from "../../diagnose/input.ts";
 import type { ProbeRecord } from "../../diagnose/probe/measurement.ts";
 import { largestGain } from "../../diagnose/remedy/gain.ts";
 import { changesAsFlags, type Finding, highConfidence } from "../../runs/finding.ts";
-import { points } from "./expectation-text.ts";
+import { points } from "./gap-text.ts";
 
 /** How much of the findings is printed. */
 export interface FindingsTextOptions {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { expectationText } from "../../../src/cli/view/expectation-text.ts";
 import { findingsText } from "../../../src/cli/view/findings-text.ts";
+import { expectationText } from "../../../src/cli/view/gap-text.ts";
 import type { DiagnosisInput } from "../../../src/diagnose/input.ts";
 import { examination, facts, history, records } from "../../diagnose/synthetic.ts";
 

@@ -8,7 +8,7 @@ import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { peakMemory } from "../../../train/memory.ts";
 import type { RunResult, RunSummary } from "../../../train/run.ts";
 import { note, outputColumns, print, printJson } from "../../output.ts";
-import { expectationText } from "../../view/expectation-text.ts";
+import { expectationText } from "../../view/gap-text.ts";
 import { formatBytes, formatRate, sampleWord } from "../../view/progress-format.ts";
 import { tableLines } from "../../view/table.ts";
 import { changeText, startDocument } from "./start.ts";
