@@ -7,8 +7,8 @@ import { StateBuffers } from "../../runtime/state.ts";
 import { type EvaluationOptions, type EvaluationResult, Evaluator } from "../loop/evaluate.ts";
 
 /** Another order is worth a note from this accuracy on, and where it is better by this much. */
-const leastAccuracy = 0.5;
-const leastGain = 0.2;
+const leastAccuracy = 0.6;
+const leastGain = 0.35;
 const fewestSamples = 20;
 
 /** An evaluation, and a note on the order of the classes where another one fits much better. */
