@@ -82,6 +82,15 @@ const explanations: ReadonlyMap<string, readonly string[]> = new Map(
   ),
 );
 
+const startingCauses: ReadonlySet<string> = new Set(
+  families.flatMap(({ actsAtStart }: CauseFamily) => actsAtStart ?? []),
+);
+
+/** Whether a cause acts where a training begins, so that its remedy shows only in a training from there. */
+export function actsAtStart(cause: string): boolean {
+  return startingCauses.has(cause);
+}
+
 /** Share of its confidence that a finding keeps next to a certain cause that explains its measurements. */
 const keptByConsequence = 0.3;
 

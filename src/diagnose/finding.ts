@@ -22,6 +22,11 @@ export interface CauseFamily<Name extends string = string> {
    * not repair. From {@link certainEarly} on they are reported while the run trains.
    */
   readonly early?: readonly Name[];
+  /**
+   * Causes that act where a training begins: a training that continues from the run's last weights does not show what their
+   * remedies do.
+   */
+  readonly actsAtStart?: readonly Name[];
   /** The findings that the measurements support, in any order and with any confidence. */
   find(input: DiagnosisInput): readonly CauseFinding<Name>[];
 }

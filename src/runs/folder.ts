@@ -14,6 +14,7 @@
  *       test-samples.txt    the test samples, one a line, where they were held out of the only part of the data
  *       checkpoints/        last, the one before it (previous), and best
  *       train.lock          the process that writes it
+ *       fix/, verify/       runs with remedies of its findings, on request
  *
  * A new run writes into the folder of another one only on request, and never into a folder that is no run's.
  */
@@ -22,7 +23,7 @@ import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { arch, cpus, platform, totalmem } from "node:os";
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { configToYaml } from "../config/config.ts";
 import { modelTitle, type TrainingConfig } from "../config/schema/schema.ts";
@@ -68,7 +69,15 @@ export function runPaths(folder: string) {
     /** The checksums of what the run left when it ended. */
     sums: join(folder, "SHA256SUMS"),
     lock: join(folder, lockName),
+    /** Runs that try the remedies of its findings, whole and short. */
+    fix: join(folder, "fix"),
+    verify: join(folder, "verify"),
   };
+}
+
+/** Returns the absolute path of the last checkpoint of the run in a folder. */
+export function lastCheckpointOf(folder: string): string {
+  return resolve(runPaths(folder).checkpoints, lastCheckpoint);
 }
 
 /** Takes a run's folder for this process. Returns a function that gives it back. @throws ConfigError as {@link lockFolder}. */

@@ -1,7 +1,7 @@
 /** The command that trains a run again with the remedy of a finding, as it is copied into a shell. */
 
 import { existsSync } from "node:fs";
-import { basename, dirname, isAbsolute, join } from "node:path";
+import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { defined } from "../base/defined.ts";
 import type { Finding, Remedy } from "./finding.ts";
 import { runPaths } from "./folder.ts";
@@ -29,7 +29,7 @@ export function repeatCommand(run: RepeatedRun, changes: Remedy["changes"], name
   const { folder, show = (path) => path } = run;
   const entries = Object.entries(changes);
   if (entries.length === 0) return undefined;
-  const start = changes.from === undefined ? startOf(run) : changes.from;
+  const start = changes.from === undefined ? startOfRun(run) : changes.from;
   const parent = show(dirname(folder));
   const words = [
     ["--config", show(runPaths(folder).config)],
@@ -51,11 +51,11 @@ export function withCommands(findings: readonly Finding[], run: RepeatedRun): Fi
   }));
 }
 
-/** What a run began with. A trial names the float network of its study by a path inside of the study's folder. */
-function startOf({ folder, from }: RepeatedRun): string | undefined {
+/** Returns the path of what a run began with; undefined for random weights. A trial names the float network of its study by a path inside of the study's folder. */
+export function startOfRun({ folder, from }: RepeatedRun): string | undefined {
   if (from === undefined || isAbsolute(from) || existsSync(from)) return from;
   const inStudy = join(folder, "..", "..", from);
-  return existsSync(inStudy) ? inStudy : from;
+  return existsSync(inStudy) ? resolve(inStudy) : from;
 }
 
 /** A word that a shell takes as it is. */

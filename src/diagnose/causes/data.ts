@@ -235,6 +235,7 @@ export const dataCauses: CauseFamily<keyof typeof rows> = {
     "missing-classes",
     "augmentation-too-strong",
   ],
+  actsAtStart: ["input-scale", "normalization-differs"],
   explains: {
     "input-scale": [
       "bad-initial-scale",

@@ -235,6 +235,7 @@ export const optimizerCauses: CauseFamily<keyof typeof rows> = {
     "batch-norm-rate",
     "weights-not-trained",
   ],
+  actsAtStart: ["momentum-too-high", "too-few-steps"],
   explains: {
     "weight-decay-too-strong": [
       "learning-rate-too-low",

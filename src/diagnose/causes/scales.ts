@@ -169,5 +169,6 @@ function gradientImbalance(sites: readonly SiteView[]): Found[] {
 export const scaleCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["scale-collapsed"],
+  actsAtStart: ["bad-initial-scale", "scale-collapsed"],
   find,
 };

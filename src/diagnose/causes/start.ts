@@ -64,6 +64,7 @@ function weakStart({ history, examination, facts: { classes }, records }: Diagno
 export const startCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["weak-start"],
+  actsAtStart: ["weak-start"],
   explains: {
     "weak-start": ["random-start", "learning-rate-too-low", "bad-initial-scale", "gradient-mismatch", "too-few-steps"],
     "dead-channels": ["outlier-range", "bad-initial-scale"],

@@ -181,6 +181,7 @@ function capacity(input: DiagnosisInput): Found[] {
 export const trainingCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["learning-rate-too-high"],
+  actsAtStart: ["learning-rate-too-high", "random-start"],
   explains: {
     "learning-rate-too-high": [
       "scale-collapsed",

@@ -1,6 +1,5 @@
 /** The choice of the failing trial that represents a recipe: the one to explain and to fix. */
 
-import type { Remedy } from "../../runs/finding.ts";
 import type { TrialRecord } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
 import { outcomeOf, type Reference } from "../result/accuracy-map.ts";
@@ -37,15 +36,4 @@ export function failingTrialOf(
       (a, b) => b.activationBits - a.activationBits || b.weightBits - a.weightBits || a.seed - b.seed,
     )[0];
   return named ?? most(collapsed) ?? most(fallen);
-}
-
-/** The remedies that a trial's findings ask for, the most certain cause's first, each change once. */
-export function remediesOf({ findings }: TrialRecord, most: number): Remedy[] {
-  const remedies = new Map<string, Remedy>();
-  for (const { remedy } of findings) {
-    if (remedy === null || Object.keys(remedy.changes).length === 0) continue;
-    const key = JSON.stringify(Object.entries(remedy.changes).sort());
-    if (!remedies.has(key)) remedies.set(key, remedy);
-  }
-  return [...remedies.values()].slice(0, most);
 }

@@ -4,6 +4,8 @@ import { diagnoseRun, type RunDiagnosis } from "../../../diagnose/diagnose-run.t
 import { shortfallOf } from "../../../diagnose/expectation.ts";
 import { keepDiagnosis } from "../../../diagnose/keep-findings.ts";
 import { recordForFile } from "../../../diagnose/probe/measurement.ts";
+import type { RunFix } from "../../../diagnose/remedy/fix-run.ts";
+import type { RunVerification } from "../../../diagnose/remedy/verify-run.ts";
 import { ConfigError, InputOutputError } from "../../../errors.ts";
 import type { Ablation } from "../../../runs/ablation.ts";
 import { withCommands } from "../../../runs/remedy-command.ts";
@@ -15,6 +17,7 @@ import { expectationText, gapText } from "../../view/gap-text.ts";
 import { shownPath } from "../../view/shown-path.ts";
 import { tableLines } from "../../view/table.ts";
 import type { DiagnoseFlags } from "./diagnose.ts";
+import { commandOfFix, fixFindings, verifyFindings } from "./try-remedies.ts";
 
 /** Diagnoses a run, prints the findings, and keeps them in the run's folder. */
 export async function diagnoseAction(folder: string, flags: DiagnoseFlags): Promise<void> {
@@ -30,10 +33,22 @@ export async function diagnoseAction(folder: string, flags: DiagnoseFlags): Prom
       if (!silent) status.show(`ablation ${done} of ${total}`);
     },
   }).finally(() => status.clear());
+  printNotesOn(found.notes, flags);
   const run = { folder, from: found.input.facts.settings?.from, show: shownPath };
-  const diagnosis = { ...found, findings: withCommands(found.findings, run) };
-  show(diagnosis, folder, flags);
+  const first = { ...found, findings: withCommands(found.findings, run) };
+  const trying = { json: flags.json === true, quiet: flags.quiet === true };
+  const checks = flags.verify === true ? await verifyFindings(first, trying) : undefined;
+  const diagnosis = { ...first, ...(checks === undefined ? {} : { findings: checks.findings }) };
+  if (flags.json !== true) show(diagnosis, flags);
   await keepDiagnosis(diagnosis).catch(noteUnsaved);
+  const fix = flags.fix === true ? await fixFindings(diagnosis, trying) : undefined;
+  if (flags.json === true) showJson(diagnosis, folder, { checks, fix });
+}
+
+/** What the trainings of remedies came to. */
+interface Tried {
+  readonly checks: RunVerification | undefined;
+  readonly fix: RunFix | undefined;
 }
 
 /** The findings are worth having where the run's folder is read-only, or another process writes it. */
@@ -42,23 +57,29 @@ function noteUnsaved(error: unknown): void {
   note(`note: the findings were not saved: ${error.where === undefined ? "" : `${error.where}: `}${error.message}`);
 }
 
-function show(diagnosis: RunDiagnosis, folder: string, flags: DiagnoseFlags): void {
+function showJson(diagnosis: RunDiagnosis, folder: string, { checks, fix }: Tried): void {
   const { findings, records, step, ablation, gap, notes, input } = diagnosis;
-  printNotesOn(notes, flags);
-  if (flags.json === true) {
-    printJson({
-      schemaVersion: 1,
-      run: folder,
-      step,
-      notes,
-      findings,
-      ablation: ablation ?? null,
-      gap: gap ?? null,
-      expectation: shortfallOf(input) ?? null,
-      records: records.map(recordForFile),
-    });
-    return;
-  }
+  printJson({
+    schemaVersion: 1,
+    run: folder,
+    step,
+    notes,
+    findings,
+    ablation: ablation ?? null,
+    gap: gap ?? null,
+    expectation: shortfallOf(input) ?? null,
+    ...(checks === undefined
+      ? {}
+      : {
+          verified: checks.checks.map(({ finding, check, verdict }) => ({ cause: finding.cause, ...check, verdict })),
+        }),
+    ...(fix === undefined ? {} : { fix: { ...fix, command: commandOfFix(fix, diagnosis) ?? null } }),
+    records: records.map(recordForFile),
+  });
+}
+
+function show(diagnosis: RunDiagnosis, flags: DiagnoseFlags): void {
+  const { findings, records, ablation, input } = diagnosis;
   const expectation = expectationText(input);
   // What an ablation says is said next to the expectation; without either there is nothing to compare with.
   const verdict = ablation === undefined && expectation !== undefined ? undefined : gapText(diagnosis);

@@ -1,10 +1,12 @@
 /** A finished study as text for the terminal: its maps, the causes of failures, the fixes, the summary. */
+
+import type { FixStep } from "../../../diagnose/remedy/search.ts";
 import type { Ablation, AblationResult } from "../../../runs/ablation.ts";
 import { sufficientChanges } from "../../../study/plan/cells.ts";
 import type { TrialRecord } from "../../../study/plan/record.ts";
 import { fixedName } from "../../../study/plan/trial-names.ts";
 import { failingTrialOf } from "../../../study/repair/failing-trial.ts";
-import type { Fix, FixStep } from "../../../study/repair/fix/fix.ts";
+import type { Fix } from "../../../study/repair/fix/fix.ts";
 import type { AccuracyMap, MapCell } from "../../../study/result/accuracy-map.ts";
 import { bitsName, percent } from "../../../study/result/summary.ts";
 import type { FinishedStudy } from "../../../study/run-study.ts";

@@ -1,10 +1,11 @@
 /** The fix search of a study: for each recipe with failing trials, the remedies of its findings. */
 
+import { type FixStep, remediesOf } from "../../../diagnose/remedy/search.ts";
 import type { TrialRecord } from "../../plan/record.ts";
 import type { StudyConfig } from "../../plan/schema.ts";
 import type { LoadedStudy } from "../../result/read-study.ts";
-import { failingTrialOf, remediesOf } from "../failing-trial.ts";
-import { type Fix, type FixStep, readFixes } from "./fix.ts";
+import { failingTrialOf } from "../failing-trial.ts";
+import { type Fix, readFixes } from "./fix.ts";
 import { type FixTrialOptions, fixIn, fixKind } from "./trial.ts";
 
 /** Trainings that are still to come; their number is an estimate. */
@@ -34,7 +35,7 @@ export async function fixStudy(study: LoadedStudy, options: FixStudyOptions): Pr
     if ((await readFixes(paths.fixes)).some(({ recipe }) => recipe === name)) continue;
     const failing = failingTrialOf(records, name, result.reference, fix);
     if (failing === undefined) continue;
-    const remedies = remediesOf(failing, fix.remedies);
+    const remedies = remediesOf(failing.findings, fix.remedies);
     onFailingTrial?.(failing, remedies.length);
     const short = fix.epochs === undefined ? {} : { short: { "train.epochs": fix.epochs } };
     // Outside of the optional call, because without a listener its argument would not be evaluated.

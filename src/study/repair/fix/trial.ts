@@ -5,6 +5,7 @@ import { defined } from "../../../base/defined.ts";
 import type { ConfigChanges } from "../../../config/changes.ts";
 import { configToYaml } from "../../../config/config.ts";
 import { formerNames } from "../../../config/former-names.ts";
+import { type FixStep, laidOver, searchFix } from "../../../diagnose/remedy/search.ts";
 import { ConfigError } from "../../../errors.ts";
 import { writeFileAtomic } from "../../../io/atomic-file.ts";
 import { configHash } from "../../../runs/checkpoint.ts";
@@ -17,7 +18,7 @@ import { type Launch, launchWorker } from "../../schedule/launch.ts";
 import { floatCheckpoint, scheduledRun } from "../../schedule/scheduled-run.ts";
 import { runTrials, type SchedulerOptions } from "../../schedule/scheduler.ts";
 import { readTrialState } from "../../schedule/trial-files.ts";
-import { encodeFixes, type Fix, type FixStep, readFixes, searchFix } from "./fix.ts";
+import { encodeFixes, type Fix, readFixes } from "./fix.ts";
 
 /** The trial to fix, the accuracy to reach, and how trainings are started. */
 export interface FixTrialOptions {
@@ -103,11 +104,6 @@ export async function fixIn(study: LoadedStudy, options: FixTrialOptions): Promi
   const others = (await readFixes(paths.fixes)).filter((known) => known.recipe !== recipe);
   await writeFileAtomic(paths.fixes, encodeFixes([...others, found]));
   return found;
-}
-
-/** Returns the changes of all of these remedies; later ones override earlier ones. */
-function laidOver(remedies: readonly Remedy[]): ConfigChanges {
-  return Object.fromEntries(remedies.flatMap(({ changes }) => Object.entries(changes)));
 }
 
 /** Returns the reason where a remedy contradicts the configuration: it rules out that remedy and does not end the search. */
