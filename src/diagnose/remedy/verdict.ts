@@ -19,13 +19,13 @@ export interface Counterfactual {
 }
 
 /** Whether the remedy helped by more than the noise, did not help, or helped by less. */
-export type Verdict = "confirmed" | "contradicted" | "undecided";
+export type CheckVerdict = "confirmed" | "contradicted" | "undecided";
 
 /** A finding with the result of its check. */
 export interface VerifiedFinding {
   readonly finding: Finding;
   readonly check: Counterfactual;
-  readonly verdict: Verdict;
+  readonly verdict: CheckVerdict;
 }
 
 /** The largest change of the logarithm of the odds: a check makes a cause at most 20 times as likely, or unlikely. */
@@ -52,7 +52,7 @@ export function confidenceAfter(confidence: number, difference: number, noise: n
 }
 
 /** Returns the verdict on a difference. */
-export function verdictOn(difference: number, noise: number): Verdict {
+export function verdictOn(difference: number, noise: number): CheckVerdict {
   if (difference >= noise) return "confirmed";
   return difference <= 0 ? "contradicted" : "undecided";
 }
