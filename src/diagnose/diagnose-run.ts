@@ -6,7 +6,7 @@ import { defined } from "../base/defined.ts";
 import { isQuantized } from "../compile/sites.ts";
 import { trainingBatches } from "../data/dataset/batches.ts";
 import { allocateBatch, firstSamples } from "../data/dataset/dataset.ts";
-import { FileFormatError } from "../errors.ts";
+import { FileFormatError, SubbyteError } from "../errors.ts";
 import { makeTensor } from "../ir/tensor.ts";
 import type { Target } from "../ops/definition.ts";
 import type { Ablation } from "../runs/ablation.ts";
@@ -23,6 +23,7 @@ import { metricOf } from "../train/loop/metric-text.ts";
 import type { MetricName } from "../train/loop/metrics.ts";
 import { modeOfEpoch } from "../train/loop/phases.ts";
 import { recipeOf } from "../train/recipe-of.ts";
+import { teacherOf } from "../train/teacher/teacher.ts";
 import { ablate } from "./ablation.ts";
 import { dataFactsOf } from "./data-facts.ts";
 import { diagnose } from "./diagnose.ts";
@@ -93,7 +94,7 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
   const floatRun = options.floatRun ?? run.config.from;
   const from = sourceOfWeights(run.config);
   const facts = factsOf(run.network, {
-    recipe: recipeOf(run.config, run.data.train, run.teacher),
+    recipe: recipeOf(run.config, run.data.train, run.teacher ?? (await teacherIfReadable(run))),
     settings: run.config,
     ...defined({ from, floatRun }),
   });
@@ -111,6 +112,16 @@ export async function diagnoseRun(folder: string, options: DiagnoseRunOptions): 
   const findings = diagnose(input);
   const gap = await floatGap(run, floatRun, options.checkpoint);
   return { folder, step: run.step, findings, records, input, notes: run.notes, ...defined({ ablation, gap }) };
+}
+
+/** Returns the teacher of a run; undefined where it has none, or the teacher's file is gone since: the labels are there still. */
+async function teacherIfReadable({ config, data }: LoadedRun) {
+  try {
+    return await teacherOf(config, data);
+  } catch (error) {
+    if (error instanceof SubbyteError) return undefined;
+    throw error;
+  }
 }
 
 /** Returns the accuracies of a run and of its float run; undefined where one is not finished, or the run is in float itself. */

@@ -119,7 +119,9 @@ function testLabels({ examination }: DiagnosisInput): Found[] {
         evidence("test accuracy", test.quantized.accuracy, 0.3, "below"),
         evidence("training accuracy", train.quantized.accuracy, 0.5, "above"),
       ],
-      confidence: 0.97 * ramp(gain, 0.15, 0.35),
+      // A network that learned another order itself answers the training samples in that order too.
+      confidence:
+        0.97 * ramp(gain, 0.15, 0.35) * ramp(renamedAccuracy(train.confusion) - train.quantized.accuracy, 0.2, 0.1),
       remedy: null,
     },
   ];
@@ -257,7 +259,14 @@ export const dataCauses: CauseFamily<keyof typeof rows> = {
     "test-labels": ["batch-norm-stale"],
     "noisy-labels": ["learning-rate-too-low", "capacity", "gradient-mismatch", "random-start", "weak-start"],
     "class-imbalance": ["random-start", "gradient-mismatch", "weak-start"],
-    "wrong-teacher": ["gradient-mismatch", "random-start", "learning-rate-too-low"],
+    "wrong-teacher": [
+      "learning-rate-too-high",
+      "noisy-labels",
+      "weak-start",
+      "gradient-mismatch",
+      "random-start",
+      "learning-rate-too-low",
+    ],
   },
   find,
 };

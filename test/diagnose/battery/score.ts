@@ -30,7 +30,7 @@ export function share(count: number, of: number): Share {
 /** Accuracy that a run without a fault may lose: one that loses more has a recipe that is a fault of its own. */
 function mostLost(bits: string): number {
   const [, weights, activations] = /^W(\d+)A(\d+)$/.exec(bits) ?? [];
-  return 0.05 + 2 * lossOfBits(Math.min(Number(weights), Number(activations)));
+  return 0.05 + lossOfBits(Math.min(Number(weights), Number(activations)));
 }
 
 /** Whether the run without the fault is a healthy one; others count for nothing. */
