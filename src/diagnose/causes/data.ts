@@ -257,7 +257,14 @@ export const dataCauses: CauseFamily<keyof typeof rows> = {
     ],
     "test-shift": ["batch-norm-stale"],
     "test-labels": ["batch-norm-stale"],
-    "noisy-labels": ["learning-rate-too-low", "capacity", "gradient-mismatch", "random-start", "weak-start"],
+    "noisy-labels": [
+      "learning-rate-too-high",
+      "learning-rate-too-low",
+      "capacity",
+      "gradient-mismatch",
+      "random-start",
+      "weak-start",
+    ],
     "class-imbalance": ["random-start", "gradient-mismatch", "weak-start"],
     "wrong-teacher": [
       "learning-rate-too-high",

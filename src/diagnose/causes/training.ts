@@ -15,11 +15,15 @@ function find(input: DiagnosisInput): Found[] {
   return [...learningRate(input), ...randomStart(input), ...capacity(input)];
 }
 
-/** Assesses the learning rate by a record: how far a step moves the weights, and whether that raises the loss. */
-function assessRecord(record: ProbeRecord, start: ProbeRecord, chance: number) {
+/**
+ * Assesses the learning rate by a record: how far a step moves the weights, and whether that raises the loss.
+ *
+ * @param isTask Whether the training loss is that of the task; a teacher's has another size.
+ */
+function assessRecord(record: ProbeRecord, start: ProbeRecord, chance: number, isTask: boolean) {
   const update = median(record.weights.map((weight) => weight.update));
   const distance = median(record.weights.map((weight) => weight.distance));
-  const { mean, max } = record.recent;
+  const { mean, max } = isTask ? record.recent : { mean: record.loss, max: record.loss };
   const lost = Math.max(
     ramp(mean / chance, 0.8, 1),
     ramp(mean / Math.max(start.loss, 0.05), 1.2, 2),
@@ -31,8 +35,20 @@ function assessRecord(record: ProbeRecord, start: ProbeRecord, chance: number) {
   const moving = logRamp(update, 0.012, 0.045) * (0.35 + 0.6 * Math.max(lost, carriedAway));
   // After an explosion the weights are so large that a step is small next to them: where they went is enough.
   const exploded =
-    0.93 * Math.max(isTrained * logRamp(distance, 0.8, 2.5), logRamp(distance, 3, 10), ramp(max / chance, 2, 4));
-  return { record, update, distance, score: Math.max(moving, exploded), isTrained };
+    0.93 *
+    Math.max(
+      isTrained * logRamp(distance, 0.8, 2.5),
+      logRamp(distance, 3, 10),
+      ramp(max / Math.max(chance, 1.5 * start.loss), 2, 4),
+    );
+  return { record, update, distance, score: Math.max(moving, exploded), isTrained, max };
+}
+
+/** What a rate that is too high did, in words: whichever is plainest. */
+function excessOf({ update, distance, max }: ReturnType<typeof assessRecord>, chance: number): string {
+  if (update >= 0.012) return `a step moves the weights by ${(100 * update).toFixed(1)} %`;
+  if (distance >= 0.8) return `the weights went ${distance.toFixed(1)} times their own size away from where they began`;
+  return `the training loss rose to ${(max / chance).toFixed(1)} times that of a guess`;
 }
 
 function learningRate(input: DiagnosisInput): Found[] {
@@ -43,7 +59,8 @@ function learningRate(input: DiagnosisInput): Found[] {
   if (start === undefined || last === undefined) return [];
   // For regression the loss of a guess is unknown: the loss at the start replaces it.
   const chance = facts.classes === undefined ? Math.max(start.loss, start.floatLoss) : Math.log(facts.classes);
-  const assessed = after.map((record) => assessRecord(record, start, chance));
+  const isTask = facts.recipe?.distillation === undefined;
+  const assessed = after.map((record) => assessRecord(record, start, chance, isTask));
   const worstOne = assessed.reduce((a, b) => (b.score > a.score ? b : a));
   const { update, distance } = worstOne;
   const flips = meanOf(worstOne.record.weights.map(({ flipRate }) => flipRate));
@@ -58,7 +75,7 @@ function learningRate(input: DiagnosisInput): Found[] {
     evidence("training loss / loss at the start", worstOne.record.recent.mean / start.loss, 1.2, "above"),
     evidence(
       facts.classes === undefined ? "highest loss / loss at the start" : "highest loss / chance",
-      worstOne.record.recent.max / chance,
+      worstOne.max / chance,
       1.5,
       "above",
     ),
@@ -68,7 +85,7 @@ function learningRate(input: DiagnosisInput): Found[] {
   const findings: Found[] = [
     {
       cause: "learning-rate-too-high",
-      title: `The learning rate is too high: a step moves the weights by ${(100 * update).toFixed(1)} %`,
+      title: `The learning rate is too high: ${excessOf(worstOne, chance)}`,
       layers: [],
       evidence: support,
       confidence: high,
@@ -201,6 +218,7 @@ export const trainingCauses: CauseFamily<keyof typeof rows> = {
     ],
     "learning-rate-too-low": ["gradient-mismatch", "capacity", "bad-initial-scale", "saturated"],
     capacity: [
+      "dead-channels",
       "gradient-mismatch",
       "scale-collapsed",
       "dead-weights",

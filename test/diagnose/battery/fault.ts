@@ -16,6 +16,8 @@ export interface Situation {
   readonly batchSize: number;
   /** Layers with weights, first to last, and the shapes of the weights. */
   readonly layers: readonly { readonly name: string; readonly weight: string; readonly shape: readonly number[] }[];
+  /** Normalizations that one layer alone reads, through a ReLU: what one multiplies by the other may divide by. */
+  readonly links: readonly { readonly scale: string; readonly shift: string; readonly weight: string }[];
 }
 
 /** The weights that a run begins with, by name. */

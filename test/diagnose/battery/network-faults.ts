@@ -17,6 +17,25 @@ function normalized(weights: Weights): Set<string> {
   );
 }
 
+/** Multiplies output channel 1 of a parameter. */
+function withOutput(weights: Weights, name: string, factor: number): Weights {
+  const value = weights.get(name);
+  if (value === undefined) return weights;
+  const changed = float32Data(value).map((each, i) => (i === 1 ? each * factor : each));
+  return new Map([...weights, [name, float32Tensor(value.shape, changed)]]);
+}
+
+/** Multiplies what a layer makes of its input channel 1; a depthwise layer has one input channel for each output. */
+function withInput(weights: Weights, name: string, factor: number): Weights {
+  const value = weights.get(name);
+  if (value === undefined) return weights;
+  const [, inputs = 1, ...kernel] = value.shape;
+  const inner = kernel.reduce((product, size) => product * size, 1);
+  const isChannel = (i: number) => (inputs === 1 ? Math.floor(i / inner) === 1 : Math.floor(i / inner) % inputs === 1);
+  const changed = float32Data(value).map((each, i) => (isChannel(i) ? each * factor : each));
+  return new Map([...weights, [name, float32Tensor(value.shape, changed)]]);
+}
+
 export const networkFaults: readonly FaultKind[] = [
   {
     name: "statistics of BatchNorm frozen at a random start",
@@ -71,23 +90,17 @@ export const networkFaults: readonly FaultKind[] = [
     causes: ["outlier-range"],
     isRepairable: true,
     fits: ({ base, preset, activationBits }) =>
-      base.hasBatchNorm && observedPresets.includes(preset) && activationBits <= 6,
-    plant: (_, random, severity) => {
+      base.hasBatchNorm && !base.hasSigned && observedPresets.includes(preset) && activationBits <= 6,
+    plant: ({ links }, random, severity) => {
       const factor = graded(random, severity, 10, 100);
       return {
         settings: { "train.optimizer.groups.batchNorm.learningRateScale": 0 },
         reference: { "train.optimizer.groups.batchNorm.learningRateScale": 0 },
-        weights: (weights) => {
-          const norms = normalized(weights);
-          const edit = (name: string, value: Tensor): Tensor => {
-            if (!name.endsWith(".weight") || !norms.has(name.slice(0, -7))) return value;
-            return float32Tensor(
-              value.shape,
-              float32Data(value).map((each, i) => (i === 1 ? each * factor : each)),
-            );
-          };
-          return new Map([...weights].map(([name, value]) => [name, edit(name, value)]));
-        },
+        weights: (weights) =>
+          links.reduce((all, { scale, shift, weight }) => {
+            const larger = [scale, shift].reduce((each, name) => withOutput(each, name, factor), all);
+            return withInput(larger, weight, 1 / factor);
+          }, weights),
       };
     },
   },

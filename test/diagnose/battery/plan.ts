@@ -166,7 +166,10 @@ export function drawPlan(seed: number, number: number, only?: (kind: FaultKind) 
     const kinds = only === undefined ? faultKinds : faultKinds.filter(only);
     const fault = kinds[randomStream(seed, "kind", number).integerBelow(kinds.length)];
     // Layers are known once the float network is there; every network of the battery has more than three.
-    if (fault?.fits({ ...plan, layers: [1, 2, 3, 4].map(() => ({ name: "", weight: "", shape: [] })) }) === true) {
+    if (
+      fault?.fits({ ...plan, links: [], layers: [1, 2, 3, 4].map(() => ({ name: "", weight: "", shape: [] })) }) ===
+      true
+    ) {
       return { ...plan, fault };
     }
   }

@@ -13,7 +13,11 @@ import { sourceOfWeights } from "../../../src/diagnose/facts.ts";
 import type { DiagnosisInput } from "../../../src/diagnose/input.ts";
 import { watchAndKeep } from "../../../src/diagnose/keep-findings.ts";
 import { SubbyteError } from "../../../src/errors.ts";
+import type { Value } from "../../../src/ir/graph.ts";
 import type { Tensor } from "../../../src/ir/tensor.ts";
+import { isOperator } from "../../../src/ops/definition.ts";
+import { reluOperator } from "../../../src/ops/families/activations.ts";
+import { batchNormalizationOperator } from "../../../src/ops/families/normalization.ts";
 import { readCheckpoint, writeCheckpoint } from "../../../src/runs/checkpoint.ts";
 import type { Finding } from "../../../src/runs/finding.ts";
 import { runPaths } from "../../../src/runs/folder.ts";
@@ -192,15 +196,28 @@ function healthySettings(plan: Plan, data: string, from: string): Settings {
   };
 }
 
-/** The layers of the float network. */
-async function layersOfRun(folder: string): Promise<Situation["layers"]> {
+/** The layers of the float network, and the normalizations that one layer alone reads. */
+async function structureOf(folder: string): Promise<Pick<Situation, "layers" | "links">> {
   const { network } = await loadRun(folder);
-  return layersOf(network.graph).flatMap((node) => {
-    const weight = node.inputs.find((input) =>
-      network.parameters.some(({ name, role }) => name === input?.name && role === "weight"),
-    );
+  const roles = new Map(network.parameters.map(({ name, role }) => [name, role]));
+  const layers = layersOf(network.graph).flatMap((node) => {
+    const weight = node.inputs.find((input) => roles.get(input?.name ?? "") === "weight");
     return weight === undefined ? [] : [{ name: node.name, weight: weight.name, shape: weight.type.shape }];
   });
+  const readersOf = (value: Value) => network.graph.nodes.filter(({ inputs }) => inputs.includes(value));
+  const links = network.graph.nodes.flatMap((norm) => {
+    const [, scale, shift] = norm.inputs;
+    const [output] = norm.outputs;
+    if (!isOperator(batchNormalizationOperator, norm) || scale === undefined || shift === undefined) return [];
+    const [rectifier, ...others] = output === undefined ? [] : readersOf(output);
+    const rectified = rectifier?.outputs[0];
+    if (rectifier === undefined || others.length > 0 || !isOperator(reluOperator, rectifier)) return [];
+    const [reader, ...more] = rectified === undefined ? [] : readersOf(rectified);
+    const layer = layers.find(({ name }) => name === reader?.name);
+    if (more.length > 0 || layer === undefined) return [];
+    return [{ scale: scale.name, shift: shift.name, weight: layer.weight }];
+  });
+  return { layers, links };
 }
 
 /** Accuracies of runs without a fault, which several faults are compared with. */
@@ -226,7 +243,7 @@ export async function runPlan(shop: Workshop, plan: Plan, options: { readonly re
   const float = await floatRun(shop, plan, "float");
   const model = plan.base.model(dirname(float.folder), plan.seed);
   const healthy = { ...model, ...healthySettings(plan, dataOf, float.folder) };
-  const situation: Situation = { ...plan, layers: await layersOfRun(float.folder) };
+  const situation: Situation = { ...plan, ...(await structureOf(float.folder)) };
   const base = {
     id: plan.id,
     base: plan.base.name,
