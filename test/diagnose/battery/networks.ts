@@ -2,13 +2,13 @@
 
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { randomStream } from "../../../src/base/random.ts";
+import { type RandomStream, randomStream } from "../../../src/base/random.ts";
 import { exportOnnx } from "../../../src/importer/export.ts";
 import type { Value } from "../../../src/ir/graph.ts";
 import type { Network } from "../../../src/ir/network.ts";
 import { float32Tensor } from "../../../src/ir/tensor.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
-import { relu, sigmoid } from "../../../src/ops/families/activations.ts";
+import { clip, relu, sigmoid } from "../../../src/ops/families/activations.ts";
 import { conv } from "../../../src/ops/families/conv.ts";
 import { globalAveragePool, maxPool } from "../../../src/ops/families/pool.ts";
 import { flatten } from "../../../src/ops/families/shape/shape-ops.ts";
@@ -45,13 +45,20 @@ const useRelu: Nonlinearity = (network, x) => relu(network.builder, x);
 const silu: Nonlinearity = (network, x) => network.builder.one("Mul", [x, sigmoid(network.builder, x)]);
 const hardSwish: Nonlinearity = (network, x) => network.builder.one("HardSwish", [x]);
 
+interface ConvolutionOptions {
+  readonly kernel?: number;
+  readonly stride?: number;
+  readonly groups?: number;
+  readonly random?: RandomStream;
+}
+
 /** A convolution over any number of axes, named as PyTorch's exporter names it. */
 function convolution(
   network: NetworkBuilder,
   name: string,
   x: Value,
   channels: number,
-  { kernel = 3, stride = 1, groups = 1, random = randomStream(0, name) } = {},
+  { kernel = 3, stride = 1, groups = 1, random = randomStream(0, name) }: ConvolutionOptions = {},
 ): Value {
   const axes = x.type.shape.length - 2;
   const shape = [channels, (x.type.shape[1] ?? 1) / groups, ...Array.from({ length: axes }, () => kernel)];
@@ -112,6 +119,31 @@ function gatedNetwork(seed: number, activation: Nonlinearity): Network {
   return network.finish(network.linear("fc", flatten(network.builder, globalAveragePool(network.builder, x)), 10));
 }
 
+/** MobileNetV2's inverted residuals with ReLU6, four of them: signed sums enter the expansions. */
+function invertedNetwork(seed: number): Network {
+  const network = new NetworkBuilder("inverted", randomStream(seed, "weights"));
+  const step = (name: string, x: Value, channels: number, options: ConvolutionOptions, isLinear = false) => {
+    const random = randomStream(seed, name);
+    const y = network.batchNorm(`${name}.1`, convolution(network, `${name}.0`, x, channels, { ...options, random }));
+    return isLinear ? y : clip(network.builder, y, 0, 6);
+  };
+  let x = step("stem", network.input("images", [1, 28, 28]), 8, { stride: 2 });
+  for (const [index, { channels, stride }] of [
+    { channels: 8, stride: 1 },
+    { channels: 12, stride: 2 },
+    { channels: 12, stride: 1 },
+    { channels: 16, stride: 1 },
+  ].entries()) {
+    const hidden = 3 * (x.type.shape[1] ?? 1);
+    const expanded = step(`blocks.${index}.expand`, x, hidden, { kernel: 1 });
+    const filtered = step(`blocks.${index}.filter`, expanded, hidden, { groups: hidden, stride });
+    const projected = step(`blocks.${index}.project`, filtered, channels, { kernel: 1 }, true);
+    x = x.type.shape[1] === channels && stride === 1 ? network.add(`blocks.${index}.add`, x, projected) : projected;
+  }
+  x = step("head", x, 48, { kernel: 1 });
+  return network.finish(network.linear("fc", flatten(network.builder, globalAveragePool(network.builder, x)), 10));
+}
+
 /** Three convolutions with BatchNormalization, and two linear layers. */
 function plainNetwork(seed: number): Network {
   const network = new NetworkBuilder("plain", randomStream(seed, "weights"));
@@ -151,11 +183,12 @@ export const bases: readonly Base[] = [
   { name: "resnet8", data: "fashion", model: builtIn(resnet8), ...fine, ...residual },
   { name: "resnet8-colour", data: "gratings", model: builtIn(resnet8), ...fine, ...residual },
   {
-    name: "mobilenetv2",
+    name: "inverted",
     family: "depthwise",
     data: "fashion",
-    model: builtIn({ "model.name": "mobilenetv2", "model.width": 8, "model.stem": "cifar" }),
+    model: fromFile("inverted", invertedNetwork),
     ...fine,
+    float: longFloat,
     hasBatchNorm: true,
     hasSigned: true,
     hasResidual: true,
