@@ -123,6 +123,7 @@ function bound(watcher: TrainingWatcher): TrainingWatcher {
     beforeStep: (step) => watcher.beforeStep(step),
     afterStep: (step, loss) => watcher.afterStep(step, loss),
     afterEpoch: (progress) => watcher.afterEpoch(progress),
+    afterTraining: (trained) => watcher.afterTraining(trained),
     release: () => watcher.release(),
   };
 }

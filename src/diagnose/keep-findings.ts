@@ -74,6 +74,7 @@ export function watchAndKeep(
       fault: () => watcher.fault?.(),
       afterStep: (step, loss) => watcher.afterStep(step, loss),
       afterEpoch: (progress) => watcher.afterEpoch(progress),
+      afterTraining: (trained) => watcher.afterTraining(trained),
       release: keep,
     },
   };

@@ -5,7 +5,7 @@
 import { defined } from "../base/defined.ts";
 import { isQuantized } from "../compile/sites.ts";
 import type { FaultError } from "../errors.ts";
-import { type Network, withParameterValues } from "../ir/network.ts";
+import type { Network } from "../ir/network.ts";
 import type { Finding } from "../runs/finding.ts";
 import { MetricsLog } from "../runs/metrics-log.ts";
 import { inputOf } from "../train/loop/evaluate.ts";
@@ -101,7 +101,7 @@ class Watch implements TrainingWatcher {
   #data: DataFacts | undefined;
   #history: History | undefined;
   #examination: Examination | undefined;
-  #last: UpcomingStep | undefined;
+  #isBegun = false;
   readonly #early = new EarlyFindings();
   #fault: FaultError | undefined;
 
@@ -119,8 +119,10 @@ class Watch implements TrainingWatcher {
   }
 
   async beforeStep(upcoming: UpcomingStep): Promise<void> {
-    if (this.#last === undefined) await this.#begin(upcoming);
-    this.#last = upcoming;
+    if (!this.#isBegun) {
+      this.#every = this.#options.every ?? probeInterval(this.#run.recipe.epochs * upcoming.stepsPerEpoch);
+      await this.#begin();
+    }
     this.#network = upcoming.network;
     // A run resumed at the start of an epoch knows nothing of the steps before. So that it measures the same as an
     // uninterrupted run, both discard what the previous epoch left.
@@ -163,28 +165,25 @@ class Watch implements TrainingWatcher {
     this.epochs.push({ epoch, trainLoss, testLoss: test.loss, testAccuracy: test.accuracy });
   }
 
-  async #begin({ stepsPerEpoch }: UpcomingStep): Promise<void> {
-    this.#every = this.#options.every ?? probeInterval(this.#run.recipe.epochs * stepsPerEpoch);
+  async #begin(): Promise<void> {
+    this.#isBegun = true;
     this.#data = await dataFactsOf(this.#run.data);
     const { folder, settings } = this.#options;
     if (folder !== undefined && settings !== undefined) this.#history = await historyOf(folder, settings);
   }
 
-  /** Looks at the trained network once more, where the training came to its end. */
-  async #finish(): Promise<void> {
+  /** Looks at the trained network once more. */
+  async afterTraining(network: Network): Promise<void> {
     const { recipe, data, engine, target } = this.#run;
-    if (this.#last === undefined || this.epochs.at(-1)?.epoch !== recipe.epochs) return;
-    const { state, network } = this.#last;
-    await state.toHost();
-    const values = new Map(network.parameters.map(({ name }) => [name, state.get(name)]));
-    this.#examination = await examine(withParameterValues(network, values), data, {
+    // A run that had ended before it was resumed takes no step.
+    if (!this.#isBegun) await this.#begin();
+    this.#examination = await examine(network, data, {
       engine,
       ...defined({ target, teacher: recipe.distillation?.teacher }),
     });
   }
 
   async release(): Promise<void> {
-    await this.#finish();
     this.#log?.close();
     this.#log = undefined;
     await this.#probe?.probe.release();

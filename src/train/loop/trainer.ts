@@ -99,8 +99,10 @@ class TrainingLoop {
     const test = last ?? (await this.#evaluate(recipe.epochs - 1));
     const names = new Set(network.parameters.map((parameter) => parameter.name));
     const values = new Map([...this.#state.snapshot()].filter(([name]) => names.has(name)));
+    const trained = { ...network, ...withParameterValues(network, values) };
+    await this.#run.watcher?.afterTraining(trained);
     return {
-      network: { ...network, ...withParameterValues(network, values) },
+      network: trained,
       metric: test.metric,
       accuracy: test.accuracy,
       ...defined({ top5Accuracy: test.top5Accuracy }),

@@ -30,6 +30,8 @@ export interface TrainingWatcher {
   /** @param step Steps done, this one included. */
   afterStep(step: number, loss: number): void;
   afterEpoch(progress: EpochProgress): void;
+  /** Once, with the trained network, where the training came to its end; also where a resumed run had ended before. */
+  afterTraining(network: Network): Promise<void>;
   /** When the run has ended, whichever way. */
   release(): Promise<void>;
 }
