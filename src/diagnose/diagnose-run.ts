@@ -206,6 +206,18 @@ async function probeCheckpoint(
       batchNorm: mode.batchNorm,
       learningRate: before?.learningRate ?? recipe.learningRate,
       ...result,
+      // The checkpoint's own values are the start of its probe: how far they went is known from the run.
+      sites: result.sites.map((site) => {
+        const known = before?.sites.find(({ name }) => name === site.name);
+        const unknown = { scaleChange: Number.NaN, largestScaleChange: Number.NaN, learned: [] };
+        const { scaleChange, largestScaleChange, learned } = known ?? unknown;
+        return { ...site, scaleChange, largestScaleChange, learned };
+      }),
+      norms: result.norms.map((norm) => {
+        const known = before?.norms.find(({ name }) => name === norm.name);
+        const { scaleDistance, shiftDistance } = known ?? { scaleDistance: Number.NaN, shiftDistance: Number.NaN };
+        return { ...norm, scaleDistance, shiftDistance };
+      }),
       recent: before?.recent ?? { steps: 0, mean: Number.NaN, max: Number.NaN, notFinite: 0 },
       weights: [...watched].map(([name, { norm }]) => {
         const known = before?.weights.find((weight) => weight.name === name);

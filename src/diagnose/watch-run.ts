@@ -18,6 +18,7 @@ import { type Examination, examine } from "./examination.ts";
 import { type FactsOptions, factsOf } from "./facts.ts";
 import { type History, historyOf } from "./history.ts";
 import type { DiagnosisInput, EpochFacts } from "./input.ts";
+import { ParameterWatch } from "./probe/learned-parameters.ts";
 import { encodeRecord, type ProbeRecord } from "./probe/measurement.ts";
 import { Probe } from "./probe/probe.ts";
 import { WeightWatch } from "./probe/weight-watch.ts";
@@ -87,6 +88,18 @@ interface CompiledProbe {
   readonly probe: Probe;
 }
 
+/** What is watched over the steps before a probe. */
+interface StepWatch {
+  readonly network: Network;
+  readonly weights: WeightWatch;
+  readonly parameters: ParameterWatch;
+}
+
+function resetSteps(steps: StepWatch | undefined): void {
+  steps?.weights.reset();
+  steps?.parameters.reset();
+}
+
 class Watch implements TrainingWatcher {
   readonly records: ProbeRecord[] = [];
   readonly epochs: EpochFacts[] = [];
@@ -94,7 +107,7 @@ class Watch implements TrainingWatcher {
   readonly #options: WatchOptions;
   #every = longestInterval;
   #network: Network;
-  #weights: { readonly network: Network; readonly watch: WeightWatch } | undefined;
+  #steps: StepWatch | undefined;
   #log: MetricsLog | undefined;
   #probe: CompiledProbe | undefined;
   #losses: number[] = [];
@@ -128,16 +141,17 @@ class Watch implements TrainingWatcher {
     // uninterrupted run, both discard what the previous epoch left.
     if (upcoming.stepInEpoch === 0 && upcoming.stepsPerEpoch >= this.#every) {
       this.#losses = [];
-      this.#weights?.watch.reset();
+      resetSteps(this.#steps);
     }
-    const weights = this.#weightsOf(upcoming.network);
+    const steps = this.#stepsOf(upcoming.network);
     const toNext = (this.#every - (upcoming.step % this.#every)) % this.#every;
     if (toNext > windowSteps) return;
     await upcoming.state.toHost();
-    weights.see(upcoming.state);
+    steps.weights.see(upcoming.state);
+    steps.parameters.see(upcoming.state);
     if (toNext > 0) return;
-    const record = await this.#measure(upcoming, weights);
-    weights.reset();
+    const record = await this.#measure(upcoming, steps);
+    resetSteps(steps);
     this.records.push(record);
     this.#append(record);
     this.#tell(upcoming.step);
@@ -190,7 +204,7 @@ class Watch implements TrainingWatcher {
     this.#probe = undefined;
   }
 
-  async #measure(upcoming: UpcomingStep, weights: WeightWatch): Promise<ProbeRecord> {
+  async #measure(upcoming: UpcomingStep, { weights, parameters }: StepWatch): Promise<ProbeRecord> {
     const { state, batch, step, epoch, stepInEpoch, stepsPerEpoch, mode, learningRate } = upcoming;
     const probe = await this.#probeFor(upcoming);
     const { weights: gradients, ...result } = await probe.measure(state, batch);
@@ -206,6 +220,7 @@ class Watch implements TrainingWatcher {
       batchNorm: mode.batchNorm,
       learningRate,
       ...result,
+      sites: parameters.addTo(result.sites),
       recent: {
         steps: losses.length,
         mean: finite.length === 0 ? Number.NaN : finite.reduce((sum, loss) => sum + loss, 0) / finite.length,
@@ -221,11 +236,13 @@ class Watch implements TrainingWatcher {
     };
   }
 
-  #weightsOf(network: Network): WeightWatch {
-    if (this.#weights?.network === network) return this.#weights.watch;
-    const watch = new WeightWatch(network.parameters, isQuantized(network) ? network.sites : []);
-    this.#weights = { network, watch };
-    return watch;
+  #stepsOf(network: Network): StepWatch {
+    if (this.#steps?.network === network) return this.#steps;
+    const { parameters } = network;
+    const sites = isQuantized(network) ? network.sites : [];
+    const watches = { weights: new WeightWatch(parameters, sites), parameters: new ParameterWatch(parameters, sites) };
+    this.#steps = { network, ...watches };
+    return this.#steps;
   }
 
   async #probeFor({ network, mode, batch }: UpcomingStep): Promise<Probe> {

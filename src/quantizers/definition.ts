@@ -23,6 +23,12 @@ export interface LegalRange {
 /** A scale and its reciprocal stay normal numbers from here on. Earlier versions let scales fall to 1e-8. */
 export const legalScale: LegalRange = { from: 2 ** -64 };
 
+/**
+ * How far a change from p₀ to p goes: of a factor (a scale, a clipping limit) ln(p/p₀), of an exponent of 2 ln 2·(p − p₀), of a
+ * shift along the axis of the values (p − p₀)/unit.
+ */
+export type ParameterChange = "factor" | "exponent" | "shift";
+
 /** A parameter that a quantizer keeps for one tensor. */
 export interface QuantizerParameter {
   readonly name: string;
@@ -34,6 +40,10 @@ export interface QuantizerParameter {
   readonly minimum?: number;
   /** A checkpoint with a value outside is refused. Absent: from `minimum` on, or every finite number. */
   readonly legal?: LegalRange;
+  /** How far a change of it goes; absent: as of a factor. */
+  readonly change?: ParameterChange;
+  /** Of a shift: the parameter whose mean it is counted in; absent: it counts codes. */
+  readonly unit?: string;
   /** Whether its elements are one list that all groups share (N2UQ's intervals), and not one element per group. */
   readonly isList?: boolean;
 }

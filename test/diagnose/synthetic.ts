@@ -79,6 +79,7 @@ export function siteMeasurement(change: Partial<SiteMeasurement> = {}): SiteMeas
     floorShare: 0,
     scaleChange: 0.05,
     largestScaleChange: 0.2,
+    learned: [{ name: "scale", kind: "factor", change: 0.05, largestChange: 0.2, update: 0.001 }],
     deadChannels: 0,
     gradientCosine: 0.9,
     outsideCount: 10,

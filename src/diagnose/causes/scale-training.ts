@@ -3,6 +3,7 @@
 import { median } from "../../base/statistics.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
+import type { SiteMeasurement } from "../probe/measurement.ts";
 import { decayed } from "./optimizer.ts";
 import { type SiteView, sitesOf, viewedLayers } from "./view.ts";
 
@@ -18,11 +19,41 @@ function find(input: DiagnosisInput): Found[] {
   return [...scaleDecay(input, sites), ...scaleRate(input, sites), ...notTrained(input, sites)];
 }
 
-/** The change that scales made at most over the run: median over the sites of ln(s/s₀), or of its largest magnitude. */
-function changeOf(sites: readonly SiteView[], key: "scaleChange" | "largestScaleChange"): number {
+/** The changes of the scales and limits of a quantizer at a probe; a log of an earlier version holds that of the scale alone. */
+function changesAt({ learned, scaleChange, largestScaleChange }: SiteMeasurement, key: "change" | "largestChange") {
+  const ranges = learned.filter(({ kind }) => kind !== "shift").map((each) => each[key]);
+  const all = ranges.length > 0 ? ranges : [key === "change" ? scaleChange : largestScaleChange];
+  return all.filter((value) => !Number.isNaN(value));
+}
+
+/** The change that scales and limits made at most over the run: median over the sites of ln(s/s₀), or of its largest magnitude. */
+function changeOf(sites: readonly SiteView[], key: "change" | "largestChange"): number {
   const all = sites.map((view) => {
-    const measured = view.all.map((each) => each[key]).filter((value) => !Number.isNaN(value));
+    const measured = view.all.flatMap((each) => changesAt(each, key));
     return measured.reduce((far, value) => (Math.abs(value) > Math.abs(far) ? value : far), 0);
+  });
+  return median(all);
+}
+
+function wasMeasured(sites: readonly SiteView[]): boolean {
+  return sites.some(({ all }) => all.some((each) => changesAt(each, "change").length > 0));
+}
+
+/** The change of the scales alone, where nothing in the recipe says that they are trained too fast. */
+function scaleChangeOf(sites: readonly SiteView[]): number {
+  const all = sites.map(({ all }) =>
+    Math.max(0, ...all.map((each) => each.largestScaleChange).filter(Number.isFinite)),
+  );
+  return median(all);
+}
+
+/** How far a step moved scales and limits at most over the run: median over the sites; NaN: not measured. */
+function updateOf(sites: readonly SiteView[]): number {
+  const all = sites.flatMap((view) => {
+    const updates = view.all.flatMap(({ learned }) =>
+      learned.flatMap(({ kind, update }) => (kind === "shift" || Number.isNaN(update) ? [] : [update])),
+    );
+    return updates.length === 0 ? [] : [Math.max(...updates)];
   });
   return median(all);
 }
@@ -31,6 +62,7 @@ function scaleDecay(input: DiagnosisInput, sites: readonly SiteView[]): Found[] 
   const decay = input.facts.recipe?.weightDecay?.quantizers ?? 0;
   const share = decayed(input, decay);
   if (!(share > 0)) return [];
+  const moved = changeOf(sites, "change");
   return [
     {
       cause: "scale-decay",
@@ -39,9 +71,16 @@ function scaleDecay(input: DiagnosisInput, sites: readonly SiteView[]): Found[] 
       evidence: [
         evidence("weight decay of the quantizers", decay, 0.1, "above"),
         evidence("share of a scale that it takes away over the run", share, 0.3, "above"),
-        evidence("ln(s / s₀), median over the scales", changeOf(sites, "scaleChange"), -0.2, "below"),
+        evidence(
+          "ln(s / s₀) of scales and limits, farthest over the run, median over the tensors",
+          moved,
+          -0.2,
+          "below",
+        ),
       ],
-      confidence: 0.95 * logRamp(share, 0.1, 0.8),
+      // A decay that the gradient holds against costs nothing: what it did to the scales is measured.
+      confidence:
+        0.95 * logRamp(share, 0.1, 0.8) * (wasMeasured(sites) ? 0.6 + 0.4 * ramp(Math.abs(moved), 0.02, 0.2) : 1),
       remedy: { title: "take the decay off the quantizers", changes: { [`${group}.weightDecay`]: 0 } },
     },
   ];
@@ -49,11 +88,11 @@ function scaleDecay(input: DiagnosisInput, sites: readonly SiteView[]): Found[] 
 
 function scaleRate(input: DiagnosisInput, sites: readonly SiteView[]): Found[] {
   const factor = input.facts.recipe?.learningRateScale?.quantizers ?? 1;
-  const moved = Math.abs(changeOf(sites, "largestScaleChange"));
+  const moved = Math.abs(changeOf(sites, "largestChange"));
   const distance = median(input.records.at(-1)?.weights.map((weight) => weight.distance) ?? []);
   const far = ramp(moved, 0.7, 1.6);
   // Without a factor in the recipe, scales that move far while the weights stay where they are say the same.
-  const alone = 0.6 * far * (1 - ramp(distance, 0.2, 0.6));
+  const alone = 0.6 * ramp(scaleChangeOf(sites), 0.7, 1.6) * (1 - ramp(distance, 0.2, 0.6));
   return [
     {
       cause: "scale-rate-too-high",
@@ -62,6 +101,12 @@ function scaleRate(input: DiagnosisInput, sites: readonly SiteView[]): Found[] {
       evidence: [
         evidence("learning rate of the scales / of the weights", factor, 10, "above"),
         evidence("largest |ln(s / s₀)|, median over the tensors", moved, 1, "above"),
+        evidence(
+          "change of scales in a step, largest over the run, median over the tensors",
+          updateOf(sites),
+          0.1,
+          "above",
+        ),
         evidence("‖w − w₀‖ / ‖w₀‖", distance, 0.4, "below"),
       ],
       confidence: 0.95 * Math.max(logRamp(factor, 4, 40) * (0.6 + 0.4 * far), alone),
@@ -76,7 +121,7 @@ function scaleRate(input: DiagnosisInput, sites: readonly SiteView[]): Found[] {
 function notTrained(input: DiagnosisInput, sites: readonly SiteView[]): Found[] {
   const factor = input.facts.recipe?.learningRateScale?.quantizers ?? 1;
   if (factor >= 0.05) return [];
-  const moved = Math.abs(changeOf(sites, "largestScaleChange"));
+  const moved = Math.abs(changeOf(sites, "largestChange"));
   return [
     {
       cause: "scales-not-trained",

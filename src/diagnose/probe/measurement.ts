@@ -21,6 +21,18 @@ function withKeysOfCode(value: unknown): unknown {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? withKeys(value, keysInCode) : value;
 }
 
+/**
+ * One trained parameter of a quantizer. Changes are ln(p/p₀) of a factor, ln 2·(p − p₀) of an exponent, steps or codes of a shift:
+ * the median over the groups, the largest magnitude, and the root mean square of a step's.
+ */
+const learned = z.strictObject({
+  name: z.string(),
+  kind: z.enum(["factor", "exponent", "shift"]),
+  change: real,
+  largestChange: real,
+  update: real,
+});
+
 /** One quantized tensor. Shares are of the elements looked at. */
 const site = z.strictObject({
   name: z.string(),
@@ -62,6 +74,8 @@ const site = z.strictObject({
   /** ln(s/s₀) of a trained scale, s₀ being what the run began with: the median over the groups, and the largest |ln(s/s₀)|. */
   scaleChange: real.default(Number.NaN),
   largestScaleChange: real.default(Number.NaN),
+  /** Every trained parameter: how far it went from what the run began with, and how far a step moves it just before the probe. */
+  learned: z.array(learned).default([]),
   /** Channels of an activation that hold one value alone in the whole batch, as a share of all. */
   deadChannels: real.default(0),
   /** Cosine of the gradient at the tensor with that of the float network on the same batch. */

@@ -1,6 +1,5 @@
 /** A probe ready to run: the compiled graph, its session, and the measurements of a batch. */
 
-import { defined } from "../../base/defined.ts";
 import { cosineSimilarity, decibels, mean, median, normalDivergence, rootMeanSquare } from "../../base/statistics.ts";
 import type { Network } from "../../ir/network.ts";
 import { allocate, float32Data, makeTensor, type NumericArray, type Tensor } from "../../ir/tensor.ts";
@@ -45,7 +44,7 @@ export class Probe {
     this.#step = step;
     const compared = new Set([
       ...step.norms.flatMap(({ scale, shift }) => [scale, shift]),
-      ...step.sites.flatMap(({ site: { parameters } }) => parameters.scale ?? []),
+      ...step.sites.flatMap(({ trained }) => trained),
     ]);
     this.#start = new Map(
       network.parameters.filter(({ name }) => compared.has(name)).map(({ name, value }) => [name, float32Data(value)]),
@@ -143,16 +142,19 @@ export class Probe {
       channelMin: this.#read("min", site.id) ?? empty,
       channelMax: this.#read("max", site.id) ?? empty,
       parameters: this.#parameters(plan, state),
-      ...this.#firstScale(plan),
+      first: this.#firstParameters(plan),
     };
     return measureSite({ ...samples, ...this.#scaleGradient(plan, samples.parameters.scale, weights) });
   }
 
-  /** Of trained scales alone: an observer's begin at nothing that counts. */
-  #firstScale({ site, trained }: SitePlan): Pick<SiteSamples, "firstScale"> {
-    const name = site.parameters.scale;
-    const first = name === undefined || !trained.includes(name) ? undefined : this.#start.get(name);
-    return defined({ firstScale: first });
+  /** Of trained parameters alone: an observer's begin at nothing that counts. */
+  #firstParameters({ site, trained }: SitePlan): Record<string, Float32Array> {
+    return Object.fromEntries(
+      Object.entries(site.parameters).flatMap(([parameter, name]) => {
+        const first = trained.includes(name) ? this.#start.get(name) : undefined;
+        return first === undefined ? [] : [[parameter, first] as const];
+      }),
+    );
   }
 
   #parameters({ site, observed }: SitePlan, state: StateReader): Record<string, Float32Array> {

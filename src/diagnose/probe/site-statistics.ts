@@ -18,6 +18,7 @@ import type { Shape } from "../../ir/types.ts";
 import type { GroupParameters } from "../../quantizers/definition.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import { groupNumbers } from "../../quantizers/integers.ts";
+import { learnedChanges } from "./learned-parameters.ts";
 import type { SiteMeasurement } from "./measurement.ts";
 import { optimalGrid } from "./optimal-grid.ts";
 import { type SamplePlan, sampleGroups } from "./sampling.ts";
@@ -42,8 +43,8 @@ export interface SiteSamples {
   /** s·∂L/∂s summed over the groups, and |∂L/∂s|/s in the mean; absent where there is no trained scale. */
   readonly scaleGradient?: number;
   readonly scaleBalance?: number;
-  /** The trained scale that the run began with; absent where there is none. */
-  readonly firstScale?: Float32Array;
+  /** The trained parameters that the run began with, by name. */
+  readonly first?: Readonly<Record<string, Float32Array>>;
 }
 
 /** In steps: half a step and a margin for float32 rounding. */
@@ -98,6 +99,7 @@ export function measureSite(samples: SiteSamples): SiteMeasurement {
     initialRatio: initialRatio(samples, grids),
     floorShare: floorShare(samples),
     ...scaleChange(samples),
+    learned: learnedChanges(site, samples.first ?? {}, samples.parameters),
     deadChannels: deadChannels(samples),
     gradientCosine: cosineOf(samples.gradient, samples.floatGradient),
     outsideCount: outside.length,
@@ -145,7 +147,8 @@ function floorShare({ site, shape, parameters }: SiteSamples): number {
 }
 
 /** How far the scales of the groups went from what the run began with. */
-function scaleChange({ firstScale, parameters: { scale } }: SiteSamples) {
+function scaleChange({ first, parameters: { scale } }: SiteSamples) {
+  const firstScale = first?.scale;
   if (firstScale === undefined || scale === undefined || scale.length !== firstScale.length) {
     return { scaleChange: Number.NaN, largestScaleChange: Number.NaN };
   }

@@ -87,7 +87,9 @@ export const learnable: QuantizerDefinition = {
   parameters(spec, type) {
     const shape = parameterShape(spec, type);
     const scale = { name: "scale", shape, trainable: true, initial: 1, minimum: float32Epsilon, legal: legalScale };
-    return isSymmetric(spec) ? [scale] : [scale, { name: "zero_point", shape, trainable: true, initial: 0 }];
+    return isSymmetric(spec)
+      ? [scale]
+      : [scale, { name: "zero_point", shape, trainable: true, initial: 0, change: "shift" }];
   },
 
   ...startFromRange(numbersFromRange),

@@ -71,7 +71,9 @@ export const lsqPlus: QuantizerDefinition = {
   parameters(spec, type) {
     const shape = parameterShape(spec, type);
     const scale = positiveParameter("scale", spec, type);
-    return hasOffset(spec) ? [scale, { name: "offset", shape, trainable: true, initial: 1 }] : [scale];
+    return hasOffset(spec)
+      ? [scale, { name: "offset", shape, trainable: true, initial: 1, change: "shift", unit: "scale" }]
+      : [scale];
   },
 
   initialize: (spec, sample) =>

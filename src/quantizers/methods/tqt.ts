@@ -83,6 +83,7 @@ export const tqt: QuantizerDefinition = {
       trainable: true,
       initial: 1,
       minimum: lowestLogarithm,
+      change: "exponent",
       legal: { from: lowestLogarithm, to: highestLogarithm },
     },
   ],

@@ -22,6 +22,9 @@ import {
   weightMeasurement,
 } from "../synthetic.ts";
 
+/** PACT's clipping limit, as a decay of 5 left it. */
+const alpha = { name: "alpha", kind: "factor", change: -16, largestChange: 16, update: 0.05 } as const;
+
 export const observed = { quantizer: "uniform", observer: "movingAverageMinMax", learned: false };
 export const weightSite = {
   kind: "weight",
@@ -179,7 +182,10 @@ export const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
   },
   "batch-norm-rate": { facts: factsOfRecipe({ learningRateScale: rates({ normalization: 300 }) }), records: records() },
   "weights-not-trained": { facts: factsOfRecipe({ learningRateScale: rates({ weights: 0.001 }) }), records: records() },
-  "scale-decay": { facts: factsOfRecipe({ weightDecay: decays({ quantizers: 3 }) }), records: records() },
+  "scale-decay": {
+    facts: factsOfRecipe({ weightDecay: decays({ quantizers: 3 }) }),
+    records: records({ sites: [siteMeasurement({ learned: [alpha] })] }),
+  },
   "scale-rate-too-high": {
     facts: factsOfRecipe({ learningRateScale: rates({ quantizers: 500 }) }),
     records: records({ sites: [siteMeasurement({ scaleChange: 2, largestScaleChange: 3 })] }),

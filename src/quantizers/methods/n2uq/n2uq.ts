@@ -104,7 +104,7 @@ export const n2uq: QuantizerDefinition = {
             legal: { from: 0 },
             isList: true,
           },
-          { name: "start", shape: [], trainable: true, initial: 1 },
+          { name: "start", shape: [], trainable: true, initial: 1, change: "shift", unit: "intervals" },
           { name: "scale1", shape: [], trainable: true, initial: 1, minimum: smallestScale, legal: legalScale },
           { name: "scale2", shape: [], trainable: true, initial: 1, minimum: smallestScale, legal: legalScale },
         ],
