@@ -24,6 +24,7 @@ import type { PlannedTrial, TrialRecord } from "./plan/record.ts";
 import type { StudyConfig } from "./plan/schema.ts";
 import { formerTrialIds } from "./plan/trial-names.ts";
 import { type AblateStudyOptions, ablateFailingTrials } from "./repair/ablate-study.ts";
+import { withFailedLowered } from "./repair/fix/failed-causes.ts";
 import { readFixes } from "./repair/fix/fix.ts";
 import {
   type ExpectedStage,
@@ -163,8 +164,10 @@ class StudyRun {
     const fixed = await this.#fix(stepsOf(grid), peak);
     // A fix adds trials to the plan.
     const whole = await planOf(paths, config);
-    const records = withEnds(await readRecords(paths, whole.trials), [...ends, ...fixed]);
-    const result = studyResult(config, whole, await readFloat(paths, config), records, await readFixes(paths.fixes));
+    const fixes = await readFixes(paths.fixes);
+    const trials = withFailedLowered(await readRecords(paths, whole.trials), fixes);
+    const records = withEnds(trials, [...ends, ...fixed]);
+    const result = studyResult(config, whole, await readFloat(paths, config), records, fixes);
     const unwritten = await writeFileAtomic(paths.result, `${JSON.stringify(result, undefined, 1)}\n`).then(
       () => null,
       (error: unknown) => {

@@ -6,6 +6,7 @@ import { readStudyConfig, type StudyPaths, studyPaths } from "../plan/folder.ts"
 import { planOf, type StudyPlan } from "../plan/plan.ts";
 import type { FloatRecord, TrialRecord } from "../plan/record.ts";
 import type { StudyConfig } from "../plan/schema.ts";
+import { withFailedLowered } from "../repair/fix/failed-causes.ts";
 import { readFixes } from "../repair/fix/fix.ts";
 import { readTrialState, trialPaths } from "../schedule/trial-files.ts";
 import { readRecords } from "./index.ts";
@@ -31,8 +32,8 @@ export async function readStudy(folder: string): Promise<LoadedStudy> {
   const paths = studyPaths(folder);
   const config = await readStudyConfig(folder);
   const plan = await planOf(paths, config);
-  const records = await readRecords(paths, plan.trials);
   const fixes = await readFixes(paths.fixes);
+  const records = withFailedLowered(await readRecords(paths, plan.trials), fixes);
   const result = studyResult(config, plan, await readFloat(paths, config), records, fixes);
   return { paths, config, plan, records, result };
 }

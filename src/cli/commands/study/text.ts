@@ -6,6 +6,7 @@ import { sufficientChanges } from "../../../study/plan/cells.ts";
 import type { TrialRecord } from "../../../study/plan/record.ts";
 import { fixedName } from "../../../study/plan/trial-names.ts";
 import { failingTrialOf } from "../../../study/repair/failing-trial.ts";
+import { failedSentence } from "../../../study/repair/fix/failed-causes.ts";
 import type { Fix } from "../../../study/repair/fix/fix.ts";
 import type { AccuracyMap, MapCell } from "../../../study/result/accuracy-map.ts";
 import { bitsName, percent } from "../../../study/result/summary.ts";
@@ -75,11 +76,13 @@ function ablationText({ metric, float, quantized, weightsOnly, activationsOnly, 
 /** Returns the remedies in the order in which they were tried. */
 export function fixText(fix: Fix): string[] {
   const goal = `goal ${percent(fix.goal)}`;
+  const failed = failedSentence(fix);
   const changes = Object.entries(sufficientChanges(fix)).map(([key, value]) => `${key}=${value}`);
   return [
     `Fixes for ${fix.recipe} ${bitsName(fix)}, ${goal}:`,
     ...fix.steps.map((step) => `  ${stepText(step)}`),
     ...(changes.length === 0 ? [] : [`  The smallest sufficient set of changes: ${changes.join(", ")}`]),
+    ...(failed === undefined ? [] : [`  ${failed}`]),
   ];
 }
 

@@ -1,6 +1,7 @@
 /** The tables of a study's report. */
 
 import type { TrialRecord } from "../../../study/plan/record.ts";
+import { failedSentence } from "../../../study/repair/fix/failed-causes.ts";
 import type { Fix } from "../../../study/repair/fix/fix.ts";
 import type { Effects } from "../../../study/result/effects.ts";
 import type { LoadedStudy } from "../../../study/result/read-study.ts";
@@ -45,7 +46,9 @@ export function fixTable(fix: Fix): Html {
     verdict(step),
     step.reason,
   ]);
-  return html`<p>${fixSentence(fix)}</p>${table(["remedy", "without, %", "with, %", "verdict", "gain"], rows)}`;
+  const failed = failedSentence(fix);
+  const lowered = failed === undefined ? html`` : html`<p class="note">${failed}</p>`;
+  return html`<p>${fixSentence(fix)}</p>${table(["remedy", "without, %", "with, %", "verdict", "gain"], rows)}${lowered}`;
 }
 
 /** The bits and the cost of each layer of a trial, with its findings. */

@@ -33,6 +33,8 @@ const fixSchema = z.object({
   /** The accuracy to reach. */
   goal: z.number(),
   steps: z.array(step),
+  /** Causes whose remedies all failed, and the factor of their confidence in the other trials. */
+  failed: z.array(z.object({ cause: z.string(), factor: z.number().min(0).max(1) })).exactOptional(),
 });
 const fixFile = z.object({ schemaVersion: z.literal(3), fixes: z.array(fixSchema) });
 

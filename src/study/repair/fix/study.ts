@@ -5,6 +5,7 @@ import type { TrialRecord } from "../../plan/record.ts";
 import type { StudyConfig } from "../../plan/schema.ts";
 import type { LoadedStudy } from "../../result/read-study.ts";
 import { failingTrialOf } from "../failing-trial.ts";
+import { withFailedLowered } from "./failed-causes.ts";
 import { type Fix, readFixes } from "./fix.ts";
 import { type FixTrialOptions, fixIn, fixKind } from "./trial.ts";
 
@@ -31,15 +32,18 @@ export interface FixStudyOptions extends Pick<FixTrialOptions, "signal" | "launc
 export async function fixStudy(study: LoadedStudy, options: FixStudyOptions): Promise<readonly Fix[]> {
   const { fix, onFailingTrial, onFixed, ...rest } = options;
   const { config, records, result, paths } = study;
+  const made: Fix[] = [];
   for (const { name } of config.recipes) {
     if ((await readFixes(paths.fixes)).some(({ recipe }) => recipe === name)) continue;
-    const failing = failingTrialOf(records, name, result.reference, fix);
+    // A remedy that failed for a recipe comes later for the next; earlier fix searches have lowered the records already.
+    const failing = failingTrialOf(withFailedLowered(records, made), name, result.reference, fix);
     if (failing === undefined) continue;
     const remedies = remediesOf(failing.findings, fix.remedies);
     onFailingTrial?.(failing, remedies.length);
     const short = fix.epochs === undefined ? {} : { short: { "train.epochs": fix.epochs } };
     // Outside of the optional call, because without a listener its argument would not be evaluated.
     const found = await fixIn(study, { trial: failing.id, remedies, margin: fix.margin, ...short, ...rest });
+    made.push(found);
     onFixed?.(found);
   }
   return readFixes(paths.fixes);

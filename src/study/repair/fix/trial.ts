@@ -18,6 +18,7 @@ import { type Launch, launchWorker } from "../../schedule/launch.ts";
 import { floatCheckpoint, scheduledRun } from "../../schedule/scheduled-run.ts";
 import { runTrials, type SchedulerOptions } from "../../schedule/scheduler.ts";
 import { readTrialState } from "../../schedule/trial-files.ts";
+import { failedCauses } from "./failed-causes.ts";
 import { encodeFixes, type Fix, readFixes } from "./fix.ts";
 
 /** The trial to fix, the accuracy to reach, and how trainings are started. */
@@ -100,7 +101,11 @@ export async function fixIn(study: LoadedStudy, options: FixTrialOptions): Promi
     ...defined({ onStep: options.onStep }),
   });
   const { recipe, weightBits, activationBits, id } = record;
-  const found: Fix = { recipe, weightBits, activationBits, trial: id, ...search };
+  const failed = failedCauses(record.findings, search.steps);
+  const found: Fix = {
+    ...{ recipe, weightBits, activationBits, trial: id, ...search },
+    ...(failed.length === 0 ? {} : { failed }),
+  };
   const others = (await readFixes(paths.fixes)).filter((known) => known.recipe !== recipe);
   await writeFileAtomic(paths.fixes, encodeFixes([...others, found]));
   return found;
