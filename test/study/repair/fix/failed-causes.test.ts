@@ -63,7 +63,7 @@ describe("a cause whose remedies all failed in a fix search", () => {
     expect(withFailedLowered(records, [])).toEqual(records);
   });
 
-  it("is told, and kept in fix.json", () => {
+  it("is named in a sentence, and kept in fix.json", () => {
     const found = fix("t1", [{ cause: "a", factor: 0.5 }]);
     expect(failedSentence(found)).toBe(
       "Remedies that failed here lower the confidence of their findings in the other trials: a (× 0.5).",
