@@ -4,6 +4,7 @@
  *     npx tsx bench/diagnosis/battery.ts --seed N --count 600 --out FOLDER [--parallel 2] [--remedies]   train; resumes
  *     npx tsx bench/diagnosis/battery.ts --out FOLDER --report                                           the tables
  *     npx tsx bench/diagnosis/battery.ts --out FOLDER --rediagnose                                       with the present rules
+ *     npx tsx bench/diagnosis/battery.ts --out FOLDER --early                                 what is said while they train
  *     npx tsx bench/diagnosis/battery.ts --seed N --only "learning rate" --count 40 --out FOLDER         one kind
  *
  * Half of the runs have a fault. Each run is a line of FOLDER/outcomes-*.jsonl; the same command skips those that are there.
@@ -18,6 +19,7 @@ import { bases } from "../../test/diagnose/battery/networks.ts";
 import { drawPlan, type Plan } from "../../test/diagnose/battery/plan.ts";
 import { keptInput, type Outcome, runPlan, toldBy } from "../../test/diagnose/battery/run.ts";
 import { printReport } from "./battery-report.ts";
+import { printEarly } from "./early-report.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -35,6 +37,7 @@ const { values: flags } = parseArgs({
     report: { type: "boolean" },
     all: { type: "boolean" },
     rediagnose: { type: "boolean" },
+    early: { type: "boolean" },
   },
 });
 
@@ -111,6 +114,7 @@ function diagnosedAgain(): Outcome[] {
 }
 
 if (flags.rediagnose === true) printReport(diagnosedAgain(), { all: flags.all === true });
+else if (flags.early === true) printEarly(outcomesIn(flags.out), (id) => keptInput(flags.out, id));
 else if (flags.report === true) printReport(outcomesIn(flags.out), { all: flags.all === true });
 else if (flags.worker !== undefined) await work(Number(flags.worker), Number(flags.parallel));
 else {

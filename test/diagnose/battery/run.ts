@@ -341,7 +341,14 @@ function stored(input: DiagnosisInput): DiagnosisInput {
 /** The input of the diagnosis of a run that was made before. */
 export function keptInput(folder: string, id: string): DiagnosisInput | undefined {
   const file = inputFile(folder, id);
-  return existsSync(file) ? deserialize(gunzipSync(readFileSync(file))) : undefined;
+  if (!existsSync(file)) return undefined;
+  const kept: DiagnosisInput = deserialize(gunzipSync(readFileSync(file)));
+  // What an earlier version kept has no trained parameters but scales.
+  const records = kept.records.map((record) => ({
+    ...record,
+    sites: record.sites.map((site) => ({ ...site, learned: site.learned ?? [] })),
+  }));
+  return { ...kept, records };
 }
 
 function inputFile(folder: string, id: string): string {
