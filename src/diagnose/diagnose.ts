@@ -14,8 +14,9 @@ import { scaleCauses } from "./causes/scales.ts";
 import { startCauses } from "./causes/start.ts";
 import { trainingCauses } from "./causes/training.ts";
 import { weightCauses } from "./causes/weights.ts";
-import { weightOfShortfall } from "./expectation.ts";
-import { type CauseFamily, type CauseFinding, leastConfidence } from "./finding.ts";
+import { calibrated } from "./confidence/calibration.ts";
+import { weightOfShortfall } from "./confidence/expectation.ts";
+import { type CauseFamily, type CauseFinding, leastScore } from "./finding.ts";
 import type { DiagnosisInput } from "./input.ts";
 import { remedyForRun } from "./remedy/for-run.ts";
 import { byGain } from "./remedy/gain.ts";
@@ -109,9 +110,10 @@ function withoutConsequences(findings: readonly CauseFinding<CauseName>[]): Caus
  */
 function ranked(findings: readonly CauseFinding<CauseName>[]): CauseFinding<CauseName>[] {
   return findings
-    .filter(({ confidence }) => confidence >= leastConfidence)
+    .filter(({ confidence }) => confidence >= leastScore)
     .map((finding) => ({
       ...finding,
+      confidence: calibrated(finding.confidence),
       evidence: finding.evidence.filter(
         ({ value, threshold = 0 }) => Number.isFinite(value) && Number.isFinite(threshold),
       ),

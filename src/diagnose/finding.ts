@@ -34,8 +34,8 @@ export interface CauseFamily<Name extends string = string> {
 /** The confidence from which on a finding is reported while a run trains. */
 export const certainEarly = 0.8;
 
-/** Findings below this are not worth a line. */
-export const leastConfidence = 0.15;
+/** Findings with a lower score are not worth a line. */
+export const leastScore = 0.2;
 
 /**
  * A measurement with its threshold; whether it supports follows from the two.

@@ -1,6 +1,7 @@
 /** How far a run is below float, and what its quantizers cost, as one sentence. */
+
+import { type LossParts, lossParts, shortfallOf } from "../../diagnose/confidence/expectation.ts";
 import type { RunDiagnosis } from "../../diagnose/diagnose-run.ts";
-import { type LossParts, lossParts, shortfallOf } from "../../diagnose/expectation.ts";
 import type { DiagnosisInput } from "../../diagnose/input.ts";
 import { highConfidence } from "../../runs/finding.ts";
 import { isShare, showMetric } from "../../train/loop/metric-text.ts";

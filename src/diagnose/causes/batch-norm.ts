@@ -86,7 +86,8 @@ function find(input: DiagnosisInput): Found[] {
       ? {
           title: "let batch normalization follow the batches longer",
           changes: {
-            "quantization.freezeBatchNormAfterEpoch": Math.ceil((facts.recipe?.epochs ?? 4) * 0.75),
+            "quantization.freezeBatchNormAfterEpoch":
+              (facts.recipe?.freezeBatchNormAfterEpoch ?? 0) > 0 ? Math.ceil((facts.recipe?.epochs ?? 4) * 0.75) : null,
             "train.reestimateBatchNormBatches": 50,
           },
         }

@@ -2,7 +2,7 @@
 
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { findingAt, layerOfSite, learnRanges, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
+import { findingAt, layerOfSite, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "low-bits-layer": 35, "dead-weights": 36, "saturated-weights": 37 } as const;
@@ -68,7 +68,8 @@ function saturatedWeights(weights: readonly SiteView[]): Found[] {
     title: (layers, { last }) =>
       `${Math.round(100 * last.clippedShare)} % of the weights lie outside of the range and get no gradient in ${layers}`,
     evidence: ({ facts, last }) => [evidence("clipped share", last.clippedShare, 0.4, "above", facts.tensor)],
-    remedy: learnRanges,
+    // Another quantizer does not undo it: the weights themselves are too large for the training to move.
+    remedy: null,
   });
 }
 

@@ -3,6 +3,7 @@
 import { quantizerNamed } from "../../quantizers/index.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
+import type { SiteMeasurement } from "../probe/measurement.ts";
 import {
   findingAt,
   layerOfSite,
@@ -23,7 +24,7 @@ function find(input: DiagnosisInput): Found[] {
   const sites = sitesOf(input);
   const isObserving = input.records.at(-1)?.observing ?? true;
   return [
-    ...outlierRange(sites, isObserving, weightOfLoss(input)),
+    ...outlierRange(sites, isObserving, weightOfLoss(input), costAtStart(input)),
     ...(isObserving ? rangeMoving(sites, input) : frozenEarly(sites, input)),
     ...saturated(sites),
   ];
@@ -39,13 +40,24 @@ function relevantLoss({ last }: SiteView): number {
  * Returns the levels of the median channel of a tensor with one scale. A few large channels hold the power, so the SQNR
  * of the whole tensor looks good while all other channels have a level or two.
  */
-function levelsOfMedianChannel({ facts, last }: SiteView): number {
-  if (facts.perChannel || !Number.isFinite(last.channelDisparity)) return Number.NaN;
-  return last.magnitude.max / last.channelDisparity / last.scale;
+function levelsOfMedianChannel({ facts }: SiteView, measured: SiteMeasurement): number {
+  if (facts.perChannel || !Number.isFinite(measured.channelDisparity)) return Number.NaN;
+  return measured.magnitude.max / measured.channelDisparity / measured.scale;
 }
 
-function outlierRange(sites: readonly SiteView[], isObserving: boolean, lossWeight: number): Found[] {
-  const isOutlierChannel = (view: SiteView) => view.last.channelDisparity >= 6 && levelsOfMedianChannel(view) < 4;
+/** 0 to 1: how much worse than the same weights in float the run began; 0 where it was not measured from the start. */
+function costAtStart({ records: [first] }: DiagnosisInput): number {
+  return first?.step === 0 ? ramp(first.loss / Math.max(first.floatLoss, 0.05), 1.5, 4) : 0;
+}
+
+function outlierRange(
+  sites: readonly SiteView[],
+  isObserving: boolean,
+  lossWeight: number,
+  startCost: number,
+): Found[] {
+  const isOutlierChannel = (view: SiteView, measured = view.last) =>
+    measured.channelDisparity >= 6 && levelsOfMedianChannel(view, measured) < 4;
   const stretched = worst(
     sites.filter(
       ({ last, facts }) =>
@@ -55,14 +67,18 @@ function outlierRange(sites: readonly SiteView[], isObserving: boolean, lossWeig
         (isObserving || last.coverage < 1.3),
     ),
     (view) => {
-      const { magnitude, entropy, coverage } = view.last;
+      const { magnitude, coverage } = view.last;
       // Past outliers that the moving average still holds count like present ones.
       const tail = logRamp((magnitude.max / magnitude.p999) * coverage, 1.2, 3);
       const observed = view.facts.observer === undefined ? 0 : ramp(relevantLoss(view), 1.5, 7) * (0.45 + 0.55 * tail);
-      const byChannel = isOutlierChannel(view)
-        ? ramp(levelsOfMedianChannel(view), 4, 1.5) * ramp(view.facts.bits - entropy, 1.2, 2.5)
-        : 0;
-      return 0.95 * lossWeight * Math.max(observed, byChannel);
+      const byChannelIn = (measured: SiteMeasurement) =>
+        isOutlierChannel(view, measured)
+          ? ramp(levelsOfMedianChannel(view, measured), 4, 1.5) * ramp(view.facts.bits - measured.entropy, 1.2, 2.5)
+          : 0;
+      // A channel that stretched the range at the start costs the start, whatever the training made of it since.
+      const atStart = view.facts.observer === undefined ? 0 : startCost * byChannelIn(view.first);
+      const byChannel = Math.max(byChannelIn(view.last), atStart);
+      return 0.95 * Math.max(lossWeight, atStart) * Math.max(observed, byChannel);
     },
   );
   const title = (layers: string, worst: SiteView) => {
@@ -83,7 +99,7 @@ function outlierRange(sites: readonly SiteView[], isObserving: boolean, lossWeig
       const lost = last.optimalSqnr - last.sqnr;
       return [
         evidence("SQNR lost against the best range, dB", lost, 3, "above", facts.tensor),
-        evidence("levels of the median channel", levelsOfMedianChannel(view), 4, "below", facts.tensor),
+        evidence("levels of the median channel", levelsOfMedianChannel(view, last), 4, "below", facts.tensor),
         evidence("largest / median channel", last.channelDisparity, 8, "above", facts.tensor),
         evidence("representable / observed maximum", last.coverage, 1.5, "above", facts.tensor),
         evidence("maximum / 99.9th percentile", magnitude.max / magnitude.p999, 2, "above", facts.tensor),
@@ -147,8 +163,12 @@ function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Fou
       ];
     },
     remedy: {
-      title: "freeze the observers later",
-      changes: { "quantization.freezeObserversAfterEpoch": Math.max(epoch + 1, Math.ceil(epochs * 0.75)) },
+      title: epoch > epochs / 4 ? "freeze the observers later" : "do not freeze the observers",
+      // Where most of the run is frozen, the rest is too short for later freezing to help.
+      changes: {
+        "quantization.freezeObserversAfterEpoch":
+          epoch > epochs / 4 ? Math.max(epoch + 1, Math.ceil(epochs * 0.75)) : null,
+      },
     },
   });
 }
@@ -180,7 +200,7 @@ export const rangeCauses: CauseFamily<keyof typeof rows> = {
       "random-start",
       "gradient-mismatch",
     ],
-    "outlier-range": ["gradient-mismatch", "dead-channels"],
+    "outlier-range": ["gradient-mismatch", "dead-channels", "learning-rate-too-high", "range-moving", "dead-weights"],
   },
   find,
 };

@@ -10,8 +10,8 @@ import { readRunRecord } from "../../runs/record.ts";
 import { startOfRun } from "../../runs/remedy-command.ts";
 import { keptFolder } from "../../train/kept-run.ts";
 import type { RunListeners } from "../../train/run.ts";
+import { shortfallOf } from "../confidence/expectation.ts";
 import type { RunDiagnosis } from "../diagnose-run.ts";
-import { shortfallOf } from "../expectation.ts";
 import { type FixSearchResult, type FixStep, laidOver, remediesOf, searchFix } from "./search.ts";
 import { noiseOf, requireRemedies, trainRemedy } from "./trial.ts";
 

@@ -1,7 +1,7 @@
 /** The accuracy that a remedy may win back, as far as the measurements of the run bound it. */
 
 import type { Finding } from "../../runs/finding.ts";
-import { lossOfBits, shortfallOf } from "../expectation.ts";
+import { lossOfBits, shortfallOf } from "../confidence/expectation.ts";
 import type { DiagnosisInput } from "../input.ts";
 
 /**
@@ -47,7 +47,7 @@ function mostOf(
 }
 
 /** Findings whose confidences differ by less are near each other. */
-const near = 0.05;
+const near = 0.02;
 
 /**
  * Returns findings, which come with the highest confidence first, in the order to act on: among those near each other in

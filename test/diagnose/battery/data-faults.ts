@@ -122,7 +122,7 @@ export const dataFaults: readonly FaultKind[] = [
   {
     name: "imbalanced classes",
     family: "data",
-    causes: ["class-imbalance"],
+    causes: ["class-imbalance", "missing-classes"],
     isRepairable: false,
     fits: () => true,
     plant: (_, random, severity) => {

@@ -1,6 +1,6 @@
 /** Scores the outcomes of the battery: how often the true cause stands first, and how often a healthy run is accused. */
 
-import { lossOfBits } from "../../../src/diagnose/expectation.ts";
+import { lossOfBits } from "../../../src/diagnose/confidence/expectation.ts";
 import { highConfidence } from "../../../src/runs/finding.ts";
 import { faultKinds } from "./plan.ts";
 import type { Outcome } from "./run.ts";

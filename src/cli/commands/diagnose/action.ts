@@ -1,7 +1,7 @@
 /** What `subbyte diagnose` does. */
 
+import { shortfallOf } from "../../../diagnose/confidence/expectation.ts";
 import { diagnoseRun, type RunDiagnosis } from "../../../diagnose/diagnose-run.ts";
-import { shortfallOf } from "../../../diagnose/expectation.ts";
 import { keepDiagnosis } from "../../../diagnose/keep-findings.ts";
 import { recordForFile } from "../../../diagnose/probe/measurement.ts";
 import type { RunFix } from "../../../diagnose/remedy/fix-run.ts";

@@ -3,9 +3,9 @@
  * is healthy, whatever its measurements look like.
  */
 
-import type { Facts } from "./facts.ts";
-import { ramp } from "./finding.ts";
-import type { DiagnosisInput } from "./input.ts";
+import type { Facts } from "../facts.ts";
+import { ramp } from "../finding.ts";
+import type { DiagnosisInput } from "../input.ts";
 
 /** The accuracies of a run next to those that were to be expected. */
 export interface Shortfall {
