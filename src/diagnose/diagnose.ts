@@ -19,7 +19,7 @@ import { weightOfShortfall } from "./confidence/expectation.ts";
 import { type CauseFamily, type CauseFinding, leastScore } from "./finding.ts";
 import type { DiagnosisInput } from "./input.ts";
 import { remedyForRun } from "./remedy/for-run.ts";
-import { byGain } from "./remedy/gain.ts";
+import { byGain, expectedGain } from "./remedy/gain.ts";
 
 /** Adding a family is adding its file and a line here. */
 const families = [
@@ -66,7 +66,7 @@ export function diagnose(input: DiagnosisInput): CauseFinding<CauseName>[] {
   }));
   const { settings } = input.facts;
   const applicable = ranked(findings).map((finding) => ({ ...finding, remedy: remedyForRun(finding, settings) }));
-  return byGain(applicable, input);
+  return byGain(applicable, (finding) => expectedGain(finding, input));
 }
 
 const earlyCauses: ReadonlySet<string> = new Set(families.flatMap(({ early }: CauseFamily) => early ?? []));

@@ -51,14 +51,16 @@ const near = 0.02;
 
 /**
  * Returns findings, which come with the highest confidence first, in the order to act on: among those near each other in
- * confidence the one that is expected to win more comes first. Others, and equal ones, stay in their order.
+ * confidence the one that wins more comes first. Others, and equal ones, stay in their order.
+ *
+ * @param gainOf The gain of a finding, expected or measured; NaN where it is not known.
  */
-export function byGain<Each extends Finding>(findings: readonly Each[], input: DiagnosisInput): Each[] {
+export function byGain<Each extends Finding>(findings: readonly Each[], gainOf: (finding: Each) => number): Each[] {
   const [first] = findings;
   if (first === undefined) return [];
   const group = findings.filter(({ confidence }) => confidence > first.confidence - near);
-  const gains = new Map(group.map((finding) => [finding, expectedGain(finding, input)]));
+  const gains = new Map(group.map((finding) => [finding, gainOf(finding)]));
   const isKnown = [...gains.values()].every((gain) => !Number.isNaN(gain));
   const ordered = isKnown ? [...group].sort((a, b) => (gains.get(b) ?? 0) - (gains.get(a) ?? 0)) : group;
-  return [...ordered, ...byGain(findings.slice(group.length), input)];
+  return [...ordered, ...byGain(findings.slice(group.length), gainOf)];
 }

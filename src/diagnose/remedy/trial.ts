@@ -53,7 +53,7 @@ export function requireRemedies(folder: string, isFinished: boolean, findings: r
   if (!isFinished) {
     throw new ConfigError("the run is not finished, so that there is no accuracy to compare with", {
       where: folder,
-      remedy: `Resume it with: subbyte train --resume ${folder}`,
+      remedy: `Resume it with: subbyte train --resume ${folder}\n  One that diverged does not finish: train again with the command of its first finding.`,
     });
   }
   const [first] = findings;

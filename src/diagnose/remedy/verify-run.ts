@@ -11,6 +11,7 @@ import type { RunListeners } from "../../train/run.ts";
 import { actsAtStart } from "../diagnose.ts";
 import type { RunDiagnosis } from "../diagnose-run.ts";
 import { nameOf, settingsOf } from "./fix-run.ts";
+import { byGain } from "./gain.ts";
 import { atLength, shortLength } from "./short-run.ts";
 import { requireRemedies, type TrainedRemedy, trainRemedy } from "./trial.ts";
 import { type VerifiedFinding, verified } from "./verdict.ts";
@@ -84,7 +85,11 @@ export async function verifyRun(diagnosis: RunDiagnosis, options: VerifyRunOptio
     options.onChecked?.(finding, result);
   }
   const after = findings.map((finding) => checks.get(finding)?.finding ?? finding);
-  return { findings: [...after].sort((a, b) => b.confidence - a.confidence), checks: [...checks.values()] };
+  const gains = new Map([...checks.values()].map(({ finding, check }) => [finding, check.remedied - check.control]));
+  const sorted = [...after].sort((a, b) => b.confidence - a.confidence);
+  // Several remedies may help alike: the cause is rather the one whose remedy wins most.
+  const ordered = byGain(sorted, (finding) => gains.get(finding) ?? Number.NaN);
+  return { findings: ordered, checks: [...checks.values()] };
 
   /** The configurations of both arms; no control: it is the run itself. */
   function armsOf({ cause, remedy }: Finding) {

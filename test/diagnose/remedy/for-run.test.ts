@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { withChanges } from "../../../src/config/changes.ts";
 import { remedyForRun } from "../../../src/diagnose/remedy/for-run.ts";
+import { presetNames } from "../../../src/qconfig/presets.ts";
 import type { Remedy } from "../../../src/runs/finding.ts";
 import { tinyConfig } from "../../support/training/tiny-run.ts";
 
@@ -16,6 +17,18 @@ describe("the remedy for a run", () => {
     const own = run({ preset: "lsq", weightBits: 4, activationBits: 4 });
     expect(withChanges(config, remedy?.changes ?? {})).toEqual(own);
     expect(remedy?.changes).toMatchObject({ "quantization.preset": "lsq", "quantization.placement": null });
+  });
+
+  it("makes the run that has the preset from the start, from every preset to every other one", () => {
+    for (const from of presetNames()) {
+      for (const to of presetNames()) {
+        const bits = { weightBits: 4, activationBits: 3 };
+        const [config, wanted] = [run({ preset: from, ...bits }), run({ preset: to, ...bits })];
+        const remedy = forRun({ "quantization.preset": to }, config);
+        if (from === to) expect(remedy).toBeNull();
+        else expect(withChanges(config, remedy?.changes ?? {}), `${from} to ${to}`).toEqual(wanted);
+      }
+    }
   });
 
   it("names only the keys that become another value", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { lossOfBits } from "../../../src/diagnose/confidence/expectation.ts";
 import { byGain, expectedGain } from "../../../src/diagnose/remedy/gain.ts";
 import type { Finding, Remedy } from "../../../src/runs/finding.ts";
 import { inputOf } from "./input.ts";
@@ -24,17 +25,18 @@ describe("the expected gain of a remedy", () => {
     expect(expectedGain(finding("a", 0.5, rate), input)).toBeCloseTo(0.15, 9);
     expect(expectedGain(finding("a", 1, range), input)).toBeCloseTo(0.15, 9);
     expect(expectedGain(finding("a", 1, null), input)).toBeCloseTo(0.3, 9);
-    expect(expectedGain(finding("a", 1, wider), input)).toBeCloseTo(0.025, 9);
+    expect(expectedGain(finding("a", 1, wider), input)).toBeCloseTo(lossOfBits(2) - lossOfBits(3), 9);
     expect(
       expectedGain(finding("a", 1, range), inputOf({ float: 0.9, reached: 0.6, withoutQuantizers: 0.88 })),
     ).toBeCloseTo(0.28, 9);
   });
 
   it("orders the findings that are near each other, and no others", () => {
-    const order = (...findings: Finding[]) => byGain(findings, input).map(({ cause }) => cause);
-    expect(order(finding("range", 0.9, range), finding("rate", 0.87, rate))).toEqual(["rate", "range"]);
+    const order = (...findings: Finding[]) =>
+      byGain(findings, (each) => expectedGain(each, input)).map(({ cause }) => cause);
+    expect(order(finding("range", 0.9, range), finding("rate", 0.89, rate))).toEqual(["rate", "range"]);
     expect(order(finding("range", 0.9, range), finding("rate", 0.8, rate))).toEqual(["range", "rate"]);
-    expect(order(finding("a", 0.9, wider), finding("b", 0.5, range), finding("c", 0.48, rate))).toEqual([
+    expect(order(finding("a", 0.9, wider), finding("b", 0.5, range), finding("c", 0.49, rate))).toEqual([
       "a",
       "c",
       "b",
@@ -45,9 +47,7 @@ describe("the expected gain of a remedy", () => {
   it("leaves the order where no accuracy is known", () => {
     const unknown = inputOf({});
     expect(expectedGain(finding("a", 1, rate), unknown)).toBeNaN();
-    expect(byGain([finding("a", 0.9, range), finding("b", 0.88, rate)], unknown).map(({ cause }) => cause)).toEqual([
-      "a",
-      "b",
-    ]);
+    const findings = [finding("a", 0.9, range), finding("b", 0.89, rate)];
+    expect(byGain(findings, (each) => expectedGain(each, unknown)).map(({ cause }) => cause)).toEqual(["a", "b"]);
   });
 });
