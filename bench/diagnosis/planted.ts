@@ -4,7 +4,7 @@
  *     npx tsx bench/diagnosis/planted.ts [--seed N] [--fault TEXT] [--network NAME] [--verbose]   planted faults
  *     npx tsx bench/diagnosis/planted.ts --cost                                                  the cost of probes
  *
- * Prints the tables that stand in docs/diagnosis.md.
+ * Prints the tables that stand in docs/diagnosis-tests.md.
  */
 import { parseArgs } from "node:util";
 import { randomStream } from "../../src/base/random.ts";

@@ -1,6 +1,7 @@
 /** What a fault of the battery is: a change of a run that was healthy, with the causes that name it. */
 
 import type { RandomStream } from "../../../src/base/random.ts";
+import type { CauseName } from "../../../src/diagnose/diagnose.ts";
 import type { Tensor } from "../../../src/ir/tensor.ts";
 import type { RawData } from "./data.ts";
 import type { Base, Settings } from "./networks.ts";
@@ -44,7 +45,7 @@ export interface FaultKind {
   readonly name: string;
   readonly family: "optimization" | "scales" | "quantizers" | "network" | "data" | "capacity";
   /** The causes any of which is the right answer. */
-  readonly causes: readonly string[];
+  readonly causes: readonly CauseName[];
   /** Whether a change of the configuration repairs it. */
   readonly isRepairable: boolean;
   readonly fits: (situation: Situation) => boolean;

@@ -168,7 +168,7 @@ export const quantizerFaults: readonly FaultKind[] = [
   {
     name: "attention at few bits",
     family: "quantizers",
-    causes: ["low-bits-layer", "attention-bits"],
+    causes: ["low-bits-layer"],
     isRepairable: true,
     fits: ({ base, activationBits }) => base.family === "transformer" && activationBits >= 4,
     plant: (_, random, severity) => ({

@@ -45,7 +45,7 @@ export const scaleFaults: readonly FaultKind[] = [
   {
     name: "calibrated on unrepresentative samples",
     family: "scales",
-    causes: ["unrepresentative-calibration", "bad-initial-scale", "outlier-range", "range-too-wide"],
+    causes: ["bad-initial-scale", "outlier-range"],
     isRepairable: true,
     // The first batch, which gives the scales their first values, is chosen by the seed: the fault is in all of its samples.
     fits: ({ preset, base }) => isLearned({ preset } as Situation) && base.data === "waves",
@@ -66,7 +66,7 @@ export const scaleFaults: readonly FaultKind[] = [
   {
     name: "averaging constant too small",
     family: "scales",
-    causes: ["range-not-following", "saturated", "observer-frozen-early"],
+    causes: ["saturated", "observer-frozen-early"],
     isRepairable: true,
     fits: isObserved,
     plant: (_, random, severity) => ({
