@@ -1,7 +1,7 @@
 /** Facts about the data of a run: what enters the network, and how the classes are distributed. */
 
 import { allocateBatch, type Dataset, type DatasetSplits } from "../data/dataset/dataset.ts";
-import { toChannelAffine } from "../data/dataset/normalization.ts";
+import { type Normalization, toChannelAffine } from "../data/dataset/normalization.ts";
 import { spacedSamples } from "./sample-choice.ts";
 
 /** What enters the network from one part of the data, after normalization. */
@@ -23,6 +23,8 @@ export interface PartFacts {
 export interface DataFacts {
   readonly train: PartFacts;
   readonly test: PartFacts;
+  /** Mean and deviation of each channel that samples are normalized with; absent in what an earlier version measured. */
+  readonly normalization?: Pick<Normalization, "mean" | "std">;
 }
 
 /** Samples looked at for values, and for labels and repetitions. */
@@ -39,7 +41,8 @@ export async function dataFactsOf({ train, test }: DatasetSplits): Promise<DataF
   });
   const testFacts = await partFacts(test, (digest) => seen.has(digest));
   const { repeated: _, ...rest } = trainFacts;
-  return { train: rest, test: testFacts };
+  const { mean, std } = train.normalization;
+  return { train: rest, test: testFacts, normalization: { mean, std } };
 }
 
 async function partFacts(dataset: Dataset, isRepeated: (digest: string) => boolean): Promise<PartFacts> {

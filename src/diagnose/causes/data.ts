@@ -1,5 +1,6 @@
 /** Data and task: faults that are none of the quantization (rows 40 to 48). */
 
+import type { DataFacts } from "../data-facts.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 
@@ -51,16 +52,35 @@ function inputScale({ data }: DiagnosisInput): Found[] {
   ];
 }
 
-function normalizationDiffers({ facts: { settings }, history }: DiagnosisInput): Found[] {
+type Numbers = NonNullable<DataFacts["normalization"]>;
+
+/** How far two normalizations are from each other: means in deviations, deviations by ln of their ratio. */
+function distanceOf(own: Numbers, before: Numbers): number {
+  const distances = own.mean.flatMap((mean, channel) => {
+    const [std = 1, otherMean = 0, otherStd = 1] = [own.std[channel], before.mean[channel], before.std[channel]];
+    return [Math.abs(mean - otherMean) / otherStd, Math.abs(Math.log(std / otherStd))];
+  });
+  return Math.max(...distances);
+}
+
+/** A training on other data may take the numbers of the float run over, or measure nearly the same: that is no difference. */
+const sameNormalization = 0.1;
+
+function normalizationDiffers({ facts: { settings }, history, data }: DiagnosisInput): Found[] {
   if (settings === undefined || history === undefined) return [];
   const [own, before] = [settings.data.normalization, history.config.data.normalization];
   if (JSON.stringify(own) === JSON.stringify(before)) return [];
+  const ownNumbers = typeof own === "object" ? own : data?.normalization;
+  const numbersBefore = typeof before === "object" ? before : history.normalization;
+  const areKnown = ownNumbers !== undefined && numbersBefore !== undefined;
+  const distance = areKnown ? distanceOf(ownNumbers, numbersBefore) : 1;
+  if (distance < sameNormalization) return [];
   return [
     {
       cause: "normalization-differs",
       title: `The inputs are normalized by other values than in ${history.folder}, where the weights come from: ${notQuantization}`,
       layers: [],
-      evidence: [evidence("normalization of another training", 1, 1, "above")],
+      evidence: [evidence("distance of the normalizations, in deviations", distance, sameNormalization, "above")],
       confidence: 0.9,
       remedy: {
         title: "normalize as the float run does",
