@@ -1,14 +1,12 @@
 /** What a run began with: the float run behind its first weights. */
 
-import { join } from "node:path";
 import { defined } from "../base/defined.ts";
 import { resolveTrainingConfig } from "../config/config.ts";
 import { readRunConfig } from "../config/file.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import { SubbyteError } from "../errors.ts";
 import { readCheckpoint } from "../runs/checkpoint.ts";
-import { lastCheckpoint } from "../runs/checkpoint-names.ts";
-import { originFolder, type RunPaths, runPaths } from "../runs/folder.ts";
+import { lastCheckpointOf, originFolder, runPaths } from "../runs/folder.ts";
 import { readRunRecord } from "../runs/record.ts";
 import type { RunInputs } from "../runs/run-inputs.ts";
 
@@ -32,7 +30,7 @@ export async function historyOf(folder: string, { from }: Pick<TrainingConfig, "
     const paths = runPaths(origin);
     const config = resolveTrainingConfig(await readRunConfig(paths.config));
     const { summary, epochs } = await readRunRecord(paths);
-    const normalization = await normalizationOf(paths);
+    const normalization = await normalizationOf(origin);
     return {
       folder: origin,
       config,
@@ -47,9 +45,9 @@ export async function historyOf(folder: string, { from }: Pick<TrainingConfig, "
   }
 }
 
-async function normalizationOf({ checkpoints }: RunPaths): Promise<History["normalization"]> {
+async function normalizationOf(folder: string): Promise<History["normalization"]> {
   try {
-    return (await readCheckpoint(join(checkpoints, lastCheckpoint))).inputs;
+    return (await readCheckpoint(lastCheckpointOf(folder))).inputs;
   } catch (error) {
     if (error instanceof SubbyteError) return undefined;
     throw error;
