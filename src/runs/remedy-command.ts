@@ -16,7 +16,8 @@ export interface RepeatedRun {
 }
 
 /**
- * Returns the command that trains a run again with changes, as a new run; undefined where there is nothing to change.
+ * Returns the command that trains a run again with changes, as a new run; undefined where there is nothing to change, or a
+ * path holds characters that a line of text does not show, so that it could not be copied.
  *
  * @param name What the new run's name adds to that of the run.
  *
@@ -29,8 +30,10 @@ export function repeatCommand(run: RepeatedRun, changes: Remedy["changes"], name
   const { folder, show = (path) => path } = run;
   const entries = Object.entries(changes);
   if (entries.length === 0) return undefined;
-  const start = changes.from === undefined ? startOfRun(run) : changes.from;
-  const parent = show(dirname(folder));
+  const own = startOfRun(run);
+  const start = changes.from === undefined ? own : changes.from;
+  // A study's folder is its own: the new run of a trial goes where runs go.
+  const parent = own === run.from ? show(dirname(folder)) : "runs";
   const words = [
     ["--config", show(runPaths(folder).config)],
     ...(typeof start === "string" ? [["--from", show(start)]] : []),
@@ -40,7 +43,8 @@ export function repeatCommand(run: RepeatedRun, changes: Remedy["changes"], name
     ["--name", `${basename(folder)}-${name}`],
     ...(parent === "runs" ? [] : [["--out", parent]]),
   ];
-  return ["subbyte", "train", ...words.flat().map(shellWord)].join(" ");
+  const command = ["subbyte", "train", ...words.flat().map(shellWord)].join(" ");
+  return isVisible(command) ? command : undefined;
 }
 
 /** Returns the findings with the commands that apply their remedies to a run. */
@@ -61,4 +65,9 @@ export function startOfRun({ folder, from }: RepeatedRun): string | undefined {
 /** A word that a shell takes as it is. */
 function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** Whether a text is one line without control characters and characters that turn the direction of text. */
+function isVisible(text: string): boolean {
+  return !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text);
 }

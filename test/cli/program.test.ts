@@ -20,14 +20,23 @@ describe("help", () => {
     expect((await capture()).stdout).toBe(stdout);
   });
 
-  it.each(["train", "eval", "explain", "demo", "data", "data fetch", "data info", "import", "inspect", "profile"])(
-    "of %s",
-    async (command) => {
-      const { code, stdout } = await capture(...command.split(" "), "--help");
-      expect(code).toBe(0);
-      await expect(stdout).toMatchFileSnapshot(`snapshots/help/${command.replace(" ", "/")}.txt`);
-    },
-  );
+  it.each([
+    "train",
+    "eval",
+    "explain",
+    "demo",
+    "data",
+    "data fetch",
+    "data info",
+    "import",
+    "inspect",
+    "profile",
+    "diagnose",
+  ])("of %s", async (command) => {
+    const { code, stdout } = await capture(...command.split(" "), "--help");
+    expect(code).toBe(0);
+    await expect(stdout).toMatchFileSnapshot(`snapshots/help/${command.replace(" ", "/")}.txt`);
+  });
 
   it("loads nothing but the parser, the colours and the distance of words", () => {
     const packages = loadedPackages("cli/main.ts").filter((name) => !name.startsWith("node:"));

@@ -6,6 +6,7 @@ import { parse } from "yaml";
 import { configToYaml, resolveTrainingConfig } from "../../src/config/config.ts";
 import { findingsHtml } from "../../src/report/pages/findings.ts";
 import { copyable, renderPage } from "../../src/report/pages/page.ts";
+import { repeatCommand } from "../../src/runs/remedy-command.ts";
 import { withLayerBits } from "../../src/study/mixed/config.ts";
 import { hostileName, hostilePieces } from "../support/hostile-text.ts";
 
@@ -62,6 +63,8 @@ it("the changes of a fix are read back from the page", () => {
         ...{ title: layer, layers: [layer], evidence: [], confidence: 0.5, remedy: { title: layer, changes } },
       };
       expect(parse(copied(findingsHtml([finding])))).toEqual(changes);
+      const command = repeatCommand({ folder: `runs/${path}` }, changes, "fixed");
+      if (command !== undefined) expect(copied(findingsHtml([{ ...finding, command }]))).toBe(command);
     }),
     { numRuns: Number(process.env.HOSTILE_NAMES ?? 80) },
   );

@@ -1,5 +1,7 @@
+import { execFileSync } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { repeatCommand, withCommands } from "../../src/runs/remedy-command.ts";
 import { temporaryFolder } from "../support/training/tiny-run.ts";
@@ -29,13 +31,36 @@ describe("the command that repeats a run with a remedy", () => {
     await writeFile(join(study, "float", "best.safetensors"), "");
     const folder = join(study, "trials", "a");
     const run = { folder, from: "float/best.safetensors", show: (path: string) => path.replace(study, "study") };
-    expect(repeatCommand(run, rate, "b")).toContain("--from study/float/best.safetensors ");
+    expect(repeatCommand(run, rate, "b")).toBe(
+      "subbyte train --config study/trials/a/config.yaml --from study/float/best.safetensors --set train.optimizer.learningRate=0.005 --name a-b",
+    );
   });
 
   it("quotes what a shell would read otherwise", () => {
     expect(repeatCommand({ folder: "my runs/it's" }, rate, "b")).toContain(
       `--config 'my runs/it'\\''s/config.yaml' --set`,
     );
+  });
+
+  it("is the same words in a shell, whatever the folder is called", () => {
+    const name = fc
+      .string({ unit: "grapheme", minLength: 1, maxLength: 12 })
+      .filter((text) => !/[\0/]|^\.{1,2}$/.test(text));
+    fc.assert(
+      fc.property(name, name, (folder, from) => {
+        const command = repeatCommand({ folder: `runs/${folder}`, from: `/${from}` }, rate, "b");
+        fc.pre(command !== undefined);
+        const shell = execFileSync("sh", ["-c", `printf '%s\\0' ${command}`], { encoding: "utf8" });
+        expect(shell.split("\0").slice(2, 6)).toEqual(["--config", `runs/${folder}/config.yaml`, "--from", `/${from}`]);
+      }),
+      { numRuns: 25 },
+    );
+  });
+
+  it("is none where a path would not be seen as it is", () => {
+    for (const hidden of ["a\nb", "a\u001b[2K", "a\u202eb", "a\u2028b"]) {
+      expect(repeatCommand({ folder: hidden }, rate, "b")).toBeUndefined();
+    }
   });
 
   it("is none where nothing changes", () => {
