@@ -65,12 +65,19 @@ describe("the scheduler", () => {
     const started: string[] = [];
     let running = 0;
     let most = 0;
+    // None ends before two have started, however long a folder takes to make.
+    let haveStarted = (): void => {};
+    const both = new Promise<void>((resolve) => {
+      haveStarted = resolve;
+    });
     const launch: Launch = (_folder, job, onEvent) => {
       started.push(job.name);
       most = Math.max(most, ++running);
+      if (most === 2) haveStarted();
       const made = worker([0.5], finished)(onEvent);
-      made.end.then(() => running--);
-      return made;
+      const end = both.then(() => made.end);
+      end.then(() => running--);
+      return { ...made, end };
     };
     const all = [
       ...trials(folder, ["a"], { status: "finished", accuracies: [0.1] }),
