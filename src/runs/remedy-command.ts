@@ -67,7 +67,7 @@ function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** Whether a text is one line without control characters and characters that turn the direction of text. */
+/** Whether a text is one line without characters that are not seen or not defined. */
 function isVisible(text: string): boolean {
-  return !/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(text);
+  return !/[\p{C}\p{Zl}\p{Zp}]/u.test(text);
 }
