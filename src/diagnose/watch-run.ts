@@ -54,6 +54,9 @@ const defaultBatchSize = 32;
 /** Steps before a probe over which weights are watched. */
 const windowSteps = 6;
 
+/** Probes from which on only every second one is diagnosed while the run trains, then every third: that costs the same for any length. */
+const mostDiagnosed = 100;
+
 /** A watched run and its records so far. */
 export interface RunWatch {
   readonly watcher: TrainingWatcher;
@@ -165,6 +168,8 @@ class Watch implements TrainingWatcher {
   #tell(step: number): void {
     const { onEarly, stopOnFault = false } = this.#options;
     if (onEarly === undefined && !stopOnFault) return;
+    // A diagnosis looks at all probes: in a long run not every one of them waits for it.
+    if (this.records.length % Math.ceil(this.records.length / mostDiagnosed) !== 0) return;
     const early = this.#early.at(step, diagnose(this.input()));
     if (early.length > 0) onEarly?.(early);
     const certain = early.find(({ kind }) => kind === "found");

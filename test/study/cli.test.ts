@@ -105,6 +105,20 @@ describe("subbyte study", () => {
     expect(again.stdout).toContain("thread_W4A1_seed0 impossible: ");
   }, 60_000);
 
+  it("ends a trial at a finding that is certain, as failed with the finding as its reason", async () => {
+    const folder = join(temporaryFolder(), "study");
+    const grid = ["--weight-bits", "4", "--activation-bits", "4", "--recipes", "thread", "--set", "float=null"];
+    const alone = small.filter(
+      (_, i) => i < small.indexOf("--float-epochs") || i > small.indexOf("--float-epochs") + 1,
+    );
+    const { stdout } = await capture("study", ...alone, ...grid, "--stop-on-fault", "--out", folder, "--json");
+    expect(JSON.parse(stdout)).toMatchObject({
+      counts: { finished: 0, failed: 1 },
+      trials: [{ status: "failed", reason: expect.stringMatching(/^stopped at step 0: .+ \(confidence \d+ %\)$/) }],
+    });
+    expect(process.exitCode).toBe(1);
+  }, 60_000);
+
   it("takes a model's file and data by paths next to the configuration, also in its trials", async () => {
     const folder = temporaryFolder();
     const network = makeModel("mlp", { sampleShape: [1, 28, 28], classes: 10, width: 8 }, randomStream(5, "weights"));
