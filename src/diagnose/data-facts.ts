@@ -13,7 +13,7 @@ export interface PartFacts {
   readonly largest: number;
   /** Median over the samples of a sample's own largest magnitude. */
   readonly typicalLargest: number;
-  /** Share of the samples of each class; absent where the data has no classes. */
+  /** Share of the samples of each class; absent where the data has no classes, or too many for the samples that were looked at. */
   readonly shares?: readonly number[];
   /** Share of the samples that lie in the training part too; of the test part alone. */
   readonly repeated?: number;
@@ -27,9 +27,11 @@ export interface DataFacts {
   readonly normalization?: Pick<Normalization, "mean" | "std">;
 }
 
-/** Samples looked at for values, and for labels and repetitions. */
+/** Samples looked at for values, and for labels and repetitions where samples lie in memory; others are read for it, images decoded. */
 const valueSamples = 256;
 const labelSamples = 4096;
+/** Samples of a class that must be expected before a class without any counts as missing: by chance, e^-30 of them would. */
+const samplesOfClass = 30;
 const readAtOnce = 64;
 
 /** Measures what enters the network on some samples of both parts. */
@@ -47,10 +49,12 @@ export async function dataFactsOf({ train, test }: DatasetSplits): Promise<DataF
 
 async function partFacts(dataset: Dataset, isRepeated: (digest: string) => boolean): Promise<PartFacts> {
   const { multiplier, offset } = toChannelAffine(dataset.normalization);
-  const part = spacedSamples(dataset, labelSamples);
+  const part = spacedSamples(dataset, dataset.prefetch === undefined ? labelSamples : valueSamples);
   const valueStride = Math.max(1, Math.floor(part.count / valueSamples));
   const { target } = dataset;
-  const counts = target.kind === "classes" ? target.classes.map(() => 0) : undefined;
+  const classes = target.kind === "classes" ? target.classes : [];
+  const isCounted = part.count === dataset.count || part.count >= samplesOfClass * classes.length;
+  const counts = target.kind === "classes" && isCounted ? classes.map(() => 0) : undefined;
   const largestOf: number[] = [];
   let [sum, squares, values, repeated] = [0, 0, 0, 0];
   for (let start = 0; start < part.count; start += readAtOnce) {
