@@ -17,7 +17,7 @@ import { parseArgs } from "node:util";
 import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { bases } from "../../test/diagnose/battery/networks.ts";
 import { drawPlan, type Plan } from "../../test/diagnose/battery/plan.ts";
-import { keptInput, type Outcome, runPlan, toldBy } from "../../test/diagnose/battery/run.ts";
+import { describePlan, keptInput, type Outcome, runPlan, toldBy } from "../../test/diagnose/battery/run.ts";
 import { printReport } from "./battery-report.ts";
 import { printEarly } from "./early-report.ts";
 
@@ -88,12 +88,7 @@ async function work(worker: number, workers: number): Promise<void> {
 
 function failed(plan: Plan): Outcome {
   return {
-    id: plan.id,
-    base: plan.base.name,
-    family: plan.base.family,
-    preset: plan.preset,
-    bits: `W${plan.weightBits}A${plan.activationBits}`,
-    kind: plan.fault?.name ?? null,
+    ...describePlan(plan),
     severity: plan.severity,
     float: 0,
     reference: 0,

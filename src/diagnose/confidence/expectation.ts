@@ -32,13 +32,18 @@ const losses: readonly (readonly [bits: number, loss: number])[] = [
   [8, 0.007],
 ];
 
+/** Test samples that an accuracy was measured on; 1000 where that is not known. */
+export function testSamplesOf({ data, examination }: Pick<DiagnosisInput, "data" | "examination">): number {
+  return data?.test.count ?? examination?.test.samples ?? 1000;
+}
+
 /** Returns the shortfall of a run; undefined where its accuracy or that of float is not known. */
 export function shortfallOf(input: DiagnosisInput): Shortfall | undefined {
-  const { facts, history, examination, epochs, data } = input;
+  const { facts, history, examination, epochs } = input;
   const reached = epochs?.at(-1)?.testAccuracy ?? examination?.test.quantized.accuracy;
   const float = history?.accuracy ?? examination?.test.float.accuracy;
   if (reached === undefined || float === undefined) return undefined;
-  const samples = data?.test.count ?? examination?.test.samples ?? 1000;
+  const samples = testSamplesOf(input);
   // Both are measured on the same samples, so that half of the variance of the difference cancels.
   const noise = 2 * Math.sqrt(Math.max(0.02, float * (1 - float)) / samples);
   const expectedLoss = expectedLossOf(facts);

@@ -10,7 +10,7 @@ import { readRunRecord } from "../../runs/record.ts";
 import { startOfRun } from "../../runs/remedy-command.ts";
 import { keptFolder } from "../../train/kept-run.ts";
 import type { RunListeners } from "../../train/run.ts";
-import { shortfallOf } from "../confidence/expectation.ts";
+import { shortfallOf, testSamplesOf } from "../confidence/expectation.ts";
 import type { RunDiagnosis } from "../diagnose-run.ts";
 import { type FixSearchResult, type FixStep, laidOver, remediesOf, searchFix } from "./search.ts";
 import { noiseOf, requireRemedies, trainRemedy } from "./trial.ts";
@@ -67,7 +67,7 @@ export async function fixRun(diagnosis: RunDiagnosis, options: FixRunOptions = {
   const before = summary?.accuracy ?? Number.NaN;
   // Without a float run, what spoiled the training spoiled the weights in float too: there is no accuracy to reach.
   const shortfall = input.history === undefined ? undefined : shortfallOf(input);
-  const samples = input.data?.test.count ?? input.examination?.test.samples ?? 1000;
+  const samples = testSamplesOf(input);
   const goal = shortfall === undefined ? 1 : shortfall.float - shortfall.expectedLoss;
   const margin = input.facts.classes === undefined ? leastGain : noiseOf(before, goal, samples);
   const remedies = remediesOf(findings, options.remedies ?? mostRemedies);

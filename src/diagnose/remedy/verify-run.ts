@@ -8,6 +8,7 @@ import { lastCheckpointOf, runPaths } from "../../runs/folder.ts";
 import { readRunRecord } from "../../runs/record.ts";
 import { startOfRun } from "../../runs/remedy-command.ts";
 import type { RunListeners } from "../../train/run.ts";
+import { testSamplesOf } from "../confidence/expectation.ts";
 import { actsAtStart } from "../diagnose.ts";
 import type { RunDiagnosis } from "../diagnose-run.ts";
 import { nameOf, settingsOf } from "./fix-run.ts";
@@ -53,7 +54,7 @@ export async function verifyRun(diagnosis: RunDiagnosis, options: VerifyRunOptio
   requireRemedies(folder, summary !== undefined, findings);
   const settings = settingsOf(diagnosis);
   const before = summary?.accuracy ?? Number.NaN;
-  const samples = input.data?.test.count ?? input.examination?.test.samples ?? 1000;
+  const samples = testSamplesOf(input);
   const { batchSize, epochs } = settings.train;
   const inTraining = input.data?.train.count ?? settings.data.trainLimit ?? batchSize;
   const lengthOf = (batch: number) => shortLength({ samples: inTraining, batchSize: batch, epochs });

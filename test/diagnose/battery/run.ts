@@ -230,6 +230,18 @@ function reference(shop: Workshop, settings: Settings, folder: string): Promise<
   return known;
 }
 
+/** What an outcome says of its plan. */
+export function describePlan(plan: Plan): Pick<Outcome, "id" | "base" | "family" | "preset" | "bits" | "kind"> {
+  return {
+    id: plan.id,
+    base: plan.base.name,
+    family: plan.base.family,
+    preset: plan.preset,
+    bits: `W${plan.weightBits}A${plan.activationBits}`,
+    kind: plan.fault?.name ?? null,
+  };
+}
+
 /**
  * Trains a plan, its reference, and the run with the first remedy.
  *
@@ -244,15 +256,7 @@ export async function runPlan(shop: Workshop, plan: Plan, options: { readonly re
   const model = plan.base.model(dirname(float.folder), plan.seed);
   const healthy = { ...model, ...healthySettings(plan, dataOf, float.folder) };
   const situation: Situation = { ...plan, ...(await structureOf(float.folder)) };
-  const base = {
-    id: plan.id,
-    base: plan.base.name,
-    family: plan.base.family,
-    preset: plan.preset,
-    bits: `W${plan.weightBits}A${plan.activationBits}`,
-    kind: plan.fault?.name ?? null,
-    float: float.accuracy,
-  };
+  const base = { ...describePlan(plan), float: float.accuracy };
   let outcome: Omit<Outcome, "seconds">;
   if (plan.fault === undefined) {
     const run = join(folder, "run");
