@@ -1,25 +1,15 @@
 import { copyFile, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { resolveTrainingConfig } from "../../src/config/config.ts";
 import { watchAndKeep } from "../../src/diagnose/keep-findings.ts";
 import { DamagedFileError } from "../../src/errors.ts";
 import { float32Tensor, makeTensor } from "../../src/ir/tensor.ts";
 import { readCheckpoint, writeCheckpoint } from "../../src/runs/checkpoint.ts";
 import { loadRun } from "../../src/train/load-run.ts";
 import { resumeRun, startRun } from "../../src/train/run.ts";
-import { temporaryFolder, tensorBytes } from "../support/training/tiny-run.ts";
+import { smallestConfig, temporaryFolder, tensorBytes } from "../support/training/tiny-run.ts";
 
-const config = resolveTrainingConfig({
-  name: "damage",
-  text: JSON.stringify({
-    model: { name: "mlp", width: 8 },
-    data: { trainLimit: 64, testLimit: 32 },
-    train: { epochs: 2, batchSize: 16, optimizer: { learningRate: 0.05 }, checkpointEverySteps: 1 },
-    quantization: { preset: "lsq", weightBits: 4, activationBits: 4 },
-    threads: 1,
-  }),
-});
+const config = smallestConfig({ epochs: 2, checkpointEverySteps: 1 });
 
 /** A run that was stopped after a step, and the same run that never was. */
 async function stoppedAt(step: number) {

@@ -3,24 +3,14 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { resolveTrainingConfig } from "../../src/config/config.ts";
 import { keepDiagnosis, watchAndKeep } from "../../src/diagnose/keep-findings.ts";
 import { ConfigError, DamagedFileError } from "../../src/errors.ts";
 import { runPaths } from "../../src/runs/folder.ts";
 import { readRunRecord } from "../../src/runs/record.ts";
 import { resumeRun, startRun } from "../../src/train/run.ts";
-import { temporaryFolder } from "../support/training/tiny-run.ts";
+import { smallestConfig, temporaryFolder } from "../support/training/tiny-run.ts";
 
-const config = resolveTrainingConfig({
-  name: "folder",
-  text: JSON.stringify({
-    model: { name: "mlp", width: 8 },
-    data: { trainLimit: 64, testLimit: 32 },
-    train: { epochs: 1, batchSize: 16, optimizer: { learningRate: 0.05 } },
-    quantization: { preset: "lsq", weightBits: 4, activationBits: 4 },
-    threads: 1,
-  }),
-});
+const config = smallestConfig();
 
 async function finished() {
   const parent = await temporaryFolder();

@@ -7,7 +7,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type RandomStream, randomStream } from "../../src/base/random.ts";
-import { resolveTrainingConfig } from "../../src/config/config.ts";
 import { diagnoseRun } from "../../src/diagnose/diagnose-run.ts";
 import { watchAndKeep } from "../../src/diagnose/keep-findings.ts";
 import { SubbyteError } from "../../src/errors.ts";
@@ -16,18 +15,9 @@ import { readRunRecord } from "../../src/runs/record.ts";
 import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { loadRun } from "../../src/train/load-run.ts";
 import { resumeRun, startRun } from "../../src/train/run.ts";
-import { tensorBytes } from "../support/training/tiny-run.ts";
+import { smallestConfig, tensorBytes } from "../support/training/tiny-run.ts";
 
-const config = resolveTrainingConfig({
-  name: "random",
-  text: JSON.stringify({
-    model: { name: "mlp", width: 8 },
-    data: { trainLimit: 64, testLimit: 32 },
-    train: { epochs: 2, batchSize: 16, optimizer: { learningRate: 0.05 }, checkpointEverySteps: 1 },
-    quantization: { preset: "lsq", weightBits: 4, activationBits: 4 },
-    threads: 1,
-  }),
-});
+const config = smallestConfig({ epochs: 2, checkpointEverySteps: 1 });
 const listeners = { watch: (run: Parameters<typeof watchAndKeep>[0]) => watchAndKeep(run).watcher };
 
 let parent = "";

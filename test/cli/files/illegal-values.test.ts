@@ -3,22 +3,13 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { resolveTrainingConfig } from "../../../src/config/config.ts";
 import { float32Tensor } from "../../../src/ir/tensor.ts";
 import { readCheckpoint, writeCheckpoint } from "../../../src/runs/checkpoint.ts";
 import { startRun } from "../../../src/train/run.ts";
 import { capture } from "../../support/machine/capture.ts";
+import { smallestConfig } from "../../support/training/tiny-run.ts";
 
-const config = resolveTrainingConfig({
-  name: "illegal",
-  text: JSON.stringify({
-    model: { name: "mlp", width: 8 },
-    data: { trainLimit: 64, testLimit: 32 },
-    train: { epochs: 1, batchSize: 16, optimizer: { learningRate: 0.05 } },
-    quantization: { preset: "lsq", weightBits: 4, activationBits: 4 },
-    threads: 1,
-  }),
-});
+const config = smallestConfig();
 const parameter = "fc2.input.quantizer.scale";
 
 let parent = "";

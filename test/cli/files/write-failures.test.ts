@@ -5,23 +5,14 @@ import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { resolveTrainingConfig } from "../../../src/config/config.ts";
 import { watchAndKeep } from "../../../src/diagnose/keep-findings.ts";
 import { startRun } from "../../../src/train/run.ts";
 import { capture } from "../../support/machine/capture.ts";
 import { withFault, writesToTry } from "../../support/machine/faults.ts";
 import { repositoryRoot } from "../../support/repository.ts";
+import { smallestConfig } from "../../support/training/tiny-run.ts";
 
-const config = resolveTrainingConfig({
-  name: "writes",
-  text: JSON.stringify({
-    model: { name: "mlp", width: 8 },
-    data: { trainLimit: 64, testLimit: 32 },
-    train: { epochs: 1, batchSize: 16, optimizer: { learningRate: 0.05 } },
-    quantization: { preset: "lsq", weightBits: 4, activationBits: 4 },
-    threads: 1,
-  }),
-});
+const config = smallestConfig();
 
 let parent = "";
 let model = "";

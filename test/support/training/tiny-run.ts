@@ -26,6 +26,16 @@ export function tinyConfig(overrides: object = {}): TrainingConfig {
   return resolveTrainingConfig({ name: "tiny", text: JSON.stringify(base) });
 }
 
+/** 4 steps an epoch of a perceptron at W4A4 on 64 images: a run whose files are all that a test looks at. */
+export function smallestConfig(train: object = { epochs: 1 }): TrainingConfig {
+  return tinyConfig({
+    model: { name: "mlp", width: 8 },
+    data: { trainLimit: 64, testLimit: 32 },
+    train: { batchSize: 16, optimizer: { learningRate: 0.05 }, ...train },
+    quantization: { preset: "lsq", weightBits: 4, activationBits: 4 },
+  });
+}
+
 /** Every tensor of a checkpoint, as bytes in hexadecimal. */
 export async function tensorBytes(file: string): Promise<Record<string, string>> {
   const { tensors } = decodeSafetensors(await readFile(file), file);
