@@ -1,16 +1,10 @@
 /** The tables of the battery, as they stand in docs/diagnosis-tests.md. */
 
+import { seriesColor } from "../../src/report/charts/draw.ts";
+import type { Share } from "../../test/diagnose/battery/reliability.ts";
 import type { Outcome } from "../../test/diagnose/battery/run.ts";
-import {
-  isHarmful,
-  isSound,
-  isWrong,
-  placeOf,
-  rightCauses,
-  type Score,
-  type Share,
-  scoreOf,
-} from "../../test/diagnose/battery/score.ts";
+import { isHarmful, isMiss, isSound, rightCauses, type Score, scoreOf } from "../../test/diagnose/battery/score.ts";
+import { reliabilityDiagram } from "./reliability-diagram.ts";
 
 function percent({ count, of, low, high }: Share): string {
   if (of === 0) return "–";
@@ -36,15 +30,11 @@ export function printReport(outcomes: readonly Outcome[], { all = false }: { rea
     console.log(row(name, scoreOf(good.filter(({ base }) => base === name))));
   for (const name of unique(good.flatMap(({ kind }) => kind ?? [])))
     console.log(row(name, scoreOf(good.filter(({ kind }) => kind === name))));
-  console.log(`\nCalibration error ${total.calibrationError.toFixed(3)}\n\n| confidence | right |\n|---|---|`);
-  for (const { confidence, right } of total.bins) console.log(`| ${confidence.toFixed(2)} | ${percent(right)} |`);
+  printBins(total);
   console.log("\nMissed, wrongly accused, or accused though healthy:\n");
   for (const outcome of good) {
     const isFault = isHarmful(outcome);
-    const isBad = isFault
-      ? placeOf(outcome) !== 1 || isWrong(outcome)
-      : outcome.findings.some(({ confidence }) => confidence >= 0.6);
-    if (!isBad && !all) continue;
+    if (!isMiss(outcome) && !all) continue;
     const { id, base, preset, bits, kind, severity, float, reference, accuracy, findings } = outcome;
     const points = [float, reference, accuracy].map((value) => (100 * value).toFixed(1)).join(" ");
     const told = findings
@@ -57,6 +47,23 @@ export function printReport(outcomes: readonly Outcome[], { all = false }: { rea
       `${id} ${base} ${preset} ${bits} [${kind ?? "healthy"} ${severity}${isFault ? "" : ", harmless"}] ${points} → ${told.join(", ") || "none"}`,
     );
   }
+}
+
+/** Tenths of confidence; one with fewer than 5 findings is merged with its neighbour. */
+function printBins({ calibrationError, bins }: Score): void {
+  console.log(
+    `\nExpected calibration error ${calibrationError.toFixed(3)} (over these bins, weighted by the number of findings)\n`,
+  );
+  console.log("| confidence | mean | true |\n|---|---|---|");
+  for (const { from, to, confidence, right } of bins)
+    console.log(`| ${from.toFixed(1)}–${to.toFixed(1)} | ${confidence.toFixed(2)} | ${percent(right)} |`);
+}
+
+/** The reliability diagram of all sound runs. */
+export function diagramOf(outcomes: readonly Outcome[]): string {
+  const { bins } = scoreOf(outcomes);
+  const findings = bins.reduce((sum, { right }) => sum + right.of, 0);
+  return reliabilityDiagram([{ label: `${findings} findings`, color: seriesColor(0), bins }]);
 }
 
 function unique(names: readonly string[]): string[] {

@@ -5,12 +5,14 @@
  *     npx tsx bench/diagnosis/battery.ts --out FOLDER --report                                           the tables
  *     npx tsx bench/diagnosis/battery.ts --out FOLDER --rediagnose                                       with the present rules
  *     npx tsx bench/diagnosis/battery.ts --out FOLDER --early                                 what is said while they train
+ *     npx tsx bench/diagnosis/battery.ts --out FOLDER --misses 12                      the hardest misses, with the present rules
  *     npx tsx bench/diagnosis/battery.ts --seed N --only "learning rate" --count 40 --out FOLDER         one kind
  *
- * Half of the runs have a fault. Each run is a line of FOLDER/outcomes-*.jsonl; the same command skips those that are there.
+ * With --report or --rediagnose, --diagram FILE.svg draws the reliability diagram. These, --misses and --early take several folders
+ * (--out A --out B, or --out A,B). Half of the runs have a fault. Each run is a line of FOLDER/outcomes-*.jsonl; the same command skips those that are there.
  */
 import { spawn } from "node:child_process";
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -18,14 +20,15 @@ import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { bases } from "../../test/diagnose/battery/networks.ts";
 import { drawPlan, type Plan } from "../../test/diagnose/battery/plan.ts";
 import { describePlan, keptInput, type Outcome, runPlan, toldBy } from "../../test/diagnose/battery/run.ts";
-import { printReport } from "./battery-report.ts";
+import { diagramOf, printReport } from "./battery-report.ts";
 import { printEarly } from "./early-report.ts";
+import { printMisses } from "./misses.ts";
 
 const { values: flags } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
     count: { type: "string", default: "600" },
-    out: { type: "string", default: "battery" },
+    out: { type: "string", multiple: true, default: ["battery"] },
     parallel: { type: "string", default: "2" },
     only: { type: "string" },
     base: { type: "string" },
@@ -38,15 +41,27 @@ const { values: flags } = parseArgs({
     all: { type: "boolean" },
     rediagnose: { type: "boolean" },
     early: { type: "boolean" },
+    diagram: { type: "string" },
+    misses: { type: "string" },
   },
 });
 
-function outcomesIn(folder: string): Outcome[] {
+const folders = flags.out.flatMap((out) => out.split(","));
+const [folder = "battery"] = folders;
+
+/** An outcome with the folder of its battery. */
+type KeptOutcome = Outcome & { readonly folder: string };
+
+function outcomesIn(folder: string): KeptOutcome[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
     .filter((name) => name.startsWith("outcomes-"))
     .flatMap((name) => readFileSync(join(folder, name), "utf8").split("\n").filter(Boolean))
-    .map((line): Outcome => JSON.parse(line));
+    .map((line): KeptOutcome => ({ ...JSON.parse(line), folder }));
+}
+
+function inputOf({ folder, id }: KeptOutcome) {
+  return keptInput(folder, id);
 }
 
 function plans(): Plan[] {
@@ -61,11 +76,11 @@ function plans(): Plan[] {
 }
 
 async function work(worker: number, workers: number): Promise<void> {
-  const done = new Set(outcomesIn(flags.out).map(({ id }) => id));
+  const done = new Set(outcomesIn(folder).map(({ id }) => id));
   // A base belongs to one worker, which trains its float network once.
   const own = plans().filter((plan) => bases.indexOf(plan.base) % workers === worker && !done.has(plan.id));
   const shop = {
-    folder: join(flags.out, `files-${worker}`),
+    folder: join(folder, `files-${worker}`),
     engine: nodeEngine({ threads: 1 }),
     ...(flags.every === undefined ? {} : { every: Number(flags.every) }),
     ...(flags.keep === true ? { keep: true } : {}),
@@ -76,7 +91,7 @@ async function work(worker: number, workers: number): Promise<void> {
       ...failed(plan),
       error: error instanceof Error ? (error.stack ?? error.message) : String(error),
     }));
-    appendFileSync(join(flags.out, `outcomes-${worker}.jsonl`), `${JSON.stringify(outcome)}\n`);
+    appendFileSync(join(folder, `outcomes-${worker}.jsonl`), `${JSON.stringify(outcome)}\n`);
     const { id, base, preset, bits, kind, float, reference, accuracy, findings } = outcome;
     const points = [float, reference, accuracy].map((value) => (100 * value).toFixed(1)).join(" ");
     const told = findings.slice(0, 3).map(({ cause, confidence }) => `${cause} ${confidence.toFixed(2)}`);
@@ -101,19 +116,32 @@ function failed(plan: Plan): Outcome {
 }
 
 /** The outcomes with what the present rules say of the measurements that were kept. */
-function diagnosedAgain(): Outcome[] {
-  return outcomesIn(flags.out).map((outcome) => {
-    const input = keptInput(flags.out, outcome.id);
+function diagnosedAgain(outcomes: readonly KeptOutcome[]): KeptOutcome[] {
+  return outcomes.map((outcome) => {
+    const input = inputOf(outcome);
     return input === undefined ? outcome : { ...outcome, findings: toldBy(input) };
   });
 }
 
-if (flags.rediagnose === true) printReport(diagnosedAgain(), { all: flags.all === true });
-else if (flags.early === true) printEarly(outcomesIn(flags.out), (id) => keptInput(flags.out, id));
-else if (flags.report === true) printReport(outcomesIn(flags.out), { all: flags.all === true });
+function report(outcomes: readonly Outcome[]): void {
+  printReport(outcomes, { all: flags.all === true });
+  if (flags.diagram !== undefined) writeFileSync(flags.diagram, diagramOf(outcomes));
+}
+
+/** Prints what the flags ask for of runs that were made before. */
+function printKept(): void {
+  const kept = folders.flatMap(outcomesIn);
+  if (flags.rediagnose === true) report(diagnosedAgain(kept));
+  else if (flags.report === true) report(kept);
+  if (flags.early === true) printEarly(kept, inputOf);
+  if (flags.misses !== undefined) printMisses(diagnosedAgain(kept), Number(flags.misses), inputOf);
+}
+
+const reads = [flags.report, flags.rediagnose, flags.early, flags.misses];
+if (reads.some((flag) => flag !== undefined)) printKept();
 else if (flags.worker !== undefined) await work(Number(flags.worker), Number(flags.parallel));
 else {
-  mkdirSync(flags.out, { recursive: true });
+  mkdirSync(folder, { recursive: true });
   const workers = Number(flags.parallel);
   const script = fileURLToPath(import.meta.url);
   const children = Array.from({ length: workers }, (_, i) =>
@@ -125,5 +153,5 @@ else {
     children.map((child) => new Promise<number>((resolve) => child.on("exit", (code) => resolve(code ?? 1)))),
   );
   if (codes.some((code) => code !== 0)) process.exitCode = 1;
-  else printReport(outcomesIn(flags.out), {});
+  else report(outcomesIn(folder));
 }

@@ -17,10 +17,13 @@ function replayed({ examination: _later, records, epochs = [], ...known }: Diagn
 }
 
 /** Prints how many healthy runs had a finding while they trained, and of the faulty ones which was reported, and when. */
-export function printEarly(outcomes: readonly Outcome[], inputOf: (id: string) => DiagnosisInput | undefined): void {
+export function printEarly<Each extends Outcome>(
+  outcomes: readonly Each[],
+  inputOf: (outcome: Each) => DiagnosisInput | undefined,
+): void {
   const counts = { healthy: 0, accused: 0, withdrawn: 0, faulty: 0, right: 0, other: 0 };
-  for (const outcome of outcomes.filter(isSound)) {
-    const input = inputOf(outcome.id);
+  for (const outcome of outcomes.filter((each) => isSound(each))) {
+    const input = inputOf(outcome);
     if (input === undefined) continue;
     const early = replayed(input);
     const taken = new Set(early.flatMap(({ kind, finding }) => (kind === "withdrawn" ? [finding.cause] : [])));

@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { drawPlan, type Plan } from "./plan.ts";
 import { type Outcome, runPlan } from "./run.ts";
-import { isHarmful, isSound, isWrong, placeOf, scoreOf, share } from "./score.ts";
+import { isHarmful, isMiss, isSound, isWrong, placeOf, scoreOf, wrongConfidence } from "./score.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "subbyte-battery-"));
 const shop = { folder: join(folder, "files"), engine: nodeEngine({ threads: 1 }) };
@@ -61,12 +61,6 @@ describe("a plan of the battery", () => {
 });
 
 describe("the score", () => {
-  it("has the intervals of Wilson's paper", () => {
-    // Newcombe, Statistics in Medicine 17 (1998), table I, method 3: 81 of 263 and 15 of 148.
-    expect(share(81, 263)).toMatchObject({ low: expect.closeTo(0.2553, 3), high: expect.closeTo(0.3662, 3) });
-    expect(share(15, 148)).toMatchObject({ low: expect.closeTo(0.0624, 3), high: expect.closeTo(0.1605, 3) });
-  });
-
   it("counts a fault that costs less than 3 points as a healthy run, and a run without a fault far from float not at all", () => {
     const noisy = { kind: "noisy labels" };
     expect(isHarmful(outcome({ ...noisy, accuracy: 0.88 }))).toBe(false);
@@ -82,6 +76,23 @@ describe("the score", () => {
     expect(placeOf(of())).toBe(0);
     expect(isWrong(of(finding("capacity", 0.5)))).toBe(false);
     expect(isWrong(of(finding("capacity", 0.7), finding("noisy-labels", 0.65)))).toBe(true);
+  });
+});
+
+describe("a miss", () => {
+  it("is a harmful fault that is not first, or a healthy run that is accused; the wrong finding says how hard it is", () => {
+    const of = (...findings: Outcome["findings"]) => outcome({ kind: "noisy labels", accuracy: 0.6, findings });
+    const second = of(finding("capacity", 0.5), finding("noisy-labels", 0.4));
+    expect(isMiss(second)).toBe(true);
+    expect(wrongConfidence(second)).toBe(0.5);
+    expect(isMiss(of(finding("noisy-labels", 0.4), finding("capacity", 0.3)))).toBe(false);
+    expect(isMiss(of())).toBe(true);
+    expect(wrongConfidence(of())).toBe(0);
+    expect(isMiss(outcome({ findings: [finding("capacity", 0.59)] }))).toBe(false);
+    expect(isMiss(outcome({ findings: [finding("capacity", 0.6)] }))).toBe(true);
+    // What is true of a harmful fault is wrong of a harmless one.
+    const harmless = outcome({ kind: "noisy labels", findings: [finding("noisy-labels", 0.7)] });
+    expect(wrongConfidence(harmless)).toBe(0.7);
   });
 });
 

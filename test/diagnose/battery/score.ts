@@ -3,29 +3,11 @@
 import { lossOfBits } from "../../../src/diagnose/confidence/expectation.ts";
 import { highConfidence } from "../../../src/runs/finding.ts";
 import { faultKinds } from "./plan.ts";
+import { type Bin, binsOf, calibrationErrorOf, type Judged, type Share, share } from "./reliability.ts";
 import type { Outcome } from "./run.ts";
 
 /** Points that a fault must cost; else it is none, and the run counts as healthy. */
 export const leastHarm = 0.03;
-
-/** A share with its 95 % interval (Wilson, 1927). */
-export interface Share {
-  readonly count: number;
-  readonly of: number;
-  readonly low: number;
-  readonly high: number;
-}
-
-/** Returns a share with its Wilson interval at 95 %. */
-export function share(count: number, of: number): Share {
-  if (of === 0) return { count, of, low: 0, high: 1 };
-  const z = 1.96;
-  const p = count / of;
-  const middle = p + z ** 2 / (2 * of);
-  const spread = z * Math.sqrt((p * (1 - p)) / of + z ** 2 / (4 * of ** 2));
-  const scale = 1 + z ** 2 / of;
-  return { count, of, low: Math.max(0, (middle - spread) / scale), high: Math.min(1, (middle + spread) / scale) };
-}
 
 /** Accuracy that a run without a fault may lose: one that loses more has a recipe that is a fault of its own. */
 function mostLost(bits: string): number {
@@ -60,6 +42,18 @@ export function isWrong(outcome: Outcome): boolean {
   return first !== undefined && first.confidence >= highConfidence && !rightCauses(outcome).includes(first.cause);
 }
 
+/** Whether a harmful fault is not the first finding, or a healthy run is accused. */
+export function isMiss(outcome: Outcome): boolean {
+  if (isHarmful(outcome)) return placeOf(outcome) !== 1;
+  return outcome.findings.some(({ confidence }) => confidence >= highConfidence);
+}
+
+/** The confidence of the most certain finding that is not true; 0 where there is none. */
+export function wrongConfidence(outcome: Outcome): number {
+  const right = isHarmful(outcome) ? rightCauses(outcome) : [];
+  return Math.max(0, ...outcome.findings.flatMap(({ cause, confidence }) => (right.includes(cause) ? [] : confidence)));
+}
+
 /** The scores of some outcomes. */
 export interface Score {
   readonly first: Share;
@@ -68,9 +62,9 @@ export interface Score {
   readonly accused: Share;
   /** Of the remedies that were tried on faults that a configuration repairs: those that win back half of the loss. */
   readonly remedyHelps: Share;
-  /** Mean difference of confidence and truth over bins, weighted by their numbers. */
+  /** Expected calibration error over the bins. */
   readonly calibrationError: number;
-  readonly bins: readonly { readonly from: number; readonly confidence: number; readonly right: Share }[];
+  readonly bins: readonly Bin[];
 }
 
 /** Scores outcomes. */
@@ -81,34 +75,24 @@ export function scoreOf(all: readonly Outcome[]): Score {
   const count = (all: readonly Outcome[], holds: (outcome: Outcome) => boolean) =>
     share(all.filter(holds).length, all.length);
   const tried = faults.filter(({ remedied }) => remedied !== null);
-  const bins = binsOf(outcomes);
-  const findings = bins.reduce((sum, { right }) => sum + right.of, 0);
+  const bins = binsOf(judgedFindings(outcomes));
   return {
     first: count(faults, (outcome) => placeOf(outcome) === 1),
     firstOrSecond: count(faults, (outcome) => [1, 2].includes(placeOf(outcome))),
     wrong: count(faults, isWrong),
     accused: count(healthy, ({ findings }) => findings.some(({ confidence }) => confidence >= highConfidence)),
     remedyHelps: count(tried, (o) => (o.remedied ?? 0) - o.accuracy >= (o.reference - o.accuracy) / 2),
-    calibrationError: bins.reduce(
-      (sum, { confidence, right }) => sum + (Math.abs(confidence - right.count / right.of) * right.of) / findings,
-      0,
-    ),
+    calibrationError: calibrationErrorOf(bins),
     bins,
   };
 }
 
-/** Findings by confidence, in tenths: how many are the planted, harmful fault. */
-function binsOf(outcomes: readonly Outcome[]): Score["bins"] {
-  const all = outcomes.flatMap((outcome) =>
+/** All findings of outcomes: one is true where it names the planted, harmful fault. */
+export function judgedFindings(outcomes: readonly Outcome[]): Judged[] {
+  return outcomes.flatMap((outcome) =>
     outcome.findings.map(({ cause, confidence }) => ({
       confidence,
-      isRight: isHarmful(outcome) && rightCauses(outcome).includes(cause),
+      isTrue: isHarmful(outcome) && rightCauses(outcome).includes(cause),
     })),
   );
-  return Array.from({ length: 10 }, (_, i) => i / 10).flatMap((from) => {
-    const inside = all.filter(({ confidence }) => confidence >= from && (confidence < from + 0.1 || from > 0.85));
-    if (inside.length === 0) return [];
-    const confidence = inside.reduce((sum, each) => sum + each.confidence, 0) / inside.length;
-    return [{ from, confidence, right: share(inside.filter(({ isRight }) => isRight).length, inside.length) }];
-  });
 }
