@@ -9,6 +9,7 @@ import { isOperator } from "../ops/definition.ts";
 import { reluOperator } from "../ops/families/activations.ts";
 import { batchNormalizationOperator } from "../ops/families/normalization.ts";
 import type { TensorExplanation } from "../qconfig/explain/types.ts";
+import type { QuantizerSpec } from "../quantizers/definition.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import type { TrainingRecipe } from "../train/loop/recipe.ts";
@@ -24,6 +25,8 @@ export interface SiteFacts
   readonly bits: number;
   readonly perChannel: boolean;
   readonly observer: string | undefined;
+  /** The share of a new range that a moving average takes over at a step; absent where the observer has none. */
+  readonly averagingConstant?: number;
   /** The scale of codes is that of the whole eight-bit type (torch before 1.12). */
   readonly rangeOfWholeType: boolean;
   /** Its parameters are trained. */
@@ -90,6 +93,7 @@ export function factsOf(network: Network, options: FactsOptions = {}): Facts {
         perChannel: spec.channelAxis !== undefined || spec.groupSize !== undefined,
         nonNegative: spec.nonNegative === true,
         observer: spec.observer?.observer,
+        ...averagingConstantOf(spec.observer),
         rangeOfWholeType: spec.options.convention === "pre-1.12",
         learned: definition.parameters(spec, { dtype: "float32", shape: [1, 1, 1, 1] }).some((p) => p.trainable),
         edge: layer === edges.first ? "first" : layer === edges.last && layers.length > 1 ? "last" : undefined,
@@ -103,6 +107,11 @@ export function factsOf(network: Network, options: FactsOptions = {}): Facts {
     floatRun: options.floatRun ?? options.from,
     settings: options.settings,
   };
+}
+
+function averagingConstantOf(observer: QuantizerSpec["observer"]): Pick<SiteFacts, "averagingConstant"> {
+  const constant = observer?.options.averagingConstant;
+  return typeof constant === "number" ? { averagingConstant: constant } : {};
 }
 
 function edgeLayers(network: Network): { readonly first: string | undefined; readonly last: string | undefined } {

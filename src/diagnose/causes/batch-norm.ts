@@ -101,6 +101,14 @@ function find(input: DiagnosisInput): Found[] {
 /** Running statistics of batch normalization that do not match the batches. */
 export const batchNormCauses: CauseFamily<keyof typeof rows> = {
   rows,
-  explains: { "batch-norm-stale": ["bad-initial-scale", "gradient-mismatch", "saturated", "range-moving"] },
+  explains: {
+    "batch-norm-stale": [
+      "bad-initial-scale",
+      "gradient-mismatch",
+      "saturated",
+      "range-moving",
+      "learning-rate-too-low",
+    ],
+  },
   find,
 };

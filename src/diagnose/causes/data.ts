@@ -1,6 +1,6 @@
-/** Data and task: faults that are none of the quantization (rows 40 to 48). */
+/** Data and task: faults that are none of the quantization (rows 40 to 49). */
 
-import type { DataFacts } from "../data-facts.ts";
+import { type DataFacts, outlierFactor } from "../data-facts.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 
@@ -15,6 +15,7 @@ const rows = {
   "missing-classes": 46,
   "augmentation-too-strong": 47,
   "wrong-teacher": 48,
+  "outlier-samples": 49,
 } as const;
 type Found = CauseFinding<keyof typeof rows>;
 
@@ -22,6 +23,7 @@ function find(input: DiagnosisInput): Found[] {
   return [
     ...inputScale(input),
     ...normalizationDiffers(input),
+    ...outlierSamples(input),
     ...testShift(input),
     ...testLabels(input),
     ...noisyLabels(input),
@@ -86,6 +88,29 @@ function normalizationDiffers({ facts: { settings }, history, data }: DiagnosisI
         title: "normalize as the float run does",
         changes: { "data.normalization": typeof before === "object" ? "measure" : (before ?? "measure") },
       },
+    },
+  ];
+}
+
+function outlierSamples({ data }: DiagnosisInput): Found[] {
+  if (data === undefined) return [];
+  const { train, test } = data;
+  const factor = train.largest / train.typicalLargest;
+  const share = train.outlierShare ?? Number.NaN;
+  // Where the test samples have them too, they belong to the data.
+  const others = logRamp(test.largest / test.typicalLargest, outlierFactor, 3 * outlierFactor);
+  return [
+    {
+      cause: "outlier-samples",
+      title: `Some training samples are up to ${factor.toFixed(0)} times as large as the others, and ranges that are calibrated on them are too wide: ${notQuantization}`,
+      layers: [],
+      evidence: [
+        evidence("largest training sample / median one, by the largest magnitude", factor, outlierFactor, "above"),
+        evidence("share of training samples that are outliers", share, 0.001, "above"),
+        evidence("largest test sample / median one", test.largest / test.typicalLargest, outlierFactor, "below"),
+      ],
+      confidence: 0.93 * logRamp(factor, outlierFactor, 2 * outlierFactor) * (1 - 0.6 * others),
+      remedy: { title: "remove these samples or limit their values, and calibrate again", changes: {} },
     },
   ];
 }
@@ -246,18 +271,32 @@ function wrongTeacher({ examination, history, facts: { recipe } }: DiagnosisInpu
   ];
 }
 
+/** What a training shows that wrong inputs broke. */
+const brokenTraining = [
+  "scale-collapsed",
+  "scale-rate-too-high",
+  "saturated-weights",
+  "dead-channels",
+  "dead-weights",
+  "saturated",
+  "learning-rate-too-low",
+  "capacity",
+  "batch-norm-stale",
+] as const;
+
 /** What data and task are to blame for. */
 export const dataCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: [
     "input-scale",
     "normalization-differs",
+    "outlier-samples",
     "test-shift",
     "class-imbalance",
     "missing-classes",
     "augmentation-too-strong",
   ],
-  actsAtStart: ["input-scale", "normalization-differs"],
+  actsAtStart: ["input-scale", "normalization-differs", "outlier-samples"],
   explains: {
     "input-scale": [
       "bad-initial-scale",
@@ -266,6 +305,7 @@ export const dataCauses: CauseFamily<keyof typeof rows> = {
       "outlier-range",
       "gradient-mismatch",
       "weak-start",
+      ...brokenTraining,
     ],
     "normalization-differs": [
       "bad-initial-scale",
@@ -274,8 +314,19 @@ export const dataCauses: CauseFamily<keyof typeof rows> = {
       "outlier-range",
       "input-scale",
       "weak-start",
+      ...brokenTraining,
     ],
     "test-shift": ["batch-norm-stale"],
+    "outlier-samples": [
+      "test-shift",
+      "input-scale",
+      "bad-initial-scale",
+      "outlier-range",
+      "learning-rate-too-high",
+      "gradient-mismatch",
+      "noisy-labels",
+      ...brokenTraining,
+    ],
     "test-labels": ["batch-norm-stale"],
     "noisy-labels": [
       "learning-rate-too-high",

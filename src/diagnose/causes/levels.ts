@@ -1,8 +1,19 @@
 /** Layers and weights with too few levels in use (rows 35 to 37). */
 
+import type { Facts } from "../facts.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { findingAt, layerOfSite, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
+import {
+  findingAt,
+  isClipped,
+  isStored,
+  layerOfSite,
+  meanOf,
+  type SiteView,
+  sitesOf,
+  usualBits,
+  worst,
+} from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "low-bits-layer": 35, "dead-weights": 36, "saturated-weights": 37 } as const;
@@ -11,31 +22,25 @@ type Found = CauseFinding<keyof typeof rows>;
 function find(input: DiagnosisInput): Found[] {
   const sites = sitesOf(input);
   const weights = sites.filter(({ facts }) => facts.kind === "weight");
-  return [...lowBits(sites), ...deadWeights(weights), ...saturatedWeights(weights)];
+  return [...lowBits(sites, input.facts), ...deadWeights(weights), ...saturatedWeights(weights)];
 }
 
-/** Bits that most tensors of a kind have, those of the first and the last layer apart; NaN where no number is usual. */
-function usualBits(sites: readonly SiteView[], kind: string): number {
-  const bits = sites.filter(({ facts }) => facts.kind === kind).map(({ facts }) => facts.bits);
-  const counts = new Map<number, number>();
-  for (const each of bits) counts.set(each, (counts.get(each) ?? 0) + 1);
-  const [usual, count] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? [Number.NaN, 0];
-  return count > bits.length / 2 ? usual : Number.NaN;
-}
-
-function lowBits(all: readonly SiteView[]): Found[] {
-  const sites = all.filter(({ facts }) => facts.edge === undefined);
-  const usual = new Map(["weight", "activation"].map((kind) => [kind, usualBits(sites, kind)]));
+function lowBits(all: readonly SiteView[], facts: Facts): Found[] {
+  const sites = all.filter((view) => view.facts.edge === undefined && !isStored(view.facts, facts));
+  const usual = {
+    weight: usualBits(facts, "weight"),
+    activation: usualBits(facts, "activation"),
+  };
   const low = worst(sites, ({ facts }) => {
-    const missing = (usual.get(facts.kind) ?? Number.NaN) - facts.bits;
+    const missing = usual[facts.kind] - facts.bits;
     return facts.bits <= 3 ? 0.92 * ramp(missing, 0.9, 2) * ramp(facts.bits, 4, 2) : 0;
   });
   return findingAt(low, layerOfSite, {
     cause: "low-bits-layer",
     title: (layers, { facts }) =>
-      `${layers} ${facts.bits === 1 ? "has 1 bit" : `have ${facts.bits} bits`}, the other layers ${usual.get(facts.kind)}`,
+      `${layers} ${facts.bits === 1 ? "has 1 bit" : `have ${facts.bits} bits`}, the other layers ${usual[facts.kind]}`,
     evidence: ({ facts, last }) => [
-      evidence("bits", facts.bits, (usual.get(facts.kind) ?? 0) - 2, "below", facts.tensor),
+      evidence("bits", facts.bits, usual[facts.kind] - 2, "below", facts.tensor),
       evidence("SQNR, dB", last.sqnr, 12, "below", facts.tensor),
     ],
     remedy: { title: "take the overrides away", changes: { "quantization.overrides": null } },
@@ -61,13 +66,19 @@ function deadWeights(weights: readonly SiteView[]): Found[] {
 function saturatedWeights(weights: readonly SiteView[]): Found[] {
   const saturated = worst(
     weights.filter(({ facts }) => facts.levels > 2),
-    ({ all }) => 0.85 * ramp(meanOf(latestOf(all).map(({ clippedShare }) => clippedShare)), 0.3, 0.6),
+    // Weights that the training itself drove out are a consequence, and what it brought back does not matter any more.
+    (view) =>
+      (isClipped(view, view.first) ? 0.9 : 0.7) *
+      ramp(meanOf(latestOf(view.all).map(({ clippedShare }) => clippedShare)), 0.3, 0.6),
   );
   return findingAt(saturated, layerOfSite, {
     cause: "saturated-weights",
     title: (layers, { last }) =>
       `${Math.round(100 * last.clippedShare)} % of the weights lie outside of the range and get no gradient in ${layers}`,
-    evidence: ({ facts, last }) => [evidence("clipped share", last.clippedShare, 0.4, "above", facts.tensor)],
+    evidence: ({ facts, first, last }) => [
+      evidence("clipped share", last.clippedShare, 0.4, "above", facts.tensor),
+      evidence("clipped share at the start", first.clippedShare, 0.3, "above", facts.tensor),
+    ],
     // Another quantizer does not undo it: the weights themselves are too large for the training to move.
     remedy: null,
   });
@@ -93,7 +104,13 @@ export const levelCauses: CauseFamily<keyof typeof rows> = {
       "activations-or-weights",
     ],
     "dead-weights": ["dead-channels", "gradient-mismatch", "bad-initial-scale", "mask-missing", "capacity"],
-    "saturated-weights": ["gradient-mismatch", "saturated", "capacity"],
+    "saturated-weights": [
+      "gradient-mismatch",
+      "saturated",
+      "mask-missing",
+      "bad-initial-scale",
+      "learning-rate-too-low",
+    ],
   },
   find,
 };

@@ -2,7 +2,18 @@
 
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { findingAt, latest, layerOfSite, listed, meanOf, type SiteView, sitesOf, viewedLayers, worst } from "./view.ts";
+import {
+  findingAt,
+  latest,
+  layerOfSite,
+  listed,
+  meanOf,
+  type SiteView,
+  sitesOf,
+  usualBits,
+  viewedLayers,
+  worst,
+} from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = {
@@ -64,7 +75,7 @@ function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput)
   });
 }
 
-function residualMismatch({ records }: DiagnosisInput): Found[] {
+function residualMismatch({ records, facts }: DiagnosisInput): Found[] {
   const recent = latest(records, 3);
   const additions = (records.at(-1)?.additions ?? []).map(({ name }) => {
     const all = recent.flatMap((record) => record.additions.filter((addition) => addition.name === name));
@@ -74,15 +85,19 @@ function residualMismatch({ records }: DiagnosisInput): Found[] {
       signal: meanOf(all.map(({ smallerSqnr }) => smallerSqnr)),
     };
   });
+  const stored = facts.settings?.quantization?.residualBits;
+  const fewer = usualBits(facts, "activation") - (typeof stored === "number" ? stored : Number.NaN);
+  // What the configuration gives fewer bits than the layers need not differ in size to drown.
   const drowned = worst(
     additions,
-    ({ ratio, signal }) => 0.95 * ramp(signal, 9, 1) * (0.6 + 0.4 * ramp(ratio, 1.5, 4)),
+    ({ ratio, signal }) => 0.95 * ramp(signal, 9, 2) * (0.6 + 0.4 * Math.max(ramp(ratio, 1.5, 4), ramp(fewer, 0, 1))),
   );
   return findingAt(drowned, ({ name }) => name, {
     cause: "residual-mismatch",
     title: (layers) => `The smaller operand of ${layers} is smaller than the quantization noise of the sum`,
     evidence: (place) => [
       evidence("larger / smaller operand", place.ratio, 4, "above", place.name),
+      evidence("bits of the layers − of the skip path", fewer, 1, "above", place.name),
       evidence("smaller operand over the noise of both, dB", place.signal, 6, "below", place.name),
     ],
     remedy: { title: "keep the skip path at 8 bits", changes: { "quantization.residualBits": 8 } },
@@ -142,5 +157,14 @@ function sideOfLoss({ ablation }: DiagnosisInput): Found[] {
 export const networkCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["edge-layer-bits", "unfused-placement"],
+  explains: {
+    "residual-mismatch": [
+      "capacity",
+      "dead-channels",
+      "bad-initial-scale",
+      "gradient-mismatch",
+      "learning-rate-too-low",
+    ],
+  },
   find,
 };

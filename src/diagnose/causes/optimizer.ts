@@ -243,6 +243,12 @@ export const optimizerCauses: CauseFamily<keyof typeof rows> = {
       "outlier-range",
       "bad-initial-scale",
       "saturated",
+      "learning-rate-too-high",
+      "scale-collapsed",
+      "saturated-weights",
+      "dead-weights",
+      "dead-channels",
+      "capacity",
     ],
     "momentum-too-high": [
       "learning-rate-too-high",

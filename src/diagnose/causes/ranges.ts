@@ -17,7 +17,13 @@ import {
 } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
-const rows = { "outlier-range": 2, "range-moving": 3, "observer-frozen-early": 3, saturated: 8 } as const;
+const rows = {
+  "outlier-range": 2,
+  "range-moving": 3,
+  "observer-frozen-early": 3,
+  "observer-too-slow": 3,
+  saturated: 8,
+} as const;
 type Found = CauseFinding<keyof typeof rows>;
 
 function find(input: DiagnosisInput): Found[] {
@@ -25,7 +31,7 @@ function find(input: DiagnosisInput): Found[] {
   const isObserving = input.records.at(-1)?.observing ?? true;
   return [
     ...outlierRange(sites, isObserving, weightOfLoss(input), costAtStart(input)),
-    ...(isObserving ? rangeMoving(sites, input) : frozenEarly(sites, input)),
+    ...(isObserving ? [...rangeMoving(sites, input), ...tooSlow(sites, input)] : frozenEarly(sites, input)),
     ...saturated(sites),
   ];
 }
@@ -135,6 +141,29 @@ function rangeMoving(sites: readonly SiteView[], input: DiagnosisInput): Found[]
   });
 }
 
+/** A moving average whose weight on what came after the first batch is small: constant times steps, below about 1. */
+function tooSlow(sites: readonly SiteView[], input: DiagnosisInput): Found[] {
+  const steps = input.records.at(-1)?.step ?? Number.NaN;
+  const renewed = ({ facts }: SiteView) => (facts.averagingConstant ?? Number.NaN) * steps;
+  const off = ({ last }: SiteView) => Math.max(last.coverage, 1 / last.coverage);
+  const slow = worst(sites, (view) => 0.95 * logRamp(renewed(view), 1.5, 0.3) * logRamp(off(view), 1.3, 2));
+  const overrides = input.facts.settings?.quantization?.overrides ?? [];
+  const isSet = overrides.some(({ activation }) => typeof activation === "object" && activation.observer !== undefined);
+  return findingAt(slow, layerOfSite, {
+    cause: "observer-too-slow",
+    title: (layers, { facts }) =>
+      `The moving average of the ranges, with a constant of ${facts.averagingConstant}, hardly leaves that of the first batch in ${layers}`,
+    evidence: (view) => [
+      evidence("averaging constant × steps", renewed(view), 1, "below", view.facts.tensor),
+      evidence("range / that of the values, either way", off(view), 1.5, "above", view.facts.tensor),
+      evidence("clipped share", view.last.clippedShare, 0.02, "above", view.facts.tensor),
+    ],
+    remedy: isSet
+      ? { title: "take the observer of the override away", changes: { "quantization.overrides": null } }
+      : learnRanges,
+  });
+}
+
 function frozenEarly(sites: readonly SiteView[], { facts }: DiagnosisInput): Found[] {
   const frozen = worst(
     sites.filter((view) => view.facts.observer !== undefined),
@@ -199,6 +228,21 @@ export const rangeCauses: CauseFamily<keyof typeof rows> = {
       "negative-lost",
       "random-start",
       "gradient-mismatch",
+      "learning-rate-too-high",
+      "learning-rate-too-low",
+    ],
+    "observer-too-slow": [
+      "saturated",
+      "dead-weights",
+      "dead-channels",
+      "saturated-weights",
+      "negative-lost",
+      "random-start",
+      "gradient-mismatch",
+      "range-moving",
+      "outlier-range",
+      "learning-rate-too-high",
+      "learning-rate-too-low",
     ],
     "outlier-range": ["gradient-mismatch", "dead-channels", "learning-rate-too-high", "range-moving", "dead-weights"],
   },

@@ -2,10 +2,11 @@
 
 import { median } from "../../base/statistics.ts";
 import type { Evidence } from "../../runs/finding.ts";
+import { shortfallOf } from "../confidence/expectation.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import type { ProbeRecord } from "../probe/measurement.ts";
-import { latest, meanOf, progressOf } from "./view.ts";
+import { damageAtStart, latest, meanOf, progressOf, sitesOf, usualBits } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "learning-rate-too-high": 11, "learning-rate-too-low": 11, "random-start": 13, capacity: 18 } as const;
@@ -67,7 +68,8 @@ function learningRate(input: DiagnosisInput): Found[] {
   const recent = last.recent.mean;
   const notFinite =
     after.reduce((sum, record) => sum + record.recent.notFinite, 0) + (Number.isFinite(last.loss) ? 0 : 1);
-  const high = notFinite > 0 ? 0.95 : worstOne.score;
+  const damage = damageAtStart(sitesOf(input), input);
+  const high = (notFinite > 0 ? 0.95 : worstOne.score) * (1 - 0.8 * damage);
   const rate = facts.recipe?.learningRate ?? last.learningRate;
   const support: Evidence[] = [
     evidence("‖Δw‖ / ‖w‖ a step", update, 0.02, "above"),
@@ -95,9 +97,17 @@ function learningRate(input: DiagnosisInput): Found[] {
       },
     },
   ];
+  const missing = shortfallOf(input)?.missing ?? Number.NaN;
   const moved = median(last.weights.map((weight) => weight.distance));
-  // A schedule that falls to 0 makes the last updates small in every run: the whole way counts.
-  const stuck = logRamp(moved, 0.012, 0.002) * (0.5 + 0.5 * ramp(recent / Math.max(last.floatLoss, 0.02), 1.1, 1.8));
+  const gradient = median(
+    after.map(({ weights }) => median(weights.map(({ gradientNorm, norm }) => gradientNorm / norm))),
+  );
+  // A schedule that falls to 0 makes the last updates small in every run: the whole way counts. Where next to no gradient reaches the
+  // weights, no rate moves them: something else stops it.
+  const stuck =
+    logRamp(moved, 0.016, 0.004) *
+    logRamp(gradient, 0.003, 0.015) *
+    (0.5 + 0.5 * Math.max(ramp(recent / Math.max(last.floatLoss, 0.02), 1.1, 1.8), ramp(missing, 0.01, 0.05)));
   if (facts.sites.length > 0 && stuck > 0) {
     findings.push({
       cause: "learning-rate-too-low",
@@ -107,6 +117,7 @@ function learningRate(input: DiagnosisInput): Found[] {
         evidence("‖w − w₀‖ / ‖w₀‖", moved, 0.008, "below"),
         evidence("‖Δw‖ / ‖w‖ a step", median(last.weights.map((weight) => weight.update)), 1e-5, "below"),
         evidence("loss / float loss", recent / last.floatLoss, 1.3, "above"),
+        evidence("‖∂L/∂w‖ / ‖w‖", gradient, 0.01, "above"),
       ],
       confidence: 0.92 * stuck,
       remedy: {
@@ -162,8 +173,9 @@ function capacity(input: DiagnosisInput): Found[] {
   const last = records.at(-1);
   const inner = facts.sites.filter(({ edge }) => edge === undefined);
   if (last === undefined || inner.length === 0 || progressOf(input) < 0.75) return [];
-  const bits = median(inner.filter(({ kind }) => kind === "activation").map((site) => site.bits));
-  const weightBits = median(inner.filter(({ kind }) => kind === "weight").map((site) => site.bits));
+  // One layer with few bits is a cause of its own.
+  const bits = usualBits(facts, "activation");
+  const weightBits = usualBits(facts, "weight");
   const fewest = Math.min(...[bits, weightBits].filter((value) => !Number.isNaN(value)));
   const recent = latest(records, 3);
   const gap = meanOf(recent.map(({ loss }) => loss)) - meanOf(recent.map(({ floatLoss }) => floatLoss));
@@ -218,6 +230,7 @@ export const trainingCauses: CauseFamily<keyof typeof rows> = {
     ],
     "learning-rate-too-low": ["gradient-mismatch", "capacity", "bad-initial-scale", "saturated"],
     capacity: [
+      "saturated-weights",
       "dead-channels",
       "gradient-mismatch",
       "scale-collapsed",

@@ -3,8 +3,8 @@
 import { mean } from "../../base/statistics.ts";
 import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence, Remedy } from "../../runs/finding.ts";
-import type { SiteFacts } from "../facts.ts";
-import type { CauseFinding } from "../finding.ts";
+import type { Facts, SiteFacts } from "../facts.ts";
+import { type CauseFinding, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
 import type { ProbeRecord, SiteMeasurement } from "../probe/measurement.ts";
 
@@ -66,6 +66,51 @@ function standardError(values: readonly number[]): number {
   const middle = mean(values);
   const squares = values.map((value) => (value - middle) ** 2);
   return Math.sqrt(mean(squares) / (values.length - 1));
+}
+
+/** Whether most weights of a tensor lie outside of its grid. */
+export function isClipped({ facts }: SiteView, measured: SiteMeasurement): boolean {
+  return facts.kind === "weight" && facts.levels > 2 && measured.clippedShare > 0.3;
+}
+
+/** Whether one scale covers channels of weights that differ so much that the small ones are lost. */
+export function isUneven({ facts }: SiteView, measured: SiteMeasurement): boolean {
+  return facts.kind === "weight" && !facts.perChannel && measured.channelDisparity > 8 && measured.sqnr < 12;
+}
+
+/**
+ * 0 to 1: how many of the inner layers had weights, before the first step, that their grid cannot hold. What the training does to
+ * such a network is none of the learning rate's. In the battery no healthy run has such a layer.
+ */
+export function damageAtStart(sites: readonly SiteView[], { records: [start] }: DiagnosisInput): number {
+  const weights = sites.filter(({ facts }) => facts.kind === "weight" && facts.edge === undefined);
+  if (start?.step !== 0 || weights.length === 0) return 0;
+  const damaged = weights.filter((view) => isClipped(view, view.first) || isUneven(view, view.first));
+  return ramp(damaged.length / weights.length, 0.1, 0.4);
+}
+
+/** Whether a tensor is stored between layers, with bits of a setting of their own (`residualBits`). */
+export function isStored({ kind, layer, bits }: SiteFacts, { sites, settings }: Facts): boolean {
+  if (kind === "weight" || settings?.quantization?.residualBits !== bits) return false;
+  return !sites.some((other) => other.kind === "weight" && other.layer === layer);
+}
+
+/**
+ * Bits that a kind of inner tensor usually has: those of the configuration, if at least a quarter has them; else those that most
+ * have; NaN where none are usual.
+ */
+export function usualBits(facts: Facts, kind: "weight" | "activation"): number {
+  const bits = facts.sites
+    .filter((site) => site.kind === kind && site.edge === undefined && !isStored(site, facts))
+    .map((site) => site.bits);
+  const counts = new Map<number, number>();
+  for (const each of bits) counts.set(each, (counts.get(each) ?? 0) + 1);
+  const [usual, count] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? [Number.NaN, 0];
+  const configured = facts.settings?.quantization?.[kind === "weight" ? "weightBits" : "activationBits"];
+  // Of one or two layers none is usual: an override of one of them is told from the others by the configuration alone.
+  if (configured !== undefined && (bits.length < 3 || 4 * (counts.get(configured) ?? 0) >= bits.length))
+    return configured;
+  return count > bits.length / 2 ? usual : Number.NaN;
 }
 
 /** Share of the run that is done, 0 to 1; 1 where its length is not known. */

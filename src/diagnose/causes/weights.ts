@@ -4,7 +4,8 @@ import { advisedPresets } from "../../qconfig/presets.ts";
 import { quantizerNamed } from "../../quantizers/index.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
-import { findingAt, latest, layerOfSite, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
+import type { SiteMeasurement } from "../probe/measurement.ts";
+import { findingAt, isUneven, latest, layerOfSite, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { oscillation: 10, "channel-disparity": 15, "heavy-tailed-weights": 17 } as const;
@@ -50,13 +51,19 @@ function hasGrid({ facts }: DiagnosisInput): boolean {
 function channelDisparity(sites: readonly SiteView[]): Found[] {
   const uneven = worst(
     sites.filter(({ facts }) => !facts.perChannel),
-    ({ last }) => 0.85 * logRamp(last.channelDisparity, 6, 20) * ramp(last.sqnr, 24, 10),
+    (view) => {
+      const scoreOf = ({ channelDisparity, sqnr }: SiteMeasurement) =>
+        logRamp(channelDisparity, 6, 20) * ramp(sqnr, 24, 10);
+      // A training that was lost because of it may have made the channels more equal since.
+      return 0.88 * Math.max(scoreOf(view.last), isUneven(view, view.first) ? scoreOf(view.first) : 0);
+    },
   );
   return findingAt(uneven, layerOfSite, {
     cause: "channel-disparity",
     title: (layers) => `One scale covers channels of very different magnitude in the weights of ${layers}`,
-    evidence: ({ facts, last }) => [
+    evidence: ({ facts, first, last }) => [
       evidence("largest / median channel", last.channelDisparity, 8, "above", facts.tensor),
+      evidence("largest / median channel at the start", first.channelDisparity, 8, "above", facts.tensor),
       evidence("SQNR, dB", last.sqnr, 12, "below", facts.tensor),
     ],
     remedy: {
@@ -94,6 +101,9 @@ export const weightCauses: CauseFamily<keyof typeof rows> = {
       "heavy-tailed-weights",
       "outlier-range",
       "gradient-mismatch",
+      "bad-initial-scale",
+      "scale-collapsed",
+      "learning-rate-too-low",
     ],
   },
   find,

@@ -63,6 +63,10 @@ export const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
     facts: facts([siteFacts(observed)], { recipe: { epochs: 10, learningRate: 0.05, freezeObserversAfterEpoch: 1 } }),
     records: records({ observing: false, sites: [siteMeasurement({ coverage: 0.3, clippedShare: 0.06 })] }),
   },
+  "observer-too-slow": {
+    facts: facts([siteFacts({ ...observed, averagingConstant: 1e-5 })]),
+    records: records({ sites: [siteMeasurement({ coverage: 0.3, clippedShare: 0.06 })] }),
+  },
   "bad-initial-scale": {
     facts: facts(),
     records: records({}, { sites: [siteMeasurement(badStart)] }),
@@ -223,6 +227,7 @@ export const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
     records: records(),
     history: history(0.87),
   },
+  "outlier-samples": { facts: facts(), records: records(), data: dataFacts({ largest: 100, outlierShare: 0.04 }) },
   "test-shift": { facts: facts(), records: records(), data: dataFacts({}, { mean: 1.4, deviation: 2 }) },
   "test-labels": {
     facts: facts(),
