@@ -5,7 +5,7 @@ import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.
 import type { DiagnosisInput } from "../input.ts";
 import {
   findingAt,
-  isClipped,
+  hasClippedWeights,
   isStored,
   layerOfSite,
   meanOf,
@@ -68,7 +68,7 @@ function saturatedWeights(weights: readonly SiteView[]): Found[] {
     weights.filter(({ facts }) => facts.levels > 2),
     // Weights that the training itself drove out are a consequence, and what it brought back does not matter any more.
     (view) =>
-      (isClipped(view, view.first) ? 0.9 : 0.7) *
+      (hasClippedWeights(view, view.first) ? 0.9 : 0.7) *
       ramp(meanOf(latestOf(view.all).map(({ clippedShare }) => clippedShare)), 0.3, 0.6),
   );
   return findingAt(saturated, layerOfSite, {
@@ -94,6 +94,10 @@ export const levelCauses: CauseFamily<keyof typeof rows> = {
   early: ["low-bits-layer", "dead-weights", "saturated-weights"],
   explains: {
     "low-bits-layer": [
+      "scale-collapsed",
+      "saturated-weights",
+      "learning-rate-too-low",
+      "residual-mismatch",
       "dead-channels",
       "dead-weights",
       "gradient-mismatch",

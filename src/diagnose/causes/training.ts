@@ -102,10 +102,12 @@ function learningRate(input: DiagnosisInput): Found[] {
   const gradient = median(
     after.map(({ weights }) => median(weights.map(({ gradientNorm, norm }) => gradientNorm / norm))),
   );
+  const fewest = Math.min(usualBits(facts, "weight"), usualBits(facts, "activation"));
+  const expectedWay = fewest <= 3 ? 0.09 : 0.045;
   // A schedule that falls to 0 makes the last updates small in every run: the whole way counts. Where next to no gradient reaches the
   // weights, no rate moves them: something else stops it.
   const stuck =
-    logRamp(moved, 0.016, 0.004) *
+    logRamp(moved, expectedWay / 3, expectedWay / 12) *
     logRamp(gradient, 0.003, 0.015) *
     (0.5 + 0.5 * Math.max(ramp(recent / Math.max(last.floatLoss, 0.02), 1.1, 1.8), ramp(missing, 0.01, 0.05)));
   if (facts.sites.length > 0 && stuck > 0) {
@@ -114,7 +116,7 @@ function learningRate(input: DiagnosisInput): Found[] {
       title: "The learning rate is too low: the weights barely change while the loss stays above float",
       layers: [],
       evidence: [
-        evidence("‖w − w₀‖ / ‖w₀‖", moved, 0.008, "below"),
+        evidence("‖w − w₀‖ / ‖w₀‖", moved, expectedWay / 6, "below"),
         evidence("‖Δw‖ / ‖w‖ a step", median(last.weights.map((weight) => weight.update)), 1e-5, "below"),
         evidence("loss / float loss", recent / last.floatLoss, 1.3, "above"),
         evidence("‖∂L/∂w‖ / ‖w‖", gradient, 0.01, "above"),
@@ -122,7 +124,12 @@ function learningRate(input: DiagnosisInput): Found[] {
       confidence: 0.92 * stuck,
       remedy: {
         title: "raise the learning rate",
-        changes: { "train.optimizer.learningRate": Number((rate * 10).toPrecision(2)) },
+        // The way of the weights grows with the rate.
+        changes: {
+          "train.optimizer.learningRate": Number(
+            (rate * Math.min(1000, Math.max(10, expectedWay / moved))).toPrecision(2),
+          ),
+        },
       },
     });
   }

@@ -69,7 +69,7 @@ function standardError(values: readonly number[]): number {
 }
 
 /** Whether most weights of a tensor lie outside of its grid. */
-export function isClipped({ facts }: SiteView, measured: SiteMeasurement): boolean {
+export function hasClippedWeights({ facts }: SiteView, measured: SiteMeasurement): boolean {
   return facts.kind === "weight" && facts.levels > 2 && measured.clippedShare > 0.3;
 }
 
@@ -85,7 +85,7 @@ export function isUneven({ facts }: SiteView, measured: SiteMeasurement): boolea
 export function damageAtStart(sites: readonly SiteView[], { records: [start] }: DiagnosisInput): number {
   const weights = sites.filter(({ facts }) => facts.kind === "weight" && facts.edge === undefined);
   if (start?.step !== 0 || weights.length === 0) return 0;
-  const damaged = weights.filter((view) => isClipped(view, view.first) || isUneven(view, view.first));
+  const damaged = weights.filter((view) => hasClippedWeights(view, view.first) || isUneven(view, view.first));
   return ramp(damaged.length / weights.length, 0.1, 0.4);
 }
 
@@ -107,7 +107,7 @@ export function usualBits(facts: Facts, kind: "weight" | "activation"): number {
   for (const each of bits) counts.set(each, (counts.get(each) ?? 0) + 1);
   const [usual, count] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? [Number.NaN, 0];
   const configured = facts.settings?.quantization?.[kind === "weight" ? "weightBits" : "activationBits"];
-  // Of one or two layers none is usual: an override of one of them is told from the others by the configuration alone.
+  // Of one or two layers none is usual: only the configuration shows an override of one of them.
   if (configured !== undefined && (bits.length < 3 || 4 * (counts.get(configured) ?? 0) >= bits.length))
     return configured;
   return count > bits.length / 2 ? usual : Number.NaN;
