@@ -5,11 +5,15 @@ import type { Share } from "../../test/diagnose/battery/reliability.ts";
 import type { Outcome } from "../../test/diagnose/battery/run.ts";
 import { isHarmful, isMiss, isSound, rightCauses, type Score, scoreOf } from "../../test/diagnose/battery/score.ts";
 import { reliabilityDiagram } from "./reliability-diagram.ts";
+import { afterCheck } from "./verified.ts";
 
 function percent({ count, of, low, high }: Share): string {
   if (of === 0) return "–";
   return `${((100 * count) / of).toFixed(0)} % (${(100 * low).toFixed(0)}–${(100 * high).toFixed(0)}; ${count}/${of})`;
 }
+
+const head =
+  "| | first | first or second | wrong accusation | healthy accused | first remedy helps |\n|---|---|---|---|---|---|";
 
 function row(name: string, { first, firstOrSecond, wrong, accused, remedyHelps }: Score): string {
   return `| ${[name, ...[first, firstOrSecond, wrong, accused, remedyHelps].map(percent)].join(" | ")} |`;
@@ -22,15 +26,14 @@ export function printReport(outcomes: readonly Outcome[], { all = false }: { rea
   console.log(
     `${good.length} runs, ${good.filter(isHarmful).length} with a harmful fault, ${outcomes.length - good.length} not counted (refused, or far from float without a fault)\n`,
   );
-  console.log(
-    "| | first | first or second | wrong accusation | healthy accused | first remedy helps |\n|---|---|---|---|---|---|",
-  );
+  console.log(head);
   console.log(row("all", total));
   for (const name of unique(good.map(({ base }) => base)))
     console.log(row(name, scoreOf(good.filter(({ base }) => base === name))));
   for (const name of unique(good.flatMap(({ kind }) => kind ?? [])))
     console.log(row(name, scoreOf(good.filter(({ kind }) => kind === name))));
   printBins(total);
+  printCheck(good);
   console.log("\nMissed, wrongly accused, or accused though healthy:\n");
   for (const outcome of good) {
     const isFault = isHarmful(outcome);
@@ -43,8 +46,11 @@ export function printReport(outcomes: readonly Outcome[], { all = false }: { rea
         ({ cause, confidence }) =>
           `${rightCauses(outcome).includes(cause) ? "*" : ""}${cause} ${confidence.toFixed(2)}`,
       );
+    const after = (outcome.verified?.findings ?? [])
+      .slice(0, 2)
+      .map(({ cause, confidence }) => `${cause} ${confidence.toFixed(2)}`);
     console.log(
-      `${id} ${base} ${preset} ${bits} [${kind ?? "healthy"} ${severity}${isFault ? "" : ", harmless"}] ${points} → ${told.join(", ") || "none"}`,
+      `${id} ${base} ${preset} ${bits} [${kind ?? "healthy"} ${severity}${isFault ? "" : ", harmless"}] ${points} → ${told.join(", ") || "none"}${after.length === 0 ? "" : `; checked: ${after.join(", ")}`}`,
     );
   }
 }
@@ -59,11 +65,36 @@ function printBins({ calibrationError, bins }: Score): void {
     console.log(`| ${from.toFixed(1)}–${to.toFixed(1)} | ${confidence.toFixed(2)} | ${percent(right)} |`);
 }
 
-/** The reliability diagram of all sound runs. */
+/** The same scores before and after the counterfactual check, over the runs that were checked, and over all of their battery. */
+function printCheck(good: readonly Outcome[]): void {
+  const asked = good.filter(({ verified }) => verified !== undefined);
+  const checked = asked.filter(({ verified }) => verified !== null);
+  if (checked.length === 0) return;
+  console.log(`\nCounterfactual check: ${checked.length} of ${asked.length} runs have something to check\n\n${head}`);
+  for (const [name, runs] of [
+    ["checked", checked],
+    ["all", asked],
+  ] as const) {
+    console.log(row(`${name}, before the check`, scoreOf(runs)));
+    console.log(row(`${name}, after it`, scoreOf(afterCheck(runs))));
+  }
+  console.log("\nChecked, before:");
+  printBins(scoreOf(checked));
+  console.log("\nChecked, after:");
+  printBins(scoreOf(afterCheck(checked)));
+}
+
+/** The reliability diagram: of all runs, or of those of a battery with the counterfactual check, before and after it. */
 export function diagramOf(outcomes: readonly Outcome[]): string {
+  const asked = outcomes.filter(({ verified }) => verified !== undefined);
+  if (asked.length === 0) return reliabilityDiagram([seriesOf("findings", outcomes, 0)]);
+  return reliabilityDiagram([seriesOf("before the check", asked, 1), seriesOf("after it", afterCheck(asked), 0)]);
+}
+
+function seriesOf(name: string, outcomes: readonly Outcome[], color: number) {
   const { bins } = scoreOf(outcomes);
   const findings = bins.reduce((sum, { right }) => sum + right.of, 0);
-  return reliabilityDiagram([{ label: `${findings} findings`, color: seriesColor(0), bins }]);
+  return { label: `${name} (${findings})`, color: seriesColor(color), bins };
 }
 
 function unique(names: readonly string[]): string[] {

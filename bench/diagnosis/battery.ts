@@ -1,7 +1,7 @@
 /**
  * Faults drawn at random, trained and diagnosed: does the true cause stand first, and is a healthy run left alone?
  *
- *     npx tsx bench/diagnosis/battery.ts --seed N --count 600 --out FOLDER [--parallel 2] [--remedies]   train; resumes
+ *     npx tsx bench/diagnosis/battery.ts --seed N --count 600 --out FOLDER [--parallel 2] [--remedies] [--verify]   train; resumes
  *     npx tsx bench/diagnosis/battery.ts --out FOLDER --report                                           the tables
  *     npx tsx bench/diagnosis/battery.ts --out FOLDER --rediagnose                                       with the present rules
  *     npx tsx bench/diagnosis/battery.ts --out FOLDER --early                                 what is said while they train
@@ -16,6 +16,7 @@ import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, write
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { diagnose } from "../../src/diagnose/diagnose.ts";
 import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { bases } from "../../test/diagnose/battery/networks.ts";
 import { drawPlan, type Plan } from "../../test/diagnose/battery/plan.ts";
@@ -23,6 +24,7 @@ import { describePlan, keptInput, type Outcome, runPlan, toldBy } from "../../te
 import { diagramOf, printReport } from "./battery-report.ts";
 import { printEarly } from "./early-report.ts";
 import { printMisses } from "./misses.ts";
+import { verifiedAgain, verifiedOf } from "./verified.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -36,6 +38,7 @@ const { values: flags } = parseArgs({
     worker: { type: "string" },
     every: { type: "string" },
     remedies: { type: "boolean" },
+    verify: { type: "boolean" },
     keep: { type: "boolean" },
     report: { type: "boolean" },
     all: { type: "boolean" },
@@ -54,10 +57,13 @@ type KeptOutcome = Outcome & { readonly folder: string };
 
 function outcomesIn(folder: string): KeptOutcome[] {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder)
+  const all = readdirSync(folder)
     .filter((name) => name.startsWith("outcomes-"))
     .flatMap((name) => readFileSync(join(folder, name), "utf8").split("\n").filter(Boolean))
     .map((line): KeptOutcome => ({ ...JSON.parse(line), folder }));
+  // A run that was trained again for its check is there twice.
+  const checked = new Set(all.flatMap(({ id, verified }) => (verified === undefined ? [] : id)));
+  return all.filter(({ id, verified }) => verified !== undefined || !checked.has(id));
 }
 
 function inputOf({ folder, id }: KeptOutcome) {
@@ -75,8 +81,17 @@ function plans(): Plan[] {
     .filter((plan) => base === undefined || plan.base.name === base);
 }
 
+/** Whether a run needs no training: one of a battery without the check is trained again for it. */
+function isDone({ verified, error }: Outcome): boolean {
+  return flags.verify !== true || verified !== undefined || error !== undefined;
+}
+
 async function work(worker: number, workers: number): Promise<void> {
-  const done = new Set(outcomesIn(folder).map(({ id }) => id));
+  const done = new Set(
+    outcomesIn(folder)
+      .filter(isDone)
+      .map(({ id }) => id),
+  );
   // A base belongs to one worker, which trains its float network once.
   const own = plans().filter((plan) => bases.indexOf(plan.base) % workers === worker && !done.has(plan.id));
   const shop = {
@@ -84,6 +99,7 @@ async function work(worker: number, workers: number): Promise<void> {
     engine: nodeEngine({ threads: 1 }),
     ...(flags.every === undefined ? {} : { every: Number(flags.every) }),
     ...(flags.keep === true ? { keep: true } : {}),
+    ...(flags.verify === true ? { verify: verifiedOf } : {}),
   };
   mkdirSync(shop.folder, { recursive: true });
   for (const [index, plan] of own.entries()) {
@@ -119,7 +135,10 @@ function failed(plan: Plan): Outcome {
 function diagnosedAgain(outcomes: readonly KeptOutcome[]): KeptOutcome[] {
   return outcomes.map((outcome) => {
     const input = inputOf(outcome);
-    return input === undefined ? outcome : { ...outcome, findings: toldBy(input) };
+    if (input === undefined) return outcome;
+    const verified =
+      outcome.verified === undefined ? {} : { verified: verifiedAgain(diagnose(input), outcome.verified) };
+    return { ...outcome, findings: toldBy(input), ...verified };
   });
 }
 

@@ -2,6 +2,7 @@
 
 import type { Finding } from "../../runs/finding.ts";
 import { evidence } from "../finding.ts";
+import { byGain } from "./gain.ts";
 import { noiseOf } from "./trial.ts";
 
 /** The accuracies of two short trainings of the same length, with the remedy and without it. */
@@ -77,4 +78,32 @@ export function verified(finding: Finding, check: Counterfactual): VerifiedFindi
     check,
     verdict: verdictOn(difference, noise),
   };
+}
+
+/** The findings of a run after a check, highest confidence first, and what was measured. */
+export interface CheckedFindings {
+  readonly findings: readonly Finding[];
+  readonly checks: readonly VerifiedFinding[];
+}
+
+/**
+ * Returns findings with their checks, the most certain first. Several remedies may help alike: the cause is rather the one whose
+ * remedy wins most, which comes first among findings near each other.
+ *
+ * @param checkOf The check of a finding; undefined where it was not checked.
+ */
+export function withChecks(
+  findings: readonly Finding[],
+  checkOf: (finding: Finding) => Counterfactual | undefined,
+): CheckedFindings {
+  const results = findings.map((finding) => {
+    const check = checkOf(finding);
+    return check === undefined ? finding : verified(finding, check);
+  });
+  const checks = results.filter((result) => "verdict" in result);
+  const gains = new Map(checks.map(({ finding, check }) => [finding, check.remedied - check.control]));
+  const sorted = results
+    .map((result) => ("verdict" in result ? result.finding : result))
+    .sort((a, b) => b.confidence - a.confidence);
+  return { findings: byGain(sorted, (finding) => gains.get(finding) ?? Number.NaN), checks };
 }

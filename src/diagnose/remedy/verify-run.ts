@@ -12,10 +12,9 @@ import { testSamplesOf } from "../confidence/expectation.ts";
 import { actsAtStart } from "../diagnose.ts";
 import type { RunDiagnosis } from "../diagnose-run.ts";
 import { nameOf, settingsOf } from "./fix-run.ts";
-import { byGain } from "./gain.ts";
 import { atLength, shortLength } from "./short-run.ts";
 import { requireRemedies, type TrainedRemedy, trainRemedy } from "./trial.ts";
-import { type VerifiedFinding, verified } from "./verdict.ts";
+import { type CheckedFindings, type Counterfactual, type VerifiedFinding, verified, withChecks } from "./verdict.ts";
 
 /** How the findings are checked, and who is notified. */
 export interface VerifyRunOptions {
@@ -25,12 +24,6 @@ export interface VerifyRunOptions {
   readonly onTraining?: (title: string, config: TrainingConfig) => RunListeners;
   /** After each check; a text is the reason why there is no result. */
   readonly onChecked?: (finding: Finding, result: VerifiedFinding | string) => void;
-}
-
-/** The findings after a check, highest confidence first, and what was measured. */
-export interface RunVerification {
-  readonly findings: readonly Finding[];
-  readonly checks: readonly VerifiedFinding[];
 }
 
 const mostChecks = 3;
@@ -47,7 +40,7 @@ const mostChecks = 3;
  * const { findings } = await verifyRun(await diagnoseRun(runFolder, { engine }));
  * console.log(findings[0]?.confidence);
  */
-export async function verifyRun(diagnosis: RunDiagnosis, options: VerifyRunOptions = {}): Promise<RunVerification> {
+export async function verifyRun(diagnosis: RunDiagnosis, options: VerifyRunOptions = {}): Promise<CheckedFindings> {
   const { folder, findings, input } = diagnosis;
   const paths = runPaths(folder);
   const { summary } = await readRunRecord(paths);
@@ -68,7 +61,7 @@ export async function verifyRun(diagnosis: RunDiagnosis, options: VerifyRunOptio
     known.set(key, result);
     return result;
   };
-  const checks = new Map<Finding, VerifiedFinding>();
+  const checks = new Map<Finding, Counterfactual>();
   for (const finding of chosen) {
     const arms = armsOf(finding);
     const title = finding.remedy?.title ?? finding.title;
@@ -81,16 +74,11 @@ export async function verifyRun(diagnosis: RunDiagnosis, options: VerifyRunOptio
     }
     const { restarted, steps } = arms;
     const numbers = { before, remedied: remedied.accuracy, control: control.accuracy };
-    const result = verified(finding, { ...numbers, steps, restarted, samples });
-    checks.set(finding, result);
-    options.onChecked?.(finding, result);
+    const check = { ...numbers, steps, restarted, samples };
+    checks.set(finding, check);
+    options.onChecked?.(finding, verified(finding, check));
   }
-  const after = findings.map((finding) => checks.get(finding)?.finding ?? finding);
-  const gains = new Map([...checks.values()].map(({ finding, check }) => [finding, check.remedied - check.control]));
-  const sorted = [...after].sort((a, b) => b.confidence - a.confidence);
-  // Several remedies may help alike: the cause is rather the one whose remedy wins most.
-  const ordered = byGain(sorted, (finding) => gains.get(finding) ?? Number.NaN);
-  return { findings: ordered, checks: [...checks.values()] };
+  return withChecks(findings, (finding) => checks.get(finding));
 
   /** The configurations of both arms; no control: it is the run itself. */
   function armsOf({ cause, remedy }: Finding) {

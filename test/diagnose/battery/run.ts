@@ -8,10 +8,11 @@ import { randomStream } from "../../../src/base/random.ts";
 import { layersOf } from "../../../src/compile/layers.ts";
 import { resolveTrainingConfig } from "../../../src/config/config.ts";
 import { diagnose } from "../../../src/diagnose/diagnose.ts";
-import { diagnoseRun } from "../../../src/diagnose/diagnose-run.ts";
+import { diagnoseRun, type RunDiagnosis } from "../../../src/diagnose/diagnose-run.ts";
 import { sourceOfWeights } from "../../../src/diagnose/facts.ts";
 import type { DiagnosisInput } from "../../../src/diagnose/input.ts";
 import { watchAndKeep } from "../../../src/diagnose/keep-findings.ts";
+import type { Counterfactual } from "../../../src/diagnose/remedy/verdict.ts";
 import { SubbyteError } from "../../../src/errors.ts";
 import type { Value } from "../../../src/ir/graph.ts";
 import type { Tensor } from "../../../src/ir/tensor.ts";
@@ -19,7 +20,7 @@ import { isOperator } from "../../../src/ops/definition.ts";
 import { reluOperator } from "../../../src/ops/families/activations.ts";
 import { batchNormalizationOperator } from "../../../src/ops/families/normalization.ts";
 import { readCheckpoint, writeCheckpoint } from "../../../src/runs/checkpoint.ts";
-import type { Finding } from "../../../src/runs/finding.ts";
+import type { Finding, Remedy } from "../../../src/runs/finding.ts";
 import { runPaths } from "../../../src/runs/folder.ts";
 import { readRunRecord } from "../../../src/runs/record.ts";
 import type { Engine } from "../../../src/runtime/engine.ts";
@@ -48,8 +49,16 @@ export interface Outcome {
   readonly findings: readonly Pick<Finding, "cause" | "confidence" | "title" | "layers" | "remedy">[];
   /** The accuracy with the first remedy; null: it was not tried. */
   readonly remedied: number | null;
+  /** The findings after the counterfactual check; null: there was nothing to check; absent: it was not asked for. */
+  readonly verified?: Verified | null;
   readonly seconds: number;
   readonly error?: string;
+}
+
+/** The findings of a run after the counterfactual check, and what was measured for each change. */
+export interface Verified {
+  readonly findings: readonly Pick<Finding, "cause" | "confidence">[];
+  readonly checks: readonly (Pick<Remedy, "changes"> & { readonly check: Counterfactual })[];
 }
 
 /** Where a battery's files are, and its engine. */
@@ -59,6 +68,8 @@ export interface Workshop {
   /** Interval of probes in steps; default: the diagnosis' own. */
   readonly every?: number;
   readonly keep?: boolean;
+  /** The counterfactual check of a run that ended; default: none. */
+  readonly verify?: (diagnosis: RunDiagnosis) => Promise<Verified | null>;
 }
 
 interface FloatRun {
@@ -262,7 +273,7 @@ export async function runPlan(shop: Workshop, plan: Plan, options: { readonly re
     const run = join(folder, "run");
     const { accuracy, diverged, findings } = await trainRun(shop, healthy, run, true);
     const told = await diagnosed(shop, run, diverged ? findings : undefined, inputFile(dirname(shop.folder), plan.id));
-    outcome = { ...base, severity: 0, reference: accuracy, accuracy, diverged, findings: told, remedied: null };
+    outcome = { ...base, severity: 0, reference: accuracy, accuracy, diverged, ...told, remedied: null };
   } else {
     outcome = await faulty(plan.severity);
   }
@@ -288,13 +299,13 @@ export async function runPlan(shop: Workshop, plan: Plan, options: { readonly re
       result.diverged ? result.findings : undefined,
       inputFile(dirname(shop.folder), plan.id),
     );
-    const changes = told[0]?.remedy?.changes ?? {};
+    const changes = told.findings[0]?.remedy?.changes ?? {};
     const isTried = options.remedy && !isHarmless && Object.keys(changes).length > 0;
     const remedied = isTried
       ? (await trainRun(shop, { ...spoiled, ...changes }, join(folder, "remedied"), false)).accuracy
       : null;
     const { accuracy, diverged } = result;
-    return { ...base, severity, reference: expected, accuracy, diverged, findings: told, remedied };
+    return { ...base, severity, reference: expected, accuracy, diverged, ...told, remedied };
   }
 
   async function startOf({ start, weights }: Planted): Promise<Settings> {
@@ -316,17 +327,21 @@ export async function runPlan(shop: Workshop, plan: Plan, options: { readonly re
   }
 }
 
-/** What `subbyte diagnose RUN` finds; of a run that diverged, what was found until then. */
+/** What `subbyte diagnose RUN` finds, and its check; of a run that diverged, what was found until then. */
 async function diagnosed(
-  { engine }: Workshop,
+  { engine, verify }: Workshop,
   run: string,
   found: (() => DiagnosisInput) | undefined,
   file: string,
-): Promise<Outcome["findings"]> {
-  const input = found === undefined ? (await diagnoseRun(run, { engine })).input : found();
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, gzipSync(serialize(stored(input))));
-  return toldBy(input);
+): Promise<Pick<Outcome, "findings" | "verified">> {
+  const told = (input: DiagnosisInput) => {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, gzipSync(serialize(stored(input))));
+    return { findings: toldBy(input) };
+  };
+  if (found !== undefined) return { ...told(found()), ...(verify === undefined ? {} : { verified: null }) };
+  const diagnosis = await diagnoseRun(run, { engine });
+  return { ...told(diagnosis.input), ...(verify === undefined ? {} : { verified: await verify(diagnosis) }) };
 }
 
 /** The input of a diagnosis as it is kept: without the teacher's network. */

@@ -1,6 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { noiseOf, requireRemedies } from "../../../src/diagnose/remedy/trial.ts";
-import { type Counterfactual, confidenceAfter, verdictOn, verified } from "../../../src/diagnose/remedy/verdict.ts";
+import {
+  type Counterfactual,
+  confidenceAfter,
+  verdictOn,
+  verified,
+  withChecks,
+} from "../../../src/diagnose/remedy/verdict.ts";
 import type { Finding } from "../../../src/runs/finding.ts";
 
 const finding: Finding = {
@@ -72,6 +78,33 @@ describe("the confidence after a check", () => {
     const without = verified(finding, { ...check, remedied: 0.12 });
     expect(without.finding.confidence).toBeLessThan(0.2);
     expect(without.finding.evidence[0]?.supports).toBe(false);
+  });
+});
+
+describe("the findings after a check", () => {
+  const of = (cause: string, confidence: number): Finding => ({ ...finding, cause, confidence });
+  const all = [of("a", 0.8), of("b", 0.6), of("c", 0.5)];
+
+  it("come in the order of their confidence, those that were not checked as they were", () => {
+    const results = new Map([
+      ["a", { ...check, remedied: check.control }],
+      ["b", check],
+    ]);
+    const { findings, checks } = withChecks(all, ({ cause }) => results.get(cause));
+    expect(findings.map(({ cause }) => cause)).toEqual(["b", "c", "a"]);
+    expect(findings[1]).toBe(all[2]);
+    expect(checks.map(({ finding: { cause }, verdict }) => [cause, verdict])).toEqual([
+      ["a", "contradicted"],
+      ["b", "confirmed"],
+    ]);
+    expect(withChecks(all, () => undefined)).toEqual({ findings: all, checks: [] });
+  });
+
+  it("begin with the one whose remedy won most where two are as certain", () => {
+    const alike = [of("a", 0.601), of("b", 0.6)];
+    const won = (cause: string) => ({ ...check, remedied: cause === "b" ? 0.9 : 0.6 });
+    const { findings } = withChecks(alike, ({ cause }) => won(cause));
+    expect(findings.map(({ cause }) => cause)).toEqual(["b", "a"]);
   });
 });
 

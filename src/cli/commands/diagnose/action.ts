@@ -5,7 +5,7 @@ import { diagnoseRun, type RunDiagnosis } from "../../../diagnose/diagnose-run.t
 import { keepDiagnosis } from "../../../diagnose/keep-findings.ts";
 import { recordForFile } from "../../../diagnose/probe/measurement.ts";
 import type { RunFix } from "../../../diagnose/remedy/fix-run.ts";
-import type { RunVerification } from "../../../diagnose/remedy/verify-run.ts";
+import type { CheckedFindings } from "../../../diagnose/remedy/verdict.ts";
 import { ConfigError, InputOutputError } from "../../../errors.ts";
 import type { Ablation } from "../../../runs/ablation.ts";
 import { withCommands } from "../../../runs/remedy-command.ts";
@@ -47,7 +47,7 @@ export async function diagnoseAction(folder: string, flags: DiagnoseFlags): Prom
 
 /** What the trainings of remedies came to. */
 interface Tried {
-  readonly checks: RunVerification | undefined;
+  readonly checks: CheckedFindings | undefined;
   readonly fix: RunFix | undefined;
 }
 

@@ -3,8 +3,8 @@
 import type { RunDiagnosis } from "../../../diagnose/diagnose-run.ts";
 import { fixRun, type RunFix } from "../../../diagnose/remedy/fix-run.ts";
 import type { FixStep } from "../../../diagnose/remedy/search.ts";
-import type { VerifiedFinding } from "../../../diagnose/remedy/verdict.ts";
-import { type RunVerification, verifyRun } from "../../../diagnose/remedy/verify-run.ts";
+import type { CheckedFindings, VerifiedFinding } from "../../../diagnose/remedy/verdict.ts";
+import { verifyRun } from "../../../diagnose/remedy/verify-run.ts";
 import { InterruptedError } from "../../../errors.ts";
 import { repeatCommand } from "../../../runs/remedy-command.ts";
 import { isShare } from "../../../train/loop/metric-text.ts";
@@ -25,7 +25,7 @@ export interface TryOptions {
 }
 
 /** Checks the first findings by short trainings, and prints a line for each. */
-export function verifyFindings(diagnosis: RunDiagnosis, options: TryOptions): Promise<RunVerification> {
+export function verifyFindings(diagnosis: RunDiagnosis, options: TryOptions): Promise<CheckedFindings> {
   const metric = metricOfRun(diagnosis);
   return withProgress(diagnosis, options, ({ begin, next, say }) =>
     verifyRun(diagnosis, {

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { remediesOf } from "../../../../src/diagnose/remedy/search.ts";
 import type { Remedy } from "../../../../src/runs/finding.ts";
 import { readFixes } from "../../../../src/study/repair/fix/fix.ts";
 import { type FixTrialOptions, fixIn } from "../../../../src/study/repair/fix/trial.ts";
@@ -42,5 +43,24 @@ describe("the fix of a trial", () => {
       code: "CONFIG",
       remedy: "Finished trials: thread_W4A4_seed0.",
     });
+  }, 60_000);
+
+  it("lowers a finding whose remedies all failed in the other trials of the study, and in those alone", async () => {
+    const folder = join(temporaryFolder(), "study");
+    await runStudy({ folder, config: tinyStudy({ recipes: ["thread"], float: null }) });
+    const before = (await readStudy(folder)).records;
+    const [tried, other] = before;
+    const known = new Set(other?.findings.map(({ cause }) => cause));
+    const [finding] = tried?.findings.filter(({ cause, remedy }) => remedy !== null && known.has(cause)) ?? [];
+    if (tried === undefined || other === undefined || finding === undefined) return expect.fail("no common finding");
+    const own = tried.findings.filter(({ cause }) => cause === finding.cause);
+    // No gain is large enough.
+    const fix = await fixTrial({ folder, trial: tried.id, remedies: remediesOf(own, 9), margin: 2, goal: 1 });
+    expect(fix.failed?.map(({ cause }) => cause)).toContain(finding.cause);
+    const after = (await readStudy(folder)).records;
+    const confidence = (records: typeof before, id: string) =>
+      records.find((record) => record.id === id)?.findings.find(({ cause }) => cause === finding.cause)?.confidence;
+    expect(confidence(after, tried.id)).toBe(finding.confidence);
+    expect(confidence(after, other.id)).toBeCloseTo((confidence(before, other.id) ?? 0) / 2, 12);
   }, 60_000);
 });
