@@ -95,10 +95,14 @@ export function actsAtStart(cause: string): boolean {
 /** Share of its confidence that a finding keeps next to a certain cause that explains its measurements. */
 const keptByConsequence = 0.3;
 
-/** Lowers the confidence of what another finding explains. */
+/** Lowers the confidence of what another finding explains; of two that explain each other, that of the less certain one. */
 function withoutConsequences(findings: readonly CauseFinding<CauseName>[]): CauseFinding<CauseName>[] {
+  const explainsOther = (by: CauseFinding, of: CauseFinding) => explanations.get(by.cause)?.includes(of.cause) === true;
   return findings.map((finding) => {
-    const causes = findings.filter(({ cause }) => explanations.get(cause)?.includes(finding.cause) === true);
+    const causes = findings.filter(
+      (other) =>
+        explainsOther(other, finding) && !(explainsOther(finding, other) && finding.confidence > other.confidence),
+    );
     const strongest = Math.max(0, ...causes.map(({ confidence }) => confidence));
     return { ...finding, confidence: finding.confidence * (1 - (1 - keptByConsequence) * strongest) };
   });

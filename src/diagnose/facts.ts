@@ -1,5 +1,5 @@
 /** The facts about a run before any measurement: its quantizers, their sites in the network, its recipe. */
-import { layersOf } from "../compile/layers.ts";
+import { layersOf, macsOf } from "../compile/layers.ts";
 import { isQuantized } from "../compile/sites.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import type { Node, Value } from "../ir/graph.ts";
@@ -44,6 +44,8 @@ export interface Facts {
   readonly sites: readonly SiteFacts[];
   /** The layer of each weight, by the weight's name. */
   readonly layersOfWeights: ReadonlyMap<ParameterId, LayerId>;
+  /** Share of the inner layers whose outputs sum fewer than {@link fewTerms} products, as depthwise filters do; absent: not known. */
+  readonly narrowShare?: number;
   /** Classes of a classification: chance is a loss of ln(classes). Undefined where values are learned. */
   readonly classes: number | undefined;
   readonly recipe: RecipeFacts | undefined;
@@ -58,6 +60,18 @@ export interface Facts {
 /** Returns what a run's first weights came from: a run, a checkpoint or a model's file; undefined: random weights. */
 export function sourceOfWeights({ from, model }: Pick<TrainingConfig, "from" | "model">): string | undefined {
   return from ?? ("file" in model ? model.file : undefined);
+}
+
+/** Products of an output below which the errors of the codes hardly average out: a depthwise filter of 3×3 has 9. */
+const fewTerms = 32;
+
+function narrowShareOf(network: Network): number {
+  const inner = layersOf(network.graph).slice(1, -1);
+  const narrow = inner.filter((node) => {
+    const outputs = node.outputs[0]?.type.shape.reduce((product, size) => product * size, 1) ?? 0;
+    return macsOf(node) < fewTerms * outputs;
+  });
+  return inner.length === 0 ? 0 : narrow.length / inner.length;
 }
 
 /** Facts about a run that its network does not contain. */
@@ -101,6 +115,7 @@ export function factsOf(network: Network, options: FactsOptions = {}): Facts {
       };
     }),
     layersOfWeights: layersOfWeights(network),
+    narrowShare: narrowShareOf(network),
     classes: isValues ? undefined : (network.graph.outputs[0]?.value.type.shape.at(-1) ?? 1),
     recipe: options.recipe,
     from: options.from,

@@ -47,8 +47,9 @@ function reducedRange(sites: readonly SiteView[]): Found[] {
 }
 
 function signWasted(sites: readonly SiteView[]): Found[] {
-  const wasted = worst(sites, ({ facts, last }) => {
-    if (!facts.nonNegative || last.min < 0 || last.levelsBelowZero < 0.25) return 0;
+  const wasted = worst(sites, ({ facts, first, last }) => {
+    // An offset that the training threw away is a consequence: what the configuration wastes is wasted from the start.
+    if (!facts.nonNegative || last.min < 0 || Math.min(first.levelsBelowZero, last.levelsBelowZero) < 0.25) return 0;
     // The sign of the format cannot be left out; its levels are few for another reason.
     const chosen = quantizerNamed(facts.quantizer).traits.fixedSign ? 0.5 : 1;
     return chosen * (weightOfLevels(facts.levels) - 0.05);

@@ -159,6 +159,8 @@ export const networkCauses: CauseFamily<keyof typeof rows> = {
   early: ["edge-layer-bits", "unfused-placement"],
   explains: {
     "residual-mismatch": [
+      "outlier-range",
+      "saturated",
       "capacity",
       "dead-channels",
       "bad-initial-scale",

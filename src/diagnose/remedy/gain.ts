@@ -1,7 +1,7 @@
 /** The accuracy that a remedy may win back, as far as the measurements of the run bound it. */
 
 import type { Finding } from "../../runs/finding.ts";
-import { lossOfBits, shortfallOf } from "../confidence/expectation.ts";
+import { isNarrow, lossOfBits, shortfallOf } from "../confidence/expectation.ts";
 import type { DiagnosisInput } from "../input.ts";
 
 /**
@@ -33,14 +33,16 @@ function mostOf(
   changes: Readonly<Record<string, unknown>>,
   paths: readonly (readonly string[])[],
   missing: number,
-  { examination }: DiagnosisInput,
+  { examination, facts }: DiagnosisInput,
 ): number {
   if (paths.length === 0 || paths.some(([part]) => part !== "quantization")) return missing;
   const bits = paths.flatMap(([, key = ""]) => {
     const value = changes[`quantization.${key}`];
     return (key === "weightBits" || key === "activationBits") && typeof value === "number" ? [value] : [];
   });
-  if (bits.length === paths.length) return Math.max(...bits.map((wider) => lossOfBits(wider - 1) - lossOfBits(wider)));
+  const narrow = isNarrow(facts);
+  if (bits.length === paths.length)
+    return Math.max(...bits.map((wider) => lossOfBits(wider - 1, narrow) - lossOfBits(wider, narrow)));
   if (examination === undefined) return missing;
   const cost = examination.test.float.accuracy - examination.test.quantized.accuracy;
   return Math.max(cost, missing / 2);

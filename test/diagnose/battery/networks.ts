@@ -34,6 +34,8 @@ export interface Base {
   readonly hasSigned: boolean;
   /** Residual additions. */
   readonly hasResidual: boolean;
+  /** Many layers whose outputs sum few products, as depthwise filters do. */
+  readonly isNarrow?: true;
 }
 
 const sgd: Settings = { "train.optimizer.name": "sgd", "train.optimizer.momentum": 0.9 };
@@ -192,6 +194,7 @@ export const bases: readonly Base[] = [
     hasBatchNorm: true,
     hasSigned: true,
     hasResidual: true,
+    isNarrow: true,
   },
   {
     name: "vit",
@@ -255,5 +258,6 @@ export const bases: readonly Base[] = [
     float: longFloat,
     ...imported,
     hasSigned: true,
+    isNarrow: true,
   },
 ];

@@ -2,6 +2,7 @@
 
 import { lossOfBits } from "../../../src/diagnose/confidence/expectation.ts";
 import { highConfidence } from "../../../src/runs/finding.ts";
+import { bases } from "./networks.ts";
 import { faultKinds } from "./plan.ts";
 import { type Bin, binsOf, calibrationErrorOf, type Judged, type Share, share } from "./reliability.ts";
 import type { Outcome } from "./run.ts";
@@ -10,14 +11,21 @@ import type { Outcome } from "./run.ts";
 export const leastHarm = 0.03;
 
 /** Accuracy that a run without a fault may lose: one that loses more has a recipe that is a fault of its own. */
-function mostLost(bits: string): number {
+function mostLost({ bits, base }: Outcome): number {
   const [, weights, activations] = /^W(\d+)A(\d+)$/.exec(bits) ?? [];
-  return 0.05 + lossOfBits(Math.min(Number(weights), Number(activations)));
+  return (
+    0.05 +
+    lossOfBits(
+      Math.min(Number(weights), Number(activations)),
+      bases.find(({ name }) => name === base)?.isNarrow === true,
+    )
+  );
 }
 
 /** Whether the run without the fault is a healthy one; others count for nothing. */
-export function isSound({ float, reference, bits, error }: Outcome): boolean {
-  return error === undefined && float - reference <= mostLost(bits);
+export function isSound(outcome: Outcome): boolean {
+  const { float, reference, error } = outcome;
+  return error === undefined && float - reference <= mostLost(outcome);
 }
 
 /** Whether the planted fault did harm. */
