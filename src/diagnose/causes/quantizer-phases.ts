@@ -53,7 +53,10 @@ function frozen({ facts: { recipe }, records }: DiagnosisInput): Found[] {
         evidence("codes that change a step", flips, 0.001, "below"),
       ],
       confidence: 0.85 * logRamp(freezing.startThreshold, 0.01, 1e-4),
-      remedy: { title: "freeze only what oscillates", changes: { "quantization.freezing.startThreshold": 0.1 } },
+      remedy: {
+        title: "freeze only what oscillates",
+        changes: { "quantization.freezing.startThreshold": 0.1, "quantization.freezing.endThreshold": 0.01 },
+      },
     },
   ];
 }

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { drawPlan, type Plan } from "./plan.ts";
-import { type Outcome, runPlan } from "./run.ts";
+import { changedSettings, type Outcome, runPlan } from "./run.ts";
 import { isHarmful, isMiss, isSound, isWrong, placeOf, scoreOf, wrongConfidence } from "./score.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "subbyte-battery-"));
@@ -49,6 +49,14 @@ function outcome(change: Partial<Outcome>): Outcome {
 function finding(cause: string, confidence: number): Outcome["findings"][number] {
   return { cause, confidence, title: cause, layers: [], remedy: null };
 }
+
+it("a key that a remedy changes takes the keys under it away", () => {
+  const settings = { "train.distillation.teacher": "run", "train.distillation": { weight: 1 }, "train.epochs": 2 };
+  expect(changedSettings(settings, { "train.distillation": null })).toEqual({
+    "train.distillation": null,
+    "train.epochs": 2,
+  });
+});
 
 describe("a plan of the battery", () => {
   it("is the same for the same seed and number, and has a fault where the number is odd", () => {

@@ -189,6 +189,13 @@ async function withWeights(
   return to;
 }
 
+/** Settings with the changes of a remedy: a key that changes takes the keys under it away. */
+export function changedSettings(settings: Settings, changes: Settings): Settings {
+  const changed = Object.keys(changes);
+  const kept = Object.entries(settings).filter(([key]) => !changed.some((other) => key.startsWith(`${other}.`)));
+  return { ...Object.fromEntries(kept), ...changes };
+}
+
 /** The settings of a healthy run. */
 function healthySettings(plan: Plan, data: string, from: string): Settings {
   return {
@@ -302,7 +309,7 @@ export async function runPlan(shop: Workshop, plan: Plan, options: { readonly re
     const changes = told.findings[0]?.remedy?.changes ?? {};
     const isTried = options.remedy && !isHarmless && Object.keys(changes).length > 0;
     const remedied = isTried
-      ? (await trainRun(shop, { ...spoiled, ...changes }, join(folder, "remedied"), false)).accuracy
+      ? (await trainRun(shop, changedSettings(spoiled, changes), join(folder, "remedied"), false)).accuracy
       : null;
     const { accuracy, diverged } = result;
     return { ...base, severity, reference: expected, accuracy, diverged, ...told, remedied };
