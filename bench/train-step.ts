@@ -3,7 +3,7 @@
  *
  *     npx tsx bench/train-step.ts [--peer "python3 FOLDER/torch_step.py"] [--rounds 7] [--modes float,minmax,lsq]
  *                                 [--model resnet20|resnet18|mobilenetv2] [--batch N] [--steps 10] [--threads 2]
- *                                 [--recompute never|always]
+ *                                 [--recompute never|always] [--clip]
  *
  * Each measurement is a process of its own (A B A B …), so that the two never share a cache, a heap or a thread pool; its
  * figure is the median of its steps, and the table shows the medians over the rounds with the ratio of each round. Peak
@@ -12,6 +12,7 @@
  * others. For resnet20 (batch 128) it is ../shared/peers/torch_step.py, for resnet18 (batch 32) and mobilenetv2 (batch 64)
  * bench/peers/torch_step_models.py; `qat` is torch.ao's FakeQuantize with EMA min-max observers, W4A4, as subbyte's preset
  * minmax. With `--peer none` subbyte is measured alone; any preset is a mode.
+ * `--clip` measures each mode with clipped gradients too.
  */
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -38,6 +39,7 @@ const { values: flags } = parseArgs({
     steps: { type: "string", default: "10" },
     threads: { type: "string", default: "2" },
     recompute: { type: "string", default: "never" },
+    clip: { type: "boolean", default: false },
     /** Set by this script for the processes that it starts. */
     child: { type: "string" },
   },
@@ -53,8 +55,13 @@ interface Measurement {
   readonly peakMegabytes: number;
 }
 
+/** What a mode with clipped gradients is called. */
+const clippedSuffix = ", clipped";
+
 /** Steps of subbyte in this process. */
-async function measureHere(mode: string): Promise<Measurement> {
+async function measureHere(name: string): Promise<Measurement> {
+  const isClipped = name.endsWith(clippedSuffix);
+  const mode = isClipped ? name.slice(0, -clippedSuffix.length) : name;
   const float = makeModel(flags.model, { sampleShape, classes }, randomStream(0, "initial weights"));
   const network = mode === "float" ? float : quantize(float, presetNamed(mode, { weightBits: 4, activationBits: 4 }));
   const step = buildTrainingStep(network, {
@@ -64,6 +71,7 @@ async function measureHere(mode: string): Promise<Measurement> {
     optimizer: { name: "sgd", momentum: 0.9, nesterov: false },
     weightDecay: { weights: 1e-4, normalization: 1e-4, quantizers: 0 },
     mode: trainingMode,
+    ...(isClipped ? { gradientClip: 1 } : {}),
   });
   const job = await TrainingJob.create(nodeEngine({ threads: Number(flags.threads) }), step, undefined, {
     recompute: flags.recompute === "always" ? "always" : "never",
@@ -104,7 +112,7 @@ function poolOfBatches(count: number) {
 
 /** Subbyte and the peer in turn, all modes in each round. */
 async function compare(): Promise<void> {
-  const modes = flags.modes.split(",");
+  const modes = flags.modes.split(",").flatMap((mode) => (flags.clip ? [mode, `${mode}${clippedSuffix}`] : [mode]));
   const peer = await findPeer();
   console.log(
     `${flags.model}, 32x32x3, batch ${batchSize}, W4A4, SGD with momentum, ${flags.threads} threads, ${flags.rounds} rounds`,
@@ -114,13 +122,18 @@ async function compare(): Promise<void> {
   for (let round = 0; round < Number(flags.rounds); round++) {
     for (const mode of modes) {
       ours.get(mode)?.push(await measureChild(mode));
-      if (peer !== undefined) theirs.get(mode)?.push(await measurePeer(peer, mode === "float" ? "float" : "qat"));
+      if (peer !== undefined && !mode.endsWith(clippedSuffix))
+        theirs.get(mode)?.push(await measurePeer(peer, mode === "float" ? "float" : "qat"));
     }
   }
   for (const mode of modes) {
     const own = ours.get(mode) ?? [];
     const other = theirs.get(mode) ?? [];
     console.log(describe(`subbyte ${mode}`, own));
+    if (mode.endsWith(clippedSuffix)) {
+      printRatio("over not clipped", own, ours.get(mode.slice(0, -clippedSuffix.length)) ?? []);
+      continue;
+    }
     if (mode !== "float") printRatio("over float", own, ours.get("float") ?? []);
     if (other.length === 0) continue;
     console.log(describe(`peer ${mode === "float" ? "float" : "qat"}`, other));
@@ -132,8 +145,8 @@ async function compare(): Promise<void> {
 function printRatio(name: string, a: readonly Measurement[], b: readonly Measurement[]): void {
   if (b.length === 0) return;
   const ratios = a.map(({ seconds }, i) => seconds / (b[i]?.seconds ?? Number.NaN));
-  const each = ratios.map((ratio) => ratio.toFixed(2)).join(" ");
-  console.log(`  ${name} ${median(ratios).toFixed(2)} (each round: ${each})`);
+  const each = ratios.map((ratio) => ratio.toFixed(3)).join(" ");
+  console.log(`  ${name} ${median(ratios).toFixed(3)} (each round: ${each})`);
 }
 
 function describe(name: string, runs: readonly Measurement[]): string {
@@ -147,7 +160,7 @@ function describe(name: string, runs: readonly Measurement[]): string {
 
 async function measureChild(mode: string): Promise<Measurement> {
   const own = Object.entries(flags).flatMap(([name, value]) =>
-    name === "peer" || name === "child" || value === undefined ? [] : [`--${name}`, value],
+    name === "peer" || name === "child" || typeof value !== "string" ? [] : [`--${name}`, value],
   );
   const [, script = ""] = process.argv;
   const text = await output(process.execPath, [...process.execArgv, script, ...own, "--child", mode]);

@@ -1,5 +1,6 @@
 /** Where the time and the bytes of a training step go, next to the least that they could be on this machine. */
 
+import { defined } from "../base/defined.ts";
 import { buildTrainingStep, type TrainingStep } from "../compile/build/training-step.ts";
 import { traitsOf } from "../compile/registry.ts";
 import { floatOperations, type Work, type WorkKind, workKinds, workOf } from "../compile/work.ts";
@@ -72,6 +73,7 @@ export async function profileStep(config: TrainingConfig, steps: number): Promis
     loss: recipe.loss,
     optimizer: recipe.optimizer,
     weightDecay: recipe.weightDecay,
+    ...defined({ gradientClip: recipe.gradientClip }),
     mode: modeOfEpoch(recipe, network, 0),
   });
   const batch = allocateBatch(data.train, recipe.batchSize);

@@ -72,6 +72,7 @@ export function recipeOf(config: TrainingConfig, dataset: Dataset, teacher?: Tea
     },
     schedule: train.schedule,
     ...defined({
+      gradientClip: optimizer.gradientClip,
       recompute: train.recompute,
       checkpointEverySteps: train.checkpointEverySteps,
       reestimateBatchNormBatches,

@@ -8,7 +8,7 @@ import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
 import { dataInputs, layersOfParameters, type Network, type Parameter, type ParameterRole } from "../../ir/network.ts";
 import { originOf } from "../../ir/origin.ts";
 import type { Tensor } from "../../ir/tensor.ts";
-import { add, maximum } from "../../ops/families/elementwise.ts";
+import { add, maximum, multiply } from "../../ops/families/elementwise.ts";
 import { gridValuesOf } from "../../quantizers/fake-quantize.ts";
 import { bindBatch } from "../passes/bind-batch.ts";
 import { differentiate } from "../passes/differentiate.ts";
@@ -16,6 +16,7 @@ import { newBuilder, operators } from "../registry.ts";
 import { isQuantized, type QuantizerSite } from "../sites.ts";
 import type { DistillationConfig } from "./distillation.ts";
 import { addForward, type ForwardMode } from "./forward.ts";
+import { clippingFactor } from "./gradient-clip.ts";
 import { addImageInput, type ImageInput } from "./input.ts";
 import { addLoss, type LossConfig } from "./loss.ts";
 import { type OptimizerConfig, optimizerFor } from "./optimizer.ts";
@@ -43,6 +44,8 @@ export interface TrainingStepConfig {
   readonly optimizer: OptimizerConfig;
   readonly weightDecay: Readonly<Record<ParameterGroup, number>>;
   readonly mode: ForwardMode;
+  /** The largest 2-norm of all gradients together; absent: no limit. */
+  readonly gradientClip?: number;
   /** Absent: the task's loss alone. */
   readonly distillation?: DistillationConfig;
   /** Absent: weights may oscillate. Needs a quantized network. */
@@ -147,17 +150,32 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
     oscillation === undefined || !config.mode.fakeQuantize
       ? new Map<string, WeightOnGrid>()
       : evenGrids(builder, source, inputs);
+  const gradientOf = (parameter: Parameter): Value | undefined => {
+    const plain = gradients.get(inputFor(inputs, parameter));
+    const grid = grids.get(parameter.name);
+    if (plain === undefined || grid === undefined || oscillation?.dampen !== true) return plain;
+    return builder.from({ origin: originOf("backward", layers.get(parameter.name)) }, () =>
+      add(builder, plain, dampeningGradient(builder, grid, scalarInput(dampeningInput))),
+    );
+  };
+  const { gradientClip } = config;
+  const factor =
+    gradientClip === undefined
+      ? undefined
+      : builder.from({ origin: originOf("update", undefined) }, () =>
+          clippingFactor(
+            builder,
+            trained.flatMap((parameter) => gradientOf(parameter) ?? []),
+            gradientClip,
+          ),
+        );
   for (const parameter of trained) {
     const value = inputFor(inputs, parameter);
-    const plain = gradients.get(value);
-    if (plain === undefined) continue;
-    const grid = grids.get(parameter.name);
+    const whole = gradientOf(parameter);
+    if (whole === undefined) continue;
+    const updateOrigin = originOf("update", layers.get(parameter.name));
     const gradient =
-      grid === undefined || oscillation?.dampen !== true
-        ? plain
-        : builder.from({ origin: originOf("backward", layers.get(parameter.name)) }, () =>
-            add(builder, plain, dampeningGradient(builder, grid, scalarInput(dampeningInput))),
-          );
+      factor === undefined ? whole : builder.from({ origin: updateOrigin }, () => multiply(builder, whole, factor));
     const group = groupOf(parameter.role);
     const own = Object.entries(optimizer.init(value.type)).map(([name, initial]) => ({
       name,
@@ -172,7 +190,7 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
       scalars: optimizerScalars,
     };
     const minimum = parameter.minimum;
-    const result = builder.from({ origin: originOf("update", layers.get(parameter.name)) }, () =>
+    const result = builder.from({ origin: updateOrigin }, () =>
       builder.scope(`optimizer/${parameter.name}`, () => {
         const { parameter: moved, state: kept } = optimizer.update(builder, update);
         return { parameter: minimum === undefined ? moved : maximum(builder, moved, minimum), state: kept };

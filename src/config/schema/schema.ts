@@ -68,6 +68,8 @@ const optimizer = z
     momentum: fraction.default(0.9),
     nesterov: z.boolean().default(false),
     weightDecay: z.number().min(0).default(1e-4),
+    /** The largest 2-norm of all gradients together, as torch's clip_grad_norm_ has it; before the decay. Default: no limit. */
+    gradientClip: z.number().positive().exactOptional(),
     beta1: fraction.default(0.9),
     beta2: fraction.default(0.999),
     epsilon: z.number().positive().default(1e-8),

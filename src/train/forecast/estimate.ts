@@ -1,5 +1,6 @@
 /** What a training will take, from its data, its network and a few of its steps. Nothing is kept. */
 
+import { defined } from "../../base/defined.ts";
 import { buildEvaluation } from "../../compile/build/evaluation.ts";
 import { buildTrainingStep, type TrainingStep } from "../../compile/build/training-step.ts";
 import { bytesOf, peakBytes } from "../../compile/memory.ts";
@@ -117,9 +118,10 @@ function evaluationBytes(network: Network, test: Dataset, target: Target): numbe
 }
 
 function stepOf(network: Network, recipe: TrainingRecipe, train: Dataset): TrainingStep {
-  const { batchSize, loss, optimizer, weightDecay } = recipe;
+  const { batchSize, loss, optimizer, weightDecay, gradientClip } = recipe;
   const mode = modeOfEpoch(recipe, network, 0);
-  return buildTrainingStep(network, { batchSize, input: inputOf(train), loss, optimizer, weightDecay, mode });
+  const constants = { loss, optimizer, weightDecay, ...defined({ gradientClip }) };
+  return buildTrainingStep(network, { batchSize, input: inputOf(train), ...constants, mode });
 }
 
 /** The median time of a few steps after a first one, with learning rates of zero. */

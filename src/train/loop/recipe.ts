@@ -29,6 +29,8 @@ export interface TrainingRecipe extends PhaseOptions {
   /** Factor on the learning rate, for each group of parameters. */
   readonly learningRateScale: Readonly<Record<ParameterGroup, number>>;
   readonly weightDecay: Readonly<Record<ParameterGroup, number>>;
+  /** The largest 2-norm of all gradients together; absent: no limit. */
+  readonly gradientClip?: number;
   readonly schedule: Schedule;
   readonly cropPadding: number;
   readonly horizontalFlip: boolean;

@@ -331,6 +331,7 @@ class TrainingLoop {
       loss: recipe.loss,
       optimizer: recipe.optimizer,
       weightDecay: recipe.weightDecay,
+      ...defined({ gradientClip: recipe.gradientClip }),
       mode,
       ...(aids.distill && distillation !== undefined ? { distillation } : {}),
       ...(aids.dampen || aids.freeze

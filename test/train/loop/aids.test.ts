@@ -212,7 +212,7 @@ describe("a run with every aid", () => {
       train: {
         epochs: 4,
         batchSize: 32,
-        optimizer: { learningRate: 0.02 },
+        optimizer: { learningRate: 0.02, gradientClip: 0.5 },
         distillation: { weight: 0.5, temperature: 3, fromEpoch: 1 },
         reestimateBatchNormBatches: 4,
       },

@@ -13,6 +13,7 @@ Examples:
   subbyte train --model resnet20 --epochs 10 --name float
   subbyte train --preset lsq --weight-bits 4 --activation-bits 4 --from runs/float --lr 0.01
   subbyte train --config qat.yaml --set train.schedule.warmupEpochs=1 --seed 3
+  subbyte train --config vit.yaml --set train.optimizer.gradientClip=1      limit the norm of the gradients
   subbyte train --model mine.onnx --data ./images --task distillation --preset lsq       no labels needed
   subbyte train --preset thread --dry-run          sizes, classes, bits of each layer, memory, time, integers
   subbyte train --preset thread --print-config > qat.yaml
