@@ -11,6 +11,8 @@ export interface Counterfactual {
   readonly before: number;
   readonly remedied: number;
   readonly control: number;
+  /** The accuracy that the run could have reached; absent where it is not known. */
+  readonly goal?: number;
   /** Training steps of each. */
   readonly steps: number;
   /** Whether both began where the run began, rather than with its last weights. */
@@ -19,7 +21,7 @@ export interface Counterfactual {
   readonly samples: number;
 }
 
-/** Whether the remedy helped by more than the noise, did not help, or helped by less. */
+/** Whether the remedy won back half of what is missing and more than the noise, won nothing, or something between. */
 export type CheckVerdict = "confirmed" | "contradicted" | "undecided";
 
 /** A finding with the result of its check. */
@@ -29,39 +31,77 @@ export interface VerifiedFinding {
   readonly verdict: CheckVerdict;
 }
 
-/** The largest change of the logarithm of the odds: a check makes a cause at most 20 times as likely, or unlikely. */
-const mostShift = Math.log(20);
+/**
+ * The share of the missing accuracy that a remedy wins back in a short training, where its cause is true and where it is not. The remedies
+ * of wrong causes often help a little: a lower learning rate makes up for much.
+ */
+const [wonIfTrue, wonElse, spread] = [0.8, 0.1, 0.3];
+/** The largest change of the logarithm of the odds: a check makes a cause at most 6 times as likely, or unlikely. */
+const mostShift = Math.log(6);
 /** A confidence is never certain before a check. */
 const [leastPrior, mostPrior] = [0.02, 0.98];
 
+/** What a remedy won in a check. */
+interface Won {
+  readonly difference: number;
+  /** Two standard errors of the difference. */
+  readonly noise: number;
+  /** The difference over what the control misses, at least the noise. */
+  readonly share: number;
+  readonly missing: number;
+}
+
+function wonIn({ remedied, control, goal = 0, samples }: Counterfactual): Won {
+  const noise = noiseOf(remedied, control, samples);
+  const difference = remedied - control;
+  const missing = Math.max(goal, remedied, control + noise) - control;
+  return { difference, noise, missing, share: difference / missing };
+}
+
 /**
- * Returns the confidence after a check: the odds of before, times the likelihood ratio of a gain of one noise against none. With
- * noise = 2σ and r = difference / noise, its logarithm is 4·r − 2; it is bounded by the logarithm of 20.
- *
- * @param difference Accuracy with the remedy minus that of the control.
- * @param noise Two standard errors of the difference.
+ * Returns the logarithm of the likelihood ratio of a check: of two normal distributions of the share won back, with the noise of
+ * the test samples added to their spread. Bounded by the logarithm of 6. A gain within the noise raises nothing, nor does
+ * any of a run that misses nothing.
  *
  * @example
- * console.log(confidenceAfter(0.6, 0.1, 0.1).toFixed(2)); // 0.92
- * console.log(confidenceAfter(0.6, 0, 0.1).toFixed(2)); // 0.17
+ * const check = { before: 0.1, remedied: 0.7, control: 0.1, goal: 0.8, steps: 60, restarted: true, samples: 1000 };
+ * console.log(shiftOf(check).toFixed(2)); // 1.79: most of what is missing came back
  */
-export function confidenceAfter(confidence: number, difference: number, noise: number): number {
+export function shiftOf(check: Counterfactual): number {
+  const { difference, share, noise, missing } = wonIn(check);
+  const variance = spread ** 2 + (noise / 2 / missing) ** 2;
+  const shift = ((share - (wonIfTrue + wonElse) / 2) * (wonIfTrue - wonElse)) / variance;
+  const missesNothing = check.goal !== undefined && check.before >= check.goal - noise;
+  return Math.min(difference < noise || missesNothing ? 0 : mostShift, Math.max(-mostShift, shift));
+}
+
+/**
+ * Returns a confidence with the logarithm of its odds changed.
+ *
+ * @example
+ * console.log(confidenceAfter(0.6, Math.log(6)).toFixed(2)); // 0.90
+ * console.log(confidenceAfter(0.6, -Math.log(6)).toFixed(2)); // 0.20
+ */
+export function confidenceAfter(confidence: number, shift: number): number {
   const prior = Math.min(mostPrior, Math.max(leastPrior, confidence));
-  const shift = Math.min(mostShift, Math.max(-mostShift, (4 * difference) / noise - 2));
   const odds = (prior / (1 - prior)) * Math.exp(shift);
   return odds / (1 + odds);
 }
 
-/** Returns the verdict on a difference. */
-export function verdictOn(difference: number, noise: number): CheckVerdict {
-  if (difference >= noise) return "confirmed";
+/** Returns the verdict on a check. */
+export function verdictOn(check: Counterfactual): CheckVerdict {
+  const { difference, noise, share } = wonIn(check);
+  if (difference >= noise && share >= (wonIfTrue + wonElse) / 2) return "confirmed";
   return difference <= 0 ? "contradicted" : "undecided";
 }
 
 /** Returns a finding with a check among its evidence, and the confidence after it. */
 export function verified(finding: Finding, check: Counterfactual): VerifiedFinding {
-  const difference = check.remedied - check.control;
-  const noise = noiseOf(check.remedied, check.control, check.samples);
+  return withShift(finding, check, shiftOf(check));
+}
+
+function withShift(finding: Finding, check: Counterfactual, shift: number): VerifiedFinding {
+  const { difference, noise } = wonIn(check);
   const start = check.restarted ? "from the start of the run" : "from its last weights";
   const measured = evidence(
     `accuracy with the remedy − without, ${check.steps} steps ${start}`,
@@ -73,10 +113,10 @@ export function verified(finding: Finding, check: Counterfactual): VerifiedFindi
     finding: {
       ...finding,
       evidence: [measured, ...finding.evidence],
-      confidence: confidenceAfter(finding.confidence, difference, noise),
+      confidence: confidenceAfter(finding.confidence, shift),
     },
     check,
-    verdict: verdictOn(difference, noise),
+    verdict: verdictOn(check),
   };
 }
 
@@ -87,18 +127,29 @@ export interface CheckedFindings {
 }
 
 /**
- * Returns findings with their checks, the most certain first. Several remedies may help alike: the cause is rather the one whose
- * remedy wins most, which comes first among findings near each other.
+ * Returns findings with their checks, the most certain first. Several remedies may help alike: a finding is not raised where that of a more
+ * certain one won as much. Among findings near each other the one whose remedy won most comes first.
  *
+ * @param findings The most certain first.
  * @param checkOf The check of a finding; undefined where it was not checked.
  */
 export function withChecks(
   findings: readonly Finding[],
   checkOf: (finding: Finding) => Counterfactual | undefined,
 ): CheckedFindings {
+  const known = new Map(findings.map((finding) => [finding, checkOf(finding)]));
+  // Without a float run, the best of the trainings shows what can be reached.
+  const reached = Math.max(0, ...[...known.values()].map((check) => check?.remedied ?? 0));
+  let most = Number.NEGATIVE_INFINITY;
   const results = findings.map((finding) => {
-    const check = checkOf(finding);
-    return check === undefined ? finding : verified(finding, check);
+    const measured = known.get(finding);
+    if (measured === undefined) return finding;
+    const check = { ...measured, goal: measured.goal ?? reached };
+    const { difference, noise } = wonIn(check);
+    const shift = shiftOf(check);
+    const isExplained = most >= difference - noise;
+    if (shift > 0) most = Math.max(most, difference);
+    return withShift(finding, check, isExplained ? Math.min(0, shift) : shift);
   });
   const checks = results.filter((result) => "verdict" in result);
   const gains = new Map(checks.map(({ finding, check }) => [finding, check.remedied - check.control]));

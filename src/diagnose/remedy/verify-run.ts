@@ -1,5 +1,6 @@
 /** The counterfactual check of a run's findings: short trainings with a remedy, and a control of the same length without it. */
 
+import { defined } from "../../base/defined.ts";
 import { withChanges } from "../../config/changes.ts";
 import { configToYaml, resolveTrainingConfig } from "../../config/config.ts";
 import type { TrainingConfig } from "../../config/schema/schema.ts";
@@ -8,7 +9,7 @@ import { lastCheckpointOf, runPaths } from "../../runs/folder.ts";
 import { readRunRecord } from "../../runs/record.ts";
 import { startOfRun } from "../../runs/remedy-command.ts";
 import type { RunListeners } from "../../train/run.ts";
-import { testSamplesOf } from "../confidence/expectation.ts";
+import { shortfallOf, testSamplesOf } from "../confidence/expectation.ts";
 import { actsAtStart } from "../diagnose.ts";
 import type { RunDiagnosis } from "../diagnose-run.ts";
 import { nameOf, settingsOf } from "./fix-run.ts";
@@ -29,9 +30,9 @@ export interface VerifyRunOptions {
 const mostChecks = 3;
 
 /**
- * Checks the first findings of a run, at most 3 that have a remedy. Both arms of a check continue from the run's last weights, or
- * begin where the run began if the cause acts there; they have a fifth of the run's steps, at least 50. They are kept in the
- * run's folder `verify`, so that the same call returns the same at once.
+ * Checks the first findings of a run, at most 3 that have a remedy. Both arms of a check begin where the run began, if that was
+ * with the weights of another run or if the cause acts there, else with the run's last weights; they have a fifth of the run's steps, at
+ * least 50. They are kept in the run's folder `verify`, so that the same call returns the same at once.
  *
  * @throws ConfigError for a run that is not finished, has no findings, or a fault that no configuration repairs;
  *   InterruptedError when the signal of a training's listeners stopped it.
@@ -48,6 +49,8 @@ export async function verifyRun(diagnosis: RunDiagnosis, options: VerifyRunOptio
   const settings = settingsOf(diagnosis);
   const before = summary?.accuracy ?? Number.NaN;
   const samples = testSamplesOf(input);
+  const shortfall = input.history === undefined ? undefined : shortfallOf(input);
+  const goal = shortfall === undefined ? undefined : shortfall.float - shortfall.expectedLoss;
   const { batchSize, epochs } = settings.train;
   const inTraining = input.data?.train.count ?? settings.data.trainLimit ?? batchSize;
   const lengthOf = (batch: number) => shortLength({ samples: inTraining, batchSize: batch, epochs });
@@ -74,7 +77,7 @@ export async function verifyRun(diagnosis: RunDiagnosis, options: VerifyRunOptio
     }
     const { restarted, steps } = arms;
     const numbers = { before, remedied: remedied.accuracy, control: control.accuracy };
-    const check = { ...numbers, steps, restarted, samples };
+    const check = { ...numbers, ...defined({ goal }), steps, restarted, samples };
     checks.set(finding, check);
     options.onChecked?.(finding, verified(finding, check));
   }
@@ -91,7 +94,9 @@ export async function verifyRun(diagnosis: RunDiagnosis, options: VerifyRunOptio
     }
     const batch = changes["train.batchSize"];
     const length = lengthOf(Math.max(batchSize, typeof batch === "number" ? batch : 0));
-    const restarted = actsAtStart(cause) || changes.from !== undefined;
+    // Quantizers start again from the weights, which those of a quantized run do not always survive without their scales:
+    // channels that the trained scales had silenced come back.
+    const restarted = settings.from !== undefined || actsAtStart(cause) || changes.from !== undefined;
     const start = restarted ? settings : continued(settings);
     const short = (config: TrainingConfig) => resolved(atLength(config, length));
     return { remedied: short(withChanges(start, changes)), control: short(start), restarted, steps: length.steps };

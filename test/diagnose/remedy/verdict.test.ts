@@ -3,6 +3,7 @@ import { noiseOf, requireRemedies } from "../../../src/diagnose/remedy/trial.ts"
 import {
   type Counterfactual,
   confidenceAfter,
+  shiftOf,
   verdictOn,
   verified,
   withChecks,
@@ -39,32 +40,51 @@ describe("the noise of a difference of accuracies", () => {
   });
 });
 
+/** A check in which the remedy wins a share of what the control misses to 90 %. */
+function winning(share: number, change: Partial<Counterfactual> = {}): Counterfactual {
+  const { control, goal = 0.9, ...rest } = { ...check, control: 0.3, ...change };
+  return { ...rest, control, goal, remedied: control + share * (goal - control) };
+}
+
 describe("the confidence after a check", () => {
-  it("rises with the difference, and is unchanged at half of the noise", () => {
+  it("rises with the share of the missing accuracy that the remedy wins back, at most sixfold in the odds", () => {
     for (const prior of [0.05, 0.3, 0.6, 0.9]) {
-      expect(confidenceAfter(prior, 0.05, 0.1)).toBeCloseTo(prior, 12);
-      const after = [-0.3, -0.02, 0, 0.02, 0.05, 0.08, 0.1, 0.12].map((difference) =>
-        confidenceAfter(prior, difference, 0.1),
+      const after = [-0.3, 0, 0.2, 0.4, 0.45, 0.5, 0.7, 1].map((share) =>
+        confidenceAfter(prior, shiftOf(winning(share))),
       );
       expect([...after].sort((a, b) => a - b)).toEqual(after);
-      expect(Math.min(...after)).toBeGreaterThan(0);
-      expect(Math.max(...after)).toBeLessThan(1);
+      expect(after[4]).toBeCloseTo(prior, 9);
+      expect(after[0]).toBeLessThan(prior);
+    }
+    const odds = (p: number) => p / (1 - p);
+    expect(odds(confidenceAfter(0.5, shiftOf(winning(0.9))))).toBeCloseTo(6, 9);
+    expect(odds(confidenceAfter(0.5, shiftOf(winning(-0.4))))).toBeCloseTo(1 / 6, 9);
+    // A finding that was certain can be doubted all the same.
+    expect(confidenceAfter(1, shiftOf(winning(0)))).toBeLessThan(0.95);
+    expect(confidenceAfter(0, shiftOf(winning(1)))).toBeGreaterThan(0.1);
+  });
+
+  it("hardly changes where the noise is as large as what is missing, and does not rise by a gain within it", () => {
+    for (const samples of [100, 1000, 10_000]) {
+      const control = 0.88;
+      const noise = noiseOf(control, control, samples);
+      const at = (gain: number) => ({ ...check, control, remedied: control + gain, goal: 0.88, samples });
+      expect(Math.abs(shiftOf(at(0)))).toBeLessThan(1);
+      expect(shiftOf(at(noise * 0.6))).toBeLessThanOrEqual(0);
+      // A run that misses nothing is not accused by luck.
+      expect(shiftOf({ ...at(noise * 1.1), before: control })).toBeLessThanOrEqual(0);
+      expect(shiftOf({ ...at(noise * 1.1), before: control - 2 * noise })).toBeGreaterThan(0);
     }
   });
 
-  it("changes the odds by the likelihood ratio, at most twentyfold", () => {
-    const odds = (p: number) => p / (1 - p);
-    expect(odds(confidenceAfter(0.5, 0.1, 0.1))).toBeCloseTo(Math.exp(2), 9);
-    expect(odds(confidenceAfter(0.5, 0, 0.1))).toBeCloseTo(Math.exp(-2), 9);
-    expect(odds(confidenceAfter(0.5, 5, 0.1))).toBeCloseTo(20, 9);
-    expect(odds(confidenceAfter(0.5, -5, 0.1))).toBeCloseTo(1 / 20, 9);
-    // A finding that was certain can be doubted all the same.
-    expect(confidenceAfter(1, -5, 0.1)).toBeLessThan(0.75);
-    expect(confidenceAfter(0, 5, 0.1)).toBeGreaterThan(0.25);
+  it("does not need a known goal", () => {
+    const { goal: _none, ...open } = winning(0.8);
+    expect(shiftOf(open)).toBeGreaterThan(1);
+    expect(shiftOf({ ...open, remedied: open.control })).toBeLessThan(0);
   });
 
   it("comes with a verdict, and is evidence of the finding", () => {
-    expect([0.2, 0.1, 0.05, 0, -0.1].map((difference) => verdictOn(difference, 0.1))).toEqual([
+    expect([0.9, 0.5, 0.3, 0, -0.2].map((share) => verdictOn(winning(share)))).toEqual([
       "confirmed",
       "confirmed",
       "undecided",
@@ -73,10 +93,10 @@ describe("the confidence after a check", () => {
     ]);
     const result = verified(finding, check);
     expect(result.verdict).toBe("confirmed");
-    expect(result.finding.confidence).toBeGreaterThan(0.95);
+    expect(result.finding.confidence).toBeCloseTo(0.9, 9);
     expect(result.finding.evidence[0]).toMatchObject({ value: 0.613 - 0.124, supports: true });
-    const without = verified(finding, { ...check, remedied: 0.12 });
-    expect(without.finding.confidence).toBeLessThan(0.2);
+    const without = verified(finding, { ...check, remedied: 0.12, goal: 0.8 });
+    expect(without.finding.confidence).toBeLessThan(0.25);
     expect(without.finding.evidence[0]?.supports).toBe(false);
   });
 });
@@ -87,7 +107,7 @@ describe("the findings after a check", () => {
 
   it("come in the order of their confidence, those that were not checked as they were", () => {
     const results = new Map([
-      ["a", { ...check, remedied: check.control }],
+      ["a", { ...check, remedied: check.control, goal: 0.8 }],
       ["b", check],
     ]);
     const { findings, checks } = withChecks(all, ({ cause }) => results.get(cause));
@@ -100,10 +120,29 @@ describe("the findings after a check", () => {
     expect(withChecks(all, () => undefined)).toEqual({ findings: all, checks: [] });
   });
 
+  it("raise the more certain one alone where the remedies of two win alike, and the other where its own wins more", () => {
+    const two = [of("a", 0.7), of("b", 0.5)];
+    const alike = withChecks(two, () => winning(0.9));
+    expect(alike.findings.map(({ cause }) => cause)).toEqual(["a", "b"]);
+    expect(alike.findings[0]?.confidence).toBeGreaterThan(0.9);
+    expect(alike.findings[1]?.confidence).toBeCloseTo(0.5, 12);
+    const { findings } = withChecks(two, ({ cause }) => winning(cause === "b" ? 0.9 : 0.4));
+    expect(findings.map(({ cause }) => cause)).toEqual(["b", "a"]);
+    expect(findings[0]?.confidence).toBeGreaterThan(0.8);
+  });
+
+  it("are measured by what another remedy reached where no goal is known", () => {
+    const useless = { ...check, remedied: check.control };
+    const alone = withChecks(all, ({ cause }) => (cause === "a" ? useless : undefined));
+    const next = withChecks(all, ({ cause }) => (cause === "a" ? useless : check));
+    const confidence = ({ findings }: typeof alone) => findings.find(({ cause }) => cause === "a")?.confidence;
+    expect(confidence(next)).toBeLessThan((confidence(alone) ?? 0) - 0.1);
+  });
+
   it("begin with the one whose remedy won most where two are as certain", () => {
-    const alike = [of("a", 0.601), of("b", 0.6)];
-    const won = (cause: string) => ({ ...check, remedied: cause === "b" ? 0.9 : 0.6 });
-    const { findings } = withChecks(alike, ({ cause }) => won(cause));
+    const near = [of("a", 0.601), of("b", 0.6)];
+    const lost = (cause: string) => winning(cause === "b" ? -0.2 : -0.4);
+    const { findings } = withChecks(near, ({ cause }) => lost(cause));
     expect(findings.map(({ cause }) => cause)).toEqual(["b", "a"]);
   });
 });
