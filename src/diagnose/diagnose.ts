@@ -13,6 +13,8 @@ import { scaleTrainingCauses } from "./causes/scale-training.ts";
 import { scaleCauses } from "./causes/scales.ts";
 import { startCauses } from "./causes/start.ts";
 import { trainingCauses } from "./causes/training.ts";
+import { batchNormMomentumCauses } from "./causes/updates/batch-norm-momentum.ts";
+import { gradientClipCauses } from "./causes/updates/gradient-clip.ts";
 import { weightCauses } from "./causes/weights.ts";
 import { calibrated } from "./confidence/calibration.ts";
 import { weightOfShortfall } from "./confidence/expectation.ts";
@@ -37,6 +39,8 @@ const families = [
   levelCauses,
   startCauses,
   dataCauses,
+  gradientClipCauses,
+  batchNormMomentumCauses,
 ] as const;
 
 type NameOf<Family> = Family extends CauseFamily<infer Name> ? Name : never;

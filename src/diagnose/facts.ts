@@ -2,8 +2,9 @@
 import { layersOf, macsOf } from "../compile/layers.ts";
 import { isQuantized } from "../compile/sites.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
+import { floatAttribute } from "../ir/attributes.ts";
 import type { Node, Value } from "../ir/graph.ts";
-import type { Network, ParameterId } from "../ir/network.ts";
+import { type Network, type ParameterId, parameterCount } from "../ir/network.ts";
 import type { LayerId } from "../ir/origin.ts";
 import { isOperator } from "../ops/definition.ts";
 import { reluOperator } from "../ops/families/activations.ts";
@@ -48,6 +49,10 @@ export interface Facts {
   readonly narrowShare?: number;
   /** Classes of a classification: chance is a loss of ln(classes). Undefined where values are learned. */
   readonly classes: number | undefined;
+  /** Elements of the trained parameters; absent: not known. */
+  readonly trainedElements?: number;
+  /** The batch normalizations, with the share of its running statistics that a step keeps; absent: not known. */
+  readonly batchNorms?: readonly { readonly name: string; readonly kept: number }[];
   readonly recipe: RecipeFacts | undefined;
   /** The float run, checkpoint or model's file that the run began with; undefined: random weights, or not known. */
   readonly from: string | undefined;
@@ -117,6 +122,10 @@ export function factsOf(network: Network, options: FactsOptions = {}): Facts {
     layersOfWeights: layersOfWeights(network),
     narrowShare: narrowShareOf(network),
     classes: isValues ? undefined : (network.graph.outputs[0]?.value.type.shape.at(-1) ?? 1),
+    trainedElements: parameterCount(network),
+    batchNorms: network.graph.nodes
+      .filter((node) => isOperator(batchNormalizationOperator, node))
+      .map((node) => ({ name: node.name, kept: floatAttribute(node, "momentum", 0.9) })),
     recipe: options.recipe,
     from: options.from,
     floatRun: options.floatRun ?? options.from,

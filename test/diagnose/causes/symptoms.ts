@@ -180,6 +180,14 @@ export const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
     data: dataFacts({ count: 640 }),
   },
   "batch-too-small": { facts: factsOfRecipe({ batchSize: 2 }), records: records() },
+  "gradient-clip-too-tight": {
+    facts: factsOfRecipe({ gradientClip: 0.001 }),
+    records: records({ weights: [weightMeasurement({ gradientNorm: 1, distance: 0.001 })] }),
+  },
+  "batch-norm-momentum": {
+    facts: { ...facts(), batchNorms: [{ name: "bn1", kept: 1 }] },
+    records: records({ runningLoss: 0.9 }),
+  },
   "label-smoothing": {
     facts: factsOfRecipe({ loss: { name: "crossEntropy", labelSmoothing: 0.9 } }),
     records: records(),
