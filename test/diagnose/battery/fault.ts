@@ -28,6 +28,8 @@ export type Weights = ReadonlyMap<string, Tensor>;
 export interface Planted {
   /** Settings of the configuration; null removes one. */
   readonly settings?: Settings;
+  /** Writes the model's file of the run, and returns the settings that name it. */
+  readonly model?: (folder: string, seed: number) => Settings;
   /** The data that the run reads. */
   readonly data?: (data: RawData, random: RandomStream) => RawData;
   /** The float weights that the run begins with. */

@@ -1,7 +1,7 @@
 /** Faults of the network and of the weights that a run begins with. */
 
 import { float32Data, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
-import { type FaultKind, graded, observedPresets, type Weights } from "./fault.ts";
+import { type FaultKind, graded, observedPresets, oneOf, type Weights } from "./fault.ts";
 
 /** Changes the tensors whose names end with a suffix, which are the parameters of BatchNormalization in every network here. */
 function changed(weights: Weights, suffix: string, change: (values: Float32Array) => Float32Array): Weights {
@@ -101,6 +101,22 @@ export const networkFaults: readonly FaultKind[] = [
             const larger = [scale, shift].reduce((each, name) => withOutput(each, name, factor), all);
             return withInput(larger, weight, 1 / factor);
           }, weights),
+      };
+    },
+  },
+  {
+    name: "momentum of batch normalization in the model's file",
+    family: "network",
+    causes: ["batch-norm-momentum"],
+    isRepairable: true,
+    fits: ({ base }) => base.withMomentum !== undefined,
+    plant: ({ base }, random, severity) => {
+      const kept = oneOf(random, [0, 1]);
+      const batch = severity > 1 ? { "train.batchSize": 16 } : {};
+      return {
+        model: (folder, seed) => base.withMomentum?.(folder, seed, kept) ?? {},
+        settings: batch,
+        reference: batch,
       };
     },
   },

@@ -8,8 +8,10 @@ import type { Value } from "../../../src/ir/graph.ts";
 import type { Network } from "../../../src/ir/network.ts";
 import { float32Tensor } from "../../../src/ir/tensor.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
+import { isOperator } from "../../../src/ops/definition.ts";
 import { clip, relu, sigmoid } from "../../../src/ops/families/activations.ts";
 import { conv } from "../../../src/ops/families/conv.ts";
+import { batchNormalizationOperator } from "../../../src/ops/families/normalization.ts";
 import { globalAveragePool, maxPool } from "../../../src/ops/families/pool.ts";
 import { flatten } from "../../../src/ops/families/shape/shape-ops.ts";
 import type { RawDataName } from "./data.ts";
@@ -24,6 +26,8 @@ export interface Base {
   readonly data: RawDataName;
   /** Writes the model's file into a folder where it needs one, and returns the settings that name it. */
   readonly model: (folder: string, seed: number) => Settings;
+  /** The same with another momentum of its batch normalizations: the share that a step keeps. Of files alone. */
+  readonly withMomentum?: (folder: string, seed: number, kept: number) => Settings;
   /** The optimizer's settings with a learning rate for training from float weights. */
   readonly optimizer: Settings;
   readonly learningRate: number;
@@ -160,12 +164,24 @@ function plainNetwork(seed: number): Network {
   return network.finish(network.linear("fc2", hidden, 8));
 }
 
-function fromFile(name: string, make: (seed: number) => Network): Base["model"] {
-  return (folder, seed) => {
-    const file = join(folder, `${name}.onnx`);
-    writeFileSync(file, exportOnnx(make(seed)));
+function fromFile(name: string, make: (seed: number) => Network): Pick<Base, "model" | "withMomentum"> {
+  const write = (file: string, network: Network): Settings => {
+    writeFileSync(file, exportOnnx(network));
     return { "model.file": file };
   };
+  return {
+    model: (folder, seed) => write(join(folder, `${name}.onnx`), make(seed)),
+    withMomentum: (folder, seed, kept) => write(join(folder, `${name}-momentum.onnx`), withMomentum(make(seed), kept)),
+  };
+}
+
+function withMomentum(network: Network, kept: number): Network {
+  const nodes = network.graph.nodes.map((node) =>
+    isOperator(batchNormalizationOperator, node)
+      ? { ...node, attributes: { ...node.attributes, momentum: { float: kept } } }
+      : node,
+  );
+  return { ...network, graph: { ...network.graph, nodes } };
 }
 
 function builtIn(settings: Settings): Base["model"] {
@@ -188,7 +204,7 @@ export const bases: readonly Base[] = [
     name: "inverted",
     family: "depthwise",
     data: "fashion",
-    model: fromFile("inverted", invertedNetwork),
+    ...fromFile("inverted", invertedNetwork),
     ...fine,
     float: longFloat,
     hasBatchNorm: true,
@@ -229,11 +245,11 @@ export const bases: readonly Base[] = [
     hasSigned: false,
     hasResidual: false,
   },
-  { name: "plain", data: "gratings", model: fromFile("plain", plainNetwork), ...fine, ...imported, hasSigned: false },
+  { name: "plain", data: "gratings", ...fromFile("plain", plainNetwork), ...fine, ...imported, hasSigned: false },
   {
     name: "waves",
     data: "waves",
-    model: fromFile("waves", (seed) => waveNetwork(seed, useRelu)),
+    ...fromFile("waves", (seed) => waveNetwork(seed, useRelu)),
     ...fine,
     float: longFloat,
     ...imported,
@@ -243,7 +259,7 @@ export const bases: readonly Base[] = [
   {
     name: "waves-silu",
     data: "waves",
-    model: fromFile("waves-silu", (seed) => waveNetwork(seed, silu)),
+    ...fromFile("waves-silu", (seed) => waveNetwork(seed, silu)),
     ...fine,
     float: longFloat,
     ...imported,
@@ -253,7 +269,7 @@ export const bases: readonly Base[] = [
   {
     name: "gated",
     data: "fashion",
-    model: fromFile("gated", (seed) => gatedNetwork(seed, hardSwish)),
+    ...fromFile("gated", (seed) => gatedNetwork(seed, hardSwish)),
     ...fine,
     float: longFloat,
     ...imported,

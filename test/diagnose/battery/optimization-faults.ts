@@ -131,6 +131,17 @@ export const optimizationFaults: readonly FaultKind[] = [
     }),
   },
   {
+    name: "gradient clipping too tight",
+    family: "optimization",
+    causes: ["gradient-clip-too-tight"],
+    isRepairable: true,
+    // With Adam a factor on all gradients changes nothing.
+    fits: (situation) => isSgd(situation) && Math.min(situation.weightBits, situation.activationBits) <= 3,
+    plant: (_, random, severity) => ({
+      settings: { "train.optimizer.gradientClip": 1 / graded(random, severity, 10, 50_000) },
+    }),
+  },
+  {
     name: "label smoothing too strong",
     family: "optimization",
     causes: ["label-smoothing"],

@@ -290,7 +290,14 @@ export async function runPlan(shop: Workshop, plan: Plan, options: { readonly re
   async function faulty(severity: number): Promise<Omit<Outcome, "seconds">> {
     const random = randomStream(plan.seed, plan.id, "fault", severity);
     const planted = plan.fault?.plant(situation, random, severity) ?? {};
-    const settings = { ...healthy, ...planted.settings, ...(await startOf(planted)), ...(await teacherOf(planted)) };
+    const model = planted.model?.(folder, plan.seed) ?? {};
+    const settings = {
+      ...healthy,
+      ...model,
+      ...planted.settings,
+      ...(await startOf(planted)),
+      ...(await teacherOf(planted)),
+    };
     const without = { ...healthy, ...planted.reference };
     const spoiled = planted.data === undefined ? settings : { ...settings, "data.folder": spoilData(planted.data) };
     const run = join(folder, "run");
