@@ -3,6 +3,7 @@
 import { type DataFacts, outlierFactor } from "../data-facts.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
+import { brokenTraining } from "./consequences.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = {
@@ -270,19 +271,6 @@ function wrongTeacher({ examination, history, facts: { recipe } }: DiagnosisInpu
     },
   ];
 }
-
-/** What a training shows that wrong inputs broke. */
-const brokenTraining = [
-  "scale-collapsed",
-  "scale-rate-too-high",
-  "saturated-weights",
-  "dead-channels",
-  "dead-weights",
-  "saturated",
-  "learning-rate-too-low",
-  "capacity",
-  "batch-norm-stale",
-] as const;
 
 /** What data and task are to blame for. */
 export const dataCauses: CauseFamily<keyof typeof rows> = {

@@ -3,6 +3,7 @@
 import { median } from "../../base/statistics.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
 import type { DiagnosisInput } from "../input.ts";
+import { brokenTraining } from "./consequences.ts";
 import { meanOf } from "./view.ts";
 
 /** The rows of docs/diagnosis.md. */
@@ -244,19 +245,9 @@ export const optimizerCauses: CauseFamily<keyof typeof rows> = {
       "bad-initial-scale",
       "saturated",
       "learning-rate-too-high",
-      "scale-collapsed",
-      "saturated-weights",
-      "dead-weights",
-      "dead-channels",
-      "capacity",
+      ...brokenTraining,
     ],
-    "momentum-too-high": [
-      "learning-rate-too-high",
-      "scale-collapsed",
-      "outlier-range",
-      "saturated",
-      "gradient-mismatch",
-    ],
+    "momentum-too-high": ["learning-rate-too-high", "outlier-range", "gradient-mismatch", ...brokenTraining],
     "batch-too-small": [
       "learning-rate-too-high",
       "outlier-range",
@@ -264,13 +255,7 @@ export const optimizerCauses: CauseFamily<keyof typeof rows> = {
       "random-start",
       "gradient-mismatch",
     ],
-    "batch-norm-rate": [
-      "learning-rate-too-high",
-      "outlier-range",
-      "batch-norm-stale",
-      "saturated",
-      "gradient-mismatch",
-    ],
+    "batch-norm-rate": ["learning-rate-too-high", "outlier-range", "gradient-mismatch", ...brokenTraining],
     "weights-not-trained": ["learning-rate-too-low", "capacity"],
   },
   find,

@@ -75,7 +75,12 @@ export function hasClippedWeights({ facts }: SiteView, measured: SiteMeasurement
 
 /** Whether one scale covers channels of weights that differ so much that the small ones are lost. */
 export function isUneven({ facts }: SiteView, measured: SiteMeasurement): boolean {
-  return facts.kind === "weight" && !facts.perChannel && measured.channelDisparity > 8 && measured.sqnr < 12;
+  return (
+    facts.kind === "weight" &&
+    !facts.perChannel &&
+    measured.channelDisparity > 8 &&
+    (measured.sqnr < 12 || measured.deadShare > 0.6)
+  );
 }
 
 /**

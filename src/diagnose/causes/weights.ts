@@ -52,10 +52,13 @@ function channelDisparity(sites: readonly SiteView[]): Found[] {
   const uneven = worst(
     sites.filter(({ facts }) => !facts.perChannel),
     (view) => {
-      const scoreOf = ({ channelDisparity, sqnr }: SiteMeasurement) =>
-        logRamp(channelDisparity, 6, 20) * ramp(sqnr, 24, 10);
+      // The large channels have most of the power: with uneven levels the tensor is represented well while the others become 0.
+      const scoreOf = ({ channelDisparity, sqnr, deadShare }: SiteMeasurement) =>
+        logRamp(channelDisparity, 6, 20) * Math.max(ramp(sqnr, 24, 10), ramp(deadShare, 0.4, 0.7));
       // A training that was lost because of it may have made the channels more equal since.
-      return 0.88 * Math.max(scoreOf(view.last), isUneven(view, view.first) ? scoreOf(view.first) : 0);
+      if (isUneven(view, view.first)) return 0.88 * Math.max(scoreOf(view.last), scoreOf(view.first));
+      // What the training itself made of the channels may have another cause.
+      return 0.65 * scoreOf(view.last);
     },
   );
   return findingAt(uneven, layerOfSite, {
