@@ -1,21 +1,21 @@
 /** From measurements and configuration to findings: pure functions, one for each family of causes, and their ranking. */
 
-import { batchNormCauses } from "./causes/batch-norm.ts";
-import { codeCauses } from "./causes/codes.ts";
 import { dataCauses } from "./causes/data.ts";
-import { gradientCauses } from "./causes/gradients.ts";
-import { levelCauses } from "./causes/levels.ts";
-import { networkCauses } from "./causes/network.ts";
-import { optimizerCauses } from "./causes/optimizer.ts";
-import { quantizerPhaseCauses } from "./causes/quantizer-phases.ts";
-import { rangeCauses } from "./causes/ranges.ts";
-import { scaleTrainingCauses } from "./causes/scale-training.ts";
-import { scaleCauses } from "./causes/scales.ts";
-import { startCauses } from "./causes/start.ts";
-import { trainingCauses } from "./causes/training.ts";
-import { batchNormMomentumCauses } from "./causes/updates/batch-norm-momentum.ts";
-import { gradientClipCauses } from "./causes/updates/gradient-clip.ts";
-import { weightCauses } from "./causes/weights.ts";
+import { codeCauses } from "./causes/quantizers/codes.ts";
+import { gradientCauses } from "./causes/quantizers/gradients.ts";
+import { levelCauses } from "./causes/quantizers/levels.ts";
+import { placementCauses } from "./causes/quantizers/placement.ts";
+import { quantizerPhaseCauses } from "./causes/quantizers/quantizer-phases.ts";
+import { rangeCauses } from "./causes/quantizers/ranges.ts";
+import { scaleTrainingCauses } from "./causes/quantizers/scale-training.ts";
+import { scaleCauses } from "./causes/quantizers/scales.ts";
+import { weightCauses } from "./causes/quantizers/weights.ts";
+import { batchNormCauses } from "./causes/training/batch-norm.ts";
+import { batchNormMomentumCauses } from "./causes/training/batch-norm-momentum.ts";
+import { gradientClipCauses } from "./causes/training/gradient-clip.ts";
+import { learningRateCauses } from "./causes/training/learning-rate.ts";
+import { optimizerCauses } from "./causes/training/optimizer.ts";
+import { startCauses } from "./causes/training/start.ts";
 import { calibrated } from "./confidence/calibration.ts";
 import { weightOfShortfall } from "./confidence/expectation.ts";
 import { type CauseFamily, type CauseFinding, leastScore } from "./finding.ts";
@@ -30,9 +30,9 @@ const families = [
   scaleCauses,
   gradientCauses,
   batchNormCauses,
-  trainingCauses,
+  learningRateCauses,
   weightCauses,
-  networkCauses,
+  placementCauses,
   optimizerCauses,
   scaleTrainingCauses,
   quantizerPhaseCauses,

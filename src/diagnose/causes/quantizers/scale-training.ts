@@ -1,11 +1,11 @@
 /** How scales are trained: decay, rate, or not at all (rows 29 to 31). */
 
-import { median } from "../../base/statistics.ts";
-import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
-import type { SiteMeasurement } from "../probe/measurement.ts";
-import { decayed } from "./optimizer.ts";
-import { type SiteView, sitesOf, viewedLayers } from "./view.ts";
+import { median } from "../../../base/statistics.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
+import type { SiteMeasurement } from "../../probe/measurement.ts";
+import { decayed } from "../training/optimizer.ts";
+import { type SiteView, sitesOf, viewedLayers } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "scale-decay": 29, "scale-rate-too-high": 30, "scales-not-trained": 31 } as const;

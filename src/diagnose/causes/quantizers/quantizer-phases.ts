@@ -1,8 +1,8 @@
 /** When quantizers act, and what holds weights at their codes (rows 32 to 34). */
 
-import { type CauseFamily, type CauseFinding, evidence, logRamp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
-import { meanOf } from "./view.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
+import { meanOf } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "never-quantized": 32, "weights-frozen": 33, "dampening-too-strong": 34 } as const;

@@ -1,20 +1,16 @@
-/** The training itself: learning rate, initial weights, and capacity as the last explanation (rows 11, 13 and 18). */
+/** The learning rate: too high, or too low (row 11). */
 
-import { median } from "../../base/statistics.ts";
-import type { Evidence } from "../../runs/finding.ts";
-import { shortfallOf } from "../confidence/expectation.ts";
-import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
-import type { ProbeRecord } from "../probe/measurement.ts";
-import { damageAtStart, latest, meanOf, progressOf, sitesOf, usualBits } from "./view.ts";
+import { median } from "../../../base/statistics.ts";
+import type { Evidence } from "../../../runs/finding.ts";
+import { shortfallOf } from "../../confidence/expectation.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
+import type { ProbeRecord } from "../../probe/measurement.ts";
+import { damageAtStart, meanOf, sitesOf, usualBits } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
-const rows = { "learning-rate-too-high": 11, "learning-rate-too-low": 11, "random-start": 13, capacity: 18 } as const;
+const rows = { "learning-rate-too-high": 11, "learning-rate-too-low": 11 } as const;
 type Found = CauseFinding<keyof typeof rows>;
-
-function find(input: DiagnosisInput): Found[] {
-  return [...learningRate(input), ...randomStart(input), ...capacity(input)];
-}
 
 /**
  * Assesses the learning rate by a record: how far a step moves the weights, and whether that raises the loss.
@@ -52,7 +48,7 @@ function excessOf({ update, distance, max }: ReturnType<typeof assessRecord>, ch
   return `the training loss rose to ${(max / chance).toFixed(1)} times that of a guess`;
 }
 
-function learningRate(input: DiagnosisInput): Found[] {
+function find(input: DiagnosisInput): Found[] {
   const { records, facts } = input;
   const [start] = records;
   const after = records.filter(({ step }) => step > 0);
@@ -136,88 +132,11 @@ function learningRate(input: DiagnosisInput): Found[] {
   return findings;
 }
 
-function randomStart({ records, facts, history }: DiagnosisInput): Found[] {
-  // A run that began with another one may have begun with a weak one, which is a cause of its own.
-  if (history !== undefined) return [];
-  const [first] = records;
-  const last = records.at(-1);
-  if (first === undefined || last === undefined || first.step > 0 || facts.sites.length === 0) return [];
-  // Only for classes is the loss of an untrained network known.
-  if (facts.classes === undefined) return [];
-  const chance = Math.log(facts.classes);
-  const distance = median(last.weights.map((weight) => weight.distance));
-  const bits = Math.min(...facts.sites.map((site) => site.bits));
-  const isFromRun = facts.from !== undefined;
-  return [
-    {
-      cause: "random-start",
-      title: isFromRun
-        ? `The weights of ${facts.from}, which the run starts from, are hardly better than chance`
-        : "The run starts from random weights instead of a float training",
-      layers: [],
-      evidence: [
-        evidence("float loss at step 0 / chance", first.floatLoss / chance, 0.85, "above"),
-        evidence("float accuracy at step 0", first.floatAccuracy, 2 / facts.classes, "below"),
-        evidence("‖w − w₀‖ / ‖w₀‖", distance, 0.5, "above"),
-      ],
-      confidence: (bits <= 4 ? 0.85 : 0.5) * ramp(first.floatLoss / chance, 0.75, 0.95),
-      remedy:
-        isFromRun || facts.floatRun === undefined
-          ? {
-              title: isFromRun
-                ? "train longer in float, and start from that run"
-                : "train in float first, and start from that run (from)",
-              changes: {},
-            }
-          : { title: "start from the float run", changes: { from: facts.floatRun } },
-    },
-  ];
-}
-
-/** Applies only late, only at few bits, and only where the same weights do clearly better in float. */
-function capacity(input: DiagnosisInput): Found[] {
-  const { records, facts, examination } = input;
-  const last = records.at(-1);
-  const inner = facts.sites.filter(({ edge }) => edge === undefined);
-  if (last === undefined || inner.length === 0 || progressOf(input) < 0.75) return [];
-  // One layer with few bits is a cause of its own.
-  const bits = usualBits(facts, "activation");
-  const weightBits = usualBits(facts, "weight");
-  const fewest = Math.min(...[bits, weightBits].filter((value) => !Number.isNaN(value)));
-  const recent = latest(records, 3);
-  const gap = meanOf(recent.map(({ loss }) => loss)) - meanOf(recent.map(({ floatLoss }) => floatLoss));
-  const lost = (examination?.test.float.accuracy ?? Number.NaN) - (examination?.test.quantized.accuracy ?? Number.NaN);
-  // Two levels are few for any network; with more of them the loss has to show it.
-  const few = fewest <= 1 ? 0.85 : fewest <= 2 ? 0.5 : fewest <= 3 ? 0.35 : 0;
-  const seen = Math.max(ramp(gap, 0.1, 0.5), ramp(lost, 0.03, 0.12), fewest <= 1 ? 0.8 : 0);
-  const wider = fewest + 1;
-  return [
-    {
-      cause: "capacity",
-      title: `${fewest} ${fewest === 1 ? "bit gives" : "bits give"} ${2 ** fewest} levels: too few for this network`,
-      layers: [],
-      evidence: [
-        evidence("loss − float loss", gap, 0.3, "above"),
-        evidence("accuracy without quantizers − with them", lost, 0.05, "above"),
-        evidence("bits", fewest, 2, "below"),
-      ],
-      confidence: few * seen,
-      remedy: {
-        title: `use ${wider} bits (${2 ** wider} levels)`,
-        changes: {
-          ...(weightBits === fewest ? { "quantization.weightBits": wider } : {}),
-          ...(bits === fewest ? { "quantization.activationBits": wider } : {}),
-        },
-      },
-    },
-  ];
-}
-
-/** Learning rates, starting weights and capacity. */
-export const trainingCauses: CauseFamily<keyof typeof rows> = {
+/** Learning rates that do not suit a training. */
+export const learningRateCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["learning-rate-too-high"],
-  actsAtStart: ["learning-rate-too-high", "random-start"],
+  actsAtStart: ["learning-rate-too-high"],
   explains: {
     "learning-rate-too-high": [
       "scale-collapsed",
@@ -236,17 +155,6 @@ export const trainingCauses: CauseFamily<keyof typeof rows> = {
       "capacity",
     ],
     "learning-rate-too-low": ["gradient-mismatch", "capacity", "bad-initial-scale", "saturated"],
-    capacity: [
-      "saturated-weights",
-      "dead-channels",
-      "gradient-mismatch",
-      "scale-collapsed",
-      "dead-weights",
-      "outlier-range",
-      "saturated",
-      "bad-initial-scale",
-    ],
-    "random-start": ["bad-initial-scale", "gradient-mismatch", "outlier-range", "capacity", "saturated"],
   },
   find,
 };

@@ -1,11 +1,21 @@
 /** Weights: oscillation, channels that differ, heavy tails (rows 10, 15 and 17). */
 
-import { advisedPresets } from "../../qconfig/presets.ts";
-import { quantizerNamed } from "../../quantizers/index.ts";
-import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
-import type { SiteMeasurement } from "../probe/measurement.ts";
-import { findingAt, isUneven, latest, layerOfSite, meanOf, progressOf, type SiteView, sitesOf, worst } from "./view.ts";
+import { advisedPresets } from "../../../qconfig/presets.ts";
+import { quantizerNamed } from "../../../quantizers/index.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
+import type { SiteMeasurement } from "../../probe/measurement.ts";
+import {
+  findingAt,
+  isUneven,
+  latest,
+  layerOfSite,
+  meanOf,
+  progressOf,
+  type SiteView,
+  sitesOf,
+  worst,
+} from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { oscillation: 10, "channel-disparity": 15, "heavy-tailed-weights": 17 } as const;

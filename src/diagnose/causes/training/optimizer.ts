@@ -1,10 +1,10 @@
 /** The recipe of the optimizer: decay, momentum, schedule, length, batch and groups (rows 21 to 27). */
 
-import { median } from "../../base/statistics.ts";
-import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
-import { brokenTraining } from "./consequences.ts";
-import { meanOf } from "./view.ts";
+import { median } from "../../../base/statistics.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
+import { brokenTraining } from "../consequences.ts";
+import { meanOf } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = {

@@ -1,16 +1,55 @@
-/** Where the weights began, and channels that say nothing (rows 38 and 39). */
+/** Where the weights began, and channels that say nothing (rows 13, 38 and 39). */
 
-import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
-import type { ProbeRecord } from "../probe/measurement.ts";
-import { meanOf } from "./view.ts";
+import { median } from "../../../base/statistics.ts";
+import { type CauseFamily, type CauseFinding, evidence, ramp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
+import type { ProbeRecord } from "../../probe/measurement.ts";
+import { meanOf } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
-const rows = { "dead-channels": 38, "weak-start": 39 } as const;
+const rows = { "random-start": 13, "dead-channels": 38, "weak-start": 39 } as const;
 type Found = CauseFinding<keyof typeof rows>;
 
 function find(input: DiagnosisInput): Found[] {
-  return [...deadChannels(input), ...weakStart(input)];
+  return [...randomStart(input), ...deadChannels(input), ...weakStart(input)];
+}
+
+function randomStart({ records, facts, history }: DiagnosisInput): Found[] {
+  // A run that began with another one may have begun with a weak one, which is a cause of its own.
+  if (history !== undefined) return [];
+  const [first] = records;
+  const last = records.at(-1);
+  if (first === undefined || last === undefined || first.step > 0 || facts.sites.length === 0) return [];
+  // Only for classes is the loss of an untrained network known.
+  if (facts.classes === undefined) return [];
+  const chance = Math.log(facts.classes);
+  const distance = median(last.weights.map((weight) => weight.distance));
+  const bits = Math.min(...facts.sites.map((site) => site.bits));
+  const isFromRun = facts.from !== undefined;
+  return [
+    {
+      cause: "random-start",
+      title: isFromRun
+        ? `The weights of ${facts.from}, which the run starts from, are hardly better than chance`
+        : "The run starts from random weights instead of a float training",
+      layers: [],
+      evidence: [
+        evidence("float loss at step 0 / chance", first.floatLoss / chance, 0.85, "above"),
+        evidence("float accuracy at step 0", first.floatAccuracy, 2 / facts.classes, "below"),
+        evidence("‖w − w₀‖ / ‖w₀‖", distance, 0.5, "above"),
+      ],
+      confidence: (bits <= 4 ? 0.85 : 0.5) * ramp(first.floatLoss / chance, 0.75, 0.95),
+      remedy:
+        isFromRun || facts.floatRun === undefined
+          ? {
+              title: isFromRun
+                ? "train longer in float, and start from that run"
+                : "train in float first, and start from that run (from)",
+              changes: {},
+            }
+          : { title: "start from the float run", changes: { from: facts.floatRun } },
+    },
+  ];
 }
 
 function deadChannels({ records }: DiagnosisInput): Found[] {
@@ -64,8 +103,9 @@ function weakStart({ history, examination, facts: { classes }, records }: Diagno
 export const startCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["weak-start"],
-  actsAtStart: ["weak-start"],
+  actsAtStart: ["random-start", "weak-start"],
   explains: {
+    "random-start": ["bad-initial-scale", "gradient-mismatch", "outlier-range", "capacity", "saturated"],
     "weak-start": ["random-start", "learning-rate-too-low", "bad-initial-scale", "gradient-mismatch", "too-few-steps"],
     "dead-channels": ["outlier-range", "bad-initial-scale"],
   },

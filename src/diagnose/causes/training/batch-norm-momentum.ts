@@ -2,8 +2,8 @@
 
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
-import { stepsOf } from "../optimizer.ts";
 import { latest, listed } from "../view.ts";
+import { stepsOf } from "./optimizer.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "batch-norm-momentum": 51 } as const;

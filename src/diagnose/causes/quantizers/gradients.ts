@@ -1,10 +1,10 @@
 /** The straight-through gradient: its mask, and how far it lies from the float gradient (rows 5 and 6). */
 
-import { advisedPresets } from "../../qconfig/presets.ts";
-import { quantizerNamed } from "../../quantizers/index.ts";
-import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
-import { findingAt, latest, layerOfSite, learnRanges, meanOf, type SiteView, sitesOf, worst } from "./view.ts";
+import { advisedPresets } from "../../../qconfig/presets.ts";
+import { quantizerNamed } from "../../../quantizers/index.ts";
+import { type CauseFamily, type CauseFinding, evidence, ramp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
+import { findingAt, latest, layerOfSite, learnRanges, meanOf, type SiteView, sitesOf, worst } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "mask-missing": 5, "gradient-mismatch": 6 } as const;

@@ -1,7 +1,7 @@
 /** The placement of quantizers: first and last layer, residual additions, unfused modules; and ablations (rows 12, 16, 19, 20). */
 
-import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
+import { type CauseFamily, type CauseFinding, evidence, ramp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
 import {
   findingAt,
   latest,
@@ -13,7 +13,7 @@ import {
   usualBits,
   viewedLayers,
   worst,
-} from "./view.ts";
+} from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = {
@@ -154,7 +154,7 @@ function sideOfLoss({ ablation }: DiagnosisInput): Found[] {
 }
 
 /** Layers and placements that lose more than others. */
-export const networkCauses: CauseFamily<keyof typeof rows> = {
+export const placementCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["edge-layer-bits", "unfused-placement"],
   explains: {

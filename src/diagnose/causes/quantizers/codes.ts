@@ -1,10 +1,10 @@
 /** Codes that are missing from the requested bits, and codes that are never used (rows 1 and 14). */
 
-import { advisedPresets } from "../../qconfig/presets.ts";
-import { quantizerNamed } from "../../quantizers/index.ts";
-import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
-import { findingAt, layerOfSite, learnRanges, type SiteView, sitesOf, worst } from "./view.ts";
+import { advisedPresets } from "../../../qconfig/presets.ts";
+import { quantizerNamed } from "../../../quantizers/index.ts";
+import { type CauseFamily, type CauseFinding, evidence, ramp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
+import { findingAt, layerOfSite, learnRanges, type SiteView, sitesOf, worst } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "reduced-range": 1, "sign-wasted": 14, "negative-lost": 14 } as const;

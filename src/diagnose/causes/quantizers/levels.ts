@@ -1,28 +1,69 @@
-/** Layers and weights with too few levels in use (rows 35 to 37). */
+/** Layers and weights with too few levels in use (rows 18 and 35 to 37). */
 
-import type { Facts } from "../facts.ts";
-import { type CauseFamily, type CauseFinding, evidence, ramp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
+import type { Facts } from "../../facts.ts";
+import { type CauseFamily, type CauseFinding, evidence, ramp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
 import {
   findingAt,
   hasClippedWeights,
   isStored,
+  latest,
   layerOfSite,
   meanOf,
+  progressOf,
   type SiteView,
   sitesOf,
   usualBits,
   worst,
-} from "./view.ts";
+} from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
-const rows = { "low-bits-layer": 35, "dead-weights": 36, "saturated-weights": 37 } as const;
+const rows = { capacity: 18, "low-bits-layer": 35, "dead-weights": 36, "saturated-weights": 37 } as const;
 type Found = CauseFinding<keyof typeof rows>;
 
 function find(input: DiagnosisInput): Found[] {
   const sites = sitesOf(input);
   const weights = sites.filter(({ facts }) => facts.kind === "weight");
-  return [...lowBits(sites, input.facts), ...deadWeights(weights), ...saturatedWeights(weights)];
+  return [...lowBits(sites, input.facts), ...deadWeights(weights), ...saturatedWeights(weights), ...capacity(input)];
+}
+
+/** Applies only late, only at few bits, and only where the same weights do clearly better in float. */
+function capacity(input: DiagnosisInput): Found[] {
+  const { records, facts, examination } = input;
+  const last = records.at(-1);
+  const inner = facts.sites.filter(({ edge }) => edge === undefined);
+  if (last === undefined || inner.length === 0 || progressOf(input) < 0.75) return [];
+  // One layer with few bits is a cause of its own.
+  const bits = usualBits(facts, "activation");
+  const weightBits = usualBits(facts, "weight");
+  const fewest = Math.min(...[bits, weightBits].filter((value) => !Number.isNaN(value)));
+  const recent = latest(records, 3);
+  const gap = meanOf(recent.map(({ loss }) => loss)) - meanOf(recent.map(({ floatLoss }) => floatLoss));
+  const lost = (examination?.test.float.accuracy ?? Number.NaN) - (examination?.test.quantized.accuracy ?? Number.NaN);
+  // Two levels are few for any network; with more of them the loss has to show it.
+  const few = fewest <= 1 ? 0.85 : fewest <= 2 ? 0.5 : fewest <= 3 ? 0.35 : 0;
+  const seen = Math.max(ramp(gap, 0.1, 0.5), ramp(lost, 0.03, 0.12), fewest <= 1 ? 0.8 : 0);
+  const wider = fewest + 1;
+  return [
+    {
+      cause: "capacity",
+      title: `${fewest} ${fewest === 1 ? "bit gives" : "bits give"} ${2 ** fewest} levels: too few for this network`,
+      layers: [],
+      evidence: [
+        evidence("loss − float loss", gap, 0.3, "above"),
+        evidence("accuracy without quantizers − with them", lost, 0.05, "above"),
+        evidence("bits", fewest, 2, "below"),
+      ],
+      confidence: few * seen,
+      remedy: {
+        title: `use ${wider} bits (${2 ** wider} levels)`,
+        changes: {
+          ...(weightBits === fewest ? { "quantization.weightBits": wider } : {}),
+          ...(bits === fewest ? { "quantization.activationBits": wider } : {}),
+        },
+      },
+    },
+  ];
 }
 
 function lowBits(all: readonly SiteView[], facts: Facts): Found[] {
@@ -93,6 +134,16 @@ export const levelCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["low-bits-layer", "dead-weights", "saturated-weights"],
   explains: {
+    capacity: [
+      "saturated-weights",
+      "dead-channels",
+      "gradient-mismatch",
+      "scale-collapsed",
+      "dead-weights",
+      "outlier-range",
+      "saturated",
+      "bad-initial-scale",
+    ],
     "low-bits-layer": [
       "scale-collapsed",
       "saturated-weights",

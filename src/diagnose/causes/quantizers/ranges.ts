@@ -1,9 +1,9 @@
 /** Ranges that observers give: stretched by outliers, still moving, frozen too early; and clipping (rows 2, 3 and 8). */
 
-import { quantizerNamed } from "../../quantizers/index.ts";
-import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
-import type { SiteMeasurement } from "../probe/measurement.ts";
+import { quantizerNamed } from "../../../quantizers/index.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
+import type { SiteMeasurement } from "../../probe/measurement.ts";
 import {
   findingAt,
   layerOfSite,
@@ -14,7 +14,7 @@ import {
   sitesOf,
   weightOfLoss,
   worst,
-} from "./view.ts";
+} from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = {

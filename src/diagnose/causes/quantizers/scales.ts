@@ -1,12 +1,12 @@
 /** Trained scales: their initial values, their updates compared with those of weights, and their collapse (rows 4 and 7). */
 
-import { median } from "../../base/statistics.ts";
-import { advisedPresets } from "../../qconfig/presets.ts";
-import { quantizerNamed } from "../../quantizers/index.ts";
-import type { Evidence } from "../../runs/finding.ts";
-import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
-import type { DiagnosisInput } from "../input.ts";
-import type { SiteMeasurement } from "../probe/measurement.ts";
+import { median } from "../../../base/statistics.ts";
+import { advisedPresets } from "../../../qconfig/presets.ts";
+import { quantizerNamed } from "../../../quantizers/index.ts";
+import type { Evidence } from "../../../runs/finding.ts";
+import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
+import type { DiagnosisInput } from "../../input.ts";
+import type { SiteMeasurement } from "../../probe/measurement.ts";
 import {
   findingAt,
   layerOfSite,
@@ -17,7 +17,7 @@ import {
   viewedLayers,
   weightOfLoss,
   worst,
-} from "./view.ts";
+} from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "bad-initial-scale": 4, "scale-gradient-imbalance": 7, "scale-collapsed": 7 } as const;
