@@ -97,9 +97,9 @@ describe("the remedies of a run", () => {
     expect(checks[0]?.check).toMatchObject({ steps: 56, restarted: false, samples: 100 });
     expect(checks[0]?.check.remedied).toBe(checks[0]?.check.control);
     expect(findings.map(({ cause }) => cause)).toEqual(["rate", "useless"]);
-    // Six times the odds of 0.5, and a sixth of those of 0.8.
-    expect(findings[0]?.confidence).toBeCloseTo(6 / 7, 9);
-    expect(findings[1]?.confidence).toBeCloseTo(0.4, 9);
+    // Five times the odds of 0.5, and a ninth of those of 0.8.
+    expect(findings[0]?.confidence).toBeCloseTo(5 / 6, 9);
+    expect(findings[1]?.confidence).toBeCloseTo(4 / 13, 9);
   }, 60_000);
 
   it("begin where the run began if the cause acts there, and have their whole length if that is the remedy", async () => {
