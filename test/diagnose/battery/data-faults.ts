@@ -40,10 +40,17 @@ export const dataFaults: readonly FaultKind[] = [
     causes: ["input-scale", "normalization-differs"],
     isRepairable: true,
     fits: isImage,
-    plant: () => ({
-      settings: { "data.normalization": { mean: [0], std: [1 / 255] } },
-      data: (data) => data,
-    }),
+    plant: ({ base, learningRate }, _, severity) => {
+      const channels = Array.from({ length: base.data === "fashion" ? 1 : 3 });
+      const slower = { "train.optimizer.learningRate": severity > 1 ? learningRate / 10 : learningRate };
+      return {
+        settings: {
+          ...slower,
+          "data.normalization": { mean: channels.map(() => 0), std: channels.map(() => 1 / 255) },
+        },
+        reference: slower,
+      };
+    },
   },
   {
     name: "normalization of another training",

@@ -17,6 +17,8 @@ export interface Situation {
   readonly batchSize: number;
   /** Layers with weights, first to last, and the shapes of the weights. */
   readonly layers: readonly { readonly name: string; readonly weight: string; readonly shape: readonly number[] }[];
+  /** What the float run normalizes samples with: one number for each channel. */
+  readonly normalization: { readonly mean: readonly number[]; readonly std: readonly number[] };
   /** Normalizations that one layer alone reads, through a ReLU: what one multiplies by the other may divide by. */
   readonly links: readonly { readonly scale: string; readonly shift: string; readonly weight: string }[];
 }
@@ -34,7 +36,7 @@ export interface Planted {
   readonly data?: (data: RawData, random: RandomStream) => RawData;
   /** The float weights that the run begins with. */
   readonly weights?: (weights: Weights, random: RandomStream) => Weights;
-  /** Settings of the run without the fault, where that is another one than the healthy run. */
+  /** Settings of the run without the fault, where that is another one than the healthy run; `from: null` begins at random weights. */
   readonly reference?: Settings;
   /** Where the run begins, if not with the float run. */
   readonly start?: "random" | "hardly trained";
@@ -68,6 +70,22 @@ export function graded(random: RandomStream, severity: number, mild: number, str
 export function oneOf<Value>(random: RandomStream, values: readonly [Value, ...Value[]]): Value {
   return values[random.integerBelow(values.length)] ?? values[0];
 }
+
+/**
+ * Settings of a training from random weights, as long and as fast as that of the float network. A fault that needs such a start
+ * has them in its reference too, so that only the fault's own harm counts.
+ */
+export function fromScratch({ base }: Situation): Settings {
+  return { from: null, "train.epochs": base.float.epochs, "train.optimizer.learningRate": base.float.learningRate };
+}
+
+/** Networks whose training from random weights takes seconds, not minutes. */
+export function isQuickFromScratch({ base }: Situation): boolean {
+  return base.family !== "transformer" && base.family !== "depthwise";
+}
+
+/** Presets whose quantizers take any number of bits, of values with a sign too. */
+export const anyBitsPresets: readonly string[] = ["lsq", "lsq+", "ewgs", "minmax", "thread"];
 
 /** Presets whose scales are trained by gradients. */
 export const learnedPresets: readonly string[] = ["lsq", "lsq+", "ewgs", "tqt"];

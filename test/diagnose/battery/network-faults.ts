@@ -1,7 +1,15 @@
 /** Faults of the network and of the weights that a run begins with. */
 
 import { float32Data, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
-import { type FaultKind, graded, observedPresets, oneOf, type Weights } from "./fault.ts";
+import {
+  type FaultKind,
+  fromScratch,
+  graded,
+  isQuickFromScratch,
+  observedPresets,
+  oneOf,
+  type Weights,
+} from "./fault.ts";
 
 /** Changes the tensors whose names end with a suffix, which are the parameters of BatchNormalization in every network here. */
 function changed(weights: Weights, suffix: string, change: (values: Float32Array) => Float32Array): Weights {
@@ -42,8 +50,11 @@ export const networkFaults: readonly FaultKind[] = [
     family: "network",
     causes: ["batch-norm-stale"],
     isRepairable: true,
-    fits: ({ base }) => base.hasBatchNorm,
-    plant: () => ({ settings: { "quantization.freezeBatchNormAfterEpoch": 0 }, start: "random", reference: {} }),
+    fits: (situation) => situation.base.hasBatchNorm && isQuickFromScratch(situation),
+    plant: (situation) => ({
+      settings: { ...fromScratch(situation), "quantization.freezeBatchNormAfterEpoch": 0 },
+      reference: fromScratch(situation),
+    }),
   },
   {
     name: "statistics of BatchNorm frozen at wrong values",

@@ -43,9 +43,14 @@ export const optimizationFaults: readonly FaultKind[] = [
     family: "optimization",
     causes: ["momentum-too-high", "learning-rate-too-high"],
     isRepairable: true,
-    fits: isSgd,
-    plant: (_, random, severity) => ({
-      settings: { "train.optimizer.momentum": 1 - 1 / graded(random, severity, 60, 1000) },
+    // Short runs feel a high momentum at a high rate alone, which the run without the fault has too.
+    fits: (situation) => isSgd(situation) && situation.preset !== "n2uq",
+    plant: ({ learningRate }, random, severity) => ({
+      settings: {
+        "train.optimizer.momentum": 1 - 1 / graded(random, severity, 60, 1000),
+        [rate]: learningRate * (severity > 2 ? 3 : 2),
+      },
+      reference: { [rate]: learningRate * (severity > 2 ? 3 : 2) },
     }),
   },
   {

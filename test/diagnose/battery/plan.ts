@@ -165,11 +165,9 @@ export function drawPlan(seed: number, number: number, only?: (kind: FaultKind) 
     // The kind is drawn first, and then runs until one fits: kinds that fit few runs are drawn as often as others.
     const kinds = only === undefined ? faultKinds : faultKinds.filter(only);
     const fault = kinds[randomStream(seed, "kind", number).integerBelow(kinds.length)];
-    // Layers are known once the float network is there; every network of the battery has more than three.
-    if (
-      fault?.fits({ ...plan, links: [], layers: [1, 2, 3, 4].map(() => ({ name: "", weight: "", shape: [] })) }) ===
-      true
-    ) {
+    // What the float run has is known once it is there; every network of the battery has more than three layers.
+    const layers = [1, 2, 3, 4].map(() => ({ name: "", weight: "", shape: [] }));
+    if (fault?.fits({ ...plan, layers, links: [], normalization: { mean: [], std: [] } }) === true) {
       return { ...plan, fault };
     }
   }

@@ -1,9 +1,18 @@
 /** Faults of the quantizers: codes, granularity, placement, bits of single layers, and when they act. */
 
 import { float32Data, float32Tensor } from "../../../src/ir/tensor.ts";
-import { type FaultKind, graded, observedPresets, oneOf, type Situation, type Weights } from "./fault.ts";
+import {
+  anyBitsPresets,
+  type FaultKind,
+  fromScratch,
+  graded,
+  isQuickFromScratch,
+  observedPresets,
+  oneOf,
+  type Situation,
+  type Weights,
+} from "./fault.ts";
 
-const always = () => true;
 const few = ({ weightBits, activationBits }: Situation) => Math.min(weightBits, activationBits) <= 4;
 
 /** One of the layers between the first and the last. */
@@ -42,15 +51,22 @@ export const quantizerFaults: readonly FaultKind[] = [
     causes: ["sign-wasted"],
     isRepairable: true,
     fits: ({ base, activationBits, preset }) =>
-      !base.hasSigned && activationBits <= 3 && ["lsq", "lsq+", "ewgs"].includes(preset),
-    plant: () => ({ settings: { "quantization.overrides": [{ layer: "**", activation: { signed: true } }] } }),
+      !base.hasSigned && activationBits <= 3 && ["lsq", "ewgs"].includes(preset),
+    plant: (_s, _r, severity) => {
+      const bits = severity > 0 ? { "quantization.activationBits": 2 } : {};
+      return {
+        settings: { ...bits, "quantization.overrides": [{ layer: "**", activation: { signed: true } }] },
+        reference: bits,
+      };
+    },
   },
   {
     name: "unsigned codes on signed values",
     family: "quantizers",
     causes: ["negative-lost"],
     isRepairable: true,
-    fits: ({ base, preset }) => base.hasSigned && ["lsq", "ewgs"].includes(preset),
+    // SiLU and hard swish have few values below 0, which cost little; these families have signed sums.
+    fits: ({ base, preset }) => ["depthwise", "transformer"].includes(base.family) && ["lsq", "ewgs"].includes(preset),
     plant: () => ({ settings: { "quantization.overrides": [{ layer: "**", activation: { signed: false } }] } }),
   },
   {
@@ -106,7 +122,7 @@ export const quantizerFaults: readonly FaultKind[] = [
     family: "quantizers",
     causes: ["edge-layer-bits", "low-bits-layer"],
     isRepairable: true,
-    fits: always,
+    fits: ({ preset }) => anyBitsPresets.includes(preset),
     plant: (_, random, severity) => ({
       settings: { "quantization.firstLayerBits": severity > 1 ? 1 : oneOf(random, [1, 2]) },
     }),
@@ -116,7 +132,7 @@ export const quantizerFaults: readonly FaultKind[] = [
     family: "quantizers",
     causes: ["edge-layer-bits", "low-bits-layer"],
     isRepairable: true,
-    fits: always,
+    fits: ({ preset }) => anyBitsPresets.includes(preset),
     plant: (_, random, severity) => ({
       settings: { "quantization.lastLayerBits": severity > 1 ? 1 : oneOf(random, [1, 2]) },
     }),
@@ -126,7 +142,7 @@ export const quantizerFaults: readonly FaultKind[] = [
     family: "quantizers",
     causes: ["residual-mismatch"],
     isRepairable: true,
-    fits: ({ base }) => base.hasResidual,
+    fits: ({ base, preset }) => base.hasResidual && anyBitsPresets.includes(preset),
     plant: (_, random, severity) => ({
       settings: { "quantization.residualBits": severity > 1 ? 1 : oneOf(random, [1, 2]) },
     }),
@@ -144,16 +160,27 @@ export const quantizerFaults: readonly FaultKind[] = [
     family: "quantizers",
     causes: ["never-quantized"],
     isRepairable: true,
-    fits: ({ activationBits }) => activationBits <= 3,
-    plant: ({ epochs }) => ({ settings: { "quantization.quantizeActivationsFromEpoch": epochs } }),
+    fits: ({ activationBits, preset }) => activationBits <= 3 && preset !== "n2uq",
+    plant: ({ epochs }, _, severity) => {
+      const bits = severity > 0 ? { "quantization.activationBits": severity > 2 ? 1 : 2 } : {};
+      return { settings: { ...bits, "quantization.quantizeActivationsFromEpoch": epochs }, reference: bits };
+    },
   },
   {
     name: "weights frozen at the start",
     family: "quantizers",
     causes: ["weights-frozen"],
     isRepairable: true,
-    fits: ({ weightBits, preset }) => weightBits <= 2 && ["lsq", "lsq+", "ewgs"].includes(preset),
-    plant: () => ({ settings: { "quantization.freezing": { startThreshold: 1e-6, endThreshold: 1e-6 } } }),
+    fits: (situation) =>
+      situation.weightBits <= 3 && ["lsq", "lsq+", "ewgs"].includes(situation.preset) && isQuickFromScratch(situation),
+    // Weights of a float run are near where they have to be: codes that cannot change cost little there.
+    plant: (situation) => ({
+      settings: {
+        ...fromScratch(situation),
+        "quantization.freezing": { startThreshold: 1e-6, endThreshold: 1e-6 },
+      },
+      reference: fromScratch(situation),
+    }),
   },
   {
     name: "dampening too strong",
@@ -197,11 +224,11 @@ export const quantizerFaults: readonly FaultKind[] = [
         "quantization.overrides": [
           {
             layer: "**",
-            weight: { quantizer: "ternary", options: { threshold: graded(random, severity, 1.8, 4) } },
+            weight: { quantizer: "ternary", bits: 2, options: { threshold: graded(random, severity, 1.8, 4) } },
           },
         ],
       },
-      reference: { "quantization.overrides": [{ layer: "**", weight: { quantizer: "ternary" } }] },
+      reference: { "quantization.overrides": [{ layer: "**", weight: { quantizer: "ternary", bits: 2 } }] },
     }),
   },
   {

@@ -21,7 +21,7 @@ import { reluOperator } from "../../../src/ops/families/activations.ts";
 import { batchNormalizationOperator } from "../../../src/ops/families/normalization.ts";
 import { readCheckpoint, writeCheckpoint } from "../../../src/runs/checkpoint.ts";
 import type { Finding, Remedy } from "../../../src/runs/finding.ts";
-import { runPaths } from "../../../src/runs/folder.ts";
+import { lastCheckpointOf, runPaths } from "../../../src/runs/folder.ts";
 import { readRunRecord } from "../../../src/runs/record.ts";
 import type { Engine } from "../../../src/runtime/engine.ts";
 import { loadRun } from "../../../src/train/load-run.ts";
@@ -214,9 +214,10 @@ function healthySettings(plan: Plan, data: string, from: string): Settings {
   };
 }
 
-/** The layers of the float network, and the normalizations that one layer alone reads. */
-async function structureOf(folder: string): Promise<Pick<Situation, "layers" | "links">> {
+/** The layers of the float network, what normalizes its samples, and the normalizations that one layer alone reads. */
+async function structureOf(folder: string): Promise<Pick<Situation, "layers" | "links" | "normalization">> {
   const { network } = await loadRun(folder);
+  const { inputs } = await readCheckpoint(lastCheckpointOf(folder));
   const roles = new Map(network.parameters.map(({ name, role }) => [name, role]));
   const layers = layersOf(network.graph).flatMap((node) => {
     const weight = node.inputs.find((input) => roles.get(input?.name ?? "") === "weight");
@@ -235,7 +236,7 @@ async function structureOf(folder: string): Promise<Pick<Situation, "layers" | "
     if (more.length > 0 || layer === undefined) return [];
     return [{ scale: scale.name, shift: shift.name, weight: layer.weight }];
   });
-  return { layers, links };
+  return { layers, links, normalization: { mean: inputs?.mean ?? [0], std: inputs?.std ?? [1] } };
 }
 
 /** Accuracies of runs without a fault, which several faults are compared with. */

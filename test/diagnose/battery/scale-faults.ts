@@ -1,10 +1,26 @@
 /** Faults of scales and of the observers that give them. */
 
-import { type FaultKind, graded, learnedPresets, observedPresets, type Planted, type Situation } from "./fault.ts";
+import type { RawData } from "./data.ts";
+import {
+  type FaultKind,
+  fromScratch,
+  graded,
+  learnedPresets,
+  observedPresets,
+  oneOf,
+  type Planted,
+  type Situation,
+} from "./fault.ts";
 
 const isLearned = ({ preset }: Situation) => learnedPresets.includes(preset);
 const isObserved = ({ preset }: Situation) => observedPresets.includes(preset);
 const groups = "train.optimizer.groups.quantizer";
+
+/**
+ * Whether values outgrow the ranges of a random start: batch normalization keeps them, and a perceptron's weights fit themselves
+ * to ranges that stay.
+ */
+const isLeftBehind = ({ preset, base }: Situation) => preset === "minmax" && base.family === "plain";
 
 /** A moving average with another constant, at every activation. */
 function averaging(constant: number): Planted["settings"] {
@@ -16,6 +32,21 @@ function averaging(constant: number): Planted["settings"] {
       },
     ],
   };
+}
+
+/** Scales of weights and activations that begin at a percentile of the magnitudes. */
+function clippedStart(percentile: number): readonly unknown[] {
+  const options = { initializer: "percentile", percentile: Number(percentile.toPrecision(4)) };
+  return [{ layer: "**", weight: { options }, activation: { options } }];
+}
+
+/** Data with every so many training samples multiplied by a factor. */
+function withOutliers(data: RawData, factor: number, every: number): RawData {
+  const length = data.train.samples.length / data.train.labels.length;
+  const samples = Float32Array.from(data.train.samples, (value, i) =>
+    Math.floor(i / length) % every === 0 ? value * factor : value,
+  );
+  return { ...data, train: { ...data.train, samples } };
 }
 
 export const scaleFaults: readonly FaultKind[] = [
@@ -39,40 +70,44 @@ export const scaleFaults: readonly FaultKind[] = [
     family: "scales",
     causes: ["scales-not-trained", "bad-initial-scale"],
     isRepairable: true,
-    fits: ({ preset, weightBits, activationBits }) => preset === "lsq" && Math.min(weightBits, activationBits) <= 3,
-    plant: () => ({ settings: { [`${groups}.learningRateScale`]: 0 } }),
+    fits: ({ preset, weightBits, activationBits }) =>
+      learnedPresets.includes(preset) && Math.min(weightBits, activationBits) <= 4,
+    // The scales of both runs begin too small; those of the reference are trained.
+    plant: (_, random, severity) => {
+      const overrides = clippedStart(100 - graded(random, severity, 5, 30));
+      return {
+        settings: { "quantization.overrides": overrides, [`${groups}.learningRateScale`]: 0 },
+        reference: { "quantization.overrides": overrides },
+      };
+    },
   },
   {
     name: "calibrated on unrepresentative samples",
     family: "scales",
-    causes: ["bad-initial-scale", "outlier-range"],
+    causes: ["outlier-samples", "bad-initial-scale", "outlier-range"],
     isRepairable: true,
-    // The first batch, which gives the scales their first values, is chosen by the seed: the fault is in all of its samples.
-    fits: ({ preset, base }) => isLearned({ preset } as Situation) && base.data === "waves",
-    plant: (_, random, severity) => ({
-      data: (data) => {
-        const factor = graded(random, severity, 10, 200);
-        const length = data.train.samples.length / data.train.labels.length;
-        const samples = Float32Array.from(data.train.samples);
-        for (let i = 0; i < data.train.labels.length; i += 24) {
-          for (let j = 0; j < length; j++) samples[i * length + j] = (samples[i * length + j] ?? 0) * factor;
-        }
-        return { ...data, train: { ...data.train, samples } };
-      },
-      settings: { "data.normalization": "none" },
-      reference: { "data.normalization": "none" },
-    }),
+    fits: ({ preset, base }) => learnedPresets.includes(preset) && ["waves", "table"].includes(base.data),
+    // The numbers of the float run: outliers must not change a measured normalization, which would be a second fault.
+    plant: ({ normalization }, random, severity) => {
+      const factor = graded(random, severity, 10, 200);
+      const every = oneOf(random, [12, 24, 48]);
+      return {
+        data: (data) => withOutliers(data, factor, every),
+        settings: { "data.normalization": normalization },
+        reference: { "data.normalization": normalization },
+      };
+    },
   },
   {
     name: "averaging constant too small",
     family: "scales",
     causes: ["saturated", "observer-frozen-early"],
     isRepairable: true,
-    fits: isObserved,
-    plant: (_, random, severity) => ({
-      settings: { ...averaging(1 / graded(random, severity, 1e4, 1e6)) },
-      start: "random",
-      reference: {},
+    fits: isLeftBehind,
+    // The range stays that of the first batch, which random weights leave behind.
+    plant: (situation, random, severity) => ({
+      settings: { ...fromScratch(situation), ...averaging(1 / graded(random, severity, 1e4, 1e6)) },
+      reference: fromScratch(situation),
     }),
   },
   {
@@ -80,7 +115,18 @@ export const scaleFaults: readonly FaultKind[] = [
     family: "scales",
     causes: ["observer-frozen-early"],
     isRepairable: true,
+    fits: isLeftBehind,
+    plant: (situation) => ({
+      settings: { ...fromScratch(situation), "quantization.freezeObserversAfterEpoch": 1 },
+      reference: fromScratch(situation),
+    }),
+  },
+  {
+    name: "observers never enabled",
+    family: "scales",
+    causes: ["observer-frozen-early"],
+    isRepairable: true,
     fits: isObserved,
-    plant: () => ({ settings: { "quantization.freezeObserversAfterEpoch": 0 }, start: "random", reference: {} }),
+    plant: () => ({ settings: { "quantization.freezeObserversAfterEpoch": 0 } }),
   },
 ];
