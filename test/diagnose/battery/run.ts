@@ -5,7 +5,6 @@ import { dirname, join } from "node:path";
 import { deserialize, serialize } from "node:v8";
 import { gunzipSync, gzipSync } from "node:zlib";
 import { randomStream } from "../../../src/base/random.ts";
-import { layersOf } from "../../../src/compile/layers.ts";
 import { resolveTrainingConfig } from "../../../src/config/config.ts";
 import { diagnose } from "../../../src/diagnose/diagnose.ts";
 import { diagnoseRun, type RunDiagnosis } from "../../../src/diagnose/diagnose-run.ts";
@@ -14,22 +13,18 @@ import type { DiagnosisInput } from "../../../src/diagnose/input.ts";
 import { watchAndKeep } from "../../../src/diagnose/keep-findings.ts";
 import type { Counterfactual } from "../../../src/diagnose/remedy/verdict.ts";
 import { SubbyteError } from "../../../src/errors.ts";
-import type { Value } from "../../../src/ir/graph.ts";
 import type { Tensor } from "../../../src/ir/tensor.ts";
-import { isOperator } from "../../../src/ops/definition.ts";
-import { reluOperator } from "../../../src/ops/families/activations.ts";
-import { batchNormalizationOperator } from "../../../src/ops/families/normalization.ts";
 import { readCheckpoint, writeCheckpoint } from "../../../src/runs/checkpoint.ts";
 import type { Finding, Remedy } from "../../../src/runs/finding.ts";
-import { lastCheckpointOf, runPaths } from "../../../src/runs/folder.ts";
+import { runPaths } from "../../../src/runs/folder.ts";
 import { readRunRecord } from "../../../src/runs/record.ts";
 import type { Engine } from "../../../src/runtime/engine.ts";
-import { loadRun } from "../../../src/train/load-run.ts";
 import { startRun } from "../../../src/train/run.ts";
 import { type RawData, rawData, writeData } from "./data.ts";
 import { type Planted, type Situation, strongest } from "./fault.ts";
 import type { Settings } from "./networks.ts";
 import type { Plan } from "./plan.ts";
+import { structureOf } from "./structure.ts";
 
 /** What came of a run of the battery. */
 export interface Outcome {
@@ -212,31 +207,6 @@ function healthySettings(plan: Plan, data: string, from: string): Settings {
     "train.optimizer.learningRate": plan.learningRate,
     seed: plan.seed,
   };
-}
-
-/** The layers of the float network, what normalizes its samples, and the normalizations that one layer alone reads. */
-async function structureOf(folder: string): Promise<Pick<Situation, "layers" | "links" | "normalization">> {
-  const { network } = await loadRun(folder);
-  const { inputs } = await readCheckpoint(lastCheckpointOf(folder));
-  const roles = new Map(network.parameters.map(({ name, role }) => [name, role]));
-  const layers = layersOf(network.graph).flatMap((node) => {
-    const weight = node.inputs.find((input) => roles.get(input?.name ?? "") === "weight");
-    return weight === undefined ? [] : [{ name: node.name, weight: weight.name, shape: weight.type.shape }];
-  });
-  const readersOf = (value: Value) => network.graph.nodes.filter(({ inputs }) => inputs.includes(value));
-  const links = network.graph.nodes.flatMap((norm) => {
-    const [, scale, shift] = norm.inputs;
-    const [output] = norm.outputs;
-    if (!isOperator(batchNormalizationOperator, norm) || scale === undefined || shift === undefined) return [];
-    const [rectifier, ...others] = output === undefined ? [] : readersOf(output);
-    const rectified = rectifier?.outputs[0];
-    if (rectifier === undefined || others.length > 0 || !isOperator(reluOperator, rectifier)) return [];
-    const [reader, ...more] = rectified === undefined ? [] : readersOf(rectified);
-    const layer = layers.find(({ name }) => name === reader?.name);
-    if (more.length > 0 || layer === undefined) return [];
-    return [{ scale: scale.name, shift: shift.name, weight: layer.weight }];
-  });
-  return { layers, links, normalization: { mean: inputs?.mean ?? [0], std: inputs?.std ?? [1] } };
 }
 
 /** Accuracies of runs without a fault, which several faults are compared with. */
