@@ -83,6 +83,11 @@ export const cosine = unary("Cos");
 /** The value itself, as a node of its own. */
 export const identity = unary("Identity");
 
+/** The sum of any number of values of one shape, as one node. */
+export function sum(b: GraphBuilder, values: readonly Value[]): Value {
+  return b.one("Sum", values);
+}
+
 /** x² */
 export function square(b: GraphBuilder, x: Value): Value {
   return multiply(b, x, x);

@@ -140,8 +140,8 @@ export const optimizationFaults: readonly FaultKind[] = [
     family: "optimization",
     causes: ["gradient-clip-too-tight"],
     isRepairable: true,
-    // With Adam a factor on all gradients changes nothing.
-    fits: (situation) => isSgd(situation) && Math.min(situation.weightBits, situation.activationBits) <= 3,
+    // With Adam a factor on all gradients changes nothing; with 3 bits the float weights are good enough as they are.
+    fits: (situation) => isSgd(situation) && Math.min(situation.weightBits, situation.activationBits) <= 2,
     plant: (_, random, severity) => ({
       settings: { "train.optimizer.gradientClip": 1 / graded(random, severity, 10, 50_000) },
     }),
