@@ -158,6 +158,14 @@ export const placementCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["edge-layer-bits", "unfused-placement"],
   explains: {
+    "edge-layer-bits": [
+      "dead-channels",
+      "dead-weights",
+      "saturated",
+      "saturated-weights",
+      "gradient-mismatch",
+      "capacity",
+    ],
     "residual-mismatch": [
       "outlier-range",
       "saturated",
