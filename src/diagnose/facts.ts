@@ -2,7 +2,6 @@
 import { layersOf, macsOf } from "../compile/layers.ts";
 import { isQuantized } from "../compile/sites.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
-import { floatAttribute } from "../ir/attributes.ts";
 import type { Node, Value } from "../ir/graph.ts";
 import { type Network, type ParameterId, parameterCount } from "../ir/network.ts";
 import type { LayerId } from "../ir/origin.ts";
@@ -13,6 +12,7 @@ import type { TensorExplanation } from "../qconfig/explain/types.ts";
 import type { QuantizerSpec } from "../quantizers/definition.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
+import { type RunningStatistics, runningStatisticsOf } from "../train/inputs/running-statistics.ts";
 import type { TrainingRecipe } from "../train/loop/recipe.ts";
 import { layersOfWeights } from "./layer-names.ts";
 
@@ -52,7 +52,7 @@ export interface Facts {
   /** Elements of the trained parameters; absent: not known. */
   readonly trainedElements?: number;
   /** The batch normalizations, with the share of its running statistics that a step keeps; absent: not known. */
-  readonly batchNorms?: readonly { readonly name: string; readonly kept: number }[];
+  readonly batchNorms?: readonly RunningStatistics[];
   readonly recipe: RecipeFacts | undefined;
   /** The float run, checkpoint or model's file that the run began with; undefined: random weights, or not known. */
   readonly from: string | undefined;
@@ -123,9 +123,7 @@ export function factsOf(network: Network, options: FactsOptions = {}): Facts {
     narrowShare: narrowShareOf(network),
     classes: isValues ? undefined : (network.graph.outputs[0]?.value.type.shape.at(-1) ?? 1),
     trainedElements: parameterCount(network),
-    batchNorms: network.graph.nodes
-      .filter((node) => isOperator(batchNormalizationOperator, node))
-      .map((node) => ({ name: node.name, kept: floatAttribute(node, "momentum", 0.9) })),
+    batchNorms: runningStatisticsOf(network),
     recipe: options.recipe,
     from: options.from,
     floatRun: options.floatRun ?? options.from,

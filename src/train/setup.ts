@@ -15,6 +15,7 @@ import type { Engine } from "../runtime/engine.ts";
 import { checkFit, type WantedFit } from "./fit/network-fit.ts";
 import { checkNoneLeft, notesOnOrigins } from "./inputs/origin.ts";
 import { notesOnOverlap } from "./inputs/overlap.ts";
+import { notesOnStatistics } from "./inputs/running-statistics.ts";
 import { notesOnSettings } from "./inputs/settings.ts";
 import type { NetworkStage } from "./loop/bit-lowering.ts";
 import { calibrate } from "./loop/calibrate.ts";
@@ -155,6 +156,7 @@ function notesOn(config: TrainingConfig, { network, restored }: PreparedNetwork,
   const odd = [
     ...checkFit(network, wanted),
     ...notesOnFileQuantizers(config, network),
+    ...notesOnStatistics(config, network),
     ...(quantization === null ? [] : notesOnOscillation(phasesOf(quantization), network)),
   ];
   if (restored === 0) return odd;

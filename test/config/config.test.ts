@@ -170,6 +170,9 @@ describe("a mistake in the file", () => {
     expect(failure("quantization: { preset: lsq, reduceRange: true }")).toContain("learns its ranges");
     expect(failure("train: { optimizer: { name: adam, nesterov: true } }")).toContain("nesterov needs sgd");
     expect(failure("train: { schedule: { milestones: [3, 2] } }")).toContain("rising order");
+    for (const limit of [0, -1, "none"]) {
+      expect(failure(`train: { optimizer: { gradientClip: ${limit} } }`)).toContain("train.optimizer.gradientClip");
+    }
   });
 
   it("broken YAML, a list, a key twice, a prototype", () => {

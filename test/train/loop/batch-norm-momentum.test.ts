@@ -1,5 +1,6 @@
 /** A file's momentum of batch normalization, trained: ONNX's is the share of the running statistics that a step keeps. */
 import { describe, expect, it } from "vitest";
+import { resolveTrainingConfig } from "../../../src/config/config.ts";
 import { exportOnnx } from "../../../src/importer/export.ts";
 import { importOnnx } from "../../../src/importer/import.ts";
 import type { Network } from "../../../src/ir/network.ts";
@@ -8,6 +9,7 @@ import { isOperator } from "../../../src/ops/definition.ts";
 import { batchNormalizationOperator } from "../../../src/ops/families/normalization.ts";
 import { TrainingJob } from "../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
+import { notesOnStatistics } from "../../../src/train/inputs/running-statistics.ts";
 import {
   learningRates,
   smallBatch,
@@ -43,6 +45,18 @@ async function statisticsAfterStep(momentum: number, before: number): Promise<Ma
 }
 
 describe("the momentum of a file's batch normalization", () => {
+  it("is noted before the training where it gives no statistics to evaluate with", () => {
+    const notes = (momentum: number, text = "") =>
+      notesOnStatistics(resolveTrainingConfig({ name: "run", text }), importedWith(momentum));
+    expect(notes(0.9)).toEqual([]);
+    expect(notes(1)).toEqual([
+      expect.stringContaining("2 of 2 batch normalizations stay as they are: their momentum is 1"),
+    ]);
+    expect(notes(0)).toEqual([expect.stringContaining("are those of the last batch: their momentum is 0")]);
+    expect(notes(1, "train: { reestimateBatchNormBatches: 5 }")).toEqual([]);
+    expect(notes(1, "quantization: { freezeBatchNormAfterEpoch: 0 }")).toEqual([]);
+  });
+
   it("of 1 leaves the running statistics as they are", async () => {
     for (const values of (await statisticsAfterStep(1, 0.25)).values()) {
       expect(values.every((value) => value === 0.25)).toBe(true);
