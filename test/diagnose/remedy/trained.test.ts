@@ -113,6 +113,20 @@ describe("the remedies of a run", () => {
     expect(checks[1]?.check.control).toBe(checks[1]?.check.before);
   }, 60_000);
 
+  it("begin where the run began if that was with a float run, whose accuracy is what is missing", async () => {
+    const train = { ...bad.train, epochs: 1 };
+    const float = { ...bad, train: { ...train, epochs: 3, optimizer: { learningRate: 0.05 } }, quantization: null };
+    const { paths: origin } = await startRun({ config: tinyConfig(float), parent, name: "origin" });
+    const config = tinyConfig({ ...bad, train, from: origin.folder });
+    const { paths } = await startRun({ config, parent, name: "from-float" });
+    const engine = nodeEngine({ threads: 1 });
+    const { checks } = await verifyRun({
+      ...(await diagnoseRun(paths.folder, { engine, probe: false })),
+      findings: [useless],
+    });
+    expect(checks[0]?.check).toMatchObject({ restarted: true, goal: expect.any(Number) });
+  }, 60_000);
+
   it("are offered by the command, which prints each gain and the command at the end", async () => {
     const optimizer = { learningRate: 0.05, groups: { weights: { learningRateScale: 0 } } };
     const frozen = { ...bad, train: { ...bad.train, epochs: 6, optimizer } };
