@@ -49,7 +49,7 @@ function winning(share: number, change: Partial<Counterfactual> = {}): Counterfa
 describe("the confidence after a check", () => {
   it("rises with the share of the missing accuracy that the remedy wins back, within the bounds of the odds", () => {
     for (const prior of [0.05, 0.3, 0.6, 0.9]) {
-      const after = [-0.3, 0, 0.2, 0.4, 0.45, 0.5, 0.7, 1].map((share) =>
+      const after = [0, 0.2, 0.3, 0.4, 0.45, 0.5, 0.7, 1].map((share) =>
         confidenceAfter(prior, shiftOf(winning(share))),
       );
       expect([...after].sort((a, b) => a - b)).toEqual(after);
@@ -58,7 +58,9 @@ describe("the confidence after a check", () => {
     }
     const odds = (p: number) => p / (1 - p);
     expect(odds(confidenceAfter(0.5, shiftOf(winning(0.9))))).toBeCloseTo(5, 9);
-    expect(odds(confidenceAfter(0.5, shiftOf(winning(-0.4))))).toBeCloseTo(1 / 9, 9);
+    expect(odds(confidenceAfter(0.5, shiftOf(winning(0))))).toBeCloseTo(1 / 9, 9);
+    // A remedy that does harm, or diverges, is wrong itself.
+    expect(odds(confidenceAfter(0.5, shiftOf(winning(-0.4))))).toBeCloseTo(1 / 3, 9);
     // A finding that was certain can be doubted all the same.
     expect(confidenceAfter(1, shiftOf(winning(0)))).toBeLessThan(0.95);
     expect(confidenceAfter(0, shiftOf(winning(1)))).toBeCloseTo(0.1 / 1.08, 9);
