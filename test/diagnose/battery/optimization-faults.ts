@@ -156,4 +156,34 @@ export const optimizationFaults: readonly FaultKind[] = [
       settings: { "train.labelSmoothing": Number((1 - 0.2 / graded(random, severity, 1, 40)).toPrecision(3)) },
     }),
   },
+  {
+    name: "warm-up missing",
+    family: "optimization",
+    causes: ["learning-rate-too-high"],
+    isRepairable: true,
+    // In the other networks Adam finds back from its first steps.
+    fits: ({ base }) => base.family === "transformer",
+    plant: ({ learningRate }, random, severity) => {
+      const high = { [rate]: Number((learningRate * graded(random, severity, 2.5, 6)).toPrecision(3)) };
+      return {
+        settings: { ...high, "train.schedule.warmupEpochs": 0 },
+        reference: { ...high, "train.schedule.warmupEpochs": 1 },
+      };
+    },
+  },
+  {
+    name: "oscillation at a rate that is not lowered",
+    family: "optimization",
+    causes: ["oscillation", "learning-rate-not-lowered"],
+    isRepairable: true,
+    fits: ({ base, weightBits, preset }) =>
+      base.hasBatchNorm && weightBits <= 3 && ["lsq", "lsq+", "ewgs"].includes(preset),
+    plant: ({ learningRate }, _, severity) => {
+      const high = { [rate]: Number((learningRate * (severity > 1 ? 2 : 1.5)).toPrecision(3)) };
+      return {
+        settings: { ...high, "train.schedule.name": "constant" },
+        reference: { ...high, "train.schedule.name": "cosine" },
+      };
+    },
+  },
 ];

@@ -12,7 +12,7 @@ import {
   type Situation,
 } from "./fault.ts";
 
-const isLearned = ({ preset }: Situation) => learnedPresets.includes(preset);
+const isLearned = ({ preset }: Pick<Situation, "preset">) => learnedPresets.includes(preset);
 const isObserved = ({ preset }: Situation) => observedPresets.includes(preset);
 const groups = "train.optimizer.groups.quantizer";
 
@@ -101,7 +101,7 @@ export const scaleFaults: readonly FaultKind[] = [
   {
     name: "averaging constant too small",
     family: "scales",
-    causes: ["saturated", "observer-frozen-early"],
+    causes: ["observer-too-slow", "saturated", "observer-frozen-early"],
     isRepairable: true,
     fits: isLeftBehind,
     // The range stays that of the first batch, which random weights leave behind.
@@ -128,5 +128,30 @@ export const scaleFaults: readonly FaultKind[] = [
     isRepairable: true,
     fits: isObserved,
     plant: () => ({ settings: { "quantization.freezeObserversAfterEpoch": 0 } }),
+  },
+  {
+    name: "scales begin far too small",
+    family: "scales",
+    causes: ["bad-initial-scale"],
+    isRepairable: true,
+    fits: ({ preset, weightBits, base }) =>
+      ["lsq", "lsq+", "ewgs"].includes(preset) && weightBits >= 3 && base.hasBatchNorm,
+    plant: (_, random, severity) => ({
+      settings: { "quantization.overrides": clippedStart(100 - graded(random, severity, 30, 50)) },
+    }),
+  },
+  {
+    name: "gradient of the scales without its factor",
+    family: "scales",
+    causes: ["scale-gradient-imbalance", "scale-collapsed", "scale-rate-too-high"],
+    isRepairable: true,
+    // TQT's own gradient has no factor, and its thresholds move in powers of two: it does without.
+    fits: ({ preset }) => isLearned({ preset }) && preset !== "tqt",
+    plant: () => {
+      const options = { gradientScale: "none" };
+      return {
+        settings: { "quantization.overrides": [{ layer: "**", weight: { options }, activation: { options } }] },
+      };
+    },
   },
 ];
