@@ -160,6 +160,10 @@ export const levelCauses: CauseFamily<keyof typeof rows> = {
     ],
     "dead-weights": ["dead-channels", "gradient-mismatch", "bad-initial-scale", "mask-missing", "capacity"],
     "saturated-weights": [
+      "batch-norm-stale",
+      "channel-disparity",
+      "scale-collapsed",
+
       "gradient-mismatch",
       "saturated",
       "mask-missing",

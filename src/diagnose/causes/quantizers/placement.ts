@@ -158,14 +158,7 @@ export const placementCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["edge-layer-bits", "unfused-placement"],
   explains: {
-    "edge-layer-bits": [
-      "dead-channels",
-      "dead-weights",
-      "saturated",
-      "saturated-weights",
-      "gradient-mismatch",
-      "capacity",
-    ],
+    "edge-layer-bits": ["dead-channels", "saturated", "gradient-mismatch"],
     "residual-mismatch": [
       "outlier-range",
       "saturated",

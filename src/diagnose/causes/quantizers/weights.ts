@@ -109,6 +109,7 @@ export const weightCauses: CauseFamily<keyof typeof rows> = {
   rows,
   explains: {
     "channel-disparity": [
+      "saturated-weights",
       "dead-weights",
       "dead-channels",
       "heavy-tailed-weights",

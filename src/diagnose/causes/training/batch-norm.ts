@@ -4,7 +4,7 @@ import { median } from "../../../base/statistics.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import type { ProbeRecord } from "../../probe/measurement.ts";
-import { findingAt, latest, meanOf, weightOfLoss, worst } from "../view.ts";
+import { findingAt, fitOf, latest, meanOf, weightOfLoss, worst } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "batch-norm-stale": 9 } as const;
@@ -56,7 +56,8 @@ function find(input: DiagnosisInput): Found[] {
   const harm = frozen ? weightOfLoss(input) : weightOfEvaluation(recent);
   const regained = regainedBy(input);
   // Frozen before a network that begins at random was trained at all: the weights can only fit statistics of nothing.
-  const fromNothing = frozen && facts.recipe?.freezeBatchNormAfterEpoch === 0 && input.history === undefined ? 1 : 0;
+  const isFromNothing = frozen && facts.recipe?.freezeBatchNormAfterEpoch === 0 && input.history === undefined;
+  const fromNothing = isFromNothing ? 1 - fitOf(input) : 0;
   const stale = worst(norms, ({ divergence }) => {
     const measured = 0.95 * visible * harm * logRamp(divergence, 0.06, 0.3);
     const evaluated = 0.95 * ramp(regained, 0.03, 0.12) * logRamp(divergence, 0.02, 0.1);

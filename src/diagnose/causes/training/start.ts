@@ -4,7 +4,7 @@ import { median } from "../../../base/statistics.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import type { ProbeRecord } from "../../probe/measurement.ts";
-import { meanOf } from "../view.ts";
+import { fitOf, meanOf } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "random-start": 13, "dead-channels": 38, "weak-start": 39 } as const;
@@ -14,7 +14,8 @@ function find(input: DiagnosisInput): Found[] {
   return [...randomStart(input), ...deadChannels(input), ...weakStart(input)];
 }
 
-function randomStart({ records, facts, history }: DiagnosisInput): Found[] {
+function randomStart(input: DiagnosisInput): Found[] {
+  const { records, facts, history } = input;
   // A run that began with another one may have begun with a weak one, which is a cause of its own.
   if (history !== undefined) return [];
   const [first] = records;
@@ -38,7 +39,7 @@ function randomStart({ records, facts, history }: DiagnosisInput): Found[] {
         evidence("float accuracy at step 0", first.floatAccuracy, 2 / facts.classes, "below"),
         evidence("‖w − w₀‖ / ‖w₀‖", distance, 0.5, "above"),
       ],
-      confidence: (bits <= 4 ? 0.85 : 0.5) * ramp(first.floatLoss / chance, 0.75, 0.95),
+      confidence: (bits <= 4 ? 0.85 : 0.5) * ramp(first.floatLoss / chance, 0.75, 0.95) * (1 - 0.6 * fitOf(input)),
       remedy:
         isFromRun || facts.floatRun === undefined
           ? {
