@@ -30,6 +30,8 @@ export interface SiteFacts
   readonly averagingConstant?: number;
   /** The scale of codes is that of the whole eight-bit type (torch before 1.12). */
   readonly rangeOfWholeType: boolean;
+  /** The gradient of its scales is asked for without the factor that the number of values needs. */
+  readonly unscaledGradient?: true;
   /** Its parameters are trained. */
   readonly learned: boolean;
   readonly edge: "first" | "last" | undefined;
@@ -113,6 +115,7 @@ export function factsOf(network: Network, options: FactsOptions = {}): Facts {
         nonNegative: spec.nonNegative === true,
         observer: spec.observer?.observer,
         ...averagingConstantOf(spec.observer),
+        ...(spec.options.gradientScale === "none" ? { unscaledGradient: true } : {}),
         rangeOfWholeType: spec.options.convention === "pre-1.12",
         learned: definition.parameters(spec, { dtype: "float32", shape: [1, 1, 1, 1] }).some((p) => p.trainable),
         edge: layer === edges.first ? "first" : layer === edges.last && layers.length > 1 ? "last" : undefined,

@@ -118,11 +118,6 @@ export function usualBits(facts: Facts, kind: "weight" | "activation"): number {
   return count > bits.length / 2 ? usual : Number.NaN;
 }
 
-/** 0 to 1: whether the network answers its training samples, so that what it began with cost it little; 0 where it was not examined. */
-export function fitOf({ examination }: DiagnosisInput): number {
-  return ramp(examination?.train.quantized.accuracy ?? 0, 0.75, 0.9);
-}
-
 /** Share of the run that is done, 0 to 1; 1 where its length is not known. */
 export function progressOf({ facts, records }: DiagnosisInput): number {
   const epochs = facts.recipe?.epochs;

@@ -130,12 +130,34 @@ function mostCommon(values: readonly number[]): number | undefined {
 }
 
 /**
+ * 0 to 1: whether the network answers its training samples, with quantizers or without, so that what it began with cost it little; 0
+ * where it was not examined.
+ */
+export function fitOf({ examination }: DiagnosisInput): number {
+  const { quantized, float } = examination?.train ?? {};
+  return ramp(Math.max(quantized?.accuracy ?? 0, float?.accuracy ?? 0), 0.75, 0.9);
+}
+
+/**
+ * 0 to 1: whether a run without a float run behind it looks as if it missed nothing: it answers its training samples, the test samples
+ * nearly as well, and as well with quantizers as without.
+ */
+function looksWell(input: DiagnosisInput): number {
+  const { train, test } = input.examination ?? {};
+  if (train === undefined || test === undefined) return 0;
+  const behind = train.quantized.accuracy - test.quantized.accuracy;
+  const cost = test.float.accuracy - test.quantized.accuracy;
+  return fitOf(input) * ramp(behind, 0.25, 0.12) * ramp(cost, 0.04, 0.01);
+}
+
+/**
  * Returns the factor on the confidence of every finding: 1 where the run misses accuracy, below that of high confidence where it
  * has what can be expected.
  */
 export function weightOfShortfall(input: DiagnosisInput): number {
   // Without a float run the weights themselves without quantizers are all that is known, and what spoiled the training
   // spoiled them too.
-  const shortfall = input.history === undefined ? undefined : shortfallOf(input);
+  if (input.history === undefined) return 1 - 0.45 * looksWell(input);
+  const shortfall = shortfallOf(input);
   return shortfall === undefined ? 1 : 0.55 + 0.45 * ramp(shortfall.missing, 0.005, 0.025);
 }

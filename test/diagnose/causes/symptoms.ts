@@ -111,6 +111,18 @@ export const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
       recent: { steps: 80, mean: 1.6, max: 2, notFinite: 0 },
     }),
   },
+  "warm-up-missing": {
+    facts: factsOfRecipe({ optimizer: { name: "adam", beta1: 0.9, beta2: 0.999, epsilon: 1e-8 } }),
+    records: records().map((each, index) =>
+      index === 0
+        ? each
+        : {
+            ...each,
+            weights: [weightMeasurement({ distance: 0.25 })],
+            recent: { steps: 16, mean: 1.5, max: 5, notFinite: 0 },
+          },
+    ),
+  },
   "edge-layer-bits": {
     facts: facts([siteFacts({ edge: "first", bits: 2, levels: 4, quantMax: 3 })]),
     records: records({ sites: [siteMeasurement({ sqnr: 6, optimalSqnr: 6 })] }),

@@ -72,7 +72,7 @@ function signWasted(sites: readonly SiteView[]): Found[] {
 function negativeLost(sites: readonly SiteView[]): Found[] {
   const lost = worst(
     sites.filter(({ facts }) => facts.kind === "activation"),
-    ({ last }) => 0.75 * ramp(last.lostNegativeShare, 0.02, 0.15),
+    ({ first, last }) => 0.75 * ramp(Math.min(first.lostNegativeShare, last.lostNegativeShare), 0.02, 0.15),
   );
   return findingAt(lost, layerOfSite, {
     cause: "negative-lost",

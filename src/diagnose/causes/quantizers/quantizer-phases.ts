@@ -85,7 +85,13 @@ export const quantizerPhaseCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["never-quantized", "weights-frozen", "dampening-too-strong"],
   explains: {
-    "weights-frozen": ["learning-rate-too-low", "learning-rate-too-high", "scale-collapsed", "capacity"],
+    "weights-frozen": [
+      "random-start",
+      "learning-rate-too-low",
+      "learning-rate-too-high",
+      "scale-collapsed",
+      "capacity",
+    ],
     "dampening-too-strong": ["learning-rate-too-low", "learning-rate-too-high"],
   },
   find,

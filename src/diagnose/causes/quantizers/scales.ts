@@ -9,6 +9,7 @@ import type { DiagnosisInput } from "../../input.ts";
 import type { SiteMeasurement } from "../../probe/measurement.ts";
 import {
   findingAt,
+  hasClippedWeights,
   layerOfSite,
   listed,
   meanOf,
@@ -28,7 +29,7 @@ function find(input: DiagnosisInput): Found[] {
   const began = input.records[0]?.step ?? 0;
   return [
     ...(began <= 10 ? badInitialScale(sites, input) : []),
-    ...gradientImbalance(sites),
+    ...gradientImbalance(sites, input),
     ...collapsed(sites, input),
   ];
 }
@@ -54,8 +55,39 @@ function collapsed(sites: readonly SiteView[], { facts }: DiagnosisInput): Found
   });
 }
 
+/** Whether an override of the configuration sets an option of quantizers. */
+function overridesSet({ facts: { settings } }: DiagnosisInput, option: string): boolean {
+  return (settings?.quantization?.overrides ?? []).some(({ weight, activation }) =>
+    [weight, activation].some((tensor) => typeof tensor === "object" && tensor.options?.[option] !== undefined),
+  );
+}
+
+/**
+ * Share of the tensors whose scale began far from what the quantizer's own rule gives, at a cost that shows: where it is most of
+ * them, something set the scales so. PACT begins with one limit for all, which is far from the values in up to 0.8 of the tensors.
+ */
+function badlyBegun(sites: readonly SiteView[]): number {
+  const off = sites.filter(
+    ({ first }) =>
+      first.optimalSqnr - first.sqnr > 5 &&
+      offStart(first) > 2.5 &&
+      (first.clippedShare > 0.05 || first.deadShare > 0.4),
+  );
+  return sites.length === 0 ? 0 : off.length / sites.length;
+}
+
+/** 0 to 1: how many weights whose quantizers have no trained scale lay outside of the range at the start; what follows them is large. */
+function clippedWithoutScale(input: DiagnosisInput): number {
+  const weights = sitesOf(input).filter(({ facts }) => facts.kind === "weight" && !facts.learned);
+  return weights.length === 0
+    ? 0
+    : ramp(weights.filter((view) => hasClippedWeights(view, view.first)).length / weights.length, 0.2, 0.5);
+}
+
 function badInitialScale(sites: readonly SiteView[], input: DiagnosisInput): Found[] {
   const lossWeight = weightOfLoss(input);
+  const systematic = 0.93 * ramp(badlyBegun(sites), 0.7, 0.9);
+  const caused = clippedWithoutScale(input);
   const bad = worst(sites, ({ facts, first, last }) => {
     const lost = first.optimalSqnr - first.sqnr;
     const visible = first.deadShare > 0.4 || first.clippedShare > 0.05 ? 1 : 0.6;
@@ -63,7 +95,7 @@ function badInitialScale(sites: readonly SiteView[], input: DiagnosisInput): Fou
     // The best grid that was searched has even levels: uneven ones are not to be measured by it.
     const comparable = quantizerNamed(facts.quantizer).grid === undefined ? 0.6 : 1;
     const weight = Math.min(comparable, lossWeight, weightOfStart(first));
-    return 0.97 * ramp(lost, 5, 12) * ramp(first.sqnr, 18, 8) * visible * recovered * weight;
+    return (1 - 0.5 * caused) * 0.97 * ramp(lost, 5, 12) * ramp(first.sqnr, 18, 8) * visible * recovered * weight;
   });
   const [worstSite] = bad;
   if (worstSite === undefined) return [];
@@ -95,16 +127,19 @@ function badInitialScale(sites: readonly SiteView[], input: DiagnosisInput): Fou
           evidence("dead share at the start", first.deadShare, 0.4, "above", facts.tensor),
           evidence("clipped share at the start", first.clippedShare, 0.05, "above", facts.tensor),
           evidence("SQNR lost now, dB", last.optimalSqnr - last.sqnr, 3, "above", facts.tensor),
-        ]),
-      confidence: worstSite.score,
+        ])
+        .concat(evidence("share of the tensors whose scale began far off", badlyBegun(sites), 0.8, "above")),
+      confidence: Math.max(worstSite.score, (1 - 0.5 * caused) * systematic),
       // A scale that the rule gave is not made another by it.
       remedy:
         offStart(first) < startFactor
           ? null
-          : {
-              title: "start with the scale of the first batch (LSQ: 2·mean|x|/√Qp)",
-              changes: { "quantization.preset": advisedPresets.learnedRanges, "quantization.reduceRange": false },
-            },
+          : overridesSet(input, "initializer")
+            ? { title: "take the initializer out of the overrides", changes: { "quantization.overrides": null } }
+            : {
+                title: "start with the scale of the first batch (LSQ: 2·mean|x|/√Qp)",
+                changes: { "quantization.preset": advisedPresets.learnedRanges, "quantization.reduceRange": false },
+              },
     },
   ];
 }
@@ -130,7 +165,17 @@ function describeRatio(ratio: number): string {
   return ratio >= 1 ? `${ratio.toFixed(1)} times too large` : `${(1 / ratio).toFixed(1)} times too small`;
 }
 
-function gradientImbalance(sites: readonly SiteView[]): Found[] {
+/**
+ * Share of the scales whose gradient has no factor, where that makes their updates large: the gradient of a scale is a sum over all
+ * values (arXiv 1902.08153, section 2.2). Adam divides by the gradient's own size, so that a factor changes nothing.
+ */
+function unscaledShare(sites: readonly SiteView[], { facts: { recipe } }: DiagnosisInput): number {
+  if (recipe?.optimizer?.name !== "sgd" || sites.length === 0) return 0;
+  return sites.filter(({ facts }) => facts.unscaledGradient === true).length / sites.length;
+}
+
+function gradientImbalance(sites: readonly SiteView[], input: DiagnosisInput): Found[] {
+  const unscaled = unscaledShare(sites, input);
   const balances = sites.flatMap(({ facts, all }) => {
     const balance = meanOf(all.slice(-3).map((each) => each.scaleBalance));
     return Number.isNaN(balance) ? [] : [{ facts, balance }];
@@ -138,29 +183,42 @@ function gradientImbalance(sites: readonly SiteView[]): Found[] {
   if (balances.length === 0) return [];
   const middle = median(balances.map(({ balance }) => balance));
   const isHigh = middle > 1;
-  const confidence = 0.58 * (isHigh ? logRamp(middle, 60, 2000) : logRamp(1 / middle, 300, 30000));
+  const atStart = median(sites.map(({ first }) => first.scaleBalance));
+  const confidence = Math.max(
+    0.58 * (isHigh ? logRamp(middle, 60, 2000) : logRamp(1 / middle, 300, 30000)),
+    // Eight bits have a balance of 1 or 2 with the factor too: what the configuration says is the most of it.
+    0.93 * ramp(unscaled, 0.2, 0.6) * (0.7 + 0.3 * logRamp(Math.max(atStart, middle), 1, 5)),
+  );
   const worstFirst = [...balances].sort((a, b) => (isHigh ? b.balance - a.balance : a.balance - b.balance)).slice(0, 3);
   return [
     {
       cause: "scale-gradient-imbalance",
-      title: `Updates of scales are far ${isHigh ? "larger" : "smaller"} than those of weights, most of all in ${listed(viewedLayers(worstFirst))}`,
+      title:
+        unscaled > 0
+          ? "The gradient of the scales has no factor (gradientScale none), and SGD takes it as it is"
+          : `Updates of scales are far ${isHigh ? "larger" : "smaller"} than those of weights, most of all in ${listed(viewedLayers(worstFirst))}`,
       layers: viewedLayers(worstFirst),
-      evidence: worstFirst.map(({ facts, balance }) =>
-        evidence(
-          "(|∂L/∂s|/s) / (‖∂L/∂w‖/‖w‖)",
-          balance,
-          isHigh ? 60 : 1 / 300,
-          isHigh ? "above" : "below",
-          facts.tensor,
+      evidence: [
+        ...worstFirst.map(({ facts, balance }) =>
+          evidence(
+            "(|∂L/∂s|/s) / (‖∂L/∂w‖/‖w‖)",
+            balance,
+            isHigh ? 60 : 1 / 300,
+            isHigh ? "above" : "below",
+            facts.tensor,
+          ),
         ),
-      ),
+        ...(unscaled > 0 ? [evidence("share of scales whose gradient has no factor", unscaled, 0.5, "above")] : []),
+      ],
       confidence,
-      remedy: {
-        title: "scale the gradient of the scales",
-        changes: {
-          "train.optimizer.groups.quantizer.learningRateScale": Number((1 / Math.sqrt(middle)).toPrecision(1)),
-        },
-      },
+      remedy: overridesSet(input, "gradientScale")
+        ? { title: "take gradientScale out of the overrides", changes: { "quantization.overrides": null } }
+        : {
+            title: "scale the gradient of the scales",
+            changes: {
+              "train.optimizer.groups.quantizer.learningRateScale": Number((1 / Math.sqrt(middle)).toPrecision(1)),
+            },
+          },
     },
   ];
 }
@@ -170,5 +228,24 @@ export const scaleCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["scale-collapsed"],
   actsAtStart: ["bad-initial-scale", "scale-collapsed"],
+  explains: {
+    "bad-initial-scale": [
+      "scale-collapsed",
+      "saturated-weights",
+      "outlier-range",
+      "saturated",
+      "learning-rate-too-high",
+    ],
+    "scale-gradient-imbalance": [
+      "scale-collapsed",
+      "saturated-weights",
+      "learning-rate-too-high",
+      "scale-rate-too-high",
+      "negative-lost",
+      "batch-norm-stale",
+      "gradient-mismatch",
+      "dead-channels",
+    ],
+  },
   find,
 };

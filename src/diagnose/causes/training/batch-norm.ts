@@ -1,10 +1,11 @@
 /** Batch normalization: running statistics that are not those of the batches (row 9). */
 
 import { median } from "../../../base/statistics.ts";
+import { fitOf } from "../../confidence/expectation.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import type { ProbeRecord } from "../../probe/measurement.ts";
-import { findingAt, fitOf, latest, meanOf, weightOfLoss, worst } from "../view.ts";
+import { findingAt, latest, meanOf, weightOfLoss, worst } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "batch-norm-stale": 9 } as const;

@@ -117,7 +117,7 @@ function notLowered(input: DiagnosisInput): Found[] {
         evidence("‖Δw‖ / ‖w‖ a step at the end", update, 0.003, "above"),
         evidence("‖w − w₀‖ / ‖w₀‖", distanceOf(input), 0.4, "above"),
       ],
-      confidence: 0.85 * logRamp(update, 0.001, 0.006),
+      confidence: 0.85 * logRamp(update, 0.0005, 0.003),
       remedy: {
         title: "let the learning rate fall to 0 (cosine)",
         changes: {
@@ -255,6 +255,7 @@ export const optimizerCauses: CauseFamily<keyof typeof rows> = {
       "random-start",
       "gradient-mismatch",
     ],
+    "learning-rate-not-lowered": ["warm-up-missing", "oscillation"],
     "batch-norm-rate": ["learning-rate-too-high", "outlier-range", "gradient-mismatch", ...brokenTraining],
     "weights-not-trained": ["learning-rate-too-low", "capacity"],
   },

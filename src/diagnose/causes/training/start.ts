@@ -1,10 +1,11 @@
 /** Where the weights began, and channels that say nothing (rows 13, 38 and 39). */
 
 import { median } from "../../../base/statistics.ts";
+import { fitOf } from "../../confidence/expectation.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import type { ProbeRecord } from "../../probe/measurement.ts";
-import { fitOf, meanOf } from "../view.ts";
+import { meanOf } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "random-start": 13, "dead-channels": 38, "weak-start": 39 } as const;
