@@ -4,6 +4,7 @@ import { median } from "../../../base/statistics.ts";
 import { advisedPresets } from "../../../qconfig/presets.ts";
 import { quantizerNamed } from "../../../quantizers/index.ts";
 import type { Evidence } from "../../../runs/finding.ts";
+import { shortfallOf } from "../../confidence/expectation.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import type { SiteMeasurement } from "../../probe/measurement.ts";
@@ -85,15 +86,21 @@ function clippedWithoutScale(input: DiagnosisInput): number {
 }
 
 function badInitialScale(sites: readonly SiteView[], input: DiagnosisInput): Found[] {
-  const lossWeight = weightOfLoss(input);
-  const systematic = 0.93 * ramp(badlyBegun(sites), 0.7, 0.9);
+  // What the start destroyed is destroyed in the float twin too: where accuracy is missing, the loss next to it says nothing.
+  const isMissing = input.history !== undefined && (shortfallOf(input)?.missing ?? 0) > 0.02;
+  const lossWeight = isMissing ? 1 : weightOfLoss(input);
+  const isComparable = ({ facts }: SiteView) => quantizerNamed(facts.quantizer).grid !== undefined;
+  const isCorrected = sites.every(({ last }) => last.optimalSqnr - last.sqnr < 3);
+  const systematic =
+    0.93 * ramp(badlyBegun(sites.filter(isComparable)), 0.7, 0.9) * lossWeight * (isCorrected ? 0.85 : 1);
   const caused = clippedWithoutScale(input);
-  const bad = worst(sites, ({ facts, first, last }) => {
+  const bad = worst(sites, (view) => {
+    const { first, last } = view;
     const lost = first.optimalSqnr - first.sqnr;
     const visible = first.deadShare > 0.4 || first.clippedShare > 0.05 ? 1 : 0.6;
     const recovered = last.optimalSqnr - last.sqnr < 3 ? 0.85 : 1;
     // The best grid that was searched has even levels: uneven ones are not to be measured by it.
-    const comparable = quantizerNamed(facts.quantizer).grid === undefined ? 0.6 : 1;
+    const comparable = isComparable(view) ? 1 : 0.6;
     const weight = Math.min(comparable, lossWeight, weightOfStart(first));
     return (1 - 0.5 * caused) * 0.97 * ramp(lost, 5, 12) * ramp(first.sqnr, 18, 8) * visible * recovered * weight;
   });
