@@ -1,4 +1,4 @@
-/** Data and task: faults that are none of the quantization (rows 40 to 49). */
+/** Data and task: faults that are none of the quantization (rows 40 to 49 and 53). */
 
 import { type DataFacts, outlierFactor } from "../data-facts.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../finding.ts";
@@ -17,6 +17,7 @@ const rows = {
   "augmentation-too-strong": 47,
   "wrong-teacher": 48,
   "outlier-samples": 49,
+  "test-overlap": 53,
 } as const;
 type Found = CauseFinding<keyof typeof rows>;
 
@@ -32,6 +33,7 @@ function find(input: DiagnosisInput): Found[] {
     ...missingClasses(input),
     ...augmentation(input),
     ...wrongTeacher(input),
+    ...testOverlap(input),
   ];
 }
 
@@ -272,6 +274,21 @@ function wrongTeacher({ examination, history, facts: { recipe } }: DiagnosisInpu
   ];
 }
 
+/** Costs no accuracy, but what is measured on such samples says little about new ones. */
+function testOverlap({ data }: DiagnosisInput): Found[] {
+  const repeated = data?.test.repeated ?? 0;
+  return [
+    {
+      cause: "test-overlap",
+      title: `${Math.round(100 * repeated)} % of the test samples lie in the training part too, so that the accuracy says little about new ones: ${notQuantization}`,
+      layers: [],
+      evidence: [evidence("share of the test samples that are training samples", repeated, 0.1, "above")],
+      confidence: 0.85 * ramp(repeated, 0.05, 0.3),
+      remedy: null,
+    },
+  ];
+}
+
 /** What data and task are to blame for. */
 export const dataCauses: CauseFamily<keyof typeof rows> = {
   rows,
@@ -283,6 +300,7 @@ export const dataCauses: CauseFamily<keyof typeof rows> = {
     "class-imbalance",
     "missing-classes",
     "augmentation-too-strong",
+    "test-overlap",
   ],
   actsAtStart: ["input-scale", "normalization-differs", "outlier-samples"],
   explains: {

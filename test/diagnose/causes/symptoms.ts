@@ -247,6 +247,7 @@ export const symptoms: Readonly<Record<CauseName, DiagnosisInput>> = {
     records: records(),
     history: history(0.87),
   },
+  "test-overlap": { facts: facts(), records: records(), data: dataFacts({}, { repeated: 0.6 }) },
   "outlier-samples": { facts: facts(), records: records(), data: dataFacts({ largest: 100, outlierShare: 0.04 }) },
   "test-shift": { facts: facts(), records: records(), data: dataFacts({}, { mean: 1.4, deviation: 2 }) },
   "test-labels": {
