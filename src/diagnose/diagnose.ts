@@ -101,7 +101,8 @@ const keptByConsequence = 0.3;
 
 /** Lowers the confidence of what another finding explains; of two that explain each other, that of the less certain one. */
 function withoutConsequences(findings: readonly CauseFinding<CauseName>[]): CauseFinding<CauseName>[] {
-  const explainsOther = (by: CauseFinding, of: CauseFinding) => explanations.get(by.cause)?.includes(of.cause) === true;
+  const explainsOther = (by: CauseFinding, of: CauseFinding) =>
+    explanations.get(by.cause)?.includes(of.cause) === true || by.explains?.includes(of.cause) === true;
   return findings.map((finding) => {
     const causes = findings.filter(
       (other) =>
@@ -119,7 +120,7 @@ function withoutConsequences(findings: readonly CauseFinding<CauseName>[]): Caus
 function ranked(findings: readonly CauseFinding<CauseName>[]): CauseFinding<CauseName>[] {
   return findings
     .filter(({ confidence }) => confidence >= leastScore)
-    .map((finding) => ({
+    .map(({ explains: _, ...finding }) => ({
       ...finding,
       confidence: calibrated(finding.confidence),
       evidence: finding.evidence.filter(

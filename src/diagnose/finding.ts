@@ -6,6 +6,8 @@ import type { DiagnosisInput } from "./input.ts";
 /** A finding with one of the causes `Name`; a file may hold causes of other versions. */
 export interface CauseFinding<Name extends string = string> extends Finding {
   readonly cause: Name;
+  /** Causes whose measurements follow from this finding alone, besides those that follow from its cause: see {@link CauseFamily.explains}. */
+  readonly explains?: readonly string[];
 }
 
 /** Causes that are found from the same measurements. One file of causes/ holds one, and diagnose.ts lists it. */

@@ -100,22 +100,26 @@ export function isStored({ kind, layer, bits }: SiteFacts, { sites, settings }: 
   return !sites.some((other) => other.kind === "weight" && other.layer === layer);
 }
 
+/** The number that more than half of some have; NaN where none is so common. */
+function commonest(numbers: readonly number[]): number {
+  const counts = new Map<number, number>();
+  for (const each of numbers) counts.set(each, (counts.get(each) ?? 0) + 1);
+  const [most, count] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? [Number.NaN, 0];
+  return count > numbers.length / 2 ? most : Number.NaN;
+}
+
 /**
  * Bits that a kind of inner tensor usually has: those of the configuration, if at least a quarter has them; else those that most
- * have; NaN where none are usual.
+ * have, of few inner layers the first and the last one included; NaN where none are usual.
  */
 export function usualBits(facts: Facts, kind: "weight" | "activation"): number {
-  const bits = facts.sites
-    .filter((site) => site.kind === kind && site.edge === undefined && !isStored(site, facts))
-    .map((site) => site.bits);
-  const counts = new Map<number, number>();
-  for (const each of bits) counts.set(each, (counts.get(each) ?? 0) + 1);
-  const [usual, count] = [...counts].sort(([, a], [, b]) => b - a)[0] ?? [Number.NaN, 0];
+  const sites = facts.sites.filter((site) => site.kind === kind && !isStored(site, facts));
+  const inner = sites.filter(({ edge }) => edge === undefined).map(({ bits }) => bits);
   const configured = facts.settings?.quantization?.[kind === "weight" ? "weightBits" : "activationBits"];
-  // Of one or two layers none is usual: only the configuration shows an override of one of them.
-  if (configured !== undefined && (bits.length < 3 || 4 * (counts.get(configured) ?? 0) >= bits.length))
-    return configured;
-  return count > bits.length / 2 ? usual : Number.NaN;
+  const asConfigured = inner.filter((bits) => bits === configured).length;
+  if (configured !== undefined && asConfigured > 0 && 4 * asConfigured >= inner.length) return configured;
+  // Of one or two layers none is usual.
+  return commonest(inner.length < 3 ? sites.map(({ bits }) => bits) : inner);
 }
 
 /** Share of the run that is done, 0 to 1; 1 where its length is not known. */

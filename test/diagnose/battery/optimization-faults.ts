@@ -159,7 +159,7 @@ export const optimizationFaults: readonly FaultKind[] = [
   {
     name: "warm-up missing",
     family: "optimization",
-    causes: ["learning-rate-too-high"],
+    causes: ["warm-up-missing", "learning-rate-too-high"],
     isRepairable: true,
     // In the other networks Adam finds back from its first steps.
     fits: ({ base }) => base.family === "transformer",

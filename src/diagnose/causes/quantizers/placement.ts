@@ -1,5 +1,6 @@
 /** The placement of quantizers: first and last layer, residual additions, unfused modules; and ablations (rows 12, 16, 19, 20). */
 
+import type { Facts, SiteFacts } from "../../facts.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import {
@@ -36,13 +37,23 @@ function suspicionOfBits(bits: number): number {
   return bits === 4 ? 0.4 : bits <= 6 ? 0.2 : 0;
 }
 
-function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput): Found[] {
+/** Whether the first or last layer has so few bits that anything may follow, and fewer than the layers between. */
+function isStarved({ kind, bits }: SiteFacts, facts: Facts): boolean {
+  return bits <= 2 && bits < usualBits(facts, kind);
+}
+
+function edgeLayerBits(sites: readonly SiteView[], input: DiagnosisInput): Found[] {
+  const { ablation } = input;
   const edges = sites.filter(({ facts }) => facts.edge !== undefined);
-  const low = worst(edges, ({ facts, last }) => suspicionOfBits(facts.bits) * (0.7 + 0.3 * ramp(last.sqnr, 20, 8)));
+  const low = worst(edges, ({ facts, last }) => {
+    // Where the layers between have as few bits, the bits of all are the cause.
+    const share = isStarved(facts, input.facts) || facts.bits > 2 ? 1 : 0.6;
+    return share * suspicionOfBits(facts.bits) * (0.7 + 0.3 * ramp(last.sqnr, 20, 8));
+  });
   const facts = low[0]?.place.facts;
   if (facts === undefined) return [];
   const ablated = ablation?.layers.find(({ layer }) => layer === facts.layer);
-  return findingAt(low, layerOfSite, {
+  const found = findingAt(low, layerOfSite, {
     cause: "edge-layer-bits",
     title: () => `The ${facts.edge} layer has ${facts.bits} bits: ${facts.tensor} has ${facts.levels} levels`,
     evidence: ({ facts, last }) => [
@@ -73,7 +84,17 @@ function edgeLayerBits(sites: readonly SiteView[], { ablation }: DiagnosisInput)
       changes: { [facts.edge === "first" ? "quantization.firstLayerBits" : "quantization.lastLayerBits"]: 8 },
     },
   });
+  return isStarved(facts, input.facts) ? found.map((each) => ({ ...each, explains: consequencesOfStarving })) : found;
 }
+
+const consequencesOfStarving = [
+  "bad-initial-scale",
+  "outlier-range",
+  "scale-collapsed",
+  "saturated-weights",
+  "learning-rate-too-high",
+  "learning-rate-too-low",
+];
 
 function residualMismatch({ records, facts }: DiagnosisInput): Found[] {
   const recent = latest(records, 3);

@@ -146,7 +146,7 @@ function tooSlow(sites: readonly SiteView[], input: DiagnosisInput): Found[] {
   const steps = input.records.at(-1)?.step ?? Number.NaN;
   const renewed = ({ facts }: SiteView) => (facts.averagingConstant ?? Number.NaN) * steps;
   const off = ({ last }: SiteView) => Math.max(last.coverage, 1 / last.coverage);
-  const slow = worst(sites, (view) => 0.95 * logRamp(renewed(view), 1.5, 0.3) * logRamp(off(view), 1.3, 2));
+  const slow = worst(sites, (view) => 0.95 * logRamp(renewed(view), 0.6, 0.1) * logRamp(off(view), 1.3, 2));
   const overrides = input.facts.settings?.quantization?.overrides ?? [];
   const isSet = overrides.some(({ activation }) => typeof activation === "object" && activation.observer !== undefined);
   return findingAt(slow, layerOfSite, {

@@ -8,6 +8,7 @@ import { shortfallOf } from "../../confidence/expectation.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import type { SiteMeasurement } from "../../probe/measurement.ts";
+import { brokenTraining } from "../consequences.ts";
 import {
   findingAt,
   hasClippedWeights,
@@ -196,6 +197,10 @@ function gradientImbalance(sites: readonly SiteView[], input: DiagnosisInput): F
     // Eight bits have a balance of 1 or 2 with the factor too: what the configuration says is the most of it.
     0.93 * ramp(unscaled, 0.2, 0.6) * (0.7 + 0.3 * logRamp(Math.max(atStart, middle), 1, 5)),
   );
+  const explains =
+    unscaled > 0
+      ? [...brokenTraining, "learning-rate-too-high", "negative-lost", "gradient-mismatch", "outlier-range"]
+      : [];
   const worstFirst = [...balances].sort((a, b) => (isHigh ? b.balance - a.balance : a.balance - b.balance)).slice(0, 3);
   return [
     {
@@ -218,6 +223,7 @@ function gradientImbalance(sites: readonly SiteView[], input: DiagnosisInput): F
         ...(unscaled > 0 ? [evidence("share of scales whose gradient has no factor", unscaled, 0.5, "above")] : []),
       ],
       confidence,
+      explains,
       remedy: overridesSet(input, "gradientScale")
         ? { title: "take gradientScale out of the overrides", changes: { "quantization.overrides": null } }
         : {
@@ -242,16 +248,6 @@ export const scaleCauses: CauseFamily<keyof typeof rows> = {
       "outlier-range",
       "saturated",
       "learning-rate-too-high",
-    ],
-    "scale-gradient-imbalance": [
-      "scale-collapsed",
-      "saturated-weights",
-      "learning-rate-too-high",
-      "scale-rate-too-high",
-      "negative-lost",
-      "batch-norm-stale",
-      "gradient-mismatch",
-      "dead-channels",
     ],
   },
   find,

@@ -110,6 +110,7 @@ export const weightCauses: CauseFamily<keyof typeof rows> = {
   explains: {
     "channel-disparity": [
       "saturated-weights",
+      "batch-norm-stale",
       "dead-weights",
       "dead-channels",
       "heavy-tailed-weights",

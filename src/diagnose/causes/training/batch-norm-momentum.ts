@@ -32,7 +32,8 @@ function find(input: DiagnosisInput): Found[] {
   const steps = stepsOf(input);
   const assessed = norms.map(({ name, kept }) => {
     // Of the statistics that the run began with; where its length is not known, a thousand steps are taken.
-    const old = kept ** (Number.isNaN(steps) ? 1000 : steps);
+    // A usual momentum forgets them in any run that is long enough: a short one is another cause.
+    const old = kept ** Math.max(100, Number.isNaN(steps) ? 1000 : steps);
     const averaged = (1 + kept) / Math.max(1e-6, 1 - kept);
     return { name, kept, old, averaged, score: Math.max(ramp(old, 0.1, 0.5), logRamp(averaged, 2.5, 1.2)) };
   });

@@ -5,6 +5,7 @@ import { fitOf } from "../../confidence/expectation.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import type { ProbeRecord } from "../../probe/measurement.ts";
+import { brokenTraining } from "../consequences.ts";
 import { findingAt, latest, meanOf, weightOfLoss, worst } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
@@ -64,7 +65,7 @@ function find(input: DiagnosisInput): Found[] {
     const evaluated = 0.95 * ramp(regained, 0.03, 0.12) * logRamp(divergence, 0.02, 0.1);
     return Math.max(measured, evaluated, 0.93 * fromNothing * logRamp(divergence, 0.1, 0.4));
   });
-  return findingAt(stale, ({ name }) => name, {
+  const found = findingAt(stale, ({ name }) => name, {
     cause: "batch-norm-stale",
     title: (layers) => `The running statistics of batch normalization differ from those of the batches in ${layers}`,
     evidence: (place) => [
@@ -98,6 +99,8 @@ function find(input: DiagnosisInput): Found[] {
           changes: { "train.reestimateBatchNormBatches": 50 },
         },
   });
+  // Statistics that the network is trained with break the training itself.
+  return frozen ? found.map((each) => ({ ...each, explains: brokenTraining })) : found;
 }
 
 /** Running statistics of batch normalization that do not match the batches. */

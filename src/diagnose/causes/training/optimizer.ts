@@ -247,6 +247,7 @@ export const optimizerCauses: CauseFamily<keyof typeof rows> = {
       "learning-rate-too-high",
       ...brokenTraining,
     ],
+    "too-few-steps": ["batch-norm-momentum", "learning-rate-too-low", "batch-norm-stale", "gradient-mismatch"],
     "momentum-too-high": ["learning-rate-too-high", "outlier-range", "gradient-mismatch", ...brokenTraining],
     "batch-too-small": [
       "learning-rate-too-high",
