@@ -106,7 +106,9 @@ function withoutConsequences(findings: readonly CauseFinding<CauseName>[]): Caus
   return findings.map((finding) => {
     const causes = findings.filter(
       (other) =>
-        explainsOther(other, finding) && !(explainsOther(finding, other) && finding.confidence > other.confidence),
+        other !== finding &&
+        explainsOther(other, finding) &&
+        !(explainsOther(finding, other) && finding.confidence > other.confidence),
     );
     const strongest = Math.max(0, ...causes.map(({ confidence }) => confidence));
     return { ...finding, confidence: finding.confidence * (1 - (1 - keptByConsequence) * strongest) };
