@@ -93,7 +93,7 @@ export class Assembly {
         const inner = value.inputs.map((input, i) =>
           this.realize(input, form, value.inputs.length > 1 ? `${name}/${i}` : `${name}/before ${value.name}`),
         );
-        return this.add(name, value.shape, form, (output) => renamed(value.make(inner, output), name));
+        return this.add(name, value.shape, form, (output) => renamed(value.make(inner, output, form), name));
       }
       default:
         throw new UnsupportedError("a constant has no codes here", {
@@ -223,7 +223,7 @@ export class Assembly {
     const [form] = forms;
     if (form === undefined || ids.length < value.inputs.length || !forms.every((each) => sameForm(each, form)))
       return value;
-    return this.codes(this.add(value.name, value.shape, form, (output) => value.make(ids, output)));
+    return this.codes(this.add(value.name, value.shape, form, (output) => value.make(ids, output, form)));
   }
 
   /** The value as codes: its own, or wide ones. `divisor`: how many of them will be added up. */

@@ -130,14 +130,17 @@ function walk(network: QuantizedNetwork, data: Value, assembly: Assembly, onRefu
   for (const node of network.graph.nodes) {
     const inputs = node.inputs.map((value) => (value === undefined ? undefined : values.get(value)));
     const [x] = inputs;
-    const [output, ...others] = node.outputs;
     try {
-      const result =
-        isFakeQuantize(node) && x !== undefined ? quantized(node, x) : applyRule({ assembly, node, inputs });
-      if (output !== undefined) values.set(output, result);
+      const results =
+        isFakeQuantize(node) && x !== undefined ? [quantized(node, x)] : applyRule({ assembly, node, inputs });
+      for (const [index, result] of results.entries()) {
+        const output = node.outputs[index];
+        if (output !== undefined) values.set(output, result);
+      }
     } catch (error) {
       if (!(error instanceof UnsupportedError)) throw error;
       const result = onRefusal(error, { assembly, node, inputs });
+      const [output, ...others] = node.outputs;
       if (output !== undefined) values.set(output, result);
       for (const other of others) values.set(other, { ...result, shape: other.type.shape });
     }

@@ -14,6 +14,7 @@ import { add, multiply, subtract } from "../ops/families/elementwise.ts";
 import { concat, reshape, slice } from "../ops/families/shape/shape-ops.ts";
 import { gatherLevel } from "../quantizers/arithmetic/levels.ts";
 import { windowAttributes } from "./formats/int/parts.ts";
+import { movedElements } from "./formats/moved-graph.ts";
 import {
   type Dequantize,
   type IntegerLayer,
@@ -141,6 +142,8 @@ class FormulaBuilder {
       }
       case "ReshapeCodes":
         return reshape(builder, this.#value(operation.input), shape);
+      case "MoveCodes":
+        return movedElements(builder, this.#value(operation.input), operation, operation.fill);
       case "ConcatCodes":
         return concat(
           builder,

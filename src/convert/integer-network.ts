@@ -146,6 +146,16 @@ export interface ReshapeCodes extends Operation {
   readonly input: number;
 }
 
+/** Elements at other places, and padding: y[i, j, …] = x[places[0][i] + places[1][j] + …], or `fill` where one of them is −1. */
+export interface MoveCodes extends Operation {
+  readonly op: "MoveCodes";
+  readonly input: number;
+  /** For each axis of the output but the batch. */
+  readonly places: readonly Int32Array[];
+  /** The code of padding. */
+  readonly fill: number;
+}
+
 /** Concatenation of codes. */
 export interface ConcatCodes extends Operation {
   readonly op: "ConcatCodes";
@@ -164,6 +174,7 @@ export type IntegerOperation =
   | Requantize
   | Dequantize
   | ReshapeCodes
+  | MoveCodes
   | ConcatCodes;
 
 /** An operation with weights. */

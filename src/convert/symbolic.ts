@@ -4,7 +4,7 @@
  */
 import type { Tensor } from "../ir/tensor.ts";
 import type { Shape } from "../ir/types.ts";
-import type { IntegerOperation, IntegerWeight } from "./integer-network.ts";
+import type { IntegerOperation, IntegerWeight, TensorForm } from "./integer-network.ts";
 
 /** Integers times a real factor: (tensor − z)·inputScale·gain[k]. */
 export interface AffineTerm {
@@ -40,7 +40,10 @@ export interface Rearranged {
   readonly name: string;
   readonly shape: Shape;
   readonly inputs: readonly Symbolic[];
-  readonly make: (inputs: readonly number[], output: number) => IntegerOperation;
+  /** The number that it adds as padding; absent where it adds none. */
+  readonly fill?: number;
+  /** @param form The grid of the codes that it is done on. */
+  readonly make: (inputs: readonly number[], output: number, form: TensorForm) => IntegerOperation;
 }
 
 /** The network's data. */

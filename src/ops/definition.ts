@@ -105,8 +105,8 @@ export type OperatorWork = "gradient of inputs" | "gradient of weights" | "norma
 
 /** The traits of an operator, which passes query. An absent trait is one that the operator does not have. */
 export interface OperatorTraits {
-  /** Whether it computes nothing: it copies elements, reorders or repeats them. */
-  readonly movement?: boolean;
+  /** Whether it computes nothing: it copies elements, reorders or repeats them. A function: some of its nodes do. */
+  readonly movement?: boolean | ((node: Node) => boolean);
   /** Whether the engine keeps its output in the memory of its first input. */
   readonly view?: boolean;
   /**

@@ -39,6 +39,10 @@ function everyKind(
     Requantize: [{ op: "Requantize", name, output, terms, low: 0, high: 1 }, all],
     Dequantize: [{ op: "Dequantize", name, output, terms }, all],
     ReshapeCodes: [{ op: "ReshapeCodes", name, input: first, output }, [first]],
+    MoveCodes: [
+      { op: "MoveCodes", name, input: first, output, places: [Int32Array.of(1, -1), Int32Array.of(0)], fill: 2 },
+      [first],
+    ],
     ConcatCodes: [{ op: "ConcatCodes", name, inputs: all, output, axis: 1 }, all],
   };
 }

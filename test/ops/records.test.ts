@@ -51,16 +51,17 @@ it("gives roles by use to the operators that had them", () => {
 });
 
 const folded =
-  "Abs Add And Cast CastLike Ceil Clip Concat ConstantOfShape Cos CumSum Div Equal Exp Expand Flatten Floor Gather Greater GreaterOrEqual Identity IsNaN LeakyRelu Less LessOrEqual Log MatMul Max Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Round Sigmoid Sign Sin Slice Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Trilu Unsqueeze Where Xor";
+  "Abs Add And Cast CastLike Ceil Clip Concat ConstantOfShape Cos CumSum DepthToSpace Div Equal Exp Expand Flatten Floor Gather Greater GreaterOrEqual Identity IsNaN LeakyRelu Less LessOrEqual Log MatMul Max Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceL1 ReduceL2 ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round Sigmoid Sign Sin Slice SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh Tile Transpose Trilu Unsqueeze Where Xor";
 
 it("computes the operators on constants that the table of folds held", () => {
   expect(namesWhere(({ fold }) => fold !== undefined)).toEqual(folded.split(" "));
 });
 
-it("copies with the operators that were called layout, and repeats with two", () => {
-  const copying = "Cast Concat Flatten Identity Reshape Slice Split Squeeze Transpose Unsqueeze";
+it("copies with the operators that were called layout, and repeats with three", () => {
+  const copying =
+    "Cast Concat DepthToSpace Flatten Identity Reshape Slice SpaceToDepth Split Squeeze Transpose Unsqueeze";
   expect(namesWhere(({ fold }) => fold?.copies === true)).toEqual(copying.split(" "));
-  expect(namesWhere(({ fold }) => fold?.repeats === true)).toEqual(["Expand", "Tile"]);
+  expect(namesWhere(({ fold }) => fold?.repeats === true)).toEqual(["Expand", "Resize", "Tile"]);
 });
 
 it("runs on blocked tensors what the CPU's lists named", () => {

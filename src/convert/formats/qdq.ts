@@ -42,6 +42,7 @@ import { containerOf, storedType } from "./containers.ts";
 import type { FormatDefinition } from "./definition.ts";
 import { byte, channelConstant, limited, scales } from "./int/codes.ts";
 import { windowAttributes } from "./int/parts.ts";
+import { movedElements } from "./moved-graph.ts";
 import { onnxRunner } from "./run-onnx.ts";
 
 /** Batch size and weight types of a QDQ graph. */
@@ -115,6 +116,13 @@ class QdqBuilder {
         return builder.one("MaxPool", [this.#value(operation.input)], windowAttributes(operation));
       case "ReshapeCodes":
         return reshape(builder, this.#value(operation.input), this.#shape(tensor));
+      case "MoveCodes":
+        return movedElements(
+          builder,
+          this.#value(operation.input),
+          operation,
+          (operation.fill - tensor.form.zeroPoint) * tensor.form.scale,
+        );
       case "ConcatCodes":
         return concat(
           builder,

@@ -10,7 +10,7 @@ import { interpretFixed } from "./fixed.ts";
 import { interpretConv, interpretGemm } from "./layers.ts";
 import type { Elements } from "./numbers.ts";
 import { interpretInput, interpretRequantize, interpretSum } from "./requantize.ts";
-import { interpretConcat, interpretPool } from "./windows.ts";
+import { interpretConcat, interpretMove, interpretPool } from "./windows.ts";
 
 /** The arithmetic of the interpreter. */
 export interface InterpretOptions {
@@ -85,6 +85,8 @@ export function interpretOperation(
       return interpretConcat(operation, operation.inputs.map(read), output);
     case "ReshapeCodes":
       return read(operation.input).data;
+    case "MoveCodes":
+      return interpretMove(operation, read(operation.input).data);
     case "IntegerGemm": {
       const { data, tensor } = read(operation.input);
       return interpretGemm(operation, data, tensor);

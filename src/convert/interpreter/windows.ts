@@ -1,5 +1,5 @@
-/** Pooling and concatenation in plain integers. */
-import type { ConcatCodes, IntegerTensor, MaxPoolCodes, SumPool } from "../integer-network.ts";
+/** Pooling, concatenation and moved elements in plain integers. */
+import type { ConcatCodes, IntegerTensor, MaxPoolCodes, MoveCodes, SumPool } from "../integer-network.ts";
 import { type Elements, int32 } from "./numbers.ts";
 
 /** The largest code, or the sum of centred codes, of each window. */
@@ -51,4 +51,16 @@ export function interpretConcat(concat: ConcatCodes, xs: readonly Elements[], ou
     }
   }
   return result;
+}
+
+/** y[i, j, …] = x[places[0][i] + places[1][j] + …], or the padding's code where one of them is −1. */
+export function interpretMove({ places, fill }: MoveCodes, x: Float64Array): Float64Array {
+  const result: number[] = [];
+  const visit = (axis: number, place: number): void => {
+    const list = places[axis];
+    if (list === undefined) result.push(place < 0 ? fill : (x[place] ?? fill));
+    else for (const step of list) visit(axis + 1, place < 0 || step < 0 ? -1 : place + step);
+  };
+  visit(0, 0);
+  return Float64Array.from(result);
 }

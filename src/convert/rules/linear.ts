@@ -80,6 +80,10 @@ export const multiplyRule: IntegerRule = (context) => {
 function limited(context: RuleContext, value: Symbolic, low: number, high: number): Symbolic {
   const { name } = context.node;
   if (value.kind === "rearranged") {
+    const { fill } = value;
+    if (fill !== undefined && (fill < low || fill > high)) {
+      throw unsupported(context.node, `it limits a padding of ${fill} to ${low} … ${high}`);
+    }
     const inputs = value.inputs.map((input) => limited(context, input, low, high));
     const rearranged: Rearranged = { ...value, inputs };
     return rearranged;

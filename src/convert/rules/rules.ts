@@ -19,6 +19,7 @@ import {
 import type { Symbolic } from "../symbolic.ts";
 import { convRule, gemmRule, matMulRule } from "./layers.ts";
 import { addRule, batchNormRule, clipRule, meaningRule, multiplyRule, reluRule } from "./linear.ts";
+import { movedValue } from "./moved.ts";
 import { type IntegerRule, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, reshapeRule } from "./shape.ts";
 
@@ -46,19 +47,29 @@ export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Ma
   [dropoutOperator, kept],
 ]);
 
-/** The value of a node. @throws UnsupportedError naming it when there is no integer form of its operator. */
-export function applyRule(context: RuleContext): Symbolic {
-  const { node } = context;
+/**
+ * The values of a node's outputs, of the first one alone where its operator has no others.
+ *
+ * @throws UnsupportedError naming it when there is no integer form of its operator.
+ */
+export function applyRule(context: RuleContext): readonly Symbolic[] {
+  const { node, assembly } = context;
   const definition = findDefinition(operators, node);
   const rule = definition === undefined ? undefined : integerRules.get(definition);
-  if (rule !== undefined) return rule(context);
+  if (rule !== undefined) return [rule(context)];
   const meaning = definition?.integers?.(node);
+  if (meaning !== undefined) return [meaningRule(meaning)(context)];
   if (definition === batchValueOperator) {
     throw unsupported(
       node,
       "it is computed from the size of the batch, and an integer network takes one sample at a time",
     );
   }
-  if (meaning === undefined) throw unsupported(node, `there is no integer form of ${node.op}`);
-  return meaningRule(meaning)(context);
+  const fold = definition?.fold;
+  const { movement = false } = definition?.traits ?? {};
+  const isMovement = typeof movement === "boolean" ? movement : movement(node);
+  const moved =
+    fold === undefined || !isMovement ? [] : node.outputs.flatMap((_, index) => movedValue(context, fold, index) ?? []);
+  if (moved.length === node.outputs.length) return moved.map((value) => assembly.rearranged(value));
+  throw unsupported(node, `there is no integer form of ${node.op}`);
 }

@@ -17,6 +17,7 @@ import {
 import { type GraphBuilder, type OperatorCall, showNode, type Value } from "../../ir/graph.ts";
 import { float32Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import type { Shape, TensorType } from "../../ir/types.ts";
+import { type Fold, ravel, rearranged, unravel } from "../build/fold/data.ts";
 import { axesOf, indices } from "../build/operands.ts";
 import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 import { resizeUpgrades } from "../rewrite/upgrades.ts";
@@ -201,7 +202,54 @@ function resizeGradient({ builder: b, node, input, outputGradient, needed }: Gra
   return [gradient];
 }
 
+/** Nearest elements alone: they are copies, so that their values are exact. */
+const nearestElements: Fold = (call) => {
+  const [input] = call.inputs;
+  const [type] = call.types;
+  if (input === undefined || type === undefined || stringAttribute(call, "mode", "nearest") !== "nearest")
+    return undefined;
+  const { shape } = input;
+  const plans = planOf(
+    call,
+    shape,
+    (index) => call.inputs[index],
+    (message) => new UnsupportedError(message, { where: call.name }),
+  );
+  const transformation = stringAttribute(call, "coordinate_transformation_mode", "half_pixel");
+  const nearest = stringAttribute(call, "nearest_mode", "round_prefer_floor");
+  const places = type.shape.map((size, axis) => {
+    const plan = plans.find((each) => each.axis === axis);
+    const last = (shape[axis] ?? 1) - 1;
+    return Array.from({ length: size }, (_, row) =>
+      plan === undefined
+        ? row
+        : Math.min(Math.max(nearestPlace(nearest, sourcePlace(transformation, plan, row)), 0), last),
+    );
+  });
+  return [
+    rearranged(input, type.shape, (i) =>
+      ravel(
+        unravel(i, type.shape).map((place, axis) => places[axis]?.[place] ?? 0),
+        shape,
+      ),
+    ),
+  ];
+};
+
 /** The operators of this file. */
 export const resizeOperators: readonly OperatorDefinition[] = [
-  { op: "Resize", domain: "", upgrades: resizeUpgrades, infer: resizeType, gradient: resizeGradient },
+  {
+    op: "Resize",
+    domain: "",
+    upgrades: resizeUpgrades,
+    infer: resizeType,
+    gradient: resizeGradient,
+    fold: { compute: nearestElements, repeats: true },
+    traits: {
+      movement: (node) => stringAttribute(node, "mode", "nearest") === "nearest",
+      // The weights of cubic interpolation alone have both signs.
+      nonNegative: ({ node, isNonNegative }) =>
+        stringAttribute(node, "mode", "nearest") !== "cubic" && isNonNegative(0),
+    },
+  },
 ];

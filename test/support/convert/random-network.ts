@@ -3,13 +3,25 @@ import fc from "fast-check";
 import { buildActivationSample } from "../../../src/compile/build/evaluation.ts";
 import { quantize } from "../../../src/compile/passes/quantize.ts";
 import { type QuantizedNetwork, siteParameter } from "../../../src/compile/sites.ts";
-import type { Value } from "../../../src/ir/graph.ts";
+import type { GraphBuilder, Value } from "../../../src/ir/graph.ts";
 import { type Network, withParameterValues } from "../../../src/ir/network.ts";
 import { float32Data, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
+import { int64Constant } from "../../../src/ops/build/operands.ts";
 import { clip } from "../../../src/ops/families/activations.ts";
 import { averagePool, globalAveragePool, maxPool } from "../../../src/ops/families/pool.ts";
-import { concat, flatten } from "../../../src/ops/families/shape/shape-ops.ts";
+import { gather } from "../../../src/ops/families/shape/indexing.ts";
+import {
+  concat,
+  depthToSpace,
+  flatten,
+  pad,
+  reshape,
+  slice,
+  spaceToDepth,
+  split,
+  transpose,
+} from "../../../src/ops/families/shape/shape-ops.ts";
 import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
 import { quantizerNamed } from "../../../src/quantizers/index.ts";
 import { ForwardJob } from "../../../src/runtime/job.ts";
@@ -18,7 +30,9 @@ import { StateBuffers } from "../../../src/runtime/state.ts";
 import { type Random, seeded } from "../random.ts";
 
 export interface LayerDescription {
-  readonly kind: "conv" | "residual" | "downsample" | "concat" | "maxPool" | "averagePool";
+  readonly kind: "conv" | "residual" | "downsample" | "concat" | "maxPool" | "averagePool" | "moved";
+  /** Of a layer that only moves elements. */
+  readonly move?: Move;
   readonly channels: number;
   readonly kernel: 1 | 3;
   readonly stride: 1 | 2;
@@ -27,6 +41,20 @@ export interface LayerDescription {
   readonly norm: boolean;
   readonly activation: "relu" | "relu6" | "none";
 }
+
+const moves = [
+  "halves swapped",
+  "channels shuffled",
+  "cropped",
+  "padded",
+  "enlarged",
+  "transposed",
+  "flipped",
+  "pixels shuffled",
+  "channels picked",
+  "tiled",
+] as const;
+type Move = (typeof moves)[number];
 
 export interface NetworkDescription {
   readonly channels: number;
@@ -38,7 +66,19 @@ export interface NetworkDescription {
 }
 
 const layer: fc.Arbitrary<LayerDescription> = fc.record({
-  kind: fc.constantFrom("conv", "conv", "residual", "residual", "downsample", "concat", "maxPool", "averagePool"),
+  kind: fc.constantFrom(
+    "conv",
+    "conv",
+    "residual",
+    "residual",
+    "downsample",
+    "concat",
+    "maxPool",
+    "averagePool",
+    "moved",
+    "moved",
+  ),
+  move: fc.constantFrom(...moves),
   channels: fc.integer({ min: 1, max: 6 }),
   kernel: fc.constantFrom(1, 3),
   stride: fc.constantFrom(1, 2),
@@ -109,11 +149,54 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
     }
     case "concat":
       return concat(builder, [activate(convolve("left", x, each.channels, 1)), convolve("right", x, 2, 1)], 1);
+    case "moved":
+      return moved(builder, x, each.move ?? "flipped");
     default: {
       if (height < 2 || width < 2) return x;
       const options = { kernel: [2, 2], strides: [each.stride, each.stride] };
       return each.kind === "maxPool" ? maxPool(builder, x, options) : averagePool(builder, x, options);
     }
+  }
+}
+
+/** Elements at other places, padded or repeated. */
+function moved(b: GraphBuilder, x: Value, move: Move): Value {
+  const [, channels = 1, height = 1, width = 1] = x.type.shape;
+  const half = Math.floor(channels / 2);
+  switch (move) {
+    case "halves swapped": {
+      if (half === 0) return x;
+      const [first, second] = split(b, x, 1, [half, channels - half]);
+      return first === undefined || second === undefined ? x : concat(b, [second, first], 1);
+    }
+    case "channels shuffled": {
+      if (channels % 2 !== 0) return x;
+      const groups = reshape(b, x, [0, 2, half, height, width]);
+      return reshape(b, transpose(b, groups, [0, 2, 1, 3, 4]), [0, channels, height, width]);
+    }
+    case "cropped":
+      return height < 2 ? x : slice(b, x, { axes: [2, 3], starts: [1, 0], ends: [height, width], steps: [1, 2] });
+    case "padded":
+      return pad(b, x, [0, 0, 1, 0, 0, 0, 0, 2]);
+    case "enlarged": {
+      const scales = b.constant(float32Tensor([4], Float32Array.of(1, 1, 2, 2)));
+      const attributes = { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
+      return b.one("Resize", [x, undefined, scales], attributes);
+    }
+    case "transposed":
+      return transpose(b, x, [0, 1, 3, 2]);
+    case "flipped":
+      return slice(b, x, { axes: [3], starts: [-1], ends: [Number.MIN_SAFE_INTEGER], steps: [-1] });
+    case "pixels shuffled":
+      return channels % 4 === 0
+        ? depthToSpace(b, x, 2, "CRD")
+        : height % 2 === 0 && width % 2 === 0
+          ? spaceToDepth(b, x, 2)
+          : x;
+    case "channels picked":
+      return gather(b, x, int64Constant(b, [channels - 1, 0, half]), 1);
+    case "tiled":
+      return b.one("Tile", [x, int64Constant(b, [1, 1, 1, 2])]);
   }
 }
 

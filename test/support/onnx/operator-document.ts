@@ -25,7 +25,8 @@ float16, bfloat16 and float64 are read as float32.
 - **gradient**: "flat": it has none, because the output is integer or piecewise constant; "parts": that of the operators
   into which it is decomposed; "no": parameters before it are frozen.
 - **quantizable**: its weight and its input can get quantizers.
-- **integers**: \`convert\` has an integer form of it; "parts": where the operators into which it is decomposed have one.
+- **integers**: \`convert\` has an integer form of it; "parts": where the operators into which it is decomposed have one; "some": of
+  some of its forms (Resize: nearest).
 - **cpu**, **generic**: whether the target has its own lowering, or the engine executes the operator unchanged. "blocked":
   on a CPU it runs on tensors that stay blocked between convolutions.
 
@@ -34,16 +35,24 @@ optional values and strings are refused.
 
 `;
 
-/** Whether conversion has an integer form of an operator: a rule of its own, or the meaning that its record states. */
+/** Whether conversion has an integer form of an operator: a rule of its own, the meaning that its record states, or moved elements. */
 export function hasIntegerForm(definition: OperatorDefinition): boolean {
-  return integerRules.has(definition) || definition.integers !== undefined;
+  const { integers, fold, traits } = definition;
+  return integerRules.has(definition) || integers !== undefined || (fold !== undefined && traits?.movement === true);
+}
+
+/** Whether some nodes of an operator have one. */
+function hasIntegerForms({ fold, traits }: OperatorDefinition): boolean {
+  return fold !== undefined && typeof traits?.movement === "function";
 }
 
 /** What conversion makes of an operator: it is known after the importer, so the table gets it here. */
 function integersOf({ key, gradient }: OperatorRow): string {
   if (gradient === "parts") return "parts";
   const definition = operators.get(key);
-  return definition !== undefined && hasIntegerForm(definition) ? "yes" : "";
+  if (definition === undefined) return "";
+  if (hasIntegerForm(definition)) return "yes";
+  return hasIntegerForms(definition) ? "some" : "";
 }
 
 /** The whole document. */

@@ -1,5 +1,4 @@
 /** The C functions of single operations. Every loop bound is a literal; sums are made where they are needed, never stored. */
-import { UnsupportedError } from "../../../errors.ts";
 import { elementCount } from "../../../ir/types.ts";
 import { fixedFactors } from "../../fixed-point.ts";
 import {
@@ -13,6 +12,7 @@ import {
   type IntegerTensor,
   isIntegerLayer,
   type MaxPoolCodes,
+  type MoveCodes,
   multipliers,
   type QuantizeInput,
   type Requantize,
@@ -20,6 +20,7 @@ import {
   summingProducer,
   tensorById,
 } from "../../integer-network.ts";
+import { padded } from "../../moves.ts";
 import { elementType, storedOffset } from "./arena.ts";
 import { comment } from "./names.ts";
 import { rounding } from "./rounding.ts";
@@ -150,14 +151,47 @@ function elementLoop(output: IntegerTensor, body: string): string {
 export function concatFunction(network: IntegerNetwork, concat: ConcatCodes): string {
   const output = tensorById(network, concat.output);
   const type = elementType(output);
-  if (concat.axis !== 1)
-    throw new UnsupportedError(`C: "${concat.name}" concatenates along axis ${concat.axis}, not 1`);
+  const outer = elementCount(output.shape.slice(1, concat.axis));
   const copies = concat.inputs.map((id, index) => {
-    const [channels, height, width] = volume(tensorById(network, id));
-    return `  for (int n = 0; n < ${channels * height * width}; n++) *y++ = x${index}[n];\n`;
+    const part = elementCount(tensorById(network, id).shape) / outer;
+    return `    for (int n = 0; n < ${part}; n++) *y++ = x${index}[o * ${part} + n];\n`;
   });
   const parameters = concat.inputs.map((_, index) => `const ${type} *x${index}, `).join("");
-  return `${comment(concat.name)}static void run_${concat.output}(${parameters}${type} *y) {\n${copies.join("")}}\n`;
+  return `${comment(concat.name)}static void run_${concat.output}(${parameters}${type} *y) {
+  for (int o = 0; o < ${outer}; o++) {
+${copies.join("")}  }
+}
+`;
+}
+
+/** Writes the C function of moved elements: a loop for each axis, with a step or a table of places. */
+export function moveFunction(network: IntegerNetwork, move: MoveCodes): string {
+  const output = tensorById(network, move.output);
+  const type = elementType(output);
+  const isPadded = move.places.some((list) => list.includes(padded));
+  const tables: string[] = [];
+  const depth = (axis: number) => "  ".repeat(axis + 1);
+  const loops = move.places.map((list, axis) => {
+    const table = `place_${move.output}_${axis}`;
+    const [first = 0, second = first] = list;
+    const step = second - first;
+    const isEven = !list.includes(padded) && list.every((place, i) => place === first + i * step);
+    if (!isEven) tables.push(constantArray("int32_t", table, Array.from(list, String)));
+    const own = isEven ? `${first} + i${axis} * ${step}` : `${table}[i${axis}]`;
+    const before = axis === 0 ? own : `p${axis - 1} + ${own}`;
+    const isOut = axis === 0 ? `${own} < 0` : `p${axis - 1} < 0 || ${own} < 0`;
+    const place = isPadded ? `${isOut} ? -1 : ${before}` : before;
+    return `${depth(axis)}for (int i${axis} = 0; i${axis} < ${list.length}; i${axis}++) {
+${depth(axis + 1)}const int32_t p${axis} = ${place};
+`;
+  });
+  const last = move.places.length - 1;
+  const value = isPadded ? `p${last} < 0 ? ${move.fill + storedOffset(output)} : x[p${last}]` : `x[p${last}]`;
+  const ends = move.places.map((_, axis) => `${depth(last - axis)}}\n`).join("");
+  return `${comment(move.name)}${tables.join("")}static void run_${move.output}(const ${type} *x, ${type} *y) {
+${loops.join("")}${depth(last + 1)}*y++ = ${value};
+${ends}}
+`;
 }
 
 /** Writes the C function that fills a tensor with one code. */

@@ -21,6 +21,7 @@ import {
   inputFunction,
   layerFunction,
   maxPoolFunction,
+  moveFunction,
   sumFunction,
   sumPoolFunction,
 } from "./operations.ts";
@@ -122,6 +123,8 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
       return sumFunction(network, operation, fixed);
     case "ConcatCodes":
       return concatFunction(network, operation);
+    case "MoveCodes":
+      return moveFunction(network, operation);
     case "ReshapeCodes":
       return "";
   }

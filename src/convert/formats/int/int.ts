@@ -35,6 +35,7 @@ import {
 import { WeightValues } from "../../weight-values.ts";
 import { type Container, containerOf, weightValue } from "../containers.ts";
 import type { FormatDefinition } from "../definition.ts";
+import { movedElements } from "../moved-graph.ts";
 import { onnxRunner } from "../run-onnx.ts";
 import { byte, channelConstant, limited, rounded, scales, sumOfCodes, withWholeGroups } from "./codes.ts";
 import {
@@ -135,6 +136,8 @@ class IntBuilder implements IntContext {
       }
       case "ReshapeCodes":
         return reshape(builder, this.value(operation.input), this.#shape(tensor));
+      case "MoveCodes":
+        return movedElements(builder, this.value(operation.input), operation, operation.fill + container.offset);
       case "ConcatCodes":
         return concat(
           builder,

@@ -46,6 +46,39 @@ function transposed(data: Float32Array, [rows = 0, columns = 0]: Shape): Float32
   return result;
 }
 
+/** Blocks of channels as blocks of pixels; of the two orders of a block's channels, `CRD` has the pixels inside. */
+const depthToSpace: Fold = (call) => {
+  const [input] = call.inputs;
+  const [type] = call.types;
+  if (input === undefined || type === undefined) return undefined;
+  const block = intAttribute(call, "blocksize");
+  const isInside = stringAttribute(call, "mode", "DCR") === "CRD";
+  const channels = type.shape[1] ?? 1;
+  return [
+    rearranged(input, type.shape, (i) => {
+      const [n = 0, c = 0, y = 0, x = 0] = unravel(i, type.shape);
+      const pixel = (y % block) * block + (x % block);
+      const channel = isInside ? c * block * block + pixel : pixel * channels + c;
+      return ravel([n, channel, Math.floor(y / block), Math.floor(x / block)], input.shape);
+    }),
+  ];
+};
+
+const spaceToDepth: Fold = (call) => {
+  const [input] = call.inputs;
+  const [type] = call.types;
+  if (input === undefined || type === undefined) return undefined;
+  const block = intAttribute(call, "blocksize");
+  const channels = input.shape[1] ?? 1;
+  return [
+    rearranged(input, type.shape, (i) => {
+      const [n = 0, c = 0, y = 0, x = 0] = unravel(i, type.shape);
+      const pixel = Math.floor(c / channels);
+      return ravel([n, c % channels, y * block + Math.floor(pixel / block), x * block + (pixel % block)], input.shape);
+    }),
+  ];
+};
+
 const expand: Fold = ({ inputs: [input], types: [type] }) =>
   input === undefined || type === undefined
     ? undefined
@@ -165,17 +198,42 @@ const split: Fold = (call) => {
   });
 };
 
+/** The place that a padded position of an axis repeats; undefined where it holds the constant. */
+function paddedPlace(mode: string, position: number, size: number): number | undefined {
+  if (position >= 0 && position < size) return position;
+  switch (mode) {
+    case "edge":
+      return Math.min(Math.max(position, 0), size - 1);
+    case "wrap":
+      return fromFront(position % size, size);
+    case "reflect": {
+      if (size === 1) return 0;
+      const turn = fromFront(position % (2 * size - 2), 2 * size - 2);
+      return turn < size ? turn : 2 * size - 2 - turn;
+    }
+    default:
+      return undefined;
+  }
+}
+
 const pad: Fold = (call) => {
-  const [input, pads, fill] = call.inputs;
+  const [input, pads, fill, axes] = call.inputs;
   const [type] = call.types;
   const [counts, numbers] = [numbersOf(pads), numbersOf(input)];
   if (input === undefined || type === undefined || counts === undefined || numbers === undefined) return undefined;
-  if (stringAttribute(call, "mode", "constant") !== "constant" || call.inputs[3] !== undefined) return undefined;
+  const { shape } = input;
+  const mode = stringAttribute(call, "mode", "constant");
   const value = numbersOf(fill)?.[0] ?? 0;
+  const given = numbersOf(axes) ?? shape.map((_, axis) => axis);
+  const before = shape.map(() => 0);
+  given.forEach((axis, i) => {
+    before[fromFront(axis, shape.length)] = counts[i] ?? 0;
+  });
   const result = Array.from({ length: elementCount(type.shape) }, (_, i) => {
-    const place = unravel(i, type.shape).map((position, axis) => position - (counts[axis] ?? 0));
-    const inside = place.every((position, axis) => position >= 0 && position < (input.shape[axis] ?? 0));
-    return inside ? (numbers[ravel(place, input.shape)] ?? 0) : value;
+    const place = unravel(i, type.shape).flatMap(
+      (position, axis) => paddedPlace(mode, position - (before[axis] ?? 0), shape[axis] ?? 0) ?? [],
+    );
+    return place.length === shape.length ? (numbers[ravel(place, shape)] ?? 0) : value;
   });
   return [fromNumbers(type, result)];
 };
@@ -228,6 +286,10 @@ export function foldNonZero(input: Tensor): Tensor | undefined {
 export const foldReshape: FoldRule = { compute: reshaped, copies: true };
 /** The value of Transpose. */
 export const foldTranspose: FoldRule = { compute: transpose, copies: true };
+/** The value of DepthToSpace. */
+export const foldDepthToSpace: FoldRule = { compute: depthToSpace, copies: true };
+/** The value of SpaceToDepth. */
+export const foldSpaceToDepth: FoldRule = { compute: spaceToDepth, copies: true };
 /** The value of Concat. */
 export const foldConcat: FoldRule = { compute: concat, copies: true };
 /** The value of Slice. */

@@ -10,7 +10,14 @@ import { type GraphBuilder, type OperatorCall, showNode, type Value } from "../.
 import { toNumbers } from "../../../ir/tensor.ts";
 import { elementCount, type Shape, sameShape, type TensorType } from "../../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../../build/broadcast.ts";
-import { foldExpand, foldReshape, foldTile, foldTranspose } from "../../build/fold/layout.ts";
+import {
+  foldDepthToSpace,
+  foldExpand,
+  foldReshape,
+  foldSpaceToDepth,
+  foldTile,
+  foldTranspose,
+} from "../../build/fold/layout.ts";
 import { arrangesFirst } from "../../build/fold/symbolic.ts";
 import {
   at,
@@ -316,6 +323,9 @@ export const tileOperator: OperatorDefinition = {
   traits: { movement: true },
 };
 
+/** Traits of operators that exchange blocks of channels with blocks of pixels. */
+const blocks = { movement: true, passesCodes: "moved", nonNegative: "when-first-input" } as const;
+
 /** The operators of this file. */
 export const reshapingOperators: readonly OperatorDefinition[] = [
   reshapeOperator,
@@ -325,12 +335,21 @@ export const reshapingOperators: readonly OperatorDefinition[] = [
   transposeOperator,
   expandOperator,
   tileOperator,
-  { op: "DepthToSpace", domain: "", infer: depthToSpaceType, gradient: depthToSpaceGradient },
+  {
+    op: "DepthToSpace",
+    domain: "",
+    infer: depthToSpaceType,
+    gradient: depthToSpaceGradient,
+    fold: foldDepthToSpace,
+    traits: blocks,
+  },
   {
     op: "SpaceToDepth",
     domain: "",
     upgrades: spaceToDepthUpgrades,
     infer: spaceToDepthType,
+    fold: foldSpaceToDepth,
+    traits: blocks,
     gradient: ({ builder: b, node, outputGradient }) => [
       depthToSpace(b, outputGradient(0), intAttribute(node, "blocksize")),
     ],

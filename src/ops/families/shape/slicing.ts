@@ -7,6 +7,7 @@
 import { UnsupportedError } from "../../../errors.ts";
 import { intAttribute, intsAttribute, stringAttribute } from "../../../ir/attributes.ts";
 import { type GraphBuilder, type OperatorCall, showNode, type Value } from "../../../ir/graph.ts";
+import { toNumbers } from "../../../ir/tensor.ts";
 import type { Shape, TensorType } from "../../../ir/types.ts";
 import { foldConcat, foldPad, foldSlice, foldSplit } from "../../build/fold/layout.ts";
 import { arrangesAll, arrangesFirst } from "../../build/fold/symbolic.ts";
@@ -369,7 +370,13 @@ export const slicingOperators: readonly OperatorDefinition[] = [
     gradient: padGradient,
     fold: foldPad,
     upgrades: padUpgrades,
-    traits: { movement: true },
+    traits: {
+      movement: true,
+      nonNegative: ({ isNonNegative, constant }) => {
+        const fill = constant(2);
+        return isNonNegative(0) && (fill === undefined || toNumbers(fill).every((value) => value >= 0));
+      },
+    },
   },
   sliceOperator,
   {
