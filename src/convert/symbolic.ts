@@ -40,6 +40,8 @@ export interface Rearranged {
   readonly name: string;
   readonly shape: Shape;
   readonly inputs: readonly Symbolic[];
+  /** Whether elements and channels keep their order, so that sums and factors of channels commute with it too. */
+  readonly isView?: true;
   /** The number that it adds as padding; absent where it adds none. */
   readonly fill?: number;
   /** @param form The grid of the codes that it is done on. */

@@ -69,17 +69,18 @@ export class NetworkBuilder {
     return this.parameter(name, "other", this.#normal(shape, deviation));
   }
 
-  /** A 2-D convolution, `name.weight` and `name.bias`. */
+  /** A convolution over all axes after the channels, `name.weight` and `name.bias`; its options hold for each of them. */
   conv(name: string, x: Value, channels: number, options: ConvLayerOptions): Value {
     const groups = options.groups ?? 1;
     const inChannels = x.type.shape[1] ?? 0;
-    const shape = [channels, inChannels / groups, options.kernel, options.kernel];
-    const deviation = Math.sqrt(2 / ((channels * options.kernel ** 2) / groups));
+    const each = (size: number): number[] => Array.from({ length: x.type.shape.length - 2 }, () => size);
+    const shape = [channels, inChannels / groups, ...each(options.kernel)];
+    const deviation = Math.sqrt(2 / ((channels * options.kernel ** each(1).length) / groups));
     const weight = this.parameter(`${name}.weight`, "weight", this.#normal(shape, deviation));
     const bias = options.bias === true ? this.parameter(`${name}.bias`, "bias", filled([channels], 0)) : undefined;
     const stride = options.stride ?? 1;
     const padding = options.padding ?? 0;
-    const geometry = { strides: [stride, stride], pads: [padding, padding, padding, padding], group: groups };
+    const geometry = { strides: each(stride), pads: [...each(padding), ...each(padding)], group: groups };
     return this.layer(name, () => conv(this.builder, x, weight, bias, geometry, name));
   }
 

@@ -1,9 +1,11 @@
 /** Rules of the layers: they need codes on their input and integer weights, and leave sums in an accumulator. */
 import { floatAttribute, intAttribute } from "../../ir/attributes.ts";
+import type { Shape } from "../../ir/types.ts";
 import { convGeometry } from "../../ops/build/conv-geometry.ts";
-import type { IntegerWeight, TensorForm } from "../integer-network.ts";
+import type { IntegerWeight, TensorForm, WindowGeometry } from "../integer-network.ts";
 import { layerBounds } from "../ranges.ts";
 import { type Affine, type Codes, channelsOf } from "../symbolic.ts";
+import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./one-axis.ts";
 import {
   constantNumbers,
   type IntegerRule,
@@ -48,16 +50,17 @@ function accumulator(weight: IntegerWeight, input: TensorForm): TensorForm {
  * The sums in real numbers: acc·s_x·s_w[k] + bias[k]. An offset of the input's codes reaches the sum through every weight
  * that does not lie on padding: without padding that is one number for each channel; with it, a sum of its own.
  *
+ * @param shape That of the sums.
  * @param offsetSums The layer's sums over codes that stand for its input's offset.
  */
 function layerResult(
   context: RuleContext,
   tensor: number,
   { form, weight }: LayerInputs,
+  shape: Shape,
   offsetSums?: { readonly tensor: number; readonly scale: number },
 ): Affine {
   const { node } = context;
-  const shape = nodeShape(node);
   const channels = channelsOf(shape);
   const bias = context.inputs[2] === undefined ? [] : constantNumbers(context, 2);
   const gains = Float64Array.from(
@@ -85,30 +88,58 @@ function layerResult(
 
 /** A convolution as a sum of integers. */
 export const convRule: IntegerRule = (context) => {
-  const { assembly, node } = context;
-  const layer = layerInputs(context);
-  const { codes, weight } = layer;
-  const kernel = weight.shape.slice(2);
+  const { node } = context;
+  const given = layerInputs(context);
+  const kernel = given.weight.shape.slice(2);
+  if (kernel.length === 1) return overOneAxis(context, convolved(context, lineAsImage(context, given)));
   if (kernel.length !== 2) throw unsupported(node, onlyTwoAxes(kernel.length));
-  const geometry = convGeometry(node, codes.shape, kernel);
+  const geometry = { kernel, ...convGeometry(node, given.codes.shape, kernel) };
+  return convolved(context, { ...given, geometry, shape: nodeShape(node) });
+};
+
+/** The inputs of a convolution over two axes. */
+interface ConvInputs extends LayerInputs {
+  readonly geometry: WindowGeometry & { readonly group: number };
+  /** The shape of its sums. */
+  readonly shape: Shape;
+}
+
+/** A convolution along one axis as one along the second of two. */
+function lineAsImage(context: RuleContext, layer: LayerInputs): ConvInputs {
+  const { node, assembly } = context;
+  const { codes, weight } = layer;
+  const [length = 1] = weight.shape.slice(2);
+  const geometry = { kernel: [length], ...convGeometry(node, codes.shape, [length]) };
+  const image = assembly.readyCodes(overTwoAxes(context, codes)) ?? codes;
+  return {
+    ...layer,
+    codes: image,
+    weight: { ...weight, shape: [weight.shape[0] ?? 1, weight.shape[1] ?? 1, 1, length] },
+    geometry: { ...windowOverTwo(geometry), group: geometry.group },
+    shape: withTwoAxes(nodeShape(node)),
+  };
+}
+
+function convolved(context: RuleContext, layer: ConvInputs): Affine {
+  const { assembly, node } = context;
+  const { codes, weight, geometry, shape } = layer;
   const { name } = node;
   const sums = (input: number): number =>
-    assembly.add(name, nodeShape(node), accumulator(weight, assembly.tensor(input).form), (output) => ({
+    assembly.add(name, shape, accumulator(weight, assembly.tensor(input).form), (output) => ({
       op: "IntegerConv",
       name,
       input,
       output,
       weight,
-      kernel,
       ...geometry,
     }));
   const tensor = sums(codes.tensor);
   const isPadded = geometry.pads.some((size) => size > 0);
   const offset = isPadded ? assembly.offsetCodes(codes.tensor) : undefined;
-  if (offset === undefined) return layerResult(context, tensor, layer);
+  if (offset === undefined) return layerResult(context, tensor, layer, shape);
   const { scale } = assembly.tensor(offset).form;
-  return layerResult(context, tensor, layer, { tensor: sums(offset), scale });
-};
+  return layerResult(context, tensor, layer, shape, { tensor: sums(offset), scale });
+}
 
 function fullyConnected(context: RuleContext, layer: LayerInputs): Affine {
   const { assembly, node } = context;
@@ -123,7 +154,7 @@ function fullyConnected(context: RuleContext, layer: LayerInputs): Affine {
     output,
     weight,
   }));
-  return layerResult(context, tensor, layer);
+  return layerResult(context, tensor, layer, nodeShape(node));
 }
 
 /** A Gemm as a sum of integers. */

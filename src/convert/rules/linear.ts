@@ -2,6 +2,7 @@
 import { floatAttribute } from "../../ir/attributes.ts";
 import type { IntegerMeaning } from "../../ops/definition.ts";
 import { type Affine, type Constant, channelsOf, type Rearranged, type Symbolic, scaledAffine } from "../symbolic.ts";
+import { viewed } from "./one-axis.ts";
 import {
   channelNumbers,
   constantNumbers,
@@ -20,10 +21,22 @@ function affineOf(context: RuleContext, value: Symbolic): Affine {
   return context.assembly.affine(value);
 }
 
+/** A sum that a linear operation makes of a value: of what a view shows, and shown the same way. */
+function mapped(context: RuleContext, value: Symbolic, operation: (x: Affine) => Affine): Symbolic {
+  const [inner] = value.kind === "rearranged" && value.isView === true ? value.inputs : [];
+  if (value.kind !== "rearranged" || inner === undefined) return operation(affineOf(context, value));
+  return { ...value, inputs: [mapped(context, inner, operation)] };
+}
+
+/** What a view shows; undefined for other values. */
+function shownBy(value: Symbolic): Symbolic | undefined {
+  return value.kind === "rearranged" && value.isView === true ? value.inputs[0] : undefined;
+}
+
 /** y = γ(x − μ)/√(σ² + ε) + β, in float64. */
 export const batchNormRule: IntegerRule = (context) => {
   const { node } = context;
-  const x = affineOf(context, symbolicInput(context, 0));
+  const x = symbolicInput(context, 0);
   const [gamma, beta, mean, variance] = [1, 2, 3, 4].map((index) => constantNumbers(context, index));
   const epsilon = floatAttribute(node, "epsilon", 1e-5);
   const factor = (gamma ?? []).map((value, k) => value / Math.sqrt((variance?.[k] ?? 0) + epsilon));
@@ -35,34 +48,48 @@ export const batchNormRule: IntegerRule = (context) => {
       "The training diverged here: convert an earlier checkpoint.",
     );
   }
-  return scaledAffine(x, factor, offset, node.name);
+  return mapped(context, x, (sum) => scaledAffine(sum, factor, offset, node.name));
 };
 
 /** A sum of two values, or of a value and a constant for each channel. */
 export const addRule: IntegerRule = (context) => {
-  const { node } = context;
   const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
   if (a.kind === "constant") return shifted(context, b, a);
   if (b.kind === "constant") return shifted(context, a, b);
+  return sumOf(context, a, b);
+};
+
+function sumOf(context: RuleContext, a: Symbolic, b: Symbolic): Symbolic {
+  const { assembly, node } = context;
+  const [shownA, shownB] = [shownBy(a), shownBy(b)];
+  const shown = shownA ?? shownB;
+  if (shown !== undefined && a.shape.join() === b.shape.join()) {
+    // Both in the shape behind the view: what is none is stored as codes first, whose order is the same.
+    const behind = (value: Symbolic, inner: Symbolic | undefined): Symbolic =>
+      inner !== undefined && inner.shape.join() === shown.shape.join()
+        ? inner
+        : assembly.rearranged(viewed(`${node.name}.axes`, assembly.materialize(value), shown.shape));
+    return viewed(node.name, sumOf(context, behind(a, shownA), behind(b, shownB)), nodeShape(node));
+  }
   const left = affineOf(context, a);
   const right = affineOf(context, b);
   if (left.shape.join() !== right.shape.join()) throw unsupported(node, "its inputs are broadcast");
   // Accumulators first: the branch that ends in a layer, then the codes of the skip branch.
   const terms = [...left.terms, ...right.terms];
-  const rank = (tensor: number): number => (context.assembly.tensor(tensor).form.kind === "accumulator" ? 0 : 1);
+  const rank = (tensor: number): number => (assembly.tensor(tensor).form.kind === "accumulator" ? 0 : 1);
   return {
     ...left,
     name: node.name,
     terms: terms.sort((x, y) => rank(x.tensor) - rank(y.tensor)),
     offset: left.offset.map((value, k) => value + (right.offset[k] ?? 0)),
   };
-};
+}
 
-function shifted(context: RuleContext, value: Symbolic, constant: Constant): Affine {
-  const x = affineOf(context, value);
+function shifted(context: RuleContext, value: Symbolic, constant: Constant): Symbolic {
   const offset = channelNumbers(constant, nodeShape(context.node));
   if (offset === undefined) throw unsupported(context.node, "its constant differs within a channel");
-  return scaledAffine(x, new Float64Array(offset.length).fill(1), offset, context.node.name);
+  const ones = new Float64Array(offset.length).fill(1);
+  return mapped(context, value, (x) => scaledAffine(x, ones, offset, context.node.name));
 }
 
 /** A constant factor for each channel. */
@@ -73,7 +100,7 @@ export const multiplyRule: IntegerRule = (context) => {
   if (constant === undefined) throw unsupported(node, "there is no integer form of a product of two activations");
   const factor = channelNumbers(constant, nodeShape(node));
   if (factor === undefined) throw unsupported(node, "its constant differs within a channel");
-  return scaledAffine(affineOf(context, constant === a ? b : a), factor, [], node.name);
+  return mapped(context, constant === a ? b : a, (x) => scaledAffine(x, factor, [], node.name));
 };
 
 /** max(low, min(x, high)); limits commute with what only moves elements. */
@@ -106,7 +133,9 @@ export function meaningRule(meaning: IntegerMeaning): IntegerRule {
     const channels = channelsOf(nodeShape(context.node));
     const each = (value: number | readonly number[]) =>
       typeof value === "number" ? new Float64Array(channels).fill(value) : Float64Array.from(value);
-    return scaledAffine(affineOf(context, x), each(meaning.gain), each(meaning.offset ?? 0), context.node.name);
+    return mapped(context, x, (sum) =>
+      scaledAffine(sum, each(meaning.gain), each(meaning.offset ?? 0), context.node.name),
+    );
   };
 }
 

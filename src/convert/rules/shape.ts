@@ -4,6 +4,7 @@ import { convGeometry } from "../../ops/build/conv-geometry.ts";
 import type { WindowGeometry } from "../integer-network.ts";
 import { sumBounds } from "../ranges.ts";
 import { type Affine, channelsOf, type Symbolic } from "../symbolic.ts";
+import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./one-axis.ts";
 import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 
 function quantizable(context: RuleContext, value: Symbolic): Symbolic {
@@ -17,29 +18,33 @@ function quantizable(context: RuleContext, value: Symbolic): Symbolic {
 function windowOf(context: RuleContext, x: Symbolic): WindowGeometry {
   const { node } = context;
   const kernel = intsAttribute(node, "kernel_shape");
-  if (kernel.length !== 2) throw unsupported(node, onlyTwoAxes(kernel.length));
+  if (kernel.length > 2) throw unsupported(node, onlyTwoAxes(kernel.length));
   const { strides, dilations, pads } = convGeometry(node, x.shape, kernel);
   const sizes = nodeShape(node).slice(2);
+  const axes = kernel.length;
   const end = kernel.map((size, axis) => {
     const extent = (size - 1) * (dilations[axis] ?? 1) + 1;
     const reach = ((sizes[axis] ?? 1) - 1) * (strides[axis] ?? 1) + extent;
-    return Math.max(pads[axis + 2] ?? 0, reach - (x.shape[axis + 2] ?? 0) - (pads[axis] ?? 0));
+    return Math.max(pads[axis + axes] ?? 0, reach - (x.shape[axis + 2] ?? 0) - (pads[axis] ?? 0));
   });
-  return { kernel, strides, dilations, pads: [...pads.slice(0, 2), ...end] };
+  return { kernel, strides, dilations, pads: [...pads.slice(0, axes), ...end] };
 }
 
 /** Max pooling on codes. */
 export const maxPoolRule: IntegerRule = (context) => {
   const { node } = context;
   const x = quantizable(context, symbolicInput(context, 0));
-  const window = windowOf(context, x);
-  return context.assembly.rearranged({
+  const own = windowOf(context, x);
+  const isLine = own.kernel.length === 1;
+  const window = isLine ? windowOverTwo(own) : own;
+  const pooled = context.assembly.rearranged({
     kind: "rearranged",
     name: node.name,
-    shape: nodeShape(node),
-    inputs: [x],
+    shape: isLine ? withTwoAxes(nodeShape(node)) : nodeShape(node),
+    inputs: [isLine ? overTwoAxes(context, x) : x],
     make: ([input = 0], output) => ({ op: "MaxPoolCodes", name: node.name, input, output, ...window }),
   });
+  return isLine ? overOneAxis(context, pooled) : pooled;
 };
 
 /** A change of shape on codes. */
@@ -75,19 +80,23 @@ export const concatRule: IntegerRule = (context) => {
 };
 
 /** A sum over each window; the division goes into the factor. */
-function average(context: RuleContext, window: WindowGeometry): Affine {
+function average(context: RuleContext, own: WindowGeometry): Symbolic {
   const { assembly, node } = context;
+  const isLine = own.kernel.length === 1;
+  if (own.kernel.length > 2) throw unsupported(node, onlyTwoAxes(own.kernel.length));
+  const window = isLine ? windowOverTwo(own) : own;
   const { name } = node;
   const x = quantizable(context, symbolicInput(context, 0));
   if (x.kind === "data") throw unsupported(node, "its input is not quantized");
   const count = window.kernel.reduce((product, size) => product * size, 1);
   const isPadded = window.pads.some((size) => size > 0);
-  const codes = assembly.readyCodes(x) ?? assembly.materialize(x, count);
+  const read = assembly.readyCodes(x) ?? assembly.materialize(x, count);
+  const codes = isLine ? (assembly.readyCodes(overTwoAxes(context, read)) ?? read) : read;
   const { form } = assembly.tensor(codes.tensor);
   if (isPadded && form.offset !== undefined) {
     throw unsupported(node, "its windows reach over the border, where the offset of its input's codes is not added");
   }
-  const shape = nodeShape(node);
+  const shape = isLine ? withTwoAxes(nodeShape(node)) : nodeShape(node);
   const channels = channelsOf(shape);
   const bounds = sumBounds(1, count, form);
   const sums = {
@@ -104,7 +113,7 @@ function average(context: RuleContext, window: WindowGeometry): Affine {
     output,
     ...window,
   }));
-  return {
+  const sum: Affine = {
     kind: "affine",
     name,
     shape,
@@ -113,6 +122,7 @@ function average(context: RuleContext, window: WindowGeometry): Affine {
     low: Number.NEGATIVE_INFINITY,
     high: Number.POSITIVE_INFINITY,
   };
+  return isLine ? overOneAxis(context, sum) : sum;
 }
 
 /** The average over all spatial axes as a sum. */

@@ -5,6 +5,7 @@ import { convert } from "../../../src/convert/convert.ts";
 import { interpretFast } from "../../../src/convert/fast/interpret.ts";
 import { interpret } from "../../../src/convert/interpreter/interpret.ts";
 import { float32Data } from "../../../src/ir/tensor.ts";
+import { elementCount } from "../../../src/ir/types.ts";
 import { convertibleConfig, convertiblePresets, isConvertible } from "../../support/convert/agreement.ts";
 import {
   codesForm,
@@ -15,7 +16,12 @@ import {
   sums,
   weightOf,
 } from "../../support/convert/integer-operations.ts";
-import { networkDescriptions, quantizedWith, randomNetwork } from "../../support/convert/random-network.ts";
+import {
+  networkDescriptions,
+  quantizedWith,
+  randomNetwork,
+  sampleShapeOf,
+} from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 function expectEqual({ network, sample }: OperationCase): void {
@@ -38,13 +44,13 @@ describe("the fast interpreter equals the reference", () => {
     await fc.assert(
       fc.asyncProperty(networkDescriptions, presets, async (description, preset) => {
         fc.pre(isConvertible(preset, description));
-        const { channels, height, width, seed } = description;
-        const data = randomTensor(seeded(seed + 1), [2, channels, height, width], { low: -2, high: 2 });
+        const shape = sampleShapeOf(description);
+        const data = randomTensor(seeded(description.seed + 1), [2, ...shape], { low: -2, high: 2 });
         const config = convertibleConfig(preset, { weightBits: 4, activationBits: 3 }, 8);
         const network = convert(await quantizedWith(randomNetwork(description), config, data), {
           input: { dtype: "float32" },
         });
-        const sample = float32Data(data).subarray(0, channels * height * width);
+        const sample = float32Data(data).subarray(0, elementCount(shape));
         for (const arithmetic of ["float", "fixed"] as const) {
           expect(interpretFast(network, sample, { arithmetic })).toEqual(interpret(network, sample, { arithmetic }));
         }

@@ -17,6 +17,7 @@ import {
   networkDescriptions,
   quantizedWith,
   randomNetwork,
+  sampleShapeOf,
   withRandomValues,
 } from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
@@ -112,8 +113,7 @@ describe("the C program", () => {
         await fc.assert(
           fc.asyncProperty(networkDescriptions, fc.constantFrom(null, 8), async (description, residualBits) => {
             fc.pre(preset !== "thread" || description.layers.every(({ kind }) => kind !== "concat"));
-            const { channels, height, width, seed } = description;
-            const data = randomTensor(seeded(seed + 1), [samples, channels, height, width]);
+            const data = randomTensor(seeded(description.seed + 1), [samples, ...sampleShapeOf(description)]);
             const base = presetNamed(preset, { weightBits: bits, activationBits: bits });
             const config = preset === "thread" ? base : { ...base, residualBits };
             const quantized = await quantizedWith(randomNetwork(description), config, data);

@@ -11,7 +11,7 @@ import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
 import { type PresetBits, presetNamed } from "../../../src/qconfig/presets.ts";
 import type { Engine } from "../../../src/runtime/engine.ts";
 import { randomTensor, seeded } from "../random.ts";
-import { type NetworkDescription, quantizedWith, randomNetwork } from "./random-network.ts";
+import { type NetworkDescription, quantizedWith, randomNetwork, sampleShapeOf } from "./random-network.ts";
 
 const randomSamples = 4;
 
@@ -39,8 +39,8 @@ export async function proofOfRandom(
   config: QuantizationConfig,
   engine: Engine,
 ): Promise<VerificationResult> {
-  const { channels, height, width, seed } = description;
-  const shape = [randomSamples, channels, height, width];
+  const { seed } = description;
+  const shape = [randomSamples, ...sampleShapeOf(description)];
   const data = randomTensor(seeded(seed + 1), shape, { low: -2, high: 2 });
   const quantized = await quantizedWith(randomNetwork(description), config, data);
   return provenOn(convert(quantized, { input: { dtype: "float32" } }), data, engine);

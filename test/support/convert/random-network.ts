@@ -60,6 +60,8 @@ export interface NetworkDescription {
   readonly channels: number;
   readonly height: number;
   readonly width: number;
+  /** Whether it reads a signal [channels, width] instead of an image. */
+  readonly isSignal?: boolean;
   readonly layers: readonly LayerDescription[];
   readonly head: "globalAverage" | "flatten";
   readonly seed: number;
@@ -92,17 +94,23 @@ export const networkDescriptions: fc.Arbitrary<NetworkDescription> = fc.record({
   channels: fc.integer({ min: 1, max: 4 }),
   height: fc.integer({ min: 1, max: 8 }),
   width: fc.integer({ min: 1, max: 8 }),
+  isSignal: fc.constantFrom(false, false, false, true),
   layers: fc.array(layer, { minLength: 1, maxLength: 4 }),
   head: fc.constantFrom("globalAverage", "flatten"),
   seed: fc.integer({ min: 0, max: 2 ** 31 }),
 });
+
+/** The shape of a sample. */
+export function sampleShapeOf({ channels, height, width, isSignal }: NetworkDescription): number[] {
+  return isSignal === true ? [channels, width] : [channels, height, width];
+}
 
 /** The float network of a description, its parameters random: negative gains, zero channels and all. */
 export function randomNetwork(description: NetworkDescription): Network {
   const random = seeded(description.seed);
   const network = new NetworkBuilder("random", { uniform: random, normal: () => normal(random) });
   const { builder } = network;
-  let x = network.input("images", [description.channels, description.height, description.width]);
+  let x = network.input("data", sampleShapeOf(description));
   description.layers.forEach((each, index) => {
     // Data enter by a layer: nothing else gives them codes.
     const first = each.kind === "conv" || each.kind === "downsample" || each.kind === "concat";
@@ -114,7 +122,7 @@ export function randomNetwork(description: NetworkDescription): Network {
 
 function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, name: string): Value {
   const { builder } = network;
-  const [, channels = 1, height = 1, width = 1] = x.type.shape;
+  const [, channels = 1, ...sizes] = x.type.shape;
   const activate = (value: Value): Value =>
     each.activation === "none"
       ? value
@@ -152,8 +160,8 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
     case "moved":
       return moved(builder, x, each.move ?? "flipped");
     default: {
-      if (height < 2 || width < 2) return x;
-      const options = { kernel: [2, 2], strides: [each.stride, each.stride] };
+      if (sizes.some((size) => size < 2)) return x;
+      const options = { kernel: sizes.map(() => 2), strides: sizes.map(() => each.stride) };
       return each.kind === "maxPool" ? maxPool(builder, x, options) : averagePool(builder, x, options);
     }
   }
@@ -161,8 +169,9 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
 
 /** Elements at other places, padded or repeated. */
 function moved(b: GraphBuilder, x: Value, move: Move): Value {
-  const [, channels = 1, height = 1, width = 1] = x.type.shape;
+  const [, channels = 1, ...sizes] = x.type.shape;
   const half = Math.floor(channels / 2);
+  const isImage = sizes.length === 2;
   switch (move) {
     case "halves swapped": {
       if (half === 0) return x;
@@ -171,32 +180,35 @@ function moved(b: GraphBuilder, x: Value, move: Move): Value {
     }
     case "channels shuffled": {
       if (channels % 2 !== 0) return x;
-      const groups = reshape(b, x, [0, 2, half, height, width]);
-      return reshape(b, transpose(b, groups, [0, 2, 1, 3, 4]), [0, channels, height, width]);
+      const groups = reshape(b, x, [0, 2, half, ...sizes]);
+      return reshape(b, transpose(b, groups, [0, 2, 1, ...sizes.map((_, i) => i + 3)]), [0, channels, ...sizes]);
     }
-    case "cropped":
-      return height < 2 ? x : slice(b, x, { axes: [2, 3], starts: [1, 0], ends: [height, width], steps: [1, 2] });
-    case "padded":
-      return pad(b, x, [0, 0, 1, 0, 0, 0, 0, 2]);
+    case "cropped": {
+      if ((sizes[0] ?? 1) < 2) return x;
+      const axes = sizes.map((_, i) => i + 2);
+      const [starts, steps] = [sizes.map((_, i) => 1 - i), sizes.map((_, i) => 1 + i)];
+      return slice(b, x, { axes, starts, ends: sizes, steps });
+    }
+    case "padded": {
+      const rest = sizes.slice(1);
+      return pad(b, x, [0, 0, 1, ...rest.map(() => 0), 0, 0, 0, ...rest.map(() => 2)]);
+    }
     case "enlarged": {
-      const scales = b.constant(float32Tensor([4], Float32Array.of(1, 1, 2, 2)));
+      const scales = b.constant(float32Tensor([sizes.length + 2], Float32Array.of(1, 1, ...sizes.map(() => 2))));
       const attributes = { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
       return b.one("Resize", [x, undefined, scales], attributes);
     }
     case "transposed":
-      return transpose(b, x, [0, 1, 3, 2]);
+      return isImage ? transpose(b, x, [0, 1, 3, 2]) : x;
     case "flipped":
-      return slice(b, x, { axes: [3], starts: [-1], ends: [Number.MIN_SAFE_INTEGER], steps: [-1] });
+      return slice(b, x, { axes: [2], starts: [-1], ends: [Number.MIN_SAFE_INTEGER], steps: [-1] });
     case "pixels shuffled":
-      return channels % 4 === 0
-        ? depthToSpace(b, x, 2, "CRD")
-        : height % 2 === 0 && width % 2 === 0
-          ? spaceToDepth(b, x, 2)
-          : x;
+      if (isImage && channels % 4 === 0) return depthToSpace(b, x, 2, "CRD");
+      return isImage && sizes.every((size) => size % 2 === 0) ? spaceToDepth(b, x, 2) : x;
     case "channels picked":
       return gather(b, x, int64Constant(b, [channels - 1, 0, half]), 1);
     case "tiled":
-      return b.one("Tile", [x, int64Constant(b, [1, 1, 1, 2])]);
+      return b.one("Tile", [x, int64Constant(b, [1, 1, ...sizes.map((_, i) => 1 + i)])]);
   }
 }
 
