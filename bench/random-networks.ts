@@ -86,7 +86,7 @@ const cases = fc.record({
   residualBits: fc.constantFrom(null, 8, 4),
 });
 const drawn = fc.sample(
-  cases.filter(({ preset, description }) => isConvertible(preset, description)),
+  cases.filter(({ preset, description, residualBits }) => isConvertible(preset, description, residualBits)),
   { seed, numRuns: networks },
 );
 for (const { description, preset, bits, residualBits } of drawn) {

@@ -15,7 +15,15 @@ import {
 } from "./integer-network.ts";
 import { type ChannelBounds, codeBounds, layerBounds, sumBounds } from "./ranges.ts";
 import { biasedTerm, exactSum, floatOffsetSum, type SumParts } from "./scaling.ts";
-import { type Affine, type Codes, channelsOf, isClipped, type Rearranged, type Symbolic } from "./symbolic.ts";
+import {
+  type Affine,
+  type Codes,
+  channelsOf,
+  isClipped,
+  type Rearranged,
+  type Symbolic,
+  type Tabled,
+} from "./symbolic.ts";
 
 /** The meaning of the network's outputs. */
 export const floatForm: TensorForm = {
@@ -89,6 +97,8 @@ export class Assembly {
         return this.#sum(this.affine(value), form, name);
       case "affine":
         return this.#sum(value, form, name);
+      case "tabled":
+        return this.#table(value, form, name);
       case "rearranged": {
         const inner = value.inputs.map((input, i) =>
           this.realize(input, form, value.inputs.length > 1 ? `${name}/${i}` : `${name}/before ${value.name}`),
@@ -101,6 +111,39 @@ export class Assembly {
           remedy: "Only weights of layers may be constants or parameters.",
         });
     }
+  }
+
+  /** The codes of a function's values, computed once, in float64. */
+  #table({ tensor, values, shape }: Tabled, form: TensorForm, name: string): number {
+    const { low, high, scale, zeroPoint, offset = 0, levels } = form;
+    const { low: lowest } = this.tensor(tensor).form;
+    const table = values.map((value) => {
+      if (form.kind === "float") return Math.fround(value);
+      const t = (value - offset) / scale;
+      const nearest = levels === undefined ? roundHalfEven(t) : nearestLevel({ levels, ties: "down" }, t);
+      return clamp(nearest + zeroPoint, low, high);
+    });
+    return this.add(name, shape, form, (output) => ({
+      op: "TableCodes",
+      name,
+      input: tensor,
+      output,
+      low: lowest,
+      table,
+    }));
+  }
+
+  /** The codes of a value as a function of themselves; undefined where it has none. */
+  tabled(value: Symbolic): Tabled | undefined {
+    if (value.kind === "tabled") return value;
+    const codes = this.readyCodes(value);
+    if (codes === undefined) return undefined;
+    const { low, high, scale, zeroPoint, offset = 0 } = this.tensor(codes.tensor).form;
+    // As a dequantization gives them: in float32.
+    const values = Float64Array.from({ length: high - low + 1 }, (_, i) =>
+      Math.fround(Math.fround((low + i - zeroPoint) * scale) + offset),
+    );
+    return { kind: "tabled", name: value.name, shape: value.shape, tensor: codes.tensor, values };
   }
 
   #quantizeData(form: TensorForm, name: string, shape: Shape): number {
@@ -290,6 +333,7 @@ export class Assembly {
   /** The largest absolute value that a value can have. */
   #reach(value: Symbolic): number {
     if (value.kind === "rearranged") return value.inputs.reduce((max, input) => Math.max(max, this.#reach(input)), 0);
+    if (value.kind === "tabled") return value.values.reduce((max, each) => Math.max(max, Math.abs(each)), 0);
     if (value.kind !== "affine") return value.kind === "codes" ? this.#reach(this.affine(value)) : 0;
     let reach = 0;
     value.offset.forEach((offset, k) => {

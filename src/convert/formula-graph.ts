@@ -15,6 +15,7 @@ import { concat, reshape, slice } from "../ops/families/shape/shape-ops.ts";
 import { gatherLevel } from "../quantizers/arithmetic/levels.ts";
 import { windowAttributes } from "./formats/int/parts.ts";
 import { movedElements } from "./formats/moved-graph.ts";
+import { lookedUp } from "./formats/table-graph.ts";
 import {
   type Dequantize,
   type IntegerLayer,
@@ -142,6 +143,10 @@ class FormulaBuilder {
       }
       case "ReshapeCodes":
         return reshape(builder, this.#value(operation.input), shape);
+      case "TableCodes": {
+        const places = subtract(builder, this.#value(operation.input), operation.low);
+        return lookedUp(builder, places, operation.table, "float32");
+      }
       case "MoveCodes":
         return movedElements(builder, this.#value(operation.input), operation, operation.fill);
       case "ConcatCodes":

@@ -156,6 +156,16 @@ export interface MoveCodes extends Operation {
   readonly fill: number;
 }
 
+/** y = table[q − low]: a function of one value, from codes to codes, or to real numbers. */
+export interface TableCodes extends Operation {
+  readonly op: "TableCodes";
+  readonly input: number;
+  /** The lowest code of the input. */
+  readonly low: number;
+  /** One number for each code of the input, ascending. */
+  readonly table: Float64Array;
+}
+
 /** Concatenation of codes. */
 export interface ConcatCodes extends Operation {
   readonly op: "ConcatCodes";
@@ -175,6 +185,7 @@ export type IntegerOperation =
   | Dequantize
   | ReshapeCodes
   | MoveCodes
+  | TableCodes
   | ConcatCodes;
 
 /** An operation with weights. */

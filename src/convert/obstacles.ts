@@ -30,10 +30,10 @@ const standInForm: TensorForm = { kind: "codes", low: 0, high: 255, scale: 1, ze
 
 /**
  * Returns what the conversion to integers would refuse; nothing for a network that converts. A float network is checked as it
- * would be with 8-bit quantizers on every layer.
+ * would be with 8-bit quantizers on every layer and on what is stored between layers (`residualBits`).
  *
  * @example
- * console.log(integerObstacles(network).map(({ op, name }) => `${op} (${name})`)); // [ 'Sigmoid (/1/Sigmoid)' ]
+ * console.log(integerObstacles(network).map(({ op, name }) => `${op} (${name})`)); // [ 'Sin (/1/Sin)' ]
  */
 export function integerObstacles(
   network: Network,
@@ -41,7 +41,9 @@ export function integerObstacles(
 ): IntegerObstacle[] {
   const found: IntegerObstacle[] = [];
   try {
-    const quantized = isQuantized(network) ? network : quantize(network, presetNamed(defaultPreset, assumedBits));
+    const quantized = isQuantized(network)
+      ? network
+      : quantize(network, { ...presetNamed(defaultPreset, assumedBits), residualBits: 8 });
     const made = assembleIntegers(quantized, options, (error, refused) => {
       found.push(obstacleAt(refused.node, error));
       return standIn(refused);

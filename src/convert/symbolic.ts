@@ -48,6 +48,17 @@ export interface Rearranged {
   readonly make: (inputs: readonly number[], output: number, form: TensorForm) => IntegerOperation;
 }
 
+/** A function of the codes of one tensor. */
+export interface Tabled {
+  readonly kind: "tabled";
+  readonly name: string;
+  readonly shape: Shape;
+  /** The tensor of codes. */
+  readonly tensor: number;
+  /** The value for each of its codes, from the lowest on. */
+  readonly values: Float64Array;
+}
+
 /** The network's data. */
 export interface Data {
   readonly kind: "data";
@@ -72,7 +83,7 @@ export interface Weight {
 }
 
 /** The integer form of a value of the float network. */
-export type Symbolic = Affine | Codes | Rearranged | Data | Constant | Weight;
+export type Symbolic = Affine | Codes | Rearranged | Tabled | Data | Constant | Weight;
 
 /** Channels of a tensor: axis 1, or one where there is none. */
 export function channelsOf(shape: Shape): number {

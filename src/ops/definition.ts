@@ -19,6 +19,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { TensorType } from "../ir/types.ts";
 import type { FoldRule } from "./build/fold/data.ts";
 import type { SymbolicRule } from "./build/fold/symbolic.ts";
+import type { FunctionOfOne } from "./build/functions-of-one.ts";
 import type { OperatorInput } from "./inputs.ts";
 import type { Decomposition, Simplification, Upgrade } from "./rewrite/context.ts";
 
@@ -133,6 +134,11 @@ export interface OperatorTraits {
    * limited; `moved`: elements at other places; `pooled`: the largest or the mean of several.
    */
   readonly passesCodes?: "each" | "moved" | "pooled";
+  /**
+   * Its value on one number, where each element of the output depends on the element of the first input at its place alone: what
+   * conversion tabulates, so that what it reads has to be codes (see `residualBits`).
+   */
+  readonly ofOne?: FunctionOfOne;
   /** Absent: never known. */
   readonly nonNegative?: NonNegativity;
 }

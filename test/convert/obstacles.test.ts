@@ -15,13 +15,13 @@ import { seeded } from "../support/random.ts";
 const input = { dtype: "float32" } as const;
 
 /** conv → x·sigmoid(x) → tanh → fc: three nodes without an integer form, and layers that have one. */
-function silu(): Network {
+function gated(gateOp: string, lastOp: string): Network {
   const random = seeded(1);
-  const builder = new NetworkBuilder("silu", { uniform: random, normal: () => random() - 0.5 });
+  const builder = new NetworkBuilder("gated", { uniform: random, normal: () => random() - 0.5 });
   const x = builder.conv("conv", builder.input("images", [3, 4, 4]), 2, { kernel: 3, bias: true });
-  const gate = builder.builder.one("Sigmoid", [x], {}, { name: "/1/Sigmoid" });
+  const gate = builder.builder.one(gateOp, [x], {}, { name: `/1/${gateOp}` });
   const y = builder.builder.one("Mul", [x, gate], {}, { name: "/1/Mul" });
-  const z = builder.builder.one("Tanh", [y], {}, { name: "/2/Tanh" });
+  const z = builder.builder.one(lastOp, [y], {}, { name: `/2/${lastOp}` });
   return builder.finish(builder.linear("fc", builder.builder.one("Flatten", [z], { axis: 1 }), 2));
 }
 
@@ -38,10 +38,20 @@ function thrownBy(network: Network): UnsupportedError | undefined {
 
 describe("integer obstacles", () => {
   it("name every operator that is refused, and nothing that follows from another", () => {
-    const found = integerObstacles(silu());
-    expect(found.map(({ op, name }) => `${op} ${name}`)).toEqual(["Sigmoid /1/Sigmoid", "Mul /1/Mul", "Tanh /2/Tanh"]);
-    expect(integerLines(found)[0]).toBe("integers: no, Sigmoid (/1/Sigmoid): there is no integer form of Sigmoid");
-    expect(integerWarning(found)).toMatch(/Sigmoid \(\/1\/Sigmoid\).*; and 2 more/);
+    const found = integerObstacles(gated("Sin", "Erf"));
+    expect(found.map(({ op, name }) => `${op} ${name}`)).toEqual(["Sin /1/Sin", "Mul /1/Mul", "Erf /2/Erf"]);
+    expect(integerLines(found)[0]).toBe("integers: no, Sin (/1/Sin): there is no integer form of Sin");
+    expect(integerWarning(found)).toMatch(/Sin \(\/1\/Sin\).*; and 2 more/);
+  });
+
+  it("are none where functions of one value read codes, and name them where they do not", () => {
+    const silu = gated("Sigmoid", "Tanh");
+    expect(integerObstacles(silu)).toEqual([]);
+    const bare = quantize(silu, { ...presetNamed("lsq", { weightBits: 4, activationBits: 4 }), residualBits: null });
+    const found = integerObstacles(bare, { input });
+    // The last one reads what stands for the product, which has codes.
+    expect(found.map(({ op }) => op)).toEqual(["Sigmoid", "Mul"]);
+    expect(found[0]?.remedy).toMatch("--residual-bits 8");
   });
 
   it.each(["resnet8", "vit", "lenet", "mlp"])(

@@ -79,7 +79,7 @@ describe("simulation, ONNX on integers and interpreter", () => {
       it(`agree in every code: ${preset} W${each.weightBits}A${each.activationBits}`, async () => {
         await fc.assert(
           fc.asyncProperty(networkDescriptions, fc.constantFrom(null, 8, 4), async (description, residualBits) => {
-            fc.pre(isConvertible(preset, description));
+            fc.pre(isConvertible(preset, description, residualBits));
             expect(await compare(description, convertibleConfig(preset, each, residualBits))).toEqual([]);
           }),
           { numRuns: runs, seed },

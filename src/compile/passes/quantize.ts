@@ -13,6 +13,7 @@ import { transpose, transposeOperator } from "../../ops/families/shape/reshaping
 import type { QuantizationConfig } from "../../qconfig/config.ts";
 import { checkOverrides, type OverrideTarget, overridden } from "../../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
+import { isTabulated, rootOfBoth } from "../functions-of-one.ts";
 import {
   inputOperator,
   layerOperatorNames,
@@ -121,7 +122,9 @@ class Insertion {
   #fused(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
     const { averages, layer } = traitsOf(node);
     if (isOperator(addOperator, node)) return this.#residual(node, inputs);
-    if (averages === true) return this.#averaged(node, inputs);
+    if (averages === true || isTabulated(this.#producers, node)) return this.#averaged(node, inputs);
+    const both = rootOfBoth(this.#producers, node);
+    if (both !== undefined) return this.#product(node, inputs, both);
     if (layer === undefined) return undefined;
     const quantization = this.#activationOf(node, overrideTargetOf(node));
     const old = node.inputs[layer.data];
@@ -164,7 +167,7 @@ class Insertion {
     return copyNode(this.#builder, node, branches);
   }
 
-  /** The input of an average pool is stored as codes as well. */
+  /** The input of an average pool, and of a function of one value, is stored as codes as well. */
   #averaged(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
     const quantization = this.#storedQuantization(node);
     const [old] = node.inputs;
@@ -173,6 +176,18 @@ class Insertion {
     return copyNode(this.#builder, node, [
       this.#activation(old, value, quantization, { layer: node.name, tensor: `${node.name}.input` }),
     ]);
+  }
+
+  /** A product of functions of one value, as SiLU: the value itself is stored as codes, of which the product is one function. */
+  #product(node: Node, inputs: readonly (Value | undefined)[], root: Value): readonly Value[] | undefined {
+    const quantization = this.#storedQuantization(node);
+    if (quantization === null) return undefined;
+    const read = inputs.map((value, index) =>
+      value !== undefined && node.inputs[index] === root
+        ? this.#activation(root, value, quantization, { layer: node.name, tensor: `${node.name}.input` })
+        : value,
+    );
+    return copyNode(this.#builder, node, read);
   }
 
   /** The quantization of activations that are stored without being a layer's input; null leaves them in float. */

@@ -12,6 +12,7 @@ import { addOperator } from "../../ops/families/elementwise.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { uniform } from "../../quantizers/methods/uniform.ts";
+import { isTabulated, rootOfBoth } from "../functions-of-one.ts";
 import { skipBranch } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder, traitsOf } from "../registry.ts";
@@ -73,9 +74,13 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
       isOperator(addOperator, node) &&
       node.inputs.length === 2 &&
       node.inputs.every((value) => value && madeBy.has(value));
-    if (!isSum && traitsOf(node).averages !== true) return undefined;
+    const both = rootOfBoth(madeBy, node);
+    const isRead = traitsOf(node).averages === true || isTabulated(madeBy, node);
+    if (!isSum && !isRead && both === undefined) return undefined;
     const read = node.inputs.map((old, index) =>
-      isFree(old) ? stored(old, node.name, `${node.name}.${placeOf(node, index)}`) : inputs[index],
+      isFree(old) && (both === undefined || old === both)
+        ? stored(old, node.name, `${node.name}.${placeOf(node, index)}`)
+        : inputs[index],
     );
     return copyNode(builder, node, read);
   });

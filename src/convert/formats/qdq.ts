@@ -18,7 +18,7 @@ import { builderFor } from "../../ops/definition.ts";
 import { clip } from "../../ops/families/activations.ts";
 import { cast } from "../../ops/families/cast.ts";
 import { conv } from "../../ops/families/conv.ts";
-import { add, multiply } from "../../ops/families/elementwise.ts";
+import { add, divide, multiply } from "../../ops/families/elementwise.ts";
 import { averagePool } from "../../ops/families/pool.ts";
 import { dequantizeLinear, quantizeLinear } from "../../ops/families/quantize-linear.ts";
 import { concat, reshape } from "../../ops/families/shape/shape-ops.ts";
@@ -44,6 +44,7 @@ import { byte, channelConstant, limited, scales } from "./int/codes.ts";
 import { windowAttributes } from "./int/parts.ts";
 import { movedElements } from "./moved-graph.ts";
 import { onnxRunner } from "./run-onnx.ts";
+import { lookedUp } from "./table-graph.ts";
 
 /** Batch size and weight types of a QDQ graph. */
 export interface QdqOptions {
@@ -116,6 +117,14 @@ class QdqBuilder {
         return builder.one("MaxPool", [this.#value(operation.input)], windowAttributes(operation));
       case "ReshapeCodes":
         return reshape(builder, this.#value(operation.input), this.#shape(tensor));
+      case "TableCodes": {
+        const { form } = tensorById(this.#network, operation.input);
+        const codes = builder.one("Round", [divide(builder, this.#value(operation.input), form.scale)]);
+        const { zeroPoint, scale, kind, offset = 0 } = tensor.form;
+        const real =
+          kind === "float" ? operation.table : operation.table.map((code) => (code - zeroPoint) * scale + offset);
+        return lookedUp(builder, add(builder, codes, form.zeroPoint - operation.low), real, "float32");
+      }
       case "MoveCodes":
         return movedElements(
           builder,

@@ -85,6 +85,8 @@ export function interpretOperation(
       return interpretConcat(operation, operation.inputs.map(read), output);
     case "ReshapeCodes":
       return read(operation.input).data;
+    case "TableCodes":
+      return read(operation.input).data.map((code) => operation.table[code - operation.low] ?? Number.NaN);
     case "MoveCodes":
       return interpretMove(operation, read(operation.input).data);
     case "IntegerGemm": {

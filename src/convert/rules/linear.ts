@@ -1,7 +1,15 @@
 /** Rules of what is folded into requantizations: BatchNormalization, additions, factors, limits. */
 import { floatAttribute } from "../../ir/attributes.ts";
 import type { IntegerMeaning } from "../../ops/definition.ts";
-import { type Affine, type Constant, channelsOf, type Rearranged, type Symbolic, scaledAffine } from "../symbolic.ts";
+import {
+  type Affine,
+  type Constant,
+  channelsOf,
+  type Rearranged,
+  type Symbolic,
+  scaledAffine,
+  type Tabled,
+} from "../symbolic.ts";
 import { viewed } from "./one-axis.ts";
 import {
   channelNumbers,
@@ -12,6 +20,7 @@ import {
   symbolicInput,
   unsupported,
 } from "./rule.ts";
+import { functionOfBoth } from "./tables.ts";
 
 /** A sum of integers for any value that has, or can be given, codes. */
 function affineOf(context: RuleContext, value: Symbolic): Affine {
@@ -23,9 +32,23 @@ function affineOf(context: RuleContext, value: Symbolic): Affine {
 
 /** A sum that a linear operation makes of a value: of what a view shows, and shown the same way. */
 function mapped(context: RuleContext, value: Symbolic, operation: (x: Affine) => Affine): Symbolic {
+  if (value.kind === "tabled") return mappedTable(context, value, operation);
   const [inner] = value.kind === "rearranged" && value.isView === true ? value.inputs : [];
   if (value.kind !== "rearranged" || inner === undefined) return operation(affineOf(context, value));
   return { ...value, inputs: [mapped(context, inner, operation)] };
+}
+
+/** A linear operation on a table: on its values, where all channels have the same factor and offset. */
+function mappedTable(context: RuleContext, value: Tabled, operation: (x: Affine) => Affine): Symbolic {
+  const one = operation(context.assembly.affine(context.assembly.codes(value.tensor)));
+  const ones = new Float64Array(channelsOf(value.shape)).fill(1);
+  const unit = { tensor: value.tensor, inputScale: 1, gains: ones };
+  const { terms, offset } = operation({ ...one, terms: [unit], offset: ones.map(() => 0), shape: value.shape });
+  const gains = terms[0]?.gains ?? ones;
+  const [gain = 1, shift = 0] = [gains[0], offset[0]];
+  const isSame = gains.every((each) => each === gain) && offset.every((each) => each === shift);
+  if (!isSame) return operation(affineOf(context, value));
+  return { ...value, name: context.node.name, values: value.values.map((each) => gain * each + shift) };
 }
 
 /** What a view shows; undefined for other values. */
@@ -71,6 +94,8 @@ function sumOf(context: RuleContext, a: Symbolic, b: Symbolic): Symbolic {
         : assembly.rearranged(viewed(`${node.name}.axes`, assembly.materialize(value), shown.shape));
     return viewed(node.name, sumOf(context, behind(a, shownA), behind(b, shownB)), nodeShape(node));
   }
+  const both = functionOfBoth(context, a, b, (x, y) => x + y);
+  if (both !== undefined) return both;
   const left = affineOf(context, a);
   const right = affineOf(context, b);
   if (left.shape.join() !== right.shape.join()) throw unsupported(node, "its inputs are broadcast");
@@ -97,7 +122,11 @@ export const multiplyRule: IntegerRule = (context) => {
   const { node } = context;
   const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
   const constant = a.kind === "constant" ? a : b.kind === "constant" ? b : undefined;
-  if (constant === undefined) throw unsupported(node, "there is no integer form of a product of two activations");
+  if (constant === undefined) {
+    const product = functionOfBoth(context, a, b, (x, y) => x * y);
+    if (product !== undefined) return product;
+    throw unsupported(node, "there is no integer form of a product of two activations");
+  }
   const factor = channelNumbers(constant, nodeShape(node));
   if (factor === undefined) throw unsupported(node, "its constant differs within a channel");
   return mapped(context, constant === a ? b : a, (x) => scaledAffine(x, factor, [], node.name));
@@ -114,6 +143,9 @@ function limited(context: RuleContext, value: Symbolic, low: number, high: numbe
     const inputs = value.inputs.map((input) => limited(context, input, low, high));
     const rearranged: Rearranged = { ...value, inputs };
     return rearranged;
+  }
+  if (value.kind === "tabled") {
+    return { ...value, name, values: value.values.map((each) => Math.min(Math.max(each, low), high)) };
   }
   // Limits of a limited sum are one pair of limits: clamp(clamp(x, a, b), l, h).
   const x = value.kind === "affine" ? value : affineOf(context, value);

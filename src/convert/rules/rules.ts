@@ -22,6 +22,7 @@ import { addRule, batchNormRule, clipRule, meaningRule, multiplyRule, reluRule }
 import { movedValue } from "./moved.ts";
 import { type IntegerRule, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, reshapeRule } from "./shape.ts";
+import { functionRule } from "./tables.ts";
 
 const kept: IntegerRule = (context) => symbolicInput(context, 0);
 
@@ -65,6 +66,8 @@ export function applyRule(context: RuleContext): readonly Symbolic[] {
       "it is computed from the size of the batch, and an integer network takes one sample at a time",
     );
   }
+  const { ofOne } = definition?.traits ?? {};
+  if (ofOne !== undefined) return [functionRule(context, ofOne)];
   const fold = definition?.fold;
   const { movement = false } = definition?.traits ?? {};
   const isMovement = typeof movement === "boolean" ? movement : movement(node);

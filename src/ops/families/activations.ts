@@ -11,6 +11,18 @@ import { type Tensor, toNumbers } from "../../ir/tensor.ts";
 import { sameShape } from "../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../build/broadcast.ts";
 import { foldClip, foldLeakyRelu, foldUnary } from "../build/fold/elementwise.ts";
+import {
+  eluOfOne,
+  geluOfOne,
+  hardSigmoidOfOne,
+  hardSwishOfOne,
+  leakyReluOfOne,
+  mishOfOne,
+  sigmoidOfOne,
+  softplusOfOne,
+  softsignOfOne,
+  tanhOfOne,
+} from "../build/functions-of-one.ts";
 import { atLeast, atMost, floatBefore, positive } from "../build/masks.ts";
 import { commonDtype, type Operand, present, sameAsInput, scalarOf } from "../build/operands.ts";
 import {
@@ -203,7 +215,7 @@ export const sigmoidOperator: OperatorDefinition = activation(
   ({ builder: b, output }) => multiply(b, output(0), subtract(b, 1, output(0))),
   {
     fold: foldUnary((x) => 1 / (1 + Math.exp(-x))),
-    traits: { nonNegative: "always" },
+    traits: { nonNegative: "always", ofOne: sigmoidOfOne },
   },
 );
 
@@ -228,6 +240,7 @@ export const activationOperators: readonly OperatorDefinition[] = [
   sigmoidOperator,
   activation("Tanh", ({ builder: b, output }) => subtract(b, 1, square(b, output(0))), {
     fold: foldUnary(Math.tanh),
+    traits: { ofOne: tanhOfOne },
   }),
   activation(
     "HardSigmoid",
@@ -236,23 +249,31 @@ export const activationOperators: readonly OperatorDefinition[] = [
       const inside = positive(b, multiply(b, y, subtract(b, 1, y)));
       return multiply(b, inside, floatAttribute(node, "alpha", 0.2));
     },
-    { traits: { nonNegative: "always", cheap: true } },
+    { traits: { nonNegative: "always", cheap: true, ofOne: hardSigmoidOfOne } },
   ),
-  activation("HardSwish", ({ builder: b, input }) => {
-    const x = input(0);
-    return add(b, hardSigmoid(b, x), multiply(b, multiply(b, x, 1 / 6), insideThree(b, x)));
-  }),
-  activation("Gelu", ({ builder: b, node, input }) => {
-    const form = stringAttribute(node, "approximate", "none");
-    return form === "tanh" ? geluTanhSlope(b, input(0)) : geluSlope(b, input(0));
-  }),
+  activation(
+    "HardSwish",
+    ({ builder: b, input }) => {
+      const x = input(0);
+      return add(b, hardSigmoid(b, x), multiply(b, multiply(b, x, 1 / 6), insideThree(b, x)));
+    },
+    { traits: { ofOne: hardSwishOfOne } },
+  ),
+  activation(
+    "Gelu",
+    ({ builder: b, node, input }) => {
+      const form = stringAttribute(node, "approximate", "none");
+      return form === "tanh" ? geluTanhSlope(b, input(0)) : geluSlope(b, input(0));
+    },
+    { traits: { ofOne: geluOfOne } },
+  ),
   activation(
     "LeakyRelu",
     ({ builder: b, node, input }) => {
       const alpha = floatAttribute(node, "alpha", 0.01);
       return add(b, multiply(b, positive(b, input(0)), 1 - alpha), alpha);
     },
-    { fold: foldLeakyRelu },
+    { fold: foldLeakyRelu, traits: { ofOne: leakyReluOfOne } },
   ),
   {
     op: "PRelu",
@@ -274,21 +295,35 @@ export const activationOperators: readonly OperatorDefinition[] = [
       ];
     },
   },
-  activation("Elu", ({ builder: b, node, input, output }) => {
-    const [mask, alpha] = [positive(b, input(0)), floatAttribute(node, "alpha", 1)];
-    // Below zero the slope is alpha·e^x = y + alpha.
-    return add(b, mask, multiply(b, subtract(b, 1, mask), add(b, output(0), alpha)));
+  activation(
+    "Elu",
+    ({ builder: b, node, input, output }) => {
+      const [mask, alpha] = [positive(b, input(0)), floatAttribute(node, "alpha", 1)];
+      // Below zero the slope is alpha·e^x = y + alpha.
+      return add(b, mask, multiply(b, subtract(b, 1, mask), add(b, output(0), alpha)));
+    },
+    { traits: { ofOne: eluOfOne } },
+  ),
+  activation("Softplus", ({ builder: b, input }) => sigmoid(b, input(0)), {
+    traits: { nonNegative: "always", ofOne: softplusOfOne },
   }),
-  activation("Softplus", ({ builder: b, input }) => sigmoid(b, input(0)), { traits: { nonNegative: "always" } }),
-  activation("Softsign", ({ builder: b, input }) => {
-    const spread = add(b, absolute(b, input(0)), 1);
-    return divide(b, 1, square(b, spread));
-  }),
-  activation("Mish", ({ builder: b, input }) => {
-    const x = input(0);
-    const t = tanh(b, softplus(b, x));
-    return add(b, t, multiply(b, multiply(b, x, sigmoid(b, x)), subtract(b, 1, square(b, t))));
-  }),
+  activation(
+    "Softsign",
+    ({ builder: b, input }) => {
+      const spread = add(b, absolute(b, input(0)), 1);
+      return divide(b, 1, square(b, spread));
+    },
+    { traits: { ofOne: softsignOfOne } },
+  ),
+  activation(
+    "Mish",
+    ({ builder: b, input }) => {
+      const x = input(0);
+      const t = tanh(b, softplus(b, x));
+      return add(b, t, multiply(b, multiply(b, x, sigmoid(b, x)), subtract(b, 1, square(b, t))));
+    },
+    { traits: { ofOne: mishOfOne } },
+  ),
   activation(
     "Swish",
     ({ builder: b, node, input, output }) => {

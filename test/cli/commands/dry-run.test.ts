@@ -44,7 +44,7 @@ describe("train --dry-run", () => {
     );
     expect(stdout).toMatch(/^# normalization: mean 0\.\d+; standard deviation 0\.\d+$/m);
     expect(stdout).toMatch(/^# │ Conv_0 +│ Conv +│ +36 │ 8 \(256 levels\) +│/m);
-    expect(stdout).toMatch(/^# integers: no, Sigmoid \(Sigmoid_1\): there is no integer form of Sigmoid$/m);
+    expect(stdout).toMatch(/^# integers: no, Sigmoid \(Sigmoid_1\): its input is not quantized$/m);
     expect(stdout).toMatch(/^# +Mul \(Mul_2\): /m);
     expect(stdout).toMatch(/^# memory: about \d+(\.\d+)? MB$/m);
     expect(stdout).toMatch(/^# time: (about .*|less than 1s) for 8 steps of .*ms/m);

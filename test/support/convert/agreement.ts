@@ -11,7 +11,13 @@ import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
 import { type PresetBits, presetNamed } from "../../../src/qconfig/presets.ts";
 import type { Engine } from "../../../src/runtime/engine.ts";
 import { randomTensor, seeded } from "../random.ts";
-import { type NetworkDescription, quantizedWith, randomNetwork, sampleShapeOf } from "./random-network.ts";
+import {
+  hasFunctions,
+  type NetworkDescription,
+  quantizedWith,
+  randomNetwork,
+  sampleShapeOf,
+} from "./random-network.ts";
 
 const randomSamples = 4;
 
@@ -28,9 +34,13 @@ export function convertibleConfig(preset: string, bits: PresetBits, residualBits
   return preset === "thread" ? base : { ...base, ...inside, residualBits };
 }
 
-/** Whether a description can be converted: in the thread's placement nothing quantizes a concatenation. */
-export function isConvertible(preset: string, { layers }: NetworkDescription): boolean {
-  return preset !== "thread" || layers.every(({ kind }) => kind !== "concat");
+/**
+ * Whether a description can be converted: in the thread's placement nothing quantizes a concatenation, and without residual bits
+ * nothing what functions read.
+ */
+export function isConvertible(preset: string, description: NetworkDescription, residualBits: number | null): boolean {
+  if (hasFunctions(description) && (residualBits === null || preset === "thread")) return false;
+  return preset !== "thread" || description.layers.every(({ kind }) => kind !== "concat");
 }
 
 /** The proof of a random network, over random samples. */

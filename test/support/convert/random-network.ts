@@ -8,7 +8,8 @@ import { type Network, withParameterValues } from "../../../src/ir/network.ts";
 import { float32Data, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import { int64Constant } from "../../../src/ops/build/operands.ts";
-import { clip } from "../../../src/ops/families/activations.ts";
+import { clip, hardSigmoid, sigmoid } from "../../../src/ops/families/activations.ts";
+import { multiply } from "../../../src/ops/families/elementwise.ts";
 import { averagePool, globalAveragePool, maxPool } from "../../../src/ops/families/pool.ts";
 import { gather } from "../../../src/ops/families/shape/indexing.ts";
 import {
@@ -39,7 +40,23 @@ export interface LayerDescription {
   readonly grouping: "none" | "two" | "depthwise";
   readonly bias: boolean;
   readonly norm: boolean;
-  readonly activation: "relu" | "relu6" | "none";
+  readonly activation: "relu" | "relu6" | "none" | keyof typeof functions;
+}
+
+/** Functions of one value, which need codes to be tabulated. */
+const functions = {
+  silu: (b: GraphBuilder, x: Value) => multiply(b, x, sigmoid(b, x)),
+  hardSwish: (b: GraphBuilder, x: Value) => b.one("HardSwish", [x]),
+  hardSigmoid: (b: GraphBuilder, x: Value) => hardSigmoid(b, x),
+  tanh: (b: GraphBuilder, x: Value) => b.one("Tanh", [x]),
+  leakyRelu: (b: GraphBuilder, x: Value) => b.one("LeakyRelu", [x], { alpha: { float: 0.1 } }),
+  gelu: (b: GraphBuilder, x: Value) => b.one("Gelu", [x]),
+  mish: (b: GraphBuilder, x: Value) => b.one("Mish", [x]),
+} as const;
+
+/** Whether a network has functions of one value. */
+export function hasFunctions({ layers }: NetworkDescription): boolean {
+  return layers.some(({ activation }) => activation in functions);
 }
 
 const moves = [
@@ -87,7 +104,19 @@ const layer: fc.Arbitrary<LayerDescription> = fc.record({
   grouping: fc.constantFrom("none", "none", "two", "depthwise"),
   bias: fc.boolean(),
   norm: fc.boolean(),
-  activation: fc.constantFrom("relu", "relu", "relu6", "none"),
+  activation: fc.constantFrom(
+    "relu",
+    "relu",
+    "relu6",
+    "none",
+    "silu",
+    "hardSwish",
+    "hardSigmoid",
+    "tanh",
+    "leakyRelu",
+    "gelu",
+    "mish",
+  ),
 });
 
 export const networkDescriptions: fc.Arbitrary<NetworkDescription> = fc.record({
@@ -110,7 +139,7 @@ export function randomNetwork(description: NetworkDescription): Network {
   const random = seeded(description.seed);
   const network = new NetworkBuilder("random", { uniform: random, normal: () => normal(random) });
   const { builder } = network;
-  let x = network.input("data", sampleShapeOf(description));
+  let x = network.input("images", sampleShapeOf(description));
   description.layers.forEach((each, index) => {
     // Data enter by a layer: nothing else gives them codes.
     const first = each.kind === "conv" || each.kind === "downsample" || each.kind === "concat";
@@ -123,12 +152,18 @@ export function randomNetwork(description: NetworkDescription): Network {
 function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, name: string): Value {
   const { builder } = network;
   const [, channels = 1, ...sizes] = x.type.shape;
-  const activate = (value: Value): Value =>
-    each.activation === "none"
-      ? value
-      : each.activation === "relu"
-        ? builder.one("Relu", [value])
-        : clip(builder, value, 0, 6);
+  const activate = (value: Value): Value => {
+    switch (each.activation) {
+      case "none":
+        return value;
+      case "relu":
+        return builder.one("Relu", [value]);
+      case "relu6":
+        return clip(builder, value, 0, 6);
+      default:
+        return functions[each.activation](builder, value);
+    }
+  };
   const convolve = (part: string, value: Value, outChannels: number, stride: number): Value => {
     const inChannels = value.type.shape[1] ?? 1;
     const wanted = each.grouping === "depthwise" ? inChannels : each.grouping === "two" ? 2 : 1;

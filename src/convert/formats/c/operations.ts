@@ -18,6 +18,7 @@ import {
   type Requantize,
   type SumPool,
   summingProducer,
+  type TableCodes,
   tensorById,
 } from "../../integer-network.ts";
 import { padded } from "../../moves.ts";
@@ -160,6 +161,18 @@ export function concatFunction(network: IntegerNetwork, concat: ConcatCodes): st
   return `${comment(concat.name)}static void run_${concat.output}(${parameters}${type} *y) {
   for (int o = 0; o < ${outer}; o++) {
 ${copies.join("")}  }
+}
+`;
+}
+
+/** Writes the C function of a table. */
+export function tableFunction(network: IntegerNetwork, { name, input, output, low, table }: TableCodes): string {
+  const [from, to] = [tensorById(network, input), tensorById(network, output)];
+  const isReal = to.form.kind === "float";
+  const type = isReal ? "float" : elementType(to);
+  const values = Array.from(table, (value) => (isReal ? floatLiteral(value) : String(value + storedOffset(to))));
+  return `${comment(name)}${constantArray(type, `table_${output}`, values)}static void run_${output}(const ${elementType(from)} *x, ${type} *y) {
+  for (int n = 0; n < ${elementCount(to.shape)}; n++) y[n] = table_${output}[x[n]${subtractionText(low + storedOffset(from))}];
 }
 `;
 }

@@ -24,6 +24,7 @@ import {
   moveFunction,
   sumFunction,
   sumPoolFunction,
+  tableFunction,
 } from "./operations.ts";
 import { roundingHelpers } from "./rounding.ts";
 import { constantBytes } from "./text.ts";
@@ -125,6 +126,8 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
       return concatFunction(network, operation);
     case "MoveCodes":
       return moveFunction(network, operation);
+    case "TableCodes":
+      return tableFunction(network, operation);
     case "ReshapeCodes":
       return "";
   }
@@ -165,6 +168,10 @@ function callOf(
       return [`run_${output.id}(${operation.terms.map((term) => stored(term.input)).join(", ")}, out_${target});`];
     }
     default:
+      if (output.form.kind === "float") {
+        const target = outputParts(network)[network.outputs.findIndex(({ tensor }) => tensor === output.id)];
+        return [`run_${output.id}(${inputsOf(operation).map(stored).join(", ")}, out_${target});`];
+      }
       return [`run_${output.id}(${[...inputsOf(operation).map(stored), place(output.id)].join(", ")});`, ...watch];
   }
 }

@@ -37,6 +37,7 @@ import { type Container, containerOf, weightValue } from "../containers.ts";
 import type { FormatDefinition } from "../definition.ts";
 import { movedElements } from "../moved-graph.ts";
 import { onnxRunner } from "../run-onnx.ts";
+import { lookedUp } from "../table-graph.ts";
 import { byte, channelConstant, limited, rounded, scales, sumOfCodes, withWholeGroups } from "./codes.ts";
 import {
   convAttributes,
@@ -136,6 +137,13 @@ class IntBuilder implements IntContext {
       }
       case "ReshapeCodes":
         return reshape(builder, this.value(operation.input), this.#shape(tensor));
+      case "TableCodes": {
+        const input = this.stored(operation.input);
+        const places = cast(builder, this.value(operation.input), "int32");
+        const lowest = operation.low + input.container.offset;
+        const table = operation.table.map((code) => code + container.offset);
+        return lookedUp(builder, lowest === 0 ? places : subtract(builder, places, lowest), table, container.dtype);
+      }
       case "MoveCodes":
         return movedElements(builder, this.value(operation.input), operation, operation.fill + container.offset);
       case "ConcatCodes":

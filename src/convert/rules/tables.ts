@@ -1,0 +1,35 @@
+/** Rules of functions of one value, as tables from code to code. */
+
+import type { FunctionOfOne } from "../../ops/build/functions-of-one.ts";
+import type { Symbolic, Tabled } from "../symbolic.ts";
+import { type RuleContext, symbolicInput, unsupported } from "./rule.ts";
+
+/** A function of a value that has codes. */
+export function functionRule(context: RuleContext, ofOne: FunctionOfOne): Tabled {
+  const { assembly, node } = context;
+  const x = assembly.tabled(symbolicInput(context, 0));
+  if (x === undefined) {
+    throw unsupported(
+      node,
+      "its input is not quantized",
+      "Train with --residual-bits 8, or convert with --residual-bits 8: a function needs codes to tabulate.",
+    );
+  }
+  return { ...x, name: node.name, values: x.values.map(ofOne(node)) };
+}
+
+/**
+ * A function of two values that are functions of the same codes, as the product of SiLU; undefined where they are not.
+ */
+export function functionOfBoth(
+  { assembly, node }: RuleContext,
+  a: Symbolic,
+  b: Symbolic,
+  combine: (a: number, b: number) => number,
+): Tabled | undefined {
+  if (a.kind !== "tabled" && b.kind !== "tabled") return undefined;
+  const [first, second] = [assembly.tabled(a), assembly.tabled(b)];
+  if (first === undefined || second === undefined || first.tensor !== second.tensor) return undefined;
+  const values = first.values.map((value, i) => combine(value, second.values[i] ?? 0));
+  return { ...first, name: node.name, values };
+}
