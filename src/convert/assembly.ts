@@ -4,6 +4,7 @@ import { clamp, roundHalfEven } from "../base/rounding.ts";
 import { UnsupportedError } from "../errors.ts";
 import type { Shape } from "../ir/types.ts";
 import { nearestLevel } from "../quantizers/arithmetic/levels.ts";
+import { codesOfValues } from "./grid.ts";
 import {
   type ConversionNote,
   type IntegerOperation,
@@ -113,37 +114,10 @@ export class Assembly {
     }
   }
 
-  /** The codes of a function's values, computed once, in float64. */
   #table({ tensor, values, shape }: Tabled, form: TensorForm, name: string): number {
-    const { low, high, scale, zeroPoint, offset = 0, levels } = form;
-    const { low: lowest } = this.tensor(tensor).form;
-    const table = values.map((value) => {
-      if (form.kind === "float") return Math.fround(value);
-      const t = (value - offset) / scale;
-      const nearest = levels === undefined ? roundHalfEven(t) : nearestLevel({ levels, ties: "down" }, t);
-      return clamp(nearest + zeroPoint, low, high);
-    });
-    return this.add(name, shape, form, (output) => ({
-      op: "TableCodes",
-      name,
-      input: tensor,
-      output,
-      low: lowest,
-      table,
-    }));
-  }
-
-  /** The codes of a value as a function of themselves; undefined where it has none. */
-  tabled(value: Symbolic): Tabled | undefined {
-    if (value.kind === "tabled") return value;
-    const codes = this.readyCodes(value);
-    if (codes === undefined) return undefined;
-    const { low, high, scale, zeroPoint, offset = 0 } = this.tensor(codes.tensor).form;
-    // As a dequantization gives them: in float32.
-    const values = Float64Array.from({ length: high - low + 1 }, (_, i) =>
-      Math.fround(Math.fround((low + i - zeroPoint) * scale) + offset),
-    );
-    return { kind: "tabled", name: value.name, shape: value.shape, tensor: codes.tensor, values };
+    const { low } = this.tensor(tensor).form;
+    const table = codesOfValues(values, form);
+    return this.add(name, shape, form, (output) => ({ op: "TableCodes", name, input: tensor, output, low, table }));
   }
 
   #quantizeData(form: TensorForm, name: string, shape: Shape): number {

@@ -1,7 +1,9 @@
 /** The integers that a network's quantizers stand for: the form of an activation's codes, and the codes of weights. */
+import { clamp, roundHalfEven } from "../base/rounding.ts";
 import { type QuantizerSite, siteTensors } from "../compile/sites.ts";
 import { GraphError, UnsupportedError } from "../errors.ts";
 import type { Tensor } from "../ir/tensor.ts";
+import { nearestLevel } from "../quantizers/arithmetic/levels.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 import { type CodedTensor, gridOf, type IntegerGrid, toCodes } from "../quantizers/integers.ts";
 import type { IntegerWeight, TensorForm } from "./integer-network.ts";
@@ -118,4 +120,22 @@ export function integerWeight(site: QuantizerSite, tensor: Tensor, values: Reado
     levels: isShared ? levels.map((level) => level - first) : Array.from({ length: high - low + 1 }, (_, i) => low + i),
     scales: Float32Array.from(units, (unit) => unit.scale),
   };
+}
+
+/** Returns what the codes of a form stand for, ascending, as a dequantization gives them: in float32. */
+export function valuesOfCodes({ low, high, scale, zeroPoint, offset = 0 }: TensorForm): Float64Array {
+  return Float64Array.from({ length: high - low + 1 }, (_, i) =>
+    Math.fround(Math.fround((low + i - zeroPoint) * scale) + offset),
+  );
+}
+
+/** Returns the codes of real numbers, rounded once; of a float form the numbers in float32. */
+export function codesOfValues(values: Float64Array, form: TensorForm): Float64Array {
+  const { kind, low, high, scale, zeroPoint, offset = 0, levels } = form;
+  if (kind === "float") return values.map(Math.fround);
+  return values.map((value) => {
+    const t = (value - offset) / scale;
+    const nearest = levels === undefined ? roundHalfEven(t) : nearestLevel({ levels, ties: "down" }, t);
+    return clamp(nearest + zeroPoint, low, high);
+  });
 }

@@ -10,7 +10,7 @@ import { int64Constant } from "../../ops/build/operands.ts";
 import { gather } from "../../ops/families/shape/indexing.ts";
 import { expand, pad, reshape, slice, transpose } from "../../ops/families/shape/shape-ops.ts";
 import type { MoveCodes } from "../integer-network.ts";
-import { flatPlaces, padded } from "../moves.ts";
+import { flatPlaces, padded } from "../rules/move-places.ts";
 
 /** What is read along an axis of the input, and the axis of the output that it becomes; none where one element is read. */
 interface AxisPick {

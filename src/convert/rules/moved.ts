@@ -3,8 +3,8 @@
 import type { Tensor } from "../../ir/tensor.ts";
 import type { FoldRule } from "../../ops/build/fold/data.ts";
 import type { TensorForm } from "../integer-network.ts";
-import { moveOf } from "../moves.ts";
 import type { Rearranged } from "../symbolic.ts";
+import { moveOf } from "./move-places.ts";
 import { type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 
 /**

@@ -1,13 +1,25 @@
 /** Rules of functions of one value, as tables from code to code. */
 
 import type { FunctionOfOne } from "../../ops/build/functions-of-one.ts";
+import type { Assembly } from "../assembly.ts";
+import { valuesOfCodes } from "../grid.ts";
 import type { Symbolic, Tabled } from "../symbolic.ts";
 import { type RuleContext, symbolicInput, unsupported } from "./rule.ts";
+
+/** A value as a function of its codes; undefined where it has none. */
+function tabled(assembly: Assembly, value: Symbolic): Tabled | undefined {
+  if (value.kind === "tabled") return value;
+  const codes = assembly.readyCodes(value);
+  if (codes === undefined) return undefined;
+  const { tensor } = codes;
+  const values = valuesOfCodes(assembly.tensor(tensor).form);
+  return { kind: "tabled", name: value.name, shape: value.shape, tensor, values };
+}
 
 /** A function of a value that has codes. */
 export function functionRule(context: RuleContext, ofOne: FunctionOfOne): Tabled {
   const { assembly, node } = context;
-  const x = assembly.tabled(symbolicInput(context, 0));
+  const x = tabled(assembly, symbolicInput(context, 0));
   if (x === undefined) {
     throw unsupported(
       node,
@@ -28,7 +40,7 @@ export function functionOfBoth(
   combine: (a: number, b: number) => number,
 ): Tabled | undefined {
   if (a.kind !== "tabled" && b.kind !== "tabled") return undefined;
-  const [first, second] = [assembly.tabled(a), assembly.tabled(b)];
+  const [first, second] = [tabled(assembly, a), tabled(assembly, b)];
   if (first === undefined || second === undefined || first.tensor !== second.tensor) return undefined;
   const values = first.values.map((value, i) => combine(value, second.values[i] ?? 0));
   return { ...first, name: node.name, values };

@@ -21,7 +21,7 @@ import {
   type TableCodes,
   tensorById,
 } from "../../integer-network.ts";
-import { padded } from "../../moves.ts";
+import { padded } from "../../rules/move-places.ts";
 import { elementType, storedOffset } from "./arena.ts";
 import { comment } from "./names.ts";
 import { rounding } from "./rounding.ts";

@@ -4,10 +4,10 @@
  * elements, so that one operation stands for all of them.
  */
 
-import type { Node } from "../ir/graph.ts";
-import { makeTensor, type Tensor, toNumbers } from "../ir/tensor.ts";
-import { elementCount, rowMajorStrides, type Shape } from "../ir/types.ts";
-import type { FoldRule } from "../ops/build/fold/data.ts";
+import type { Node } from "../../ir/graph.ts";
+import { makeTensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
+import { elementCount, rowMajorStrides, type Shape } from "../../ir/types.ts";
+import type { FoldRule } from "../../ops/build/fold/data.ts";
 
 /** Marks elements that are none of the input: padding. */
 export const padded = -1;

@@ -1,17 +1,17 @@
 /** Operators that move elements, against ONNX Runtime: as places, and as the graph that the files have. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { newBuilder, operators } from "../../src/compile/registry.ts";
-import { movedElements } from "../../src/convert/formats/moved-graph.ts";
-import type { MoveCodes } from "../../src/convert/integer-network.ts";
-import { interpretMove } from "../../src/convert/interpreter/windows.ts";
-import { moveOf } from "../../src/convert/moves.ts";
-import type { GraphBuilder, Node, Value } from "../../src/ir/graph.ts";
-import { float32Data, float32Tensor, makeTensor, toNumbers } from "../../src/ir/tensor.ts";
-import { elementCount } from "../../src/ir/types.ts";
-import { int64Constant } from "../../src/ops/build/operands.ts";
-import { findDefinition } from "../../src/ops/definition.ts";
-import { runGraph } from "../support/graphs/run-graph.ts";
+import { newBuilder, operators } from "../../../src/compile/registry.ts";
+import { movedElements } from "../../../src/convert/formats/moved-graph.ts";
+import type { MoveCodes } from "../../../src/convert/integer-network.ts";
+import { interpretMove } from "../../../src/convert/interpreter/windows.ts";
+import { moveOf } from "../../../src/convert/rules/move-places.ts";
+import type { GraphBuilder, Node, Value } from "../../../src/ir/graph.ts";
+import { float32Data, float32Tensor, makeTensor, toNumbers } from "../../../src/ir/tensor.ts";
+import { elementCount } from "../../../src/ir/types.ts";
+import { int64Constant } from "../../../src/ops/build/operands.ts";
+import { findDefinition } from "../../../src/ops/definition.ts";
+import { runGraph } from "../../support/graphs/run-graph.ts";
 
 /** A node that reads x of this shape. */
 interface Case {
