@@ -1,4 +1,4 @@
-/** Functions of one value in a graph: which nodes conversion tabulates, and of what. */
+/** Functions of one value and products in a graph: what conversion tabulates or multiplies, and so needs codes of. */
 
 import type { Node, Value } from "../ir/graph.ts";
 import { isOperator } from "../ops/definition.ts";
@@ -20,6 +20,13 @@ function rootOf(producers: ReadonlyMap<Value, Node>, value: Value): Value {
   const producer = producers.get(value);
   const [input] = producer?.inputs ?? [];
   return isFunction(producer) && input !== undefined ? rootOf(producers, input) : value;
+}
+
+/** Whether a node multiplies two different values of which none is a parameter or a constant: conversion needs codes of both. */
+export function isProduct(producers: ReadonlyMap<Value, Node>, node: Node): boolean {
+  const [a, b] = node.inputs;
+  if (!isOperator(multiplyOperator, node) || a === undefined || b === undefined || a === b) return false;
+  return producers.has(a) && producers.has(b);
 }
 
 /** The value that both factors of a product are functions of, as in SiLU x·σ(x); undefined for other nodes. */

@@ -4,7 +4,7 @@ import { clamp, roundHalfEven } from "../base/rounding.ts";
 import { UnsupportedError } from "../errors.ts";
 import type { Shape } from "../ir/types.ts";
 import { nearestLevel } from "../quantizers/arithmetic/levels.ts";
-import { codesOfValues } from "./grid.ts";
+import { codesOfValues, hasCodeOf } from "./grid.ts";
 import {
   type ConversionNote,
   type IntegerOperation,
@@ -240,6 +240,8 @@ export class Assembly {
     const [form] = forms;
     if (form === undefined || ids.length < value.inputs.length || !forms.every((each) => sameForm(each, form)))
       return value;
+    // Padding that is no code of what it pads waits for a quantizer that rounds it.
+    if (value.fill !== undefined && !hasCodeOf(value.fill, form)) return value;
     return this.codes(this.add(value.name, value.shape, form, (output) => value.make(ids, output, form)));
   }
 

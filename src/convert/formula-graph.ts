@@ -143,6 +143,10 @@ class FormulaBuilder {
       }
       case "ReshapeCodes":
         return reshape(builder, this.#value(operation.input), shape);
+      case "MultiplyCodes":
+        return operation.inputs
+          .map((id) => this.#centred(id))
+          .reduce((product, each) => multiply(builder, product, each));
       case "TableCodes": {
         const places = subtract(builder, this.#value(operation.input), operation.low);
         return lookedUp(builder, places, operation.table, "float32");

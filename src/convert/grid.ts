@@ -139,3 +139,14 @@ export function codesOfValues(values: Float64Array, form: TensorForm): Float64Ar
     return clamp(nearest + zeroPoint, low, high);
   });
 }
+
+/** Returns the code of a real number. */
+export function codeOf(value: number, form: TensorForm): number {
+  return codesOfValues(Float64Array.of(value), form)[0] ?? form.zeroPoint;
+}
+
+/** Whether a form has a code that stands for a number exactly. */
+export function hasCodeOf(value: number, form: TensorForm): boolean {
+  const { scale, zeroPoint, offset = 0 } = form;
+  return (codeOf(value, form) - zeroPoint) * scale + offset === value;
+}

@@ -166,6 +166,13 @@ export interface TableCodes extends Operation {
   readonly table: Float64Array;
 }
 
+/** y = (q₁ − z₁)·(q₂ − z₂), axes of one element being repeated: exact, in wide codes whose scale is the product of both. */
+export interface MultiplyCodes extends Operation {
+  readonly op: "MultiplyCodes";
+  /** Two tensors with as many axes as the output. */
+  readonly inputs: readonly number[];
+}
+
 /** Concatenation of codes. */
 export interface ConcatCodes extends Operation {
   readonly op: "ConcatCodes";
@@ -186,6 +193,7 @@ export type IntegerOperation =
   | ReshapeCodes
   | MoveCodes
   | TableCodes
+  | MultiplyCodes
   | ConcatCodes;
 
 /** An operation with weights. */

@@ -43,6 +43,7 @@ function everyKind(
       { op: "MoveCodes", name, input: first, output, places: [Int32Array.of(1, -1), Int32Array.of(0)], fill: 2 },
       [first],
     ],
+    MultiplyCodes: [{ op: "MultiplyCodes", name, inputs: all, output }, all],
     TableCodes: [{ op: "TableCodes", name, input: first, output, low: 0, table: Float64Array.of(3, 1) }, [first]],
     ConcatCodes: [{ op: "ConcatCodes", name, inputs: all, output, axis: 1 }, all],
   };

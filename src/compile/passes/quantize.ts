@@ -13,7 +13,7 @@ import { transpose, transposeOperator } from "../../ops/families/shape/reshaping
 import type { QuantizationConfig } from "../../qconfig/config.ts";
 import { checkOverrides, type OverrideTarget, overridden } from "../../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
-import { isTabulated, rootOfBoth } from "../functions-of-one.ts";
+import { isProduct, isTabulated, rootOfBoth } from "../functions-of-one.ts";
 import {
   inputOperator,
   layerOperatorNames,
@@ -124,7 +124,8 @@ class Insertion {
     if (isOperator(addOperator, node)) return this.#residual(node, inputs);
     if (averages === true || isTabulated(this.#producers, node)) return this.#averaged(node, inputs);
     const both = rootOfBoth(this.#producers, node);
-    if (both !== undefined) return this.#product(node, inputs, both);
+    if (both !== undefined) return this.#product(node, inputs, [both]);
+    if (isProduct(this.#producers, node)) return this.#product(node, inputs, node.inputs);
     if (layer === undefined) return undefined;
     const quantization = this.#activationOf(node, overrideTargetOf(node));
     const old = node.inputs[layer.data];
@@ -178,15 +179,23 @@ class Insertion {
     ]);
   }
 
-  /** A product of functions of one value, as SiLU: the value itself is stored as codes, of which the product is one function. */
-  #product(node: Node, inputs: readonly (Value | undefined)[], root: Value): readonly Value[] | undefined {
+  /**
+   * A product of two activations: both are stored as codes. Of functions of one value, as SiLU, the value itself alone, of whose codes the
+   * product is one function.
+   */
+  #product(
+    node: Node,
+    inputs: readonly (Value | undefined)[],
+    stored: readonly (Value | undefined)[],
+  ): readonly Value[] | undefined {
     const quantization = this.#storedQuantization(node);
     if (quantization === null) return undefined;
-    const read = inputs.map((value, index) =>
-      value !== undefined && node.inputs[index] === root
-        ? this.#activation(root, value, quantization, { layer: node.name, tensor: `${node.name}.input` })
-        : value,
-    );
+    const read = inputs.map((value, index) => {
+      const old = node.inputs[index];
+      if (value === undefined || old === undefined || !stored.includes(old)) return value;
+      const tensor = index === 0 || stored.length === 1 ? `${node.name}.input` : `${node.name}.factor`;
+      return this.#activation(old, value, quantization, { layer: node.name, tensor });
+    });
     return copyNode(this.#builder, node, read);
   }
 

@@ -8,11 +8,11 @@ import type { Parameter } from "../../ir/network.ts";
 import type { LayerId } from "../../ir/origin.ts";
 import { mse } from "../../observers/mse.ts";
 import { isOperator } from "../../ops/definition.ts";
-import { addOperator } from "../../ops/families/elementwise.ts";
+import { addOperator, multiplyOperator } from "../../ops/families/elementwise.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { uniform } from "../../quantizers/methods/uniform.ts";
-import { isTabulated, rootOfBoth } from "../functions-of-one.ts";
+import { isProduct, isTabulated, rootOfBoth } from "../functions-of-one.ts";
 import { skipBranch } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder, traitsOf } from "../registry.ts";
@@ -68,7 +68,13 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
     return producer !== undefined && !isFakeQuantize(producer);
   };
   const placeOf = (node: Node, index: number): string =>
-    !isOperator(addOperator, node) ? "input" : index === skipBranch(graph, node) ? "skip" : "branch";
+    isOperator(multiplyOperator, node) && index === 1
+      ? "factor"
+      : !isOperator(addOperator, node)
+        ? "input"
+        : index === skipBranch(graph, node)
+          ? "skip"
+          : "branch";
   copyNodes(graph, builder, map, (node, inputs) => {
     const isSum =
       isOperator(addOperator, node) &&
@@ -76,7 +82,8 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
       node.inputs.every((value) => value && madeBy.has(value));
     const both = rootOfBoth(madeBy, node);
     const isRead = traitsOf(node).averages === true || isTabulated(madeBy, node);
-    if (!isSum && !isRead && both === undefined) return undefined;
+    const isMultiplied = both !== undefined || isProduct(madeBy, node);
+    if (!isSum && !isRead && !isMultiplied) return undefined;
     const read = node.inputs.map((old, index) =>
       isFree(old) && (both === undefined || old === both)
         ? stored(old, node.name, `${node.name}.${placeOf(node, index)}`)

@@ -117,6 +117,10 @@ class QdqBuilder {
         return builder.one("MaxPool", [this.#value(operation.input)], windowAttributes(operation));
       case "ReshapeCodes":
         return reshape(builder, this.#value(operation.input), this.#shape(tensor));
+      case "MultiplyCodes":
+        return operation.inputs
+          .map((id) => this.#value(id))
+          .reduce((product, each) => multiply(builder, product, each));
       case "TableCodes": {
         const { form } = tensorById(this.#network, operation.input);
         const codes = builder.one("Round", [divide(builder, this.#value(operation.input), form.scale)]);

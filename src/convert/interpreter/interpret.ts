@@ -10,7 +10,7 @@ import { interpretFixed } from "./fixed.ts";
 import { interpretConv, interpretGemm } from "./layers.ts";
 import type { Elements } from "./numbers.ts";
 import { interpretInput, interpretRequantize, interpretSum } from "./requantize.ts";
-import { interpretConcat, interpretMove, interpretPool } from "./windows.ts";
+import { interpretConcat, interpretMove, interpretPool, interpretProduct } from "./windows.ts";
 
 /** The arithmetic of the interpreter. */
 export interface InterpretOptions {
@@ -83,6 +83,8 @@ export function interpretOperation(
       );
     case "ConcatCodes":
       return interpretConcat(operation, operation.inputs.map(read), output);
+    case "MultiplyCodes":
+      return interpretProduct(operation.inputs.map(read), output);
     case "ReshapeCodes":
       return read(operation.input).data;
     case "TableCodes":

@@ -11,6 +11,7 @@ import {
   type Tabled,
 } from "../symbolic.ts";
 import { viewed } from "./one-axis.ts";
+import { productOf } from "./products.ts";
 import {
   channelNumbers,
   constantNumbers,
@@ -125,7 +126,7 @@ export const multiplyRule: IntegerRule = (context) => {
   if (constant === undefined) {
     const product = functionOfBoth(context, a, b, (x, y) => x * y);
     if (product !== undefined) return product;
-    throw unsupported(node, "there is no integer form of a product of two activations");
+    return productOf(context, a, b);
   }
   const factor = channelNumbers(constant, nodeShape(node));
   if (factor === undefined) throw unsupported(node, "its constant differs within a channel");

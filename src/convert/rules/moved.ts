@@ -2,10 +2,10 @@
 
 import type { Tensor } from "../../ir/tensor.ts";
 import type { FoldRule } from "../../ops/build/fold/data.ts";
-import type { TensorForm } from "../integer-network.ts";
+import { codeOf } from "../grid.ts";
 import type { Rearranged } from "../symbolic.ts";
 import { moveOf } from "./move-places.ts";
-import { type RuleContext, symbolicInput, unsupported } from "./rule.ts";
+import { type RuleContext, symbolicInput } from "./rule.ts";
 
 /**
  * Returns an output of a node as moved codes; undefined where the operator does something else than move elements.
@@ -39,22 +39,7 @@ export function movedValue(context: RuleContext, fold: FoldRule, output: number)
       input,
       output: made,
       places: move.places,
-      fill: fillCode(context, move.fill, form),
+      fill: move.fill === undefined ? form.zeroPoint : codeOf(move.fill, form),
     }),
   };
-}
-
-/** The code of padding: that of 0, which every grid without an offset has. */
-function fillCode({ node }: RuleContext, fill: number | undefined, form: TensorForm): number {
-  if (fill === undefined) return form.zeroPoint;
-  const { zeroPoint, low, high, offset = 0, levels } = form;
-  const isCode = zeroPoint >= low && zeroPoint <= high && (levels === undefined || levels.includes(0));
-  if (fill !== 0 || offset !== 0 || !isCode) {
-    throw unsupported(
-      node,
-      `its padding of ${fill} is no code of what it pads`,
-      "Pad with 0, after a quantizer without an offset.",
-    );
-  }
-  return zeroPoint;
 }

@@ -31,7 +31,7 @@ import { StateBuffers } from "../../../src/runtime/state.ts";
 import { type Random, seeded } from "../random.ts";
 
 export interface LayerDescription {
-  readonly kind: "conv" | "residual" | "downsample" | "concat" | "maxPool" | "averagePool" | "moved";
+  readonly kind: "conv" | "residual" | "downsample" | "concat" | "maxPool" | "averagePool" | "moved" | "gated";
   /** Of a layer that only moves elements. */
   readonly move?: Move;
   readonly channels: number;
@@ -54,9 +54,9 @@ const functions = {
   mish: (b: GraphBuilder, x: Value) => b.one("Mish", [x]),
 } as const;
 
-/** Whether a network has functions of one value. */
+/** Whether a network has functions of one value, or products of activations. */
 export function hasFunctions({ layers }: NetworkDescription): boolean {
-  return layers.some(({ activation }) => activation in functions);
+  return layers.some(({ activation, kind }) => activation in functions || kind === "gated");
 }
 
 const moves = [
@@ -96,6 +96,7 @@ const layer: fc.Arbitrary<LayerDescription> = fc.record({
     "averagePool",
     "moved",
     "moved",
+    "gated",
   ),
   move: fc.constantFrom(...moves),
   channels: fc.integer({ min: 1, max: 6 }),
@@ -192,6 +193,10 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
     }
     case "concat":
       return concat(builder, [activate(convolve("left", x, each.channels, 1)), convolve("right", x, 2, 1)], 1);
+    case "gated": {
+      const gate = sigmoid(builder, convolve("gate", globalAveragePool(builder, x), channels, 1));
+      return multiply(builder, activate(convolve("conv", x, channels, 1)), gate);
+    }
     case "moved":
       return moved(builder, x, each.move ?? "flipped");
     default: {

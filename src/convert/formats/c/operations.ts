@@ -1,5 +1,5 @@
 /** The C functions of single operations. Every loop bound is a literal; sums are made where they are needed, never stored. */
-import { elementCount } from "../../../ir/types.ts";
+import { elementCount, rowMajorStrides } from "../../../ir/types.ts";
 import { fixedFactors } from "../../fixed-point.ts";
 import {
   type ConcatCodes,
@@ -13,6 +13,7 @@ import {
   isIntegerLayer,
   type MaxPoolCodes,
   type MoveCodes,
+  type MultiplyCodes,
   multipliers,
   type QuantizeInput,
   type Requantize,
@@ -161,6 +162,28 @@ export function concatFunction(network: IntegerNetwork, concat: ConcatCodes): st
   return `${comment(concat.name)}static void run_${concat.output}(${parameters}${type} *y) {
   for (int o = 0; o < ${outer}; o++) {
 ${copies.join("")}  }
+}
+`;
+}
+
+/** Writes the C function of a product; axes of one element are repeated. */
+export function productFunction(network: IntegerNetwork, { name, inputs, output }: MultiplyCodes): string {
+  const tensors = inputs.map((id) => tensorById(network, id));
+  const made = tensorById(network, output);
+  const type = elementType(made);
+  const axes = made.shape.map((_, axis) => axis).slice(1);
+  const factors = tensors.map((tensor, f) => {
+    const strides = rowMajorStrides(tensor.shape);
+    const terms = axes.flatMap((axis) => ((tensor.shape[axis] ?? 1) === 1 ? [] : [`i${axis} * ${strides[axis]}`]));
+    const place = terms.length === 0 ? "0" : terms.join(" + ");
+    return `((int32_t)x${f}[${place}]${subtractionText(centre(tensor))})`;
+  });
+  const loops = axes.map(
+    (axis, depth) => `${"  ".repeat(depth + 1)}for (int i${axis} = 0; i${axis} < ${made.shape[axis]}; i${axis}++)\n`,
+  );
+  const parameters = tensors.map((tensor, f) => `const ${elementType(tensor)} *x${f}, `).join("");
+  return `${comment(name)}static void run_${output}(${parameters}${type} *y) {
+${loops.join("")}${"  ".repeat(axes.length + 1)}*y++ = (${type})(${factors.join(" * ")});
 }
 `;
 }

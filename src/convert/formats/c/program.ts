@@ -22,6 +22,7 @@ import {
   layerFunction,
   maxPoolFunction,
   moveFunction,
+  productFunction,
   sumFunction,
   sumPoolFunction,
   tableFunction,
@@ -128,6 +129,8 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
       return moveFunction(network, operation);
     case "TableCodes":
       return tableFunction(network, operation);
+    case "MultiplyCodes":
+      return productFunction(network, operation);
     case "ReshapeCodes":
       return "";
   }

@@ -137,6 +137,15 @@ class IntBuilder implements IntContext {
       }
       case "ReshapeCodes":
         return reshape(builder, this.value(operation.input), this.#shape(tensor));
+      case "MultiplyCodes": {
+        const centred = operation.inputs.map((id) => {
+          const { tensor, container } = this.stored(id);
+          const zeroPoint = tensor.form.zeroPoint + container.offset;
+          const codes = cast(builder, this.value(id), "int32");
+          return zeroPoint === 0 ? codes : subtract(builder, codes, zeroPoint);
+        });
+        return centred.reduce((product, each) => multiply(builder, product, each));
+      }
       case "TableCodes": {
         const input = this.stored(operation.input);
         const places = cast(builder, this.value(operation.input), "int32");

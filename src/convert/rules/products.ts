@@ -1,0 +1,82 @@
+/** The rule of a product of two activations. */
+
+import { rowMajorStrides } from "../../ir/types.ts";
+import { type Affine, type AffineTerm, type Codes, channelsOf, type Symbolic } from "../symbolic.ts";
+import { nodeShape, type RuleContext, unsupported } from "./rule.ts";
+
+const remedy =
+  "Train with --residual-bits 8, or convert with --residual-bits 8: a product needs codes of both factors.";
+
+/**
+ * The product of two values that have codes, in wide codes: what follows is folded into its requantization. With offsets
+ * (v₁·s₁ + β₁)(v₂·s₂ + β₂) the factors themselves are summands too.
+ */
+export function productOf(context: RuleContext, a: Symbolic, b: Symbolic): Affine {
+  const { assembly, node } = context;
+  const [first, second] = [assembly.readyCodes(a), assembly.readyCodes(b)];
+  if (first === undefined || second === undefined) {
+    throw unsupported(
+      node,
+      "there is no integer form of a product of two activations that are not both quantized",
+      remedy,
+    );
+  }
+  const shape = nodeShape(node);
+  if (first.shape.length !== shape.length || second.shape.length !== shape.length) {
+    throw unsupported(node, "its factors have different numbers of axes");
+  }
+  const forms = [assembly.tensor(first.tensor).form, assembly.tensor(second.tensor).form] as const;
+  const [left, right] = forms;
+  const ends = forms.map(({ low, high, zeroPoint }) => [low - zeroPoint, high - zeroPoint]);
+  const products = (ends[0] ?? []).flatMap((x) => (ends[1] ?? []).map((y) => x * y));
+  const scale = Math.fround(left.scale * right.scale);
+  const form = { kind: "wide", low: Math.min(...products), high: Math.max(...products), scale, zeroPoint: 0 } as const;
+  const made = assembly.add(node.name, shape, form, (output) => ({
+    op: "MultiplyCodes",
+    name: node.name,
+    inputs: [first.tensor, second.tensor],
+    output,
+  }));
+  const channels = channelsOf(shape);
+  const [offsetA, offsetB] = [left.offset ?? 0, right.offset ?? 0];
+  const term = (tensor: number, inputScale: number, gain: number): AffineTerm => ({
+    tensor,
+    inputScale,
+    gains: new Float64Array(channels).fill(gain),
+  });
+  return {
+    kind: "affine",
+    name: node.name,
+    shape,
+    terms: [
+      term(made, scale, 1),
+      ...(offsetB === 0 ? [] : [term(repeated(context, first), left.scale, offsetB)]),
+      ...(offsetA === 0 ? [] : [term(repeated(context, second), right.scale, offsetA)]),
+    ],
+    offset: new Float64Array(channels).fill(offsetA * offsetB),
+    low: Number.NEGATIVE_INFINITY,
+    high: Number.POSITIVE_INFINITY,
+  };
+}
+
+/** A factor's codes in the shape of the product. */
+function repeated({ assembly, node }: RuleContext, { tensor, shape }: Codes): number {
+  const target = nodeShape(node);
+  if (shape.join() === target.join()) return tensor;
+  const { form } = assembly.tensor(tensor);
+  const strides = rowMajorStrides(shape);
+  const places = target
+    .map((size, axis) =>
+      Int32Array.from({ length: size }, (_, i) => ((shape[axis] ?? 1) === 1 ? 0 : i * (strides[axis] ?? 1))),
+    )
+    .slice(1);
+  const name = `${node.name}.repeated`;
+  return assembly.add(name, target, form, (output) => ({
+    op: "MoveCodes",
+    name,
+    input: tensor,
+    output,
+    places,
+    fill: form.zeroPoint,
+  }));
+}
