@@ -5,9 +5,9 @@ import type { WindowGeometry } from "../integer-network.ts";
 import type { Rearranged, Symbolic } from "../symbolic.ts";
 import { nodeShape, type RuleContext } from "./rule.ts";
 
-/** [N, C, L] → [N, C, 1, L]. */
-export function withTwoAxes([batch = 1, channels = 1, ...rest]: Shape): Shape {
-  return [batch, channels, 1, ...rest];
+/** [N, C, L] → [N, C, 1, L]; [N, C] → [N, C, 1, 1]. */
+export function withTwoAxes([batch = 1, channels = 1, length = 1]: Shape): Shape {
+  return [batch, channels, 1, length];
 }
 
 /** A window along one axis as one along the second of two. */

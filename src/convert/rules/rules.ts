@@ -8,6 +8,7 @@ import { addOperator, identityOperator, multiplyOperator } from "../../ops/famil
 import { gemmOperator, matmulOperator } from "../../ops/families/matmul.ts";
 import { batchNormalizationOperator } from "../../ops/families/normalization.ts";
 import { averagePoolOperator, globalAveragePoolOperator, maxPoolOperator } from "../../ops/families/pool.ts";
+import { reduceMeanOperator } from "../../ops/families/reduce.ts";
 import {
   concatOperator,
   dropoutOperator,
@@ -21,7 +22,7 @@ import { convRule, gemmRule, matMulRule } from "./layers.ts";
 import { addRule, batchNormRule, clipRule, meaningRule, multiplyRule, reluRule } from "./linear.ts";
 import { movedValue } from "./moved.ts";
 import { type IntegerRule, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
-import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, reshapeRule } from "./shape.ts";
+import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, meanRule, reshapeRule } from "./shape.ts";
 import { functionRule } from "./tables.ts";
 
 const kept: IntegerRule = (context) => symbolicInput(context, 0);
@@ -39,6 +40,7 @@ export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Ma
   [maxPoolOperator, maxPoolRule],
   [averagePoolOperator, averagePoolRule],
   [globalAveragePoolOperator, globalAverageRule],
+  [reduceMeanOperator, meanRule],
   [flattenOperator, reshapeRule],
   [reshapeOperator, reshapeRule],
   [squeezeOperator, reshapeRule],

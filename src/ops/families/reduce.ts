@@ -141,6 +141,17 @@ function cumulativeType(call: OperatorCall): readonly TensorType[] {
   return [input];
 }
 
+/** The mean along axes. */
+export const reduceMeanOperator: OperatorDefinition = reduceOperator(
+  "ReduceMean",
+  ({ b, dy, count }) => multiply(b, dy, 1 / count),
+  {
+    upgrades: reduceMeanUpgrades,
+    blocked: "reduction",
+    fold: foldReduction({ start: 0, step: (total, value) => total + value, end: (total, n) => total / n }),
+  },
+);
+
 /** The operators of this file. */
 export const reduceOperators: readonly OperatorDefinition[] = [
   reduceOperator("ReduceSum", ({ dy }) => dy, {
@@ -149,11 +160,7 @@ export const reduceOperators: readonly OperatorDefinition[] = [
     fold: foldReduction({ start: 0, step: (total, value) => total + value }),
     symbolic: symbolicReduceSum,
   }),
-  reduceOperator("ReduceMean", ({ b, dy, count }) => multiply(b, dy, 1 / count), {
-    upgrades: reduceMeanUpgrades,
-    blocked: "reduction",
-    fold: foldReduction({ start: 0, step: (total, value) => total + value, end: (total, n) => total / n }),
-  }),
+  reduceMeanOperator,
   reduceOperator("ReduceMax", (context) => shareAmongTies(context, subtract(context.b, context.x, context.y())), {
     blocked: "reduction",
     fold: foldReduction({ start: Number.NEGATIVE_INFINITY, step: Math.max }),
