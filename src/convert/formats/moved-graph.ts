@@ -23,6 +23,9 @@ export function movedElements(b: GraphBuilder, x: Value, { name, places }: MoveC
   const [batch = 1, ...sizes] = x.type.shape;
   const target = places.map(({ length }) => length);
   const picks = picksOf(places, sizes);
+  const spreads = places.map(spreadOf);
+  if (spreads.every((each) => each !== undefined) && spreads.some((each) => each > 1))
+    return spreadOut(b, x, spreads, fill);
   const pads = places.map(endsOf);
   if (picks === undefined || pads.some((ends) => ends === undefined)) {
     const flat = flatPlaces(places);
@@ -46,6 +49,26 @@ export function movedElements(b: GraphBuilder, x: Value, { name, places }: MoveC
   const ends = pads.map((each) => each ?? { before: 0, after: 0 });
   if (ends.every(({ before, after }) => before === 0 && after === 0)) return y;
   return pad(b, y, [0, ...ends.map(({ before }) => before), 0, ...ends.map(({ after }) => after)], { value: fill });
+}
+
+/** The distance of the elements of an axis where there is padding between them, 1 where there is none; undefined where it is something else. */
+function spreadOf(list: Int32Array): number | undefined {
+  const second = list.findIndex((place, index) => index > 0 && place !== padded);
+  const distance = second < 0 ? 1 : second;
+  return list.every((place, index) => (index % distance === 0) === (place !== padded)) ? distance : undefined;
+}
+
+/** Elements with padding between them: as a second axis for each one, cut at the end. */
+function spreadOut(b: GraphBuilder, x: Value, distances: readonly number[], fill: number): Value {
+  const [batch = 1, ...sizes] = x.type.shape;
+  const pairs = reshape(b, x, [batch, ...sizes.flatMap((size) => [size, 1])]);
+  const none = [0, ...sizes.flatMap(() => [0, 0])];
+  const after = [0, ...distances.flatMap((distance) => [0, distance - 1])];
+  const filled = pad(b, pairs, [...none, ...after], { value: fill });
+  const wide = reshape(b, filled, [batch, ...sizes.map((size, axis) => size * (distances[axis] ?? 1))]);
+  const axes = sizes.map((_, axis) => axis + 1);
+  const ends = sizes.map((size, axis) => (size - 1) * (distances[axis] ?? 1) + 1);
+  return slice(b, wide, { axes, starts: axes.map(() => 0), ends });
 }
 
 function reshaped(b: GraphBuilder, x: Value, shape: Shape): Value {

@@ -16,13 +16,15 @@ import {
   unsupported,
 } from "./rule.ts";
 
-interface LayerInputs {
+/** What a layer reads. */
+export interface LayerInputs {
   readonly codes: Codes;
   readonly form: TensorForm;
   readonly weight: IntegerWeight;
 }
 
-function layerInputs(context: RuleContext): LayerInputs {
+/** The inputs of a layer. @throws UnsupportedError where they have no codes. */
+export function layerInputs(context: RuleContext): LayerInputs {
   const { assembly, node } = context;
   const x = assembly.readyCodes(symbolicInput(context, 0));
   const w = symbolicInput(context, 1);
@@ -98,10 +100,12 @@ export const convRule: IntegerRule = (context) => {
 };
 
 /** The inputs of a convolution over two axes. */
-interface ConvInputs extends LayerInputs {
+export interface ConvInputs extends LayerInputs {
   readonly geometry: WindowGeometry & { readonly group: number };
   /** The shape of its sums. */
   readonly shape: Shape;
+  /** What it reads in place of a tensor of codes, with places that add nothing. */
+  readonly spread?: (tensor: number) => number;
 }
 
 /** A convolution along one axis as one along the second of two. */
@@ -120,12 +124,14 @@ function lineAsImage(context: RuleContext, layer: LayerInputs): ConvInputs {
   };
 }
 
-function convolved(context: RuleContext, layer: ConvInputs): Affine {
+/** The sums of a convolution. */
+export function convolved(context: RuleContext, layer: ConvInputs): Affine {
   const { assembly, node } = context;
-  const { codes, weight, geometry, shape } = layer;
+  const { codes, weight, geometry, shape, spread } = layer;
   const { name } = node;
-  const sums = (input: number): number =>
-    assembly.add(name, shape, accumulator(weight, assembly.tensor(input).form), (output) => ({
+  const sums = (read: number): number => {
+    const input = spread === undefined ? read : spread(read);
+    return assembly.add(name, shape, accumulator(weight, assembly.tensor(input).form), (output) => ({
       op: "IntegerConv",
       name,
       input,
@@ -133,8 +139,9 @@ function convolved(context: RuleContext, layer: ConvInputs): Affine {
       weight,
       ...geometry,
     }));
+  };
   const tensor = sums(codes.tensor);
-  const isPadded = geometry.pads.some((size) => size > 0);
+  const isPadded = spread !== undefined || geometry.pads.some((size) => size > 0);
   const offset = isPadded ? assembly.offsetCodes(codes.tensor) : undefined;
   if (offset === undefined) return layerResult(context, tensor, layer, shape);
   const { scale } = assembly.tensor(offset).form;

@@ -11,7 +11,7 @@ import {
   type Tabled,
 } from "../symbolic.ts";
 import { viewed } from "./one-axis.ts";
-import { productOf } from "./products.ts";
+import { multipliedCodes } from "./products.ts";
 import {
   channelNumbers,
   constantNumbers,
@@ -126,7 +126,7 @@ export const multiplyRule: IntegerRule = (context) => {
   if (constant === undefined) {
     const product = functionOfBoth(context, a, b, (x, y) => x * y);
     if (product !== undefined) return product;
-    return productOf(context, a, b);
+    return multipliedCodes(context, a, b);
   }
   const factor = channelNumbers(constant, nodeShape(node));
   if (factor === undefined) throw unsupported(node, "its constant differs within a channel");

@@ -11,7 +11,7 @@ const remedy =
  * The product of two values that have codes, in wide codes: what follows is folded into its requantization. With offsets
  * (v₁·s₁ + β₁)(v₂·s₂ + β₂) the factors themselves are summands too.
  */
-export function productOf(context: RuleContext, a: Symbolic, b: Symbolic): Affine {
+export function multipliedCodes(context: RuleContext, a: Symbolic, b: Symbolic): Affine {
   const { assembly, node } = context;
   const [first, second] = [assembly.readyCodes(a), assembly.readyCodes(b)];
   if (first === undefined || second === undefined) {

@@ -3,7 +3,7 @@
 import { batchValueOperator, operators } from "../../compile/registry.ts";
 import { findDefinition, type OperatorDefinition } from "../../ops/definition.ts";
 import { clipOperator, reluOperator } from "../../ops/families/activations.ts";
-import { convOperator } from "../../ops/families/conv.ts";
+import { convOperator, convTransposeOperator } from "../../ops/families/conv.ts";
 import { addOperator, identityOperator, multiplyOperator } from "../../ops/families/elementwise.ts";
 import { gemmOperator, matmulOperator } from "../../ops/families/matmul.ts";
 import { batchNormalizationOperator } from "../../ops/families/normalization.ts";
@@ -24,12 +24,14 @@ import { movedValue } from "./moved.ts";
 import { type IntegerRule, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, meanRule, reshapeRule } from "./shape.ts";
 import { functionRule } from "./tables.ts";
+import { convTransposeRule } from "./transposed.ts";
 
 const kept: IntegerRule = (context) => symbolicInput(context, 0);
 
 /** The rule of each operator that has an integer form; docs/OPS.md shows which have none. */
 export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Map([
   [convOperator, convRule],
+  [convTransposeOperator, convTransposeRule],
   [gemmOperator, gemmRule],
   [matmulOperator, matMulRule],
   [batchNormalizationOperator, batchNormRule],

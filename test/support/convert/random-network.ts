@@ -6,6 +6,7 @@ import { type QuantizedNetwork, siteParameter } from "../../../src/compile/sites
 import type { GraphBuilder, Value } from "../../../src/ir/graph.ts";
 import { type Network, withParameterValues } from "../../../src/ir/network.ts";
 import { float32Data, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
+import { elementCount } from "../../../src/ir/types.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import { int64Constant } from "../../../src/ops/build/operands.ts";
 import { clip, hardSigmoid, sigmoid } from "../../../src/ops/families/activations.ts";
@@ -31,7 +32,16 @@ import { StateBuffers } from "../../../src/runtime/state.ts";
 import { type Random, seeded } from "../random.ts";
 
 export interface LayerDescription {
-  readonly kind: "conv" | "residual" | "downsample" | "concat" | "maxPool" | "averagePool" | "moved" | "gated";
+  readonly kind:
+    | "conv"
+    | "residual"
+    | "downsample"
+    | "concat"
+    | "maxPool"
+    | "averagePool"
+    | "moved"
+    | "gated"
+    | "transposed";
   /** Of a layer that only moves elements. */
   readonly move?: Move;
   readonly channels: number;
@@ -97,6 +107,7 @@ const layer: fc.Arbitrary<LayerDescription> = fc.record({
     "moved",
     "moved",
     "gated",
+    "transposed",
   ),
   move: fc.constantFrom(...moves),
   channels: fc.integer({ min: 1, max: 6 }),
@@ -197,6 +208,8 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
       const gate = sigmoid(builder, convolve("gate", globalAveragePool(builder, x), channels, 1));
       return multiply(builder, activate(convolve("conv", x, channels, 1)), gate);
     }
+    case "transposed":
+      return sizes.length === 2 ? activate(transposedConv(network, `${name}.up`, x, each)) : x;
     case "moved":
       return moved(builder, x, each.move ?? "flipped");
     default: {
@@ -205,6 +218,23 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
       return each.kind === "maxPool" ? maxPool(builder, x, options) : averagePool(builder, x, options);
     }
   }
+}
+
+/** A transposed convolution. */
+function transposedConv(network: NetworkBuilder, name: string, x: Value, each: LayerDescription): Value {
+  const [, channels = 1] = x.type.shape;
+  const group = each.grouping === "two" && channels % 2 === 0 ? 2 : 1;
+  const shape = [channels, each.channels, each.kernel + 1, each.kernel];
+  const random = seeded(elementCount(shape));
+  const values = Float32Array.from({ length: elementCount(shape) }, () => normal(random) / 2);
+  const weight = network.parameter(`${name}.weight`, "weight", float32Tensor(shape, values));
+  const size = each.channels * group;
+  const bias = each.bias
+    ? [network.parameter(`${name}.bias`, "bias", float32Tensor([size], new Float32Array(size)))]
+    : [];
+  const pads = each.kernel === 3 ? [1, 0, 1, 1] : [0, 0, 0, 0];
+  const attributes = { strides: [each.stride, 2], pads, group, output_padding: [0, each.stride - 1] };
+  return network.layer(name, () => network.builder.one("ConvTranspose", [x, weight, ...bias], attributes, { name }));
 }
 
 /** Elements at other places, padded or repeated. */
