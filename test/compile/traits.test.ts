@@ -31,10 +31,17 @@ describe("the traits of operators", () => {
     expect(withTrait(({ averages }) => averages === true)).toEqual(["AveragePool", "GlobalAveragePool"]);
   });
 
+  it("ofOne: what is a function of one number", () => {
+    const expected = "Elu Gelu HardSigmoid HardSwish LeakyRelu Mish Sigmoid Softplus Softsign Tanh";
+    expect(withTrait(({ ofOne }) => ofOne !== undefined)).toEqual(expected.split(" "));
+  });
+
   it("movement: what copies, reorders or repeats elements", () => {
-    const standard = "Concat Expand Flatten Gather Identity Pad Reshape Slice Split Squeeze Tile Transpose Unsqueeze";
+    const standard =
+      "Concat DepthToSpace Expand Flatten Gather Identity Pad Reshape Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze";
     const blocked = ["com.microsoft.nchwc:ReorderInput", "com.microsoft.nchwc:ReorderOutput"];
     expect(withTrait(({ movement }) => movement === true)).toEqual([...standard.split(" "), ...blocked]);
+    expect(withTrait(({ movement }) => typeof movement === "function")).toEqual(["Resize"]);
   });
 
   it("view: what the engine keeps in the memory of the input", () => {
@@ -79,6 +86,7 @@ describe("the traits of operators", () => {
   it("nonNegative: when the first input is", () => {
     expect(withTrait(({ nonNegative }) => nonNegative === "when-first-input")).toEqual([
       "AveragePool",
+      "DepthToSpace",
       "Dropout",
       "Expand",
       "Flatten",
@@ -89,6 +97,7 @@ describe("the traits of operators", () => {
       "MaxPool",
       "Reshape",
       "Slice",
+      "SpaceToDepth",
       "Split",
       "Squeeze",
       "Transpose",
@@ -99,16 +108,18 @@ describe("the traits of operators", () => {
 
   it("nonNegative: when all inputs are, and by a rule of its own", () => {
     expect(withTrait(({ nonNegative }) => nonNegative === "when-all-inputs")).toEqual(["Add", "Concat", "Max", "Mul"]);
-    expect(withTrait(({ nonNegative }) => typeof nonNegative === "function")).toEqual(["Clip"]);
+    expect(withTrait(({ nonNegative }) => typeof nonNegative === "function")).toEqual(["Clip", "Pad", "Resize"]);
   });
 
   it("passesCodes: what passes on the codes of its first input", () => {
     expect(withTrait(({ passesCodes }) => passesCodes === "each")).toEqual(["Clip", "Dropout", "Identity", "Relu"]);
     expect(withTrait(({ passesCodes }) => passesCodes === "moved")).toEqual([
+      "DepthToSpace",
       "Expand",
       "Flatten",
       "Reshape",
       "Slice",
+      "SpaceToDepth",
       "Split",
       "Squeeze",
       "Transpose",
