@@ -194,7 +194,7 @@ export const faults: readonly Fault[] = [
   },
   {
     name: "statistics of batch normalization stale",
-    cause: "batch-norm-stale",
+    cause: "batch-norm-momentum",
     layer: ({ norm }) => norm,
     plant: (setup) => ({ ...setup, float: withStaleNorms(setup.float) }),
   },
