@@ -113,7 +113,7 @@ function residualMismatch({ records, facts }: DiagnosisInput): Found[] {
     additions,
     ({ ratio, signal }) => 0.95 * ramp(signal, 9, 2) * (0.6 + 0.4 * Math.max(ramp(ratio, 1.5, 4), ramp(fewer, 0, 1))),
   );
-  return findingAt(drowned, ({ name }) => name, {
+  const found = findingAt(drowned, ({ name }) => name, {
     cause: "residual-mismatch",
     title: (layers) => `The smaller operand of ${layers} is smaller than the quantization noise of the sum`,
     evidence: (place) => [
@@ -123,7 +123,18 @@ function residualMismatch({ records, facts }: DiagnosisInput): Found[] {
     ],
     remedy: { title: "keep the skip path at 8 bits", changes: { "quantization.residualBits": 8 } },
   });
+  return fewer > 0 ? found.map((each) => ({ ...each, explains: consequencesOfFewBits })) : found;
 }
+
+const consequencesOfFewBits = [
+  "outlier-range",
+  "saturated",
+  "capacity",
+  "dead-channels",
+  "bad-initial-scale",
+  "gradient-mismatch",
+  "learning-rate-too-low",
+];
 
 function unfused(sites: readonly SiteView[]): Found[] {
   const between = sites.filter(({ facts }) => facts.intermediate);
@@ -180,15 +191,6 @@ export const placementCauses: CauseFamily<keyof typeof rows> = {
   early: ["edge-layer-bits", "unfused-placement"],
   explains: {
     "edge-layer-bits": ["dead-channels", "saturated", "gradient-mismatch"],
-    "residual-mismatch": [
-      "outlier-range",
-      "saturated",
-      "capacity",
-      "dead-channels",
-      "bad-initial-scale",
-      "gradient-mismatch",
-      "learning-rate-too-low",
-    ],
   },
   find,
 };
