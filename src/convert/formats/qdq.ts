@@ -124,9 +124,9 @@ class QdqBuilder {
       case "TableCodes": {
         const { form } = tensorById(this.#network, operation.input);
         const codes = builder.one("Round", [divide(builder, this.#value(operation.input), form.scale)]);
-        const { zeroPoint, scale, kind, offset = 0 } = tensor.form;
-        const real =
-          kind === "float" ? operation.table : operation.table.map((code) => (code - zeroPoint) * scale + offset);
+        const { zeroPoint, scale, kind } = tensor.form;
+        // The offset of a grid is added where the values are summed.
+        const real = kind === "float" ? operation.table : operation.table.map((code) => (code - zeroPoint) * scale);
         return lookedUp(builder, add(builder, codes, form.zeroPoint - operation.low), real, "float32");
       }
       case "MoveCodes":

@@ -1,4 +1,5 @@
 /** The QDQ forms run on ONNX Runtime and agree with the simulation but for values on the border of two codes. */
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { convert } from "../../../src/convert/convert.ts";
 import { buildQdqGraph } from "../../../src/convert/formats/qdq.ts";
@@ -10,9 +11,15 @@ import { globalAveragePool } from "../../../src/ops/families/pool.ts";
 import { flatten } from "../../../src/ops/families/shape/shape-ops.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
-import { datasetOf } from "../../support/convert/agreement.ts";
+import { convertibleConfig, datasetOf } from "../../support/convert/agreement.ts";
 import { convertedRandom, residualNetwork } from "../../support/convert/descriptions.ts";
-import { quantizedWith, withRandomValues } from "../../support/convert/random-network.ts";
+import {
+  networkDescriptions,
+  quantizedWith,
+  randomNetwork,
+  sampleShapeOf,
+  withRandomValues,
+} from "../../support/convert/random-network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 const engine = nodeEngine({ threads: 1 });
@@ -48,6 +55,27 @@ describe("the QDQ forms", () => {
     await Promise.all([runner.release(), simulation.release()]);
     expect(expected).toHaveLength(12);
     expect(largestDifference(got, expected)).toBeLessThan(1e-4);
+  });
+
+  it("give the outputs of every kind of layer, on grids with an offset too", async () => {
+    await fc.assert(
+      fc.asyncProperty(networkDescriptions, fc.constantFrom("lsq", "lsq+"), async (network, preset) => {
+        const data = randomTensor(seeded(network.seed + 1), [3, ...sampleShapeOf(network)], { low: -2, high: 2 });
+        const config = convertibleConfig(preset, { weightBits: 8, activationBits: 8 }, 8);
+        const converted = convert(await quantizedWith(randomNetwork(network), config, data), {
+          input: { dtype: "float32" },
+        });
+        const graph = buildQdqGraph(converted, { batchSize: 3, types: "clip" });
+        const runner = await onnxRunner("qdq", converted, graph, engine, () => 0);
+        const simulation = await exactRunner(converted, engine, 3);
+        const logits = converted.outputs[0]?.tensor ?? Number.NaN;
+        const [got, expected] = [await runner.run(data), await simulation.run(data)].map((each) => each.get(logits));
+        await Promise.all([runner.release(), simulation.release()]);
+        const largest = Math.max(1e-3, ...Array.from(expected ?? [], Math.abs));
+        expect(largestDifference(got, expected) / largest).toBeLessThan(0.05);
+      }),
+      { numRuns: 60, seed: 20261129 },
+    );
   });
 
   for (const types of ["native", "clip"] as const) {
