@@ -150,7 +150,12 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
     oscillation === undefined || !config.mode.fakeQuantize
       ? new Map<string, WeightOnGrid>()
       : evenGrids(builder, source, inputs);
+  const built = new Map<Parameter, Value | undefined>();
   const gradientOf = (parameter: Parameter): Value | undefined => {
+    if (!built.has(parameter)) built.set(parameter, wholeGradientOf(parameter));
+    return built.get(parameter);
+  };
+  const wholeGradientOf = (parameter: Parameter): Value | undefined => {
     const plain = gradients.get(inputFor(inputs, parameter));
     const grid = grids.get(parameter.name);
     if (plain === undefined || grid === undefined || oscillation?.dampen !== true) return plain;

@@ -13,7 +13,6 @@ import { transpose, transposeOperator } from "../../ops/families/shape/reshaping
 import type { QuantizationConfig } from "../../qconfig/config.ts";
 import { checkOverrides, type OverrideTarget, overridden } from "../../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
-import { isProduct, isTabulated, rootOfBoth } from "../functions-of-one.ts";
 import {
   inputOperator,
   layerOperatorNames,
@@ -31,6 +30,7 @@ import {
   type SiteDescription,
   siteOfTensor,
 } from "../sites.ts";
+import { nameOfStored, storedInputs } from "../stored-inputs.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 import { requireFloat } from "./without-quantizers.ts";
 
@@ -120,12 +120,10 @@ class Insertion {
   }
 
   #fused(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
-    const { averages, layer } = traitsOf(node);
+    const { layer } = traitsOf(node);
     if (isOperator(addOperator, node)) return this.#residual(node, inputs);
-    if (averages === true || isTabulated(this.#producers, node)) return this.#averaged(node, inputs);
-    const both = rootOfBoth(this.#producers, node);
-    if (both !== undefined) return this.#product(node, inputs, [both]);
-    if (isProduct(this.#producers, node)) return this.#product(node, inputs, node.inputs);
+    const stored = storedInputs(this.#producers, node);
+    if (stored.length > 0) return this.#stored(node, inputs, stored);
     if (layer === undefined) return undefined;
     const quantization = this.#activationOf(node, overrideTargetOf(node));
     const old = node.inputs[layer.data];
@@ -168,32 +166,14 @@ class Insertion {
     return copyNode(this.#builder, node, branches);
   }
 
-  /** The input of an average pool, and of a function of one value, is stored as codes as well. */
-  #averaged(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
-    const quantization = this.#storedQuantization(node);
-    const [old] = node.inputs;
-    const [value] = inputs;
-    if (quantization === null || old === undefined || value === undefined) return undefined;
-    return copyNode(this.#builder, node, [
-      this.#activation(old, value, quantization, { layer: node.name, tensor: `${node.name}.input` }),
-    ]);
-  }
-
-  /**
-   * A product of two activations: both are stored as codes. Of functions of one value, as SiLU, the value itself alone, of whose codes the
-   * product is one function.
-   */
-  #product(
-    node: Node,
-    inputs: readonly (Value | undefined)[],
-    stored: readonly (Value | undefined)[],
-  ): readonly Value[] | undefined {
+  /** What averages, functions of one value and products read is stored as codes as well. */
+  #stored(node: Node, inputs: readonly (Value | undefined)[], stored: readonly Value[]): readonly Value[] | undefined {
     const quantization = this.#storedQuantization(node);
     if (quantization === null) return undefined;
     const read = inputs.map((value, index) => {
       const old = node.inputs[index];
       if (value === undefined || old === undefined || !stored.includes(old)) return value;
-      const tensor = index === 0 || stored.length === 1 ? `${node.name}.input` : `${node.name}.factor`;
+      const tensor = `${node.name}.${nameOfStored(stored, old)}`;
       return this.#activation(old, value, quantization, { layer: node.name, tensor });
     });
     return copyNode(this.#builder, node, read);

@@ -3,20 +3,20 @@
  * residual additions, and what average pools read. The network that results is a simulation like any other.
  */
 import { ConfigError } from "../../errors.ts";
-import { type Node, producers, type Value } from "../../ir/graph.ts";
+import { producers, type Value } from "../../ir/graph.ts";
 import type { Parameter } from "../../ir/network.ts";
 import type { LayerId } from "../../ir/origin.ts";
 import { mse } from "../../observers/mse.ts";
 import { isOperator } from "../../ops/definition.ts";
-import { addOperator, multiplyOperator } from "../../ops/families/elementwise.ts";
+import { addOperator } from "../../ops/families/elementwise.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { uniform } from "../../quantizers/methods/uniform.ts";
-import { isProduct, isTabulated, rootOfBoth } from "../functions-of-one.ts";
 import { skipBranch } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
-import { newBuilder, traitsOf } from "../registry.ts";
+import { newBuilder } from "../registry.ts";
 import { insertQuantizer, type QuantizedNetwork, type QuantizerSite, siteOfTensor } from "../sites.ts";
+import { nameOfStored, storedInputs } from "../stored-inputs.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 
 /** Uniform codes, their range being the one with the least squared error over the samples. */
@@ -67,26 +67,20 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
     const producer = value === undefined ? undefined : madeBy.get(value);
     return producer !== undefined && !isFakeQuantize(producer);
   };
-  const placeOf = (node: Node, index: number): string =>
-    isOperator(multiplyOperator, node) && index === 1
-      ? "factor"
-      : !isOperator(addOperator, node)
-        ? "input"
-        : index === skipBranch(graph, node)
-          ? "skip"
-          : "branch";
   copyNodes(graph, builder, map, (node, inputs) => {
     const isSum =
       isOperator(addOperator, node) &&
       node.inputs.length === 2 &&
       node.inputs.every((value) => value && madeBy.has(value));
-    const both = rootOfBoth(madeBy, node);
-    const isRead = traitsOf(node).averages === true || isTabulated(madeBy, node);
-    const isMultiplied = both !== undefined || isProduct(madeBy, node);
-    if (!isSum && !isRead && !isMultiplied) return undefined;
+    const single = storedInputs(madeBy, node);
+    if (!isSum && single.length === 0) return undefined;
+    const placeOf = (old: Value, index: number): string => {
+      if (!isSum) return nameOfStored(single, old);
+      return index === skipBranch(graph, node) ? "skip" : "branch";
+    };
     const read = node.inputs.map((old, index) =>
-      isFree(old) && (both === undefined || old === both)
-        ? stored(old, node.name, `${node.name}.${placeOf(node, index)}`)
+      isFree(old) && (isSum || single.includes(old))
+        ? stored(old, node.name, `${node.name}.${placeOf(old, index)}`)
         : inputs[index],
     );
     return copyNode(builder, node, read);
