@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
 import { clippingFactor } from "../../../src/compile/build/gradient-clip.ts";
-import { type OptimizerConfig, optimizerFor } from "../../../src/compile/build/optimizer.ts";
+import { optimizerFor } from "../../../src/compile/build/optimizer.ts";
 import type { TrainingStep } from "../../../src/compile/build/training-step.ts";
 import { newBuilder } from "../../../src/compile/registry.ts";
 import { filled, float32Data, float32Scalar, float32Tensor, makeTensor, type Tensor } from "../../../src/ir/tensor.ts";
@@ -13,35 +13,9 @@ import { TrainingJob } from "../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import vectors from "../../conformance/vectors/clipped-gradients.json" with { type: "json" };
 import { runGraph } from "../../support/graphs/run-graph.ts";
+import { configOf, decode, type TorchOptions } from "../../support/torch/optimizer-vectors.ts";
 import { plainStep } from "../../support/training/plain-step.ts";
 import { smallNetwork, smallState } from "../../support/training/small-training.ts";
-
-interface Encoded {
-  readonly shape: readonly number[];
-  readonly base64: string;
-}
-
-function decode({ shape, base64 }: Encoded): Tensor {
-  const bytes = Buffer.from(base64, "base64");
-  return float32Tensor(shape, new Float32Array(new Uint8Array(bytes).buffer));
-}
-
-interface TorchOptions {
-  readonly lr: number;
-  readonly momentum?: number;
-  readonly nesterov?: boolean;
-  readonly weight_decay?: number;
-  readonly betas?: readonly number[];
-  readonly eps?: number;
-}
-
-function configOf(optimizer: string, options: TorchOptions): OptimizerConfig {
-  if (optimizer === "SGD") {
-    return { name: "sgd", momentum: options.momentum ?? 0, nesterov: options.nesterov ?? false };
-  }
-  const [beta1 = 0.9, beta2 = 0.999] = options.betas ?? [];
-  return { name: optimizer === "AdamW" ? "adamw" : "adam", beta1, beta2, epsilon: options.eps ?? 1e-8 };
-}
 
 /** A graph of one update of several parameters with one factor on their gradients. */
 function clippedUpdates(trajectory: (typeof vectors.trajectories)[number]) {

@@ -1,36 +1,10 @@
 import { describe, expect, it } from "vitest";
-import { type OptimizerConfig, optimizerFor } from "../../../src/compile/build/optimizer.ts";
+import { optimizerFor } from "../../../src/compile/build/optimizer.ts";
 import { newBuilder } from "../../../src/compile/registry.ts";
-import { filled, float32Data, float32Scalar, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
+import { filled, float32Data, float32Scalar, type Tensor } from "../../../src/ir/tensor.ts";
 import vectors from "../../conformance/vectors/torch-ops.json" with { type: "json" };
 import { runGraph } from "../../support/graphs/run-graph.ts";
-
-interface Encoded {
-  readonly shape: readonly number[];
-  readonly base64: string;
-}
-
-function decode({ shape, base64 }: Encoded): Tensor {
-  const bytes = Buffer.from(base64, "base64");
-  return float32Tensor(shape, new Float32Array(new Uint8Array(bytes).buffer));
-}
-
-interface TorchOptions {
-  readonly lr: number;
-  readonly momentum?: number;
-  readonly nesterov?: boolean;
-  readonly weight_decay?: number;
-  readonly betas?: readonly number[];
-  readonly eps?: number;
-}
-
-function configOf(optimizer: string, options: TorchOptions): OptimizerConfig {
-  if (optimizer === "SGD") {
-    return { name: "sgd", momentum: options.momentum ?? 0, nesterov: options.nesterov ?? false };
-  }
-  const [beta1 = 0.9, beta2 = 0.999] = options.betas ?? [];
-  return { name: optimizer === "AdamW" ? "adamw" : "adam", beta1, beta2, epsilon: options.eps ?? 1e-8 };
-}
+import { configOf, decode, type TorchOptions } from "../../support/torch/optimizer-vectors.ts";
 
 describe("optimizers follow torch.optim step by step", () => {
   for (const trajectory of vectors.optimizers) {
