@@ -215,35 +215,26 @@ function saturated(sites: readonly SiteView[]): Found[] {
   });
 }
 
+/** What follows from ranges that stay behind the values. */
+const behindTheValues = [
+  "saturated",
+  "dead-weights",
+  "dead-channels",
+  "saturated-weights",
+  "negative-lost",
+  "random-start",
+  "gradient-mismatch",
+  "learning-rate-too-high",
+  "learning-rate-too-low",
+] as const;
+
 /** Ranges that are too wide, too narrow, or moving. */
 export const rangeCauses: CauseFamily<keyof typeof rows> = {
   rows,
   early: ["observer-frozen-early"],
   explains: {
-    "observer-frozen-early": [
-      "saturated",
-      "dead-weights",
-      "dead-channels",
-      "saturated-weights",
-      "negative-lost",
-      "random-start",
-      "gradient-mismatch",
-      "learning-rate-too-high",
-      "learning-rate-too-low",
-    ],
-    "observer-too-slow": [
-      "saturated",
-      "dead-weights",
-      "dead-channels",
-      "saturated-weights",
-      "negative-lost",
-      "random-start",
-      "gradient-mismatch",
-      "range-moving",
-      "outlier-range",
-      "learning-rate-too-high",
-      "learning-rate-too-low",
-    ],
+    "observer-frozen-early": behindTheValues,
+    "observer-too-slow": [...behindTheValues, "range-moving", "outlier-range"],
     "outlier-range": ["gradient-mismatch", "dead-channels", "learning-rate-too-high", "range-moving", "dead-weights"],
   },
   find,
