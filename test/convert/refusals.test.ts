@@ -65,6 +65,21 @@ describe("convert refuses", () => {
     expect(error.remedy).toMatch("stay in float");
   });
 
+  it("a product of activations whose codes are too many for exact sums", () => {
+    const random = seeded(1);
+    const builder = new NetworkBuilder("product", { uniform: random, normal: () => random() - 0.5 });
+    const images = builder.input("images", [1, 4, 4]);
+    const [a, b] = ["a", "b"].map((name) => builder.conv(name, images, 2, { kernel: 3 }));
+    if (a === undefined || b === undefined) throw new Error("there are no convolutions");
+    const product = builder.builder.one("Mul", [a, b], {}, { name: "product" });
+    const flat = builder.builder.one("Flatten", [product], { axis: 1 });
+    const float = builder.finish(builder.linear("fc", flat, 2));
+    const wide = quantize(float, { ...lsq, residualBits: 16 });
+    const error = refusal(() => convert(wide, { input }));
+    expect(error.where).toBe('node Mul "product"');
+    expect(error.message).toMatch("2^24");
+  });
+
   it("a layer that stays in float, by name", () => {
     expect(refusal(() => convert(quantized({ ...lsq, lastLayer: "float" }), { input })).where).toBe('node Gemm "fc"');
     expect(refusal(() => convert(quantized({ ...lsq, firstLayer: "float" }), { input })).where).toBe(

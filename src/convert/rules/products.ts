@@ -1,6 +1,7 @@
 /** The rule of a product of two activations. */
 
 import { rowMajorStrides } from "../../ir/types.ts";
+import { floatBound } from "../ranges.ts";
 import { type Affine, type AffineTerm, type Codes, channelsOf, type Symbolic } from "../symbolic.ts";
 import { nodeShape, type RuleContext, unsupported } from "./rule.ts";
 
@@ -29,6 +30,14 @@ export function multipliedCodes(context: RuleContext, a: Symbolic, b: Symbolic):
   const [left, right] = forms;
   const ends = forms.map(({ low, high, zeroPoint }) => [low - zeroPoint, high - zeroPoint]);
   const products = (ends[0] ?? []).flatMap((x) => (ends[1] ?? []).map((y) => x * y));
+  const reach = Math.max(...products.map(Math.abs));
+  if (reach >= floatBound) {
+    throw unsupported(
+      node,
+      `its products could reach ${reach}, beyond 2^24, the largest exact integer of float32`,
+      "Give its factors fewer bits.",
+    );
+  }
   const scale = Math.fround(left.scale * right.scale);
   const form = { kind: "wide", low: Math.min(...products), high: Math.max(...products), scale, zeroPoint: 0 } as const;
   const made = assembly.add(node.name, shape, form, (output) => ({

@@ -12,7 +12,10 @@ function tabled(assembly: Assembly, value: Symbolic): Tabled | undefined {
   const codes = assembly.readyCodes(value);
   if (codes === undefined) return undefined;
   const { tensor } = codes;
-  const values = valuesOfCodes(assembly.tensor(tensor).form);
+  const { form } = assembly.tensor(tensor);
+  // Wide codes are as many as an int32 holds.
+  if (form.kind !== "codes") return undefined;
+  const values = valuesOfCodes(form);
   return { kind: "tabled", name: value.name, shape: value.shape, tensor, values };
 }
 
