@@ -6,7 +6,7 @@ import { type Affine, type AffineTerm, type Codes, channelsOf, type Symbolic } f
 import { nodeShape, type RuleContext, unsupported } from "./rule.ts";
 
 const remedy =
-  "Train with --residual-bits 8, or convert with --residual-bits 8: a product needs codes of both factors.";
+  "Train with --set quantization.residualBits=8, or convert with --residual-bits 8: a product needs codes of both factors.";
 
 /**
  * The product of two values that have codes, in wide codes: what follows is folded into its requantization. With offsets

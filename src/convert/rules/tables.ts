@@ -27,7 +27,7 @@ export function functionRule(context: RuleContext, ofOne: FunctionOfOne): Tabled
     throw unsupported(
       node,
       "its input is not quantized",
-      "Train with --residual-bits 8, or convert with --residual-bits 8: a function needs codes to tabulate.",
+      "Train with --set quantization.residualBits=8, or convert with --residual-bits 8: a function needs codes to tabulate.",
     );
   }
   return { ...x, name: node.name, values: x.values.map(ofOne(node)) };

@@ -41,7 +41,7 @@ export const declareConvert = (command: NewCommand) =>
     .option("--no-pack", "keep all weights of the int format in int8, for older runtimes")
     .option(
       "--residual-bits <n>",
-      "quantize residual additions and average pools to n bits where training did not; int runs faster with 8",
+      "quantize what is stored between layers to n bits (additions, average pools, products, functions) where training did not; int runs faster with 8",
       wholeNumber(2),
     )
     .option("--verify", "compare every code of every layer over the test images, and write verify.json")
