@@ -1,6 +1,6 @@
 /** The measurements of a run, seen by tensor. */
 
-import { mean } from "../../base/statistics.ts";
+import { mean, median } from "../../base/statistics.ts";
 import { advisedPresets } from "../../qconfig/presets.ts";
 import type { Evidence, Remedy } from "../../runs/finding.ts";
 import type { Facts, SiteFacts } from "../facts.ts";
@@ -120,6 +120,16 @@ export function usualBits(facts: Facts, kind: "weight" | "activation"): number {
   if (configured !== undefined && asConfigured > 0 && 4 * asConfigured >= inner.length) return configured;
   // Of one or two layers none is usual.
   return commonest(inner.length < 3 ? sites.map(({ bits }) => bits) : inner);
+}
+
+/** How far the weights are from where the run began, at a probe: the median of ‖w − w₀‖/‖w₀‖ over the layers; NaN where there are none. */
+export function wayOf(record: Pick<ProbeRecord, "weights"> | undefined): number {
+  return median(record?.weights.map(({ distance }) => distance) ?? []);
+}
+
+/** The way that weights usually go over a run, or further: of 2 and 3 bits they have to go further than of more. */
+export function usualWay(facts: Facts): number {
+  return Math.min(usualBits(facts, "weight"), usualBits(facts, "activation")) <= 3 ? 0.09 : 0.045;
 }
 
 /** Share of the run that is done, 0 to 1; 1 where its length is not known. */

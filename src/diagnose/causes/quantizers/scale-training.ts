@@ -5,7 +5,7 @@ import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "..
 import type { DiagnosisInput } from "../../input.ts";
 import type { SiteMeasurement } from "../../probe/measurement.ts";
 import { decayed } from "../training/optimizer.ts";
-import { type SiteView, sitesOf, viewedLayers } from "../view.ts";
+import { type SiteView, sitesOf, viewedLayers, wayOf } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "scale-decay": 29, "scale-rate-too-high": 30, "scales-not-trained": 31 } as const;
@@ -89,7 +89,7 @@ function scaleDecay(input: DiagnosisInput, sites: readonly SiteView[]): Found[] 
 function scaleRate(input: DiagnosisInput, sites: readonly SiteView[]): Found[] {
   const factor = input.facts.recipe?.learningRateScale?.quantizers ?? 1;
   const moved = Math.abs(changeOf(sites, "largestChange"));
-  const distance = median(input.records.at(-1)?.weights.map((weight) => weight.distance) ?? []);
+  const distance = wayOf(input.records.at(-1));
   const far = ramp(moved, 0.7, 1.6);
   // Without a factor in the recipe, scales that move far while the weights stay where they are say the same.
   const alone = 0.6 * ramp(scaleChangeOf(sites), 0.7, 1.6) * (1 - ramp(distance, 0.2, 0.6));

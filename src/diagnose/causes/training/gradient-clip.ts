@@ -4,14 +4,11 @@ import { median } from "../../../base/statistics.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import type { ProbeRecord } from "../../probe/measurement.ts";
-import { usualBits } from "../view.ts";
+import { usualWay, wayOf } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "gradient-clip-too-tight": 50 } as const;
 type Found = CauseFinding<keyof typeof rows>;
-
-/** How far weights go from a trained float network, ‖w − w₀‖/‖w₀‖, where few bits are trained well, and with more of them. */
-const usualWay = { fewBits: 0.09, moreBits: 0.045 };
 
 /** The 2-norm of the gradients of all weights together: at most that of all parameters, which the limit is for. */
 function gradientNorm({ weights }: ProbeRecord): number {
@@ -41,9 +38,8 @@ function find(input: DiagnosisInput): Found[] {
   const norm = median(norms);
   const clipped = norms.filter((each) => each > limit).length / norms.length;
   const share = shareOfStep(input, norm, limit);
-  const moved = median(last.weights.map(({ distance }) => distance));
-  const fewest = Math.min(usualBits(facts, "weight"), usualBits(facts, "activation"));
-  const way = fewest <= 3 ? usualWay.fewBits : usualWay.moreBits;
+  const moved = wayOf(last);
+  const way = usualWay(facts);
   return [
     {
       cause: "gradient-clip-too-tight",

@@ -6,7 +6,7 @@ import { shortfallOf } from "../../confidence/expectation.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import type { ProbeRecord } from "../../probe/measurement.ts";
-import { damageAtStart, meanOf, sitesOf, usualBits } from "../view.ts";
+import { damageAtStart, meanOf, sitesOf, usualWay, wayOf } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "learning-rate-too-high": 11, "learning-rate-too-low": 11, "warm-up-missing": 52 } as const;
@@ -19,7 +19,7 @@ type Found = CauseFinding<keyof typeof rows>;
  */
 function assessRecord(record: ProbeRecord, start: ProbeRecord, chance: number, isTask: boolean) {
   const update = median(record.weights.map((weight) => weight.update));
-  const distance = median(record.weights.map((weight) => weight.distance));
+  const distance = wayOf(record);
   const { mean, max } = isTask ? record.recent : { mean: record.loss, max: record.loss };
   const lost = Math.max(
     ramp(mean / chance, 0.8, 1),
@@ -94,12 +94,11 @@ function find(input: DiagnosisInput): Found[] {
     },
   ];
   const missing = shortfallOf(input)?.missing ?? Number.NaN;
-  const moved = median(last.weights.map((weight) => weight.distance));
+  const moved = wayOf(last);
   const gradient = median(
     after.map(({ weights }) => median(weights.map(({ gradientNorm, norm }) => gradientNorm / norm))),
   );
-  const fewest = Math.min(usualBits(facts, "weight"), usualBits(facts, "activation"));
-  const expectedWay = fewest <= 3 ? 0.09 : 0.045;
+  const expectedWay = usualWay(facts);
   // A schedule that falls to 0 makes the last updates small in every run: the whole way counts. Where next to no gradient reaches the
   // weights, no rate moves them: something else stops it.
   const stuck =
@@ -143,7 +142,7 @@ function warmUpMissing({ records, facts }: DiagnosisInput): Found[] {
   if (start === undefined || first === undefined || recipe?.optimizer === undefined) return [];
   if (recipe.optimizer.name === "sgd" || warmupEpochs > 0 || warmupSteps > 0 || start.step > 0) return [];
   const chance = facts.classes === undefined ? Math.max(start.loss, start.floatLoss) : Math.log(facts.classes);
-  const distance = median(first.weights.map((weight) => weight.distance));
+  const distance = wayOf(first);
   const peak = first.recent.max / chance;
   // Random weights have to move.
   const isTrained = 1 - ramp(start.floatLoss / chance, 0.6, 0.9);

@@ -4,7 +4,7 @@ import { median } from "../../../base/statistics.ts";
 import { type CauseFamily, type CauseFinding, evidence, logRamp, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import { brokenTraining } from "../consequences.ts";
-import { meanOf } from "../view.ts";
+import { meanOf, wayOf } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = {
@@ -32,11 +32,6 @@ function find(input: DiagnosisInput): Found[] {
     ...batchNormRate(input),
     ...weightsNotTrained(input),
   ];
-}
-
-/** Median distance of the weights from where they began, at the last probe. */
-function distanceOf({ records }: DiagnosisInput): number {
-  return median(records.at(-1)?.weights.map(({ distance }) => distance) ?? []);
 }
 
 /** Steps of the whole run; NaN where the recipe does not say. */
@@ -96,7 +91,7 @@ function momentum(input: DiagnosisInput): Found[] {
       layers: [],
       evidence: [
         evidence("momentum", value, 0.98, "above"),
-        evidence("‖w − w₀‖ / ‖w₀‖", distanceOf(input), 0.4, "above"),
+        evidence("‖w − w₀‖ / ‖w₀‖", wayOf(input.records.at(-1)), 0.4, "above"),
       ],
       confidence: 0.9 * ramp(value, 0.965, 0.982),
       remedy: { title: "lower the momentum", changes: { "train.optimizer.momentum": 0.9 } },
@@ -115,7 +110,7 @@ function notLowered(input: DiagnosisInput): Found[] {
       layers: [],
       evidence: [
         evidence("‖Δw‖ / ‖w‖ a step at the end", update, 0.003, "above"),
-        evidence("‖w − w₀‖ / ‖w₀‖", distanceOf(input), 0.4, "above"),
+        evidence("‖w − w₀‖ / ‖w₀‖", wayOf(input.records.at(-1)), 0.4, "above"),
       ],
       confidence: 0.85 * logRamp(update, 0.0005, 0.003),
       remedy: {
@@ -205,7 +200,7 @@ function batchNormRate({ facts: { recipe }, records }: DiagnosisInput): Found[] 
 function weightsNotTrained(input: DiagnosisInput): Found[] {
   const factor = input.facts.recipe?.learningRateScale?.weights ?? 1;
   if (factor >= 1) return [];
-  const distance = distanceOf(input);
+  const distance = wayOf(input.records.at(-1));
   return [
     {
       cause: "weights-not-trained",

@@ -1,11 +1,10 @@
 /** Where the weights began, and channels that say nothing (rows 13, 38 and 39). */
 
-import { median } from "../../../base/statistics.ts";
 import { fitOf } from "../../confidence/expectation.ts";
 import { type CauseFamily, type CauseFinding, evidence, ramp } from "../../finding.ts";
 import type { DiagnosisInput } from "../../input.ts";
 import type { ProbeRecord } from "../../probe/measurement.ts";
-import { meanOf } from "../view.ts";
+import { meanOf, wayOf } from "../view.ts";
 
 /** The rows of docs/diagnosis.md. */
 const rows = { "random-start": 13, "dead-channels": 38, "weak-start": 39 } as const;
@@ -25,7 +24,7 @@ function randomStart(input: DiagnosisInput): Found[] {
   // Only for classes is the loss of an untrained network known.
   if (facts.classes === undefined) return [];
   const chance = Math.log(facts.classes);
-  const distance = median(last.weights.map((weight) => weight.distance));
+  const distance = wayOf(last);
   const bits = Math.min(...facts.sites.map((site) => site.bits));
   const isFromRun = facts.from !== undefined;
   return [
