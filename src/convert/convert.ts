@@ -13,7 +13,9 @@ import { UnsupportedError } from "../errors.ts";
 import { type Node, showNode, type Value } from "../ir/graph.ts";
 import { dataInputs, type Network } from "../ir/network.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
-import { Assembly, floatForm, type InputNormalization } from "./assembly.ts";
+import { Assembly, floatForm, type InputNormalization } from "./assembly/assembly.ts";
+import { sampleFirst } from "./assembly/sample-shape.ts";
+import type { Symbolic } from "./assembly/symbolic.ts";
 import { withFlattensInOrder } from "./flatten-order.ts";
 import { activationForm, integerWeight } from "./grid.ts";
 import { type ConvertOptions, convertedInput } from "./input.ts";
@@ -26,7 +28,6 @@ import {
 } from "./integer-network.ts";
 import { accumulatorBound, floatBound, largest } from "./ranges.ts";
 import { applyRule } from "./rules/rules.ts";
-import type { Symbolic } from "./symbolic.ts";
 
 /** Decides what follows where the conversion refuses a node: throws the error, or returns values for the node's outputs. */
 export type OnRefusal = (error: UnsupportedError, refused: RefusedNode) => Symbolic;
@@ -142,7 +143,7 @@ function walk(network: QuantizedNetwork, data: Value, assembly: Assembly, onRefu
       const result = onRefusal(error, { assembly, node, inputs });
       const [output, ...others] = node.outputs;
       if (output !== undefined) values.set(output, result);
-      for (const other of others) values.set(other, { ...result, shape: other.type.shape });
+      for (const other of others) values.set(other, { ...result, shape: sampleFirst(other.type.shape) });
     }
   }
   return values;

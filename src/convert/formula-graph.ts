@@ -6,17 +6,18 @@
 import { GraphError } from "../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../ir/graph.ts";
 import { filled, float32Tensor, type Tensor } from "../ir/tensor.ts";
-import type { Shape } from "../ir/types.ts";
+import { elementCount, type Shape } from "../ir/types.ts";
 import { clip } from "../ops/families/activations.ts";
 import { cast } from "../ops/families/cast.ts";
 import { conv } from "../ops/families/conv.ts";
 import { add, multiply, subtract } from "../ops/families/elementwise.ts";
-import { concat, reshape, slice } from "../ops/families/shape/shape-ops.ts";
+import { concat, expand, reshape, slice } from "../ops/families/shape/shape-ops.ts";
 import { gatherLevel } from "../quantizers/arithmetic/levels.ts";
 import { windowAttributes } from "./formats/int/parts.ts";
 import { movedElements } from "./formats/moved-graph.ts";
 import { lookedUp } from "./formats/table-graph.ts";
 import {
+  type ConstantCodes,
   type Dequantize,
   type IntegerLayer,
   type IntegerNetwork,
@@ -97,10 +98,18 @@ class FormulaBuilder {
     return this.#style.parameter(this.#builder, name, float32Tensor(shape, data));
   }
 
-  /** One number for each channel of a tensor of this rank; a single one is a scalar. */
-  #channels(name: string, data: Float32Array | Int32Array, rank: number): Value {
+  /** One number for each channel, `after` axes following that of the channels; a single one is a scalar. */
+  #channels(name: string, data: Float32Array | Int32Array, after: number): Value {
     if (data.length === 1) return this.#parameter(name, [], data);
-    return this.#parameter(name, [data.length, ...Array.from({ length: rank - 2 }, () => 1)], data);
+    return this.#parameter(name, [data.length, ...Array.from({ length: after }, () => 1)], data);
+  }
+
+  #constant({ name, output, codes }: ConstantCodes, shape: Shape): Value {
+    const [code = 0] = codes;
+    const named = `${name}/codes ${output}`;
+    if (codes.length === 1) return this.#style.parameter(this.#builder, named, filled(shape, code));
+    const all = this.#parameter(named, [1, ...shape.slice(1)], codes);
+    return shape[0] === 1 ? all : expand(this.#builder, all, shape);
   }
 
   /** Codes minus their zero point. */
@@ -116,16 +125,16 @@ class FormulaBuilder {
     switch (operation.op) {
       case "QuantizeInput": {
         const { normalization, name } = operation;
-        const rank = shape.length;
+        const after = shape.length - 2;
         let x = cast(builder, data, "float32");
         if (normalization !== undefined) {
-          x = multiply(builder, x, this.#channels(`${name}/factor`, normalization.factor, rank));
-          x = add(builder, x, this.#channels(`${name}/offset`, normalization.offset, rank));
+          x = multiply(builder, x, this.#channels(`${name}/factor`, normalization.factor, after));
+          x = add(builder, x, this.#channels(`${name}/offset`, normalization.offset, after));
         }
         return this.#round(multiply(builder, x, operation.reciprocal), output, output.form);
       }
       case "ConstantCodes":
-        return this.#style.parameter(builder, `${operation.name}/codes ${output.id}`, filled(shape, operation.code));
+        return this.#constant(operation, shape);
       case "Requantize":
         return this.#round(this.#sum(operation, output), output, operation);
       case "Dequantize":
@@ -174,17 +183,17 @@ class FormulaBuilder {
 
   #sum(operation: Requantize | Dequantize, output: IntegerTensor): Value {
     const builder = this.#builder;
-    const rank = output.shape.length;
+    const after = output.shape.length - 1 - operation.axis;
     const named = (what: string): string => `${operation.name}/${what} ${output.id}`;
     const parts = operation.terms.map((term, index) => {
       let v = this.#centred(term.input);
       if (term.shift > 0) v = multiply(builder, v, 2 ** term.shift);
-      if (term.bias !== undefined) v = add(builder, v, this.#channels(named(`bias${index}`), term.bias, rank));
+      if (term.bias !== undefined) v = add(builder, v, this.#channels(named(`bias${index}`), term.bias, after));
       const factors = multipliers(term, output.form.scale);
-      return multiply(builder, v, this.#channels(named(`multiplier${index}`), factors, rank));
+      return multiply(builder, v, this.#channels(named(`multiplier${index}`), factors, after));
     });
     let t = parts.reduce((sum, part) => add(builder, sum, part));
-    if (operation.offset !== undefined) t = add(builder, t, this.#channels(named("offset"), operation.offset, rank));
+    if (operation.offset !== undefined) t = add(builder, t, this.#channels(named("offset"), operation.offset, after));
     return t;
   }
 
@@ -194,7 +203,8 @@ class FormulaBuilder {
     const input = tensorById(this.#network, operation.input);
     const x = this.#centred(operation.input);
     const isConv = operation.op === "IntegerConv";
-    const image = isConv ? x : reshape(builder, x, [...x.type.shape, 1, 1]);
+    const rows = isConv ? [] : x.type.shape.slice(0, -1);
+    const image = isConv ? x : reshape(builder, x, [elementCount(rows), x.type.shape.at(-1) ?? 1, 1, 1]);
     const parts = layerParts(operation, input.form).map(({ first, count, weight }) => {
       const part =
         count === image.type.shape[1]

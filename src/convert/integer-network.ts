@@ -74,10 +74,14 @@ export interface QuantizeInput extends Operation {
   readonly normalization?: { readonly factor: Float32Array; readonly offset: Float32Array };
 }
 
-/** The same code everywhere: what a layer's weights are multiplied with where its input's codes have an offset. */
+/**
+ * Codes that do not depend on the data: what a layer's weights are multiplied with where its input's codes have an offset, and
+ * parameters that are added or multiplied element by element.
+ */
 export interface ConstantCodes extends Operation {
   readonly op: "ConstantCodes";
-  readonly code: number;
+  /** One code that is everywhere, or one for each element. */
+  readonly codes: Int32Array;
 }
 
 /** acc = Σ (q − z)·w over a window; z is the zero point of the input's form. */
@@ -88,7 +92,7 @@ export interface IntegerConv extends Operation, WindowGeometry {
   readonly group: number;
 }
 
-/** acc[n, k] = Σ_c (q[n, c] − z)·w[k, c]. */
+/** acc[…, k] = Σ_c (q[…, c] − z)·w[k, c]. */
 export interface IntegerGemm extends Operation {
   readonly op: "IntegerGemm";
   readonly input: number;
@@ -121,8 +125,10 @@ export interface Term {
   readonly multiplier?: number;
 }
 
-/** A sum of terms, channels being axis 1; `offset`, one for each channel in units of the output's step, comes last. */
+/** A sum of terms; `offset`, one for each channel in units of the output's step, comes last. */
 interface SumOfTerms extends Operation {
+  /** The axis of the channels. */
+  readonly axis: number;
   readonly terms: readonly Term[];
   readonly offset?: Float32Array;
 }

@@ -7,10 +7,11 @@ import type { Node } from "../ir/graph.ts";
 import type { Network } from "../ir/network.ts";
 import { defaultPreset, presetNamed } from "../qconfig/presets.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
+import type { Symbolic } from "./assembly/symbolic.ts";
 import { assembleIntegers, type RefusedNode, tooWideAccumulators } from "./convert.ts";
 import type { ConvertOptions } from "./input.ts";
 import type { TensorForm } from "./integer-network.ts";
-import type { Symbolic } from "./symbolic.ts";
+import { nodeShape } from "./rules/rule.ts";
 
 /** A part of a network that the conversion to integers refuses. */
 export interface IntegerObstacle {
@@ -72,7 +73,7 @@ function explained({ message, remedy }: SubbyteError): Pick<IntegerObstacle, "me
 /** A value of the refused node's shape that every rule accepts. */
 function standIn({ assembly, node, inputs }: RefusedNode): Symbolic {
   const { name } = node;
-  const shape = node.outputs[0]?.type.shape ?? [];
+  const shape = nodeShape(node);
   const [x] = inputs;
   if (isFakeQuantize(node) && x?.kind === "constant") {
     const codes = new Int32Array(x.tensor.data.length);
@@ -80,6 +81,11 @@ function standIn({ assembly, node, inputs }: RefusedNode): Symbolic {
     return { kind: "weight", name, shape, weight };
   }
   return assembly.codes(
-    assembly.add(name, shape, standInForm, (output) => ({ op: "ConstantCodes", name, output, code: 0 })),
+    assembly.add(name, shape, standInForm, (output) => ({
+      op: "ConstantCodes",
+      name,
+      output,
+      codes: Int32Array.of(0),
+    })),
   );
 }

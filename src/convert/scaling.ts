@@ -7,9 +7,9 @@
 
 import { clamp, roundHalfEven } from "../base/rounding.ts";
 import { UnsupportedError } from "../errors.ts";
+import type { Affine, AffineTerm } from "./assembly/symbolic.ts";
 import { type IntegerWeight, multipliers, type TensorForm, type Term } from "./integer-network.ts";
 import { accumulatorBound, type ChannelBounds, floatBound, largest } from "./ranges.ts";
-import type { Affine, AffineTerm } from "./symbolic.ts";
 
 /** A channel whose accumulator moves the output by less than this share of a step is a constant. */
 const negligibleStep = 2 ** -10;

@@ -11,6 +11,7 @@ function requantize(gains: readonly (readonly number[])[], offset?: readonly num
     op: "Requantize",
     name: "x",
     output: 1,
+    axis: 1,
     low: 0,
     high: 15,
     terms: gains.map((each) => ({ input: 0, shift: 0, inputScale: 1, gains: Float32Array.from(each) })),

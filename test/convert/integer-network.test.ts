@@ -31,13 +31,13 @@ function everyKind(
   const terms = termsOf(all);
   return {
     QuantizeInput: [{ op: "QuantizeInput", name, output, reciprocal: 1 }, []],
-    ConstantCodes: [{ op: "ConstantCodes", name, output, code: 1 }, []],
+    ConstantCodes: [{ op: "ConstantCodes", name, output, codes: Int32Array.of(1) }, []],
     IntegerConv: [{ op: "IntegerConv", name, input: first, output, weight, group: 1, ...window }, [first]],
     IntegerGemm: [{ op: "IntegerGemm", name, input: first, output, weight }, [first]],
     SumPool: [{ op: "SumPool", name, input: first, output, ...window }, [first]],
     MaxPoolCodes: [{ op: "MaxPoolCodes", name, input: first, output, ...window }, [first]],
-    Requantize: [{ op: "Requantize", name, output, terms, low: 0, high: 1 }, all],
-    Dequantize: [{ op: "Dequantize", name, output, terms }, all],
+    Requantize: [{ op: "Requantize", name, output, axis: 1, terms, low: 0, high: 1 }, all],
+    Dequantize: [{ op: "Dequantize", name, output, axis: 1, terms }, all],
     ReshapeCodes: [{ op: "ReshapeCodes", name, input: first, output }, [first]],
     MoveCodes: [
       { op: "MoveCodes", name, input: first, output, places: [Int32Array.of(1, -1), Int32Array.of(0)], fill: 2 },

@@ -1,10 +1,10 @@
 /** Terms of requantizations: sums of codes that float32 holds exactly, and biases that are fine enough. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Affine } from "../../src/convert/assembly/symbolic.ts";
 import type { TensorForm } from "../../src/convert/integer-network.ts";
 import { layerBounds } from "../../src/convert/ranges.ts";
 import { biasedTerm, exactSum, floatOffsetSum } from "../../src/convert/scaling.ts";
-import type { Affine } from "../../src/convert/symbolic.ts";
 import { UnsupportedError } from "../../src/errors.ts";
 import { codesForm, weightOf } from "../support/convert/integer-operations.ts";
 
@@ -18,6 +18,7 @@ function affine(
     kind: "affine",
     name: "sum",
     shape: [1, offset.length],
+    axis: 1,
     terms: terms.map(({ scale, gains }, tensor) => ({ tensor, inputScale: scale, gains: Float64Array.from(gains) })),
     offset: Float64Array.from(offset),
     low: Number.NEGATIVE_INFINITY,

@@ -33,16 +33,20 @@ export function fastConv(
   return sums;
 }
 
-/** acc[k] = Σ_c (q[c] − z)·w[k, c]. @throws RangeError where a sum could leave int32. */
+/** acc[…, k] = Σ_c (q[…, c] − z)·w[k, c]. @throws RangeError where a sum could leave int32. */
 export function fastGemm(gemm: IntegerGemm, x: Float64Array, input: IntegerTensor): Float64Array {
   const { name, weight } = gemm;
-  const [features = 0] = weight.shape;
+  const [features = 0, channels = 1] = weight.shape;
   const codes = x.map((code) => code - input.form.zeroPoint);
   checkReach(codes, weight, name);
   const weights = partsOf(Float64Array.from(weight.codes), features);
-  const sums = new Float64Array(features);
-  addProducts(codes, Int32Array.from(codes.keys()), Int32Array.of(0), weights, partsOf(sums, features));
-  return sums;
+  const rows = codes.length / channels;
+  const sums = new Float64Array(features * rows);
+  const starts = Int32Array.from({ length: rows }, (_, row) => row * channels);
+  const window = Int32Array.from({ length: channels }, (_, c) => c);
+  addProducts(codes, window, starts, weights, partsOf(sums, features));
+  if (rows === 1) return sums;
+  return Float64Array.from(sums, (_, i) => sums[(i % features) * rows + Math.floor(i / features)] ?? 0);
 }
 
 interface Image {

@@ -10,9 +10,10 @@ export function fastSum(
   inputs: readonly Elements[],
   output: IntegerTensor,
 ): Float64Array {
-  const [, channels = 1] = output.shape;
+  const { axis } = operation;
+  const [channels = 1, ...within] = output.shape.slice(axis);
+  const perChannel = within.reduce((product, size) => product * size, 1);
   const count = output.shape.reduce((product, size) => product * size, 1);
-  const perChannel = count / channels;
   const result = new Float64Array(count);
   operation.terms.forEach((term, index) => {
     const source = inputs[index];
@@ -20,8 +21,8 @@ export function fastSum(
     const { data, tensor } = source;
     const { zeroPoint } = tensor.form;
     const unit = 2 ** term.shift;
-    let i = 0;
-    for (let k = 0; k < channels; k++) {
+    for (let i = 0; i < count; ) {
+      const k = (i / perChannel) % channels;
       const gain = term.gains[term.gains.length === 1 ? 0 : k] ?? 0;
       const m = term.multiplier ?? f32(f32(term.inputScale * gain) / output.form.scale);
       const bias = term.bias?.[k] ?? 0;
@@ -34,7 +35,7 @@ export function fastSum(
   });
   const { offset } = operation;
   if (offset === undefined) return result;
-  return result.map((t, i) => f32(t + (offset[Math.floor(i / perChannel)] ?? 0)));
+  return result.map((t, i) => f32(t + (offset[Math.floor(i / perChannel) % channels] ?? 0)));
 }
 
 /** The codes of a requantization, as the simulation rounds them. */

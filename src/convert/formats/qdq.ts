@@ -11,7 +11,7 @@
 
 import { GraphError } from "../../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
-import { filled, makeTensor, packBits } from "../../ir/tensor.ts";
+import { filled, float32Tensor, makeTensor, packBits } from "../../ir/tensor.ts";
 import type { Shape } from "../../ir/types.ts";
 import { writeOnnx } from "../../onnx/write/write.ts";
 import { builderFor } from "../../ops/definition.ts";
@@ -21,10 +21,11 @@ import { conv } from "../../ops/families/conv.ts";
 import { add, divide, multiply } from "../../ops/families/elementwise.ts";
 import { averagePool } from "../../ops/families/pool.ts";
 import { dequantizeLinear, quantizeLinear } from "../../ops/families/quantize-linear.ts";
-import { concat, reshape } from "../../ops/families/shape/shape-ops.ts";
+import { concat, expand, reshape, transpose } from "../../ops/families/shape/shape-ops.ts";
 import { integerOperators } from "../../ops/integer-operators.ts";
 import { codeOutput } from "../formula-graph.ts";
 import {
+  type ConstantCodes,
   type Dequantize,
   type IntegerNetwork,
   type IntegerOperation,
@@ -108,7 +109,7 @@ class QdqBuilder {
       case "QuantizeInput":
         return this.#quantized(this.#input(operation, data, tensor), tensor, tensor.form);
       case "ConstantCodes":
-        return builder.constant(filled(this.#shape(tensor), operation.code * tensor.form.scale), operation.name);
+        return this.#constant(operation, tensor);
       case "Requantize":
         return this.#quantized(this.#sum(operation, tensor), tensor, operation);
       case "Dequantize":
@@ -145,6 +146,15 @@ class QdqBuilder {
       default:
         return undefined;
     }
+  }
+
+  #constant({ name, codes }: ConstantCodes, tensor: IntegerTensor): Value {
+    const { scale, zeroPoint } = tensor.form;
+    const reals = Float32Array.from(codes, (code) => (code - zeroPoint) * scale);
+    const shape = this.#shape(tensor);
+    if (reals.length === 1) return this.#builder.constant(filled(shape, reals[0] ?? 0), name);
+    const all = this.#builder.constant(float32Tensor([1, ...shape.slice(1)], reals), name);
+    return shape[0] === 1 ? all : expand(this.#builder, all, shape);
   }
 
   #input(operation: QuantizeInput, data: Value, tensor: IntegerTensor): Value {
@@ -184,15 +194,16 @@ class QdqBuilder {
 
   #sum(operation: Requantize | Dequantize, output: IntegerTensor): Value {
     const builder = this.#builder;
-    const parts = operation.terms.map((term) => this.#term(term, output));
+    const { axis } = operation;
+    const parts = operation.terms.map((term) => this.#term(term, output, axis));
     const sum = parts.reduce((a, b) => add(builder, a, b));
     if (operation.offset === undefined) return sum;
     const offset = operation.offset.map((value) => value * output.form.scale);
-    return add(builder, sum, channelConstant(builder, offset, output));
+    return add(builder, sum, channelConstant(builder, offset, output, axis));
   }
 
   /** A term in real numbers. */
-  #term(term: Term, output: IntegerTensor): Value {
+  #term(term: Term, output: IntegerTensor, axis: number): Value {
     const builder = this.#builder;
     const producer = summingProducer(this.#network, term.input);
     if (producer !== undefined && isIntegerLayer(producer)) {
@@ -209,10 +220,10 @@ class QdqBuilder {
       const y =
         producer.op === "IntegerConv"
           ? conv(builder, x, weight, stored, producer, producer.name)
-          : builder.one("Gemm", inputs, { transA: 0, transB: 1 }, { name: producer.name });
+          : this.#product(inputs, producer.name);
       if (bias === undefined || !isNative) return y;
       const reals = Float32Array.from(bias, (value, k) => value * (units[units.length === 1 ? 0 : k] ?? 0));
-      return add(builder, y, channelConstant(builder, reals, output));
+      return add(builder, y, channelConstant(builder, reals, output, axis));
     }
     if (producer !== undefined) {
       const { kernel, strides, pads } = producer;
@@ -224,14 +235,26 @@ class QdqBuilder {
         countIncludePad: true,
       });
       const gains = term.gains.map((gain) => gain * count);
-      return this.#scaled(pooled, gains, output);
+      return this.#scaled(pooled, gains, output, axis);
     }
-    return this.#scaled(this.#value(term.input), term.gains, output);
+    return this.#scaled(this.#value(term.input), term.gains, output, axis);
   }
 
-  #scaled(x: Value, gains: Float32Array, output: IntegerTensor): Value {
+  /** x·wᵀ + bias: of a matrix a Gemm. */
+  #product([x, weight, bias]: readonly Value[], name: string): Value {
+    const builder = this.#builder;
+    if (x === undefined || weight === undefined) throw new GraphError(`layer "${name}" has no input`);
+    if (x.type.shape.length === 2) {
+      const inputs = bias === undefined ? [x, weight] : [x, weight, bias];
+      return builder.one("Gemm", inputs, { transA: 0, transB: 1 }, { name });
+    }
+    const y = builder.one("MatMul", [x, transpose(builder, weight, [1, 0])], {}, { name });
+    return bias === undefined ? y : add(builder, y, bias);
+  }
+
+  #scaled(x: Value, gains: Float32Array, output: IntegerTensor, axis: number): Value {
     const isOne = gains.every((gain) => Math.abs(gain - 1) < 1e-6);
-    return isOne ? x : multiply(this.#builder, x, channelConstant(this.#builder, gains, output));
+    return isOne ? x : multiply(this.#builder, x, channelConstant(this.#builder, gains, output, axis));
   }
 
   /** Stored codes, and their DequantizeLinear. */

@@ -1,7 +1,7 @@
 /** The fixed-point variant of the requantization, in whole numbers of any size. */
 import { fixedFactors } from "../fixed-point.ts";
 import type { IntegerTensor, Requantize } from "../integer-network.ts";
-import { type Elements, limit } from "./numbers.ts";
+import { channelOf, type Elements, limit } from "./numbers.ts";
 
 /** code = clamp(((Σ v·M + O + 2^(r−1)) >> r) + z): halves are rounded up. */
 export function interpretFixed(
@@ -11,12 +11,10 @@ export function interpretFixed(
 ): Float64Array {
   const factors = fixedFactors(operation, output.form);
   const half = 2n ** BigInt(factors.shift - 1);
-  const [, channels = 1] = output.shape;
   const count = output.shape.reduce((product, size) => product * size, 1);
-  const perChannel = count / channels;
   const { low, high } = operation;
   return Float64Array.from({ length: count }, (_, i) => {
-    const k = Math.floor(i / perChannel);
+    const k = channelOf(i, output.shape, operation.axis);
     let t = factors.offset?.[k] ?? 0n;
     operation.terms.forEach((term, index) => {
       const source = inputs[index];

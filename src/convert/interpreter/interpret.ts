@@ -10,7 +10,7 @@ import { interpretFixed } from "./fixed.ts";
 import { interpretConv, interpretGemm } from "./layers.ts";
 import type { Elements } from "./numbers.ts";
 import { interpretInput, interpretRequantize, interpretSum } from "./requantize.ts";
-import { interpretConcat, interpretMove, interpretPool, interpretProduct } from "./windows.ts";
+import { interpretConcat, interpretConstant, interpretMove, interpretPool, interpretProduct } from "./windows.ts";
 
 /** The arithmetic of the interpreter. */
 export interface InterpretOptions {
@@ -68,7 +68,7 @@ export function interpretOperation(
     case "QuantizeInput":
       return interpretInput(operation, sample, output);
     case "ConstantCodes":
-      return new Float64Array(output.shape.reduce((product, size) => product * size, 1)).fill(operation.code);
+      return interpretConstant(operation, output);
     case "Requantize":
       return (arithmetic === "fixed" ? interpretFixed : interpretRequantize)(
         operation,

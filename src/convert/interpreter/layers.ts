@@ -43,18 +43,21 @@ export function interpretConv(
   return result;
 }
 
-/** acc[k] = Σ_c (q[c] − z)·w[k, c]. @throws RangeError where a sum leaves int32. */
+/** acc[…, k] = Σ_c (q[…, c] − z)·w[k, c]. @throws RangeError where a sum leaves int32. */
 export function interpretGemm(gemm: IntegerGemm, x: Float64Array, input: IntegerTensor): Float64Array {
   const { name, weight } = gemm;
   const [features = 0, channels = 0] = weight.shape;
-  const result = new Float64Array(features);
-  for (let k = 0; k < features; k++) {
-    let sum = 0;
-    for (let c = 0; c < channels; c++) {
-      const w = weight.codes[k * channels + c] ?? 0;
-      sum = int32(sum + ((x[c] ?? 0) - input.form.zeroPoint) * w, name);
+  const rows = x.length / channels;
+  const result = new Float64Array(rows * features);
+  for (let row = 0; row < rows; row++) {
+    for (let k = 0; k < features; k++) {
+      let sum = 0;
+      for (let c = 0; c < channels; c++) {
+        const w = weight.codes[k * channels + c] ?? 0;
+        sum = int32(sum + ((x[row * channels + c] ?? 0) - input.form.zeroPoint) * w, name);
+      }
+      result[row * features + k] = sum;
     }
-    result[k] = sum;
   }
   return result;
 }

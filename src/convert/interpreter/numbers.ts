@@ -1,10 +1,17 @@
 /** The arithmetic of docs/integer.md, in plain numbers, written for the interpreters alone. */
+import type { Shape } from "../../ir/types.ts";
 import type { IntegerTensor } from "../integer-network.ts";
 
 /** The elements of a tensor for one sample, and what they stand for. */
 export interface Elements {
   readonly data: Float64Array;
   readonly tensor: IntegerTensor;
+}
+
+/** The channel of an element: its place along an axis of a shape. */
+export function channelOf(element: number, shape: Shape, axis: number): number {
+  const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
+  return Math.floor(element / inner) % (shape[axis] ?? 1);
 }
 
 /** The nearest integer, halves to the even one. */

@@ -1,6 +1,6 @@
 /** The one formula by which integers become codes, and the data's way in; every float operation is rounded to float32. */
 import type { Dequantize, IntegerTensor, QuantizeInput, Requantize } from "../integer-network.ts";
-import { type Elements, int32, limit, nearestEven, roundToLevel } from "./numbers.ts";
+import { channelOf, type Elements, int32, limit, nearestEven, roundToLevel } from "./numbers.ts";
 
 const f32 = Math.fround;
 
@@ -23,12 +23,10 @@ export function interpretSum(
   output: IntegerTensor,
 ): Float64Array {
   const { name, terms, offset } = operation;
-  const [, channels = 1] = output.shape;
   const count = output.shape.reduce((product, size) => product * size, 1);
-  const perChannel = count / channels;
   const result = new Float64Array(count);
   for (let i = 0; i < count; i++) {
-    const k = Math.floor(i / perChannel);
+    const k = channelOf(i, output.shape, operation.axis);
     let t = 0;
     for (const [index, term] of terms.entries()) {
       const source = inputs[index];

@@ -1,5 +1,12 @@
 /** Pooling, concatenation, moved elements and products in plain integers. */
-import type { ConcatCodes, IntegerTensor, MaxPoolCodes, MoveCodes, SumPool } from "../integer-network.ts";
+import type {
+  ConcatCodes,
+  ConstantCodes,
+  IntegerTensor,
+  MaxPoolCodes,
+  MoveCodes,
+  SumPool,
+} from "../integer-network.ts";
 import { type Elements, int32 } from "./numbers.ts";
 
 /** The largest code, or the sum of centred codes, of each window. */
@@ -37,6 +44,12 @@ export function interpretPool(
     }
   }
   return result;
+}
+
+/** The codes of a constant, one code being everywhere. */
+export function interpretConstant({ codes }: ConstantCodes, output: IntegerTensor): Float64Array {
+  const count = output.shape.reduce((product, size) => product * size, 1);
+  return Float64Array.from({ length: count }, (_, i) => codes[codes.length === 1 ? 0 : i] ?? 0);
 }
 
 /** The inputs one after another along an axis. */

@@ -2,9 +2,9 @@
 import { floatAttribute, intAttribute } from "../../ir/attributes.ts";
 import type { Shape } from "../../ir/types.ts";
 import { convGeometry } from "../../ops/build/conv-geometry.ts";
+import { type Affine, type Codes, channelsOf } from "../assembly/symbolic.ts";
 import type { IntegerWeight, TensorForm, WindowGeometry } from "../integer-network.ts";
 import { layerBounds } from "../ranges.ts";
-import { type Affine, type Codes, channelsOf } from "../symbolic.ts";
 import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./one-axis.ts";
 import {
   constantNumbers,
@@ -52,18 +52,18 @@ function accumulator(weight: IntegerWeight, input: TensorForm): TensorForm {
  * The sums in real numbers: acc·s_x·s_w[k] + bias[k]. An offset of the input's codes reaches the sum through every weight
  * that does not lie on padding: without padding that is one number for each channel; with it, a sum of its own.
  *
- * @param shape That of the sums.
+ * @param axis That of the output channels.
  * @param offsetSums The layer's sums over codes that stand for its input's offset.
  */
 function layerResult(
   context: RuleContext,
   tensor: number,
   { form, weight }: LayerInputs,
-  shape: Shape,
+  { shape, axis }: Pick<Affine, "shape" | "axis">,
   offsetSums?: { readonly tensor: number; readonly scale: number },
 ): Affine {
   const { node } = context;
-  const channels = channelsOf(shape);
+  const channels = channelsOf(shape, axis);
   const bias = context.inputs[2] === undefined ? [] : constantNumbers(context, 2);
   const gains = Float64Array.from(
     { length: channels },
@@ -81,6 +81,7 @@ function layerResult(
     kind: "affine",
     name: node.name,
     shape,
+    axis,
     terms: offsetSums === undefined ? [own] : [own, { tensor: offsetSums.tensor, inputScale: offsetSums.scale, gains }],
     offset: offsets.map((offset, k) => offset + (bias[bias.length === 1 ? 0 : k] ?? 0)),
     low: Number.NEGATIVE_INFINITY,
@@ -143,25 +144,25 @@ export function convolved(context: RuleContext, layer: ConvInputs): Affine {
   const tensor = sums(codes.tensor);
   const isPadded = spread !== undefined || geometry.pads.some((size) => size > 0);
   const offset = isPadded ? assembly.offsetCodes(codes.tensor) : undefined;
-  if (offset === undefined) return layerResult(context, tensor, layer, shape);
+  if (offset === undefined) return layerResult(context, tensor, layer, { shape, axis: 1 });
   const { scale } = assembly.tensor(offset).form;
-  return layerResult(context, tensor, layer, shape, { tensor: sums(offset), scale });
+  return layerResult(context, tensor, layer, { shape, axis: 1 }, { tensor: sums(offset), scale });
 }
 
 function fullyConnected(context: RuleContext, layer: LayerInputs): Affine {
   const { assembly, node } = context;
   const { name } = node;
   const { codes, form, weight } = layer;
-  if (codes.shape.length !== 2)
-    throw unsupported(node, `its input has ${codes.shape.length} axes; two have an integer form`);
-  const tensor = assembly.add(name, nodeShape(node), accumulator(weight, form), (output) => ({
+  const shape = [...codes.shape.slice(0, -1), weight.shape[0] ?? 1];
+  if (shape.join() !== nodeShape(node).join()) throw unsupported(node, "its features do not lie along the last axis");
+  const tensor = assembly.add(name, shape, accumulator(weight, form), (output) => ({
     op: "IntegerGemm",
     name,
     input: codes.tensor,
     output,
     weight,
   }));
-  return layerResult(context, tensor, layer, nodeShape(node));
+  return layerResult(context, tensor, layer, { shape, axis: shape.length - 1 });
 }
 
 /** A Gemm as a sum of integers. */

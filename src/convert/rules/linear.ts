@@ -1,15 +1,10 @@
 /** Rules of what is folded into requantizations: BatchNormalization, additions, factors, limits. */
 import { floatAttribute } from "../../ir/attributes.ts";
 import type { IntegerMeaning } from "../../ops/definition.ts";
-import {
-  type Affine,
-  type Constant,
-  channelsOf,
-  type Rearranged,
-  type Symbolic,
-  scaledAffine,
-  type Tabled,
-} from "../symbolic.ts";
+import { wideBound } from "../assembly/assembly.ts";
+import { type Affine, alongAxis, type Constant, type Rearranged, type Symbolic } from "../assembly/symbolic.ts";
+import { constantAsCodes } from "./constants.ts";
+import { affineAlong, affineOf, linear } from "./linear-map.ts";
 import { viewed } from "./one-axis.ts";
 import { multipliedCodes } from "./products.ts";
 import {
@@ -23,34 +18,8 @@ import {
 } from "./rule.ts";
 import { functionOfBoth } from "./tables.ts";
 
-/** A sum of integers for any value that has, or can be given, codes. */
-function affineOf(context: RuleContext, value: Symbolic): Affine {
-  if (value.kind === "data" || value.kind === "weight" || value.kind === "constant") {
-    throw unsupported(context.node, `its input "${value.name}" is not quantized`);
-  }
-  return context.assembly.affine(value);
-}
-
-/** A sum that a linear operation makes of a value: of what a view shows, and shown the same way. */
-function mapped(context: RuleContext, value: Symbolic, operation: (x: Affine) => Affine): Symbolic {
-  if (value.kind === "tabled") return mappedTable(context, value, operation);
-  const [inner] = value.kind === "rearranged" && value.isView === true ? value.inputs : [];
-  if (value.kind !== "rearranged" || inner === undefined) return operation(affineOf(context, value));
-  return { ...value, inputs: [mapped(context, inner, operation)] };
-}
-
-/** A linear operation on a table: on its values, where all channels have the same factor and offset. */
-function mappedTable(context: RuleContext, value: Tabled, operation: (x: Affine) => Affine): Symbolic {
-  const one = operation(context.assembly.affine(context.assembly.codes(value.tensor)));
-  const ones = new Float64Array(channelsOf(value.shape)).fill(1);
-  const unit = { tensor: value.tensor, inputScale: 1, gains: ones };
-  const { terms, offset } = operation({ ...one, terms: [unit], offset: ones.map(() => 0), shape: value.shape });
-  const gains = terms[0]?.gains ?? ones;
-  const [gain = 1, shift = 0] = [gains[0], offset[0]];
-  const isSame = gains.every((each) => each === gain) && offset.every((each) => each === shift);
-  if (!isSame) return operation(affineOf(context, value));
-  return { ...value, name: context.node.name, values: value.values.map((each) => gain * each + shift) };
-}
+/** The largest code of a constant that is multiplied element by element: with codes of 8 bits its products stay below 2²⁴. */
+const factorBound = 2 ** 15;
 
 /** What a view shows; undefined for other values. */
 function shownBy(value: Symbolic): Symbolic | undefined {
@@ -72,10 +41,10 @@ export const batchNormRule: IntegerRule = (context) => {
       "The training diverged here: convert an earlier checkpoint.",
     );
   }
-  return mapped(context, x, (sum) => scaledAffine(sum, factor, offset, node.name));
+  return linear(context, x, { axis: 1, gain: factor, offset });
 };
 
-/** A sum of two values, or of a value and a constant for each channel. */
+/** A sum of two values, or of a value and a constant. */
 export const addRule: IntegerRule = (context) => {
   const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
   if (a.kind === "constant") return shifted(context, b, a);
@@ -97,8 +66,7 @@ function sumOf(context: RuleContext, a: Symbolic, b: Symbolic): Symbolic {
   }
   const both = functionOfBoth(context, a, b, (x, y) => x + y);
   if (both !== undefined) return both;
-  const left = affineOf(context, a);
-  const right = affineOf(context, b);
+  const [left, right] = aligned(context, affineOf(context, a), affineOf(context, b));
   if (left.shape.join() !== right.shape.join()) throw unsupported(node, "its inputs are broadcast");
   // Accumulators first: the branch that ends in a layer, then the codes of the skip branch.
   const terms = [...left.terms, ...right.terms];
@@ -111,14 +79,20 @@ function sumOf(context: RuleContext, a: Symbolic, b: Symbolic): Symbolic {
   };
 }
 
-function shifted(context: RuleContext, value: Symbolic, constant: Constant): Symbolic {
-  const offset = channelNumbers(constant, nodeShape(context.node));
-  if (offset === undefined) throw unsupported(context.node, "its constant differs within a channel");
-  const ones = new Float64Array(offset.length).fill(1);
-  return mapped(context, value, (x) => scaledAffine(x, ones, offset, context.node.name));
+/** Two sums with their channels along one axis. */
+function aligned(context: RuleContext, a: Affine, b: Affine): readonly [Affine, Affine] {
+  const first = alongAxis(a, b.axis);
+  return first === undefined ? [a, affineAlong(context, b, a.axis)] : [first, b];
 }
 
-/** A constant factor for each channel. */
+/** A value and a constant: one for each channel is folded, one for each element is a summand of its own. */
+function shifted(context: RuleContext, value: Symbolic, constant: Constant): Symbolic {
+  const { axis, values } = channelNumbers(constant, context.node) ?? {};
+  if (values === undefined) return sumOf(context, value, constantAsCodes(context, constant, wideBound));
+  return linear(context, value, { ...(axis === undefined ? {} : { axis }), gain: [1], offset: values });
+}
+
+/** A constant factor, or a product of two values. */
 export const multiplyRule: IntegerRule = (context) => {
   const { node } = context;
   const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
@@ -128,9 +102,12 @@ export const multiplyRule: IntegerRule = (context) => {
     if (product !== undefined) return product;
     return multipliedCodes(context, a, b);
   }
-  const factor = channelNumbers(constant, nodeShape(node));
-  if (factor === undefined) throw unsupported(node, "its constant differs within a channel");
-  return mapped(context, constant === a ? b : a, (x) => scaledAffine(x, factor, [], node.name));
+  const value = constant === a ? b : a;
+  const { axis, values } = channelNumbers(constant, node) ?? {};
+  if (values === undefined) {
+    return multipliedCodes(context, value, constantAsCodes(context, constant, factorBound));
+  }
+  return linear(context, value, { ...(axis === undefined ? {} : { axis }), gain: values, offset: [0] });
 };
 
 /** max(low, min(x, high)); limits commute with what only moves elements. */
@@ -163,12 +140,10 @@ export function meaningRule(meaning: IntegerMeaning): IntegerRule {
   return (context) => {
     const x = symbolicInput(context, 0);
     if (meaning.kind === "clamp") return limited(context, x, meaning.low, meaning.high);
-    const channels = channelsOf(nodeShape(context.node));
-    const each = (value: number | readonly number[]) =>
-      typeof value === "number" ? new Float64Array(channels).fill(value) : Float64Array.from(value);
-    return mapped(context, x, (sum) =>
-      scaledAffine(sum, each(meaning.gain), each(meaning.offset ?? 0), context.node.name),
-    );
+    const each = (given: number | readonly number[]) => (typeof given === "number" ? [given] : given);
+    const [gain, offset] = [each(meaning.gain), each(meaning.offset ?? 0)];
+    const isOne = gain.length === 1 && offset.length === 1;
+    return linear(context, x, { ...(isOne ? {} : { axis: 1 }), gain, offset });
   };
 }
 

@@ -8,6 +8,7 @@ import type { Node } from "../../ir/graph.ts";
 import { makeTensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import { elementCount, rowMajorStrides, type Shape } from "../../ir/types.ts";
 import type { FoldRule } from "../../ops/build/fold/data.ts";
+import { sampleFirst } from "../assembly/sample-shape.ts";
 
 /** Marks elements that are none of the input: padding. */
 export const padded = -1;
@@ -15,7 +16,7 @@ export const padded = -1;
 /** Where the elements of a tensor come from. */
 export interface Move {
   /**
-   * For each axis but the batch, what an index along it adds to the place of an element in the flat input; {@link padded} where
+   * For each axis but that of the sample, what an index along it adds to the place of an element in the flat input; {@link padded} where
    * all elements of that index are padding.
    */
   readonly places: readonly Int32Array[];
@@ -60,7 +61,7 @@ export function moveOf(
   const [plain, later, squared] = [(i: number) => i, (i: number) => i + count, (i: number) => i * i].map(evaluated);
   if (plain === undefined || later === undefined || squared === undefined) return undefined;
   const sources = sourcesOf(plain, later, squared, count);
-  return sources === undefined ? undefined : separated(sources, target);
+  return sources === undefined ? undefined : separated(sources, sampleFirst(target));
 }
 
 function sourcesOf(

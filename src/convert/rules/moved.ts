@@ -2,9 +2,10 @@
 
 import type { Tensor } from "../../ir/tensor.ts";
 import type { FoldRule } from "../../ops/build/fold/data.ts";
+import { sampleFirst } from "../assembly/sample-shape.ts";
+import type { Symbolic } from "../assembly/symbolic.ts";
 import { codeOf } from "../grid.ts";
-import type { Rearranged } from "../symbolic.ts";
-import { moveOf } from "./move-places.ts";
+import { flatPlaces, moveOf } from "./move-places.ts";
 import { type RuleContext, symbolicInput } from "./rule.ts";
 
 /**
@@ -12,7 +13,7 @@ import { type RuleContext, symbolicInput } from "./rule.ts";
  *
  * @param output Which of the node's outputs.
  */
-export function movedValue(context: RuleContext, fold: FoldRule, output: number): Rearranged | undefined {
+export function movedValue(context: RuleContext, fold: FoldRule, output: number): Symbolic | undefined {
   const { node, inputs } = context;
   const [x, ...others] = inputs;
   const [data] = node.inputs;
@@ -22,10 +23,13 @@ export function movedValue(context: RuleContext, fold: FoldRule, output: number)
     constants.push(other?.tensor);
   }
   if (x === undefined || x.kind === "constant" || x.kind === "weight" || data === undefined) return undefined;
-  const shape = node.outputs[output]?.type.shape;
-  if (shape === undefined || data.type.shape[0] !== 1 || shape[0] !== 1) return undefined;
+  const type = node.outputs[output]?.type;
+  if (type === undefined) return undefined;
+  const shape = sampleFirst(type.shape);
   const move = moveOf(node, fold, constants, output);
   if (move === undefined) return undefined;
+  const isKept = shape.join() === x.shape.join() && flatPlaces(move.places).every((place, i) => place === i);
+  if (isKept) return x;
   const name = output === 0 ? node.name : `${node.name}/${output}`;
   return {
     kind: "rearranged",

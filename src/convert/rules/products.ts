@@ -1,8 +1,8 @@
 /** The rule of a product of two activations. */
 
 import { rowMajorStrides } from "../../ir/types.ts";
+import { type Affine, type AffineTerm, type Codes, channelsOf, type Symbolic } from "../assembly/symbolic.ts";
 import { floatBound } from "../ranges.ts";
-import { type Affine, type AffineTerm, type Codes, channelsOf, type Symbolic } from "../symbolic.ts";
 import { nodeShape, type RuleContext, unsupported } from "./rule.ts";
 
 const remedy =
@@ -57,6 +57,7 @@ export function multipliedCodes(context: RuleContext, a: Symbolic, b: Symbolic):
     kind: "affine",
     name: node.name,
     shape,
+    axis: 1,
     terms: [
       term(made, scale, 1),
       ...(offsetB === 0 ? [] : [term(repeated(context, first), left.scale, offsetB)]),

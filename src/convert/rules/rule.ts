@@ -3,8 +3,9 @@ import { GraphError, UnsupportedError } from "../../errors.ts";
 import { type Node, showNode } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import type { Shape } from "../../ir/types.ts";
-import type { Assembly } from "../assembly.ts";
-import type { Constant, Symbolic } from "../symbolic.ts";
+import type { Assembly } from "../assembly/assembly.ts";
+import { axisSampleFirst, sampleFirst } from "../assembly/sample-shape.ts";
+import type { Constant, Symbolic } from "../assembly/symbolic.ts";
 
 /** The arguments of a rule. */
 export interface RuleContext {
@@ -23,9 +24,9 @@ export function symbolicInput({ node, inputs }: RuleContext, index: number): Sym
   return value;
 }
 
-/** The shape of the node's first output. */
+/** The shape of the node's first output, the sample first. */
 export function nodeShape(node: Node): Shape {
-  return node.outputs[0]?.type.shape ?? [];
+  return sampleFirst(node.outputs[0]?.type.shape ?? []);
 }
 
 /** Makes an UnsupportedError that names the node. */
@@ -43,14 +44,23 @@ export function constantNumbers(context: RuleContext, index: number): number[] {
   return toNumbers(value.tensor);
 }
 
-/** A constant that broadcasts over all but axis 1 of a shape, as one number for each channel; undefined otherwise. */
-export function channelNumbers(constant: Constant, shape: Shape): Float64Array | undefined {
-  const channels = shape[1] ?? 1;
-  const numbers = toNumbers(constant.tensor);
-  if (numbers.length === 1) return new Float64Array(channels).fill(numbers[0] ?? 0);
+/** The numbers of a constant that repeats along all axes of a node's output but one, or along all. */
+export interface ChannelNumbers {
+  /** Absent where it is one number. */
+  readonly axis?: number;
+  readonly values: Float64Array;
+}
+
+/** A constant as one number, or as one for each channel of an axis of the node's output; undefined where it varies along several. */
+export function channelNumbers(constant: Constant, node: Node): ChannelNumbers | undefined {
+  const shape = node.outputs[0]?.type.shape ?? [];
+  const values = Float64Array.from(toNumbers(constant.tensor));
+  if (values.length === 1) return { values };
   const padded = [...shape.map(() => 1), ...constant.shape].slice(-shape.length);
-  const fits = padded.length === shape.length && padded.every((size, axis) => size === (axis === 1 ? channels : 1));
-  return fits ? Float64Array.from(numbers) : undefined;
+  const axes = padded.flatMap((size, axis) => (size === 1 ? [] : [axis]));
+  const [axis] = axes;
+  const isOne = axis !== undefined && axes.length === 1 && values.length === shape[axis];
+  return isOne ? { axis: axisSampleFirst(shape, axis), values } : undefined;
 }
 
 /** Why a convolution or pooling over one or three axes is refused. */

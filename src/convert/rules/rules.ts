@@ -17,7 +17,9 @@ import {
   squeezeOperator,
   unsqueezeOperator,
 } from "../../ops/families/shape/shape-ops.ts";
-import type { Symbolic } from "../symbolic.ts";
+import { expandBatchOperator } from "../../ops/internal/expand-batch.ts";
+import type { Symbolic } from "../assembly/symbolic.ts";
+import { constantOutputs } from "./constants.ts";
 import { convRule, gemmRule, matMulRule } from "./layers.ts";
 import { addRule, batchNormRule, clipRule, meaningRule, multiplyRule, reluRule } from "./linear.ts";
 import { movedValue } from "./moved.ts";
@@ -27,6 +29,14 @@ import { functionRule } from "./tables.ts";
 import { convTransposeRule } from "./transposed.ts";
 
 const kept: IntegerRule = (context) => symbolicInput(context, 0);
+
+/** What every sample gets: for one sample nothing is repeated. */
+const keptRow: IntegerRule = (context) => {
+  const x = symbolicInput(context, 0);
+  const { node } = context;
+  if (x.shape.join() !== node.outputs[0]?.type.shape.join()) throw unsupported(node, "it repeats rows within a sample");
+  return x;
+};
 
 /** The rule of each operator that has an integer form; docs/OPS.md shows which have none. */
 export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Map([
@@ -49,6 +59,7 @@ export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Ma
   [unsqueezeOperator, reshapeRule],
   [concatOperator, concatRule],
   [identityOperator, kept],
+  [expandBatchOperator, keptRow],
   [dropoutOperator, kept],
 ]);
 
@@ -60,6 +71,8 @@ export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Ma
 export function applyRule(context: RuleContext): readonly Symbolic[] {
   const { node, assembly } = context;
   const definition = findDefinition(operators, node);
+  const constants = constantOutputs(context, definition?.fold);
+  if (constants !== undefined) return constants;
   const rule = definition === undefined ? undefined : integerRules.get(definition);
   if (rule !== undefined) return [rule(context)];
   const meaning = definition?.integers?.(node);
@@ -77,6 +90,8 @@ export function applyRule(context: RuleContext): readonly Symbolic[] {
   const isMovement = typeof movement === "boolean" ? movement : movement(node);
   const moved =
     fold === undefined || !isMovement ? [] : node.outputs.flatMap((_, index) => movedValue(context, fold, index) ?? []);
-  if (moved.length === node.outputs.length) return moved.map((value) => assembly.rearranged(value));
+  if (moved.length === node.outputs.length) {
+    return moved.map((value) => (value.kind === "rearranged" ? assembly.rearranged(value) : value));
+  }
   throw unsupported(node, `there is no integer form of ${node.op}`);
 }

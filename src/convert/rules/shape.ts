@@ -1,9 +1,10 @@
 /** Rules of pooling, and of what only moves elements: those commute with a quantizer and are done on codes. */
 import { intAttribute, intsAttribute } from "../../ir/attributes.ts";
 import { convGeometry } from "../../ops/build/conv-geometry.ts";
+import { axisSampleFirst } from "../assembly/sample-shape.ts";
+import { type Affine, channelsOf, type Symbolic } from "../assembly/symbolic.ts";
 import type { WindowGeometry } from "../integer-network.ts";
 import { sumBounds } from "../ranges.ts";
-import { type Affine, channelsOf, type Symbolic } from "../symbolic.ts";
 import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./one-axis.ts";
 import {
   constantNumbers,
@@ -58,11 +59,14 @@ export const maxPoolRule: IntegerRule = (context) => {
 /** A change of shape on codes. */
 export const reshapeRule: IntegerRule = (context) => {
   const { node } = context;
+  const x = symbolicInput(context, 0);
+  // Axes of one element, that of the sample among them, are only written elsewhere.
+  if (x.kind !== "constant" && x.shape.join() === nodeShape(node).join()) return x;
   return context.assembly.rearranged({
     kind: "rearranged",
     name: node.name,
     shape: nodeShape(node),
-    inputs: [quantizable(context, symbolicInput(context, 0))],
+    inputs: [quantizable(context, x)],
     make: ([input = 0], output) => ({ op: "ReshapeCodes", name: node.name, input, output }),
   });
 };
@@ -71,19 +75,13 @@ export const reshapeRule: IntegerRule = (context) => {
 export const concatRule: IntegerRule = (context) => {
   const { node } = context;
   const shape = nodeShape(node);
-  const axis = intAttribute(node, "axis");
+  const axis = axisSampleFirst(node.outputs[0]?.type.shape ?? [], intAttribute(node, "axis"));
   return context.assembly.rearranged({
     kind: "rearranged",
     name: node.name,
     shape,
-    inputs: node.inputs.map((_, index) => quantizable(context, symbolicInput(context, index))),
-    make: (inputs, output) => ({
-      op: "ConcatCodes",
-      name: node.name,
-      inputs,
-      output,
-      axis: axis < 0 ? axis + shape.length : axis,
-    }),
+    inputs: node.inputs.map((_, index) => symbolicInput(context, index)),
+    make: (inputs, output) => ({ op: "ConcatCodes", name: node.name, inputs, output, axis }),
   });
 };
 
@@ -125,6 +123,7 @@ function average(context: RuleContext, own: WindowGeometry): Symbolic {
     kind: "affine",
     name,
     shape,
+    axis: 1,
     terms: [{ tensor, inputScale: form.scale, gains: new Float64Array(channels).fill(1 / count) }],
     offset: new Float64Array(channels).fill(form.offset ?? 0),
     low: Number.NEGATIVE_INFINITY,

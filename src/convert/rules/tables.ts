@@ -1,9 +1,9 @@
 /** Rules of functions of one value, as tables from code to code. */
 
 import type { FunctionOfOne } from "../../ops/build/functions-of-one.ts";
-import type { Assembly } from "../assembly.ts";
+import type { Assembly } from "../assembly/assembly.ts";
+import type { Symbolic, Tabled } from "../assembly/symbolic.ts";
 import { valuesOfCodes } from "../grid.ts";
-import type { Symbolic, Tabled } from "../symbolic.ts";
 import { type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 
 /** A value as a function of its codes; undefined where it has none. */

@@ -87,6 +87,7 @@ describe("requantization", () => {
     op: "Requantize",
     name: "x",
     output: 1,
+    axis: 1,
     low: 0,
     high: 15,
     terms: [{ input: 0, shift: 0, inputScale: 0.5, gains: Float32Array.of(1) }],

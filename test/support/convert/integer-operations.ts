@@ -118,21 +118,22 @@ export const convolutions: fc.Arbitrary<OperationCase> = fc
     };
   });
 
-/** Fully connected layers. */
+/** Fully connected layers, of one row or of several along other axes. */
 export const products: fc.Arbitrary<OperationCase> = fc
   .record({
     channels: fc.integer({ min: 1, max: 20 }),
     features: fc.integer({ min: 1, max: 9 }),
+    rows: fc.constantFrom([], [], [3], [2, 5]),
     zeroPoint: fc.integer({ min: 0, max: 15 }),
     seed: fc.nat(),
   })
-  .map(({ channels, features, zeroPoint, seed }) => {
+  .map(({ channels, features, rows, zeroPoint, seed }) => {
     const weight = weightOf([features, channels], drawn(seed, features * channels, -7, 7));
     const gemm: IntegerGemm = { op: "IntegerGemm", name: "fc", input: 0, output: 1, weight };
-    const shapes = { input: [1, channels], output: [1, features] };
+    const shapes = { input: [1, ...rows, channels], output: [1, ...rows, features] };
     return {
       network: oneOperation(gemm, shapes, { input: codesForm(zeroPoint) }),
-      sample: drawn(seed + 1, channels, -zeroPoint, 15 - zeroPoint),
+      sample: drawn(seed + 1, size(shapes.input), -zeroPoint, 15 - zeroPoint),
     };
   });
 
@@ -144,6 +145,7 @@ export const sums: fc.Arbitrary<OperationCase> = fc
     op: fc.constantFrom("Requantize" as const, "Dequantize" as const),
     channels: fc.integer({ min: 1, max: 4 }),
     spatial: fc.constantFrom([], [1, 1], [3, 2]),
+    isLast: fc.boolean(),
     terms: fc.array(
       fc.record({
         shift: fc.integer({ min: 0, max: 4 }),
@@ -160,13 +162,15 @@ export const sums: fc.Arbitrary<OperationCase> = fc
     zeroPoint: fc.integer({ min: 0, max: 15 }),
     seed: fc.nat(),
   })
-  .map(({ op, channels, spatial, terms, hasOffset, levels, scale, zeroPoint, seed }) => {
+  .map(({ op, channels, spatial, isLast, terms, hasOffset, levels, scale, zeroPoint, seed }) => {
     const random = seeded(seed);
-    const shape = [1, channels, ...spatial];
+    const axis = isLast ? spatial.length + 1 : 1;
+    const shape = isLast ? [1, ...spatial, channels] : [1, channels, ...spatial];
     const real = () => Math.fround(4 * random() - 2);
     const parts = {
       name: "sum",
       output: 1,
+      axis,
       terms: terms.map(({ shift, hasBias, inputScale, perChannel, multiplier }, index) => ({
         input: 0,
         shift,

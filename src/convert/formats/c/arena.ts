@@ -2,6 +2,7 @@
 import { elementCount } from "../../../ir/types.ts";
 import {
   type IntegerNetwork,
+  type IntegerOperation,
   type IntegerTensor,
   inputsOf,
   isSumming,
@@ -39,6 +40,11 @@ export function storedLowest(form: TensorForm): number {
   return elementType({ form }) === "uint8_t" && form.low < 0 ? -form.low : 0;
 }
 
+/** Whether codes that do not depend on the data lie among the program's constants, and so not in the buffer. */
+export function isStoredWhole(operation: IntegerOperation): boolean {
+  return operation.op === "ConstantCodes" && operation.codes.length > 1;
+}
+
 /** First fit over the tensors in the order in which they are made. */
 export function planArena(network: IntegerNetwork): Arena {
   const lastUse = lastUses(network);
@@ -47,7 +53,7 @@ export function planArena(network: IntegerNetwork): Arena {
   let bytes = 0;
   network.operations.forEach((operation, index) => {
     const tensor = tensorById(network, operation.output);
-    if (tensor.form.kind !== "codes" && tensor.form.kind !== "wide") return;
+    if ((tensor.form.kind !== "codes" && tensor.form.kind !== "wide") || isStoredWhole(operation)) return;
     if (operation.op === "ReshapeCodes") {
       const shared = placements.get(operation.input);
       if (shared !== undefined) placements.set(tensor.id, shared);

@@ -23,7 +23,7 @@ import {
   tensorById,
 } from "../../integer-network.ts";
 import { padded } from "../../rules/move-places.ts";
-import { elementType, storedOffset } from "./arena.ts";
+import { elementType, isStoredWhole, storedOffset } from "./arena.ts";
 import { comment } from "./names.ts";
 import { rounding } from "./rounding.ts";
 import { constantArray, floatLiteral, packWeight, subtractionText } from "./text.ts";
@@ -33,10 +33,19 @@ export function dataType(network: IntegerNetwork): "uint8_t" | "float" {
   return network.input.dtype === "uint8" ? "uint8_t" : "float";
 }
 
-/** [channels, height, width] of a tensor; a vector has one row and column. */
+/** [channels, height, width] of a tensor; a vector has one row and column, axes after the third count as one with it. */
 function volume({ shape }: IntegerTensor): readonly [number, number, number] {
-  const [, channels = 1, height = 1, width = 1] = shape;
-  return [channels, height, width];
+  const [, channels = 1, height = 1, ...rest] = shape;
+  return [channels, height, elementCount(rest)];
+}
+
+/** The C expression of an element's place along an axis, in the loops over a {@link volume}. */
+function placeAlong({ shape }: IntegerTensor, axis: number): string {
+  if (axis === 1) return "k";
+  if (axis === 2) return "i";
+  const inner = elementCount(shape.slice(axis + 1));
+  const within = inner === 1 ? "j" : `j / ${inner}`;
+  return axis === 3 ? within : `${within} % ${shape[axis]}`;
 }
 
 /** The number that is subtracted from a stored element to get the centred code. */
@@ -57,7 +66,9 @@ export function layerFunction(network: IntegerNetwork, layer: IntegerLayer): str
   const place = `unpack(weights_${id}, n, ${packed.bits})`;
   const weight = packed.isPlain ? `(${place}${subtractionText(-(packed.levels[0] ?? 0))})` : `levels_${id}[${place}]`;
   return `${comment(layer.name, `: ${packed.bits}-bit weights`)}${bytes}${table}${
-    layer.op === "IntegerConv" ? convBody(layer, input, weight) : gemmBody(layer, input, weight)
+    layer.op === "IntegerConv"
+      ? convBody(layer, input, weight)
+      : gemmBody(layer, input, tensorById(network, layer.output), weight)
   }`;
 }
 
@@ -85,13 +96,14 @@ function convBody(conv: IntegerConv, input: IntegerTensor, weight: string): stri
 `;
 }
 
-function gemmBody(gemm: IntegerGemm, input: IntegerTensor, weight: string): string {
-  const [, channels = 0] = gemm.weight.shape;
+function gemmBody(gemm: IntegerGemm, input: IntegerTensor, output: IntegerTensor, weight: string): string {
+  const [features = 1, channels = 0] = gemm.weight.shape;
+  const [, height, width] = volume(output);
+  const feature = placeAlong(output, output.shape.length - 1);
   return `static int32_t acc_${gemm.output}(const ${elementType(input)} *x, int k, int i, int j) {
   int32_t sum = 0;
-  uint32_t n = (uint32_t)k * ${channels}u;
-  (void)i;
-  (void)j;
+  uint32_t n = (uint32_t)(${feature}) * ${channels}u;
+  x += ((k * ${height} + i) * ${width} + j) / ${features} * ${channels};
   for (int c = 0; c < ${channels}; c++, n++) sum += ((int32_t)x[c]${subtractionText(centre(input))}) * ${weight};
   return sum;
 }
@@ -230,12 +242,15 @@ ${ends}}
 `;
 }
 
-/** Writes the C function that fills a tensor with one code. */
-export function constantFunction(network: IntegerNetwork, { name, output, code }: ConstantCodes): string {
+/** Writes the C function that fills a tensor with one code, or the array of its codes. */
+export function constantFunction(network: IntegerNetwork, operation: ConstantCodes): string {
+  const { name, output, codes } = operation;
   const tensor = tensorById(network, output);
   const type = elementType(tensor);
+  const stored = Array.from(codes, (code) => String(code + storedOffset(tensor)));
+  if (isStoredWhole(operation)) return `${comment(name)}${constantArray(type, `constant_${output}`, stored)}`;
   return `${comment(name)}static void run_${output}(${type} *y) {
-  for (int n = 0; n < ${elementCount(tensor.shape)}; n++) y[n] = ${code + storedOffset(tensor)};
+  for (int n = 0; n < ${elementCount(tensor.shape)}; n++) y[n] = ${stored[0]};
 }
 `;
 }
@@ -277,6 +292,7 @@ export function sumFunction(network: IntegerNetwork, operation: Requantize | Deq
   const output = tensorById(network, operation.output);
   const isFloat = operation.op === "Dequantize";
   const id = operation.output;
+  const channel = placeAlong(output, operation.axis);
   const isFixed = fixed && !isFloat;
   const factors = isFixed ? fixedFactors(operation, output.form) : undefined;
   const tables: string[] = [];
@@ -294,8 +310,8 @@ export function sumFunction(network: IntegerNetwork, operation: Requantize | Deq
     if (term.bias !== undefined)
       tables.push(constantArray("int32_t", `bias_${id}_${index}`, Array.from(term.bias, String)));
     const shifted = term.shift === 0 ? centred : `${centred} * ${2 ** term.shift}`;
-    const v = term.bias === undefined ? shifted : `${shifted} + bias_${id}_${index}[k]`;
-    const place = term.gains.length === 1 ? "0" : "k";
+    const v = term.bias === undefined ? shifted : `${shifted} + bias_${id}_${index}[${channel}]`;
+    const place = term.gains.length === 1 ? "0" : channel;
     const name = `m_${id}_${index}`;
     if (factors === undefined) {
       tables.push(constantArray("float", name, Array.from(multipliers(term, output.form.scale), floatLiteral)));
@@ -312,7 +328,7 @@ export function sumFunction(network: IntegerNetwork, operation: Requantize | Deq
   if (operation.offset !== undefined) {
     if (factors?.offset === undefined) {
       tables.push(constantArray("float", `o_${id}`, Array.from(operation.offset, floatLiteral)));
-      lines.push(`const float s = ${t} + o_${id}[k];`);
+      lines.push(`const float s = ${t} + o_${id}[${channel}];`);
     } else {
       tables.push(
         constantArray(
@@ -321,7 +337,7 @@ export function sumFunction(network: IntegerNetwork, operation: Requantize | Deq
           Array.from(factors.offset, (value) => `INT64_C(${value})`),
         ),
       );
-      lines.push(`const int64_t s = ${t} + o_${id}[k];`);
+      lines.push(`const int64_t s = ${t} + o_${id}[${channel}];`);
     }
     t = "s";
   }

@@ -12,7 +12,7 @@ import {
   tensorById,
 } from "../../integer-network.ts";
 import { type FormatDefinition, textFile } from "../definition.ts";
-import { type Arena, elementType, planArena, storedOffset } from "./arena.ts";
+import { type Arena, elementType, isStoredWhole, planArena, storedOffset } from "./arena.ts";
 import { comment, identifierParts } from "./names.ts";
 import {
   concatFunction,
@@ -146,17 +146,20 @@ function callOf(
   const output = tensorById(network, operation.output);
   const place = (id: number): string => {
     const type = elementType(tensorById(network, id));
-    return `(${type} *)(void *)(memory + ${arena.placements.get(id)?.offset ?? 0})`;
+    const slot = arena.placements.get(id);
+    if (slot === undefined) return `constant_${id}`;
+    return `(${type} *)(void *)(memory + ${slot.offset})`;
   };
   const stored = (id: number): string => place(summingProducer(network, id)?.input ?? id);
   const watch =
-    observe !== undefined
+    observe !== undefined && !isStoredWhole(operation)
       ? [
           `${observe}(${output.id}, memory + ${arena.placements.get(output.id)?.offset ?? 0}, ${elementCount(output.shape)}, ${elementType(output) === "uint8_t" ? 1 : 4}, ${storedOffset(output)});`,
         ]
       : [];
   switch (operation.op) {
     case "ConstantCodes":
+      if (isStoredWhole(operation)) return [];
       return [`run_${output.id}(${place(output.id)});`, ...watch];
     case "QuantizeInput":
       return [`run_${output.id}(data, ${place(output.id)});`, ...watch];

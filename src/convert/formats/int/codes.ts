@@ -1,13 +1,14 @@
 /** Rounding to codes, sums of codes, and the constants of operators, for formats/int.ts. */
 import type { GraphBuilder, Value } from "../../../ir/graph.ts";
 import { float32Tensor, makeTensor } from "../../../ir/tensor.ts";
+import { elementCount, type Shape } from "../../../ir/types.ts";
 import { clip } from "../../../ops/families/activations.ts";
 import { cast } from "../../../ops/families/cast.ts";
 import { add, round } from "../../../ops/families/elementwise.ts";
 import { dequantizeLinear, quantizeLinear } from "../../../ops/families/quantize-linear.ts";
-import { pad } from "../../../ops/families/shape/slicing.ts";
+import { expand, pad } from "../../../ops/families/shape/shape-ops.ts";
 import { gatherLevel } from "../../../quantizers/arithmetic/levels.ts";
-import type { IntegerTensor, IntegerWeight, TensorForm } from "../../integer-network.ts";
+import type { ConstantCodes, IntegerTensor, IntegerWeight, TensorForm } from "../../integer-network.ts";
 import { type Container, containerOf } from "../containers.ts";
 
 /** Lowest and highest code of a requantization. */
@@ -18,18 +19,36 @@ export function byte(builder: GraphBuilder, value: number): Value {
   return builder.constant(makeTensor("uint8", [], Uint8Array.of(value)), `b${value}`);
 }
 
+/** Codes that do not depend on the data, as they are stored. */
+export function constantCodes(
+  builder: GraphBuilder,
+  { codes }: ConstantCodes,
+  { dtype, offset }: Container,
+  shape: Shape,
+): Value {
+  const stored = codes.map((code) => code + offset);
+  const data = (values: Int32Array) => (dtype === "uint8" ? Uint8Array.from(values) : values);
+  if (stored.length > 1) {
+    const all = builder.constant(makeTensor(dtype, [1, ...shape.slice(1)], data(stored)), "codes");
+    return shape[0] === 1 ? all : expand(builder, all, shape);
+  }
+  const same = new Int32Array(elementCount(shape)).fill(stored[0] ?? 0);
+  return builder.constant(makeTensor(dtype, shape, data(same)), "codes");
+}
+
 /** One scale, or one for each channel. */
 export function scales(builder: GraphBuilder, values: ArrayLike<number>): Value {
   return builder.constant(float32Tensor(values.length === 1 ? [] : [values.length], values), "scale");
 }
 
-/** One number for each channel of a tensor; a single one is a scalar. */
+/** One number for each channel of an axis of a tensor; a single one is a scalar. */
 export function channelConstant(
   builder: GraphBuilder,
   data: Float32Array | Int32Array,
   { shape }: IntegerTensor,
+  axis = 1,
 ): Value {
-  const size = data.length === 1 ? [] : [data.length, ...shape.slice(2).map(() => 1)];
+  const size = data.length === 1 ? [] : [data.length, ...shape.slice(axis + 1).map(() => 1)];
   return builder.constant(makeTensor(data instanceof Float32Array ? "float32" : "int32", size, data));
 }
 

@@ -38,7 +38,16 @@ import type { FormatDefinition } from "../definition.ts";
 import { movedElements } from "../moved-graph.ts";
 import { onnxRunner } from "../run-onnx.ts";
 import { lookedUp } from "../table-graph.ts";
-import { byte, channelConstant, limited, rounded, scales, sumOfCodes, withWholeGroups } from "./codes.ts";
+import {
+  byte,
+  channelConstant,
+  constantCodes,
+  limited,
+  rounded,
+  scales,
+  sumOfCodes,
+  withWholeGroups,
+} from "./codes.ts";
 import {
   convAttributes,
   convolutionOfOnes,
@@ -116,11 +125,8 @@ class IntBuilder implements IntContext {
         }
         return rounded(builder, multiply(builder, x, operation.reciprocal), tensor, tensor.form);
       }
-      case "ConstantCodes": {
-        const shape = this.#shape(tensor);
-        const data = new Uint8Array(elementCount(shape)).fill(operation.code + container.offset);
-        return builder.constant(makeTensor("uint8", shape, data), "codes");
-      }
+      case "ConstantCodes":
+        return constantCodes(builder, operation, container, this.#shape(tensor));
       case "Requantize":
         return this.#fused(operation, tensor) ?? rounded(builder, this.#sum(operation, tensor), tensor, operation);
       case "Dequantize":
@@ -203,7 +209,7 @@ class IntBuilder implements IntContext {
     const { weight } = layer;
     if (layer.op === "IntegerGemm") {
       return {
-        image: reshape(builder, x, [...x.type.shape, 1, 1]),
+        image: reshape(builder, x, [elementCount(x.type.shape.slice(0, -1)), weight.shape[1] ?? 1, 1, 1]),
         weight: { ...weight, shape: [...weight.shape, 1, 1] },
       };
     }
@@ -214,14 +220,17 @@ class IntBuilder implements IntContext {
   /** f32(f32(v0)·m0) + f32(f32(v1)·m1) + … + offset, in this order. */
   #sum(operation: Requantize | Dequantize, output: IntegerTensor): Value {
     const builder = this.builder;
+    const { axis } = operation;
     const codes = this.#codesToAdd(operation, output);
     if (codes !== undefined) return sumOfCodes(builder, codes);
     const parts = operation.terms.map((term) => {
       const factors = multipliers(term, output.form.scale);
-      return multiply(builder, this.#summand(term, output), channelConstant(builder, factors, output));
+      return multiply(builder, this.#summand(term, output, axis), channelConstant(builder, factors, output, axis));
     });
     const t = parts.reduce((sum, part) => add(builder, sum, part));
-    return operation.offset === undefined ? t : add(builder, t, channelConstant(builder, operation.offset, output));
+    return operation.offset === undefined
+      ? t
+      : add(builder, t, channelConstant(builder, operation.offset, output, axis));
   }
 
   /** The terms of a sum of bytes whose multipliers round nothing; undefined for every other sum, and where z is odd. */
@@ -240,14 +249,14 @@ class IntBuilder implements IntContext {
   }
 
   /** f32(((tensor − z) << shift) + bias[k]). */
-  #summand(term: Term, output: IntegerTensor): Value {
+  #summand(term: Term, output: IntegerTensor, axis: number): Value {
     const builder = this.builder;
     const { tensor, container } = this.stored(term.input);
     const zeroPoint = tensor.form.zeroPoint + container.offset;
     let v = this.value(term.input);
     if (term.shift > 0 || term.bias !== undefined) v = cast(builder, v, "int32");
     if (term.shift > 0) v = multiply(builder, v, 2 ** term.shift);
-    if (term.bias !== undefined) v = add(builder, v, channelConstant(builder, term.bias, output));
+    if (term.bias !== undefined) v = add(builder, v, channelConstant(builder, term.bias, output, axis));
     v = cast(builder, v, "float32");
     return zeroPoint === 0 ? v : subtract(builder, v, zeroPoint);
   }

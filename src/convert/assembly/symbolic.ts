@@ -2,9 +2,9 @@
  * The integer form of a value of the float network, before anything is rounded: the conversion carries these
  * along the graph and turns them into operations where a quantizer asks for codes.
  */
-import type { Tensor } from "../ir/tensor.ts";
-import type { Shape } from "../ir/types.ts";
-import type { IntegerOperation, IntegerWeight, TensorForm } from "./integer-network.ts";
+import type { Tensor } from "../../ir/tensor.ts";
+import type { Shape } from "../../ir/types.ts";
+import type { IntegerOperation, IntegerWeight, TensorForm } from "../integer-network.ts";
 
 /** Integers times a real factor: (tensor − z)·inputScale·gain[k]. */
 export interface AffineTerm {
@@ -15,11 +15,13 @@ export interface AffineTerm {
   readonly gains: Float64Array;
 }
 
-/** clip(Σ terms + offset[k], low, high), channels being axis 1. */
+/** clip(Σ terms + offset[k], low, high). */
 export interface Affine {
   readonly kind: "affine";
   readonly name: string;
   readonly shape: Shape;
+  /** The axis of the channels k. */
+  readonly axis: number;
   readonly terms: readonly AffineTerm[];
   readonly offset: Float64Array;
   readonly low: number;
@@ -70,6 +72,7 @@ export interface Data {
 export interface Constant {
   readonly kind: "constant";
   readonly name: string;
+  /** As in the float network: what it is added to decides how it is repeated. */
   readonly shape: Shape;
   readonly tensor: Tensor;
 }
@@ -85,23 +88,42 @@ export interface Weight {
 /** The integer form of a value of the float network. */
 export type Symbolic = Affine | Codes | Rearranged | Tabled | Data | Constant | Weight;
 
-/** Channels of a tensor: axis 1, or one where there is none. */
-export function channelsOf(shape: Shape): number {
-  return shape[1] ?? 1;
+/** Channels of a tensor along an axis: one where there is none. */
+export function channelsOf(shape: Shape, axis = 1): number {
+  return shape[axis] ?? 1;
 }
 
-/** y·factor[k] + offset[k] of an unclipped sum. */
-export function scaledAffine(
-  affine: Affine,
-  factor: ArrayLike<number>,
-  offset: ArrayLike<number>,
-  name: string,
-): Affine {
+/** y = gain·x + offset: one number each, or one for each channel of an axis. */
+export interface LinearMap {
+  /** The axis of the channels; absent where there is one number each. */
+  readonly axis?: number;
+  readonly gain: ArrayLike<number>;
+  readonly offset: ArrayLike<number>;
+}
+
+/** gain·x + offset of an unclipped sum whose channels lie along the map's axis. */
+export function scaledAffine(affine: Affine, { gain, offset }: LinearMap, name: string): Affine {
+  const factor = (k: number): number => gain[gain.length === 1 ? 0 : k] ?? 0;
   return {
     ...affine,
     name,
-    terms: affine.terms.map((term) => ({ ...term, gains: term.gains.map((gain, k) => gain * (factor[k] ?? 0)) })),
-    offset: affine.offset.map((value, k) => value * (factor[k] ?? 0) + (offset[k] ?? 0)),
+    terms: affine.terms.map((term) => ({ ...term, gains: term.gains.map((each, k) => each * factor(k)) })),
+    offset: affine.offset.map((value, k) => value * factor(k) + (offset[offset.length === 1 ? 0 : k] ?? 0)),
+  };
+}
+
+/** A sum with its channels along another axis; undefined where its factors differ from channel to channel. */
+export function alongAxis(affine: Affine, axis: number): Affine | undefined {
+  if (affine.axis === axis) return affine;
+  const isSame = (values: Float64Array): boolean => values.every((value) => value === values[0]);
+  if (!isSame(affine.offset) || !affine.terms.every(({ gains }) => isSame(gains))) return undefined;
+  const spread = (values: Float64Array): Float64Array =>
+    new Float64Array(channelsOf(affine.shape, axis)).fill(values[0] ?? 0);
+  return {
+    ...affine,
+    axis,
+    terms: affine.terms.map((term) => ({ ...term, gains: spread(term.gains) })),
+    offset: spread(affine.offset),
   };
 }
 

@@ -1,10 +1,10 @@
 /** Collects the operations of an integer network: gives codes to what the conversion has carried in real numbers. */
 
-import { clamp, roundHalfEven } from "../base/rounding.ts";
-import { UnsupportedError } from "../errors.ts";
-import type { Shape } from "../ir/types.ts";
-import { nearestLevel } from "../quantizers/arithmetic/levels.ts";
-import { codesOfValues, hasCodeOf } from "./grid.ts";
+import { clamp, roundHalfEven } from "../../base/rounding.ts";
+import { UnsupportedError } from "../../errors.ts";
+import { toNumbers } from "../../ir/tensor.ts";
+import type { Shape } from "../../ir/types.ts";
+import { codesOfValues, hasCodeOf } from "../grid.ts";
 import {
   type ConversionNote,
   type IntegerOperation,
@@ -13,9 +13,11 @@ import {
   type QuantizeInput,
   summingProducer,
   type TensorForm,
-} from "./integer-network.ts";
-import { type ChannelBounds, codeBounds, layerBounds, sumBounds } from "./ranges.ts";
-import { biasedTerm, exactSum, floatOffsetSum, type SumParts } from "./scaling.ts";
+} from "../integer-network.ts";
+import { type ChannelBounds, codeBounds, layerBounds, sumBounds } from "../ranges.ts";
+import { biasedTerm, exactSum, floatOffsetSum, type SumParts } from "../scaling.ts";
+import { isPlainSum, isUnchanged, limitCode, sameForm, underlying } from "./forms.ts";
+import { sampleFirst } from "./sample-shape.ts";
 import {
   type Affine,
   type Codes,
@@ -36,7 +38,7 @@ export const floatForm: TensorForm = {
 };
 
 /** The largest wide code; sums of two still are exact in float32. */
-const wideBound = 2 ** 22;
+export const wideBound = 2 ** 22;
 
 /** The form in which data enter: see QuantizeInput. */
 export type InputNormalization = QuantizeInput["normalization"];
@@ -106,10 +108,16 @@ export class Assembly {
         );
         return this.add(name, value.shape, form, (output) => renamed(value.make(inner, output, form), name));
       }
-      default:
-        throw new UnsupportedError("a constant has no codes here", {
+      case "constant": {
+        if (form.kind === "float") throw new UnsupportedError("an output holds a constant", { where: `"${name}"` });
+        const codes = Int32Array.from(codesOfValues(Float64Array.from(toNumbers(value.tensor)), form));
+        const shape = sampleFirst(value.shape);
+        return this.add(name, shape, form, (output) => ({ op: "ConstantCodes", name, output, codes }));
+      }
+      case "weight":
+        throw new UnsupportedError("a quantized weight is used as an activation", {
           where: `"${name}"`,
-          remedy: "Only weights of layers may be constants or parameters.",
+          remedy: "Only layers may read quantized weights.",
         });
     }
   }
@@ -140,15 +148,23 @@ export class Assembly {
 
   /** Requantizes a sum; limits in real numbers become limits of the codes. */
   #sum(affine: Affine, form: TensorForm, name: string): number {
+    const { axis } = affine;
     if (form.kind === "float") {
       if (isClipped(affine)) return this.realize(this.materialize(affine), form, name);
       const parts = floatOffsetSum(affine, 1);
-      return this.add(name, affine.shape, form, (output) => ({ op: "Dequantize", name, output, ...parts }));
+      return this.add(name, affine.shape, form, (output) => ({ op: "Dequantize", name, output, axis, ...parts }));
     }
     const limits = { low: limitCode(affine.low, form), high: limitCode(affine.high, form) };
     const { offset = 0 } = form;
     const parts = this.#parts({ ...affine, offset: affine.offset.map((value) => value - offset) }, form, limits);
-    return this.add(name, affine.shape, form, (output) => ({ op: "Requantize", name, output, ...limits, ...parts }));
+    return this.add(name, affine.shape, form, (output) => ({
+      op: "Requantize",
+      name,
+      output,
+      axis,
+      ...limits,
+      ...parts,
+    }));
   }
 
   #parts(affine: Affine, form: TensorForm, limits: Limits): SumParts {
@@ -162,7 +178,7 @@ export class Assembly {
     const layer = {
       weight: producer.weight,
       input: this.tensor(producer.input).form,
-      bounds: this.bounds(source.tensor),
+      bounds: this.bounds(source.tensor, affine.axis),
     };
     const { term, constant } = biasedTerm(affine, source, layer, { ...form, ...limits });
     if (constant.length === 0) return { terms: [term] };
@@ -182,11 +198,11 @@ export class Assembly {
     return { terms: [{ ...term, input }] };
   }
 
-  /** Bounds of a tensor's centred integers, for each channel. */
-  bounds(tensor: number): ChannelBounds {
+  /** Bounds of a tensor's centred integers, for each channel of an axis. */
+  bounds(tensor: number, axis = 1): ChannelBounds {
     const producer = summingProducer(this, tensor);
     const { shape, form } = this.tensor(tensor);
-    if (producer === undefined) return codeBounds(channelsOf(shape), form);
+    if (producer === undefined) return codeBounds(channelsOf(shape, axis), form);
     const input = this.tensor(producer.input).form;
     if (isIntegerLayer(producer)) return layerBounds(producer.weight, input);
     const count = producer.kernel.reduce((product, size) => product * size, 1);
@@ -203,6 +219,7 @@ export class Assembly {
       kind: "affine",
       name: value.name,
       shape: codes.shape,
+      axis: 1,
       terms: [
         {
           tensor: codes.tensor,
@@ -227,7 +244,7 @@ export class Assembly {
       op: "ConstantCodes",
       name: `${name}.offset`,
       output,
-      code,
+      codes: Int32Array.of(code),
     }));
     this.#offsets.set(id, made);
     return made;
@@ -315,7 +332,7 @@ export class Assembly {
     value.offset.forEach((offset, k) => {
       let [low, high] = [offset, offset];
       for (const { tensor, inputScale, gains } of value.terms) {
-        const bounds = this.bounds(tensor);
+        const bounds = this.bounds(tensor, value.axis);
         const factor = inputScale * (gains[k] ?? 0);
         const ends = [(bounds.low[k] ?? 0) * factor, (bounds.high[k] ?? 0) * factor];
         low += Math.min(...ends);
@@ -329,12 +346,6 @@ export class Assembly {
     });
     return reach;
   }
-}
-
-/** Returns the rearranged value, where it was one value. */
-function underlying(value: Symbolic): Symbolic {
-  const [input] = value.kind === "rearranged" ? value.inputs : [];
-  return value.kind === "rearranged" && value.inputs.length === 1 && input !== undefined ? underlying(input) : value;
 }
 
 /** Removes the offset of the data's grid before anything is rounded. */
@@ -351,42 +362,6 @@ function withoutOffset(
     factor: Float32Array.from({ length: channels }, (_, channel) => one(factor, channel, 1)),
     offset: Float32Array.from({ length: channels }, (_, channel) => one(own, channel, 0) - offset),
   };
-}
-
-/** The code of a limit in real numbers, within the form's own. */
-function limitCode(limit: number, { low, high, scale, zeroPoint, offset = 0, levels }: TensorForm): number {
-  if (limit === Number.NEGATIVE_INFINITY) return low;
-  if (limit === Number.POSITIVE_INFINITY) return high;
-  const units = Math.fround(Math.fround(limit - offset) * Math.fround(1 / scale));
-  const nearest = levels === undefined ? roundHalfEven(units) : nearestLevel({ levels, ties: "down" }, units);
-  return clamp(nearest + zeroPoint, low, high);
-}
-
-/** Whether something is added up, as it stands but for one factor for each term. */
-function isPlainSum({ terms, offset }: Affine): boolean {
-  return (
-    terms.length > 1 &&
-    offset.every((value) => value === 0) &&
-    terms.every(({ gains }) => gains.every((gain) => gain === gains[0]))
-  );
-}
-
-/** Whether a sum is one term as it stands, limited at most. */
-function isUnchanged({ terms, offset }: Affine, form: TensorForm): boolean {
-  const [term] = terms;
-  if (term === undefined || terms.length > 1) return false;
-  return offset.every((value) => value === (form.offset ?? 0)) && term.gains.every((gain) => gain === 1);
-}
-
-function sameForm(a: TensorForm, b: TensorForm): boolean {
-  return (
-    a.kind === b.kind &&
-    a.scale === b.scale &&
-    a.zeroPoint === b.zeroPoint &&
-    a.offset === b.offset &&
-    a.low === b.low &&
-    a.high === b.high
-  );
 }
 
 function renamed(operation: IntegerOperation, name: string): IntegerOperation {

@@ -1,10 +1,10 @@
 /** Codes given to what the conversion carried in real numbers: which operations that takes, and when it takes none. */
 import { describe, expect, it } from "vitest";
-import { Assembly, floatForm } from "../../src/convert/assembly.ts";
-import type { TensorForm } from "../../src/convert/integer-network.ts";
-import type { Affine, Data, Rearranged } from "../../src/convert/symbolic.ts";
-import { UnsupportedError } from "../../src/errors.ts";
-import { codesForm } from "../support/convert/integer-operations.ts";
+import { Assembly, floatForm } from "../../../src/convert/assembly/assembly.ts";
+import type { Affine, Data, Rearranged } from "../../../src/convert/assembly/symbolic.ts";
+import type { TensorForm } from "../../../src/convert/integer-network.ts";
+import { UnsupportedError } from "../../../src/errors.ts";
+import { codesForm } from "../../support/convert/integer-operations.ts";
 
 const data: Data = { kind: "data", name: "images", shape: [1, 2] };
 
@@ -35,6 +35,7 @@ describe("an assembly", () => {
     const other = assembly.realize(codes, codesForm(0, 1), "coarser");
     expect(assembly.operations.at(-1)).toEqual({
       op: "Requantize",
+      axis: 1,
       name: "coarser",
       output: other,
       low: 0,
@@ -90,7 +91,7 @@ describe("an assembly", () => {
   it("has codes of one constant for an offset of a grid", () => {
     const { assembly, codes } = started({ ...codesForm(0, 0.5), offset: -0.75 });
     const made = assembly.offsetCodes(codes.tensor);
-    expect(assembly.operations.at(-1)).toMatchObject({ op: "ConstantCodes", code: -1, output: made });
+    expect(assembly.operations.at(-1)).toMatchObject({ op: "ConstantCodes", codes: Int32Array.of(-1), output: made });
     expect(assembly.tensor(made ?? -1).form.scale).toBe(0.75);
     expect(assembly.offsetCodes(codes.tensor)).toBe(made);
     const plain = started();

@@ -1,0 +1,39 @@
+/** Parameters and constants where conversion meets them: what they make together, and as codes that are added or multiplied. */
+
+import { toNumbers } from "../../ir/tensor.ts";
+import { elementCount } from "../../ir/types.ts";
+import { broadcastIndex, type FoldRule } from "../../ops/build/fold/data.ts";
+import { foldNode } from "../../ops/evaluate.ts";
+import { sampleFirst } from "../assembly/sample-shape.ts";
+import type { Codes, Constant } from "../assembly/symbolic.ts";
+import type { TensorForm } from "../integer-network.ts";
+import type { RuleContext } from "./rule.ts";
+
+/** The outputs of a node that reads nothing but constants; undefined where it reads something else or has no value on them. */
+export function constantOutputs({ node, inputs }: RuleContext, fold: FoldRule | undefined): Constant[] | undefined {
+  const tensors = inputs.map((input) => (input?.kind === "constant" ? input.tensor : undefined));
+  const isConstant = inputs.every((input, i) => input === undefined || tensors[i] !== undefined);
+  if (fold === undefined || !isConstant || inputs.length === 0) return undefined;
+  const { op, name, attributes, outputs } = node;
+  const made = foldNode(fold, { op, name, attributes, inputs: tensors, types: outputs.map(({ type }) => type) });
+  return made?.map((tensor) => ({ kind: "constant", name, shape: tensor.shape, tensor }));
+}
+
+/**
+ * A constant in the shape of a node's output, as codes whose scale is the least power of two that keeps them within a bound.
+ *
+ * @param bound The largest code. A power of two.
+ */
+export function constantAsCodes({ assembly, node }: RuleContext, constant: Constant, bound: number): Codes {
+  const shape = node.outputs[0]?.type.shape ?? [];
+  const numbers = toNumbers(constant.tensor);
+  const reach = numbers.reduce((max, value) => Math.max(max, Math.abs(value)), 0);
+  const scale = reach === 0 ? 1 : 2 ** Math.ceil(Math.log2(reach / bound));
+  const at = broadcastIndex(constant.shape, shape);
+  const codes = Int32Array.from({ length: elementCount(shape) }, (_, i) => Math.round((numbers[at(i)] ?? 0) / scale));
+  const form: TensorForm = { kind: "wide", low: -bound, high: bound, scale, zeroPoint: 0 };
+  const { name } = constant;
+  return assembly.codes(
+    assembly.add(name, sampleFirst(shape), form, (output) => ({ op: "ConstantCodes", name, output, codes })),
+  );
+}
