@@ -9,6 +9,7 @@ import { shortList } from "../data/images/list-folder.ts";
 import { ConfigError } from "../errors.ts";
 import { sameShape } from "../ir/types.ts";
 import { checkFit } from "../train/fit/network-fit.ts";
+import { checkTokens } from "../train/fit/token-range.ts";
 import type { LoadedRun } from "../train/load-run.ts";
 import { openDataFor } from "../train/model-data.ts";
 
@@ -71,6 +72,7 @@ async function otherData(argument: string, run: LoadedRun): Promise<TestData> {
   }
   const columns = notesOnColumns(run.data.test.columns, test.columns, argument);
   checkFit(run.network, { where: run.folder, target: test.target });
+  await checkTokens(run.network, test);
   const measured = { ...test.normalization, mean: normalization.mean, std: normalization.std };
   // The sizes and the classes are those of the run: notes that explain how they were chosen for this data would be wrong.
   const notes = [...columns, ...(await rangeNotes(test, measured))];

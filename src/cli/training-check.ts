@@ -4,6 +4,7 @@ import type { TrainingConfig } from "../config/schema/schema.ts";
 import { modelTitle } from "../config/schema/schema.ts";
 import { type IntegerObstacle, integerObstacles } from "../convert/obstacles.ts";
 import { type DatasetSplits, outputCountOf } from "../data/dataset/dataset.ts";
+import type { SampleType } from "../data/dataset/sample-type.ts";
 import type { Shape } from "../ir/types.ts";
 import type { LayerCost } from "../runs/cost.ts";
 import { estimateTraining } from "../train/forecast/estimate.ts";
@@ -16,7 +17,7 @@ export interface CheckedData {
   readonly train: number;
   readonly test: number;
   readonly sampleShape: Shape;
-  readonly sampleType: "uint8" | "float32";
+  readonly sampleType: SampleType;
   /** null where the labels are values, or there are none. */
   readonly classes: readonly string[] | null;
   /** Values that the network has to predict for a sample; null for classes and without labels. */

@@ -5,13 +5,23 @@ import { defined } from "../base/defined.ts";
 import { nearestWord } from "../base/nearest-word.ts";
 import { type OpenedData, openDataset } from "../data/dataset/open-dataset.ts";
 import { ConfigError } from "../errors.ts";
+import type { FileInput } from "../onnx/read/file.ts";
 import { dataNames, type TrainingConfig } from "./schema/schema.ts";
 
-/** Opens the data that a configuration names. @throws as openDataset does. */
-export function openConfiguredData(data: TrainingConfig["data"], signal?: AbortSignal): Promise<OpenedData> {
+/**
+ * Opens the data that a configuration names.
+ *
+ * @param inputs The inputs of the network that the data is for, as its file states them.
+ * @throws as openDataset does.
+ */
+export function openConfiguredData(
+  data: TrainingConfig["data"],
+  inputs?: readonly FileInput[],
+  signal?: AbortSignal,
+): Promise<OpenedData> {
   const { crop: _crop, flip: _flip, ...options } = data;
   const source = "name" in data ? data.name : (data.folder ?? dataNames[0]);
-  return openDataset(source, { ...options, ...defined({ signal }) });
+  return openDataset(source, { ...options, ...defined({ inputs, signal }) });
 }
 
 const fileEndings = /\.(csv|tsv|npy|npz)$/i;

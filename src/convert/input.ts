@@ -2,7 +2,7 @@
 
 import type { ImageInput } from "../compile/build/input.ts";
 import type { Dataset, DatasetSplits } from "../data/dataset/dataset.ts";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, UnsupportedError } from "../errors.ts";
 import { inputOf } from "../train/loop/evaluate.ts";
 
 /** Options of the conversion of a simulation: the form in which data enter the network, as in training. */
@@ -11,18 +11,28 @@ export type ConvertOptions =
   /** The data that it was trained on, whose type and normalization are taken. */
   | { readonly data: Dataset | DatasetSplits };
 
+/** The input of a network that converts. */
+export type ConvertedInput = Extract<ImageInput, { readonly dtype: "uint8" }> | FloatInput;
+type FloatInput = Extract<ImageInput, { readonly dtype: "float32"; readonly parts?: undefined }>;
+
 /**
  * Returns the input that the options state or their data have.
  *
  * @param channels The size of the input's axis that is normalized.
- * @throws ConfigError naming what is missing or wrong.
+ * @throws ConfigError naming what is missing or wrong, UnsupportedError for whole numbers and several inputs.
  */
-export function convertedInput(options: ConvertOptions, channels: number): ImageInput {
+export function convertedInput(options: ConvertOptions, channels: number): ConvertedInput {
   const input = inputIn(options);
   if (input === undefined) {
     throw new ConfigError("the form in which data enter the network is missing", {
       where: "convert",
       remedy: "Pass the data of the training: convert(network, { data }), or { input: inputOf(data.train) }.",
+    });
+  }
+  if (input.parts !== undefined || input.dtype === "int32") {
+    throw new UnsupportedError("samples of whole numbers, or of several inputs, have no integer form yet", {
+      where: "convert",
+      remedy: "Convert a network with one float input; train, eval and diagnose take the others.",
     });
   }
   const { dtype, mean, deviation } = input;

@@ -1,6 +1,6 @@
 /** Facts about the data of a run: what enters the network, and how the classes are distributed. */
 
-import { allocateBatch, type Dataset, type DatasetSplits } from "../data/dataset/dataset.ts";
+import { allocateBatch, type Dataset, type DatasetSplits, type SampleArray } from "../data/dataset/dataset.ts";
 import { type Normalization, toChannelAffine } from "../data/dataset/normalization.ts";
 import { spacedSamples } from "./sample-choice.ts";
 
@@ -28,6 +28,8 @@ export interface DataFacts {
   readonly test: PartFacts;
   /** Mean and deviation of each channel that samples are normalized with; absent in what an earlier version measured. */
   readonly normalization?: Pick<Normalization, "mean" | "std">;
+  /** Present where samples enter as they are, being whole numbers or several inputs: their size says nothing. */
+  readonly areUnscaled?: true;
 }
 
 /** A sample whose largest magnitude is this multiple of the median sample's is an outlier; in ordinary data the ratio is 2 to 4. */
@@ -52,7 +54,8 @@ export async function dataFactsOf({ train, test }: DatasetSplits): Promise<DataF
   const testFacts = await partFacts(test, (digest) => seen.has(digest));
   const { repeated: _, ...rest } = trainFacts;
   const { mean, std } = train.normalization;
-  return { train: rest, test: testFacts, normalization: { mean, std } };
+  const areUnscaled = train.sampleType === "int32" || train.inputs !== undefined;
+  return { train: rest, test: testFacts, normalization: { mean, std }, ...(areUnscaled ? { areUnscaled } : {}) };
 }
 
 async function partFacts(dataset: Dataset, isRepeated: (digest: string) => boolean): Promise<PartFacts> {
@@ -111,7 +114,7 @@ async function partFacts(dataset: Dataset, isRepeated: (digest: string) => boole
 }
 
 /** FNV-1a over the bytes, with the length: only equal samples share it, not similar ones. */
-function digestOf(sample: Uint8Array | Float32Array): string {
+function digestOf(sample: SampleArray): string {
   const bytes = new Uint8Array(sample.buffer, sample.byteOffset, sample.byteLength);
   let [a, b] = [0x811c9dc5, 0x9747b28c];
   for (const byte of bytes) {

@@ -139,6 +139,8 @@ export interface OperatorTraits {
    * conversion tabulates, so that what it reads has to be codes (see `residualBits`).
    */
   readonly ofOne?: FunctionOfOne;
+  /** The rows that it picks by number: the input that holds the numbers, and how many rows the table has. */
+  readonly picksRows?: (node: Node) => { readonly index: number; readonly rows: number };
   /** Absent: never known. */
   readonly nonNegative?: NonNegativity;
 }

@@ -1,5 +1,6 @@
 /** What a run was trained on, as its checkpoints keep it, and how what is found later differs from it. */
 import { z } from "zod";
+import { sampleTypes } from "../data/dataset/sample-type.ts";
 
 const partSchema = z.object({ count: z.number().int(), sha256: z.string() });
 
@@ -9,7 +10,7 @@ export const runInputsSchema = z.object({
   test: partSchema,
   /** Of one sample. */
   sampleShape: z.array(z.number()),
-  sampleType: z.enum(["uint8", "float32"]),
+  sampleType: z.enum(sampleTypes),
   /** Names of the classes, in the order of the network's outputs; absent for other targets. */
   classes: z.array(z.string()).exactOptional(),
   /** Names of the columns of a table, in the order of the network's inputs. */

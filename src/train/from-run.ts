@@ -73,7 +73,9 @@ function inputOfRun(data: TrainingConfig["data"], { mean, std, sampleShape }: Ru
   const [channels, height, width] = sampleShape;
   const isImage = sampleShape.length === 3;
   return {
-    ...(data.normalization === undefined || data.normalization === "measure" ? { normalization: { mean, std } } : {}),
+    ...(mean.length > 0 && (data.normalization === undefined || data.normalization === "measure")
+      ? { normalization: { mean, std } }
+      : {}),
     ...(isImage && data.size === undefined ? { size: [height, width] } : {}),
     ...(isImage && data.channels === undefined && (channels === 1 || channels === 3) ? { channels } : {}),
   };

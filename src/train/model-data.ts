@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import { openConfiguredData } from "../config/data-folder.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import type { OpenedData } from "../data/dataset/open-dataset.ts";
+import { ConfigError } from "../errors.ts";
 import { statedInputs } from "../importer/node-files.ts";
 import type { Shape } from "../ir/types.ts";
 import type { FileInput } from "../onnx/read/file.ts";
@@ -26,8 +27,10 @@ export async function openDataFor({ model, data, train, from }: TrainingConfig):
   if (file === undefined) return openConfiguredData(data);
   const inputs = statedInputs(file);
   const stated = statedShape(inputs);
-  const opened = await openConfiguredData({ ...stated, ...data });
+  const opened = await openConfiguredData({ ...stated, ...data }, inputs);
   const notes = [...opened.notes];
+  const isPlain = opened.train.sampleType !== "int32" && opened.train.inputs === undefined;
+  if (!isPlain && own !== undefined) refuseAugmentation(data);
   const { size } = stated;
   if (opened.kind === "images" && Array.isArray(size) && data.size === undefined) {
     notes.push(`images are resized and cropped to the ${size.join("x")} that ${basename(file)} takes`);
@@ -42,13 +45,23 @@ export async function openDataFor({ model, data, train, from }: TrainingConfig):
     );
   }
   // Weights of a run were trained with its normalization already.
-  if (own !== undefined && from === undefined && data.normalization === undefined && opened.kind !== "fashion-mnist") {
+  const isMeasured = isPlain && data.normalization === undefined && opened.kind !== "fashion-mnist";
+  if (own !== undefined && from === undefined && isMeasured) {
     notes.push(
       "inputs are normalized by mean and std of the training samples; if the model was trained with other values, " +
         `give those: --set data.normalization=${normalizationChoices(opened.train.sampleShape)}`,
     );
   }
   return { ...opened, notes };
+}
+
+/** @throws ConfigError for a crop or a flip of samples that are no images. */
+function refuseAugmentation({ crop, flip }: TrainingConfig["data"]): void {
+  if (crop === 0 && !flip) return;
+  throw new ConfigError("whole numbers and samples of several inputs are neither cropped nor mirrored", {
+    where: crop === 0 ? "data.flip" : "data.crop",
+    remedy: "Leave it out: they enter the model as they are.",
+  });
 }
 
 /** What may be given for a normalization of other samples than the own ones: the presets are those of images. */

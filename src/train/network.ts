@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { defined } from "../base/defined.ts";
 import { randomStream } from "../base/random.ts";
+import type { InputPart } from "../compile/build/input.ts";
 import { bindBatch } from "../compile/passes/bind-batch.ts";
 import { countQuantizers, requireFloat } from "../compile/passes/without-quantizers.ts";
 import { isQuantized } from "../compile/sites.ts";
@@ -17,6 +18,7 @@ import { isFiniteTensor } from "../ir/finite.ts";
 import type { Network } from "../ir/network.ts";
 import { type Shape, sameShape } from "../ir/types.ts";
 import { makeModel } from "../models/index.ts";
+import type { FileInput } from "../onnx/read/file.ts";
 import { type Checkpoint, readCheckpoint } from "../runs/checkpoint.ts";
 import { lastCheckpoint } from "../runs/checkpoint-names.ts";
 import { runPaths } from "../runs/folder.ts";
@@ -81,13 +83,16 @@ export function importedNetwork(
   data: DatasetSplits,
   options: Pick<ImportOptions, "restoreBatchNorm" | "stripQuantizers"> = {},
 ): ImportedNetwork {
-  const { sampleShape, name } = data.train;
-  const isLast = takesChannelsLast(statedInputs(file), sampleShape);
+  const { sampleShape, sampleType, inputs, name } = data.train;
+  const stated = statedInputs(file);
+  if (inputs !== undefined)
+    return checkedNetwork(importOnnxFile(file, { ...options, ...sizesOf(stated, inputs) }), file);
+  const isLast = takesChannelsLast(stated, sampleShape);
   const network = importOnnxFile(
     file,
     isLast ? { ...options, sampleShape: channelsLast(sampleShape), channelsFirst: true } : { ...options, sampleShape },
   );
-  const { shape } = sampleInput(network, file);
+  const { shape } = sampleInput(network, file, sampleType);
   const wanted = shape.slice(1);
   if (!sameShape(wanted, sampleShape)) {
     throw new ConfigError(`the model takes ${showBatchOf(wanted)}, the data gives ${showBatchOf(sampleShape)}`, {
@@ -95,6 +100,20 @@ export function importedNetwork(
       remedy: remedyForSize(wanted, sampleShape, name),
     });
   }
+  return checkedNetwork(network, file);
+}
+
+/** The sizes that the file leaves open, as the samples have them. */
+function sizesOf(stated: readonly FileInput[], inputs: readonly InputPart[]): Pick<ImportOptions, "inputShapes"> {
+  const shapes = stated.flatMap(({ name, dimensions }) => {
+    const part = inputs.find((one) => one.name === name);
+    const [batch] = dimensions ?? [];
+    return part === undefined ? [] : [[name, [typeof batch === "number" ? batch : 1, ...part.shape]] as const];
+  });
+  return { inputShapes: Object.fromEntries(shapes) };
+}
+
+function checkedNetwork(network: ImportedNetwork, file: string): ImportedNetwork {
   checkBatch(network, file);
   checkNumbers(network, file);
   return network;

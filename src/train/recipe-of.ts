@@ -12,7 +12,7 @@ import type { TrainingRecipe } from "./loop/recipe.ts";
 
 /** How a configuration makes batches of a data set; crops and flips are for images alone. */
 export function batchOptionsOf({ train, data, seed }: TrainingConfig, dataset: Dataset): TrainingBatchOptions {
-  const isImage = dataset.sampleShape.length === 3;
+  const isImage = dataset.sampleShape.length === 3 && dataset.sampleType !== "int32";
   return {
     seed,
     batchSize: train.batchSize,

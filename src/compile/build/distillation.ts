@@ -15,6 +15,7 @@ import { softmax } from "../../ops/families/softmax.ts";
 import { meanSquaredError, softTargetCrossEntropy } from "../../ops/internal/loss.ts";
 import { bindBatch } from "../passes/bind-batch.ts";
 import { addForward, evaluationMode } from "./forward.ts";
+import type { AddedInputs } from "./input.ts";
 import { logitsOf, type OutputKind } from "./outputs.ts";
 
 /** A network to learn from. */
@@ -36,14 +37,24 @@ export interface DistillationConfig extends TeacherConfig {
 export function teacherOutput(
   builder: GraphBuilder,
   { teacher, outputs }: TeacherConfig,
-  data: Value,
+  data: AddedInputs["values"],
   batchSize: number,
 ): Value {
   const network = withOrigins(bindBatch(teacher, batchSize), ({ layer }) =>
     originOf("loss", layer === undefined ? undefined : `teacher/${layer}`),
   );
   const inputs = new Map<string, Value>();
-  for (const input of dataInputs(network)) inputs.set(input.name, data);
+  const [only] = data.size === 1 ? data.values() : [];
+  for (const { name } of dataInputs(network)) {
+    // The teacher's file may name its only input in another way.
+    const value = data.get(name) ?? only;
+    if (value === undefined) {
+      throw new GraphError(`the data have no values for the teacher's input "${name}"`, {
+        where: `network "${teacher.name}"`,
+      });
+    }
+    inputs.set(name, value);
+  }
   for (const { name, value } of network.parameters) inputs.set(name, builder.constant(value, `teacher.${name}`));
   const [output] = builder
     .scope("teacher", () => addForward(builder, network, inputs, evaluationMode))
@@ -75,7 +86,7 @@ export function distillationLoss(builder: GraphBuilder, student: Value, teacher:
 export function teacherLoss(
   builder: GraphBuilder,
   student: Value,
-  data: Value,
+  data: AddedInputs["values"],
   batchSize: number,
   config: TeacherConfig,
 ): Value {
@@ -95,7 +106,7 @@ export function distilledLoss(
   builder: GraphBuilder,
   task: Value,
   student: Value,
-  data: Value,
+  data: AddedInputs["values"],
   batchSize: number,
   config: DistillationConfig,
 ): Value {

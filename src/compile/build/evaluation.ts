@@ -12,8 +12,8 @@ import { bindBatch } from "../passes/bind-batch.ts";
 import { newBuilder } from "../registry.ts";
 import type { QuantizedNetwork } from "../sites.ts";
 import { addForward, evaluationMode, type ForwardMode, type ForwardResult } from "./forward.ts";
-import { addImageInput, type ImageInput } from "./input.ts";
-import { nextName, singleDataInput, type TrainingStep } from "./training-step.ts";
+import { addDataInputs, type ImageInput } from "./input.ts";
+import { nextName, type TrainingStep } from "./training-step.ts";
 
 /** A compiled evaluation: its graph, state and data input. */
 export type EvaluationJob = Pick<TrainingStep, "graph" | "state" | "dataInput">;
@@ -104,9 +104,8 @@ type Selection = (forward: ForwardResult, builder: GraphBuilder, network: Networ
 function buildForwardJob(source: Network, config: EvaluationConfig, select: Selection): EvaluationJob {
   const network = bindBatch(source, config.batchSize);
   const builder = newBuilder(`${network.name} forward`);
-  const networkInput = singleDataInput(network);
-  const { value, input } = addImageInput(builder, networkInput, config.input);
-  const inputs = new Map<string, Value>([[networkInput.name, value]]);
+  const { values, input } = addDataInputs(builder, network, config.input);
+  const inputs = new Map<string, Value>(values);
   for (const parameter of network.parameters) {
     const { dtype, shape } = parameter.value;
     inputs.set(parameter.name, builder.input(parameter.name, { dtype, shape }));

@@ -12,9 +12,9 @@ import { differentiate } from "../passes/differentiate.ts";
 import { newBuilder, operators } from "../registry.ts";
 import type { DistillationConfig } from "./distillation.ts";
 import { addForward, type ForwardResult } from "./forward.ts";
-import { addImageInput } from "./input.ts";
+import { type AddedInputs, addDataInputs } from "./input.ts";
 import { addLoss, type LossConfig } from "./loss.ts";
-import { singleDataInput, type TrainingStep, type TrainingStepConfig } from "./training-step.ts";
+import type { TrainingStep, TrainingStepConfig } from "./training-step.ts";
 
 /** The settings that a search for non-finite values is compiled for. */
 export interface FinitenessConfig extends Pick<TrainingStepConfig, "batchSize" | "input" | "mode"> {
@@ -38,9 +38,8 @@ export interface FinitenessStep extends Pick<TrainingStep, "graph" | "dataInput"
 export function buildFinitenessStep(source: Network, config: FinitenessConfig): FinitenessStep {
   const network = bindBatch(source, config.batchSize);
   const builder = newBuilder(`${network.name} finiteness`);
-  const networkInput = singleDataInput(network);
-  const { value: data, input: dataInput } = addImageInput(builder, networkInput, config.input);
-  const inputs = new Map<string, Value>([[networkInput.name, data]]);
+  const { values: data, input: dataInput } = addDataInputs(builder, network, config.input);
+  const inputs = new Map<string, Value>(data);
   for (const { name, value } of network.parameters) {
     inputs.set(name, builder.input(name, { dtype: value.dtype, shape: value.shape }));
   }
@@ -69,7 +68,7 @@ export function buildFinitenessStep(source: Network, config: FinitenessConfig): 
 function addTask(
   builder: GraphBuilder,
   { outputs }: ForwardResult,
-  data: Value,
+  data: AddedInputs["values"],
   { loss, distillation }: NonNullable<FinitenessConfig["task"]>,
   batchSize: number,
 ) {

@@ -1,27 +1,125 @@
 /**
  * How data enters a job: as bytes, which are converted and normalised inside the graph (a quarter of the memory to
- * carry, and no arithmetic in JavaScript), or as float32, as they are or normalised too.
+ * carry, and no arithmetic in JavaScript), as float32, as they are or normalised too, or as whole numbers (tokens).
+ *
+ * A network of several inputs reads one row for each sample, which holds them one after another: a job has one data input
+ * whatever the network has.
  */
+import { GraphError } from "../../errors.ts";
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
+import { dataInputs, type Network } from "../../ir/network.ts";
 import { float32Tensor } from "../../ir/tensor.ts";
+import { elementCount, type Shape } from "../../ir/types.ts";
 import { cast } from "../../ops/families/cast.ts";
 import { add, multiply } from "../../ops/families/elementwise.ts";
+import { reshape } from "../../ops/families/shape/shape-ops.ts";
+import { slice } from "../../ops/families/shape/slicing.ts";
 
-/** The form in which data enter a graph: floats, or bytes that it normalizes. */
+/** One of a network's inputs within the row of a sample. */
+export interface InputPart {
+  /** The name of the network's input. */
+  readonly name: string;
+  /** Of one sample. */
+  readonly shape: Shape;
+  /** Its first element in the row. */
+  readonly start: number;
+}
+
+/** The form in which data enter a graph: floats, bytes that it normalizes, or whole numbers. */
 export type ImageInput =
   /** Floats x stay, or become (x − mean)/deviation where these are given. */
-  | { readonly dtype: "float32"; readonly mean?: readonly number[]; readonly deviation?: readonly number[] }
+  | {
+      readonly dtype: "float32";
+      readonly mean?: readonly number[];
+      readonly deviation?: readonly number[];
+      readonly parts?: undefined;
+    }
   /** Bytes x become (x/255 − mean)/deviation; one mean and deviation for each channel. */
-  | { readonly dtype: "uint8"; readonly mean: readonly number[]; readonly deviation: readonly number[] };
+  | {
+      readonly dtype: "uint8";
+      readonly mean: readonly number[];
+      readonly deviation: readonly number[];
+      readonly parts?: undefined;
+    }
+  /** Whole numbers stay. */
+  | {
+      readonly dtype: "int32";
+      readonly mean?: undefined;
+      readonly deviation?: undefined;
+      readonly parts?: undefined;
+    }
+  /** Rows of several inputs stay. */
+  | {
+      readonly dtype: "int32" | "float32";
+      readonly mean?: undefined;
+      readonly deviation?: undefined;
+      readonly parts: readonly InputPart[];
+    };
 
-/** Adds the job's data input and returns it with what the network reads. */
-export function addImageInput(
+/** The data input of a job, and what the network reads. */
+export interface AddedInputs {
+  readonly input: Value;
+  /** By the names of the network's inputs. */
+  readonly values: ReadonlyMap<string, Value>;
+}
+
+/** The data input of a job whose network has several. */
+const rowInput = "samples";
+
+/**
+ * Adds the job's data input and returns it with what the network's inputs read.
+ *
+ * @throws GraphError when the network has other inputs than the data.
+ */
+export function addDataInputs(builder: GraphBuilder, network: Network, config: ImageInput): AddedInputs {
+  if (config.parts === undefined) {
+    const own = singleDataInput(network);
+    const { input, value } = addImageInput(builder, own, config);
+    return { input, values: new Map([[own.name, value]]) };
+  }
+  const inputs = dataInputs(network);
+  const [batch = 1] = inputs[0]?.type.shape ?? [];
+  const length = config.parts.reduce((end, { start, shape }) => Math.max(end, start + elementCount(shape)), 0);
+  const isTaken = network.graph.inputs.some(({ name }) => name === rowInput);
+  const row = builder.input(isTaken ? `${rowInput} of ${network.name}` : rowInput, {
+    dtype: config.dtype,
+    shape: [batch, length],
+  });
+  const values = new Map<string, Value>();
+  for (const own of inputs) {
+    const part = config.parts.find(({ name }) => name === own.name);
+    if (part === undefined) {
+      throw new GraphError(`the data have no values for the input "${own.name}"`, {
+        where: `network "${network.name}"`,
+      });
+    }
+    const [start, end] = [part.start, part.start + elementCount(part.shape)];
+    const picked = slice(builder, row, { starts: [start], ends: [end], axes: [1] });
+    values.set(own.name, cast(builder, reshape(builder, picked, [batch, ...part.shape]), own.type.dtype));
+  }
+  return { input: row, values };
+}
+
+/** The network's one data input. @throws GraphError when there are more. */
+function singleDataInput(network: Network): Value {
+  const [input, ...others] = dataInputs(network);
+  if (input === undefined || others.length > 0) {
+    throw new GraphError(`one data input is needed, the network has ${others.length + (input === undefined ? 0 : 1)}`, {
+      where: `network "${network.name}"`,
+    });
+  }
+  return input;
+}
+
+/** Adds a data input of one network input and returns it with what the network reads. */
+function addImageInput(
   builder: GraphBuilder,
   networkInput: Value,
-  config: ImageInput,
+  config: Exclude<ImageInput, { readonly parts: readonly InputPart[] }>,
 ): { readonly input: Value; readonly value: Value } {
-  const { shape } = networkInput.type;
+  const { shape, dtype } = networkInput.type;
   const input = builder.input(networkInput.name, { dtype: config.dtype, shape });
+  if (config.dtype === "int32") return { input, value: cast(builder, input, dtype) };
   const { mean, deviation } = config;
   if (mean === undefined || deviation === undefined) return { input, value: input };
   const unit = config.dtype === "uint8" ? 255 : 1;

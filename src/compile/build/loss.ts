@@ -5,9 +5,9 @@ import { cast } from "../../ops/families/cast.ts";
 import { reshape } from "../../ops/families/shape/shape-ops.ts";
 import { crossEntropy, meanSquaredError } from "../../ops/internal/loss.ts";
 import { type DistillationConfig, distilledLoss, type TeacherConfig, teacherLoss } from "./distillation.ts";
+import type { AddedInputs } from "./input.ts";
 import { logitsOf } from "./outputs.ts";
 
-/** The loss of a training. */
 /** The loss that the training minimizes. */
 export type LossConfig =
   | { readonly name: "crossEntropy"; readonly labelSmoothing: number }
@@ -17,8 +17,8 @@ export type LossConfig =
 
 /** The inputs of a loss besides the prediction. */
 export interface LossInputs {
-  /** The normalized input of the network. */
-  readonly data: Value;
+  /** What the network's inputs read, by their names. */
+  readonly data: AddedInputs["values"];
   readonly batchSize: number;
   /** The targets' input, where the graph has one already. */
   readonly targets?: Value;
@@ -26,7 +26,6 @@ export interface LossInputs {
   readonly distillation?: DistillationConfig;
 }
 
-/** A loss in a graph, with the input for its labels. */
 /** A loss in a graph. */
 export interface AddedLoss {
   /** A scalar. */

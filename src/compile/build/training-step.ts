@@ -5,7 +5,7 @@
  */
 import { GraphError } from "../../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
-import { dataInputs, layersOfParameters, type Network, type Parameter, type ParameterRole } from "../../ir/network.ts";
+import { layersOfParameters, type Network, type Parameter, type ParameterRole } from "../../ir/network.ts";
 import { originOf } from "../../ir/origin.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { add, maximum, multiply } from "../../ops/families/elementwise.ts";
@@ -17,7 +17,7 @@ import { isQuantized, type QuantizerSite } from "../sites.ts";
 import type { DistillationConfig } from "./distillation.ts";
 import { addForward, type ForwardMode } from "./forward.ts";
 import { clippingFactor } from "./gradient-clip.ts";
-import { addImageInput, type ImageInput } from "./input.ts";
+import { addDataInputs, type ImageInput } from "./input.ts";
 import { addLoss, type LossConfig } from "./loss.ts";
 import { type OptimizerConfig, optimizerFor } from "./optimizer.ts";
 import {
@@ -91,7 +91,7 @@ export function optimizerStateName(parameter: string, state: string): string {
 }
 
 /**
- * @throws GraphError when nothing is trainable, or the network has not exactly one data input and one output.
+ * @throws GraphError when nothing is trainable, or the network has other inputs than the data, or not exactly one output.
  *
  * @example
  * const step = buildTrainingStep(quantized, {
@@ -107,8 +107,8 @@ export function optimizerStateName(parameter: string, state: string): string {
 export function buildTrainingStep(source: Network, config: TrainingStepConfig): TrainingStep {
   const network = bindBatch(source, config.batchSize);
   const builder = newBuilder(`${network.name} training step`);
-  const { value: images, input: dataInput } = addImageInput(builder, singleDataInput(network), config.input);
-  const inputs = new Map<string, Value>([[singleDataInput(network).name, images]]);
+  const { values: data, input: dataInput } = addDataInputs(builder, network, config.input);
+  const inputs = new Map<string, Value>(data);
   const state: StateTensor[] = [];
   const keep = (name: string, initial: Tensor): Value => {
     state.push({ name, initial });
@@ -124,7 +124,7 @@ export function buildTrainingStep(source: Network, config: TrainingStepConfig): 
     });
   }
   const { batchSize, distillation } = config;
-  const given = { data: images, batchSize, ...(distillation === undefined ? {} : { distillation }) };
+  const given = { data, batchSize, ...(distillation === undefined ? {} : { distillation }) };
   const { loss, targetInput } = addLoss(builder, prediction, config.loss, given);
   const layers = layersOfParameters(network);
 
@@ -291,15 +291,4 @@ function inputFor(inputs: ReadonlyMap<string, Value>, parameter: Parameter): Val
   const value = inputs.get(parameter.name);
   if (value === undefined) throw new GraphError(`no input for parameter "${parameter.name}"`);
   return value;
-}
-
-/** The network's one data input. @throws GraphError when there are more. */
-export function singleDataInput(network: Network): Value {
-  const [input, ...others] = dataInputs(network);
-  if (input === undefined || others.length > 0) {
-    throw new GraphError(`one data input is needed, the network has ${others.length + (input === undefined ? 0 : 1)}`, {
-      where: `network "${network.name}"`,
-    });
-  }
-  return input;
 }

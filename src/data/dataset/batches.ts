@@ -11,6 +11,7 @@ import { makeTensor, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import { type Augmentation, augmentSamples, checkAugmentation, cropSamples, isAugmenting } from "../augment.ts";
 import { allocateBatch, type Batch, type Dataset } from "./dataset.ts";
+import { allocateSamples, typeOfSamples } from "./sample-type.ts";
 
 /** Batches beyond the one asked for that a data set that streams reads meanwhile. */
 const lookAhead = 2;
@@ -216,10 +217,10 @@ async function readAhead(
 /** The data set checks the buffer that it fills; this is for the one that the augmented samples go to. */
 function checkBuffer(dataset: Dataset, batchSize: number, into: Batch, where: string): void {
   const length = batchSize * elementCount(dataset.sampleShape);
-  const isBytes = dataset.sampleType === "uint8";
-  if (into.samples instanceof Uint8Array === isBytes && into.samples.length >= length) return;
+  const isOfType = typeOfSamples(into.samples) === dataset.sampleType;
+  if (isOfType && into.samples.length >= length) return;
   throw new ConfigError(
-    `a batch needs a ${isBytes ? "Uint8Array" : "Float32Array"} of ${length} elements, got a ${into.samples.constructor.name} of ${into.samples.length}`,
+    `a batch needs a ${allocateSamples(dataset.sampleType, 0).constructor.name} of ${length} elements, got a ${into.samples.constructor.name} of ${into.samples.length}`,
     { where, remedy: "Make the buffers with allocateBatch." },
   );
 }

@@ -5,12 +5,14 @@
  * JavaScript, and a data set that is larger than memory implements `prefetch`, which the training loop awaits for the
  * coming batch while the present step runs. Samples stay raw (bytes stay bytes); the network's graph normalizes them.
  */
+import { defined } from "../../base/defined.ts";
+import type { InputPart } from "../../compile/build/input.ts";
 import { ConfigError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
-import { measureNormalization, type Normalization } from "./normalization.ts";
+import { measureNormalization, type Normalization, wholeNumbers } from "./normalization.ts";
+import { allocateSamples, type SampleArray, type SampleType, typeOfSamples } from "./sample-type.ts";
 
-/** Raw samples, row-major and contiguous: [N, C, H, W] for images, [N, F] for features. */
-export type SampleArray = Uint8Array | Float32Array;
+export type { SampleArray } from "./sample-type.ts";
 
 /** Class numbers [N] (Int32Array) or regression values [N, ...shape] (Float32Array; empty where there are no labels). */
 export type TargetArray = Int32Array | Float32Array;
@@ -37,7 +39,9 @@ export interface Dataset {
   readonly count: number;
   /** Shape of one sample: [C, H, W] or [F]; the first dimension is the channel that is normalized. */
   readonly sampleShape: Shape;
-  readonly sampleType: "uint8" | "float32";
+  readonly sampleType: SampleType;
+  /** The network's inputs that a sample holds one after another, where there are several; absent: a sample is one input. */
+  readonly inputs?: readonly InputPart[];
   readonly target: LabelType;
   readonly normalization: Normalization;
   /**
@@ -88,6 +92,7 @@ export interface InMemoryParts {
   readonly sampleShape: Shape;
   readonly targets: TargetArray;
   readonly target: LabelType;
+  readonly inputs?: readonly InputPart[];
   /** Measured from these samples when not given; a test part must be given that of its training part. */
   readonly normalization?: Normalization;
 }
@@ -125,12 +130,14 @@ export function inMemoryDataset(parts: InMemoryParts): Dataset {
     });
   }
   checkTargets(name, targets, target);
-  const normalization = parts.normalization ?? measureNormalization(samples, sampleShape);
+  const normalization =
+    parts.normalization ?? (samples instanceof Int32Array ? wholeNumbers : measureNormalization(samples, sampleShape));
   const dataset: Dataset = {
     name,
     count,
     sampleShape,
-    sampleType: samples instanceof Uint8Array ? "uint8" : "float32",
+    sampleType: typeOfSamples(samples),
+    ...defined({ inputs: parts.inputs }),
     target,
     normalization,
     sampleName: (index) => `${name}, sample ${index}`,
@@ -157,9 +164,8 @@ export function inMemoryDataset(parts: InMemoryParts): Dataset {
  * console.log(batch.samples.length); // 8·28·28 bytes
  */
 export function allocateBatch(dataset: Dataset, size: number): Batch {
-  const sampleElements = size * elementCount(dataset.sampleShape);
   return {
-    samples: dataset.sampleType === "uint8" ? new Uint8Array(sampleElements) : new Float32Array(sampleElements),
+    samples: allocateSamples(dataset.sampleType, size * elementCount(dataset.sampleShape)),
     targets: makeTargets(dataset.target, size),
   };
 }
@@ -230,7 +236,7 @@ export function checkBatch(
   const where = `data set "${dataset.name}"`;
   const sampleElements = indices.length * elementCount(shape);
   const targetElements = indices.length * targetLengthOf(dataset.target);
-  if (into.samples instanceof Uint8Array !== (dataset.sampleType === "uint8")) {
+  if (typeOfSamples(into.samples) !== dataset.sampleType) {
     throw new ConfigError(`the samples are ${dataset.sampleType}, the buffer for them is not`, { where });
   }
   if (into.targets instanceof Int32Array !== (dataset.target.kind === "classes")) {

@@ -15,8 +15,21 @@ export const datasetKinds = ["fashion-mnist", "idx", "cifar10", "cifar100", "ima
 /** A format of data on disk. */
 export type DatasetKind = (typeof datasetKinds)[number];
 
-/** The learning task: detected from the data (`auto`), class numbers, values to approximate, or none. */
-export const taskNames = ["auto", "classification", "regression", "none"] as const;
+/**
+ * The learning task: detected from the data (`auto`), class numbers, values to approximate, the sample itself, a class for each
+ * token or pixel, tokens that were masked, the token after each, or none.
+ */
+export const taskNames = [
+  "auto",
+  "classification",
+  "regression",
+  "autoencoder",
+  "tokenClassification",
+  "segmentation",
+  "maskedTokens",
+  "nextToken",
+  "none",
+] as const;
 /** The learning task of the data. */
 export type Task = (typeof taskNames)[number];
 

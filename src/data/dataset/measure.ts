@@ -5,7 +5,7 @@ import { randomStream } from "../../base/random.ts";
 import { ConfigError, SubbyteError } from "../../errors.ts";
 import { allocateBatch, type Dataset } from "./dataset.ts";
 import { ChannelMoments } from "./moments.ts";
-import { imageNetStatistics, type Normalization, noNormalization } from "./normalization.ts";
+import { imageNetStatistics, type Normalization, noNormalization, wholeNumbers } from "./normalization.ts";
 
 /** Mean and std per channel; of bytes divided by 255, or of floats as they are. */
 export interface GivenStatistics {
@@ -38,6 +38,13 @@ export async function chooseNormalization(
   options: MeasureOptions,
 ): Promise<Normalization> {
   const { sampleShape, sampleType } = dataset;
+  if (sampleType === "int32" || dataset.inputs !== undefined) {
+    if (choice === "none") return wholeNumbers;
+    throw new ConfigError(
+      `${sampleType === "int32" ? "whole numbers such as tokens" : "samples of several inputs"} are not normalized`,
+      { where: "data.normalization", remedy: "Leave it out, or set it to none." },
+    );
+  }
   if (choice === "measure") return measureDataset(dataset, options);
   const none = noNormalization(sampleShape, sampleType);
   if (choice === "none") return none;

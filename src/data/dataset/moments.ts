@@ -7,6 +7,7 @@
  */
 import { ConfigError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
+import type { SampleArray, SampleType } from "./sample-type.ts";
 
 /** normalized = (raw · scale − mean[channel]) / std[channel] */
 export interface Normalization {
@@ -33,7 +34,7 @@ export class ChannelMoments {
   /** Elements of each channel so far. */
   #count = 0;
 
-  constructor(sampleShape: Shape, sampleType: "uint8" | "float32") {
+  constructor(sampleShape: Shape, sampleType: SampleType) {
     const channels = sampleShape[0] ?? 1;
     this.#sampleLength = elementCount(sampleShape);
     this.#planeLength = this.#sampleLength / channels;
@@ -45,7 +46,7 @@ export class ChannelMoments {
   }
 
   /** Adds whole samples. @throws ConfigError when a value is not finite. */
-  add(samples: Uint8Array | Float32Array): void {
+  add(samples: SampleArray): void {
     const added = (samples.length / Math.max(1, this.#sampleLength)) * this.#planeLength;
     if (added === 0) return;
     for (let channel = 0; channel < this.#mean.length; channel++) {
@@ -71,7 +72,7 @@ export class ChannelMoments {
     };
   }
 
-  #tally(samples: Uint8Array | Float32Array, channel: number, histogram: Float64Array): void {
+  #tally(samples: SampleArray, channel: number, histogram: Float64Array): void {
     for (let first = channel * this.#planeLength; first < samples.length; first += this.#sampleLength) {
       for (let i = first; i < first + this.#planeLength; i++) {
         const byte = samples[i] ?? 0;
@@ -80,7 +81,7 @@ export class ChannelMoments {
     }
   }
 
-  #merge(samples: Uint8Array | Float32Array, channel: number, added: number): void {
+  #merge(samples: SampleArray, channel: number, added: number): void {
     const start = channel * this.#planeLength;
     let sum = 0;
     for (let first = start; first < samples.length; first += this.#sampleLength) {

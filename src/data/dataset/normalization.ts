@@ -7,6 +7,7 @@
 import { ConfigError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { ChannelMoments, type Normalization } from "./moments.ts";
+import type { SampleArray, SampleType } from "./sample-type.ts";
 
 export type { Normalization } from "./moments.ts";
 
@@ -28,8 +29,12 @@ export function toChannelAffine(normalization: Normalization): ChannelAffine {
 /** Mean and standard deviation of the images of ImageNet, RGB: most pretrained image networks were trained with them. */
 export const imageNetStatistics = { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] } as const;
 
-/** Raw samples as they are: bytes become 0..1, floats stay. */
-export function noNormalization(sampleShape: Shape, sampleType: "uint8" | "float32"): Normalization {
+/** Whole numbers, and rows of several inputs, as they are: no channel has a mean. */
+export const wholeNumbers: Normalization = { scale: 1, mean: [], std: [] };
+
+/** Raw samples as they are: bytes become 0..1, floats and whole numbers stay. */
+export function noNormalization(sampleShape: Shape, sampleType: SampleType): Normalization {
+  if (sampleType === "int32") return wholeNumbers;
   const channels = sampleShape[0] ?? 1;
   const scale = sampleType === "uint8" ? 1 / 255 : 1;
   return { scale, mean: Array.from({ length: channels }, () => 0), std: Array.from({ length: channels }, () => 1) };
@@ -54,7 +59,7 @@ export function measureNormalization(samples: Uint8Array | Float32Array, sampleS
  * @throws ConfigError when `into` is shorter than `samples`.
  */
 export function normalize(
-  samples: Uint8Array | Float32Array,
+  samples: SampleArray,
   sampleShape: Shape,
   normalization: Normalization,
   into: Float32Array,

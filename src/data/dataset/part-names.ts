@@ -43,6 +43,11 @@ export function partOfName(name: string): PartName | undefined {
   return found.size === 1 ? part : undefined;
 }
 
+/** Whether a word is that of a part. */
+export function isPartWord(word: string): boolean {
+  return partWords.has(word.replace(/\d+/g, ""));
+}
+
 /** Whether a name says nothing but a part: `training_set`, and not `train_station`. */
 export function isOnlyPartName(name: string): boolean {
   return (

@@ -40,7 +40,7 @@ function find(input: DiagnosisInput): Found[] {
 const notQuantization = "this is no fault of the quantization";
 
 function inputScale({ data }: DiagnosisInput): Found[] {
-  if (data === undefined) return [];
+  if (data === undefined || data.areUnscaled === true) return [];
   const { deviation, typicalLargest } = data.train;
   return [
     {
@@ -96,7 +96,7 @@ function normalizationDiffers({ facts: { settings }, history, data }: DiagnosisI
 }
 
 function outlierSamples({ data }: DiagnosisInput): Found[] {
-  if (data === undefined) return [];
+  if (data === undefined || data.areUnscaled === true) return [];
   const { train, test } = data;
   const factor = train.largest / train.typicalLargest;
   const share = train.outlierShare ?? Number.NaN;

@@ -6,9 +6,9 @@
 
 import { defined } from "../../base/defined.ts";
 import { addForward, evaluationMode, type ForwardMode, type ForwardResult } from "../../compile/build/forward.ts";
-import { addImageInput } from "../../compile/build/input.ts";
+import { type AddedInputs, addDataInputs } from "../../compile/build/input.ts";
 import { addLoss } from "../../compile/build/loss.ts";
-import { singleDataInput, type TrainingStep, type TrainingStepConfig } from "../../compile/build/training-step.ts";
+import type { TrainingStep, TrainingStepConfig } from "../../compile/build/training-step.ts";
 import { bindBatch } from "../../compile/passes/bind-batch.ts";
 import { differentiate } from "../../compile/passes/differentiate.ts";
 import { newBuilder, operators } from "../../compile/registry.ts";
@@ -106,19 +106,18 @@ class ProbeBuilder {
   build(): ProbeStep {
     const builder = this.#builder;
     const network = this.#network;
-    const networkInput = singleDataInput(network);
-    const { value: images, input: dataInput } = addImageInput(builder, networkInput, this.#config.input);
-    this.#inputs.set(networkInput.name, images);
+    const { values: data, input: dataInput } = addDataInputs(builder, network, this.#config.input);
+    for (const [name, value] of data) this.#inputs.set(name, value);
     for (const { name, value } of network.parameters) {
       this.#inputs.set(name, builder.input(name, { dtype: value.dtype, shape: value.shape }));
     }
     const hasTwin = this.#sites.length > 0;
     const forward = addForward(builder, network, this.#inputs, this.#config.mode);
-    const { loss, prediction, targetInput } = this.#loss(forward, images, undefined);
+    const { loss, prediction, targetInput } = this.#loss(forward, data, undefined);
     const twin = hasTwin
       ? addForward(builder, network, this.#inputs, { observe: false, fakeQuantize: false, batchNorm: "batch" })
       : undefined;
-    const twinLoss = twin === undefined ? undefined : this.#loss(twin, images, targetInput);
+    const twinLoss = twin === undefined ? undefined : this.#loss(twin, data, targetInput);
     const nodes = [...builder.nodes];
     const gradients = differentiate(builder, operators, nodes, loss, this.#wanted(forward));
     const twinGradients =
@@ -136,7 +135,7 @@ class ProbeBuilder {
     const norms = this.#norms(forward);
     if (norms.length > 0) {
       const evaluation = addForward(builder, network, this.#inputs, evaluationMode);
-      builder.output(probeOutput.runningLoss, this.#loss(evaluation, images, targetInput).loss);
+      builder.output(probeOutput.runningLoss, this.#loss(evaluation, data, targetInput).loss);
     }
     const additions = this.#additions(forward, twin);
     return {
@@ -153,7 +152,7 @@ class ProbeBuilder {
     };
   }
 
-  #loss(forward: ForwardResult, data: Value, targets: Value | undefined) {
+  #loss(forward: ForwardResult, data: AddedInputs["values"], targets: Value | undefined) {
     const [prediction] = forward.outputs.values();
     if (prediction === undefined) {
       throw new GraphError("a probe needs an output", { where: `network "${this.#network.name}"` });

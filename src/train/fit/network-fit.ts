@@ -1,5 +1,6 @@
 /** Checks before training whether the outputs of a network fit the data. */
 import type { LabelType } from "../../data/dataset/dataset.ts";
+import type { SampleType } from "../../data/dataset/sample-type.ts";
 import { shortList } from "../../data/images/list-folder.ts";
 import { ConfigError, UnsupportedError } from "../../errors.ts";
 import { dataInputs, type Network, type ParameterRole } from "../../ir/network.ts";
@@ -20,22 +21,28 @@ export function showBatchOf(each: Shape): string {
 /**
  * The one input that samples are fed to.
  *
- * @throws UnsupportedError for a network with several inputs, or one of whole numbers.
+ * @throws UnsupportedError for a network with several inputs, or where only one of input and samples is of whole numbers.
  */
-export function sampleInput(network: Network, where: string): TensorType {
+export function sampleInput(network: Network, where: string, sampleType: SampleType): TensorType {
   const inputs = dataInputs(network);
   const [input] = inputs;
   if (input === undefined || inputs.length > 1) {
     const found = inputs.map(({ name, type }) => `${name}${showBatchOf(type.shape.slice(1))}`);
     throw new UnsupportedError(
       `the model takes ${found.length === 0 ? "no inputs" : found.join(" and ")}, samples are one input`,
-      { where, remedy: "Export a model with one input: in PyTorch a module that fills in the others." },
+      { where, remedy: "Give an NPZ file with an array for each, by its name." },
     );
   }
-  if (input.type.dtype === "float32") return input.type;
+  const isFloat = input.type.dtype === "float32";
+  if (isFloat === (sampleType !== "int32")) return input.type;
   throw new UnsupportedError(
-    `the input ${input.name} holds ${input.type.dtype}, samples are given as normalized float32`,
-    { where, remedy: "Export the model with a float32 input, without its conversion." },
+    `the input ${input.name} holds ${input.type.dtype}, the samples are ${isFloat ? "whole numbers" : sampleType}`,
+    {
+      where,
+      remedy: isFloat
+        ? "Save the samples as float32, or export the model with an int64 input."
+        : "Give whole numbers: an NPZ or NPY file with an integer array, or JSON lines with a tokenizer.",
+    },
   );
 }
 

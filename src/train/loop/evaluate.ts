@@ -32,8 +32,11 @@ export interface EvaluationOptions {
  * console.log(inputOf(data.train).dtype); // uint8
  */
 export function inputOf(dataset: Dataset): ImageInput {
+  const { sampleType, inputs } = dataset;
   const { mean, std } = dataset.normalization;
-  if (dataset.sampleType === "uint8") return { dtype: "uint8", mean, deviation: std };
+  if (inputs !== undefined) return { dtype: sampleType === "int32" ? "int32" : "float32", parts: inputs };
+  if (sampleType === "int32") return { dtype: "int32" };
+  if (sampleType === "uint8") return { dtype: "uint8", mean, deviation: std };
   const isNone = mean.every((value) => value === 0) && std.every((value) => value === 1);
   return isNone ? { dtype: "float32" } : { dtype: "float32", mean, deviation: std };
 }

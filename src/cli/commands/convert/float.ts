@@ -33,7 +33,7 @@ export function floatModelOf(format: FloatFormat, path: string, run: LoadedRun):
   const model = format === "float" ? trainedModel(run) : lowBitModel(path, run);
   const { mean, std } = run.data.train.normalization;
   const show = (values: readonly number[]) => values.map((value) => Number(value.toPrecision(6))).join(", ");
-  const isShort = mean.length <= 4;
+  const isShort = mean.length > 0 && mean.length <= 4;
   const range = isShort ? [`inputs are normalized as (x - mean) / std: mean ${show(mean)}, std ${show(std)}`] : [];
   const messages = [...range, ...model.messages];
   const file = { name: `model.${format}.onnx`, parts: [model.bytes] };

@@ -7,6 +7,7 @@ import { type Dataset, firstSamples } from "../../../data/dataset/dataset.ts";
 import { ConfigError } from "../../../errors.ts";
 import type { Network } from "../../../ir/network.ts";
 import { checkFit } from "../../../train/fit/network-fit.ts";
+import { checkTokens } from "../../../train/fit/token-range.ts";
 import { normalizationChoices } from "../../../train/model-data.ts";
 import { importedNetwork } from "../../../train/network.ts";
 import { loadData } from "../../../train/setup.ts";
@@ -53,10 +54,11 @@ export async function openEvaluatedFile(path: string, flags: EvalFlags): Promise
   const opened = await loadData(config);
   const network = importedNetwork(path, opened);
   const odd = checkFit(network, { where: path, target: opened.test.target });
+  await checkTokens(network, opened.test);
   const test =
     flags.limit === undefined ? opened.test : firstSamples(opened.test, Math.min(flags.limit, opened.test.count));
   const normalization =
-    config.data.normalization === undefined
+    config.data.normalization === undefined && opened.train.normalization.mean.length > 0
       ? [
           `if the model was trained with another normalization: --set data.normalization=${normalizationChoices(opened.train.sampleShape)}`,
         ]

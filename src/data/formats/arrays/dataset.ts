@@ -5,14 +5,17 @@ import { defined } from "../../../base/defined.ts";
 import { FileFormatError } from "../../../errors.ts";
 import { allocateBytes, checkMemory, readRange } from "../../../io/file-bytes.ts";
 import { elementCount, type Shape } from "../../../ir/types.ts";
+import type { FileInput } from "../../../onnx/read/file.ts";
 import { inMemoryDataset, type LabelType, type SampleArray, type TargetArray } from "../../dataset/dataset.ts";
 import type { ArrayLayout, LoadedData, Task } from "../../dataset/loaded-data.ts";
 import { noNormalization } from "../../dataset/normalization.ts";
 import { defaultMemoryBytes, streamedDataset } from "../../dataset/streamed-dataset.ts";
 import type { LabelledDataset } from "../../dataset/subset.ts";
 import { decideNumberTargets, type NumberTargets } from "../../dataset/targets.ts";
+import { readTargets, targetNotes } from "./array-targets.ts";
 import { type ArrayFile, arraysOfNpy, arraysOfNpz, type NamedArray, onlyArrayOfNpz } from "./files.ts";
 import { type NamedPair, partsByName } from "./names.ts";
+import { readsByInput, samplesByInput } from "./network-inputs.ts";
 import { decodeElements, type NpyHeader, npyTypeName } from "./npy.ts";
 
 /** How arrays become samples. */
@@ -25,6 +28,8 @@ export interface ArrayOptions {
    */
   readonly layout?: ArrayLayout;
   readonly memoryBytes?: number;
+  /** The inputs of the network that the data is for, as its file states them. Absent: one input of floats. */
+  readonly inputs?: readonly FileInput[];
 }
 
 /** A sample beyond this is no sample: a batch of them would not fit into memory. */
@@ -53,6 +58,8 @@ async function fromArrays(
   arrays: readonly NamedArray[],
   options: ArrayOptions,
 ): Promise<LoadedData> {
+  const { inputs = [] } = options;
+  if (readsByInput(inputs)) return { kind, ...(await samplesByInput(place, arrays, inputs, options)) };
   const { train, test, notes } = partsByName(arrays, place);
   const pairs: NamedPair<ArrayFile>[] = [];
   for (const { samples, targets } of [train, ...(test === undefined ? [] : [test])]) {
@@ -63,7 +70,7 @@ async function fromArrays(
   const raw: NumberTargets[] = [];
   for (const { samples, targets } of pairs) {
     if (targets === undefined || options.task === "none") continue;
-    raw.push(await readTargets(samples, targets, options));
+    raw.push(await readTargets(samples.name, targets, options));
   }
   const decided = decideNumberTargets(raw, options.task ?? "auto", options.classes);
   const built: LabelledDataset[] = [];
@@ -107,17 +114,6 @@ function checkShapes({ samples, targets }: NamedPair<ArrayFile>, options: ArrayO
   }
 }
 
-async function readTargets(samples: ArrayFile, targets: ArrayFile, options: ArrayOptions): Promise<NumberTargets> {
-  const [, ...rest] = targets.header.shape;
-  const bytes = 8 * elementCount(targets.header.shape);
-  const most = Math.max(options.memoryBytes ?? 0, defaultMemoryBytes);
-  checkMemory(bytes, most, targets.where, `Set data.memoryBytes to ${bytes} or more; samples: ${samples.name}.`);
-  const values = new Float64Array(allocateBytes(bytes, targets.where).buffer);
-  await decodeElements(targets.chunks(), targets.header, values);
-  const shape = rest.length === 1 && rest[0] === 1 ? [] : rest;
-  return { where: targets.where, values, shape, isInteger: targets.header.type.kind !== "f" };
-}
-
 function isBytes({ type }: NpyHeader): boolean {
   return type.kind === "u" && type.bytes === 1;
 }
@@ -125,24 +121,6 @@ function isBytes({ type }: NpyHeader): boolean {
 /** Bytes of an element in memory. */
 function elementBytes(header: NpyHeader): number {
   return isBytes(header) ? 1 : 4;
-}
-
-/** Describes the kind of the targets. */
-function targetNotes(file: ArrayFile | undefined, target: LabelType, raw: NumberTargets | undefined): string[] {
-  if (file === undefined || raw === undefined || target.kind === "none") return [];
-  if (target.kind === "classes") return [`${file.name} is the class of each sample, 0 to ${target.classes.length - 1}`];
-  const count = elementCount(target.shape);
-  const note = `${file.name} is ${count} ${count === 1 ? "value" : "values"} to predict for each sample`;
-  if (!isOneHot(raw.values, count)) return [note];
-  return [`${note}; its rows look like one-hot classes: save their numbers, y.argmax(1), to classify`];
-}
-
-function isOneHot(values: Float64Array, length: number): boolean {
-  if (length < 2) return false;
-  return values.every((value, i) => {
-    if (value !== 0 && value !== 1) return false;
-    return i % length !== 0 || values.subarray(i, i + length).reduce((sum, each) => sum + each, 0) === 1;
-  });
 }
 
 /** @throws FileFormatError naming the first sample with an element that is NaN or infinite. */

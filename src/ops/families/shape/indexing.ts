@@ -95,6 +95,11 @@ function gatherType(call: OperatorCall): readonly TensorType[] {
   return [{ dtype: x.dtype, shape: [...x.shape.slice(0, axis), ...index.shape, ...x.shape.slice(axis + 1)] }];
 }
 
+function rowsOfGather(node: Node): { readonly index: number; readonly rows: number } {
+  const shape = node.inputs[0]?.type.shape ?? [];
+  return { index: 1, rows: shape[countFromFront(intAttribute(node, "axis", 0), shape.length)] ?? 0 };
+}
+
 /** Adds each slice to its place, with the gathered axis moved to the front because ScatterND indexes leading axes. */
 function gatherGradient({ builder: b, node, input, outputGradient, needed }: GradientContext): (Value | undefined)[] {
   if (!needed[0]) return [];
@@ -244,7 +249,7 @@ export const indexingOperators: readonly OperatorDefinition[] = [
     symbolic: arrangesFirst,
     infer: gatherType,
     gradient: gatherGradient,
-    traits: { movement: true, nonNegative: "when-first-input" },
+    traits: { movement: true, nonNegative: "when-first-input", picksRows: rowsOfGather },
   },
   {
     op: "GatherElements",
