@@ -1,7 +1,7 @@
 /** Facts about the data of a run: what enters the network, and how the classes are distributed. */
 
 import { allocateBatch, type Dataset, type DatasetSplits, type SampleArray } from "../data/dataset/dataset.ts";
-import { type Normalization, toChannelAffine } from "../data/dataset/normalization.ts";
+import { type Normalization, toChannelAffine } from "../data/normalization/normalization.ts";
 import { spacedSamples } from "./sample-choice.ts";
 
 /** What enters the network from one part of the data, after normalization. */

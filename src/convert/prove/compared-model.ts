@@ -2,7 +2,7 @@
 import { buildEvaluation } from "../../compile/build/evaluation.ts";
 import { operators } from "../../compile/registry.ts";
 import type { Dataset } from "../../data/dataset/dataset.ts";
-import { normalize } from "../../data/dataset/normalization.ts";
+import { normalize } from "../../data/normalization/normalization.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Graph, GraphOutput, Node } from "../../ir/graph.ts";
 import { dataInputs, type Network } from "../../ir/network.ts";

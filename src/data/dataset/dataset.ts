@@ -9,7 +9,7 @@ import { defined } from "../../base/defined.ts";
 import type { InputPart } from "../../compile/build/input.ts";
 import { ConfigError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
-import { measureNormalization, type Normalization, wholeNumbers } from "./normalization.ts";
+import { measureNormalization, type Normalization, wholeNumbers } from "../normalization/normalization.ts";
 import { allocateSamples, type SampleArray, type SampleType, typeOfSamples } from "./sample-type.ts";
 
 export type { SampleArray } from "./sample-type.ts";

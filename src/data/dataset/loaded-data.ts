@@ -1,5 +1,5 @@
 /** Data as the readers of each kind return it to openDataset, before it is split, limited and normalized. */
-import type { Normalization } from "./normalization.ts";
+import type { Normalization } from "../normalization/normalization.ts";
 import type { LabelledDataset } from "./subset.ts";
 
 /** The data sets that have names; `fashion-mnist-part` comes with subbyte. */

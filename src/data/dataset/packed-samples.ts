@@ -2,8 +2,8 @@
 import type { InputPart } from "../../compile/build/input.ts";
 import { FileFormatError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
+import { wholeNumbers } from "../normalization/normalization.ts";
 import type { InMemoryParts } from "./dataset.ts";
-import { wholeNumbers } from "./normalization.ts";
 
 /** The elements of one input for all samples. */
 export interface InputElements {

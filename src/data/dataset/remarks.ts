@@ -1,7 +1,7 @@
 /** Notes on data that can be read but is probably not what was intended: classes without samples, values of another range. */
 import { shortList } from "../images/list-folder.ts";
+import type { Normalization } from "../normalization/normalization.ts";
 import { allocateBatch, type Dataset } from "./dataset.ts";
-import type { Normalization } from "./normalization.ts";
 import type { LabelledDataset } from "./subset.ts";
 
 /** Samples that a range is measured from. */

@@ -12,9 +12,9 @@ import { allocateBytes, checkMemory, fileSize, readRange } from "../../io/file-b
 import { readNames } from "../../io/read-bytes.ts";
 import { type Dataset, inMemoryDataset } from "../dataset/dataset.ts";
 import type { LoadedData } from "../dataset/loaded-data.ts";
-import { noNormalization } from "../dataset/normalization.ts";
 import { defaultMemoryBytes } from "../dataset/streamed-dataset.ts";
 import type { LabelledDataset } from "../dataset/subset.ts";
+import { noNormalization } from "../normalization/normalization.ts";
 
 interface CifarVersion {
   readonly kind: "cifar10" | "cifar100";

@@ -14,7 +14,7 @@ import { InterruptedError } from "../../errors.ts";
 import { makeWritableFolder } from "../../io/atomic-file.ts";
 import { type DownloadProgress, downloadVerified } from "../../io/download.ts";
 import { type DatasetSplits, firstSamples } from "../dataset/dataset.ts";
-import type { Normalization } from "../dataset/normalization.ts";
+import type { Normalization } from "../normalization/normalization.ts";
 import { findIdxFile, readIdxDataset } from "./idx/dataset.ts";
 import { encodeIdx, readIdx } from "./idx/idx.ts";
 

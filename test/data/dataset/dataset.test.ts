@@ -3,9 +3,9 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { allocateBatch, classesOf, firstSamples, inMemoryDataset } from "../../../src/data/dataset/dataset.ts";
-import { measureNormalization, normalize, toChannelAffine } from "../../../src/data/dataset/normalization.ts";
 import { readIdxDataset } from "../../../src/data/formats/idx/dataset.ts";
 import { writeIdx } from "../../../src/data/formats/idx/idx.ts";
+import { measureNormalization, normalize, toChannelAffine } from "../../../src/data/normalization/normalization.ts";
 import { ConfigError, FileFormatError } from "../../../src/errors.ts";
 import { errorOf, numberedSamples, patternedImages, temporaryFolder } from "../support.ts";
 

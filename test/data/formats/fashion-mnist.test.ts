@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { allocateBatch, classesOf, type Dataset } from "../../../src/data/dataset/dataset.ts";
-import { measureNormalization } from "../../../src/data/dataset/normalization.ts";
 import {
   embeddedFashionMnistFolder,
   fashionMnistFiles,
@@ -15,6 +14,7 @@ import {
   fetchFashionMnist,
   loadFashionMnist,
 } from "../../../src/data/formats/fashion-mnist.ts";
+import { measureNormalization } from "../../../src/data/normalization/normalization.ts";
 import { ConfigError, FileFormatError, InputOutputError, InterruptedError } from "../../../src/errors.ts";
 import { unpack } from "../../../src/io/gzip.ts";
 import { errorOf, temporaryFolder } from "../support.ts";

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { randomStream } from "../../../src/base/random.ts";
 import type { TrainingConfig } from "../../../src/config/schema/schema.ts";
 import { inMemoryDataset } from "../../../src/data/dataset/dataset.ts";
-import { noNormalization } from "../../../src/data/dataset/normalization.ts";
+import { noNormalization } from "../../../src/data/normalization/normalization.ts";
 import { DivergenceError, FileFormatError } from "../../../src/errors.ts";
 import { isFiniteTensor } from "../../../src/ir/finite.ts";
 import type { Network } from "../../../src/ir/network.ts";

@@ -5,11 +5,11 @@ import { defined } from "../../../base/defined.ts";
 import { FileFormatError } from "../../../errors.ts";
 import { inMemoryDataset, type LabelType, type TargetArray } from "../../dataset/dataset.ts";
 import type { LoadedData, Task } from "../../dataset/loaded-data.ts";
-import { noNormalization } from "../../dataset/normalization.ts";
 import { type PartName, partOfName } from "../../dataset/part-names.ts";
 import type { LabelledDataset } from "../../dataset/subset.ts";
 import { decideWordTargets } from "../../dataset/targets.ts";
 import { shortList } from "../../images/list-folder.ts";
+import { noNormalization } from "../../normalization/normalization.ts";
 import { type CsvOptions, type CsvTable, readCsv } from "./csv.ts";
 
 /** How tables become samples. */

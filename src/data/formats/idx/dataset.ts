@@ -8,8 +8,8 @@ import { join } from "node:path";
 import { defined } from "../../../base/defined.ts";
 import { FileFormatError } from "../../../errors.ts";
 import { type Dataset, inMemoryDataset } from "../../dataset/dataset.ts";
-import type { Normalization } from "../../dataset/normalization.ts";
 import { defaultMemoryBytes } from "../../dataset/streamed-dataset.ts";
+import type { Normalization } from "../../normalization/normalization.ts";
 import { readIdx, readIdxLabels, readIdxShape } from "./idx.ts";
 
 /** Where the pair lies and what it holds. */

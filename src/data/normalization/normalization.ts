@@ -6,8 +6,8 @@
  */
 import { ConfigError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
+import type { SampleArray, SampleType } from "../dataset/sample-type.ts";
 import { ChannelMoments, type Normalization } from "./moments.ts";
-import type { SampleArray, SampleType } from "./sample-type.ts";
 
 export type { Normalization } from "./moments.ts";
 

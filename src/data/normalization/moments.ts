@@ -7,7 +7,7 @@
  */
 import { ConfigError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
-import type { SampleArray, SampleType } from "./sample-type.ts";
+import type { SampleArray, SampleType } from "../dataset/sample-type.ts";
 
 /** normalized = (raw · scale − mean[channel]) / std[channel] */
 export interface Normalization {

@@ -2,17 +2,17 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { resolveTrainingConfig } from "../../src/config/config.ts";
-import { diagnoseRun } from "../../src/diagnose/diagnose-run.ts";
-import { nodeEngine } from "../../src/runtime/node/node.ts";
-import { tokenRanges } from "../../src/train/fit/token-range.ts";
-import { loadRun } from "../../src/train/load-run.ts";
-import { evaluate } from "../../src/train/loop/evaluate.ts";
-import { startRun } from "../../src/train/run.ts";
-import { bytesOf, labels, npy, npz, put } from "../data/files.ts";
-import { errorOf } from "../data/support.ts";
-import { temporaryFolder } from "../support/training/tiny-run.ts";
-import { type TokenNetworkOptions, tokenNetwork, writeTokenNetwork } from "../support/training/token-network.ts";
+import { resolveTrainingConfig } from "../../../src/config/config.ts";
+import { diagnoseRun } from "../../../src/diagnose/diagnose-run.ts";
+import { nodeEngine } from "../../../src/runtime/node/node.ts";
+import { tokenRanges } from "../../../src/train/fit/token-range.ts";
+import { loadRun } from "../../../src/train/load-run.ts";
+import { evaluate } from "../../../src/train/loop/evaluate.ts";
+import { startRun } from "../../../src/train/run.ts";
+import { bytesOf, labels, npy, npz, put } from "../../data/files.ts";
+import { errorOf } from "../../data/support.ts";
+import { temporaryFolder } from "../../support/training/tiny-run.ts";
+import { type TokenNetworkOptions, tokenNetwork, writeTokenNetwork } from "../../support/training/token-network.ts";
 
 const [vocabulary, length, classes, count] = [12, 6, 3, 96];
 const shape: TokenNetworkOptions = { vocabulary, length, classes, head: "sample" };

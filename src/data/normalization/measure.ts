@@ -3,7 +3,7 @@
 import { defined } from "../../base/defined.ts";
 import { randomStream } from "../../base/random.ts";
 import { ConfigError, SubbyteError } from "../../errors.ts";
-import { allocateBatch, type Dataset } from "./dataset.ts";
+import { allocateBatch, type Dataset } from "../dataset/dataset.ts";
 import { ChannelMoments } from "./moments.ts";
 import { imageNetStatistics, type Normalization, noNormalization, wholeNumbers } from "./normalization.ts";
 
