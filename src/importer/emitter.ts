@@ -27,6 +27,7 @@ import { type FoldRule, fromNumbers } from "../ops/build/fold/data.ts";
 import { findDefinition } from "../ops/definition.ts";
 import { canFold, foldNode } from "../ops/evaluate.ts";
 import { batchValue } from "../ops/internal/batch-value.ts";
+import type { RepeatedPlace } from "../ops/rewrite/context.ts";
 import {
   type BatchCall,
   type BatchSlot,
@@ -42,10 +43,10 @@ import { symbolicTypes } from "./batch/inference.ts";
 import { symbolicResults } from "./batch/symbolic.ts";
 import type { FoldBudget } from "./fold-budget.ts";
 import { isOwnRole, isTrainedRole, roleOf, type Use } from "./parameters.ts";
-
 import { parameterName } from "./patterns/stored-names.ts";
 import { Copies } from "./shared/copies.ts";
 import { Owners } from "./shared/owners.ts";
+import { RepeatedNames } from "./shared/repeated-names.ts";
 
 /** The batch size while a file is read. */
 export interface BatchBinding {
@@ -63,6 +64,12 @@ interface SlotUse extends Pick<Use, "index" | "afterParameter"> {
   readonly node: Use["node"] & { readonly name: string };
   /** The node of the file that the parameters of its own belong to. */
   readonly owner: object;
+}
+
+/** Options of a node that is added. */
+interface EmitOptions extends NodeOptions {
+  /** The place of the node, where it is one of several time steps. */
+  readonly repeated?: RepeatedPlace;
 }
 
 /** A node whose inputs are all known. */
@@ -92,6 +99,7 @@ export class Emitter {
   readonly #folding: FoldBudget;
   #reference: Value | undefined;
   readonly #layers = new Map<object, LayerId>();
+  readonly #repeated = new RepeatedNames();
   #nodeName = "";
   #node: object = {};
 
@@ -173,11 +181,14 @@ export class Emitter {
     op: string,
     inputs: readonly (Slot | undefined)[],
     attributes: Attributes = {},
-    options: NodeOptions = {},
+    options: EmitOptions = {},
   ): readonly Slot[] {
     const folded = this.#fold(op, inputs, attributes, options);
     if (folded !== undefined) return folded;
-    const name = this.unusedName(options.name ?? (this.#nodeName === "" ? op : this.#nodeName));
+    const { repeated } = options;
+    const own = this.#nodeName === "" ? op : this.#nodeName;
+    const make = (): string => this.unusedName(`${own}/${repeated?.part}`);
+    const name = repeated ? this.#repeated.of(this.#node, repeated.part, make) : this.unusedName(options.name ?? own);
     const node = { op, domain: options.domain ?? onnxDomain, name };
     const afterParameter = inputs.some((slot) => slot?.kind === "value" && this.#afterParameter.has(slot.value));
     const owner = this.#owners.of(this.#node, node, inputs);
@@ -189,7 +200,8 @@ export class Emitter {
       name,
       ...defined({ outputCount: options.outputCount, outputNames: options.outputNames }),
     };
-    const origin = originOf("forward", this.#layerOf(name));
+    const layer = originOf("forward", this.#layerOf(name));
+    const origin = repeated === undefined ? layer : { ...layer, step: repeated.step };
     const outputs = this.builder.from({ origin }, () => this.builder.node(op, values, attributes, nodeOptions));
     for (const output of outputs) checkSize(output.type, node);
     const types = symbolicTypes({ ...node, inputs, attributes, outputCount: options.outputCount });

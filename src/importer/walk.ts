@@ -18,6 +18,7 @@ import { batchForm } from "./rewrite/batch-forms.ts";
 import { undoneTranspose } from "./rewrite/channels-first.ts";
 import { rewriteContext } from "./rewrite/context.ts";
 import { mostLoopNodes, unrollLoop } from "./rewrite/loop.ts";
+import { withBatchInFront } from "./rewrite/moved-batch.ts";
 import { readQuantization } from "./rewrite/quantization-nodes.ts";
 import { decompose, inOwnDomain, upgrade } from "./rewrite/read-node.ts";
 import { tiedConstants } from "./shared/tied.ts";
@@ -131,6 +132,8 @@ class Walk {
     const node = withFloat32(result);
     const undone = undoneTranspose(e, node);
     if (undone !== undefined) return [undone];
+    const inFront = withBatchInFront(e, node);
+    if (inFront !== undefined) return inFront;
     const known = recordOf(node)?.simplify?.(context, node) ?? batchForm(e, node);
     if (known !== undefined) return known;
     const { op, inputs, attributes, domain, outputCount } = node;

@@ -12,12 +12,16 @@ export type LayerId = string;
  */
 export type Phase = "forward" | "loss" | "backward" | "update";
 
-/** The purpose of a node. */
 /** The layer and the phase that a node belongs to. */
 export interface Origin {
   /** Absent: the node computes for no layer (the loss, arithmetic between layers). */
   readonly layer?: LayerId;
   readonly phase: Phase;
+  /**
+   * The time step, where the layer is written out over time. Nodes of one name at several steps are one: what is kept for
+   * them, as their quantizers, is kept once.
+   */
+  readonly step?: number;
 }
 
 /** Returns the origin of nodes that compute for a layer in a phase, or for none. */

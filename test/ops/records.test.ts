@@ -75,7 +75,7 @@ it("runs on blocked tensors what the CPU's lists named", () => {
 });
 
 const rewritten =
-  "AveragePool:all,all BatchNormalization:all CastLike:all Clip:11 Conv:all ConvTranspose:all Dropout:all GlobalMaxPool:all GroupNormalization:21 GRU:all Hardmax:13 LogSoftmax:13 LSTM:all MaxPool:all,all Mod:all Pad:11 Pow:all ReduceL1:18 ReduceL2:18 ReduceLogSum:18 ReduceLogSumExp:18 ReduceMax:18 ReduceMean:18,all ReduceMin:18 ReduceProd:18 ReduceSum:13 ReduceSumSquare:18 Resize:11,all RNN:all Scatter:all Slice:10 Softmax:13 SpaceToDepth:all Split:13,all Squeeze:13,all TopK:10 Unsqueeze:13 Upsample:all";
+  "AveragePool:all,all BatchNormalization:all CastLike:all Clip:11 Conv:all ConvTranspose:all Dropout:all GlobalMaxPool:all GroupNormalization:21 GRU:all,all Hardmax:13 LogSoftmax:13 LSTM:all,all MaxPool:all,all Mod:all Pad:11 Pow:all ReduceL1:18 ReduceL2:18 ReduceLogSum:18 ReduceLogSumExp:18 ReduceMax:18 ReduceMean:18,all ReduceMin:18 ReduceProd:18 ReduceSum:13 ReduceSumSquare:18 Resize:11,all RNN:all,all Scatter:all Slice:10 Softmax:13 SpaceToDepth:all Split:13,all Squeeze:13,all TopK:10 Unsqueeze:13 Upsample:all";
 
 it("rewrites the versions that the table of upgrades named", () => {
   const records = [...definitions, ...fileOperators.values()];

@@ -244,7 +244,7 @@ describe("arrays", () => {
         outputs: ["y"],
         nodes: [
           ["Transpose", ["x"], ["steps"], { perm: [1, 0, 2] }],
-          ["LSTM", ["steps", "w", "r"], ["", "h"], { hidden_size: 2 }],
+          ["LSTM", ["steps", "w", "r"], ["", "h"], { hidden_size: 2, clip: { float: 3 } }],
           ["Squeeze", ["h", "axes"], ["state"]],
           ["MatMul", ["state", "weight"], ["y"]],
         ],

@@ -1,11 +1,16 @@
-/** LSTM, GRU and RNN: type rules only. They are imported, evaluated and exported; training keeps them as they are. */
+/**
+ * LSTM, GRU and RNN. Nodes of files are written out over time where that is possible, and train then
+ * (ops/rewrite/recurrent.ts). Those that stay nodes are evaluated and exported; training keeps them as they are.
+ */
 
+import { UnsupportedError } from "../../errors.ts";
 import { intAttribute, stringAttribute } from "../../ir/attributes.ts";
-import type { Node, OperatorCall } from "../../ir/graph.ts";
+import { type Node, type OperatorCall, showNode } from "../../ir/graph.ts";
 import type { TensorType } from "../../ir/types.ts";
 import { elementsOfInput, shapeOfInput } from "../build/node-shapes.ts";
-import { type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+import { type GradientRule, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 import { bias, data, type OperatorInput, weight } from "../inputs.ts";
+import { obstacleOverTime } from "../rewrite/recurrent.ts";
 import { recurrentUpgrades } from "../rewrite/upgrades.ts";
 
 /** `gates` matrices are stacked in the weights; an LSTM has a cell state besides. */
@@ -49,9 +54,27 @@ function recurrentMacs(node: Node): number {
   return first * second * (elementsOfInput(node, 1) + elementsOfInput(node, 2));
 }
 
+/** A node that is left is one that could not be written out; one that was built in code says how it can be. */
+const noGradient: GradientRule = ({ node }) => {
+  const length = shapeOfInput(node, 0)[intAttribute(node, "layout", 0)] ?? 1;
+  const obstacle = obstacleOverTime({ ...node, length });
+  throw new UnsupportedError(
+    obstacle === undefined
+      ? `${node.op} has a gradient only written out over time, as importOnnx writes it`
+      : `${node.op} has no gradient here: ${obstacle}`,
+    {
+      where: showNode(node),
+      remedy:
+        "Use a layer with the usual functions, without peepholes, clipping and lengths, or freeze the parameters before it.",
+    },
+  );
+};
+
+const common = { domain: "", inputs, upgrades: recurrentUpgrades, gradient: noGradient, macs: recurrentMacs };
+
 /** The operators of this file. */
 export const recurrentOperators: readonly OperatorDefinition[] = [
-  { op: "RNN", domain: "", inputs, upgrades: recurrentUpgrades, infer: recurrentType(1, 1), macs: recurrentMacs },
-  { op: "GRU", domain: "", inputs, upgrades: recurrentUpgrades, infer: recurrentType(3, 1), macs: recurrentMacs },
-  { op: "LSTM", domain: "", inputs, upgrades: recurrentUpgrades, infer: recurrentType(4, 2), macs: recurrentMacs },
+  { op: "RNN", ...common, infer: recurrentType(1, 1) },
+  { op: "GRU", ...common, infer: recurrentType(3, 1) },
+  { op: "LSTM", ...common, infer: recurrentType(4, 2) },
 ];

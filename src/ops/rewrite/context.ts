@@ -8,6 +8,14 @@ import { type Dimensions, numbersIn, showSize } from "../../ir/size.ts";
 import { int64Tensor, type Tensor } from "../../ir/tensor.ts";
 import type { ConstantSlot, Slot, SourceNode } from "./slots.ts";
 
+/** The place of a node in a layer that is written out over time. */
+export interface RepeatedPlace {
+  /** The purpose of the node within the layer; nodes of one purpose share a name. */
+  readonly part: string;
+  /** The time step. */
+  readonly step: number;
+}
+
 /** Makes what stands for values while a file is read. Operators are those of the standard domain, in their present form. */
 export interface RewriteContext {
   /** A tensor that is known. */
@@ -29,6 +37,18 @@ export interface RewriteContext {
   reshape(x: Slot, shape: Dimensions): Slot;
   /** x broadcast to a shape, for any batch. */
   expand(x: Slot, shape: Dimensions): Slot;
+  /** x with its axes in another order; x's own source where that undoes what a node before it did. */
+  transpose(x: Slot, order: readonly number[]): Slot;
+  /** Whether every element is known to be 0, for any batch. */
+  isZero(x: Slot): boolean;
+  /** The outputs of an operator at one time step of a layer. @throws GraphError when the inputs do not fit it. */
+  repeated(
+    place: RepeatedPlace,
+    op: string,
+    inputs: readonly (Slot | undefined)[],
+    attributes?: Attributes,
+    outputCount?: number,
+  ): readonly Slot[];
   /** Tells the user something, once. */
   note(text: string): void;
 }

@@ -11,6 +11,7 @@ import type { DType } from "../../ir/types.ts";
 import { dtypeToOnnx } from "../../onnx/wire/proto.ts";
 import { fixedSizes, floatOf, int64Slot, type Rewrite, type RewriteContext, type Upgrade, without } from "./context.ts";
 import { modulo, spaceToDepth, spatialMean, squeezeAll } from "./forms.ts";
+import { unrolled } from "./recurrent.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "./slots.ts";
 
 /** Inputs filled up with gaps to the index at which another one is put. */
@@ -265,5 +266,5 @@ export const powerUpgrades: readonly Upgrade[] = [{ rewrite: power }];
 export const spaceToDepthUpgrades: readonly Upgrade[] = [{ rewrite: spaceToDepth }];
 /** Mod takes floats with either sign since opset 28. */
 export const moduloUpgrades: readonly Upgrade[] = [{ rewrite: modulo }];
-/** LSTM, GRU and RNN may have the batch first. */
-export const recurrentUpgrades: readonly Upgrade[] = [{ rewrite: recurrent }];
+/** LSTM, GRU and RNN are written out over time; where they cannot be, they may have the batch first. */
+export const recurrentUpgrades: readonly Upgrade[] = [{ rewrite: unrolled }, { rewrite: recurrent }];

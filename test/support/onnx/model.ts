@@ -19,7 +19,14 @@ import { float32Tensor, int64Tensor, type Tensor } from "../../../src/ir/tensor.
 import type { DType } from "../../../src/ir/types.ts";
 import { dtypeToOnnx, rawBytes } from "../../../src/onnx/wire/proto.ts";
 
-export type ModelAttribute = number | string | readonly number[] | { readonly float: number } | ModelText | Tensor;
+export type ModelAttribute =
+  | number
+  | string
+  | readonly number[]
+  | { readonly float: number }
+  | { readonly strings: readonly string[] }
+  | ModelText
+  | Tensor;
 
 interface ModelText {
   readonly graph: GraphText;
@@ -110,6 +117,10 @@ function attributeProto(name: string, value: ModelAttribute): AttributeProto {
     return create(AttributeProtoSchema, { name, type: Kind.STRING, s: new TextEncoder().encode(value) });
   }
   if ("graph" in value) return create(AttributeProtoSchema, { name, type: Kind.GRAPH, g: graphProto(value.graph) });
+  if ("strings" in value) {
+    const strings = value.strings.map((text) => new TextEncoder().encode(text));
+    return create(AttributeProtoSchema, { name, type: Kind.STRINGS, strings });
+  }
   if ("float" in value) return create(AttributeProtoSchema, { name, type: Kind.FLOAT, f: value.float });
   if ("dtype" in value) return create(AttributeProtoSchema, { name, type: Kind.TENSOR, t: tensorProto("", value) });
   return create(AttributeProtoSchema, { name, type: Kind.INTS, ints: value.map(BigInt) });
