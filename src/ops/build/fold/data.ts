@@ -5,7 +5,7 @@
  */
 
 import type { Attributes } from "../../../ir/graph.ts";
-import { allocate, makeTensor, type Tensor, type TensorData, toNumbers } from "../../../ir/tensor.ts";
+import { allocate, makeTensor, type Tensor, type TensorData, toInt64, toNumbers } from "../../../ir/tensor.ts";
 import { type DType, elementCount, rowMajorStrides, type Shape, type TensorType } from "../../../ir/types.ts";
 
 /** A node with its constant inputs and the types of its outputs. */
@@ -29,24 +29,15 @@ export interface FoldRule {
   readonly repeats?: boolean;
 }
 
-const int64Max = 2n ** 63n - 1n;
-
 /** A tensor of these elements; integers wrap or saturate as the storage does, int64 saturates. */
 export function fromNumbers({ dtype, shape }: TensorType, numbers: ArrayLike<number>): Tensor {
   const data = allocate(dtype, numbers.length);
   for (let i = 0; i < numbers.length; i++) {
     const number = numbers[i] ?? 0;
-    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = toBig(number);
+    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = toInt64(number);
     else data[i] = dtype === "bool" ? Number(number !== 0) : number;
   }
   return makeTensor(dtype, shape, data);
-}
-
-function toBig(number: number): bigint {
-  if (Number.isNaN(number)) return 0n;
-  if (number >= 2 ** 63) return int64Max;
-  if (number <= -(2 ** 63)) return -(2n ** 63n);
-  return BigInt(Math.trunc(number));
 }
 
 /** Whether the evaluator can look into tensors of this type. */
@@ -99,6 +90,20 @@ export function unravel(index: number, shape: Shape): number[] {
   return position;
 }
 
+/** For each flat index of `shape`, `offset` plus its place along each axis times that axis's stride. */
+export function stridedIndex(shape: Shape, strides: readonly number[], offset = 0): (index: number) => number {
+  return (index) => {
+    let rest = index;
+    let source = offset;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const size = shape[axis] ?? 1;
+      source += (rest % size) * (strides[axis] ?? 0);
+      rest = Math.floor(rest / size);
+    }
+    return source;
+  };
+}
+
 /** The flat index of a position. */
 export function ravel(position: readonly number[], shape: Shape): number {
   return rowMajorStrides(shape).reduce((sum, stride, axis) => sum + stride * (position[axis] ?? 0), 0);
@@ -108,9 +113,5 @@ export function ravel(position: readonly number[], shape: Shape): number {
 export function broadcastIndex(from: Shape, shape: Shape): (index: number) => number {
   const missing = shape.length - from.length;
   const strides = rowMajorStrides(from).map((stride, axis) => (from[axis] === 1 ? 0 : stride));
-  return (index) =>
-    unravel(index, shape).reduce(
-      (sum, place, axis) => (axis < missing ? sum : sum + place * (strides[axis - missing] ?? 0)),
-      0,
-    );
+  return stridedIndex(shape, [...new Array<number>(Math.max(missing, 0)).fill(0), ...strides]);
 }
