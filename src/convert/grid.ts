@@ -102,11 +102,10 @@ export function integerWeight(site: QuantizerSite, tensor: Tensor, values: Reado
   const inner = tensor.shape.slice(axis + 1).reduce((product, size) => product * size, 1);
   const zeroPoints = units.map((unit) => unit.zeroPoint);
   const zeroPointOf = (element: number): number => zeroPoints[Math.floor(element / inner) % zeroPoints.length] ?? 0;
-  const centred = coded.codes.map(
-    (code, i) => code - (zeroPoints.length === 1 ? (zeroPoints[0] ?? 0) : zeroPointOf(i)),
-  );
   const first = zeroPoints[0] ?? 0;
   const isShared = zeroPoints.every((zeroPoint) => zeroPoint === first);
+  const centred =
+    isShared && first === 0 ? coded.codes : coded.codes.map((code, i) => code - (isShared ? first : zeroPointOf(i)));
   const [lowest, highest] = [levels[0], levels.at(-1)];
   if (lowest === undefined || highest === undefined) throw new GraphError(`quantizer "${site.id}" has no codes`);
   const low = lowest - Math.max(...zeroPoints);

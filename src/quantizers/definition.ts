@@ -215,12 +215,20 @@ export function parameterRows(spec: QuantizerSpec, sample: Tensor): Float32Array
   const channels = shape[axis] ?? 0;
   const inner = elementCount(shape.slice(axis + 1));
   const outer = elementCount(shape.slice(0, axis));
-  return Array.from({ length: channels }, (_, channel) => {
-    const row = new Float32Array(outer * inner);
-    for (let o = 0; o < outer; o++) {
-      const start = (o * channels + channel) * inner;
-      row.set(data.subarray(start, start + inner), o * inner);
+  const rows = Array.from({ length: channels }, () => new Float32Array(outer * inner));
+  // By blocks that stay in the cache: the channels of a matrix product's weight lie next to each other.
+  const block = Math.max(1, Math.floor(64 / inner));
+  for (let first = 0; first < outer; first += block) {
+    const end = Math.min(outer, first + block);
+    for (const [channel, row] of rows.entries()) {
+      for (let o = first; o < end; o++) copyInto(row, o * inner, data, (o * channels + channel) * inner, inner);
     }
-    return row;
-  });
+  }
+  return rows;
+}
+
+/** Copies a run of elements: short ones by a loop, since the call of `set` takes longer than the copy. */
+function copyInto(target: Float32Array, at: number, source: Float32Array, from: number, count: number): void {
+  if (count > 32) target.set(source.subarray(from, from + count), at);
+  else for (let i = 0; i < count; i++) target[at + i] = source[from + i] ?? 0;
 }

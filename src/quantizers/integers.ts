@@ -134,8 +134,10 @@ export function forEachElement(
   }
   const channels = elementCount(parameterShape(spec, { dtype: "float32", shape }));
   const inner = elementCount(shape.slice(axis + 1));
-  for (let i = 0; i < count; i++) {
-    const outer = Math.floor(i / (inner * channels));
-    visit(i, Math.floor(i / inner) % channels, outer * inner + (i % inner));
+  let element = 0;
+  for (let start = 0; element < count; start += inner) {
+    for (let channel = 0; channel < channels; channel++) {
+      for (let i = 0; i < inner; i++) visit(element++, channel, start + i);
+    }
   }
 }

@@ -48,14 +48,11 @@ export function moveOf(
   if (shape === undefined || target === undefined) return undefined;
   const count = elementCount(shape);
   const types = node.outputs.map(({ type }) => ({ ...type, dtype: "float64" as const }));
-  const evaluated = (numberOf: (element: number) => number): readonly number[] | undefined => {
-    const numbers = makeTensor(
-      "float64",
-      shape,
-      Float64Array.from({ length: count }, (_, i) => numberOf(i)),
-    );
-    const made = compute({ ...node, inputs: [numbers, ...constants], types })?.[output];
-    return made === undefined ? undefined : toNumbers(made);
+  const evaluated = (numberOf: (element: number) => number): ArrayLike<number> | undefined => {
+    const numbers = new Float64Array(count);
+    for (let i = 0; i < count; i++) numbers[i] = numberOf(i);
+    const made = compute({ ...node, inputs: [makeTensor("float64", shape, numbers), ...constants], types })?.[output];
+    return made?.data instanceof Float64Array ? made.data : made && toNumbers(made);
   };
   // What moves with the numbers of the elements is an element; what does not is padding. Squares tell means apart, which move too.
   const [plain, later, squared] = [(i: number) => i, (i: number) => i + count, (i: number) => i * i].map(evaluated);
@@ -65,14 +62,15 @@ export function moveOf(
 }
 
 function sourcesOf(
-  plain: readonly number[],
-  later: readonly number[],
-  squared: readonly number[],
+  plain: ArrayLike<number>,
+  later: ArrayLike<number>,
+  squared: ArrayLike<number>,
   count: number,
 ): Sources | undefined {
   const flat = new Int32Array(plain.length);
   let fill: number | undefined;
-  for (const [i, place] of plain.entries()) {
+  for (let i = 0; i < plain.length; i++) {
+    const place = plain[i] ?? Number.NaN;
     const other = later[i] ?? Number.NaN;
     if (other - place === count && squared[i] === place * place) flat[i] = place;
     else if (other === place && (fill === undefined || fill === place)) {

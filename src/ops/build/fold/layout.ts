@@ -2,7 +2,7 @@
 
 import { intAttribute, stringAttribute } from "../../../ir/attributes.ts";
 import { allocate, makeTensor, type Tensor } from "../../../ir/tensor.ts";
-import { elementCount, type Shape, transposedIndex } from "../../../ir/types.ts";
+import { elementCount, rowMajorStrides, type Shape, transposedIndex } from "../../../ir/types.ts";
 import { permutationOf } from "../operands.ts";
 import {
   broadcastIndex,
@@ -12,6 +12,7 @@ import {
   numbersOf,
   ravel,
   rearranged,
+  stridedIndex,
   unravel,
 } from "./data.ts";
 
@@ -164,6 +165,7 @@ const slice: Fold = ({ inputs, types: [type] }) => {
   const steps = numbersOf(inputs[4]) ?? starts.map(() => 1);
   const first = input.shape.map(() => 0);
   const stride = input.shape.map(() => 1);
+  const strides = rowMajorStrides(input.shape);
   axes.forEach((given, i) => {
     const axis = fromFront(given, input.shape.length);
     const size = input.shape[axis] ?? 0;
@@ -173,10 +175,13 @@ const slice: Fold = ({ inputs, types: [type] }) => {
     stride[axis] = step;
   });
   return [
-    rearranged(input, type.shape, (i) =>
-      ravel(
-        unravel(i, type.shape).map((place, axis) => (first[axis] ?? 0) + place * (stride[axis] ?? 1)),
-        input.shape,
+    rearranged(
+      input,
+      type.shape,
+      stridedIndex(
+        type.shape,
+        strides.map((each, axis) => each * (stride[axis] ?? 1)),
+        strides.reduce((sum, each, axis) => sum + each * (first[axis] ?? 0), 0),
       ),
     ),
   ];
@@ -186,15 +191,12 @@ const split: Fold = (call) => {
   const [input] = call.inputs;
   if (input === undefined) return undefined;
   const axis = fromFront(intAttribute(call, "axis", 0), input.shape.length);
+  const strides = rowMajorStrides(input.shape);
   let start = 0;
   return call.types.map(({ shape }) => {
-    const offset = start;
+    const offset = start * (strides[axis] ?? 1);
     start += shape[axis] ?? 0;
-    return rearranged(input, shape, (i) => {
-      const place = unravel(i, shape);
-      place[axis] = (place[axis] ?? 0) + offset;
-      return ravel(place, input.shape);
-    });
+    return rearranged(input, shape, stridedIndex(shape, strides, offset));
   });
 };
 
@@ -229,11 +231,24 @@ const pad: Fold = (call) => {
   given.forEach((axis, i) => {
     before[fromFront(axis, shape.length)] = counts[i] ?? 0;
   });
+  const strides = rowMajorStrides(shape);
+  const places = type.shape.map((size, axis) =>
+    Array.from({ length: size }, (_, position) => {
+      const place = paddedPlace(mode, position - (before[axis] ?? 0), shape[axis] ?? 0);
+      return place === undefined ? undefined : place * (strides[axis] ?? 1);
+    }),
+  );
   const result = Array.from({ length: elementCount(type.shape) }, (_, i) => {
-    const place = unravel(i, type.shape).flatMap(
-      (position, axis) => paddedPlace(mode, position - (before[axis] ?? 0), shape[axis] ?? 0) ?? [],
-    );
-    return place.length === shape.length ? (numbers[ravel(place, shape)] ?? 0) : value;
+    let rest = i;
+    let source = 0;
+    for (let axis = shape.length - 1; axis >= 0; axis--) {
+      const size = type.shape[axis] ?? 1;
+      const place = places[axis]?.[rest % size];
+      if (place === undefined) return value;
+      source += place;
+      rest = Math.floor(rest / size);
+    }
+    return numbers[source] ?? 0;
   });
   return [fromNumbers(type, result)];
 };
