@@ -1,6 +1,6 @@
 /** The final pass over an imported network: recognized operators, roles by the consumers of a parameter, frozen parameters. */
 
-import type { Graph } from "../ir/graph.ts";
+import type { Graph, Value } from "../ir/graph.ts";
 import type { Network, Parameter, ParameterRole } from "../ir/network.ts";
 import { isTrainedRole, operatorRole } from "./parameters.ts";
 import { recognise } from "./rewrite/recognize.ts";
@@ -16,17 +16,17 @@ export interface Finished {
 
 /** Recognizes patterns, drops unused parameters and freezes those that no gradient reaches. */
 export function finishNetwork(network: Network): Finished {
-  const recognised = recognise(network.graph);
+  const { graph: recognised, parameters: all } = withRecognisedParameters(network);
   const read = new Set(recognised.nodes.flatMap((node) => node.inputs));
   for (const { value } of recognised.outputs) read.add(value);
-  const known = new Set(network.parameters.map(({ name }) => name));
+  const known = new Set(all.map(({ name }) => name));
   const graph = {
     ...recognised,
     inputs: recognised.inputs.filter((input) => !known.has(input.name) || read.has(input)),
   };
   const kept = new Set(graph.inputs.map(({ name }) => name));
   const roles = rolesIn(graph);
-  const parameters = network.parameters
+  const parameters = all
     .filter(({ name }) => kept.has(name))
     .map((parameter) => {
       const role = roles.get(parameter.name) ?? parameter.role;
@@ -40,6 +40,36 @@ export function finishNetwork(network: Network): Finished {
     ),
     held: new Map([...held].filter(([name]) => known.has(name))),
   };
+}
+
+/**
+ * The graph with its patterns recognized. Scale and offset of a normalization that stands before every layer look like the
+ * normalization of the data while it is arithmetic; the operator that stands in its place says that they are trained.
+ */
+function withRecognisedParameters({ graph, parameters }: Network): Pick<Finished, "graph" | "parameters"> {
+  const recognised = recognise(graph);
+  const made = recognised.nodes.length === graph.nodes.length ? [] : recognised.nodes;
+  const before = new Set(graph.nodes.map(({ name, op }) => `${op} ${name}`));
+  const taken = new Set(
+    [...graph.inputs, ...recognised.nodes.flatMap(({ outputs }) => outputs)].map(({ name }) => name),
+  );
+  const stored = new Map([...graph.constants].map(([value, tensor]) => [value.name, tensor]));
+  const found = new Map<Value, Parameter>();
+  for (const node of made) {
+    if (before.has(`${node.op} ${node.name}`)) continue;
+    node.inputs.forEach((input, index) => {
+      const role = operatorRole(node, index);
+      const value = input === undefined ? undefined : recognised.constants.get(input);
+      if (input === undefined || role === undefined || value === undefined || !isTrainedRole(role)) return;
+      if (stored.get(input.name) !== value || value.data.length < 2 || taken.has(input.name)) return;
+      taken.add(input.name);
+      found.set(input, { name: input.name, role, trainable: true, value });
+    });
+  }
+  if (found.size === 0) return { graph: recognised, parameters };
+  const constants = new Map([...recognised.constants].filter(([value]) => !found.has(value)));
+  const inputs = [...recognised.inputs, ...found.keys()];
+  return { graph: { ...recognised, inputs, constants }, parameters: [...parameters, ...found.values()] };
 }
 
 /** The roles that operators give to the inputs that they read. */

@@ -181,6 +181,49 @@ describe("a model with an open batch that computes with it", () => {
     expect(() => convert(quantized, { input: { dtype: "float32" } })).toThrow("computed from the size of the batch");
   });
 
+  const flat: NodeText[] = [
+    ["Reshape", ["m", "open"], ["flat"]],
+    ["Range", ["zero", "b", "one"], ["places"]],
+  ];
+
+  it("reads a gather of all elements in their order as a reshape", async () => {
+    // As torch writes as_strided: places of rows times the row's length, plus places within the row.
+    const strided: NodeText[] = [
+      ...flat,
+      ["Mul", ["places", "four"], ["starts"]],
+      ["Unsqueeze", ["starts", "axis1"], ["column"]],
+      ["Add", ["column", "count4"], ["all"]],
+      ["Gather", ["flat", "all"], ["rows"], { axis: 0 }],
+      ["MatMul", ["rows", "v"], ["y"]],
+    ];
+    const text = file(strided);
+    const bytes = onnxModel({
+      ...text,
+      initializers: { ...text.initializers, count4: ints(0, 1, 2, 3), v: ramp(4, 3) },
+    });
+    const network = importOnnx(bytes);
+    expect(network.graph.nodes.map(({ op }) => op)).toEqual(["MatMul", "Reshape", "Reshape", "MatMul"]);
+    for (const batch of [1, 3, 64]) {
+      const expected = await fileOutputs(bytes, { x: [batch, 6] });
+      expect(distance((await outputsOf(network, batch)).y, expected.y)).toBeLessThan(1e-4);
+    }
+  });
+
+  it("keeps a gather whose places count for small batches only", async () => {
+    const limited: NodeText[] = [
+      ["Range", ["zero", "b", "one"], ["places"]],
+      ["Min", ["places", "hundred"], ["few"]],
+      ["Gather", ["m", "few"], ["y"]],
+    ];
+    const text = file(limited);
+    const bytes = onnxModel({ ...text, initializers: { ...text.initializers, hundred: index(100) } });
+    const network = importOnnx(bytes);
+    for (const batch of [1, 64, 130]) {
+      const expected = await fileOutputs(bytes, { x: [batch, 6] });
+      expect(distance((await outputsOf(network, batch)).y, expected.y)).toBeLessThan(1e-4);
+    }
+  });
+
   it("takes a branch that is the same for every batch", async () => {
     const network = importOnnx(onnxModel(file(chooses("zero"))));
     expect(network.imported.batch).toBe("any");

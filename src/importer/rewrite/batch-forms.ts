@@ -20,6 +20,7 @@ import {
 import { toNumbers } from "../../ir/tensor.ts";
 import { int64Slot, showSizes } from "../../ops/rewrite/context.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "../../ops/rewrite/slots.ts";
+import { countsTo } from "../batch/count.ts";
 import { symbolicOf } from "../batch/symbolic.ts";
 import type { Emitter } from "../emitter.ts";
 
@@ -189,6 +190,18 @@ const slice: Form = (e, node) => {
   return e.one("Slice", node.inputs.with(2, e.integers(open)));
 };
 
+/** A Gather that takes every element of its axis in order is a reshape: so torch writes as_strided. */
+const gather: Form = (e, node) => {
+  const [x, index] = node.inputs;
+  if (x === undefined || index === undefined || index.kind === "value") return undefined;
+  const { shape } = typeOf(x);
+  const given = typeof node.attributes.axis === "number" ? node.attributes.axis : 0;
+  const axis = given < 0 ? given + shape.length : given;
+  const size = shape[axis];
+  if (size === undefined || !countsTo(index, size)) return undefined;
+  return reshapeTo(e, x, [...shape.slice(0, axis), ...typeOf(index).shape, ...shape.slice(axis + 1)]);
+};
+
 const forms: ReadonlyMap<string, Form> = new Map([
   ["Reshape", reshape],
   ["Flatten", flatten],
@@ -196,6 +209,7 @@ const forms: ReadonlyMap<string, Form> = new Map([
   ["ConstantOfShape", constantOfShape],
   ["Tile", tile],
   ["Slice", slice],
+  ["Gather", gather],
 ]);
 
 /** The node in a form without the size of the batch, or undefined where it has none. */

@@ -169,7 +169,7 @@ function einsumType(call: OperatorCall): readonly TensorType[] {
   return [{ dtype: commonDtype(call), shape }];
 }
 
-/** For contractions of one or two tensors in which every letter of an operand is met elsewhere. */
+/** For contractions of any number of tensors; each gradient is a contraction of dy with the other operands. */
 function einsumGradient({ builder: b, node, input, outputGradient, needed }: GradientContext): (Value | undefined)[] {
   const { operands, output } = parseEquation(stringAttribute(node, "equation"));
   const unsupported = (why: string) =>
@@ -177,7 +177,6 @@ function einsumGradient({ builder: b, node, input, outputGradient, needed }: Gra
       where: showNode(node),
       remedy: "Write it with MatMul, Mul and ReduceSum, or keep what is before this node frozen.",
     });
-  if (operands.length > 2) throw unsupported("it has more than two operands");
   if ([...operands, output].some((letters) => letters.includes("."))) throw unsupported("it has an ellipsis");
   if ([...operands, output].some((letters) => new Set(letters).size !== letters.length)) {
     throw unsupported("a letter comes twice in one operand");
@@ -192,12 +191,12 @@ function einsumGradient({ builder: b, node, input, outputGradient, needed }: Gra
   });
   return operands.map((letters, i) => {
     if (!needed[i]) return undefined;
-    const other = operands[1 - i];
-    const known = output + (other ?? "");
+    const others = operands.flatMap((equation, j) => (j === i ? [] : [{ equation, value: input(j) }]));
+    const known = [output, ...others.map(({ equation }) => equation)].join("");
     // A letter summed within its operand has the same gradient everywhere along its axis.
     const found = [...letters].filter((letter) => known.includes(letter)).join("");
-    const terms = other === undefined ? [outputGradient(0)] : [outputGradient(0), input(1 - i)];
-    const gradient = einsum(b, `${[output, ...(other === undefined ? [] : [other])].join()}->${found}`, terms);
+    const terms = [outputGradient(0), ...others.map(({ value }) => value)];
+    const gradient = einsum(b, `${[output, ...others.map(({ equation }) => equation)].join()}->${found}`, terms);
     const shape = [...letters].map((letter) => (found.includes(letter) ? (sizes.get(letter) ?? 1) : 1));
     const whole = reshape(b, gradient, shape);
     return expand(b, whole, input(i).type.shape);

@@ -84,6 +84,9 @@ describe("gradients of matrix products", () => {
     "ijk->ki",
     "ij,jk->k",
     "ij->",
+    "bhi,ij,bk->bh",
+    "ij,jk,kl->il",
+    "i,i,i->i",
   ]) {
     gradientProperty(
       `einsum ${equation}`,

@@ -170,6 +170,22 @@ export const symbolicReduceProduct: SymbolicRule = reduction(productOf);
 /** The sum of a list. */
 export const symbolicReduceSum: SymbolicRule = reduction((elements) => elements.reduce<Dimension>(plus, 0));
 
+/** Rules whose results are polynomials wherever their operands are, whatever the batch is. */
+const polynomials: ReadonlySet<SymbolicRule> = new Set([
+  arrangesFirst,
+  arrangesAll,
+  symbolicSum,
+  symbolicTotal,
+  symbolicDifference,
+  symbolicProduct,
+  symbolicNegative,
+]);
+
+/** Returns whether an operator with this rule makes polynomials in the batch of polynomials, without a case that the batch decides. */
+export function keepsPolynomials(rule: SymbolicRule | undefined): boolean {
+  return rule !== undefined && polynomials.has(rule);
+}
+
 /** Elements that are all known; undefined where one is not. */
 export function allKnown(elements: readonly (Dimension | undefined)[]): Dimensions | undefined {
   const known = elements.filter((each) => each !== undefined);

@@ -14,9 +14,10 @@ import {
   showNode,
   type Value,
 } from "../../../ir/graph.ts";
-import { makeTensor, type Tensor, toNumbers } from "../../../ir/tensor.ts";
+import { makeTensor, type Tensor, toInt64, toNumbers } from "../../../ir/tensor.ts";
 import type { Shape, TensorType } from "../../../ir/types.ts";
 import { dtypeFromOnnx } from "../../../onnx/wire/proto.ts";
+import { foldGatherElements, foldGatherND, foldScatterElements, foldScatterND } from "../../build/fold/indexed.ts";
 import { foldConstantOfShape, foldGather, foldRange, foldTriangle } from "../../build/fold/layout.ts";
 import { arrangesFirst } from "../../build/fold/symbolic.ts";
 import { at, axisOf, countFromFront, indices, int64Constant, noGradient, present } from "../../build/operands.ts";
@@ -213,7 +214,7 @@ export function constantTensor(call: Pick<OperatorCall, "op" | "name" | "attribu
   if (typeof int === "number") return makeTensor("int64", [], BigInt64Array.of(BigInt(int)));
   if (Array.isArray(ints)) {
     const numbers = ints.map(Number);
-    return makeTensor("int64", [numbers.length], BigInt64Array.from(numbers, BigInt));
+    return makeTensor("int64", [numbers.length], BigInt64Array.from(numbers, toInt64));
   }
   throw new UnsupportedError("a Constant of this kind is not supported", {
     where: showNode(call),
@@ -239,6 +240,9 @@ export const shapeOperator: OperatorDefinition = flat("Shape", shapeType, {
   simplify: shapeOfInput,
 });
 
+/** Numbers from a start to an end, in equal steps. */
+export const rangeOperator: OperatorDefinition = flat("Range", rangeType, { fold: foldRange });
+
 /** The operators of this file. */
 export const indexingOperators: readonly OperatorDefinition[] = [
   {
@@ -254,12 +258,14 @@ export const indexingOperators: readonly OperatorDefinition[] = [
   {
     op: "GatherElements",
     domain: "",
+    fold: foldGatherElements,
     infer: gatherElementsType,
     gradient: (context) => scatterBack(context, context.input(1), intAttribute(context.node, "axis", 0)),
   },
   {
     op: "GatherND",
     domain: "",
+    fold: foldGatherND,
     infer: gatherNDType,
     gradient: ({ builder: b, node, input, outputGradient, needed }) => {
       if (!needed[0]) return [];
@@ -275,12 +281,14 @@ export const indexingOperators: readonly OperatorDefinition[] = [
   {
     op: "ScatterND",
     domain: "",
+    fold: foldScatterND,
     infer: (call) => [requiredInput(call, 0)],
     gradient: (context) => scatterGradient(context, (dy) => context.builder.one("GatherND", [dy, context.input(1)])),
   },
   {
     op: "ScatterElements",
     domain: "",
+    fold: foldScatterElements,
     infer: (call) => [requiredInput(call, 0)],
     gradient: (context) => {
       const axis = intAttribute(context.node, "axis", 0);
@@ -313,7 +321,7 @@ export const indexingOperators: readonly OperatorDefinition[] = [
     simplify: sizeOfInput,
   }),
   flat("ConstantOfShape", constantOfShapeType, { fold: foldConstantOfShape }),
-  flat("Range", rangeType, { fold: foldRange }),
+  rangeOperator,
   flat(
     "Constant",
     (call) => {
