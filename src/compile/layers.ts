@@ -13,9 +13,30 @@ export function isLayer(node: Pick<Node, "op" | "domain">): boolean {
   return traitsOf(node).layer !== undefined;
 }
 
-/** Returns the layers of a graph, in its order. */
+/** Returns the layers of a graph, in its order; of one that is repeated over time its first node. */
 export function layersOf(graph: Graph): Node[] {
-  return graph.nodes.filter(isLayer);
+  return withoutRepeats(graph.nodes.filter(isLayer));
+}
+
+/** Returns nodes in groups, in the order of the first of each: those that are one at several time steps together. */
+export function groupedOverTime(nodes: readonly Node[]): readonly (readonly [Node, ...Node[]])[] {
+  const groups: [Node, ...Node[]][] = [];
+  const repeated = new Map<string, [Node, ...Node[]]>();
+  for (const node of nodes) {
+    const known = node.origin.step === undefined ? undefined : repeated.get(node.name);
+    if (known !== undefined) known.push(node);
+    else {
+      const group: [Node, ...Node[]] = [node];
+      groups.push(group);
+      if (node.origin.step !== undefined) repeated.set(node.name, group);
+    }
+  }
+  return groups;
+}
+
+/** Returns nodes without those that repeat an earlier one at another time step. */
+export function withoutRepeats(nodes: readonly Node[]): Node[] {
+  return groupedOverTime(nodes).map(([first]) => first);
 }
 
 /** Returns the names of the operators that are layers. */
@@ -49,11 +70,12 @@ export function overrideTargets(
   const { nodes } = network.graph;
   if (placement === "everyModule") {
     const inputs = dataInputs(network).map(({ name }) => ({ name, operator: inputOperator }));
-    return [...inputs, ...nodes.filter((node) => traitsOf(node).module === true).map(overrideTargetOf)];
+    const modules = nodes.filter((node) => traitsOf(node).module === true);
+    return [...inputs, ...withoutRepeats(modules).map(overrideTargetOf)];
   }
   const isStored = (node: Node) => isOperator(addOperator, node) || traitsOf(node).averages === true;
   const added = residualBits === null ? [] : nodes.filter(isStored);
-  return [...layersOf(network.graph), ...added].map(overrideTargetOf);
+  return [...layersOf(network.graph), ...withoutRepeats(added)].map(overrideTargetOf);
 }
 
 /** Returns the input of a residual addition that is the skip branch: the one that does not end in the block's last layer. */

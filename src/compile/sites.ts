@@ -11,7 +11,7 @@ import type { QuantizerSpec } from "../quantizers/definition.ts";
 import { fakeQuantize } from "../quantizers/fake-quantize.ts";
 import { quantizerNamed } from "../quantizers/index.ts";
 
-/** The name of the FakeQuantize node of a site: unique within the network. */
+/** The name of the FakeQuantize nodes of a site, one or one for each time step: unique within the network. */
 export type SiteId = string;
 
 /** A quantizer site: where a tensor is quantized, what it belongs to, and what is kept of it. */
@@ -102,6 +102,8 @@ export function quantizerSite(parts: SiteParts): QuantizerSite {
 /** A quantizer in a graph, and what has to be kept of it. */
 export interface InsertedQuantizer {
   readonly quantized: Value;
+  /** The inputs of its parameters, by the quantizer's names. */
+  readonly inputs: Readonly<Record<string, Value>>;
   readonly site: QuantizerSite;
   readonly parameters: readonly Parameter[];
 }
@@ -148,7 +150,12 @@ export function insertQuantizer(
     }
   }
   const quantized = fakeQuantize(builder, value, spec, inputs, id);
-  return { quantized, site: quantizerSite({ ...place, parameters, states }), parameters: added };
+  return { quantized, inputs, site: quantizerSite({ ...place, parameters, states }), parameters: added };
+}
+
+/** Adds a node of a quantizer that is in the graph already, as at another time step: both have one site and its parameters. */
+export function repeatQuantizer(builder: GraphBuilder, value: Value, { inputs, site }: InsertedQuantizer): Value {
+  return fakeQuantize(builder, value, site.spec, inputs, site.id);
 }
 
 /**

@@ -122,7 +122,8 @@ function walk(network: QuantizedNetwork, data: Value, assembly: Assembly, onRefu
   const quantized = (node: Node, x: Symbolic): Symbolic => {
     const site = sites.get(node.name);
     if (site === undefined) throw new UnsupportedError("no quantizer site has this name", { where: showNode(node) });
-    if (x.kind === "constant") {
+    // A constant may be an activation too: the state of a recurrent layer before its first time step.
+    if (x.kind === "constant" && site.kind === "weight") {
       const weight = integerWeight(site, x.tensor, parameters);
       return { kind: "weight", name: x.name, shape: x.shape, weight };
     }

@@ -7,6 +7,7 @@ import { copyNode, copyNodes, mapped, type ValueMap } from "../compile/passes/co
 import { newBuilder } from "../compile/registry.ts";
 import { isQuantized, type QuantizedNetwork, type SiteId } from "../compile/sites.ts";
 import type { Dataset } from "../data/dataset/dataset.ts";
+import type { Value } from "../ir/graph.ts";
 import type { Network, Parameter } from "../ir/network.ts";
 import { float32Scalar } from "../ir/tensor.ts";
 import type { Target } from "../ops/definition.ts";
@@ -45,25 +46,26 @@ export interface AblationOptions {
 export function withSwitches(network: QuantizedNetwork, removed: ReadonlySet<SiteId> = new Set()): Network {
   const builder = newBuilder(network.graph.name);
   const map: ValueMap = new Map(network.graph.inputs.map((input) => [input, builder.input(input.name, input.type)]));
-  const switches: Parameter[] = [];
+  const switches = new Map<string, { readonly parameter: Parameter; readonly gate: Value }>();
   copyNodes(network.graph, builder, map, (node, inputs) => {
     const [x] = inputs;
     if (!isFakeQuantize(node) || x === undefined) return undefined;
     if (removed.has(node.name)) return [x];
     const [y] = copyNode(builder, node, inputs);
     if (y === undefined) return undefined;
-    const parameter = {
-      name: switchName(node.name),
-      role: "other",
-      trainable: false,
-      value: float32Scalar(1),
-    } as const;
-    switches.push(parameter);
-    const gate = builder.input(parameter.name, { dtype: "float32", shape: [] });
+    const name = switchName(node.name);
+    const parameter: Parameter = { name, role: "other", trainable: false, value: float32Scalar(1) };
+    // A site at several time steps has one switch.
+    const { gate } = switches.get(name) ?? { gate: builder.input(name, { dtype: "float32", shape: [] }) };
+    switches.set(name, { parameter, gate });
     return [add(builder, multiply(builder, y, gate), multiply(builder, x, subtract(builder, 1, gate)))];
   });
   for (const output of network.graph.outputs) builder.output(output.name, mapped(map, output.value));
-  return { name: network.name, graph: builder.finish(), parameters: [...network.parameters, ...switches] };
+  return {
+    name: network.name,
+    graph: builder.finish(),
+    parameters: [...network.parameters, ...[...switches.values()].map(({ parameter }) => parameter)],
+  };
 }
 
 /** The name of the switch of a quantizer among the parameters of {@link withSwitches}. */

@@ -7,7 +7,7 @@
  */
 
 import { layerBytes } from "../compile/layer-bytes.ts";
-import { isLayer, macsOf } from "../compile/layers.ts";
+import { groupedOverTime, isLayer, macsOf } from "../compile/layers.ts";
 import { bindBatch } from "../compile/passes/bind-batch.ts";
 import { SubbyteError } from "../errors.ts";
 import type { Node, Value } from "../ir/graph.ts";
@@ -77,8 +77,9 @@ export function inspectNetwork(network: Network, bits: Bits = { weightBits: 32, 
   const { graph } = oneSample(network);
   const parameters = new Map(network.parameters.map((parameter) => [parameter.name, parameter]));
   const behind = parameterBehind(graph.nodes);
-  const layers = graph.nodes.flatMap((node): LayerReport[] => {
-    const multiplications = macsOf(node);
+  const layers = groupedOverTime(graph.nodes).flatMap((steps): LayerReport[] => {
+    const [node] = steps;
+    const multiplications = macsOf(node) * steps.length;
     const [x, second] = node.inputs;
     const [output] = node.outputs;
     if (multiplications === 0 || x === undefined || output === undefined) return [];

@@ -10,7 +10,7 @@
  * for each channel's bias.
  */
 import { layerBytes } from "../compile/layer-bytes.ts";
-import { macsOf } from "../compile/layers.ts";
+import { groupedOverTime, macsOf } from "../compile/layers.ts";
 import { traitsOf } from "../compile/registry.ts";
 import { type Node, producers, type Value } from "../ir/graph.ts";
 import { dataInputs, type Network } from "../ir/network.ts";
@@ -65,7 +65,7 @@ export function networkCost(network: Network): NetworkCost {
     stored: new Set([...graph.constants.keys(), ...graph.inputs.filter((input) => !data.includes(input))]),
     batch: data[0]?.type.shape[0] ?? 1,
   };
-  const layers = graph.nodes.flatMap((node) => layerCost(node, subject) ?? []);
+  const layers = groupedOverTime(graph.nodes).flatMap((steps) => layerCost(steps, subject) ?? []);
   const sum = (pick: (layer: LayerCost) => number) => layers.reduce((total, layer) => total + pick(layer), 0);
   return {
     macs: sum((layer) => layer.macs),
@@ -75,13 +75,14 @@ export function networkCost(network: Network): NetworkCost {
   };
 }
 
-function layerCost(node: Node, subject: Subject): LayerCost | undefined {
+function layerCost(steps: readonly [Node, ...Node[]], subject: Subject): LayerCost | undefined {
+  const [node] = steps;
   const { layer } = traitsOf(node);
   const [x, w] = [layer?.data, layer?.weight].map((index) => (index === undefined ? undefined : node.inputs[index]));
   if (layer === undefined || x === undefined || w === undefined) return undefined;
   if (!isWeight(w, subject)) return undefined;
   const weights = elementCount(w.type.shape);
-  const macs = macsOf(node) / subject.batch;
+  const macs = (macsOf(node) * steps.length) / subject.batch;
   const weight = operandCost(w, subject);
   const activation = operandCost(x, subject);
   const words = layer.outputChannels(node) * (weight.levels === null ? 1 : 2);

@@ -7,7 +7,7 @@ import { initialParameters } from "../../observers/calibrators.ts";
 import { indices } from "../../ops/build/operands.ts";
 import { multiply, subtract } from "../../ops/families/elementwise.ts";
 import { reduceMean } from "../../ops/families/reduce.ts";
-import { reshape } from "../../ops/families/shape/shape-ops.ts";
+import { concat, reshape } from "../../ops/families/shape/shape-ops.ts";
 import { bindBatch } from "../passes/bind-batch.ts";
 import { newBuilder } from "../registry.ts";
 import type { QuantizedNetwork } from "../sites.ts";
@@ -38,10 +38,8 @@ export function buildEvaluation(network: Network, config: EvaluationConfig): Eva
 
 /** The values that reach each quantizer, in float: output `<site>` holds the input of that site's FakeQuantize. */
 export function buildActivationSample(network: QuantizedNetwork, config: EvaluationConfig): EvaluationJob {
-  return buildForwardJob(
-    network,
-    { mode: { ...evaluationMode, fakeQuantize: false }, ...config },
-    (forward) => forward.quantizerInputs,
+  return buildForwardJob(network, { mode: { ...evaluationMode, fakeQuantize: false }, ...config }, (forward, builder) =>
+    joinedInputs(builder, forward.allQuantizerInputs),
   );
 }
 
@@ -55,7 +53,21 @@ export function buildSiteSample(
   return buildForwardJob(
     network,
     { mode: { ...evaluationMode, bypass: sites }, ...config },
-    ({ quantizerInputs }) => new Map([...quantizerInputs].filter(([site]) => wanted.has(site))),
+    ({ allQuantizerInputs }, builder) =>
+      joinedInputs(builder, new Map([...allQuantizerInputs].filter(([site]) => wanted.has(site)))),
+  );
+}
+
+/** What reaches each quantizer: of one at several time steps all of it, one after another along the batch. */
+function joinedInputs(
+  builder: GraphBuilder,
+  inputs: ReadonlyMap<string, readonly Value[]>,
+): ReadonlyMap<string, Value> {
+  return new Map(
+    [...inputs].flatMap(([site, values]) => {
+      const [first] = values;
+      return first === undefined ? [] : [[site, values.length === 1 ? first : concat(builder, values, 0)] as const];
+    }),
   );
 }
 

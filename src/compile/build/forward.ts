@@ -43,8 +43,10 @@ export interface ForwardResult {
   readonly outputs: ReadonlyMap<string, Value>;
   /** Parameters that the pass itself changes (running statistics, observers, observed scales): name → next value. */
   readonly updates: ReadonlyMap<string, Value>;
-  /** Inputs of the FakeQuantize nodes, by site name. */
+  /** Inputs of the FakeQuantize nodes, by site name; of a site at several time steps the last one. */
   readonly quantizerInputs: ReadonlyMap<string, Value>;
+  /** All of them: more than one where a site stands at several time steps. */
+  readonly allQuantizerInputs: ReadonlyMap<string, readonly Value[]>;
   /** The outputs of the sites' quantizers; the input itself where they are bypassed. */
   readonly quantizerOutputs: ReadonlyMap<string, Value>;
   /** Every value of the network → the value that stands for it in the builder. */
@@ -73,6 +75,7 @@ export function addForward(
   const updates = new Map<string, Value>();
   const quantizerInputs = new Map<string, Value>();
   const quantizerOutputs = new Map<string, Value>();
+  const allQuantizerInputs = new Map<string, readonly Value[]>();
   const producerOf = producers(network.graph);
   const sites = new Map(isQuantized(network) ? network.sites.map((site) => [site.id, site]) : []);
   copyNodes(network.graph, builder, map, (node, values) => {
@@ -83,6 +86,7 @@ export function addForward(
       const [x] = values;
       if (x === undefined) throw new GraphError("input 0 is missing", { where: showNode(node) });
       quantizerInputs.set(node.name, x);
+      allQuantizerInputs.set(node.name, [...(allQuantizerInputs.get(node.name) ?? []), x]);
       const own = mode.bypass?.includes(node.name) === true ? { ...mode, fakeQuantize: false } : mode;
       const y =
         own.fakeQuantize || own.observe
@@ -94,7 +98,7 @@ export function addForward(
     return undefined;
   });
   const outputs = new Map(network.graph.outputs.map(({ name, value }) => [name, mapped(map, value)] as const));
-  return { outputs, updates, quantizerInputs, quantizerOutputs, values: map };
+  return { outputs, updates, quantizerInputs, allQuantizerInputs, quantizerOutputs, values: map };
 }
 
 function trainBatchNorm(
@@ -193,7 +197,10 @@ function rowsOf(
   return { spec: { ...whole, channelAxis: 0 }, x: rows };
 }
 
-/** Updates the observer's state and returns the quantizer's parameters that follow from it. */
+/**
+ * Updates the observer's state and returns the quantizer's parameters that follow from it. At several time steps each continues
+ * from the state of the one before, as torch's observers do that are called several times.
+ */
 function observe(
   builder: GraphBuilder,
   { id, states }: QuantizerSite,
@@ -207,7 +214,8 @@ function observe(
   const observer = observerNamed(spec.observer.observer);
   const state: Record<string, Value> = {};
   for (const { name } of observer.state(spec, x.type)) {
-    const value = inputs.get(states[name] ?? "");
+    const own = states[name] ?? "";
+    const value = updates.get(own) ?? inputs.get(own);
     if (value === undefined)
       throw new GraphError(`the observer state "${name}" is missing`, { where: `quantizer "${id}"` });
     state[name] = value;

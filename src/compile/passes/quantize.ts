@@ -24,14 +24,18 @@ import {
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder, traitsOf } from "../registry.ts";
 import {
+  type InsertedQuantizer,
   insertQuantizer,
   type QuantizedNetwork,
   type QuantizerSite,
+  repeatQuantizer,
   type SiteDescription,
+  type SiteId,
   siteOfTensor,
 } from "../sites.ts";
 import { nameOfStored, storedInputs } from "../stored-inputs.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
+import { TimeSteps } from "./time-steps.ts";
 import { requireFloat } from "./without-quantizers.ts";
 
 /**
@@ -70,6 +74,9 @@ class Insertion {
   readonly #nonNegative: ReadonlySet<Value>;
   readonly #producers: ReadonlyMap<Value, Node>;
   readonly #weights: ReadonlyMap<string, Parameter>;
+  readonly #steps: TimeSteps;
+  /** The quantizers of what is repeated over time. */
+  readonly #repeated = new Map<SiteId, InsertedQuantizer>();
   /** Quantized form of an activation, by old value and the requested quantization. */
   readonly #quantized = new Map<string, Value>();
 
@@ -82,6 +89,7 @@ class Insertion {
     this.#nonNegative = nonNegativeValues(network.graph);
     this.#producers = producers(network.graph);
     this.#weights = new Map(network.parameters.map((parameter) => [parameter.name, parameter]));
+    this.#steps = new TimeSteps(network.graph, new Set(this.#weights.keys()));
     if (this.#layers.length === 0) {
       throw new ConfigError("the network has no layer to quantize", {
         where: `network "${network.name}"`,
@@ -113,7 +121,7 @@ class Insertion {
       if (quantization === null) continue;
       const place = { layer: input.name, tensor: input.name };
       const quantized = this.#builder.from({ origin: originOf("forward", input.name) }, () =>
-        this.#activation(input, mapped(this.#map, input), quantization, place),
+        this.#activation(input, quantization, place),
       );
       this.#map.set(input, quantized);
     }
@@ -127,11 +135,10 @@ class Insertion {
     if (layer === undefined) return undefined;
     const quantization = this.#activationOf(node, overrideTargetOf(node));
     const old = node.inputs[layer.data];
-    const x = inputs[layer.data];
     const quantizedInput =
-      old === undefined || x === undefined || quantization === null
-        ? x
-        : this.#activation(old, x, quantization, { layer: node.name, tensor: `${node.name}.input` });
+      old === undefined || quantization === null
+        ? inputs[layer.data]
+        : this.#activation(old, quantization, { layer: node.name, tensor: `${node.name}.input` }, node);
     const read = inputs.with(layer.data, quantizedInput);
     return copyNode(this.#builder, node, this.#withWeight(node, layer, read));
   }
@@ -144,7 +151,8 @@ class Insertion {
     const old = node.outputs[0];
     const quantization = this.#activationOf(layer === undefined ? undefined : node, overrideTargetOf(node));
     if (y === undefined || old === undefined || quantization === null) return undefined;
-    return [this.#activation(old, y, quantization, { layer: node.name, tensor: `${node.name}.output` }), ...rest];
+    this.#map.set(old, y);
+    return [this.#activation(old, quantization, { layer: node.name, tensor: `${node.name}.output` }, node), ...rest];
   }
 
   /**
@@ -153,7 +161,8 @@ class Insertion {
    */
   #residual(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
     const quantization = this.#storedQuantization(node);
-    if (quantization === null || node.inputs.length !== 2) return undefined;
+    // Within a time step sums are of accumulators and products, which integers add up without codes of their own.
+    if (quantization === null || node.inputs.length !== 2 || node.origin.step !== undefined) return undefined;
     if (node.inputs.some((value) => value === undefined || this.#weights.has(value.name))) return undefined;
     const skip = skipBranch(this.#network.graph, node);
     const branches = inputs.map((value, index) => {
@@ -161,7 +170,7 @@ class Insertion {
       if (old === undefined || value === undefined || old.known !== undefined) return value;
       if (this.#network.graph.constants.has(old)) return value;
       const tensor = `${node.name}.${index === skip ? "skip" : "branch"}`;
-      return this.#activation(old, value, quantization, { layer: node.name, tensor });
+      return this.#activation(old, quantization, { layer: node.name, tensor }, node);
     });
     return copyNode(this.#builder, node, branches);
   }
@@ -174,7 +183,7 @@ class Insertion {
       const old = node.inputs[index];
       if (value === undefined || old === undefined || !stored.includes(old)) return value;
       const tensor = `${node.name}.${nameOfStored(stored, old)}`;
-      return this.#activation(old, value, quantization, { layer: node.name, tensor });
+      return this.#activation(old, quantization, { layer: node.name, tensor }, node);
     });
     return copyNode(this.#builder, node, read);
   }
@@ -209,13 +218,23 @@ class Insertion {
     key: "weightBits" | "activationBits",
   ): TensorQuantization | null {
     if (quantization === null || layer === undefined) return quantization;
-    const isFirst = layer === this.#layers[0];
-    const isLast = layer === this.#layers.at(-1);
+    const isFirst = this.#isOf(layer, this.#layers[0]);
+    const isLast = this.#isOf(layer, this.#layers.at(-1));
     const rule = isFirst ? this.#config.firstLayer : isLast ? this.#config.lastLayer : "same";
     if (rule === "same") return quantization;
     if (rule === "float") return null;
     const { quantMin: _low, quantMax: _high, ...rest } = quantization;
     return { ...rest, bits: rule[key] };
+  }
+
+  /** Whether a node is a layer's, at whatever time step; a recurrent layer has several products with its data. */
+  #isOf(node: Node, layer: Node | undefined): boolean {
+    if (layer === undefined || node === layer || node.origin.step === undefined) return node === layer;
+    const [own, other] = [node, layer].map((each) => {
+      const x = each.inputs[traitsOf(each).layer?.data ?? 0];
+      return x === undefined ? undefined : this.#steps.sourceOf(each, x);
+    });
+    return node.name === layer.name || (node.origin.layer === layer.origin.layer && own === other);
   }
 
   #withWeight(node: Node, traits: LayerTraits, inputs: readonly (Value | undefined)[]): (Value | undefined)[] {
@@ -265,26 +284,42 @@ class Insertion {
     return result;
   }
 
+  /** @param reader The node that reads or makes the value; absent for the network's data. */
   #activation(
     old: Value,
-    value: Value,
+    asked: TensorQuantization,
+    place: Pick<SiteDescription, "layer" | "tensor">,
+    reader?: Node,
+  ): Value {
+    const source = reader === undefined ? old : this.#steps.sourceOf(reader, old);
+    const key = `${source.id}|${JSON.stringify(asked)}`;
+    const quantized = this.#quantized.get(key) ?? this.#newActivation(source, old, asked, place, reader);
+    this.#quantized.set(key, quantized);
+    return this.#steps.cutAgain(this.#builder, this.#map, old, source, quantized);
+  }
+
+  #newActivation(
+    source: Value,
+    old: Value,
     asked: TensorQuantization,
     { layer, tensor }: Pick<SiteDescription, "layer" | "tensor">,
+    reader: Node | undefined,
   ): Value {
-    const nonNegative = this.#nonNegative.has(old);
-    const key = `${old.id}|${JSON.stringify(asked)}`;
-    const existing = this.#quantized.get(key);
-    if (existing !== undefined) return existing;
+    const value = mapped(this.#map, source);
+    const id = siteOfTensor(tensor);
+    const repeated = reader?.origin.step === undefined ? undefined : this.#repeated.get(id);
+    if (repeated !== undefined) return repeatQuantizer(this.#builder, value, repeated);
+    const values = reader === undefined ? [source] : this.#steps.atAllSteps(reader, old);
+    const nonNegative = values.every((each) => this.#nonNegative.has(each));
     const spec = resolveQuantizer(asked, { name: tensor, type: value.type, nonNegative, kind: "activation" });
-    const result = this.#insert({ id: siteOfTensor(tensor), kind: "activation", layer, tensor, spec, asked }, value);
-    this.#quantized.set(key, result);
-    return result;
+    return this.#insert({ id, kind: "activation", layer, tensor, spec, asked }, value);
   }
 
   #insert(place: SiteDescription, value: Value, sample?: Tensor): Value {
-    const { quantized, site, parameters } = insertQuantizer(this.#builder, value, place, sample);
-    this.#sites.push(site);
-    this.#added.push(...parameters);
-    return quantized;
+    const inserted = insertQuantizer(this.#builder, value, place, sample);
+    this.#sites.push(inserted.site);
+    this.#added.push(...inserted.parameters);
+    this.#repeated.set(place.id, inserted);
+    return inserted.quantized;
   }
 }

@@ -3,9 +3,8 @@
  * residual additions, and what average pools read. The network that results is a simulation like any other.
  */
 import { ConfigError } from "../../errors.ts";
-import { producers, type Value } from "../../ir/graph.ts";
+import { type Node, producers, type Value } from "../../ir/graph.ts";
 import type { Parameter } from "../../ir/network.ts";
-import type { LayerId } from "../../ir/origin.ts";
 import { mse } from "../../observers/mse.ts";
 import { isOperator } from "../../ops/definition.ts";
 import { addOperator } from "../../ops/families/elementwise.ts";
@@ -15,9 +14,18 @@ import { uniform } from "../../quantizers/methods/uniform.ts";
 import { skipBranch } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder } from "../registry.ts";
-import { insertQuantizer, type QuantizedNetwork, type QuantizerSite, siteOfTensor } from "../sites.ts";
+import {
+  type InsertedQuantizer,
+  insertQuantizer,
+  type QuantizedNetwork,
+  type QuantizerSite,
+  repeatQuantizer,
+  type SiteId,
+  siteOfTensor,
+} from "../sites.ts";
 import { nameOfStored, storedInputs } from "../stored-inputs.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
+import { TimeSteps } from "./time-steps.ts";
 
 /** Uniform codes, their range being the one with the least squared error over the samples. */
 function quantizationWith(bits: number): TensorQuantization {
@@ -48,17 +56,27 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
   const asked = quantizationWith(bits);
   for (const input of graph.inputs) map.set(input, builder.input(input.name, input.type));
 
-  const stored = (old: Value, layer: LayerId, tensor: string): Value => {
-    const existing = known.get(old);
-    if (existing !== undefined) return existing;
-    const value = mapped(map, old);
-    const facts = { name: tensor, type: value.type, nonNegative: nonNegative.has(old), kind: "activation" } as const;
+  const steps = new TimeSteps(graph, new Set(parameters.map(({ name }) => name)));
+  const repeated = new Map<SiteId, InsertedQuantizer>();
+
+  const stored = (old: Value, reader: Node, tensor: string): Value => {
+    const source = steps.sourceOf(reader, old);
+    const quantized = known.get(source) ?? inserted(source, old, reader, tensor);
+    known.set(source, quantized);
+    return steps.cutAgain(builder, map, old, source, quantized);
+  };
+  const inserted = (source: Value, old: Value, reader: Node, tensor: string): Value => {
+    const value = mapped(map, source);
+    const id = siteOfTensor(tensor);
+    const earlier = reader.origin.step === undefined ? undefined : repeated.get(id);
+    if (earlier !== undefined) return repeatQuantizer(builder, value, earlier);
+    const isNonNegative = steps.atAllSteps(reader, old).every((each) => nonNegative.has(each));
+    const facts = { name: tensor, type: value.type, nonNegative: isNonNegative, kind: "activation" } as const;
     const spec = resolveQuantizer(asked, facts);
-    const place = { id: siteOfTensor(tensor), kind: "activation", layer, tensor, spec, asked } as const;
-    const added = insertQuantizer(builder, value, place);
+    const added = insertQuantizer(builder, value, { id, kind: "activation", layer: reader.name, tensor, spec, asked });
     sites.push(added.site);
     parameters.push(...added.parameters);
-    known.set(old, added.quantized);
+    repeated.set(id, added);
     return added.quantized;
   };
 
@@ -70,6 +88,8 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
   copyNodes(graph, builder, map, (node, inputs) => {
     const isSum =
       isOperator(addOperator, node) &&
+      // Within a time step sums are of accumulators and products, which need no codes of their own.
+      node.origin.step === undefined &&
       node.inputs.length === 2 &&
       node.inputs.every((value) => value && madeBy.has(value));
     const single = storedInputs(madeBy, node);
@@ -79,8 +99,8 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
       return index === skipBranch(graph, node) ? "skip" : "branch";
     };
     const read = node.inputs.map((old, index) =>
-      isFree(old) && (isSum || single.includes(old))
-        ? stored(old, node.name, `${node.name}.${placeOf(old, index)}`)
+      isFree(old) && isFree(steps.sourceOf(node, old)) && (isSum || single.includes(old))
+        ? stored(old, node, `${node.name}.${placeOf(old, index)}`)
         : inputs[index],
     );
     return copyNode(builder, node, read);

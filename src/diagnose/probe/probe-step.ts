@@ -9,6 +9,7 @@ import { addForward, evaluationMode, type ForwardMode, type ForwardResult } from
 import { type AddedInputs, addDataInputs } from "../../compile/build/input.ts";
 import { addLoss } from "../../compile/build/loss.ts";
 import type { TrainingStep, TrainingStepConfig } from "../../compile/build/training-step.ts";
+import { withoutRepeats } from "../../compile/layers.ts";
 import { bindBatch } from "../../compile/passes/bind-batch.ts";
 import { differentiate } from "../../compile/passes/differentiate.ts";
 import { newBuilder, operators } from "../../compile/registry.ts";
@@ -260,7 +261,7 @@ class ProbeBuilder {
   #additions(forward: ForwardResult, twin: ForwardResult | undefined): string[] {
     const builder = this.#builder;
     const parameters = new Set(this.#network.parameters.map(({ name }) => name));
-    return this.#network.graph.nodes.flatMap((node) => {
+    return withoutRepeats(this.#network.graph.nodes).flatMap((node) => {
       const [a, b] = node.inputs;
       if (!isOperator(addOperator, node) || a === undefined || b === undefined) return [];
       if (!sameShape(a.type.shape, b.type.shape)) return [];

@@ -50,6 +50,11 @@ export function quantizedPaths(graph: Graph, activations: ReadonlySet<string>, t
       for (const value of node.outputs) pathOf.set(value, incoming);
       continue;
     }
+    // A quantizer of another time step: the path through a layer is that of one step.
+    if (incoming?.sites.includes(node.name) === true) {
+      for (const value of node.outputs) pathOf.set(value, incoming);
+      continue;
+    }
     if (incoming !== undefined) continued.add(lastOf(incoming));
     const path = {
       sites: [...(incoming?.sites ?? []), node.name],
