@@ -1,38 +1,74 @@
-/** What conversion averages, tabulates or multiplies, and so needs codes of, although no layer reads it. */
+/** What conversion averages, tabulates, multiplies or adds, and so needs codes of, although no layer reads it. */
 
-import type { Node, Value } from "../ir/graph.ts";
+import type { Graph, Node, Value } from "../ir/graph.ts";
+import { dataInputs, type Network } from "../ir/network.ts";
 import { isOperator } from "../ops/definition.ts";
-import { multiplyOperator } from "../ops/families/elementwise.ts";
+import { addOperator, multiplyOperator, subtractOperator } from "../ops/families/elementwise.ts";
+import { isLayer, skipBranch } from "./layers.ts";
 import { traitsOf } from "./registry.ts";
+import { tableStarts } from "./table-starts.ts";
 
-function isFunction(node: Node | undefined): node is Node {
-  return node !== undefined && traitsOf(node).ofOne !== undefined;
+/** An input that is stored, and the end of the name of its quantizer. */
+export interface StoredInput {
+  readonly value: Value;
+  readonly place: "input" | "factor" | "skip" | "branch";
 }
 
-/** The value that a value is a function of; the value itself where it is none. */
-function rootOf(producers: ReadonlyMap<Value, Node>, value: Value): Value {
-  const producer = producers.get(value);
-  const [input] = producer?.inputs ?? [];
-  return isFunction(producer) && input !== undefined ? rootOf(producers, input) : value;
-}
+/** Returns the inputs of a node that have to be codes although it is no layer. */
+export type StoredInputs = (node: Node) => readonly StoredInput[];
 
 /**
- * Returns the inputs of a node that have to be codes although it is no layer: what an average or the first of some functions of one
- * value reads; both factors of a product of two activations, and of a product of functions of one value, as SiLU x·σ(x), that value.
- * Residual additions are not among them.
+ * Returns what is stored before each node of a network: the value that an average reads, or that a function of one value is tabulated
+ * from; both factors of a product of two activations; both branches of a residual addition, or of a difference. Functions and products that no
+ * layer follows may stay in float, so that nothing is stored for them.
  */
-export function storedInputs(producers: ReadonlyMap<Value, Node>, node: Node): readonly Value[] {
-  const [a, b] = node.inputs;
-  if (a === undefined) return [];
-  if (traitsOf(node).averages === true) return [a];
-  if (isFunction(node)) return isFunction(producers.get(a)) ? [] : [a];
-  if (!isOperator(multiplyOperator, node) || b === undefined || a === b) return [];
-  const root = rootOf(producers, a);
-  if (root === rootOf(producers, b)) return [root];
-  return producers.has(a) && producers.has(b) ? [a, b] : [];
+export function storedInputs(network: Network): StoredInputs {
+  const { graph } = network;
+  const isActivation = activations(network);
+  const starts = tableStarts(graph, isActivation);
+  const isFollowed = followed(graph);
+  // Within a time step sums are of accumulators and products, which integers add up without codes of their own.
+  const isResidual = (node: Node): boolean =>
+    node.origin.step === undefined &&
+    (isOperator(addOperator, node) || (isOperator(subtractOperator, node) && isFollowed(node)));
+  return (node) => {
+    const [a, b] = node.inputs;
+    const [output] = node.outputs;
+    if (a === undefined || output === undefined) return [];
+    if (traitsOf(node).averages === true) return isActivation(a) ? [{ value: a, place: "input" }] : [];
+    const start = starts.get(output) ?? output;
+    if (start !== output)
+      return isFollowed(node) && node.inputs.includes(start) ? [{ value: start, place: "input" }] : [];
+    if (b === undefined || node.inputs.length !== 2 || !isActivation(a) || !isActivation(b)) return [];
+    if (isResidual(node)) {
+      const skip = skipBranch(graph, node);
+      return [a, b].map((value, index) => ({ value, place: index === skip ? "skip" : "branch" }));
+    }
+    if (!isOperator(multiplyOperator, node) || !isFollowed(node)) return [];
+    return [
+      { value: a, place: "input" },
+      { value: b, place: "factor" },
+    ];
+  };
 }
 
-/** The end of the name of a stored input: of one alone `input`, of two also `factor`. */
-export function nameOfStored(stored: readonly Value[], input: Value | undefined): "input" | "factor" {
-  return stored.length > 1 && input === stored[1] ? "factor" : "input";
+/** Whether a value is a number that depends on the network's data. */
+function activations(network: Network): (value: Value) => boolean {
+  const found = new Set<Value>(dataInputs(network));
+  for (const { inputs, outputs } of network.graph.nodes) {
+    if (!inputs.some((value) => value !== undefined && found.has(value))) continue;
+    for (const output of outputs) if (output.known === undefined) found.add(output);
+  }
+  return (value) => found.has(value);
+}
+
+/** Whether the result of a node reaches a layer. */
+function followed({ nodes }: Graph): (node: Node) => boolean {
+  const needed = new Set<Value | undefined>();
+  const found = new Set<Node>();
+  for (const node of nodes.toReversed()) {
+    if (node.outputs.some((output) => needed.has(output))) found.add(node);
+    if (found.has(node) || isLayer(node)) for (const input of node.inputs) needed.add(input);
+  }
+  return (node) => found.has(node);
 }

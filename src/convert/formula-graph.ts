@@ -15,7 +15,7 @@ import { concat, expand, reshape, slice } from "../ops/families/shape/shape-ops.
 import { gatherLevel } from "../quantizers/arithmetic/levels.ts";
 import { windowAttributes } from "./formats/int/parts.ts";
 import { movedElements } from "./formats/moved-graph.ts";
-import { lookedUp } from "./formats/table-graph.ts";
+import { extremum, lookedUp } from "./formats/table-graph.ts";
 import {
   type ConstantCodes,
   type Dequantize,
@@ -158,10 +158,17 @@ class FormulaBuilder {
           .reduce((product, each) => multiply(builder, product, each));
       case "TableCodes": {
         const places = subtract(builder, this.#value(operation.input), operation.low);
-        return lookedUp(builder, places, operation.table, "float32");
+        const { axis, tables, table } = operation;
+        return lookedUp(builder, places, { axis, tables, entries: table, dtype: "float32" });
       }
       case "MoveCodes":
         return movedElements(builder, this.#value(operation.input), operation, operation.fill);
+      case "ExtremumCodes":
+        return extremum(
+          builder,
+          operation.of,
+          operation.inputs.map((id) => this.#value(id)),
+        );
       case "ConcatCodes":
         return concat(
           builder,

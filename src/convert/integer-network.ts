@@ -162,13 +162,17 @@ export interface MoveCodes extends Operation {
   readonly fill: number;
 }
 
-/** y = table[q − low]: a function of one value, from codes to codes, or to real numbers. */
+/** y = table[q − low]: a function of one value, from codes to codes, or to real numbers; each channel may have a table of its own. */
 export interface TableCodes extends Operation {
   readonly op: "TableCodes";
   readonly input: number;
   /** The lowest code of the input. */
   readonly low: number;
-  /** One number for each code of the input, ascending. */
+  /** The axis of the channels. */
+  readonly axis: number;
+  /** How many tables: one, or one for each channel. */
+  readonly tables: number;
+  /** One number for each code of the input, ascending; one table after another. */
   readonly table: Float64Array;
 }
 
@@ -176,6 +180,14 @@ export interface TableCodes extends Operation {
 export interface MultiplyCodes extends Operation {
   readonly op: "MultiplyCodes";
   /** Two tensors with as many axes as the output. */
+  readonly inputs: readonly number[];
+}
+
+/** The largest or the smallest code at each place, axes of one element being repeated: all inputs have the form of the output. */
+export interface ExtremumCodes extends Operation {
+  readonly op: "ExtremumCodes";
+  readonly of: "largest" | "smallest";
+  /** Tensors with as many axes as the output. */
   readonly inputs: readonly number[];
 }
 
@@ -200,6 +212,7 @@ export type IntegerOperation =
   | MoveCodes
   | TableCodes
   | MultiplyCodes
+  | ExtremumCodes
   | ConcatCodes;
 
 /** An operation with weights. */

@@ -19,7 +19,7 @@ import type { Tensor } from "../ir/tensor.ts";
 import type { TensorType } from "../ir/types.ts";
 import type { FoldRule } from "./build/fold/data.ts";
 import type { SymbolicRule } from "./build/fold/symbolic.ts";
-import type { FunctionOfOne } from "./build/functions-of-one.ts";
+import type { FunctionOfEach, FunctionOfOne } from "./build/functions-of-one.ts";
 import type { OperatorInput } from "./inputs.ts";
 import type { Decomposition, Simplification, Upgrade } from "./rewrite/context.ts";
 
@@ -139,6 +139,11 @@ export interface OperatorTraits {
    * conversion tabulates, so that what it reads has to be codes (see `residualBits`).
    */
   readonly ofOne?: FunctionOfOne;
+  /**
+   * The same of several inputs that broadcast: where all but one are constants, or all are functions of one value, it is a function of
+   * one value as well.
+   */
+  readonly ofEach?: FunctionOfEach;
   /** The rows that it picks by number: the input that holds the numbers, and how many rows the table has. */
   readonly picksRows?: (node: Node) => { readonly index: number; readonly rows: number };
   /** Absent: never known. */

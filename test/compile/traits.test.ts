@@ -32,8 +32,16 @@ describe("the traits of operators", () => {
   });
 
   it("ofOne: what is a function of one number", () => {
-    const expected = "Elu Gelu HardSigmoid HardSwish LeakyRelu Mish Sigmoid Softplus Softsign Tanh";
+    const expected =
+      "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Log Mish " +
+      "Reciprocal Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Tan Tanh ThresholdedRelu";
     expect(withTrait(({ ofOne }) => ofOne !== undefined)).toEqual(expected.split(" "));
+  });
+
+  it("ofEach: what is a function of the numbers at one place", () => {
+    const expected =
+      "Add Clip Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mul Neg PRelu Pow Relu Sub Sum Where";
+    expect(withTrait(({ ofEach }) => ofEach !== undefined)).toEqual(expected.split(" "));
   });
 
   it("movement: what copies, reorders or repeats elements", () => {

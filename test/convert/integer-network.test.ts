@@ -44,7 +44,11 @@ function everyKind(
       [first],
     ],
     MultiplyCodes: [{ op: "MultiplyCodes", name, inputs: all, output }, all],
-    TableCodes: [{ op: "TableCodes", name, input: first, output, low: 0, table: Float64Array.of(3, 1) }, [first]],
+    TableCodes: [
+      { op: "TableCodes", name, input: first, output, low: 0, axis: 1, tables: 1, table: Float64Array.of(3, 1) },
+      [first],
+    ],
+    ExtremumCodes: [{ op: "ExtremumCodes", name, of: "largest", inputs: all, output }, all],
     ConcatCodes: [{ op: "ConcatCodes", name, inputs: all, output, axis: 1 }, all],
   };
 }

@@ -23,7 +23,7 @@ const input = { dtype: "float32" } as const;
 const lsq = presetNamed("lsq", { weightBits: 4, activationBits: 4 });
 
 /** conv → `between` → fc. */
-function network(between: "Relu" | "Sin" | "Tanh", channels = 3): Network {
+function network(between: "Relu" | "LRN" | "Tanh", channels = 3): Network {
   const random = seeded(1);
   const builder = new NetworkBuilder("small", { uniform: random, normal: () => random() - 0.5 });
   const x = builder.conv("conv", builder.input("images", [channels, 4, 4]), 2, { kernel: 3, bias: true });
@@ -31,7 +31,7 @@ function network(between: "Relu" | "Sin" | "Tanh", channels = 3): Network {
   return builder.finish(builder.linear("fc", builder.builder.one("Flatten", [y], { axis: 1 }), 2));
 }
 
-function quantized(config: QuantizationConfig, between: "Relu" | "Sin" | "Tanh" = "Relu"): QuantizedNetwork {
+function quantized(config: QuantizationConfig, between: "Relu" | "LRN" | "Tanh" = "Relu"): QuantizedNetwork {
   return quantize(network(between), config);
 }
 
@@ -60,8 +60,8 @@ describe("convert refuses", () => {
   });
 
   it("an operator without integer form, by name", () => {
-    const error = refusal(() => convert(quantized(lsq, "Sin"), { input }));
-    expect(error.where).toBe('node Sin "between"');
+    const error = refusal(() => convert(quantized(lsq, "LRN"), { input }));
+    expect(error.where).toBe('node LRN "between"');
     expect(error.remedy).toMatch("stay in float");
   });
 

@@ -8,19 +8,11 @@ import { dataInputs, type Network, type Parameter } from "../../ir/network.ts";
 import { originOf } from "../../ir/origin.ts";
 import type { Tensor } from "../../ir/tensor.ts";
 import { isOperator, type LayerTraits } from "../../ops/definition.ts";
-import { addOperator } from "../../ops/families/elementwise.ts";
 import { transpose, transposeOperator } from "../../ops/families/shape/reshaping.ts";
 import type { QuantizationConfig } from "../../qconfig/config.ts";
 import { checkOverrides, type OverrideTarget, overridden } from "../../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
-import {
-  inputOperator,
-  layerOperatorNames,
-  layersOf,
-  overrideTargetOf,
-  overrideTargets,
-  skipBranch,
-} from "../layers.ts";
+import { inputOperator, layerOperatorNames, layersOf, overrideTargetOf, overrideTargets } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder, traitsOf } from "../registry.ts";
 import {
@@ -33,7 +25,7 @@ import {
   type SiteId,
   siteOfTensor,
 } from "../sites.ts";
-import { nameOfStored, storedInputs } from "../stored-inputs.ts";
+import { type StoredInput, type StoredInputs, storedInputs } from "../stored-inputs.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 import { TimeSteps } from "./time-steps.ts";
 import { requireFloat } from "./without-quantizers.ts";
@@ -73,6 +65,7 @@ class Insertion {
   readonly #layers: readonly Node[];
   readonly #nonNegative: ReadonlySet<Value>;
   readonly #producers: ReadonlyMap<Value, Node>;
+  readonly #storedInputs: StoredInputs;
   readonly #weights: ReadonlyMap<string, Parameter>;
   readonly #steps: TimeSteps;
   /** The quantizers of what is repeated over time. */
@@ -88,6 +81,7 @@ class Insertion {
     this.#layers = layersOf(network.graph);
     this.#nonNegative = nonNegativeValues(network.graph);
     this.#producers = producers(network.graph);
+    this.#storedInputs = storedInputs(network);
     this.#weights = new Map(network.parameters.map((parameter) => [parameter.name, parameter]));
     this.#steps = new TimeSteps(network.graph, new Set(this.#weights.keys()));
     if (this.#layers.length === 0) {
@@ -129,8 +123,7 @@ class Insertion {
 
   #fused(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
     const { layer } = traitsOf(node);
-    if (isOperator(addOperator, node)) return this.#residual(node, inputs);
-    const stored = storedInputs(this.#producers, node);
+    const stored = this.#storedInputs(node);
     if (stored.length > 0) return this.#stored(node, inputs, stored);
     if (layer === undefined) return undefined;
     const quantization = this.#activationOf(node, overrideTargetOf(node));
@@ -156,34 +149,23 @@ class Insertion {
   }
 
   /**
-   * Both branches of a residual addition: an integer machine stores them, and where both are codes every layer before it
-   * is requantized by itself.
+   * What averages, functions of one value, products and residual additions read: an integer machine stores it, and where it is codes every
+   * layer before it is requantized by itself.
    */
-  #residual(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[] | undefined {
-    const quantization = this.#storedQuantization(node);
-    // Within a time step sums are of accumulators and products, which integers add up without codes of their own.
-    if (quantization === null || node.inputs.length !== 2 || node.origin.step !== undefined) return undefined;
-    if (node.inputs.some((value) => value === undefined || this.#weights.has(value.name))) return undefined;
-    const skip = skipBranch(this.#network.graph, node);
-    const branches = inputs.map((value, index) => {
-      const old = node.inputs[index];
-      if (old === undefined || value === undefined || old.known !== undefined) return value;
-      if (this.#network.graph.constants.has(old)) return value;
-      const tensor = `${node.name}.${index === skip ? "skip" : "branch"}`;
-      return this.#activation(old, quantization, { layer: node.name, tensor }, node);
-    });
-    return copyNode(this.#builder, node, branches);
-  }
-
-  /** What averages, functions of one value and products read is stored as codes as well. */
-  #stored(node: Node, inputs: readonly (Value | undefined)[], stored: readonly Value[]): readonly Value[] | undefined {
+  #stored(
+    node: Node,
+    inputs: readonly (Value | undefined)[],
+    stored: readonly StoredInput[],
+  ): readonly Value[] | undefined {
     const quantization = this.#storedQuantization(node);
     if (quantization === null) return undefined;
+    const left = [...stored];
     const read = inputs.map((value, index) => {
       const old = node.inputs[index];
-      if (value === undefined || old === undefined || !stored.includes(old)) return value;
-      const tensor = `${node.name}.${nameOfStored(stored, old)}`;
-      return this.#activation(old, quantization, { layer: node.name, tensor }, node);
+      const found = left.findIndex((each) => each.value === old);
+      if (value === undefined || old === undefined || found < 0) return value;
+      const place = stored.length > 1 ? left.splice(found, 1)[0]?.place : stored[0]?.place;
+      return this.#activation(old, quantization, { layer: node.name, tensor: `${node.name}.${place}` }, node);
     });
     return copyNode(this.#builder, node, read);
   }

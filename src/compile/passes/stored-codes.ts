@@ -6,12 +6,9 @@ import { ConfigError } from "../../errors.ts";
 import { type Node, producers, type Value } from "../../ir/graph.ts";
 import type { Parameter } from "../../ir/network.ts";
 import { mse } from "../../observers/mse.ts";
-import { isOperator } from "../../ops/definition.ts";
-import { addOperator } from "../../ops/families/elementwise.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { uniform } from "../../quantizers/methods/uniform.ts";
-import { skipBranch } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder } from "../registry.ts";
 import {
@@ -23,7 +20,7 @@ import {
   type SiteId,
   siteOfTensor,
 } from "../sites.ts";
-import { nameOfStored, storedInputs } from "../stored-inputs.ts";
+import { storedInputs } from "../stored-inputs.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 import { TimeSteps } from "./time-steps.ts";
 
@@ -81,28 +78,21 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
   };
 
   const madeBy = producers(graph);
-  const isFree = (value: Value | undefined): value is Value => {
-    const producer = value === undefined ? undefined : madeBy.get(value);
-    return producer !== undefined && !isFakeQuantize(producer);
+  const isFree = (value: Value): boolean => {
+    const producer = madeBy.get(value);
+    return producer === undefined || !isFakeQuantize(producer);
   };
+  const storedOf = storedInputs(network);
   copyNodes(graph, builder, map, (node, inputs) => {
-    const isSum =
-      isOperator(addOperator, node) &&
-      // Within a time step sums are of accumulators and products, which need no codes of their own.
-      node.origin.step === undefined &&
-      node.inputs.length === 2 &&
-      node.inputs.every((value) => value && madeBy.has(value));
-    const single = storedInputs(madeBy, node);
-    if (!isSum && single.length === 0) return undefined;
-    const placeOf = (old: Value, index: number): string => {
-      if (!isSum) return nameOfStored(single, old);
-      return index === skipBranch(graph, node) ? "skip" : "branch";
-    };
-    const read = node.inputs.map((old, index) =>
-      isFree(old) && isFree(steps.sourceOf(node, old)) && (isSum || single.includes(old))
-        ? stored(old, node, `${node.name}.${placeOf(old, index)}`)
-        : inputs[index],
-    );
+    const places = storedOf(node);
+    if (places.length === 0) return undefined;
+    const left = [...places];
+    const read = node.inputs.map((old, index) => {
+      const found = left.findIndex(({ value }) => value === old);
+      if (old === undefined || found < 0 || !isFree(old) || !isFree(steps.sourceOf(node, old))) return inputs[index];
+      const place = places.length > 1 ? left.splice(found, 1)[0]?.place : places[0]?.place;
+      return stored(old, node, `${node.name}.${place}`);
+    });
     return copyNode(builder, node, read);
   });
   for (const { name, value } of graph.outputs) builder.output(name, mapped(map, value));

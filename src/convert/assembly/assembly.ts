@@ -122,10 +122,11 @@ export class Assembly {
     }
   }
 
-  #table({ tensor, values, shape }: Tabled, form: TensorForm, name: string): number {
+  #table({ tensor, values, shape, axis, tables }: Tabled, form: TensorForm, name: string): number {
     const { low } = this.tensor(tensor).form;
     const table = codesOfValues(values, form);
-    return this.add(name, shape, form, (output) => ({ op: "TableCodes", name, input: tensor, output, low, table }));
+    const made = { op: "TableCodes", name, input: tensor, low, axis, tables, table } as const;
+    return this.add(name, shape, form, (output) => ({ ...made, output }));
   }
 
   #quantizeData(form: TensorForm, name: string, shape: Shape): number {

@@ -57,7 +57,11 @@ export interface Tabled {
   readonly shape: Shape;
   /** The tensor of codes. */
   readonly tensor: number;
-  /** The value for each of its codes, from the lowest on. */
+  /** The axis of the channels. */
+  readonly axis: number;
+  /** How many tables there are: one, or one for each channel. */
+  readonly tables: number;
+  /** The value for each of its codes, from the lowest on; one table after another. */
   readonly values: Float64Array;
 }
 

@@ -45,7 +45,7 @@ import { byte, channelConstant, limited, scales } from "./int/codes.ts";
 import { windowAttributes } from "./int/parts.ts";
 import { movedElements } from "./moved-graph.ts";
 import { onnxRunner } from "./run-onnx.ts";
-import { lookedUp } from "./table-graph.ts";
+import { extremum, lookedUp } from "./table-graph.ts";
 
 /** Batch size and weight types of a QDQ graph. */
 export interface QdqOptions {
@@ -127,8 +127,14 @@ class QdqBuilder {
         const codes = builder.one("Round", [divide(builder, this.#value(operation.input), form.scale)]);
         const { zeroPoint, scale, kind } = tensor.form;
         // The offset of a grid is added where the values are summed.
-        const real = kind === "float" ? operation.table : operation.table.map((code) => (code - zeroPoint) * scale);
-        return lookedUp(builder, add(builder, codes, form.zeroPoint - operation.low), real, "float32");
+        const { axis, tables, table, low } = operation;
+        const entries = kind === "float" ? table : table.map((code) => (code - zeroPoint) * scale);
+        return lookedUp(builder, add(builder, codes, form.zeroPoint - low), {
+          axis,
+          tables,
+          entries,
+          dtype: "float32",
+        });
       }
       case "MoveCodes":
         return movedElements(
@@ -136,6 +142,12 @@ class QdqBuilder {
           this.#value(operation.input),
           operation,
           (operation.fill - tensor.form.zeroPoint) * tensor.form.scale,
+        );
+      case "ExtremumCodes":
+        return extremum(
+          builder,
+          operation.of,
+          operation.inputs.map((id) => this.#value(id)),
         );
       case "ConcatCodes":
         return concat(

@@ -6,11 +6,12 @@
  * images uses {@link interpretFast} (../fast/interpret.ts), which is tested against it.
  */
 import { type IntegerNetwork, type IntegerOperation, type IntegerTensor, tensorById } from "../integer-network.ts";
+import { interpretExtremum, interpretProduct, interpretTable } from "./elementwise.ts";
 import { interpretFixed } from "./fixed.ts";
 import { interpretConv, interpretGemm } from "./layers.ts";
 import type { Elements } from "./numbers.ts";
 import { interpretInput, interpretRequantize, interpretSum } from "./requantize.ts";
-import { interpretConcat, interpretConstant, interpretMove, interpretPool, interpretProduct } from "./windows.ts";
+import { interpretConcat, interpretConstant, interpretMove, interpretPool } from "./windows.ts";
 
 /** The arithmetic of the interpreter. */
 export interface InterpretOptions {
@@ -87,8 +88,10 @@ export function interpretOperation(
       return interpretProduct(operation.inputs.map(read), output);
     case "ReshapeCodes":
       return read(operation.input).data;
+    case "ExtremumCodes":
+      return interpretExtremum(operation, operation.inputs.map(read), output);
     case "TableCodes":
-      return read(operation.input).data.map((code) => operation.table[code - operation.low] ?? Number.NaN);
+      return interpretTable(operation, read(operation.input).data, output);
     case "MoveCodes":
       return interpretMove(operation, read(operation.input).data);
     case "IntegerGemm": {

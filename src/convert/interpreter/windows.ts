@@ -1,4 +1,4 @@
-/** Pooling, concatenation, moved elements and products in plain integers. */
+/** Pooling, concatenation and moved elements in plain integers. */
 import type {
   ConcatCodes,
   ConstantCodes,
@@ -76,28 +76,4 @@ export function interpretMove({ places, fill }: MoveCodes, x: Float64Array): Flo
   };
   visit(0, 0);
   return Float64Array.from(result);
-}
-
-/** Products of centred codes; an axis of one element is repeated. */
-export function interpretProduct(factors: readonly Elements[], { name, shape }: IntegerTensor): Float64Array {
-  const count = shape.reduce((product, size) => product * size, 1);
-  return Float64Array.from({ length: count }, (_, i) => {
-    let rest = i;
-    const places = factors.map(() => ({ place: 0, stride: 1 }));
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      const size = shape[axis] ?? 1;
-      const position = rest % size;
-      rest = Math.floor(rest / size);
-      places.forEach((each, f) => {
-        const own = factors[f]?.tensor.shape[axis] ?? 1;
-        each.place += own === 1 ? 0 : position * each.stride;
-        each.stride *= own;
-      });
-    }
-    const product = factors.reduce(
-      (all, { data, tensor }, f) => all * ((data[places[f]?.place ?? 0] ?? 0) - tensor.form.zeroPoint),
-      1,
-    );
-    return int32(product, name);
-  });
 }

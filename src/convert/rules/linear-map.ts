@@ -4,6 +4,7 @@ import { toNumbers } from "../../ir/tensor.ts";
 import { fromNumbers } from "../../ops/build/fold/data.ts";
 import { type Affine, alongAxis, type LinearMap, type Symbolic, scaledAffine } from "../assembly/symbolic.ts";
 import { type RuleContext, unsupported } from "./rule.ts";
+import { linearTable } from "./tables.ts";
 
 /** A sum of integers for any value that has, or can be given, codes. */
 export function affineOf(context: RuleContext, value: Symbolic): Affine {
@@ -27,9 +28,8 @@ export function linear(context: RuleContext, value: Symbolic, map: LinearMap): S
     const numbers = toNumbers(value.tensor).map((each) => one.gain * each + one.offset);
     return { ...value, tensor: fromNumbers({ dtype, shape }, numbers) };
   }
-  if (value.kind === "tabled" && one !== undefined) {
-    return { ...value, name, values: value.values.map((each) => one.gain * each + one.offset) };
-  }
+  const table = value.kind === "tabled" ? linearTable(value, map, name) : undefined;
+  if (table !== undefined) return table;
   if (value.kind === "rearranged") {
     const inner = (): Symbolic[] => value.inputs.map((input) => linear(context, input, map));
     if (value.isView === true && (map.axis === undefined || map.axis === 1)) return { ...value, inputs: inner() };

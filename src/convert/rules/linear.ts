@@ -1,5 +1,7 @@
 /** Rules of what is folded into requantizations: BatchNormalization, additions, factors, limits. */
 import { floatAttribute } from "../../ir/attributes.ts";
+import { makeTensor, toNumbers } from "../../ir/tensor.ts";
+import { differenceOfEach, productOfEach, quotientOfEach, sumOfEach } from "../../ops/build/functions-of-one.ts";
 import type { IntegerMeaning } from "../../ops/definition.ts";
 import { wideBound } from "../assembly/assembly.ts";
 import { type Affine, alongAxis, type Constant, type Rearranged, type Symbolic } from "../assembly/symbolic.ts";
@@ -16,7 +18,7 @@ import {
   symbolicInput,
   unsupported,
 } from "./rule.ts";
-import { functionOfBoth } from "./tables.ts";
+import { eachRule, functionOfTables, limitedTable } from "./tables.ts";
 
 /** The largest code of a constant that is multiplied element by element: with codes of 8 bits its products stay below 2²⁴. */
 const factorBound = 2 ** 15;
@@ -47,9 +49,49 @@ export const batchNormRule: IntegerRule = (context) => {
 /** A sum of two values, or of a value and a constant. */
 export const addRule: IntegerRule = (context) => {
   const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
+  const table = functionOfTables(context, sumOfEach);
+  if (table !== undefined) return table;
   if (a.kind === "constant") return shifted(context, b, a);
   if (b.kind === "constant") return shifted(context, a, b);
   return sumOf(context, a, b);
+};
+
+/** The sum of any number of values. */
+export const sumRule: IntegerRule = (context) => {
+  const [first, ...others] = context.inputs.map((_, index) => symbolicInput(context, index));
+  if (first === undefined) throw unsupported(context.node, "it adds nothing");
+  return others.reduce((sum, each) => addRule({ ...context, inputs: [sum, each] }), first);
+};
+
+const negated = { gain: [-1], offset: [0] } as const;
+
+/** A difference of two values, or of a value and a constant. */
+export const subtractRule: IntegerRule = (context) => {
+  const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
+  const table = functionOfTables(context, differenceOfEach);
+  if (table !== undefined) return table;
+  const minus = linear(context, b, negated);
+  if (minus.kind === "constant") return shifted(context, a, minus);
+  return a.kind === "constant" ? shifted(context, minus, a) : sumOf(context, a, minus);
+};
+
+/** −x */
+export const negativeRule: IntegerRule = (context) => linear(context, symbolicInput(context, 0), negated);
+
+/** A quotient by a constant; any other only of functions of one value. */
+export const divideRule: IntegerRule = (context) => {
+  const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
+  if (b.kind !== "constant") return eachRule(context, quotientOfEach);
+  const table = functionOfTables(context, quotientOfEach);
+  if (table !== undefined) return table;
+  const divisor = toNumbers(b.tensor);
+  if (divisor.includes(0)) throw unsupported(context.node, "it divides by 0");
+  const tensor = makeTensor(
+    "float64",
+    b.tensor.shape,
+    Float64Array.from(divisor, (value) => 1 / value),
+  );
+  return scaled(context, a, { ...b, tensor });
 };
 
 function sumOf(context: RuleContext, a: Symbolic, b: Symbolic): Symbolic {
@@ -64,8 +106,6 @@ function sumOf(context: RuleContext, a: Symbolic, b: Symbolic): Symbolic {
         : assembly.rearranged(viewed(`${node.name}.axes`, assembly.materialize(value), shown.shape));
     return viewed(node.name, sumOf(context, behind(a, shownA), behind(b, shownB)), nodeShape(node));
   }
-  const both = functionOfBoth(context, a, b, (x, y) => x + y);
-  if (both !== undefined) return both;
   const [left, right] = aligned(context, affineOf(context, a), affineOf(context, b));
   if (left.shape.join() !== right.shape.join()) throw unsupported(node, "its inputs are broadcast");
   // Accumulators first: the branch that ends in a layer, then the codes of the skip branch.
@@ -94,24 +134,21 @@ function shifted(context: RuleContext, value: Symbolic, constant: Constant): Sym
 
 /** A constant factor, or a product of two values. */
 export const multiplyRule: IntegerRule = (context) => {
-  const { node } = context;
   const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
+  const table = functionOfTables(context, productOfEach);
+  if (table !== undefined) return table;
   const constant = a.kind === "constant" ? a : b.kind === "constant" ? b : undefined;
-  if (constant === undefined) {
-    const product = functionOfBoth(context, a, b, (x, y) => x * y);
-    if (product !== undefined) return product;
-    return multipliedCodes(context, a, b);
-  }
-  const value = constant === a ? b : a;
-  const { axis, values } = channelNumbers(constant, node) ?? {};
-  if (values === undefined) {
-    return multipliedCodes(context, value, constantAsCodes(context, constant, factorBound));
-  }
-  return linear(context, value, { ...(axis === undefined ? {} : { axis }), gain: values, offset: [0] });
+  return constant === undefined ? multipliedCodes(context, a, b) : scaled(context, constant === a ? b : a, constant);
 };
 
+function scaled(context: RuleContext, value: Symbolic, constant: Constant): Symbolic {
+  const { axis, values } = channelNumbers(constant, context.node) ?? {};
+  if (values === undefined) return multipliedCodes(context, value, constantAsCodes(context, constant, factorBound));
+  return linear(context, value, { ...(axis === undefined ? {} : { axis }), gain: values, offset: [0] });
+}
+
 /** max(low, min(x, high)); limits commute with what only moves elements. */
-function limited(context: RuleContext, value: Symbolic, low: number, high: number): Symbolic {
+export function limited(context: RuleContext, value: Symbolic, low: number, high: number): Symbolic {
   const { name } = context.node;
   if (value.kind === "rearranged") {
     const { fill } = value;
@@ -122,9 +159,7 @@ function limited(context: RuleContext, value: Symbolic, low: number, high: numbe
     const rearranged: Rearranged = { ...value, inputs };
     return rearranged;
   }
-  if (value.kind === "tabled") {
-    return { ...value, name, values: value.values.map((each) => Math.min(Math.max(each, low), high)) };
-  }
+  if (value.kind === "tabled") return { ...limitedTable(value, low, high), name };
   // Limits of a limited sum are one pair of limits: clamp(clamp(x, a, b), l, h).
   const x = value.kind === "affine" ? value : affineOf(context, value);
   const clip = (limit: number): number => Math.min(Math.max(limit, low), high);

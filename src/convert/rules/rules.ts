@@ -4,7 +4,17 @@ import { batchValueOperator, operators } from "../../compile/registry.ts";
 import { findDefinition, type OperatorDefinition } from "../../ops/definition.ts";
 import { clipOperator, reluOperator } from "../../ops/families/activations.ts";
 import { convOperator, convTransposeOperator } from "../../ops/families/conv.ts";
-import { addOperator, identityOperator, multiplyOperator } from "../../ops/families/elementwise.ts";
+import {
+  addOperator,
+  divideOperator,
+  identityOperator,
+  maximumOperator,
+  minimumOperator,
+  multiplyOperator,
+  negativeOperator,
+  subtractOperator,
+  sumOperator,
+} from "../../ops/families/elementwise.ts";
 import { gemmOperator, matmulOperator } from "../../ops/families/matmul.ts";
 import { batchNormalizationOperator } from "../../ops/families/normalization.ts";
 import { averagePoolOperator, globalAveragePoolOperator, maxPoolOperator } from "../../ops/families/pool.ts";
@@ -20,12 +30,24 @@ import {
 import { expandBatchOperator } from "../../ops/internal/expand-batch.ts";
 import type { Symbolic } from "../assembly/symbolic.ts";
 import { constantOutputs } from "./constants.ts";
+import { maximumRule, minimumRule } from "./extrema.ts";
 import { convRule, gemmRule, matMulRule } from "./layers.ts";
-import { addRule, batchNormRule, clipRule, meaningRule, multiplyRule, reluRule } from "./linear.ts";
+import {
+  addRule,
+  batchNormRule,
+  clipRule,
+  divideRule,
+  meaningRule,
+  multiplyRule,
+  negativeRule,
+  reluRule,
+  subtractRule,
+  sumRule,
+} from "./linear.ts";
 import { movedValue } from "./moved.ts";
 import { type IntegerRule, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, meanRule, reshapeRule } from "./shape.ts";
-import { functionRule } from "./tables.ts";
+import { eachRule, functionRule } from "./tables.ts";
 import { convTransposeRule } from "./transposed.ts";
 
 const kept: IntegerRule = (context) => symbolicInput(context, 0);
@@ -47,6 +69,12 @@ export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Ma
   [batchNormalizationOperator, batchNormRule],
   [addOperator, addRule],
   [multiplyOperator, multiplyRule],
+  [subtractOperator, subtractRule],
+  [divideOperator, divideRule],
+  [sumOperator, sumRule],
+  [maximumOperator, maximumRule],
+  [minimumOperator, minimumRule],
+  [negativeOperator, negativeRule],
   [reluOperator, reluRule],
   [clipOperator, clipRule],
   [maxPoolOperator, maxPoolRule],
@@ -83,8 +111,9 @@ export function applyRule(context: RuleContext): readonly Symbolic[] {
       "it is computed from the size of the batch, and an integer network takes one sample at a time",
     );
   }
-  const { ofOne } = definition?.traits ?? {};
+  const { ofOne, ofEach } = definition?.traits ?? {};
   if (ofOne !== undefined) return [functionRule(context, ofOne)];
+  if (ofEach !== undefined) return [eachRule(context, ofEach)];
   const fold = definition?.fold;
   const { movement = false } = definition?.traits ?? {};
   const isMovement = typeof movement === "boolean" ? movement : movement(node);

@@ -1,5 +1,5 @@
 /**
- * Functions of one number in float64: what conversion to integers tabulates. The engine computes them in float32, so that the two differ by
+ * Functions of one number, and of the numbers at one place of several tensors, in float64: what conversion to integers tabulates. The engine computes them in float32, so that the two differ by
  * its rounding.
  */
 
@@ -7,6 +7,14 @@ import { type AttributeSource, floatAttribute, stringAttribute } from "../../ir/
 
 /** A function of one number, given a node's attributes. */
 export type FunctionOfOne = (source: AttributeSource) => (x: number) => number;
+
+/** A function of the numbers at one place of all inputs; inputs that were left out at the end are undefined. */
+export interface FunctionOfEach {
+  /** Its value, in the order of the inputs. */
+  readonly of: (...values: readonly (number | undefined)[]) => number;
+  /** The inputs in which it is a factor, a summand or a limit where all others are constants: conversion folds those. */
+  readonly foldedIn: "all" | readonly number[];
+}
 
 /**
  * The error function by Kummer's series erf(x) = 2/√π·e^(−x²)·Σ 2ⁿ·x^(2n+1)/(2n+1)!!, whose terms have one sign, so that nothing
@@ -59,3 +67,39 @@ export const softplusOfOne: FunctionOfOne = () => softplus;
 export const softsignOfOne: FunctionOfOne = () => (x) => x / (1 + Math.abs(x));
 /** x·tanh(ln(1 + e^x)) */
 export const mishOfOne: FunctionOfOne = () => (x) => x * Math.tanh(softplus(x));
+
+/** x + y + … */
+export const sumOfEach: FunctionOfEach = { of: (...values) => total(values), foldedIn: "all" };
+/** (x + y + …)/n */
+export const meanOfEach: FunctionOfEach = { of: (...values) => total(values) / values.length, foldedIn: "all" };
+/** x − y */
+export const differenceOfEach: FunctionOfEach = { of: (x = 0, y = 0) => x - y, foldedIn: "all" };
+/** x·y */
+export const productOfEach: FunctionOfEach = { of: (x = 1, y = 1) => x * y, foldedIn: "all" };
+/** x/y */
+export const quotientOfEach: FunctionOfEach = { of: (x = 1, y = 1) => x / y, foldedIn: [0] };
+/** x^y */
+export const powerOfEach: FunctionOfEach = { of: (x = 1, y = 1) => x ** y, foldedIn: [] };
+/** −x */
+export const negativeOfEach: FunctionOfEach = { of: (x = 0) => -x, foldedIn: "all" };
+/** The smallest of all. */
+export const smallestOfEach: FunctionOfEach = { of: (...values) => Math.min(...given(values)), foldedIn: "all" };
+/** The largest of all. */
+export const largestOfEach: FunctionOfEach = { of: (...values) => Math.max(...given(values)), foldedIn: "all" };
+/** max(x, 0) */
+export const reluOfEach: FunctionOfEach = { of: (x = 0) => Math.max(x, 0), foldedIn: "all" };
+/** min(max(x, low), high) */
+export const clipOfEach: FunctionOfEach = {
+  of: (x = 0, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY) => Math.min(Math.max(x, low), high),
+  foldedIn: [0],
+};
+/** x, or slope·x below 0 */
+export const slopedOfEach: FunctionOfEach = { of: (x = 0, slope = 0) => (x < 0 ? slope * x : x), foldedIn: [] };
+
+function given(values: readonly (number | undefined)[]): number[] {
+  return values.filter((value) => value !== undefined);
+}
+
+function total(values: readonly (number | undefined)[]): number {
+  return given(values).reduce((sum, value) => sum + value, 0);
+}

@@ -12,13 +12,16 @@ import { sameShape } from "../../ir/types.ts";
 import { broadcastShapes, sumTo } from "../build/broadcast.ts";
 import { foldClip, foldLeakyRelu, foldUnary } from "../build/fold/elementwise.ts";
 import {
+  clipOfEach,
   eluOfOne,
   geluOfOne,
   hardSigmoidOfOne,
   hardSwishOfOne,
   leakyReluOfOne,
   mishOfOne,
+  reluOfEach,
   sigmoidOfOne,
+  slopedOfEach,
   softplusOfOne,
   softsignOfOne,
   tanhOfOne,
@@ -179,7 +182,14 @@ export const reluOperator: OperatorDefinition = {
   infer: sameAsInput,
   gradient: ({ builder, output, outputGradient }) => [reluGrad(builder, outputGradient(0), output(0))],
   fold: foldUnary((x) => Math.max(x, 0)),
-  traits: { module: true, comparable: true, passesCodes: "each", nonNegative: "always", cheap: true },
+  traits: {
+    module: true,
+    comparable: true,
+    passesCodes: "each",
+    nonNegative: "always",
+    cheap: true,
+    ofEach: reluOfEach,
+  },
 };
 
 /** min(max(x, low), high). */
@@ -202,6 +212,7 @@ export const clipOperator: OperatorDefinition = {
     passesCodes: "each",
     inPlace: true,
     cheap: true,
+    ofEach: clipOfEach,
     nonNegative: ({ isNonNegative, constant }) => {
       const low = constant(1);
       return (low !== undefined && (toNumbers(low)[0] ?? -1) >= 0) || isNonNegative(0);
@@ -294,6 +305,7 @@ export const activationOperators: readonly OperatorDefinition[] = [
         needed[1] ? sumTo(b, multiply(b, dy, minimum(b, x, 0)), slope.type.shape) : undefined,
       ];
     },
+    traits: { ofEach: slopedOfEach },
   },
   activation(
     "Elu",

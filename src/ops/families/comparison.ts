@@ -5,6 +5,7 @@ import type { TensorType } from "../../ir/types.ts";
 import { broadcastInputs, broadcastShapes, sumTo } from "../build/broadcast.ts";
 import { foldBinary, foldUnary, foldVariadic } from "../build/fold/elementwise.ts";
 import {
+  type SymbolicRule,
   symbolicAnd,
   symbolicChoice,
   symbolicEqual,
@@ -54,6 +55,11 @@ function flat(op: string, infer: OperatorDefinition["infer"], columns: OperatorC
   return { op, domain: "", infer, gradient: noGradient, ...columns };
 }
 
+function compared(op: string, holds: (x: number, y: number) => boolean, symbolic: SymbolicRule): OperatorDefinition {
+  const of = (x = 0, y = 0): number => Number(holds(x, y));
+  return flat(op, comparison, { fold: foldBinary(of), symbolic, traits: { ofEach: { of, foldedIn: [] } } });
+}
+
 /** Elementwise choice between two values. */
 export const whereOperator: OperatorDefinition = {
   op: "Where",
@@ -67,7 +73,7 @@ export const whereOperator: OperatorDefinition = {
     if (shape === undefined) throw typeError(call, "the shapes do not broadcast");
     return [{ dtype: x.dtype, shape }];
   },
-  traits: { inPlace: true },
+  traits: { inPlace: true, ofEach: { of: (condition, x = 0, y = 0) => (condition ? x : y), foldedIn: [] } },
   fold: foldVariadic(([condition, x = 0, y = 0]) => (condition ? x : y)),
   symbolic: symbolicChoice,
   gradient: ({ builder: b, input, outputGradient, needed }) => {
@@ -83,11 +89,11 @@ export const whereOperator: OperatorDefinition = {
 
 /** The operators of this file. */
 export const comparisonOperators: readonly OperatorDefinition[] = [
-  flat("Equal", comparison, { fold: foldBinary((x, y) => Number(x === y)), symbolic: symbolicEqual }),
-  flat("Greater", comparison, { fold: foldBinary((x, y) => Number(x > y)), symbolic: symbolicGreater }),
-  flat("GreaterOrEqual", comparison, { fold: foldBinary((x, y) => Number(x >= y)), symbolic: symbolicGreaterOrEqual }),
-  flat("Less", comparison, { fold: foldBinary((x, y) => Number(x < y)), symbolic: symbolicLess }),
-  flat("LessOrEqual", comparison, { fold: foldBinary((x, y) => Number(x <= y)), symbolic: symbolicLessOrEqual }),
+  compared("Equal", (x, y) => x === y, symbolicEqual),
+  compared("Greater", (x, y) => x > y, symbolicGreater),
+  compared("GreaterOrEqual", (x, y) => x >= y, symbolicGreaterOrEqual),
+  compared("Less", (x, y) => x < y, symbolicLess),
+  compared("LessOrEqual", (x, y) => x <= y, symbolicLessOrEqual),
   flat("IsNaN", comparison, { fold: foldUnary((x) => Number(Number.isNaN(x))) }),
   flat("IsInf", comparison),
   flat("And", logic, { fold: foldBinary((x, y) => x && y), symbolic: symbolicAnd }),

@@ -6,6 +6,7 @@
  * are products, and where torch's mask gives zero, zero times infinity would not be a number.
  */
 
+import { roundHalfEven } from "../../base/rounding.ts";
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import { toNumbers } from "../../ir/tensor.ts";
 import { broadcastType, sumTo } from "../build/broadcast.ts";
@@ -22,6 +23,18 @@ import {
   symbolicSum,
   symbolicTotal,
 } from "../build/fold/symbolic.ts";
+import {
+  differenceOfEach,
+  errorFunction,
+  largestOfEach,
+  meanOfEach,
+  negativeOfEach,
+  powerOfEach,
+  productOfEach,
+  quotientOfEach,
+  smallestOfEach,
+  sumOfEach,
+} from "../build/functions-of-one.ts";
 import { halfAtZero } from "../build/masks.ts";
 import { at, noGradient, type Operand, sameAsInput, valuesOf } from "../build/operands.ts";
 import type { GradientContext, GradientRule, OperatorColumns, OperatorDefinition } from "../definition.ts";
@@ -185,7 +198,7 @@ export const addOperator: OperatorDefinition = binaryOperator("Add", passGradien
   inputs: [operand("x", "bias"), operand("y", "bias")],
   fold: foldBinary((x, y) => x + y),
   symbolic: symbolicSum,
-  traits: { module: true, comparable: true, nonNegative: "when-all-inputs", inPlace: true },
+  traits: { module: true, comparable: true, nonNegative: "when-all-inputs", inPlace: true, ofEach: sumOfEach },
 });
 
 /** x·y, broadcast. */
@@ -197,7 +210,7 @@ export const multiplyOperator: OperatorDefinition = binaryOperator(
     inputs: [operand("x", "normalization-scale"), operand("y", "normalization-scale")],
     fold: foldBinary((x, y) => x * y),
     symbolic: symbolicProduct,
-    traits: { nonNegative: "when-all-inputs", inPlace: true, cheap: true },
+    traits: { nonNegative: "when-all-inputs", inPlace: true, cheap: true, ofEach: productOfEach },
   },
 );
 
@@ -226,7 +239,7 @@ export const divideOperator: OperatorDefinition = binaryOperator(
       (x, y) => Math.trunc(x / y),
     ),
     symbolic: symbolicQuotient,
-    traits: { inPlace: true },
+    traits: { inPlace: true, ofEach: quotientOfEach },
   },
 );
 
@@ -238,9 +251,42 @@ export const subtractOperator: OperatorDefinition = binaryOperator(
   {
     fold: foldBinary((x, y) => x - y),
     symbolic: symbolicDifference,
-    traits: { inPlace: true },
+    traits: { inPlace: true, ofEach: differenceOfEach },
   },
 );
+
+/** The largest of its inputs. */
+export const maximumOperator: OperatorDefinition = extremum("Max", {
+  fold: foldVariadic((values) => Math.max(...values)),
+  symbolic: symbolicLargest,
+  traits: { nonNegative: "when-all-inputs", inPlace: true, ofEach: largestOfEach },
+});
+
+/** The smallest of its inputs. */
+export const minimumOperator: OperatorDefinition = extremum("Min", {
+  fold: foldVariadic((values) => Math.min(...values)),
+  symbolic: symbolicSmallest,
+  traits: { inPlace: true, ofEach: smallestOfEach },
+});
+
+/** The sum of its inputs. */
+export const sumOperator: OperatorDefinition = combination("Sum", {
+  fold: foldVariadic((values) => values.reduce((sum, value) => sum + value, 0)),
+  symbolic: symbolicTotal,
+  traits: { ofEach: sumOfEach },
+});
+
+/** −x */
+export const negativeOperator: OperatorDefinition = {
+  op: "Neg",
+  domain: "",
+  blocked: "pointwise",
+  infer: sameAsInput,
+  gradient: ({ builder, outputGradient }) => [negate(builder, outputGradient(0))],
+  fold: foldUnary((x) => -x),
+  symbolic: symbolicNegative,
+  traits: { ofEach: negativeOfEach },
+};
 
 /** The operators of this file. */
 export const elementwiseOperators: readonly OperatorDefinition[] = [
@@ -253,7 +299,7 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
     ({ builder: b, input, outputGradient }) => multiply(b, outputGradient(0), powerSlope(b, input(0), input(1))),
     ({ builder: b, input, output, outputGradient }) =>
       multiply(b, outputGradient(0), multiply(b, output(0), logarithm(b, oneAtZero(b, input(0))))),
-    { fold: foldBinary((x, y) => x ** y), upgrades: powerUpgrades },
+    { fold: foldBinary((x, y) => x ** y), upgrades: powerUpgrades, traits: { ofEach: powerOfEach } },
   ),
   {
     op: "Mod",
@@ -269,35 +315,16 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
     },
     fold: foldModulo,
   },
-  extremum("Min", {
-    fold: foldVariadic((values) => Math.min(...values)),
-    symbolic: symbolicSmallest,
-    traits: { inPlace: true },
-  }),
-  extremum("Max", {
-    fold: foldVariadic((values) => Math.max(...values)),
-    symbolic: symbolicLargest,
-    traits: { nonNegative: "when-all-inputs", inPlace: true },
-  }),
-  combination("Sum", {
-    fold: foldVariadic((values) => values.reduce((sum, value) => sum + value, 0)),
-    symbolic: symbolicTotal,
-  }),
-  combination("Mean"),
-  {
-    op: "Neg",
-    domain: "",
-    blocked: "pointwise",
-    infer: sameAsInput,
-    gradient: ({ builder, outputGradient }) => [negate(builder, outputGradient(0))],
-    fold: foldUnary((x) => -x),
-    symbolic: symbolicNegative,
-  },
+  minimumOperator,
+  maximumOperator,
+  sumOperator,
+  combination("Mean", { traits: { ofEach: meanOfEach } }),
+  negativeOperator,
   identityOperator,
   unaryOperator("Abs", (b, x) => sign(b, x), {
     fold: foldUnary(Math.abs),
     blocked: "pointwise",
-    traits: { nonNegative: "always" },
+    traits: { nonNegative: "always", ofOne: () => Math.abs },
   }),
   {
     op: "Sqrt",
@@ -308,16 +335,17 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
       divide(b, outputGradient(0), multiply(b, maximum(b, output(0), 1 / steepest), 2)),
     ],
     fold: foldUnary(Math.sqrt),
-    traits: { nonNegative: "always" },
+    traits: { nonNegative: "always", ofOne: () => Math.sqrt },
   },
   unaryOperator("Reciprocal", (b, _, y) => negate(b, square(b, y())), {
     fold: foldUnary((x) => 1 / x),
     blocked: "pointwise",
+    traits: { ofOne: () => (x) => 1 / x },
   }),
   unaryOperator("Exp", (_, __, y) => y(), {
     fold: foldUnary(Math.exp),
     blocked: "pointwise",
-    traits: { nonNegative: "always" },
+    traits: { nonNegative: "always", ofOne: () => Math.exp },
   }),
   {
     op: "Log",
@@ -326,16 +354,21 @@ export const elementwiseOperators: readonly OperatorDefinition[] = [
     infer: sameAsInput,
     gradient: ({ builder: b, input, outputGradient }) => [divide(b, outputGradient(0), input(0))],
     fold: foldUnary(Math.log),
+    traits: { ofOne: () => Math.log },
   },
   unaryOperator("Erf", (b, x) => multiply(b, exponential(b, negate(b, square(b, x))), 2 / Math.sqrt(Math.PI)), {
     blocked: "pointwise",
+    traits: { ofOne: () => errorFunction },
   }),
-  unaryOperator("Sin", (b, x) => cosine(b, x), { fold: foldUnary(Math.sin) }),
-  unaryOperator("Cos", (b, x) => negate(b, sine(b, x)), { fold: foldUnary(Math.cos) }),
-  flatOperator("Round", { fold: foldRound }),
-  flatOperator("Floor", { fold: foldUnary(Math.floor) }),
-  flatOperator("Ceil", { fold: foldUnary(Math.ceil) }),
-  flatOperator("Sign", { fold: foldUnary(Math.sign) }),
+  unaryOperator("Sin", (b, x) => cosine(b, x), { fold: foldUnary(Math.sin), traits: { ofOne: () => Math.sin } }),
+  unaryOperator("Cos", (b, x) => negate(b, sine(b, x)), {
+    fold: foldUnary(Math.cos),
+    traits: { ofOne: () => Math.cos },
+  }),
+  flatOperator("Round", { fold: foldRound, traits: { ofOne: () => roundHalfEven } }),
+  flatOperator("Floor", { fold: foldUnary(Math.floor), traits: { ofOne: () => Math.floor } }),
+  flatOperator("Ceil", { fold: foldUnary(Math.ceil), traits: { ofOne: () => Math.ceil } }),
+  flatOperator("Sign", { fold: foldUnary(Math.sign), traits: { ofOne: () => Math.sign } }),
 ];
 
 /** The slope that stands for an infinite one. */

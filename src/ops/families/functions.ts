@@ -2,6 +2,7 @@
 
 import { floatAttribute } from "../../ir/attributes.ts";
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
+import type { FunctionOfOne } from "../build/functions-of-one.ts";
 import { atLeast, atMost, positive } from "../build/masks.ts";
 import { noGradient, sameAsInput } from "../build/operands.ts";
 import type { GradientContext, OperatorDefinition } from "../definition.ts";
@@ -21,12 +22,13 @@ import {
 
 type Slope = (b: GraphBuilder, x: Value, y: Value, context: GradientContext) => Value;
 
-/** A function by its derivative at x, with y = f(x). */
-function functionOf(op: string, slope: Slope): OperatorDefinition {
+/** A function by its derivative at x, with y = f(x), and its value on one number. */
+function functionOf(op: string, slope: Slope, ofOne: FunctionOfOne): OperatorDefinition {
   return {
     op,
     domain: "",
     infer: sameAsInput,
+    traits: { ofOne },
     gradient: (context) => {
       const { builder: b, input, output, outputGradient } = context;
       return [multiply(b, outputGradient(0), slope(b, input(0), output(0), context))];
@@ -62,21 +64,77 @@ const shrink: Slope = (b, x, _, { node }) => {
   return subtract(b, 1, multiply(b, atMost(b, x, bound), atLeast(b, x, -bound)));
 };
 
+const seluOfOne: FunctionOfOne = (source) => {
+  const [alpha, gamma] = [floatAttribute(source, "alpha", seluAlpha), floatAttribute(source, "gamma", seluGamma)];
+  return (x) => gamma * (x > 0 ? x : alpha * Math.expm1(x));
+};
+
+const celuOfOne: FunctionOfOne = (source) => {
+  const alpha = floatAttribute(source, "alpha", 1);
+  return (x) => Math.max(x, 0) + Math.min(alpha * Math.expm1(x / alpha), 0);
+};
+
+const thresholdedOfOne: FunctionOfOne = (source) => {
+  const alpha = floatAttribute(source, "alpha", 1);
+  return (x) => (x > alpha ? x : 0);
+};
+
+const shrinkOfOne: FunctionOfOne = (source) => {
+  const [bound, bias] = [floatAttribute(source, "lambd", 0.5), floatAttribute(source, "bias", 0)];
+  return (x) => (x < -bound ? x + bias : x > bound ? x - bias : 0);
+};
+
 /** The operators of this file. */
 export const functionOperators: readonly OperatorDefinition[] = [
-  functionOf("Tan", (b, _, y) => add(b, square(b, y), 1)),
-  functionOf("Asin", (b, x) => inverseRoot(b, x, 1, -1)),
-  functionOf("Acos", (b, x) => negate(b, inverseRoot(b, x, 1, -1))),
-  functionOf("Atan", (b, x) => reciprocal(b, add(b, square(b, x), 1))),
-  functionOf("Sinh", (b, x) => b.one("Cosh", [x])),
-  functionOf("Cosh", (b, x) => b.one("Sinh", [x])),
-  functionOf("Asinh", (b, x) => inverseRoot(b, x, 1, 1)),
-  functionOf("Acosh", (b, x) => inverseRoot(b, x, -1, 1)),
-  functionOf("Atanh", (b, x) => divide(b, 1, subtract(b, 1, square(b, x)))),
-  functionOf("Selu", selu),
-  functionOf("Celu", celu),
-  functionOf("ThresholdedRelu", (b, x, y) => multiply(b, signOf(b, y), signOf(b, x))),
-  functionOf("Shrink", shrink),
+  functionOf(
+    "Tan",
+    (b, _, y) => add(b, square(b, y), 1),
+    () => Math.tan,
+  ),
+  functionOf(
+    "Asin",
+    (b, x) => inverseRoot(b, x, 1, -1),
+    () => Math.asin,
+  ),
+  functionOf(
+    "Acos",
+    (b, x) => negate(b, inverseRoot(b, x, 1, -1)),
+    () => Math.acos,
+  ),
+  functionOf(
+    "Atan",
+    (b, x) => reciprocal(b, add(b, square(b, x), 1)),
+    () => Math.atan,
+  ),
+  functionOf(
+    "Sinh",
+    (b, x) => b.one("Cosh", [x]),
+    () => Math.sinh,
+  ),
+  functionOf(
+    "Cosh",
+    (b, x) => b.one("Sinh", [x]),
+    () => Math.cosh,
+  ),
+  functionOf(
+    "Asinh",
+    (b, x) => inverseRoot(b, x, 1, 1),
+    () => Math.asinh,
+  ),
+  functionOf(
+    "Acosh",
+    (b, x) => inverseRoot(b, x, -1, 1),
+    () => Math.acosh,
+  ),
+  functionOf(
+    "Atanh",
+    (b, x) => divide(b, 1, subtract(b, 1, square(b, x))),
+    () => Math.atanh,
+  ),
+  functionOf("Selu", selu, seluOfOne),
+  functionOf("Celu", celu, celuOfOne),
+  functionOf("ThresholdedRelu", (b, x, y) => multiply(b, signOf(b, y), signOf(b, x)), thresholdedOfOne),
+  functionOf("Shrink", shrink, shrinkOfOne),
   { op: "Hardmax", domain: "", upgrades: softmaxUpgrades, infer: sameAsInput, gradient: noGradient },
   { op: "LRN", domain: "", infer: sameAsInput },
   { op: "LpNormalization", domain: "", infer: sameAsInput },

@@ -35,12 +35,16 @@ export function convertibleConfig(preset: string, bits: PresetBits, residualBits
 }
 
 /**
- * Whether a description can be converted: in the thread's placement nothing quantizes a concatenation, and without residual bits
+ * Whether a description can be converted: in the thread's placement nothing quantizes a concatenation and the like, and without residual bits
  * nothing what functions read.
  */
 export function isConvertible(preset: string, description: NetworkDescription, residualBits: number | null): boolean {
   if (hasFunctions(description) && (residualBits === null || preset === "thread")) return false;
-  return preset !== "thread" || description.layers.every(({ kind }) => kind !== "concat");
+  const unobserved = ["concat", "difference", "largest", "smallest"];
+  return (
+    preset !== "thread" ||
+    description.layers.every(({ kind, activation }) => !unobserved.includes(kind) && activation !== "halved")
+  );
 }
 
 /** The proof of a random network, over random samples. */

@@ -9,8 +9,8 @@ import { float32Data, float32Tensor, type Tensor } from "../../../src/ir/tensor.
 import { elementCount } from "../../../src/ir/types.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import { int64Constant } from "../../../src/ops/build/operands.ts";
-import { clip, hardSigmoid, sigmoid } from "../../../src/ops/families/activations.ts";
-import { multiply } from "../../../src/ops/families/elementwise.ts";
+import { clip, sigmoid } from "../../../src/ops/families/activations.ts";
+import { maximum, minimum, multiply, subtract } from "../../../src/ops/families/elementwise.ts";
 import { averagePool, globalAveragePool, maxPool } from "../../../src/ops/families/pool.ts";
 import { gather } from "../../../src/ops/families/shape/indexing.ts";
 import {
@@ -30,6 +30,7 @@ import { ForwardJob } from "../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
 import { type Random, seeded } from "../random.ts";
+import { functions } from "./random-functions.ts";
 
 export interface LayerDescription {
   readonly kind:
@@ -41,6 +42,9 @@ export interface LayerDescription {
     | "averagePool"
     | "moved"
     | "gated"
+    | "difference"
+    | "largest"
+    | "smallest"
     | "transposed";
   /** Of a layer that only moves elements. */
   readonly move?: Move;
@@ -53,20 +57,11 @@ export interface LayerDescription {
   readonly activation: "relu" | "relu6" | "none" | keyof typeof functions;
 }
 
-/** Functions of one value, which need codes to be tabulated. */
-const functions = {
-  silu: (b: GraphBuilder, x: Value) => multiply(b, x, sigmoid(b, x)),
-  hardSwish: (b: GraphBuilder, x: Value) => b.one("HardSwish", [x]),
-  hardSigmoid: (b: GraphBuilder, x: Value) => hardSigmoid(b, x),
-  tanh: (b: GraphBuilder, x: Value) => b.one("Tanh", [x]),
-  leakyRelu: (b: GraphBuilder, x: Value) => b.one("LeakyRelu", [x], { alpha: { float: 0.1 } }),
-  gelu: (b: GraphBuilder, x: Value) => b.one("Gelu", [x]),
-  mish: (b: GraphBuilder, x: Value) => b.one("Mish", [x]),
-} as const;
-
 /** Whether a network has functions of one value, or products of activations. */
 export function hasFunctions({ layers }: NetworkDescription): boolean {
-  return layers.some(({ activation, kind }) => activation in functions || kind === "gated");
+  return layers.some(
+    ({ activation, kind }) => (activation in functions && activation !== "halved") || kind === "gated",
+  );
 }
 
 const moves = [
@@ -107,6 +102,9 @@ const layer: fc.Arbitrary<LayerDescription> = fc.record({
     "moved",
     "moved",
     "gated",
+    "difference",
+    "largest",
+    "smallest",
     "transposed",
   ),
   move: fc.constantFrom(...moves),
@@ -128,6 +126,16 @@ const layer: fc.Arbitrary<LayerDescription> = fc.record({
     "leakyRelu",
     "gelu",
     "mish",
+    "erf gelu",
+    "tanh gelu",
+    "quick gelu",
+    "hard swish in parts",
+    "square",
+    "sloped",
+    "exponential per channel",
+    "thresholded",
+    "root",
+    "halved",
   ),
 });
 
@@ -207,6 +215,14 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
     case "gated": {
       const gate = sigmoid(builder, convolve("gate", globalAveragePool(builder, x), channels, 1));
       return multiply(builder, activate(convolve("conv", x, channels, 1)), gate);
+    }
+    case "difference":
+      return activate(subtract(builder, convolve("left", x, channels, 1), convolve("right", x, channels, 1)));
+    case "largest":
+      return activate(maximum(builder, convolve("left", x, channels, 1), convolve("right", x, channels, 1)));
+    case "smallest": {
+      const means = convolve("right", globalAveragePool(builder, x), channels, 1);
+      return activate(minimum(builder, convolve("left", x, channels, 1), means));
     }
     case "transposed":
       return sizes.length === 2 ? activate(transposedConv(network, `${name}.up`, x, each)) : x;

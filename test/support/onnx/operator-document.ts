@@ -38,7 +38,13 @@ optional values and strings are refused.
 /** Whether conversion has an integer form of an operator: a rule of its own, the meaning that its record states, or moved elements. */
 export function hasIntegerForm(definition: OperatorDefinition): boolean {
   const { integers, fold, traits } = definition;
-  return integerRules.has(definition) || integers !== undefined || (fold !== undefined && traits?.movement === true);
+  return (
+    integerRules.has(definition) ||
+    traits?.ofOne !== undefined ||
+    traits?.ofEach !== undefined ||
+    integers !== undefined ||
+    (fold !== undefined && traits?.movement === true)
+  );
 }
 
 /** Whether some nodes of an operator have one. */

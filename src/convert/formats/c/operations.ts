@@ -1,5 +1,5 @@
 /** The C functions of single operations. Every loop bound is a literal; sums are made where they are needed, never stored. */
-import { elementCount, rowMajorStrides } from "../../../ir/types.ts";
+import { elementCount } from "../../../ir/types.ts";
 import { fixedFactors } from "../../fixed-point.ts";
 import {
   type ConcatCodes,
@@ -13,13 +13,11 @@ import {
   isIntegerLayer,
   type MaxPoolCodes,
   type MoveCodes,
-  type MultiplyCodes,
   multipliers,
   type QuantizeInput,
   type Requantize,
   type SumPool,
   summingProducer,
-  type TableCodes,
   tensorById,
 } from "../../integer-network.ts";
 import { padded } from "../../rules/move-places.ts";
@@ -174,40 +172,6 @@ export function concatFunction(network: IntegerNetwork, concat: ConcatCodes): st
   return `${comment(concat.name)}static void run_${concat.output}(${parameters}${type} *y) {
   for (int o = 0; o < ${outer}; o++) {
 ${copies.join("")}  }
-}
-`;
-}
-
-/** Writes the C function of a product; axes of one element are repeated. */
-export function productFunction(network: IntegerNetwork, { name, inputs, output }: MultiplyCodes): string {
-  const tensors = inputs.map((id) => tensorById(network, id));
-  const made = tensorById(network, output);
-  const type = elementType(made);
-  const axes = made.shape.map((_, axis) => axis).slice(1);
-  const factors = tensors.map((tensor, f) => {
-    const strides = rowMajorStrides(tensor.shape);
-    const terms = axes.flatMap((axis) => ((tensor.shape[axis] ?? 1) === 1 ? [] : [`i${axis} * ${strides[axis]}`]));
-    const place = terms.length === 0 ? "0" : terms.join(" + ");
-    return `((int32_t)x${f}[${place}]${subtractionText(centre(tensor))})`;
-  });
-  const loops = axes.map(
-    (axis, depth) => `${"  ".repeat(depth + 1)}for (int i${axis} = 0; i${axis} < ${made.shape[axis]}; i${axis}++)\n`,
-  );
-  const parameters = tensors.map((tensor, f) => `const ${elementType(tensor)} *x${f}, `).join("");
-  return `${comment(name)}static void run_${output}(${parameters}${type} *y) {
-${loops.join("")}${"  ".repeat(axes.length + 1)}*y++ = (${type})(${factors.join(" * ")});
-}
-`;
-}
-
-/** Writes the C function of a table. */
-export function tableFunction(network: IntegerNetwork, { name, input, output, low, table }: TableCodes): string {
-  const [from, to] = [tensorById(network, input), tensorById(network, output)];
-  const isReal = to.form.kind === "float";
-  const type = isReal ? "float" : elementType(to);
-  const values = Array.from(table, (value) => (isReal ? floatLiteral(value) : String(value + storedOffset(to))));
-  return `${comment(name)}${constantArray(type, `table_${output}`, values)}static void run_${output}(const ${elementType(from)} *x, ${type} *y) {
-  for (int n = 0; n < ${elementCount(to.shape)}; n++) y[n] = table_${output}[x[n]${subtractionText(low + storedOffset(from))}];
 }
 `;
 }

@@ -13,6 +13,7 @@ import {
 } from "../../integer-network.ts";
 import { type FormatDefinition, textFile } from "../definition.ts";
 import { type Arena, elementType, isStoredWhole, planArena, storedOffset } from "./arena.ts";
+import { extremumFunction, productFunction, tableFunction } from "./elementwise.ts";
 import { comment, identifierParts } from "./names.ts";
 import {
   concatFunction,
@@ -22,10 +23,8 @@ import {
   layerFunction,
   maxPoolFunction,
   moveFunction,
-  productFunction,
   sumFunction,
   sumPoolFunction,
-  tableFunction,
 } from "./operations.ts";
 import { roundingHelpers } from "./rounding.ts";
 import { constantBytes } from "./text.ts";
@@ -131,6 +130,8 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
       return tableFunction(network, operation);
     case "MultiplyCodes":
       return productFunction(network, operation);
+    case "ExtremumCodes":
+      return extremumFunction(network, operation);
     case "ReshapeCodes":
       return "";
   }

@@ -37,7 +37,7 @@ import { type Container, containerOf, weightValue } from "../containers.ts";
 import type { FormatDefinition } from "../definition.ts";
 import { movedElements } from "../moved-graph.ts";
 import { onnxRunner } from "../run-onnx.ts";
-import { lookedUp } from "../table-graph.ts";
+import { extremum, lookedUp } from "../table-graph.ts";
 import {
   byte,
   channelConstant,
@@ -156,11 +156,24 @@ class IntBuilder implements IntContext {
         const input = this.stored(operation.input);
         const places = cast(builder, this.value(operation.input), "int32");
         const lowest = operation.low + input.container.offset;
-        const table = operation.table.map((code) => code + container.offset);
-        return lookedUp(builder, lowest === 0 ? places : subtract(builder, places, lowest), table, container.dtype);
+        const entries = operation.table.map((code) => code + container.offset);
+        const { axis, tables } = operation;
+        const { dtype } = container;
+        return lookedUp(builder, lowest === 0 ? places : subtract(builder, places, lowest), {
+          axis,
+          tables,
+          entries,
+          dtype,
+        });
       }
       case "MoveCodes":
         return movedElements(builder, this.value(operation.input), operation, operation.fill + container.offset);
+      case "ExtremumCodes":
+        return extremum(
+          builder,
+          operation.of,
+          operation.inputs.map((id) => this.value(id)),
+        );
       case "ConcatCodes":
         return concat(
           builder,
