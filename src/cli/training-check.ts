@@ -7,6 +7,7 @@ import { type DatasetSplits, outputCountOf } from "../data/dataset/dataset.ts";
 import type { SampleType } from "../data/dataset/sample-type.ts";
 import type { Shape } from "../ir/types.ts";
 import type { LayerCost } from "../runs/cost.ts";
+import { checkGradients } from "../train/fit/untrained-parts.ts";
 import { estimateTraining } from "../train/forecast/estimate.ts";
 import { inputOf } from "../train/loop/evaluate.ts";
 import { loadData } from "../train/setup.ts";
@@ -44,6 +45,7 @@ export interface TrainingCheck {
 /** @throws ConfigError and whatever else starting the training would throw. */
 export async function checkTraining(config: TrainingConfig): Promise<TrainingCheck> {
   const data = await loadData(config);
+  checkGradients(config, data);
   const { network, notes, ...estimate } = await estimateTraining(config, data);
   const obstacles = integerObstacles(network, { input: inputOf(data.train) });
   return {

@@ -5,6 +5,7 @@ import { isQuantized } from "../compile/sites.ts";
 import { SubbyteError, type UnsupportedError } from "../errors.ts";
 import type { Node } from "../ir/graph.ts";
 import type { Network } from "../ir/network.ts";
+import { type RefusedPart, refusedNodesError } from "../ir/refused-nodes.ts";
 import { defaultPreset, presetNamed } from "../qconfig/presets.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import type { Symbolic } from "./assembly/symbolic.ts";
@@ -13,15 +14,8 @@ import type { ConvertOptions } from "./input.ts";
 import type { TensorForm } from "./integer-network.ts";
 import { nodeShape } from "./rules/rule.ts";
 
-/** A part of a network that the conversion to integers refuses. */
-export interface IntegerObstacle {
-  /** The operator as its node has it; `quantizer`; absent where the whole network is refused. */
-  readonly op?: string;
-  /** The name of the node, of the quantizer's tensor, or of the network. */
-  readonly name: string;
-  readonly message: string;
-  readonly remedy?: string;
-}
+/** A part of a network that the conversion to integers refuses: a node, `quantizer` with the name of its tensor, or the network. */
+export type IntegerObstacle = RefusedPart;
 
 /** Bits of the quantizers that a float network is given, to ask what else would be refused. */
 const assumedBits = { weightBits: 8, activationBits: 8 };
@@ -56,6 +50,17 @@ export function integerObstacles(
     if (found.length === 0) found.push(obstacleOf(error, network.name));
   }
   return found;
+}
+
+/**
+ * Returns the error that names everything that a conversion refuses, where that is more than the part that stopped it.
+ *
+ * @param first The error of that part.
+ */
+export function withAllObstacles(first: UnsupportedError, network: Network, options: ConvertOptions): UnsupportedError {
+  const parts = integerObstacles(network, options);
+  if (parts.length < 2) return first;
+  return refusedNodesError("parts have no integer form", parts, { where: `network "${network.name}"` });
 }
 
 function obstacleAt(node: Node, error: UnsupportedError): IntegerObstacle {

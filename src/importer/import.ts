@@ -28,6 +28,7 @@ import { withoutDropout } from "./rewrite/dropout.ts";
 import { tieInstanceStatistics } from "./rewrite/instance-statistics.ts";
 import { type RestoredBatchNorm, restoreBatchNorms } from "./rewrite/restore-batch-norm.ts";
 import { repeatedWeightNotes } from "./shared/repeated-weights.ts";
+import { refuseUnknownOperators } from "./unknown-operators.ts";
 import { dropUnusedInputs, unusedInputsNote } from "./unused-inputs.ts";
 import { walkGraph } from "./walk.ts";
 
@@ -72,7 +73,7 @@ export interface ImportedNetwork extends Network {
 }
 
 /**
- * Reads an ONNX model, opset 7 to 28.
+ * Reads an ONNX model of the opsets in `readOpsets`.
  *
  * @param bytes The model in memory, or what gives parts of one: then its large tensors are read one at a time.
  * @throws FileFormatError for bytes that are not ONNX, GraphError for a graph that contradicts itself,
@@ -91,6 +92,7 @@ export function importOnnx(bytes: DataBytes, options: ImportOptions = {}): Impor
     }),
   );
   refuseDataControlFlow(file, source);
+  refuseUnknownOperators(withoutDropout(file.graph).graph, source);
   const stated = statedBatch(file);
   const any = readForAnyBatch(file, stated, options, source);
   const read = any.network ?? readFor(file, stated, options, source, any.obstacle);

@@ -15,7 +15,7 @@ import { dataInputs, type Network, type ParameterRole } from "../ir/network.ts";
 import type { Shape } from "../ir/types.ts";
 import { isFakeQuantize } from "../quantizers/fake-quantize.ts";
 import { operatorRole } from "./parameters.ts";
-import { findObstacles, frozenParameters } from "./trainability.ts";
+import { frozenParameters, gradientObstacles } from "./trainability.ts";
 
 /** Bits of weights and activations. */
 export interface Bits {
@@ -60,7 +60,12 @@ export interface NetworkReport {
   /** The number of nodes of each operator. */
   readonly operators: Readonly<Record<string, number>>;
   /** Operators without a gradient, before which parameters are frozen. */
-  readonly obstacles: readonly { readonly node: string; readonly op: string; readonly reason: string }[];
+  readonly obstacles: readonly {
+    readonly node: string;
+    readonly op: string;
+    readonly reason: string;
+    readonly remedy?: string;
+  }[];
   /** Parameters that cannot be trained, with the reason. */
   readonly held: Readonly<Record<string, string>>;
 }
@@ -109,13 +114,7 @@ export function inspectNetwork(network: Network, bits: Bits = { weightBits: 32, 
   });
   const total = (of: (layer: LayerReport) => number) => layers.reduce((sum, layer) => sum + of(layer), 0);
   const all = network.parameters.reduce((sum, { value }) => sum + value.data.length, 0);
-  const obstacles = findObstacles(
-    graph,
-    network.parameters.map((parameter) => ({
-      ...parameter,
-      trainable: parameter.role !== "quantizer" && !parameter.role.startsWith("running"),
-    })),
-  );
+  const obstacles = gradientObstacles({ ...network, graph });
   return {
     name: network.name,
     inputs: dataInputs({ ...network, graph }).map(({ name, type }) => ({ name, type: type.dtype, shape: type.shape })),
@@ -135,7 +134,7 @@ export function inspectNetwork(network: Network, bits: Bits = { weightBits: 32, 
       floatBytes: 4 * all,
     },
     operators: countOperators(graph.nodes),
-    obstacles: obstacles.map(({ node, reason }) => ({ node: node.name, op: node.op, reason })),
+    obstacles: obstacles.map(({ node, ...why }) => ({ node: node.name, op: node.op, ...why })),
     held: Object.fromEntries([...frozenParameters(graph, obstacles)].filter(([name]) => parameters.has(name))),
   };
 }

@@ -4,19 +4,22 @@
  * Some rules refuse only certain attributes, so each node is tried: it is differentiated on its own.
  */
 
+import { defined } from "../base/defined.ts";
 import { differentiate } from "../compile/passes/differentiate.ts";
 import { newBuilder, operators } from "../compile/registry.ts";
 import { UnsupportedError } from "../errors.ts";
 import type { Graph, Node, Value } from "../ir/graph.ts";
-import type { Parameter } from "../ir/network.ts";
+import type { Network, Parameter } from "../ir/network.ts";
 import type { Tensor } from "../ir/tensor.ts";
 import { elementCount, showType } from "../ir/types.ts";
 import { reduceSum } from "../ops/families/reduce.ts";
+import { isTrainedRole } from "./parameters.ts";
 
 /** A node whose gradient nobody knows, and why. */
 export interface Obstacle {
   readonly node: Node;
   readonly reason: string;
+  readonly remedy?: string;
 }
 
 /** Larger tensors are not tried: a gradient may make constants as large. */
@@ -26,18 +29,39 @@ const triedElements = 1 << 26;
 export function findObstacles(graph: Graph, parameters: readonly Parameter[]): Obstacle[] {
   const trained = new Set(parameters.filter(({ trainable }) => trainable).map(({ name }) => name));
   const carries = new Set<Value>(graph.inputs.filter(({ name }) => trained.has(name)));
-  const known = new Map<string, string | undefined>();
+  const known = new Map<string, UnsupportedError | undefined>();
   const obstacles: Obstacle[] = [];
   for (const node of graph.nodes) {
     if (!node.inputs.some((value) => value !== undefined && carries.has(value))) continue;
     const needed = node.inputs.map((value) => value !== undefined && carries.has(value));
     const key = keyOf(node, needed, graph.constants);
     if (!known.has(key)) known.set(key, tryGradient(node, needed, graph.constants));
-    const reason = known.get(key);
-    if (reason !== undefined) obstacles.push({ node, reason });
+    const error = known.get(key);
+    if (error !== undefined) obstacles.push({ node, reason: error.message, ...defined({ remedy: error.remedy }) });
     for (const output of node.outputs) if (output.type.dtype === "float32") carries.add(output);
   }
   return obstacles;
+}
+
+/**
+ * The nodes without a gradient that stand between parameters and an output of a network: what training would leave as it is.
+ *
+ * @example
+ * console.log(gradientObstacles(network).map(({ node, reason }) => `${node.name}: ${reason}`));
+ */
+export function gradientObstacles({ graph, parameters }: Network): Obstacle[] {
+  const trained = parameters.map((parameter) => ({ ...parameter, trainable: isFloatParameter(parameter) }));
+  const used = new Set(graph.outputs.map(({ value }) => value));
+  for (const node of graph.nodes.toReversed()) {
+    if (!node.outputs.some((value) => used.has(value))) continue;
+    for (const input of node.inputs) if (input !== undefined) used.add(input);
+  }
+  return findObstacles(graph, trained).filter(({ node }) => node.outputs.some((value) => used.has(value)));
+}
+
+/** Whether the gradient of the loss would train a parameter: not the ranges of quantizers, nor running statistics. */
+export function isFloatParameter({ role }: Pick<Parameter, "role">): boolean {
+  return role !== "quantizer" && isTrainedRole(role);
 }
 
 /** The parameters before an obstacle, each with the reason why it cannot be trained. */
@@ -71,7 +95,7 @@ function tryGradient(
   node: Node,
   needed: readonly boolean[],
   constants: ReadonlyMap<Value, Tensor>,
-): string | undefined {
+): UnsupportedError | undefined {
   const types = [...node.inputs, ...node.outputs].flatMap((value) => (value === undefined ? [] : [value.type]));
   if (types.some(({ shape }) => elementCount(shape) > triedElements)) return undefined;
   const builder = newBuilder("trial");
@@ -93,7 +117,7 @@ function tryGradient(
     differentiate(builder, operators, builder.nodes, loss, wanted);
     return undefined;
   } catch (error) {
-    if (error instanceof UnsupportedError) return error.message;
+    if (error instanceof UnsupportedError) return error;
     throw error;
   }
 }

@@ -44,6 +44,7 @@ describe("import", () => {
       batch: any size
       3 nodes, 2 parameter tensors, 8 trainable numbers
       integers: no, LRN (LRN_2): there is no integer form of LRN
+                      It would stay in float. docs/integer.md lists what can be converted.
       note: Dropout is removed: training runs without it.
       not trained: 1 parameter tensors before LRN "LRN_2": LRN has no gradient, and a trained parameter lies before it
       written to FOLDER/out.onnx
@@ -98,8 +99,10 @@ describe("inspect", () => {
       at 4 bits for weights and 8 for activations: 5.57 k MACs, 178 k bit operations, 58 B (float: 464 B)
       2 of 2 layers can be quantized
       integers: no, LRN (LRN_2): there is no integer form of LRN
+                      It would stay in float. docs/integer.md lists what can be converted.
       operators: Conv 2, LRN 1
-      no gradient: LRN "LRN_2": LRN has no gradient, and a trained parameter lies before it
+      no gradient: LRN (LRN_2): LRN has no gradient, and a trained parameter lies before it
+                     Freeze the parameters before this node, or replace it by an operator that docs/OPS.md lists as trainable.
       not trained: 1 parameter tensors before LRN "LRN_2": LRN has no gradient, and a trained parameter lies before it
       "
     `);

@@ -75,8 +75,12 @@ describe("integer obstacles", () => {
   );
 
   it("fold nodes of one operator, unless all are asked for", () => {
-    const found = ["a", "b", "c"].map((name) => ({ op: "Erf", name, message: "there is no integer form of Erf" }));
-    expect(integerLines(found)).toEqual(["integers: no, Erf (a and 2 more): there is no integer form of Erf"]);
-    expect(integerLines(found, { verbose: true })[0]).toContain("Erf (a, b, c)");
+    const found = ["a", "b", "c", "d", "e"].map((name) => ({
+      op: "Erf",
+      name,
+      message: "there is no integer form of Erf",
+    }));
+    expect(integerLines(found)).toEqual(["integers: no, Erf (a, b, c and 2 more): there is no integer form of Erf"]);
+    expect(integerLines(found, { verbose: true })[0]).toContain("Erf (a, b, c, d, e)");
   });
 });

@@ -32,6 +32,8 @@ const model = z
     restoreBatchNorm: z.boolean().exactOptional(),
     /** Removes the quantizers that the file carries. Default: refused where the run would add its own, kept in a float run. */
     stripQuantizers: z.boolean().exactOptional(),
+    /** Trains what stands behind an operator without a gradient, and leaves the parameters before it as they are. Default: refused. */
+    allowFrozen: z.boolean().exactOptional(),
     /** Channels of the first stage; without it, the model's own. */
     width: count.exactOptional(),
     stem: z.enum(["cifar", "imagenet"]).exactOptional(),
@@ -46,6 +48,10 @@ const model = z
   .refine(({ file, stripQuantizers }) => file !== undefined || stripQuantizers === undefined, {
     error: "expected a model's file with it: the networks that come with subbyte have no quantizers",
     path: ["stripQuantizers"],
+  })
+  .refine(({ file, allowFrozen }) => file !== undefined || allowFrozen === undefined, {
+    error: "expected a model's file with it: every operator of the networks that come with subbyte has a gradient",
+    path: ["allowFrozen"],
   })
   .transform(({ name, ...rest }) =>
     rest.file === undefined

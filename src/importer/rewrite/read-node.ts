@@ -3,12 +3,10 @@
 import { UnsupportedError } from "../../errors.ts";
 import { onnxDomain } from "../../ir/graph.ts";
 import { elementCount } from "../../ir/types.ts";
+import { readOpsets } from "../../onnx/read/opsets.ts";
 import type { RewriteContext } from "../../ops/rewrite/context.ts";
 import { type Slot, type SourceNode, tensorOf } from "../../ops/rewrite/slots.ts";
 import { recordOf } from "../records.ts";
-
-/** Before opset 7 broadcasting was an attribute, with rules of its own. */
-const oldestBroadcast = 7;
 
 /** The version whose forms the records have. */
 const writtenOpset = 21;
@@ -33,7 +31,8 @@ export function decompose(e: RewriteContext, node: SourceNode): readonly (Slot |
 
 /** The node in its present form. @throws UnsupportedError for a form that is too old. */
 export function upgrade(e: RewriteContext, source: SourceNode): SourceNode | readonly (Slot | undefined)[] {
-  if (source.domain === onnxDomain && source.opset < oldestBroadcast && source.attributes.broadcast !== undefined) {
+  // Before the oldest version broadcasting was an attribute, with rules of its own.
+  if (source.domain === onnxDomain && source.opset < readOpsets.from && source.attributes.broadcast !== undefined) {
     throw new UnsupportedError(`version ${source.opset} of ${source.op} has its own broadcasting rules`, {
       where: source.where,
       remedy: "Export the model with opset 9 or newer (17 is a good choice).",

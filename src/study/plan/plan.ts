@@ -12,6 +12,7 @@ import type { Network } from "../../ir/network.ts";
 import { defaultPreset } from "../../qconfig/presets.ts";
 import { configHash } from "../../runs/checkpoint.ts";
 import { networkCost } from "../../runs/cost.ts";
+import { requireGradients } from "../../train/fit/untrained-parts.ts";
 import { levelsOf } from "../../train/run.ts";
 import { loadData, makeNetwork } from "../../train/setup.ts";
 import { type Fix, readFixes } from "../repair/fix/fix.ts";
@@ -67,6 +68,7 @@ export async function makePlan(config: StudyConfig, fixes: readonly Fix[] = []):
   const data = await loadData(example);
   const network = makeNetwork(example, data);
   requireFloat(network, network.name);
+  requireGradients(network, example);
   const { bitOperations, bytes, macs } = networkCost(network);
   const known = new Map<string, Omit<PlannedTrial, "id" | "seed">>();
   const trials = cells.map((cell) => {

@@ -9,7 +9,9 @@ import { convert } from "../../../convert/convert.ts";
 import type { ConvertedFile, FormatDefinition } from "../../../convert/formats/definition.ts";
 import { formatNamed } from "../../../convert/formats/files.ts";
 import { intFormat } from "../../../convert/formats/int/int.ts";
+import type { ConvertOptions } from "../../../convert/input.ts";
 import type { IntegerNetwork } from "../../../convert/integer-network.ts";
+import { withAllObstacles } from "../../../convert/obstacles.ts";
 import { type ConvertedRunner, showMismatch, type VerificationResult, verify } from "../../../convert/prove/verify.ts";
 import { floatElements, storedSize } from "../../../convert/size.ts";
 import type { Dataset } from "../../../data/dataset/dataset.ts";
@@ -109,8 +111,17 @@ async function integersOf(
     });
   }
   const source = await withResidualBits(trained, run.data.train, flags);
-  const network = convert(source, { input: inputOf(run.data.test) });
+  const network = convertedOrAllObstacles(source, { input: inputOf(run.data.test) });
   return { source, network: withLayoutNote(withAddedNotes(network, trained, source), run) };
+}
+
+/** @throws UnsupportedError that lists all that has no integer form, not only what comes first. */
+function convertedOrAllObstacles(source: QuantizedNetwork, options: ConvertOptions): IntegerNetwork {
+  try {
+    return convert(source, options);
+  } catch (error) {
+    throw error instanceof UnsupportedError ? withAllObstacles(error, source, options) : error;
+  }
 }
 
 function describeFile(folder: string, { name, parts, memory }: ConvertedFile): WrittenFile {

@@ -1,10 +1,11 @@
 /** `subbyte import`: reads an ONNX model and says what it became. */
 
+import { readOpsets } from "../../../onnx/read/opsets.ts";
 import type { FlagsOf, NewCommand } from "../../command.ts";
 import { collect, wholeNumber } from "../../flag-values.ts";
 
 const examples = `
-Reads opset 7 to 28, computes constant parts, recognizes operators that exporters wrote as arithmetic, and lists what can
+Reads opset ${readOpsets.from} to ${readOpsets.to}, computes constant parts, recognizes operators that exporters wrote as arithmetic, and lists what can
 be trained and which operators do not convert to integers. With --out the simplified model is written as ONNX.
 
 Examples:

@@ -6,11 +6,12 @@ import { ConfigError } from "../../../errors.ts";
 import { inspectNetwork, type NetworkReport } from "../../../importer/inspect.ts";
 import { importOnnxFile } from "../../../importer/node-files.ts";
 import type { Network } from "../../../ir/network.ts";
+import { groupLines, refusedGroups } from "../../../ir/refused-nodes.ts";
 import { makeModel } from "../../../models/index.ts";
 import { isModelName } from "../../../models/names.ts";
 import { frozenLines, parseInputShapes } from "../../imported-model.ts";
 import { outputColumns, print, printJson } from "../../output.ts";
-import { integerLines } from "../../view/integers-text.ts";
+import { integerLines, mostNamed } from "../../view/integers-text.ts";
 import { formatBytes } from "../../view/progress-format.ts";
 import { tableLines } from "../../view/table.ts";
 import type { InspectFlags } from "./inspect.ts";
@@ -77,10 +78,7 @@ function show(
     .join(", ");
   const quantized = layers.filter(({ quantizable }) => quantizable).length;
   const statistics = totals.statistics === 0 ? "" : `, ${totals.statistics} statistics of BatchNormalization`;
-  const notes = [
-    ...report.obstacles.map(({ node, op, reason }) => `no gradient: ${op} "${node}": ${reason}`),
-    ...frozenLines(report.held),
-  ];
+  const notes = [...gradientLines(report, verbose === true), ...frozenLines(report.held)];
   return [
     ...(rows.length === 0
       ? []
@@ -95,4 +93,13 @@ function show(
     `operators: ${others}`,
     ...(quiet === true ? [] : notes),
   ];
+}
+
+/** What has no gradient, by operator and reason. */
+function gradientLines({ obstacles }: NetworkReport, verbose: boolean): string[] {
+  const groups = refusedGroups(
+    obstacles.map(({ node, reason, ...rest }) => ({ ...rest, name: node, message: reason })),
+  );
+  const [first, ...rest] = groupLines(groups, verbose ? Number.POSITIVE_INFINITY : mostNamed);
+  return first === undefined ? [] : [`no gradient: ${first}`, ...rest.map((line) => `             ${line}`)];
 }

@@ -15,6 +15,7 @@ import { watchAndKeep } from "../../../diagnose/keep-findings.ts";
 import type { RunWatch } from "../../../diagnose/watch-run.ts";
 import { ConfigError } from "../../../errors.ts";
 import { runPaths } from "../../../runs/folder.ts";
+import { checkGradients } from "../../../train/fit/untrained-parts.ts";
 import { uncalibratedNetwork } from "../../../train/forecast/uncalibrated.ts";
 import { takenFromRun } from "../../../train/from-run.ts";
 import { inputOf } from "../../../train/loop/evaluate.ts";
@@ -61,6 +62,7 @@ export async function trainAction(flags: TrainFlags): Promise<void> {
   if (flags.printConfig === true || flags.dryRun === true) return printChecked(config, flags);
   const data = await loadData(config);
   if (flags.json !== true && flags.quiet !== true) note(...data.notes);
+  checkGradients(config, data);
   const warning = config.quantization === null ? undefined : await conversionWarning(config, data);
   if (warning !== undefined && flags.json !== true && flags.quiet !== true) note(`note: ${warning}`);
   const start = await measureStart(config, data, flags);
