@@ -3,11 +3,12 @@
 import { defined } from "../base/defined.ts";
 import { parseDataArgument } from "../config/data-folder.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
-import { type Dataset, firstSamples } from "../data/dataset/dataset.ts";
+import { type Dataset, describeTarget, firstSamples } from "../data/dataset/dataset.ts";
 import { rangeNotes } from "../data/dataset/remarks.ts";
 import { shortList } from "../data/images/list-folder.ts";
 import { ConfigError } from "../errors.ts";
 import { sameShape } from "../ir/types.ts";
+import { checkPositionsCount } from "../train/fit/counted-positions.ts";
 import { checkFit } from "../train/fit/network-fit.ts";
 import { checkTokens } from "../train/fit/token-range.ts";
 import type { LoadedRun } from "../train/load-run.ts";
@@ -43,13 +44,15 @@ async function otherData(argument: string, run: LoadedRun): Promise<TestData> {
   const { sampleShape, target, normalization } = run.data.test;
   const [channels, height, width] = sampleShape;
   const { resize, layout, task, target: column, ignore, memoryBytes } = run.config.data;
+  const { ignoreIndex, maskToken, maskShare, vocabulary, specialTokens } = run.config.data;
   const data: TrainingConfig["data"] = {
     ...defined({ resize, layout, task, target: column, ignore, memoryBytes }),
+    ...defined({ ignoreIndex, maskToken, maskShare, vocabulary, specialTokens }),
     crop: 0,
     flip: false,
     ...(height === undefined || width === undefined ? {} : { size: [height, width] }),
     ...(channels === 1 || channels === 3 ? { channels } : {}),
-    ...(target.kind === "classes" ? { classes: [...target.classes] } : {}),
+    ...("classes" in target && target.classes.length > 0 ? { classes: [...target.classes] } : {}),
     // Of samples of another shape the run's would be refused, and not the shape.
     normalization: "none",
     validationSplit: 0,
@@ -63,16 +66,16 @@ async function otherData(argument: string, run: LoadedRun): Promise<TestData> {
       remedy: "Give data of the same shape as the run's own.",
     });
   }
-  const wanted = { classes: "classes", values: "values to predict", none: "no labels" } as const;
   if (test.target.kind !== target.kind && test.target.kind !== "none") {
     throw new ConfigError(
-      `the run was trained on ${wanted[target.kind]}, this data has ${wanted[test.target.kind]}: their scores cannot be compared`,
+      `the run was trained on ${describeTarget(target)}, this data has ${describeTarget(test.target)}: their scores cannot be compared`,
       { where: argument, remedy: "Give labels of the same kind: class numbers are whole numbers, not one-hot rows." },
     );
   }
   const columns = notesOnColumns(run.data.test.columns, test.columns, argument);
   checkFit(run.network, { where: run.folder, target: test.target });
   await checkTokens(run.network, test);
+  await checkPositionsCount(run.network, test);
   const measured = { ...test.normalization, mean: normalization.mean, std: normalization.std };
   // The sizes and the classes are those of the run: notes that explain how they were chosen for this data would be wrong.
   const notes = [...columns, ...(await rangeNotes(test, measured))];

@@ -5,6 +5,7 @@ import { resolve } from "node:path";
 import { nearestWord } from "../base/nearest-word.ts";
 import { parseDataArgument } from "../config/data-folder.ts";
 import { type ConfigOverride, parseScalar } from "../config/source.ts";
+import { type taskChoices, taskOfChoice } from "../data/dataset/loaded-data.ts";
 import { ConfigError } from "../errors.ts";
 import { isModelName, modelNames } from "../models/names.ts";
 import { type FlagTexts, flagOverrides, setOverrides } from "./flag-overrides.ts";
@@ -41,17 +42,14 @@ export interface ConfigFlags extends FlagTexts<typeof numberFlags | typeof textF
   /** False for `--no-restore-batch-norm`. */
   readonly restoreBatchNorm?: boolean;
   readonly data?: string;
-  readonly task?: keyof typeof tasks;
+  readonly task?: (typeof taskChoices)[number];
   readonly preset?: string;
   readonly stripQuantizers?: true;
 }
 
-/** The task of the data for each `--task`. */
-const tasks = { classification: "classification", regression: "regression", distillation: "none" } as const;
-
 function taskOverrides({ task }: ConfigFlags): ConfigOverride[] {
   if (task === undefined) return [];
-  return [{ path: "data.task", value: tasks[task], origin: `--task ${task}` }];
+  return [{ path: "data.task", value: taskOfChoice[task], origin: `--task ${task}` }];
 }
 
 function presetOverrides(flags: ConfigFlags): ConfigOverride[] {

@@ -22,6 +22,7 @@ import { inputOf } from "../train/loop/evaluate.ts";
 import { metricOf } from "../train/loop/metric-text.ts";
 import type { MetricName } from "../train/loop/metrics.ts";
 import { modeOfEpoch } from "../train/loop/phases.ts";
+import { targetTensor } from "../train/loop/trainer.ts";
 import { recipeOf } from "../train/recipe-of.ts";
 import { teacherOf } from "../train/teacher/teacher.ts";
 import { ablate } from "./ablation.ts";
@@ -192,10 +193,7 @@ async function probeCheckpoint(
     const { samples, targets } = buffers;
     const { weights: gradients, ...result } = await probe.measure(state, {
       data: makeTensor(data.train.sampleType, [batchSize, ...data.train.sampleShape], samples),
-      targets:
-        targets instanceof Int32Array
-          ? makeTensor("int32", [batchSize], targets)
-          : makeTensor("float32", [batchSize, targets.length / batchSize], targets),
+      targets: targetTensor(targets, batchSize, data.train.target),
     });
     const watched = new WeightWatch(network.parameters, isQuantized(network) ? network.sites : []).measure(state);
     return {

@@ -84,7 +84,9 @@ export async function examine(
     if (isReestimated) await reestimator.run(state, 0, statisticsBatches);
     return async (part: "train" | "test") => {
       const confusion = new Confusion(parts[part]);
-      const { accuracy, loss } = await evaluators[part].run(state, (...seen) => confusion.add(...seen));
+      const { accuracy, loss } = await evaluators[part].run(state, (output, targets, valid) =>
+        confusion.add(output, targets, valid),
+      );
       return { result: { accuracy, loss }, confusion: confusion.counts };
     };
   };

@@ -13,7 +13,18 @@ import type { RunInputs } from "../runs/run-inputs.ts";
 import { checkpointAt } from "./network.ts";
 
 /** Keys of `data` that belong to the network's input, and not to the data that it was trained on. */
-const inputKeys: ReadonlySet<string> = new Set(["normalization", "size", "channels", "layout", "task"]);
+const inputKeys: ReadonlySet<string> = new Set([
+  "normalization",
+  "size",
+  "channels",
+  "layout",
+  "task",
+  "ignoreIndex",
+  "maskToken",
+  "maskShare",
+  "vocabulary",
+  "specialTokens",
+]);
 
 /** The overrides that stand for what is taken over, and a sentence about it; null where nothing is. */
 export interface TakenOver {

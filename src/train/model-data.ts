@@ -30,7 +30,12 @@ export async function openDataFor({ model, data, train, from }: TrainingConfig):
   const opened = await openConfiguredData({ ...stated, ...data }, inputs);
   const notes = [...opened.notes];
   const isPlain = opened.train.sampleType !== "int32" && opened.train.inputs === undefined;
-  if (!isPlain && own !== undefined) refuseAugmentation(data);
+  if (!isPlain && own !== undefined) {
+    refuseAugmentation(data, "whole numbers and samples of several inputs are neither cropped nor mirrored");
+  }
+  if (opened.train.target.kind === "dense") {
+    refuseAugmentation(data, "samples whose targets lie at positions are neither cropped nor mirrored");
+  }
   const { size } = stated;
   if (opened.kind === "images" && Array.isArray(size) && data.size === undefined) {
     notes.push(`images are resized and cropped to the ${size.join("x")} that ${basename(file)} takes`);
@@ -55,12 +60,12 @@ export async function openDataFor({ model, data, train, from }: TrainingConfig):
   return { ...opened, notes };
 }
 
-/** @throws ConfigError for a crop or a flip of samples that are no images. */
-function refuseAugmentation({ crop, flip }: TrainingConfig["data"]): void {
+/** @throws ConfigError for a crop or a flip of samples that have to stay as they are. */
+function refuseAugmentation({ crop, flip }: TrainingConfig["data"], message: string): void {
   if (crop === 0 && !flip) return;
-  throw new ConfigError("whole numbers and samples of several inputs are neither cropped nor mirrored", {
+  throw new ConfigError(message, {
     where: crop === 0 ? "data.flip" : "data.crop",
-    remedy: "Leave it out: they enter the model as they are.",
+    remedy: crop === 0 ? "Set it to false." : "Set it to 0.",
   });
 }
 

@@ -82,7 +82,7 @@ export async function profileStep(config: TrainingConfig, steps: number): Promis
   batches.read(0, 0, batch);
   const tensors = {
     data: makeTensor(data.train.sampleType, [recipe.batchSize, ...data.train.sampleShape], batch.samples),
-    targets: targetTensor(batch.targets, recipe.batchSize),
+    targets: targetTensor(batch.targets, recipe.batchSize, data.train.target),
   };
   const planned = planTraining(step, target, recipe.recompute === undefined ? {} : { recompute: recipe.recompute });
   // The profiler escapes nothing in names, so those of people would break its JSON, or be read as others.

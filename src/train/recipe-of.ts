@@ -26,6 +26,10 @@ function lossOf({ train }: TrainingConfig, dataset: Dataset, teacher: TeacherCon
   const { kind } = dataset.target;
   if (kind === "values") return { name: "meanSquaredError" };
   if (kind === "classes") return { name: "crossEntropy", labelSmoothing: train.labelSmoothing };
+  if (kind === "input") return { name: "reconstruction" };
+  if (dataset.target.kind === "dense") {
+    return { name: "denseCrossEntropy", labelSmoothing: train.labelSmoothing, shape: dataset.target.shape };
+  }
   if (teacher !== undefined) return { name: "distillation", ...teacher };
   throw new ConfigError("the data has no labels, so a teacher is needed to learn from", {
     where: `data set "${dataset.name}"`,

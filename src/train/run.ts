@@ -385,7 +385,7 @@ function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResu
     metric: result.metric,
     accuracy: result.accuracy,
     bestAccuracy: result.bestAccuracy,
-    ...defined({ top5Accuracy: result.top5Accuracy }),
+    ...defined({ top5Accuracy: result.top5Accuracy, perplexity: result.perplexity, macroF1: result.macroF1 }),
     loss: result.loss,
     epochs: config.train.epochs,
     steps: result.steps,

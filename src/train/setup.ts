@@ -12,6 +12,7 @@ import type { Network } from "../ir/network.ts";
 import type { Target } from "../ops/definition.ts";
 import { genericTarget } from "../ops/targets.ts";
 import type { Engine } from "../runtime/engine.ts";
+import { checkPositionsCount } from "./fit/counted-positions.ts";
 import { checkFit, type WantedFit } from "./fit/network-fit.ts";
 import { checkTokens } from "./fit/token-range.ts";
 import { checkNoneLeft, notesOnOrigins } from "./inputs/origin.ts";
@@ -54,7 +55,10 @@ async function prepareNetwork(
 ): Promise<PreparedNetwork> {
   const fresh = makeNetwork(config, data, teacher && outputCountOfTeacher(teacher));
   checkFit(fresh, fitOf(config, data, teacher));
-  for (const part of new Set([data.train, data.test])) await checkTokens(fresh, part);
+  for (const part of new Set([data.train, data.test])) {
+    await checkTokens(fresh, part);
+    await checkPositionsCount(fresh, part);
+  }
   // A checkpoint has the values of what was put back.
   const restored = config.from === undefined ? restoredIn(fresh) : [];
   const float =

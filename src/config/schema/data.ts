@@ -38,6 +38,16 @@ export const dataSchema = z
     header: z.boolean().exactOptional(),
     /** Tables: columns to leave out. */
     ignore: z.array(column).exactOptional(),
+    /** A class for each position: the class number that does not count. Default: -100 for tokens, 255 for segmentation. */
+    ignoreIndex: z.int().exactOptional(),
+    /** Masked tokens: the number of the mask token. Default: that of the tokenizer. */
+    maskToken: z.int().min(0).exactOptional(),
+    /** Masked tokens: share of the tokens to predict. Default: 0.15. */
+    maskShare: z.number().positive().max(1).exactOptional(),
+    /** Masked tokens: how many tokens there are to draw random ones from. Default: those of the tokenizer, or of the data. */
+    vocabulary: count.exactOptional(),
+    /** Masked tokens: numbers of tokens that are never masked. Default: those of the tokenizer. */
+    specialTokens: z.array(z.int().min(0)).exactOptional(),
     /** Names of the classes, in the order of their numbers. */
     classes: z.array(z.string()).min(1).exactOptional(),
     /** Default: the usual values of a named data set, else measured from the training samples. */

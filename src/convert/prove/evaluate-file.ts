@@ -33,10 +33,10 @@ export async function evaluateIntFile(
   const [input] = graph.inputs;
   const totals = metricTotals(dataset.target);
   try {
-    for await (const { data, targets, valid } of eachBatch(dataset, size)) {
+    for await (const { data, targets, valid, labels } of eachBatch(dataset, size)) {
       await session.run({ [input?.name ?? ""]: data }, results);
       const [output] = Object.values(results);
-      if (output !== undefined) totals.add(output, targets, valid);
+      if (output !== undefined) totals.add(output, targets, valid, labels);
     }
   } finally {
     await session.release();

@@ -33,9 +33,9 @@ export async function evaluateIntegers(
   const state = new StateBuffers(evaluation.state.map(({ name, initial }) => [name, initial] as const));
   const totals = metricTotals(dataset.target);
   try {
-    for await (const { data, targets, valid } of eachBatch(dataset, batchSize)) {
+    for await (const { data, targets, valid, labels } of eachBatch(dataset, batchSize)) {
       const [output] = Object.values(await job.run(state, data));
-      if (output !== undefined) totals.add(output, targets, valid);
+      if (output !== undefined) totals.add(output, targets, valid, labels);
     }
   } finally {
     await job.release();

@@ -10,7 +10,8 @@ import { ConfigError } from "../../errors.ts";
 import { makeTensor, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import { type Augmentation, augmentSamples, checkAugmentation, cropSamples, isAugmenting } from "../augment.ts";
-import { allocateBatch, type Batch, type Dataset } from "./dataset.ts";
+import { normalize } from "../normalization/normalization.ts";
+import { allocateBatch, type Batch, type Dataset, type TargetArray } from "./dataset.ts";
 import { allocateSamples, typeOfSamples } from "./sample-type.ts";
 
 /** Batches beyond the one asked for that a data set that streams reads meanwhile. */
@@ -99,7 +100,7 @@ export function trainingBatches(dataset: Dataset, options: TrainingBatchOptions)
     read(epoch, step, into) {
       const chosen = indices(epoch, step);
       if (original === undefined) {
-        dataset.readBatch(chosen, into);
+        dataset.readBatch(chosen, into, { seed, epoch });
         return;
       }
       const raw: Batch = { samples: original.samples, targets: into.targets };
@@ -113,7 +114,7 @@ export function trainingBatches(dataset: Dataset, options: TrainingBatchOptions)
         cropSamples(raw.samples, wide.shape, into.samples, batchSize, dataset.sampleShape, options, streams);
         return;
       }
-      dataset.readBatch(chosen, raw);
+      dataset.readBatch(chosen, raw, { seed, epoch });
       augmentSamples(raw.samples, into.samples, batchSize, dataset.sampleShape, options, streams);
     },
     async prefetch(epoch, step, signal) {
@@ -157,6 +158,8 @@ export interface EvaluationBatch extends Batch {
   readonly step: number;
   /** How many of its samples count. */
   readonly valid: number;
+  /** Where the samples are their own targets, which `targets` holds as they enter the network: what is known of each. */
+  readonly labels?: TargetArray;
 }
 
 /** Reads the batches of an evaluation one after another. @throws ConfigError as evaluationBatches. */
@@ -164,9 +167,15 @@ export async function* eachBatch(dataset: Dataset, batchSize: number): AsyncGene
   const batches = evaluationBatches(dataset, batchSize);
   const batch = allocateBatch(dataset, batchSize);
   const data = makeTensor(dataset.sampleType, [batchSize, ...dataset.sampleShape], batch.samples);
+  const reconstruction = dataset.target.kind === "input" ? new Float32Array(batch.samples.length) : undefined;
   for (let step = 0; step < batches.stepCount; step++) {
     await batches.prefetch(step);
-    yield { ...batch, data, step, valid: batches.read(step, batch) };
+    const valid = batches.read(step, batch);
+    if (reconstruction === undefined) yield { ...batch, data, step, valid };
+    else {
+      normalize(batch.samples, dataset.sampleShape, dataset.normalization, reconstruction);
+      yield { samples: batch.samples, targets: reconstruction, labels: batch.targets, data, step, valid };
+    }
   }
 }
 

@@ -14,17 +14,41 @@ import { allocateSamples, type SampleArray, type SampleType, typeOfSamples } fro
 
 export type { SampleArray } from "./sample-type.ts";
 
-/** Class numbers [N] (Int32Array) or regression values [N, ...shape] (Float32Array; empty where there are no labels). */
+/**
+ * Class numbers [N] or [N, ...shape] (Int32Array), or regression values [N, ...shape] (Float32Array; empty where there are no
+ * labels).
+ */
 export type TargetArray = Int32Array | Float32Array;
 
+/** What the classes of positions stand for, which chooses the metric. */
+export type DenseMeaning = "tokens" | "regions" | "masked tokens" | "next tokens";
+
 /**
- * What a network learns to give for a sample: one of the named classes, values of a shape ([] for one number), or
- * nothing that the data says (`none`), where a teacher says it.
+ * What a network learns to give for a sample: one of the named classes, values of a shape ([] for one number), a class for each
+ * position of a shape, the sample itself, or nothing that the data says (`none`), where a teacher says it.
  */
 export type LabelType =
   | { readonly kind: "classes"; readonly classes: readonly string[] }
   | { readonly kind: "values"; readonly shape: Shape }
+  /** Positions with {@link ignoredLabel} count in neither the loss nor the metric. No class is named where tokens are the classes. */
+  | {
+      readonly kind: "dense";
+      readonly shape: Shape;
+      readonly classes: readonly string[];
+      readonly meaning: DenseMeaning;
+    }
+  /** Whether each sample has a label, 0 for a normal one and 1 for an anomaly, which the metric alone sees. */
+  | { readonly kind: "input"; readonly hasAnomalies: boolean }
   | { readonly kind: "none" };
+
+/** The class number of a position that does not count. */
+export const ignoredLabel = -1;
+
+/** What a batch of training data that differ by epoch depends on. */
+export interface BatchDraw {
+  readonly seed: number;
+  readonly epoch: number;
+}
 
 /** Buffers for one batch, made once by {@link allocateBatch} and filled again and again. */
 export interface Batch {
@@ -47,9 +71,10 @@ export interface Dataset {
   /**
    * Copies the samples with these numbers (0..count-1, repeats allowed) to the start of the buffers, in this order.
    *
+   * @param draw Of a training batch; absent: for evaluation, where samples are the same each time.
    * @throws ConfigError when a number is out of range or the buffers are too short or of another element type.
    */
-  readBatch(indices: Int32Array, into: Batch): void;
+  readBatch(indices: Int32Array, into: Batch, draw?: BatchDraw): void;
   /** Makes the samples ready for a coming `readBatch`; absent when they always are. */
   readonly prefetch?: (indices: Int32Array, signal?: AbortSignal) => Promise<void>;
   /** The same samples with what lies around them, for random crops of the samples' own size; absent when nothing does. */
@@ -189,35 +214,56 @@ export function firstSamples(dataset: Dataset, count: number): Dataset {
   const part: Dataset = {
     ...dataset,
     count,
-    readBatch(indices, into) {
+    readBatch(indices, into, draw) {
       checkBatch(part, indices, into);
-      dataset.readBatch(indices, into);
+      dataset.readBatch(indices, into, draw);
     },
   };
   return part;
 }
 
-/** The classes of a classification data set. @throws ConfigError when its targets are values. */
+/** Returns what a data set has as targets, for messages. */
+export function describeTarget({ kind }: LabelType): string {
+  const words = {
+    classes: "classes",
+    values: "values to predict",
+    dense: "a class for each position",
+    input: "its samples as targets",
+    none: "no labels",
+  } as const;
+  return words[kind];
+}
+
+/** The classes of a classification data set. @throws ConfigError when its targets are others. */
 export function classesOf(dataset: Dataset): readonly string[] {
   if (dataset.target.kind === "classes") return dataset.target.classes;
-  const what = dataset.target.kind === "values" ? "the targets are values" : "the data has no labels";
-  throw new ConfigError(`this needs classes, but ${what}`, { where: `data set "${dataset.name}"` });
+  throw new ConfigError(`this needs classes, but the data has ${describeTarget(dataset.target)}`, {
+    where: `data set "${dataset.name}"`,
+  });
 }
 
 /** Outputs that a network for this data has. @throws ConfigError when the data has no labels that could tell. */
 export function outputCountOf(dataset: Dataset): number {
-  return dataset.target.kind === "values" ? elementCount(dataset.target.shape) : classesOf(dataset).length;
+  const { target } = dataset;
+  if (target.kind === "input") return elementCount(dataset.sampleShape);
+  return target.kind === "values" ? elementCount(target.shape) : classesOf(dataset).length;
 }
 
 /** Targets for `count` samples, zero-filled. */
 export function makeTargets(target: LabelType, count: number): TargetArray {
   const length = count * targetLengthOf(target);
-  return target.kind === "classes" ? new Int32Array(length) : new Float32Array(length);
+  return hasWholeTargets(target) ? new Int32Array(length) : new Float32Array(length);
+}
+
+/** Whether targets are class numbers, an Int32Array. */
+export function hasWholeTargets({ kind }: LabelType): boolean {
+  return kind === "classes" || kind === "dense" || kind === "input";
 }
 
 /** Elements that each sample has in a target array: 0 where there are no labels. */
 export function targetLengthOf(target: LabelType): number {
   if (target.kind === "none") return 0;
+  if (target.kind === "input") return target.hasAnomalies ? 1 : 0;
   return target.kind === "classes" ? 1 : elementCount(target.shape);
 }
 
@@ -239,7 +285,7 @@ export function checkBatch(
   if (typeOfSamples(into.samples) !== dataset.sampleType) {
     throw new ConfigError(`the samples are ${dataset.sampleType}, the buffer for them is not`, { where });
   }
-  if (into.targets instanceof Int32Array !== (dataset.target.kind === "classes")) {
+  if (into.targets instanceof Int32Array !== hasWholeTargets(dataset.target)) {
     throw new ConfigError(`the targets are ${dataset.target.kind}, the buffer for them has another element type`, {
       where,
     });
@@ -259,9 +305,10 @@ export function checkBatch(
 
 function checkTargets(name: string, targets: TargetArray, target: LabelType): void {
   const where = `data set "${name}"`;
-  if (targets instanceof Int32Array !== (target.kind === "classes")) {
+  if (targets instanceof Int32Array !== hasWholeTargets(target)) {
     throw new ConfigError("classes come as Int32Array, values as Float32Array", { where });
   }
+  if (target.kind === "dense") checkPositions(where, targets, target);
   if (target.kind !== "classes") return;
   const wrong = targets.findIndex((label) => label < 0 || label >= target.classes.length);
   if (wrong >= 0) {
@@ -270,4 +317,19 @@ function checkTargets(name: string, targets: TargetArray, target: LabelType): vo
       { where },
     );
   }
+}
+
+function checkPositions(
+  where: string,
+  labels: TargetArray,
+  { classes, shape }: LabelType & { readonly kind: "dense" },
+): void {
+  const end = classes.length === 0 ? Number.POSITIVE_INFINITY : classes.length;
+  const wrong = labels.findIndex((label) => label !== ignoredLabel && (label < 0 || label >= end));
+  if (wrong < 0) return;
+  const length = elementCount(shape);
+  throw new ConfigError(
+    `sample ${Math.floor(wrong / length)}, position ${wrong % length} has the class ${labels[wrong]}, there are ${classes.length} classes`,
+    { where },
+  );
 }

@@ -33,6 +33,30 @@ export const taskNames = [
 /** The learning task of the data. */
 export type Task = (typeof taskNames)[number];
 
+/** The names that `--task` takes. */
+export const taskChoices = [
+  "classification",
+  "regression",
+  "autoencoder",
+  "token-classification",
+  "segmentation",
+  "masked-tokens",
+  "next-token",
+  "distillation",
+] as const;
+
+/** The task of the data for each `--task`. */
+export const taskOfChoice: Readonly<Record<(typeof taskChoices)[number], Task>> = {
+  classification: "classification",
+  regression: "regression",
+  autoencoder: "autoencoder",
+  "token-classification": "tokenClassification",
+  segmentation: "segmentation",
+  "masked-tokens": "maskedTokens",
+  "next-token": "nextToken",
+  distillation: "none",
+};
+
 /** Data as stored on disk. */
 export interface LoadedData {
   readonly kind: DatasetKind;

@@ -5,7 +5,7 @@
  * const { train, test, notes } = await openDataset("./flowers", { size: 64, validationSplit: 0.1 });
  */
 import { join } from "node:path";
-import { ConfigError, FileFormatError } from "../../errors.ts";
+import { FileFormatError } from "../../errors.ts";
 import { dataHome } from "../../io/data-home.ts";
 import { sameShape } from "../../ir/types.ts";
 import { type ArrayOptions, openNpy, openNpz } from "../formats/arrays/dataset.ts";
@@ -15,14 +15,16 @@ import { loadFashionMnist } from "../formats/fashion-mnist.ts";
 import { loadIdxFolder } from "../formats/idx/folder.ts";
 import { type ImageOptions, openImages } from "../images/dataset.ts";
 import { chooseNormalization, measuredSamples, type NormalizationChoice } from "../normalization/measure.ts";
+import type { MaskingOptions } from "../tasks/masked-tokens.ts";
+import { withTask } from "../tasks/with-task.ts";
 import { type Dataset, type DatasetSplits, firstSamples, type SkippedSample } from "./dataset.ts";
 import { type DatasetKind, type LoadedData, namedDatasets, type Task } from "./loaded-data.ts";
 import { type Recognized, recognize } from "./recognize.ts";
 import { emptyClassNotes, rangeNotes } from "./remarks.ts";
-import { type LabelledDataset, randomSubset, splitForValidation, withoutLabels } from "./subset.ts";
+import { type LabelledDataset, randomSubset, splitForValidation } from "./subset.ts";
 
 /** How to open data; everything has a default. */
-export interface OpenOptions extends ImageOptions, ArrayOptions, TableOptions {
+export interface OpenOptions extends ImageOptions, ArrayOptions, TableOptions, MaskingOptions {
   /** Kind of the data; detected when not given. */
   readonly kind?: DatasetKind;
   readonly task?: Task;
@@ -88,7 +90,12 @@ export async function openDataset(pathOrName: string, options: OpenOptions = {})
       `there is only one class, "${target.classes[0]}": its labels carry no information; --task distillation needs none`,
     );
   }
-  const [train, test] = [finish(parts.train, normalization, options), finish(parts.test, normalization, options)];
+  const finished = await withTask(
+    { train: { ...parts.train, normalization }, test: { ...parts.test, normalization } },
+    options,
+  );
+  const { train, test } = finished;
+  notes.push(...finished.notes);
   const skipped = skippedSamples({ train, test });
   const [first] = skipped;
   if (first !== undefined)
@@ -169,21 +176,4 @@ function limit(parts: LabelledSplits, inRandomOrder: boolean, options: OpenOptio
     return randomSubset(part, count, options.splitSeed ?? 0).dataset;
   };
   return { train: limited(parts.train, options.trainLimit), test: limited(parts.test, options.testLimit) };
-}
-
-function finish(dataset: Dataset, normalization: Dataset["normalization"], options: OpenOptions): Dataset {
-  const { task = "auto" } = options;
-  const normalized: Dataset = { ...dataset, normalization };
-  const { kind } = dataset.target;
-  if (task === "none") return kind === "none" ? normalized : withoutLabels(normalized);
-  const wanted = task === "classification" ? "classes" : task === "regression" ? "values" : kind;
-  if (wanted === kind) return normalized;
-  const found = { classes: "classes", values: "values", none: "no labels" }[kind];
-  throw new ConfigError(`the task is ${task}, but the data has ${found}`, {
-    where: `data set "${dataset.name}"`,
-    remedy:
-      kind === "none"
-        ? "Add labels, or learn from a teacher: --task distillation."
-        : `Omit the task, or use --task ${kind === "classes" ? "classification" : "regression"} or distillation.`,
-  });
 }

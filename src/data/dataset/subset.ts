@@ -20,9 +20,9 @@ export function subset(whole: LabelledDataset, chosen: Int32Array, name: string)
     ...dataset,
     name,
     count: chosen.length,
-    readBatch(indices, into) {
+    readBatch(indices, into, draw) {
       checkBatch(part, indices, into);
-      dataset.readBatch(mapped(indices), into);
+      dataset.readBatch(mapped(indices), into, draw);
     },
     ...(prefetch === undefined
       ? {}

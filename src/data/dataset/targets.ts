@@ -2,7 +2,7 @@
 import { ConfigError, FileFormatError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { shortList } from "../images/list-folder.ts";
-import type { LabelType, TargetArray } from "./dataset.ts";
+import { ignoredLabel, type LabelType, type TargetArray } from "./dataset.ts";
 import type { Task } from "./loaded-data.ts";
 
 /** Maximum number of classes: larger integers are not labels. */
@@ -36,9 +36,10 @@ export function decideNumberTargets(
   parts: readonly NumberTargets[],
   task: Task,
   classes?: readonly string[],
+  ignoreIndex?: number,
 ): DecidedTargets {
   const [first] = parts;
-  if (first === undefined || task === "none") {
+  if (first === undefined || isMadeOfSamples(task)) {
     return { target: { kind: "none" }, arrays: parts.map(() => new Float32Array(0)) };
   }
   const contrary = parts.find((part) => part.shape.join() !== first.shape.join());
@@ -49,7 +50,11 @@ export function decideNumberTargets(
     );
   }
   const isSingle = elementCount(first.shape) === 1;
-  const isClasses = task === "classification" || (task === "auto" && isSingle && first.isInteger);
+  if (isDense(task)) return decidePositions(parts, task, classes, ignoreIndex);
+  // The labels of an autoencoder tell anomalies from normal samples; anything else is not used.
+  if (task === "autoencoder" && !(isSingle && first.isInteger)) return decideNumberTargets([], task);
+  const isClasses =
+    task === "classification" || ((task === "auto" || task === "autoencoder") && isSingle && first.isInteger);
   if (!isClasses) return { target: { kind: "values", shape: first.shape }, arrays: parts.map(valuesOf) };
   if (!isSingle) {
     throw new ConfigError(
@@ -64,6 +69,48 @@ export function decideNumberTargets(
   const largest = arrays.reduce((most, labels) => labels.reduce((a, b) => Math.max(a, b), most), 0);
   const names = classes ?? Array.from({ length: largest + 1 }, (_, label) => `${label}`);
   return { target: { kind: "classes", classes: names }, arrays };
+}
+
+/** Whether a task takes its targets from the samples, or none. */
+function isMadeOfSamples(task: Task): boolean {
+  return task === "none" || task === "maskedTokens" || task === "nextToken";
+}
+
+/** The tasks of a class for each position: the label of positions that do not count by default, and what the classes stand for. */
+const denseTasks = {
+  tokenClassification: { ignoreIndex: -100, meaning: "tokens" },
+  segmentation: { ignoreIndex: 255, meaning: "regions" },
+} as const;
+
+function isDense(task: Task): task is keyof typeof denseTasks {
+  return task in denseTasks;
+}
+
+/** Decides classes of positions; those with the ignored index count in neither the loss nor the metric. */
+function decidePositions(
+  parts: readonly NumberTargets[],
+  task: keyof typeof denseTasks,
+  classes: readonly string[] | undefined,
+  given: number | undefined,
+): DecidedTargets {
+  const { ignoreIndex, meaning } = denseTasks[task];
+  const ignored = given ?? ignoreIndex;
+  const arrays = parts.map((part) => positionsOf(part, ignored, classes?.length));
+  const largest = arrays.reduce((most, labels) => labels.reduce((a, b) => Math.max(a, b), most), 0);
+  const names = classes ?? Array.from({ length: largest + 1 }, (_, label) => `${label}`);
+  return { target: { kind: "dense", shape: parts[0]?.shape ?? [], classes: names, meaning }, arrays };
+}
+
+function positionsOf({ values, where, shape }: NumberTargets, ignored: number, classCount = mostClasses): Int32Array {
+  const wrong = values.findIndex(
+    (value) => value !== ignored && (!Number.isInteger(value) || value < 0 || value >= classCount),
+  );
+  if (wrong < 0) return Int32Array.from(values, (value) => (value === ignored ? ignoredLabel : value));
+  const length = elementCount(shape);
+  throw new FileFormatError(
+    `sample ${Math.floor(wrong / length)}, position ${wrong % length} has the class ${values[wrong]}, which is neither a whole number from 0 to ${classCount - 1} nor ${ignored}, which is ignored`,
+    { where, remedy: "Correct the labels, or name the label to ignore with data.ignoreIndex." },
+  );
 }
 
 function valuesOf({ values, where }: NumberTargets): Float32Array {
@@ -122,7 +169,8 @@ export function decideWordTargets(
   const areNumbers = distinct.every((word) => word !== "") && numbers.every(Number.isFinite);
   const areCounted = numbers.every(Number.isInteger) && distinct.length <= mostCountedClasses;
   const isClasses =
-    task === "classification" || (task === "auto" && (classes !== undefined || !areNumbers || areCounted));
+    task === "classification" ||
+    ((task === "auto" || task === "autoencoder") && (classes !== undefined || !areNumbers || areCounted));
   if (!isClasses) {
     return {
       target: { kind: "values", shape: [] },

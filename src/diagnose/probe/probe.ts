@@ -102,9 +102,10 @@ export class Probe {
     return this.#find(probeOutput.of(what, name));
   }
 
-  #accuracy(name: string, { data }: Tensor): number {
+  #accuracy(name: string, { data, shape }: Tensor): number {
     const prediction = this.#outputs[name];
-    if (prediction === undefined || !(data instanceof Int32Array)) return Number.NaN;
+    const areClasses = data instanceof Int32Array && shape.length === 1;
+    if (prediction === undefined || !areClasses) return Number.NaN;
     return classificationMetrics(prediction, data, this.batchSize).correct / this.batchSize;
   }
 

@@ -1,11 +1,12 @@
 /** Checks before training whether the outputs of a network fit the data. */
+import { denseLayout } from "../../compile/build/dense.ts";
 import type { LabelType } from "../../data/dataset/dataset.ts";
 import type { SampleType } from "../../data/dataset/sample-type.ts";
 import { shortList } from "../../data/images/list-folder.ts";
 import { ConfigError, UnsupportedError } from "../../errors.ts";
 import { dataInputs, type Network, type ParameterRole } from "../../ir/network.ts";
 import { elementCount, type Shape, sameShape, type TensorType } from "../../ir/types.ts";
-import { notesOnOwnNormalization, notesOnSigmoid } from "./own-arithmetic.ts";
+import { notesOnBoundedReconstruction, notesOnOwnNormalization, notesOnSigmoid } from "./own-arithmetic.ts";
 
 /** Number of classes that a message names. */
 const namedClasses = 6;
@@ -14,7 +15,7 @@ const namedClasses = 6;
 const learnedRoles: readonly ParameterRole[] = ["weight", "bias", "normalization-scale", "normalization-bias"];
 
 /** As `[N,3,32,32]`: the batch may have any size. */
-export function showBatchOf(each: Shape): string {
+export function showBatchOf(each: readonly (number | string)[]): string {
   return `[${["N", ...each].join(",")}]`;
 }
 
@@ -100,6 +101,8 @@ export function checkFit(network: Network, { where, target, teacher }: WantedFit
     target.kind === "classes" ? [...checkClasses(shape, target.classes, where), ...notesOnSigmoid(network)] : [];
   notes.push(...notesOnOwnNormalization(network));
   if (target.kind === "values") checkValues(shape, target.shape, where);
+  if (target.kind === "dense") notes.push(...checkPositions(shape, target, where, teacher !== undefined));
+  if (target.kind === "input") notes.push(...checkReconstruction(network, shape, where));
   const held = network.parameters.filter(({ trainable, role }) => !trainable && learnedRoles.includes(role)).length;
   if (held > 0)
     notes.push(`${held} parameter ${held === 1 ? "tensor is" : "tensors are"} not trained; inspect says why`);
@@ -137,7 +140,66 @@ function checkValues(shape: Shape, wanted: Shape, where: string): void {
     `the model gives ${elementCount(shape)} values for each sample, the data has ${values} to predict`,
     {
       where,
-      remedy: `Give it a last layer of ${values} outputs before the export; for classes: --task classification.`,
+      remedy:
+        `Give it a last layer of ${values} outputs before the export; for classes: --task classification, ` +
+        "or --task token-classification or segmentation where each position has one.",
     },
   );
+}
+
+/** Checks that an output scores the classes of each position. */
+function checkPositions(
+  shape: Shape,
+  target: LabelType & { readonly kind: "dense" },
+  where: string,
+  isTaught: boolean,
+): string[] {
+  const layout = denseLayout(shape, target.shape);
+  const isNext = target.meaning === "next tokens";
+  if (layout === undefined || (layout.isLastOnly && !isNext)) {
+    const wanted = `${showBatchOf([...target.shape, "classes"])} or ${showBatchOf(["classes", ...target.shape])}`;
+    throw new ConfigError(`the model gives ${showBatchOf(shape)}, ${target.shape.join("x")} positions need ${wanted}`, {
+      where,
+      remedy: "Give targets of the output's positions, or export the model up to its scores of each position.",
+    });
+  }
+  if (isTaught && layout.axis !== shape.length - 1) {
+    throw new UnsupportedError(
+      "a teacher's classes are compared along the last axis, which is not that of the classes here",
+      {
+        where,
+        remedy: "Train on the labels alone, or export models that give the classes last.",
+      },
+    );
+  }
+  const { classes } = target;
+  if (layout.classes < classes.length) {
+    throw new ConfigError(`the model has ${layout.classes} classes, the data ${classes.length}`, {
+      where,
+      remedy: `Give it a last layer of ${classes.length} classes before the export, or set data.ignoreIndex to a label that does not count.`,
+    });
+  }
+  const axes = `[${["N", ...shape].join(", ")}]`;
+  const notes = layout.isLastOnly
+    ? [`the model gives ${axes}: the token after the last one of each sample is predicted`]
+    : [`axis ${layout.axis + 1} of the output ${axes} counts the classes`];
+  if (classes.length > 0 && layout.classes > classes.length) {
+    notes.push(
+      `the model has ${layout.classes} classes, the data ${classes.length}: they are taken for its first ones; ` +
+        "data.classes names all of the model's, in its order",
+    );
+  }
+  return notes;
+}
+
+/** Checks that an output has the elements of the input. */
+function checkReconstruction(network: Network, shape: Shape, where: string): string[] {
+  const input = dataInputs(network)[0]?.type.shape.slice(1) ?? [];
+  if (elementCount(input) !== elementCount(shape)) {
+    throw new ConfigError(`the model gives ${showBatchOf(shape)}, its input is ${showBatchOf(input)}`, {
+      where,
+      remedy: "An autoencoder gives as many values as it reads; choose another task.",
+    });
+  }
+  return notesOnBoundedReconstruction(network);
 }

@@ -25,12 +25,25 @@ export function notesOnOwnNormalization({ graph, ...network }: Network): string[
 }
 
 /** Returns a note where the scores of classes come out of a Sigmoid, which a cross entropy takes for unbounded ones. */
-export function notesOnSigmoid({ graph }: Network): string[] {
-  const [output] = graph.outputs;
-  const last = output && producers(graph).get(output.value);
-  if (last === undefined || !isOperator(sigmoidOperator, last)) return [];
+export function notesOnSigmoid(network: Network): string[] {
+  if (!endsInSigmoid(network)) return [];
   return [
     "the model ends in a Sigmoid: the loss is the cross entropy of its outputs as scores of classes, not one of each output; " +
       "export it without the Sigmoid to train classes",
   ];
+}
+
+/** Returns a note where an autoencoder gives values from 0 to 1, which its normalized input exceeds. */
+export function notesOnBoundedReconstruction(network: Network): string[] {
+  if (!endsInSigmoid(network)) return [];
+  return [
+    "the model ends in a Sigmoid, so it gives values from 0 to 1, and its target is the input after the normalization: " +
+      "--set data.normalization=none keeps images from 0 to 1",
+  ];
+}
+
+function endsInSigmoid({ graph }: Network): boolean {
+  const [output] = graph.outputs;
+  const last = output && producers(graph).get(output.value);
+  return last !== undefined && isOperator(sigmoidOperator, last);
 }

@@ -139,7 +139,7 @@ async function timedStep(
   batches.read(0, 0, batch);
   const tensors = {
     data: makeTensor(train.sampleType, [batchSize, ...train.sampleShape], batch.samples),
-    targets: targetTensor(batch.targets, batchSize),
+    targets: targetTensor(batch.targets, batchSize, train.target),
   };
   const plan = planTraining(step, target, planOptions(recipe));
   const job = await TrainingJob.open(engine, step, plan);

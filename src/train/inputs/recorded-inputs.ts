@@ -33,7 +33,7 @@ export async function runInputsOf(config: TrainingConfig, data: DatasetSplits, e
     test: parts.test ?? parts.train,
     sampleShape: [...sampleShape],
     sampleType,
-    ...(target.kind === "classes" ? { classes: [...target.classes] } : {}),
+    ...("classes" in target && target.classes.length > 0 ? { classes: [...target.classes] } : {}),
     ...(columns === undefined ? {} : { columns: [...columns] }),
     mean: [...normalization.mean],
     std: [...normalization.std],

@@ -87,7 +87,8 @@ export class Evaluator {
     const batchSize = evaluationBatch(dataset, options.batchSize);
     const input = inputOf(dataset);
     const job = await ForwardJob.create(engine, buildEvaluation(network, { batchSize, input }), target);
-    const isClasses = dataset.target.kind === "classes" || reference?.outputs === "classes";
+    const { kind } = dataset.target;
+    const isClasses = kind === "classes" || kind === "dense" || reference?.outputs === "classes";
     const teacher =
       reference === undefined
         ? undefined
@@ -103,13 +104,14 @@ export class Evaluator {
   async run(state: StateBuffers, onBatch?: MetricTotals["add"]): Promise<EvaluationResult> {
     const teacher = this.#teacher;
     const totals = metricTotals(this.#dataset.target, teacher?.reference.outputs);
-    for await (const { data, targets: labels, step, valid } of eachBatch(this.#dataset, this.#batchSize)) {
+    for await (const batch of eachBatch(this.#dataset, this.#batchSize)) {
+      const { data, step, valid, labels } = batch;
       const [output] = Object.values(await this.#job.run(state, data));
       if (output === undefined) continue;
-      const targets = teacher === undefined ? labels : await teacher.outputs.read(step, data);
+      const targets = teacher === undefined ? batch.targets : await teacher.outputs.read(step, data);
       const scores = this.#isProbability ? scoresOf(output) : output;
-      totals.add(scores, targets, valid);
-      onBatch?.(scores, targets, valid);
+      totals.add(scores, targets, valid, labels);
+      onBatch?.(scores, targets, valid, labels);
     }
     return totals.result();
   }

@@ -1,6 +1,7 @@
 /** The words and numbers in which results are shown: an R² is no accuracy, and must not be called one. */
 import type { OutputKind } from "../../compile/build/outputs.ts";
 import type { LabelType } from "../../data/dataset/dataset.ts";
+import { denseMetric } from "../metrics/dense.ts";
 import type { MetricName } from "./metrics.ts";
 
 const titles: Readonly<Record<MetricName, string>> = {
@@ -8,6 +9,12 @@ const titles: Readonly<Record<MetricName, string>> = {
   r2: "R²",
   agreement: "agreement with the teacher",
   teacherR2: "R² to the teacher",
+  tokenAccuracy: "token accuracy",
+  maskedAccuracy: "accuracy of masked tokens",
+  nextTokenAccuracy: "accuracy of next tokens",
+  meanIoU: "mean IoU",
+  reconstruction: "R² of the reconstruction",
+  auc: "AUC",
 };
 
 /** Returns the name of a metric: `accuracy`, `R²`. */
@@ -17,7 +24,7 @@ export function metricTitle(metric: MetricName): string {
 
 /** Whether a metric is a share of samples, shown in percent. */
 export function isShare(metric: MetricName): boolean {
-  return metric === "accuracy" || metric === "agreement";
+  return metric !== "r2" && metric !== "teacherR2" && metric !== "reconstruction" && metric !== "auc";
 }
 
 /** A metric's value: `87.60 %`, or `0.9312` for an R². */
@@ -29,5 +36,7 @@ export function showMetric(metric: MetricName, value: number): string {
 export function metricOf(target: LabelType, outputs: OutputKind = "classes"): MetricName {
   if (target.kind === "classes") return "accuracy";
   if (target.kind === "values") return "r2";
+  if (target.kind === "dense") return denseMetric(target);
+  if (target.kind === "input") return target.hasAnomalies ? "auc" : "reconstruction";
   return outputs === "classes" ? "agreement" : "teacherR2";
 }

@@ -2,6 +2,12 @@
 import type { OutputKind } from "../../compile/build/outputs.ts";
 import type { LabelType, TargetArray } from "../../data/dataset/dataset.ts";
 import { float32Data, type Tensor } from "../../ir/tensor.ts";
+import { DenseTotals } from "../metrics/dense.ts";
+import { areaUnderCurve } from "../metrics/ranking.ts";
+import type { EvaluationResult, MetricTotals } from "../metrics/result.ts";
+
+export type { MetricName } from "../../runs/ablation.ts";
+export type { EvaluationResult, MetricTotals } from "../metrics/result.ts";
 
 /** Outputs that a right answer may be among for the top-5 accuracy. */
 const topCount = 5;
@@ -46,47 +52,12 @@ export function classificationMetrics(logits: Tensor, labels: ArrayLike<number>,
   return { correct, correctTop5, loss };
 }
 
-/**
- * What a result is measured by; of each, more is better.
- *
- * - `accuracy`: share of the samples whose class came out right, 0 to 1;
- * - `r2`: the coefficient of determination R², the share of the targets' variance that is explained: 1 is perfect, 0 is
- *   as good as their mean, and it may be negative;
- * - `agreement`: share of the samples for which the network and its teacher name the same class, 0 to 1;
- * - `teacherR2`: R² with the teacher's outputs as the targets.
- */
-export type MetricName = "accuracy" | "r2" | "agreement" | "teacherR2";
-
-/** The result of an evaluation. */
-export interface EvaluationResult {
-  readonly metric: MetricName;
-  /** The value of that metric, whichever it is. */
-  readonly accuracy: number;
-  /** Classes: mean cross-entropy, to a teacher the mean divergence KL(teacher ‖ network). Values: mean squared error. */
-  readonly loss: number;
-  readonly count: number;
-  /** Share of the samples whose class is among the five largest outputs; of six classes and more. */
-  readonly top5Accuracy?: number;
-  /** Of values. */
-  readonly meanAbsoluteError?: number;
-  /** Of values, to a teacher: the norm of the differences by the norm of the teacher's outputs. */
-  readonly relativeError?: number;
-}
-
-/** Adds the metrics of batches up. */
-export interface MetricTotals {
-  /**
-   * @param targets As the data set has them, or the teacher's outputs in the shape of the prediction.
-   * @param valid Only the first samples of the batch count.
-   */
-  add(prediction: Tensor, targets: TargetArray, valid: number): void;
-  result(): EvaluationResult;
-}
-
 /** The totals for what a data set asks for; where it asks for nothing, for a teacher's outputs of this kind. */
 export function metricTotals(target: LabelType, teacher: OutputKind = "classes"): MetricTotals {
   if (target.kind === "classes") return new ClassificationTotals();
   if (target.kind === "values") return new RegressionTotals("r2");
+  if (target.kind === "dense") return new DenseTotals(target);
+  if (target.kind === "input") return new ReconstructionTotals(target.hasAnomalies);
   return teacher === "classes" ? new AgreementTotals() : new RegressionTotals("teacherR2");
 }
 
@@ -170,8 +141,41 @@ function logProbabilities(
   return { values: values.map((value) => value - shift), best: Number.isNaN(largest) ? -1 : best };
 }
 
+/** How well samples are reconstructed, and how well the error tells anomalies. */
+class ReconstructionTotals implements MetricTotals {
+  readonly #whole = new RegressionTotals("reconstruction");
+  readonly #hasAnomalies: boolean;
+  readonly #errors: number[] = [];
+  readonly #labels: number[] = [];
+
+  constructor(hasAnomalies: boolean) {
+    this.#hasAnomalies = hasAnomalies;
+  }
+
+  add(prediction: Tensor, targets: TargetArray, valid: number, labels?: TargetArray): void {
+    this.#whole.add(prediction, targets, valid);
+    if (!this.#hasAnomalies || labels === undefined) return;
+    const data = float32Data(prediction);
+    const length = data.length / (prediction.shape[0] ?? 1);
+    for (let sample = 0; sample < valid; sample++) {
+      let squares = 0;
+      for (let i = sample * length; i < (sample + 1) * length; i++)
+        squares += ((data[i] ?? 0) - (targets[i] ?? 0)) ** 2;
+      this.#errors.push(squares / length);
+      this.#labels.push(labels[sample] ?? 0);
+    }
+  }
+
+  result(): EvaluationResult {
+    const whole = this.#whole.result();
+    if (!this.#hasAnomalies) return whole;
+    const accuracy = areaUnderCurve(this.#errors, this.#labels);
+    return { ...whole, metric: "auc", accuracy, reconstruction: whole.accuracy };
+  }
+}
+
 class RegressionTotals implements MetricTotals {
-  readonly #metric: "r2" | "teacherR2";
+  readonly #metric: "r2" | "teacherR2" | "reconstruction";
   #count = 0;
   #outputs = 1;
   #squares = 0;
@@ -181,7 +185,7 @@ class RegressionTotals implements MetricTotals {
   #means = new Float64Array(0);
   #spread = 0;
 
-  constructor(metric: "r2" | "teacherR2") {
+  constructor(metric: "r2" | "teacherR2" | "reconstruction") {
     this.#metric = metric;
   }
 

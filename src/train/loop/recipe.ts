@@ -74,6 +74,10 @@ export interface TrainingResult {
   readonly accuracy: number;
   /** Share of the test samples whose class is among the five largest outputs; of six classes and more. */
   readonly top5Accuracy?: number;
+  /** Of masked and of next tokens. */
+  readonly perplexity?: number;
+  /** Of tokens. */
+  readonly macroF1?: number;
   readonly loss: number;
   readonly bestAccuracy: number;
   readonly steps: number;

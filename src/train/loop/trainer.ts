@@ -9,7 +9,7 @@ import { optimizerFor } from "../../compile/build/optimizer.ts";
 import { dampeningInput, thresholdInput } from "../../compile/build/oscillation.ts";
 import { buildTrainingStep, learningRateInput, parameterGroups } from "../../compile/build/training-step.ts";
 import { type TrainingBatches, trainingBatches } from "../../data/dataset/batches.ts";
-import { allocateBatch } from "../../data/dataset/dataset.ts";
+import { allocateBatch, type LabelType, type TargetArray } from "../../data/dataset/dataset.ts";
 import { InterruptedError, NotANumberError } from "../../errors.ts";
 import { type Network, withParameterValues } from "../../ir/network.ts";
 import { makeTensor, type Tensor } from "../../ir/tensor.ts";
@@ -105,7 +105,7 @@ class TrainingLoop {
       network: trained,
       metric: test.metric,
       accuracy: test.accuracy,
-      ...defined({ top5Accuracy: test.top5Accuracy }),
+      ...defined({ top5Accuracy: test.top5Accuracy, perplexity: test.perplexity, macroF1: test.macroF1 }),
       loss: test.loss,
       bestAccuracy: this.#position.bestAccuracy ?? test.accuracy,
       steps: this.#position.step,
@@ -124,7 +124,7 @@ class TrainingLoop {
     const batch = allocateBatch(data.train, recipe.batchSize);
     const tensors = {
       data: makeTensor(data.train.sampleType, [recipe.batchSize, ...data.train.sampleShape], batch.samples),
-      targets: targetTensor(batch.targets, recipe.batchSize),
+      targets: targetTensor(batch.targets, recipe.batchSize, data.train.target),
     };
     const current = { network: stage.network, job, epoch, tensors, batch };
     this.#guard.enter(current);
@@ -157,7 +157,7 @@ class TrainingLoop {
       ...summary,
       testLoss: test.loss,
       testAccuracy: test.accuracy,
-      ...defined({ testTop5Accuracy: test.top5Accuracy }),
+      ...defined({ testTop5Accuracy: test.top5Accuracy, testPerplexity: test.perplexity, testMacroF1: test.macroF1 }),
     });
     const isBest = test.accuracy > (this.#position.bestAccuracy ?? Number.NEGATIVE_INFINITY);
     this.#position = {
@@ -186,7 +186,7 @@ class TrainingLoop {
     await this.#showWatcher(epoch, stepInEpoch, learningRate, tensors);
     const { loss, prediction } = await this.#train(current);
     // Without classes there is no accuracy of a training step; the evaluation has its own metric.
-    const isClasses = batch.targets instanceof Int32Array;
+    const isClasses = this.#run.data.train.target.kind === "classes";
     const { correct } = isClasses ? classificationMetrics(prediction, batch.targets, recipe.batchSize) : { correct: 0 };
     this.#seconds += (performance.now() - start) / 1000;
     this.#images += recipe.batchSize;
@@ -362,8 +362,10 @@ class TrainingLoop {
   }
 }
 
-/** The targets of a batch as the training step takes them. */
-export function targetTensor(targets: Int32Array | Float32Array, batchSize: number): Tensor {
-  if (targets instanceof Int32Array) return makeTensor("int32", [batchSize], targets);
+/** The targets of a batch as the training step takes them; none where the samples are their own. */
+export function targetTensor(targets: TargetArray, batchSize: number, { kind }: LabelType): Tensor {
+  if (kind === "input") return makeTensor("float32", [batchSize, 0], new Float32Array(0));
+  if (kind === "classes") return makeTensor("int32", [batchSize], targets);
+  if (targets instanceof Int32Array) return makeTensor("int32", [batchSize, targets.length / batchSize], targets);
   return makeTensor("float32", [batchSize, targets.length / batchSize], targets);
 }

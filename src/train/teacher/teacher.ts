@@ -6,7 +6,7 @@ import { resolveTrainingConfig } from "../../config/config.ts";
 import { loadPluginsOf } from "../../config/plugins.ts";
 import { quantizationOf } from "../../config/quantization.ts";
 import type { TrainingConfig } from "../../config/schema/schema.ts";
-import type { DatasetSplits } from "../../data/dataset/dataset.ts";
+import type { DatasetSplits, LabelType } from "../../data/dataset/dataset.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Network } from "../../ir/network.ts";
 import { checkPlugins } from "../../plugins/changes.ts";
@@ -29,8 +29,14 @@ export async function teacherOf(config: TrainingConfig, data: DatasetSplits): Pr
   if (kind === "none" && distillation !== undefined) checkAlways(distillation);
   const teacher = await teacherNetwork(config, data);
   const temperature = distillation?.temperature ?? defaultTemperature;
-  const labelled: OutputKind | undefined = kind === "none" ? undefined : kind;
+  const labelled = labelledOutputs(kind);
   return { teacher, temperature, outputs: labelled ?? distillation?.outputs ?? outputKindOf(teacher) };
+}
+
+/** What a network gives that learns such targets; undefined where there are none. */
+function labelledOutputs(kind: LabelType["kind"]): OutputKind | undefined {
+  if (kind === "none") return undefined;
+  return kind === "classes" || kind === "dense" ? "classes" : "values";
 }
 
 /** Without labels there is nothing to learn from in the epochs that a range leaves out. */

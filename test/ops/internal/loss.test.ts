@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { describe } from "vitest";
 import { int64Tensor } from "../../../src/ir/tensor.ts";
-import { crossEntropy, meanSquaredError } from "../../../src/ops/internal/loss.ts";
+import { crossEntropy, maskedCrossEntropy, meanSquaredError } from "../../../src/ops/internal/loss.ts";
 import { gradientProperty, itemAt, shapes } from "../../support/graphs/gradient-property.ts";
 import { randomTensor } from "../../support/random.ts";
 
@@ -18,6 +18,15 @@ describe("gradients of losses", () => {
     inputs: [
       randomTensor(random, [batch, classes]),
       int64Tensor(Array.from({ length: batch }, () => Math.floor(random() * classes))),
+    ],
+    options: { wanted: [0] },
+  }));
+
+  gradientProperty("maskedCrossEntropy", classified, ({ batch, classes, smoothing }, random) => ({
+    build: (b, x) => maskedCrossEntropy(b, itemAt(x, 0), itemAt(x, 1), smoothing),
+    inputs: [
+      randomTensor(random, [batch, classes]),
+      int64Tensor(Array.from({ length: batch }, (_, i) => (i === 1 ? -1 : Math.floor(random() * classes)))),
     ],
     options: { wanted: [0] },
   }));

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { openConfiguredData, parseDataArgument } from "../../../config/data-folder.ts";
-import type { Dataset } from "../../../data/dataset/dataset.ts";
+import { type Dataset, describeTarget } from "../../../data/dataset/dataset.ts";
 import { skippedSamples } from "../../../data/dataset/open-dataset.ts";
 import { fetchFashionMnist } from "../../../data/formats/fashion-mnist.ts";
 import { dataHome } from "../../../io/data-home.ts";
@@ -83,8 +83,10 @@ export async function describeData(argument: string, flags: InfoFlags): Promise<
     print(`${classes.length} classes: ${firstOf(classes, shown, ", ")}`);
   } else if (target.kind === "values") {
     print(`values to predict: ${target.shape.join("x") || 1} for each sample`);
+  } else if (target.kind === "dense") {
+    print(`a class for each of ${target.shape.join("x")} positions: ${target.classes.length} classes`);
   } else {
-    print("no labels");
+    print(describeTarget(target));
   }
   if (flags.quiet !== true) print(...notes);
   if (isVerbose) for (const { name, reason } of skipped) print(`skipped ${name}: ${reason}`);

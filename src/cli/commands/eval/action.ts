@@ -60,7 +60,7 @@ export async function evalAction(path: string, flags: EvalFlags): Promise<void> 
     ["data", sizeText(data, result)],
     ["levels of weights / activations", `${levels.weights ?? "float"} / ${levels.activations ?? "float"}`],
     ...(flags.integer === true ? [["arithmetic", "integers, as converted"]] : []),
-    ...resultRows(result),
+    ...resultRows(result, data),
     ["trained for", `${run.step} steps`],
   ];
   print(...tableLines(["", modelTitle(run.config.model)], rows, outputColumns()));
@@ -90,7 +90,7 @@ async function evaluateFile(path: string, flags: EvalFlags): Promise<void> {
     return printJson({ ...document, normalization: { mean, std }, arithmetic: "float", notes, ...result });
   }
   printNotesOn(notes, flags);
-  const rows = [["data", sizeText(data, result)], ["normalization", normalization], ...resultRows(result)];
+  const rows = [["data", sizeText(data, result)], ["normalization", normalization], ...resultRows(result, data)];
   print(...tableLines(["", name], rows, outputColumns()));
 }
 
@@ -99,7 +99,7 @@ function sizeText({ name, sampleShape }: Dataset, { count }: EvaluationResult): 
 }
 
 /** The metrics as rows of a table. */
-function resultRows(result: EvaluationResult): string[][] {
+function resultRows(result: EvaluationResult, { target }: Dataset): string[][] {
   return [
     [metricTitle(result.metric), showMetric(result.metric, result.accuracy)],
     ...(result.top5Accuracy === undefined ? [] : [["top-5 accuracy", `${(100 * result.top5Accuracy).toFixed(2)} %`]]),
@@ -107,6 +107,28 @@ function resultRows(result: EvaluationResult): string[][] {
     ...(result.meanAbsoluteError === undefined
       ? []
       : [["mean absolute error", result.meanAbsoluteError.toPrecision(4)]]),
+    ...(result.positionAccuracy === undefined
+      ? []
+      : [["accuracy of positions", showMetric("accuracy", result.positionAccuracy)]]),
+    ...(result.macroF1 === undefined ? [] : [["macro F1", result.macroF1.toFixed(4)]]),
+    ...classRows("F1", result.classF1, target),
+    ...classRows("IoU", result.classIoU, target),
+    ...(result.reconstruction === undefined
+      ? []
+      : [[metricTitle("reconstruction"), showMetric("reconstruction", result.reconstruction)]]),
+    ...(result.perplexity === undefined ? [] : [["perplexity", result.perplexity.toPrecision(5)]]),
+    ...(result.positions === undefined ? [] : [["positions that count", String(result.positions)]]),
     ["loss", result.loss.toFixed(4)],
   ];
+}
+
+/** Classes whose metric is shown; `--json` has all. */
+const shownClasses = 20;
+
+function classRows(title: string, values: EvaluationResult["classF1"], target: Dataset["target"]): string[][] {
+  if (values === undefined || values.length > shownClasses) return [];
+  const names = target.kind === "dense" ? target.classes : [];
+  return values.flatMap((value, k) =>
+    value === null ? [] : [[`${title} of ${names[k] ?? `class ${k}`}`, value.toFixed(4)]],
+  );
 }

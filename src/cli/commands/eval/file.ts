@@ -6,6 +6,7 @@ import { resolveTrainingConfig } from "../../../config/config.ts";
 import { type Dataset, firstSamples } from "../../../data/dataset/dataset.ts";
 import { ConfigError } from "../../../errors.ts";
 import type { Network } from "../../../ir/network.ts";
+import { checkPositionsCount } from "../../../train/fit/counted-positions.ts";
 import { checkFit } from "../../../train/fit/network-fit.ts";
 import { checkTokens } from "../../../train/fit/token-range.ts";
 import { normalizationChoices } from "../../../train/model-data.ts";
@@ -55,6 +56,7 @@ export async function openEvaluatedFile(path: string, flags: EvalFlags): Promise
   const network = importedNetwork(path, opened);
   const odd = checkFit(network, { where: path, target: opened.test.target });
   await checkTokens(network, opened.test);
+  await checkPositionsCount(network, opened.test);
   const test =
     flags.limit === undefined ? opened.test : firstSamples(opened.test, Math.min(flags.limit, opened.test.count));
   const normalization =

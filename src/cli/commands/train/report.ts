@@ -45,6 +45,8 @@ export function reportRun(
     [`test ${metricTitle(metric)}`, showMetric(metric, summary.accuracy)],
     [`best test ${metricTitle(metric)}`, showMetric(metric, summary.bestAccuracy)],
     ...(summary.top5Accuracy === undefined ? [] : [["test top-5 accuracy", showMetric(metric, summary.top5Accuracy)]]),
+    ...(summary.macroF1 === undefined ? [] : [["test macro F1", summary.macroF1.toFixed(4)]]),
+    ...(summary.perplexity === undefined ? [] : [["test perplexity", summary.perplexity.toPrecision(5)]]),
     ["test loss", summary.loss.toFixed(4)],
     ["steps", String(summary.steps)],
     [`${samples}/s`, formatRate(summary.imagesPerSecond)],

@@ -1,6 +1,7 @@
 /** `subbyte train`: trains a network, in float or with quantizers. */
 
 import { Option } from "@commander-js/extra-typings";
+import { taskChoices } from "../../../data/dataset/loaded-data.ts";
 import { modelNames } from "../../../models/names.ts";
 import { presetNames } from "../../../qconfig/presets.ts";
 import type { FlagsOf, NewCommand } from "../../command.ts";
@@ -40,13 +41,7 @@ export const declareTrain = (command: NewCommand) =>
       "--data <name|folder>",
       "fashion-mnist-part (comes with subbyte), fashion-mnist, or a folder such as ./mine",
     )
-    .addOption(
-      new Option("--task <name>", "training task (default: inferred from the labels)").choices([
-        "classification",
-        "regression",
-        "distillation",
-      ] as const),
-    )
+    .addOption(new Option("--task <name>", "training task (default: inferred from the labels)").choices(taskChoices))
     .option("--teacher <file|run>", "learn from this network, with or without labels: mine.onnx, or a float run")
     .option("--epochs <n>", "epochs to train")
     .option("--batch <n>", "images in a batch")

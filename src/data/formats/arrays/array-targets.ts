@@ -27,9 +27,16 @@ export async function readTargets(
 export function targetNotes(file: ArrayFile | undefined, target: LabelType, raw: NumberTargets | undefined): string[] {
   if (file === undefined || raw === undefined || target.kind === "none") return [];
   if (target.kind === "classes") return [`${file.name} is the class of each sample, 0 to ${target.classes.length - 1}`];
+  if (target.kind === "input") return [];
   const count = elementCount(target.shape);
+  if (target.kind === "dense") {
+    return [`${file.name} is the class of each of ${count} positions, 0 to ${target.classes.length - 1}`];
+  }
   const note = `${file.name} is ${count} ${count === 1 ? "value" : "values"} to predict for each sample`;
-  if (!isOneHot(raw.values, count)) return [note];
+  if (!isOneHot(raw.values, count)) {
+    const isMask = raw.isInteger && count > 1;
+    return [isMask ? `${note}; data.task: tokenClassification or segmentation takes them for classes` : note];
+  }
   return [`${note}; its rows look like one-hot classes: save their numbers, y.argmax(1), to classify`];
 }
 

@@ -28,6 +28,8 @@ export interface ArrayOptions {
    */
   readonly layout?: ArrayLayout;
   readonly memoryBytes?: number;
+  /** The class number of positions that do not count; default -100 for tokens, 255 for regions. */
+  readonly ignoreIndex?: number;
   /** The inputs of the network that the data is for, as its file states them. Absent: one input of floats. */
   readonly inputs?: readonly FileInput[];
 }
@@ -72,7 +74,7 @@ async function fromArrays(
     if (targets === undefined || options.task === "none") continue;
     raw.push(await readTargets(samples.name, targets, options));
   }
-  const decided = decideNumberTargets(raw, options.task ?? "auto", options.classes);
+  const decided = decideNumberTargets(raw, options.task ?? "auto", options.classes, options.ignoreIndex);
   const built: LabelledDataset[] = [];
   for (const [number, pair] of pairs.entries()) {
     const name = test === undefined ? place : `${place} ${number === 0 ? "train" : "test"}`;
@@ -147,7 +149,7 @@ async function samplesOf(
   const sampleType = isBytes(header) ? "uint8" : "float32";
   const length = elementCount(each);
   const common = { name, sampleShape: shape, targets, target, normalization: noNormalization(shape, sampleType) };
-  const labels = targets instanceof Int32Array ? { labels: targets } : {};
+  const labels = target.kind === "classes" && targets instanceof Int32Array ? { labels: targets } : {};
   const limit = options.memoryBytes ?? defaultMemoryBytes;
   const inMemory = count * length * elementBytes(header);
   if (inMemory <= limit || place === undefined || header.isFortranOrder) {

@@ -54,7 +54,7 @@ export async function samplesByInput(
     if (targets !== undefined && options.task !== "none")
       raw.push(await readTargets(names.join(", "), targets, options));
   }
-  const decided = decideNumberTargets(raw, options.task ?? "auto", options.classes);
+  const decided = decideNumberTargets(raw, options.task ?? "auto", options.classes, options.ignoreIndex);
   const built: LabelledDataset[] = [];
   for (const [number, part] of parts.entries()) {
     const name = parts.length === 1 ? place : `${place} ${number === 0 ? "train" : "test"}`;
