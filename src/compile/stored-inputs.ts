@@ -18,8 +18,8 @@ export interface StoredInput {
 export type StoredInputs = (node: Node) => readonly StoredInput[];
 
 /**
- * Returns what is stored before each node of a network: the value that an average reads, or that a function of one value is tabulated
- * from; both factors of a product of two activations; both branches of a residual addition, or of a difference. Functions and products that no
+ * Returns what is stored before each node of a network: the value that an average or an interpolation reads, or that a function of one value is tabulated
+ * from; both factors of a product of two activations; both branches of a residual addition, or of a difference. Functions, products and interpolations that no
  * layer follows may stay in float, so that nothing is stored for them.
  */
 export function storedInputs(network: Network): StoredInputs {
@@ -36,6 +36,8 @@ export function storedInputs(network: Network): StoredInputs {
     const [output] = node.outputs;
     if (a === undefined || output === undefined) return [];
     if (traitsOf(node).averages === true) return isActivation(a) ? [{ value: a, place: "input" }] : [];
+    if (traitsOf(node).interpolates?.(node) === true)
+      return isActivation(a) && isFollowed(node) ? [{ value: a, place: "input" }] : [];
     const start = starts.get(output) ?? output;
     if (start !== output)
       return isFollowed(node) && node.inputs.includes(start) ? [{ value: start, place: "input" }] : [];

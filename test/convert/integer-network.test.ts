@@ -16,6 +16,7 @@ import { weightOf } from "../support/convert/integer-operations.ts";
 const window = { kernel: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] };
 const weight = weightOf([1, 1], [3]);
 const name = "x";
+const resampled = { taps: 1, places: Int32Array.of(0), weights: Int32Array.of(1) };
 
 function termsOf(inputs: readonly number[]): readonly Term[] {
   return inputs.map((input) => ({ input, shift: 0, inputScale: 1, gains: Float32Array.of(1) }));
@@ -35,6 +36,7 @@ function everyKind(
     IntegerConv: [{ op: "IntegerConv", name, input: first, output, weight, group: 1, ...window }, [first]],
     IntegerGemm: [{ op: "IntegerGemm", name, input: first, output, weight }, [first]],
     SumPool: [{ op: "SumPool", name, input: first, output, ...window }, [first]],
+    ResampleSums: [{ op: "ResampleSums", name, input: first, output, axes: [resampled, resampled] }, [first]],
     MaxPoolCodes: [{ op: "MaxPoolCodes", name, input: first, output, ...window }, [first]],
     Requantize: [{ op: "Requantize", name, output, axis: 1, terms, low: 0, high: 1 }, all],
     Dequantize: [{ op: "Dequantize", name, output, axis: 1, terms }, all],
@@ -85,7 +87,12 @@ describe("the operations of an integer network", () => {
   it("have weights where they are layers, and leave sums where they are layers or add up a window", () => {
     const operations = Object.values(everyKind(0, [1], 2)).map(([operation]) => operation);
     expect(operations.filter(isIntegerLayer).map(({ op }) => op)).toEqual(["IntegerConv", "IntegerGemm"]);
-    expect(operations.filter(isSumming).map(({ op }) => op)).toEqual(["IntegerConv", "IntegerGemm", "SumPool"]);
+    expect(operations.filter(isSumming).map(({ op }) => op)).toEqual([
+      "IntegerConv",
+      "IntegerGemm",
+      "SumPool",
+      "ResampleSums",
+    ]);
   });
 
   it("are found by what they make", () => {

@@ -44,6 +44,7 @@ import type { FormatDefinition } from "./definition.ts";
 import { byte, channelConstant, limited, scales } from "./int/codes.ts";
 import { windowAttributes } from "./int/parts.ts";
 import { movedElements } from "./moved-graph.ts";
+import { resampledSums } from "./resampled-graph.ts";
 import { onnxRunner } from "./run-onnx.ts";
 import { extremum, lookedUp } from "./table-graph.ts";
 
@@ -236,6 +237,12 @@ class QdqBuilder {
       if (bias === undefined || !isNative) return y;
       const reals = Float32Array.from(bias, (value, k) => value * (units[units.length === 1 ? 0 : k] ?? 0));
       return add(builder, y, channelConstant(builder, reals, output, axis));
+    }
+    if (producer?.op === "ResampleSums") {
+      const sums = resampledSums(builder, this.#value(producer.input), producer, (name, tensor) =>
+        builder.constant(tensor, name),
+      );
+      return this.#scaled(sums, term.gains, output, axis);
     }
     if (producer !== undefined) {
       const { kernel, strides, pads } = producer;

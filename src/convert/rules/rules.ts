@@ -45,6 +45,7 @@ import {
   sumRule,
 } from "./linear.ts";
 import { movedValue } from "./moved.ts";
+import { interpolationRule } from "./resampling.ts";
 import { type IntegerRule, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, meanRule, reshapeRule } from "./shape.ts";
 import { eachRule, functionRule } from "./tables.ts";
@@ -111,7 +112,8 @@ export function applyRule(context: RuleContext): readonly Symbolic[] {
       "it is computed from the size of the batch, and an integer network takes one sample at a time",
     );
   }
-  const { ofOne, ofEach } = definition?.traits ?? {};
+  const { ofOne, ofEach, interpolates } = definition?.traits ?? {};
+  if (interpolates?.(node) === true) return [interpolationRule(context)];
   if (ofOne !== undefined) return [functionRule(context, ofOne)];
   if (ofEach !== undefined) return [eachRule(context, ofEach)];
   const fold = definition?.fold;

@@ -26,6 +26,7 @@ import {
   sumFunction,
   sumPoolFunction,
 } from "./operations.ts";
+import { resampleFunction } from "./resampling.ts";
 import { roundingHelpers } from "./rounding.ts";
 import { constantBytes } from "./text.ts";
 
@@ -117,6 +118,8 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
       return layerFunction(network, operation);
     case "SumPool":
       return sumPoolFunction(network, operation);
+    case "ResampleSums":
+      return resampleFunction(network, operation);
     case "MaxPoolCodes":
       return maxPoolFunction(network, operation);
     case "Requantize":
@@ -167,6 +170,7 @@ function callOf(
     case "IntegerConv":
     case "IntegerGemm":
     case "SumPool":
+    case "ResampleSums":
       return [];
     case "ReshapeCodes":
       return watch;

@@ -28,6 +28,7 @@ import {
   multipliers,
   producerOf,
   type Requantize,
+  type Summing,
   summingProducer,
   type Term,
   tensorById,
@@ -56,7 +57,7 @@ import {
   isPacked,
   windowAttributes,
 } from "./parts.ts";
-import { type IntContext, sumOfProducts, sumOfWindows } from "./sums.ts";
+import { type IntContext, sumOfNeighbours, sumOfProducts, sumOfWindows } from "./sums.ts";
 
 /** The network as a graph of ONNX's integer operators. @throws UnsupportedError for codes above 8 bits. */
 export function buildIntGraph(network: IntegerNetwork, options: IntGraphOptions): Graph {
@@ -94,9 +95,14 @@ class IntBuilder implements IntContext {
     if (known !== undefined) return known;
     const producer = summingProducer(this.network, id);
     if (producer === undefined) throw new GraphError(`tensor ${id} is read before it is produced`);
-    const made = producer.op === "SumPool" ? sumOfWindows(this, producer) : sumOfProducts(this, producer);
+    const made = this.#summed(producer);
     this.#values[id] = made;
     return made;
+  }
+
+  #summed(producer: Summing): Value {
+    if (producer.op === "ResampleSums") return sumOfNeighbours(this, producer);
+    return producer.op === "SumPool" ? sumOfWindows(this, producer) : sumOfProducts(this, producer);
   }
 
   weight(weight: IntegerWeight, options: { readonly packed: boolean; readonly shift: number }): Value {
@@ -134,6 +140,7 @@ class IntBuilder implements IntContext {
       case "IntegerConv":
       case "IntegerGemm":
       case "SumPool":
+      case "ResampleSums":
         return undefined;
       case "MaxPoolCodes": {
         const attributes = windowAttributes(operation);
@@ -189,6 +196,7 @@ class IntBuilder implements IntContext {
     const source = term === undefined ? undefined : summingProducer(this.network, term.input);
     const { container } = this.stored(operation.output);
     if (term === undefined || source === undefined || container.dtype !== "uint8") return undefined;
+    if (source.op === "ResampleSums") return undefined;
     if (operation.terms.length > 1 || operation.offset !== undefined || output.form.levels !== undefined)
       return undefined;
     const layer = source.op === "SumPool" ? convolutionOfOnes(source, output.shape) : source;

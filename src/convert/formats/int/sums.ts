@@ -12,11 +12,13 @@ import {
   type IntegerNetwork,
   type IntegerTensor,
   type IntegerWeight,
+  type ResampleSums,
   type SumPool,
   tensorById,
 } from "../../integer-network.ts";
 import { floatBound } from "../../ranges.ts";
 import type { Container } from "../containers.ts";
+import { resampledSums } from "../resampled-graph.ts";
 import { byte } from "./codes.ts";
 import {
   convAttributes,
@@ -95,6 +97,15 @@ function products(
   }
   const transposed = builder.one("Transpose", [weight], { perm: [1, 0] });
   return builder.one("MatMulInteger", [x, transposed, zeroPoint], {}, { name: layer.name });
+}
+
+/** Interpolated codes, in float32. The Clip never limits: without it the engine would multiply the factor that follows into a matrix. */
+export function sumOfNeighbours(context: IntContext, operation: ResampleSums): Value {
+  const { builder } = context;
+  const sums = resampledSums(builder, centred(context, operation.input), operation, (name, tensor) =>
+    builder.constant(tensor, name),
+  );
+  return clip(builder, sums, -floatBound, floatBound);
 }
 
 /** Sums of centred codes over windows, in int32. */
