@@ -11,20 +11,23 @@ import { dataNames, type TrainingConfig } from "./schema/schema.ts";
 /**
  * Opens the data that a configuration names.
  *
- * @param inputs The inputs of the network that the data is for, as its file states them.
+ * @param network The inputs of the network that the data is for, as its file states them, and those that nothing reads.
  * @throws as openDataset does.
  */
 export function openConfiguredData(
   data: TrainingConfig["data"],
-  inputs?: readonly FileInput[],
+  network: { readonly inputs?: readonly FileInput[]; readonly unused?: readonly string[] } = {},
   signal?: AbortSignal,
 ): Promise<OpenedData> {
   const { crop: _crop, flip: _flip, ...options } = data;
   const source = "name" in data ? data.name : (data.folder ?? dataNames[0]);
-  return openDataset(source, { ...options, ...defined({ inputs, signal }) });
+  return openDataset(source, {
+    ...options,
+    ...defined({ inputs: network.inputs, unusedInputs: network.unused, signal }),
+  });
 }
 
-const fileEndings = /\.(csv|tsv|npy|npz)$/i;
+const fileEndings = /\.(csv|tsv|npy|npz|jsonl|ndjson)$/i;
 
 /**
  * Parses a `--data` argument: the name of a data set, or the path of a folder or file. A slash, a leading dot or a file

@@ -6,6 +6,7 @@ export const pathKeys = [
   "model.file",
   "data.folder",
   "data.cache",
+  "data.tokenizer",
   "train.distillation.teacher",
   "from",
   "float.from",

@@ -8,6 +8,7 @@ import type { DataBytes } from "../ir/data-bytes.ts";
 import { type FileInput, type OnnxFile, readOnnxFile } from "../onnx/read/file.ts";
 import type { ExternalData } from "../onnx/wire/tensor.ts";
 import { type ImportedNetwork, type ImportOptions, importOnnx } from "./import.ts";
+import { dropUnusedInputs } from "./unused-inputs.ts";
 
 /**
  * Reads a model from a file, its large tensors one at a time. Its external data may lie in the file's own folder and below,
@@ -31,9 +32,18 @@ export function decodeModelFile(path: string): OnnxFile {
   return readOnnxFile(openModelFile(path), { source, inPlace: true, externalData: dataNextTo(path, source) });
 }
 
-/** The inputs that a model's file states. @throws as importOnnxFile does. */
+/** The inputs that a model's file states and reads. @throws as importOnnxFile does. */
 export function statedInputs(path: string): readonly FileInput[] {
-  return decodeModelFile(path).graph.inputs;
+  return readInputs(path).inputs;
+}
+
+/** The inputs that a model's file reads, and the names of those that nothing reads. @throws as importOnnxFile does. */
+export function readInputs(path: string): {
+  readonly inputs: readonly FileInput[];
+  readonly unused: readonly string[];
+} {
+  const { file, unused } = dropUnusedInputs(decodeModelFile(path));
+  return { inputs: file.graph.inputs, unused };
 }
 
 /** The most that a model may take that comes through a pipe, which has to be in memory as a whole. */

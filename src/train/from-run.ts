@@ -24,6 +24,8 @@ const inputKeys: ReadonlySet<string> = new Set([
   "maskShare",
   "vocabulary",
   "specialTokens",
+  "tokenizer",
+  "length",
 ]);
 
 /** The overrides that stand for what is taken over, and a sentence about it; null where nothing is. */

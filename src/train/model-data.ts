@@ -4,7 +4,7 @@ import { openConfiguredData } from "../config/data-folder.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import type { OpenedData } from "../data/dataset/open-dataset.ts";
 import { ConfigError } from "../errors.ts";
-import { statedInputs } from "../importer/node-files.ts";
+import { readInputs } from "../importer/node-files.ts";
 import type { Shape } from "../ir/types.ts";
 import type { FileInput } from "../onnx/read/file.ts";
 import { canOnlyBeLast, sampleSizes, takesChannelsLast } from "./image-layout.ts";
@@ -25,9 +25,10 @@ export async function openDataFor({ model, data, train, from }: TrainingConfig):
   const teacher = train.distillation?.teacher;
   const file = own ?? (teacher?.endsWith(".onnx") === true ? teacher : undefined);
   if (file === undefined) return openConfiguredData(data);
-  const inputs = statedInputs(file);
+  const network = readInputs(file);
+  const { inputs } = network;
   const stated = statedShape(inputs);
-  const opened = await openConfiguredData({ ...stated, ...data }, inputs);
+  const opened = await openConfiguredData({ ...stated, ...data }, network);
   const notes = [...opened.notes];
   const isPlain = opened.train.sampleType !== "int32" && opened.train.inputs === undefined;
   if (!isPlain && own !== undefined) {

@@ -40,6 +40,10 @@ export const dataSchema = z
     ignore: z.array(column).exactOptional(),
     /** A class for each position: the class number that does not count. Default: -100 for tokens, 255 for segmentation. */
     ignoreIndex: z.int().exactOptional(),
+    /** Texts: the tokenizer.json of the model. */
+    tokenizer: z.string().min(1).exactOptional(),
+    /** Texts: tokens of a sample, to which texts are cut or padded. Default: as many as the model's file states. */
+    length: count.exactOptional(),
     /** Masked tokens: the number of the mask token. Default: that of the tokenizer. */
     maskToken: z.int().min(0).exactOptional(),
     /** Masked tokens: share of the tokens to predict. Default: 0.15. */

@@ -40,7 +40,6 @@ const formats: readonly ForeignFormat[] = [
   { names: /\.(parquet|pq)$/i, title: "a Parquet table", remedy: byPandas("read_parquet") },
   { names: /\.(feather|arrow)$/i, title: "an Arrow table", remedy: byPandas("read_feather") },
   { names: /\.(xlsx?|xlsm|xlsb|ods)$/i, title: "a spreadsheet", remedy: byPandas("read_excel") },
-  { names: /\.(jsonl|ndjson)$/i, title: "a table of JSON lines", remedy: byPandas("read_json", ", lines=True") },
   { names: /\.json$/i, title: "a JSON file", remedy: byPandas("read_json") },
   { names: /\.(h5|hdf5|hdf)$/i, title: "an HDF5 file", remedy: () => "Save its arrays with numpy.savez." },
   {

@@ -1,5 +1,6 @@
 /** Data as the readers of each kind return it to openDataset, before it is split, limited and normalized. */
 import type { Normalization } from "../normalization/normalization.ts";
+import type { MaskingOptions } from "../tasks/masked-tokens.ts";
 import type { LabelledDataset } from "./subset.ts";
 
 /** The data sets that have names; `fashion-mnist-part` comes with subbyte. */
@@ -11,7 +12,17 @@ export const arrayLayouts = ["auto", "chw", "hwc", "asIs"] as const;
 export type ArrayLayout = (typeof arrayLayouts)[number];
 
 /** The kinds of data that are read. */
-export const datasetKinds = ["fashion-mnist", "idx", "cifar10", "cifar100", "images", "npy", "npz", "csv"] as const;
+export const datasetKinds = [
+  "fashion-mnist",
+  "idx",
+  "cifar10",
+  "cifar100",
+  "images",
+  "npy",
+  "npz",
+  "csv",
+  "text",
+] as const;
 /** A format of data on disk. */
 export type DatasetKind = (typeof datasetKinds)[number];
 
@@ -32,6 +43,11 @@ export const taskNames = [
 ] as const;
 /** The learning task of the data. */
 export type Task = (typeof taskNames)[number];
+
+/** Whether a task takes its targets from the samples, or none. */
+export function isMadeOfSamples(task: Task): boolean {
+  return task === "none" || task === "maskedTokens" || task === "nextToken";
+}
 
 /** The names that `--task` takes. */
 export const taskChoices = [
@@ -67,6 +83,8 @@ export interface LoadedData {
   readonly normalization?: Normalization;
   /** Whether the samples are stored in random order, so that the first ones are as good as any; default: no. */
   readonly inRandomOrder?: boolean;
+  /** What a tokenizer says of masked tokens, where the data has one. */
+  readonly masking?: MaskingOptions;
   /** Notes on the data and on decisions about it, for the user. */
   readonly notes: readonly string[];
 }

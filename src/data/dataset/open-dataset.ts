@@ -13,6 +13,7 @@ import { loadCifar } from "../formats/cifar.ts";
 import { openCsv, type TableOptions } from "../formats/csv/dataset.ts";
 import { loadFashionMnist } from "../formats/fashion-mnist.ts";
 import { loadIdxFolder } from "../formats/idx/folder.ts";
+import { openText, type TextOptions } from "../formats/text/dataset.ts";
 import { type ImageOptions, openImages } from "../images/dataset.ts";
 import { chooseNormalization, measuredSamples, type NormalizationChoice } from "../normalization/measure.ts";
 import type { MaskingOptions } from "../tasks/masked-tokens.ts";
@@ -24,7 +25,7 @@ import { emptyClassNotes, rangeNotes } from "./remarks.ts";
 import { type LabelledDataset, randomSubset, splitForValidation } from "./subset.ts";
 
 /** How to open data; everything has a default. */
-export interface OpenOptions extends ImageOptions, ArrayOptions, TableOptions, MaskingOptions {
+export interface OpenOptions extends ImageOptions, ArrayOptions, TableOptions, TextOptions, MaskingOptions {
   /** Kind of the data; detected when not given. */
   readonly kind?: DatasetKind;
   readonly task?: Task;
@@ -92,7 +93,7 @@ export async function openDataset(pathOrName: string, options: OpenOptions = {})
   }
   const finished = await withTask(
     { train: { ...parts.train, normalization }, test: { ...parts.test, normalization } },
-    options,
+    { ...loaded.masking, ...options },
   );
   const { train, test } = finished;
   notes.push(...finished.notes);
@@ -133,6 +134,8 @@ function load({ kind, folder, files }: Recognized, options: OpenOptions): Promis
       return openNpy(folder, files, options);
     case "csv":
       return openCsv(folder, files, options);
+    case "text":
+      return openText(folder, files, options);
   }
 }
 

@@ -22,7 +22,12 @@ export interface Recognized {
 
 const expected =
   "Expected a folder of images (a folder for each class, or train/ and val/ with them), CIFAR-10 or CIFAR-100 (binary), " +
-  "IDX files (train-images-idx3-ubyte.gz …), x_train.npy and y_train.npy, or a file .npz, .npy or .csv.";
+  "IDX files (train-images-idx3-ubyte.gz …), x_train.npy and y_train.npy, or a file .npz, .npy, .csv or .jsonl.";
+
+/** Whether a file has the name of JSON lines. */
+function isText(file: string): boolean {
+  return /\.(jsonl|ndjson)$/i.test(file);
+}
 
 /** Whether a file has the name of a table, packed by gzip or not. */
 function isTable(file: string): boolean {
@@ -58,9 +63,12 @@ function recognizeFile(path: string, kind: DatasetKind | undefined): Recognized 
       ? "npz"
       : ending === ".npy"
         ? "npy"
-        : undefined;
+        : isText(file)
+          ? "text"
+          : undefined;
   const chosen = kind ?? own;
-  if (chosen === "csv" || chosen === "npz" || chosen === "npy") return { kind: chosen, folder, files: [file] };
+  if (chosen === "csv" || chosen === "npz" || chosen === "npy" || chosen === "text")
+    return { kind: chosen, folder, files: [file] };
   const isPart = isIdxName(file) || ending === ".bin" || isImage(file);
   if (!isPart) throw foreignFormatError([file], path) ?? unknownFile(path, expected);
   throw unknownFile(path, `It seems to be a part of a data set: give its folder, ${folder}.`);
@@ -83,6 +91,7 @@ async function recognizeFolder(folder: string, kind: DatasetKind | undefined): P
   if (ending(".npy").length > 0) found.set("npy", ending(".npy"));
   const tables = files.filter(isTable);
   if (tables.length > 0) found.set("csv", tables);
+  if (files.some(isText)) found.set("text", files.filter(isText));
   // Folders next to arrays or tables are no classes: only where there is nothing else.
   const pickled = pickledCifarFolder(folders);
   if (found.size === 0 && kind === undefined && pickled !== undefined)

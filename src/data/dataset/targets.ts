@@ -3,7 +3,7 @@ import { ConfigError, FileFormatError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { shortList } from "../images/list-folder.ts";
 import { ignoredLabel, type LabelType, type TargetArray } from "./dataset.ts";
-import type { Task } from "./loaded-data.ts";
+import { isMadeOfSamples, type Task } from "./loaded-data.ts";
 
 /** Maximum number of classes: larger integers are not labels. */
 export const mostClasses = 100_000;
@@ -69,11 +69,6 @@ export function decideNumberTargets(
   const largest = arrays.reduce((most, labels) => labels.reduce((a, b) => Math.max(a, b), most), 0);
   const names = classes ?? Array.from({ length: largest + 1 }, (_, label) => `${label}`);
   return { target: { kind: "classes", classes: names }, arrays };
-}
-
-/** Whether a task takes its targets from the samples, or none. */
-function isMadeOfSamples(task: Task): boolean {
-  return task === "none" || task === "maskedTokens" || task === "nextToken";
 }
 
 /** The tasks of a class for each position: the label of positions that do not count by default, and what the classes stand for. */
@@ -144,6 +139,8 @@ export interface WordTargets {
   readonly words: readonly string[];
   /** Number of the row that holds the first word. */
   readonly firstRow: number;
+  /** What a row is called; default "row". */
+  readonly unit?: string;
 }
 
 /** {@link DecidedTargets} with a note for the user. */
@@ -192,19 +189,23 @@ export function decideWordTargets(
   };
 }
 
-function numbersOf({ words, where, firstRow }: WordTargets, column: string): Float32Array {
+function numbersOf({ words, where, firstRow, unit = "row" }: WordTargets, column: string): Float32Array {
   const wrong = words.findIndex((word) => word === "" || !Number.isFinite(Number(word)));
   if (wrong < 0) return Float32Array.from(words, Number);
   throw new FileFormatError(
     `column "${column}" holds ${words[wrong] === "" ? "nothing" : JSON.stringify(words[wrong])}, which is not a number`,
     {
-      where: `${where}, row ${firstRow + wrong}`,
+      where: `${where}, ${unit} ${firstRow + wrong}`,
       remedy: "Correct or remove that row, or choose the task classification.",
     },
   );
 }
 
-function classNumbersOf({ words, where, firstRow }: WordTargets, column: string, names: readonly string[]): Int32Array {
+function classNumbersOf(
+  { words, where, firstRow, unit = "row" }: WordTargets,
+  column: string,
+  names: readonly string[],
+): Int32Array {
   const numbers = new Map(names.map((name, number) => [name, number]));
   return Int32Array.from(words, (word, sample) => {
     const number = numbers.get(word);
@@ -212,7 +213,7 @@ function classNumbersOf({ words, where, firstRow }: WordTargets, column: string,
     const what =
       word === "" ? "no class" : `the class ${JSON.stringify(word)}, which is not one of ${shortList(names)}`;
     throw new FileFormatError(`column "${column}" holds ${what}`, {
-      where: `${where}, row ${firstRow + sample}`,
+      where: `${where}, ${unit} ${firstRow + sample}`,
       remedy: "Correct or remove that row; the classes are those of the training part.",
     });
   });

@@ -23,7 +23,11 @@ export async function runInputsOf(config: TrainingConfig, data: DatasetSplits, e
   const isTaught = distillation !== undefined || target.kind === "none";
   const teacher = isTaught ? (distillation?.teacher ?? config.from) : undefined;
   const files: Record<string, string> = {};
-  for (const [key, path] of Object.entries({ "model.file": model, "the teacher": teacher })) {
+  for (const [key, path] of Object.entries({
+    "model.file": model,
+    "the teacher": teacher,
+    "data.tokenizer": config.data.tokenizer,
+  })) {
     const sha256 = path === undefined ? undefined : await sha256Of(weightsFile(path));
     if (sha256 !== undefined) files[key] = sha256;
   }
@@ -44,7 +48,7 @@ export async function runInputsOf(config: TrainingConfig, data: DatasetSplits, e
 
 /** The file itself, or the last checkpoint of a run's folder. */
 function weightsFile(path: string): string {
-  const isFile = path.endsWith(".onnx") || path.endsWith(".safetensors");
+  const isFile = [".onnx", ".safetensors", ".json"].some((ending) => path.endsWith(ending));
   return isFile ? path : join(runPaths(path).checkpoints, lastCheckpoint);
 }
 

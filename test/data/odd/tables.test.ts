@@ -18,7 +18,7 @@ const differences: Readonly<Record<string, string>> = {
   bz2: "refused: t.csv.bz2 is an archive, which is not read",
   xz: "refused: t.csv.xz is an archive, which is not read",
   zip: "refused: t.csv.zip is an archive, which is not read",
-  "JSON lines": "refused: t.jsonl is a table of JSON lines, which is not read",
+  "JSON lines": "refused: texts need a model's file that reads tokens",
   JSON: "refused: t.json is a JSON file, which is not read",
 };
 

@@ -91,7 +91,7 @@ describe("masked tokens", () => {
   });
 
   test("refused without a mask token, and on samples that are no tokens", async () => {
-    const error = await errorOf(() => open(arrays, { ...options, maskToken: undefined as never }));
+    const error = await errorOf(() => open(arrays, { task: "maskedTokens", inputs: [ids, mask] }));
     expect(error.message).toMatch(/number of the mask token/);
     const images = { x: floats([4, 3], () => 1) };
     expect((await errorOf(() => open(images, { task: "maskedTokens", maskToken: 1 }))).message).toMatch(/needs tokens/);

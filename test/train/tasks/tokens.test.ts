@@ -11,6 +11,7 @@ import { evaluate } from "../../../src/train/loop/evaluate.ts";
 import { startRun } from "../../../src/train/run.ts";
 import { bytesOf, labels, npy, npz, put } from "../../data/files.ts";
 import { errorOf } from "../../data/support.ts";
+import { hasTokenizers, wordPieceTokenizer, wordPieceVocabulary } from "../../support/small-tokenizer.ts";
 import { temporaryFolder } from "../../support/training/tiny-run.ts";
 import { type TokenNetworkOptions, tokenNetwork, writeTokenNetwork } from "../../support/training/token-network.ts";
 
@@ -102,5 +103,37 @@ describe("networks of tokens", () => {
 
   it("have ranges by the tables that their inputs pick from", () => {
     expect(tokenRanges(tokenNetwork({ ...shape, mask: "int64" }))).toEqual([{ input: "input_ids", rows: vocabulary }]);
+  });
+});
+
+describe.skipIf(!hasTokenizers())("texts", () => {
+  it("train from JSON lines with a tokenizer, and are read back with it", async () => {
+    const folder = await temporaryFolder();
+    const texts = Array.from({ length: 48 }, (_, i) =>
+      JSON.stringify({ text: i % 2 === 0 ? "the film was good" : "bad film !", label: i % 2 === 0 ? "good" : "bad" }),
+    );
+    await put(folder, { "reviews.jsonl": `${texts.join("\n")}\n`, "tokenizer.json": wordPieceTokenizer() });
+    const file = await writeTokenNetwork(join(folder, "m.onnx"), {
+      vocabulary: wordPieceVocabulary,
+      length: 8,
+      classes: 2,
+      head: "sample",
+      mask: "int64",
+    });
+    const config = resolveTrainingConfig({
+      name: "texts",
+      text: JSON.stringify({
+        model: { file },
+        data: { folder: join(folder, "reviews.jsonl"), tokenizer: join(folder, "tokenizer.json") },
+        train: { epochs: 8, batchSize: 8, optimizer: { name: "adam", learningRate: 0.05 } },
+        threads: 1,
+      }),
+    });
+    const { summary, paths } = await startRun({ config, parent: folder, name: "run" });
+    expect(summary.accuracy).toBe(1);
+    const loaded = await loadRun(paths.folder);
+    expect(loaded.notes).toEqual([]);
+    await put(folder, { "tokenizer.json": `${wordPieceTokenizer()} ` });
+    expect((await loadRun(paths.folder)).notes.join()).toMatch(/data\.tokenizer/);
   });
 });

@@ -57,7 +57,7 @@ function firstOf(values: readonly (number | string)[], most: number, separator: 
 /** Prints what a data set holds. */
 export async function describeData(argument: string, flags: InfoFlags): Promise<void> {
   const opened = await interruptible((signal) =>
-    openConfiguredData({ ...parseDataArgument(argument), crop: 0, flip: false }, undefined, signal),
+    openConfiguredData({ ...parseDataArgument(argument), crop: 0, flip: false }, {}, signal),
   );
   const { kind, path, notes } = opened;
   const parts = [describePart("train", opened.train), describePart("test", opened.test)];

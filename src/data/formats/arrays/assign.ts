@@ -29,17 +29,21 @@ interface Slots<T> {
  * only input of a network takes what is called x, data or inputs too.
  *
  * @param names Of the network's inputs.
+ * @param unused Names of inputs that the network does not read: arrays for them are left out.
  * @throws FileFormatError naming an array that is missing, that comes twice, or that no input takes.
  */
 export function arraysByInput<T extends { readonly name: string }>(
   arrays: readonly T[],
   names: readonly string[],
   where: string,
+  unused: readonly string[] = [],
 ): AssignedArrays<T> {
+  const left = arrays.filter(({ name }) => inputOfName(plainName(name), unused) !== undefined).map(({ name }) => name);
   const parts = new Map<Part, Slots<T>>();
   const wanted = `the model's ${names.length === 1 ? "input is" : "inputs are"} ${names.join(", ")}`;
   for (const array of arrays) {
-    const plain = array.name.replace(/\.npy$/i, "");
+    const plain = plainName(array.name);
+    if (left.includes(array.name)) continue;
     const found = inputOfName(plain, names) ?? roleFor(plain, names, arrays.length);
     if (found === undefined) {
       throw new FileFormatError(`the array ${array.name} is none of the model's inputs, and no targets`, {
@@ -86,8 +90,15 @@ export function arraysByInput<T extends { readonly name: string }>(
   return {
     train: first,
     ...(second === undefined ? {} : { test: second }),
-    notes: both ? ["validation uses the validation part; the test part is ignored"] : [],
+    notes: [
+      ...(both ? ["validation uses the validation part; the test part is ignored"] : []),
+      ...(left.length > 0 ? [`the model does not read ${shortList(left)}`] : []),
+    ],
   };
+}
+
+function plainName(name: string): string {
+  return name.replace(/\.npy$/i, "");
 }
 
 /** The input that an array has the name of. */

@@ -32,6 +32,8 @@ export interface ArrayOptions {
   readonly ignoreIndex?: number;
   /** The inputs of the network that the data is for, as its file states them. Absent: one input of floats. */
   readonly inputs?: readonly FileInput[];
+  /** Names of inputs that the file states and nothing reads: arrays for them are not used. */
+  readonly unusedInputs?: readonly string[];
 }
 
 /** A sample beyond this is no sample: a batch of them would not fit into memory. */

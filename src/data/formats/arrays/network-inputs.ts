@@ -21,6 +21,7 @@ export interface NetworkInputOptions {
   readonly classes?: readonly string[];
   readonly ignoreIndex?: number;
   readonly memoryBytes?: number;
+  readonly unusedInputs?: readonly string[];
 }
 
 /** Whether arrays are read by the names of the inputs: where there are several, or where one is of whole numbers. */
@@ -41,7 +42,7 @@ export async function samplesByInput(
   options: NetworkInputOptions,
 ): Promise<Omit<LoadedData, "kind">> {
   const names = inputs.map(({ name }) => name);
-  const assigned = arraysByInput(arrays, names, place);
+  const assigned = arraysByInput(arrays, names, place, options.unusedInputs);
   const parts: InputArrays<ArrayFile>[] = [];
   for (const part of [assigned.train, ...(assigned.test === undefined ? [] : [assigned.test])]) {
     const opened = new Map<string, ArrayFile>();
