@@ -23,7 +23,7 @@ import {
   isConvertible,
   proofOfRandom,
 } from "../test/support/convert/agreement.ts";
-import { type NetworkDescription, networkDescriptions, randomNetwork } from "../test/support/convert/random-network.ts";
+import { type NetworkDescription, networkDescriptions, randomNetwork } from "../test/support/convert/random/network.ts";
 
 const { values: flags } = parseArgs({
   options: {

@@ -1,10 +1,7 @@
 /** Layers: the nodes that count as one, and the properties that follow from their position in the graph. */
 import type { Graph, Node, Value } from "../ir/graph.ts";
-import { dataInputs, type Network } from "../ir/network.ts";
 import { findDefinition, isOperator } from "../ops/definition.ts";
-import { addOperator } from "../ops/families/elementwise.ts";
 import { batchNormalizationOperator } from "../ops/families/normalization.ts";
-import type { QuantizationConfig } from "../qconfig/config.ts";
 import type { OverrideTarget } from "../qconfig/overrides.ts";
 import { operators, traitsOf } from "./registry.ts";
 
@@ -55,27 +52,6 @@ export const inputOperator = "Input";
 /** Returns the properties of a node that overrides match. */
 export function overrideTargetOf(node: Node): OverrideTarget {
   return { name: node.name, operator: node.op };
-}
-
-/**
- * Returns the sites that overrides can name: those that a configuration's placement quantizes.
- *
- * @example
- * console.log(overrideTargets(network, { placement: "fused", residualBits: null }).map(({ name }) => name));
- */
-export function overrideTargets(
-  network: Network,
-  { placement, residualBits }: Pick<QuantizationConfig, "placement" | "residualBits">,
-): OverrideTarget[] {
-  const { nodes } = network.graph;
-  if (placement === "everyModule") {
-    const inputs = dataInputs(network).map(({ name }) => ({ name, operator: inputOperator }));
-    const modules = nodes.filter((node) => traitsOf(node).module === true);
-    return [...inputs, ...withoutRepeats(modules).map(overrideTargetOf)];
-  }
-  const isStored = (node: Node) => isOperator(addOperator, node) || traitsOf(node).averages === true;
-  const added = residualBits === null ? [] : nodes.filter(isStored);
-  return [...layersOf(network.graph), ...withoutRepeats(added)].map(overrideTargetOf);
 }
 
 /** Returns the input of a residual addition that is the skip branch: the one that does not end in the block's last layer. */

@@ -1,9 +1,11 @@
 /** What conversion averages, tabulates, multiplies or adds, and so needs codes of, although no layer reads it. */
 
 import type { Graph, Node, Value } from "../ir/graph.ts";
-import { dataInputs, type Network } from "../ir/network.ts";
+import type { Network } from "../ir/network.ts";
 import { isOperator } from "../ops/definition.ts";
 import { addOperator, multiplyOperator, subtractOperator } from "../ops/families/elementwise.ts";
+import { maskedScores } from "./attention-masks.ts";
+import { type GraphFacts, graphFacts } from "./graph-facts.ts";
 import { isLayer, skipBranch } from "./layers.ts";
 import { traitsOf } from "./registry.ts";
 import { tableStarts } from "./table-starts.ts";
@@ -18,13 +20,14 @@ export interface StoredInput {
 export type StoredInputs = (node: Node) => readonly StoredInput[];
 
 /**
- * Returns what is stored before each node of a network: the value that an average or an interpolation reads, or that a function of one value is tabulated
- * from; both factors of a product of two activations; both branches of a residual addition, or of a difference. Functions, products and interpolations that no
+ * Returns what is stored before each node of a network: the value that an average, a normalization or a softmax reads, of masked scores those
+ * before the mask; what a function of one value is tabulated from; what is added to or multiplied by a parameter with a number for each element; both factors of a product of two activations; both branches of a residual addition, or of a difference. Functions and products that no
  * layer follows may stay in float, so that nothing is stored for them.
  */
 export function storedInputs(network: Network): StoredInputs {
   const { graph } = network;
-  const isActivation = activations(network);
+  const facts = graphFacts(network);
+  const isActivation = (value: Value): boolean => facts.fromData.has(value);
   const starts = tableStarts(graph, isActivation);
   const isFollowed = followed(graph);
   // Within a time step sums are of accumulators and products, which integers add up without codes of their own.
@@ -35,12 +38,20 @@ export function storedInputs(network: Network): StoredInputs {
     const [a, b] = node.inputs;
     const [output] = node.outputs;
     if (a === undefined || output === undefined) return [];
-    if (traitsOf(node).averages === true) return isActivation(a) ? [{ value: a, place: "input" }] : [];
-    if (traitsOf(node).interpolates?.(node) === true)
-      return isActivation(a) && isFollowed(node) ? [{ value: a, place: "input" }] : [];
+    const scores = maskedScores(facts, node);
+    if (scores !== undefined) return isFollowed(node) ? [{ value: scores, place: "input" }] : [];
+    if (traitsOf(node).readsCodes === true) {
+      const producer = facts.producers.get(a);
+      const isMasked = producer !== undefined && maskedScores(facts, producer) !== undefined;
+      // What no layer follows may stay in float, but for pools, whose integers are exact.
+      const isStored = isFollowed(node) || traitsOf(node).passesCodes === "pooled";
+      return isStored && isActivation(a) && !isMasked ? [{ value: a, place: "input" }] : [];
+    }
     const start = starts.get(output) ?? output;
     if (start !== output)
       return isFollowed(node) && node.inputs.includes(start) ? [{ value: start, place: "input" }] : [];
+    const whole = b === undefined ? undefined : metByParameter(facts, node, a, b);
+    if (whole !== undefined) return isFollowed(node) ? [{ value: whole, place: "input" }] : [];
     if (b === undefined || node.inputs.length !== 2 || !isActivation(a) || !isActivation(b)) return [];
     if (isResidual(node)) {
       const skip = skipBranch(graph, node);
@@ -54,14 +65,24 @@ export function storedInputs(network: Network): StoredInputs {
   };
 }
 
-/** Whether a value is a number that depends on the network's data. */
-function activations(network: Network): (value: Value) => boolean {
-  const found = new Set<Value>(dataInputs(network));
-  for (const { inputs, outputs } of network.graph.nodes) {
-    if (!inputs.some((value) => value !== undefined && found.has(value))) continue;
-    for (const output of outputs) if (output.known === undefined) found.add(output);
-  }
-  return (value) => found.has(value);
+/** The activation that a node adds to, or multiplies by, a parameter that differs along several axes. */
+function metByParameter({ fromData }: GraphFacts, node: Node, a: Value, b: Value): Value | undefined {
+  const isLinear = isOperator(addOperator, node) || isOperator(multiplyOperator, node);
+  if (!isLinear || fromData.has(a) === fromData.has(b)) return undefined;
+  const [data, parameter] = fromData.has(a) ? [a, b] : [b, a];
+  const isWhole = parameter.type.shape.filter((size) => size > 1).length > 1;
+  return isWhole && data.type.dtype.startsWith("float") ? data : undefined;
+}
+
+/** Returns both inputs of a matrix product of two activations; nothing for other nodes. */
+export function multipliedActivations({ fromData }: GraphFacts, node: Node): readonly StoredInput[] {
+  const { layer } = traitsOf(node);
+  const [data, weight] = layer === undefined ? [] : [node.inputs[layer.data], node.inputs[layer.weight]];
+  if (data === undefined || weight === undefined || !fromData.has(data) || !fromData.has(weight)) return [];
+  return [
+    { value: data, place: "input" },
+    { value: weight, place: "factor" },
+  ];
 }
 
 /** Whether the result of a node reaches a layer. */

@@ -2,7 +2,7 @@
  * The fixed-point variant of a requantization: integer multipliers and one right shift in place of float factors.
  * docs/integer.md, "The fixed-point variant".
  */
-import { type Dequantize, multipliers, type Requantize, type TensorForm } from "./integer-network.ts";
+import { type Dequantize, multipliers, quotientBits, type Requantize, type TensorForm } from "./integer-network.ts";
 
 /** Integer multipliers stay below this, so that two products of 31-bit integers fit 64 bits. */
 const multiplierBits = 30;
@@ -16,9 +16,16 @@ export interface FixedFactors {
   readonly offset?: BigInt64Array;
 }
 
-/** The multipliers of a requantization, from the float32 ones. */
-export function fixedFactors(operation: Requantize | Dequantize, form: TensorForm): FixedFactors {
-  const factors = operation.terms.map((term) => multipliers(term, form.scale));
+/** The multipliers of a requantization, from the float32 ones. @param inputs The forms of the terms' tensors. */
+export function fixedFactors(
+  operation: Requantize | Dequantize,
+  form: TensorForm,
+  inputs: readonly TensorForm[],
+): FixedFactors {
+  const factors = operation.terms.map((term, index) => {
+    const unit = inputs[index]?.kind === "quotient" ? 2 ** -quotientBits : 1;
+    return multipliers(term, form.scale).map((value) => value * unit);
+  });
   const largest = factors.flatMap((values) => [...values]).reduce((max, value) => Math.max(max, Math.abs(value)), 0);
   const exponent = largest === 0 ? 0 : Math.floor(Math.log2(largest)) + 1;
   const shift = Math.max(1, Math.min(largestShift, multiplierBits - exponent));

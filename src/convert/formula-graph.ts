@@ -11,16 +11,17 @@ import { clip } from "../ops/families/activations.ts";
 import { cast } from "../ops/families/cast.ts";
 import { conv } from "../ops/families/conv.ts";
 import { add, multiply, subtract } from "../ops/families/elementwise.ts";
+import { matmul } from "../ops/families/matmul.ts";
 import { concat, expand, reshape, slice } from "../ops/families/shape/shape-ops.ts";
 import { gatherLevel } from "../quantizers/arithmetic/levels.ts";
 import { windowAttributes } from "./formats/int/parts.ts";
 import { movedElements } from "./formats/moved-graph.ts";
-import { resampledSums } from "./formats/resampled-graph.ts";
 import { extremum, lookedUp } from "./formats/table-graph.ts";
 import {
   type ConstantCodes,
   type Dequantize,
   type IntegerLayer,
+  type IntegerMatMul,
   type IntegerNetwork,
   type IntegerOperation,
   type IntegerTensor,
@@ -30,6 +31,8 @@ import {
   type TensorForm,
   tensorById,
 } from "./integer-network.ts";
+import { normalizedCodes, softmaxOfCodes } from "./quotient-graph.ts";
+import { centredReach, floatBound } from "./ranges.ts";
 import { WeightValues } from "./weight-values.ts";
 import { layerParts } from "./widening.ts";
 
@@ -151,10 +154,18 @@ class FormulaBuilder {
         const kernel = this.#parameter(`${operation.name}/ones ${output.id}`, [channels, 1, ...operation.kernel], ones);
         return conv(builder, this.#centred(operation.input), kernel, undefined, { ...operation, group: channels });
       }
-      case "ResampleSums":
-        return resampledSums(builder, this.#centred(operation.input), operation, (part, tensor) =>
-          this.#style.parameter(builder, `${operation.name}/${part} ${output.id}`, tensor),
-        );
+      case "IntegerMatMul":
+        return this.#matrixProduct(operation, output);
+      case "SoftmaxCodes": {
+        const [codes, mask] = operation.inputs;
+        const { low } = tensorById(this.#network, codes).form;
+        const steps = low === 0 ? this.#value(codes) : subtract(builder, this.#value(codes), low);
+        return softmaxOfCodes(builder, steps, mask === undefined ? undefined : this.#value(mask), operation);
+      }
+      case "NormalizeCodes": {
+        const { form } = tensorById(this.#network, operation.input);
+        return normalizedCodes(builder, this.#centred(operation.input), centredReach(form), operation);
+      }
       case "ReshapeCodes":
         return reshape(builder, this.#value(operation.input), shape);
       case "MultiplyCodes":
@@ -207,6 +218,15 @@ class FormulaBuilder {
     let t = parts.reduce((sum, part) => add(builder, sum, part));
     if (operation.offset !== undefined) t = add(builder, t, this.#channels(named("offset"), operation.offset, after));
     return t;
+  }
+
+  /** A product of two activations: in float64 where its sums could pass 2²⁴. */
+  #matrixProduct({ inputs, name }: IntegerMatMul, { form }: IntegerTensor): Value {
+    const builder = this.#builder;
+    const [a, b] = inputs.map((id) => this.#centred(id));
+    if (a === undefined || b === undefined) throw new GraphError(`product "${name}" has one factor`);
+    if (Math.max(-form.low, form.high) < floatBound) return matmul(builder, a, b);
+    return cast(builder, matmul(builder, cast(builder, a, "float64"), cast(builder, b, "float64")), "float32");
   }
 
   /** Sums of products, in as many parts as keep each exact; the parts are added in float64. */

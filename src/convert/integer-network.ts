@@ -7,13 +7,17 @@
 import { GraphError } from "../errors.ts";
 import type { Shape } from "../ir/types.ts";
 
+/** Fractional bits of a quotient in fixed point. */
+export const quotientBits = 24;
+
 /** The integers that a tensor holds, and the numbers that they represent. */
 export interface TensorForm {
   /**
    * "codes": the codes of a quantizer, (q − zeroPoint)·scale. "wide": int32 codes that the conversion chose.
-   * "accumulator": sums of products, without a scale of their own. "float": real numbers, the network's outputs only.
+   * "accumulator": sums of products, without a scale of their own. "quotient": float32 numbers that a division of integers gives, or
+   * multiples of 2^−{@link quotientBits} in fixed point. "float": real numbers, the network's outputs only.
    */
-  readonly kind: "codes" | "wide" | "accumulator" | "float";
+  readonly kind: "codes" | "wide" | "accumulator" | "quotient" | "float";
   /** Bounds that every element keeps (of codes: their quantizer's range); for floats they are infinite. */
   readonly low: number;
   readonly high: number;
@@ -99,24 +103,20 @@ export interface IntegerGemm extends Operation {
   readonly weight: IntegerWeight;
 }
 
+/**
+ * acc[…, i, j] = Σ_c (q₁[…, i, c] − z₁)·(q₂[…, c, j] − z₂), a product of two activations; axes of one element before the last two are
+ * repeated.
+ */
+export interface IntegerMatMul extends Operation {
+  readonly op: "IntegerMatMul";
+  /** Two tensors with as many axes as the output. */
+  readonly inputs: readonly [number, number];
+}
+
 /** acc = Σ (q − z) over a window, padding adding nothing. */
 export interface SumPool extends Operation, WindowGeometry {
   readonly op: "SumPool";
   readonly input: number;
-}
-
-/** The weights that the outputs of an axis give to its inputs: `taps` places and weights for each output. */
-export interface AxisWeights {
-  readonly taps: number;
-  readonly places: Int32Array;
-  readonly weights: Int32Array;
-}
-
-/** acc = Σ (q − z)·w₂·w₃ of the neighbours of each place: interpolation with integer weights along the two axes after the channels. */
-export interface ResampleSums extends Operation {
-  readonly op: "ResampleSums";
-  readonly input: number;
-  readonly axes: readonly [AxisWeights, AxisWeights];
 }
 
 /** The largest code of each window; padding is never the largest. */
@@ -158,6 +158,33 @@ export interface Requantize extends SumOfTerms {
 /** The same sum with a step of 1 and no rounding: the network's float output. */
 export interface Dequantize extends SumOfTerms {
   readonly op: "Dequantize";
+}
+
+/**
+ * p = e/Σ e along an axis, with e = table[max q − q]: the largest is that of the elements that the mask keeps, and e is 0 for the
+ * others. Where the mask keeps none, p is 0.
+ */
+export interface SoftmaxCodes extends Operation {
+  readonly op: "SoftmaxCodes";
+  /** The codes, and a mask of ones and zeros in their shape, axes of one element being repeated. */
+  readonly inputs: readonly [number] | readonly [number, number];
+  readonly axis: number;
+  /** One integer for each difference, from 0 on. */
+  readonly table: Int32Array;
+}
+
+/**
+ * u = c/√(V + ε): with v = q − z over D elements, c = D·v − Σ v and V = D·Σ v² − (Σ v)² where the mean is removed; c = D·v and
+ * V = D·Σ v² where it is not.
+ */
+export interface NormalizeCodes extends Operation {
+  readonly op: "NormalizeCodes";
+  readonly input: number;
+  /** D: as many elements as follow one another are normalized together. */
+  readonly size: number;
+  readonly isCentred: boolean;
+  /** In units of V. A float32 above 0. */
+  readonly epsilon: number;
 }
 
 /** Another shape, the elements in the same order. */
@@ -219,7 +246,9 @@ export type IntegerOperation =
   | IntegerConv
   | IntegerGemm
   | SumPool
-  | ResampleSums
+  | IntegerMatMul
+  | SoftmaxCodes
+  | NormalizeCodes
   | MaxPoolCodes
   | Requantize
   | Dequantize
@@ -234,7 +263,7 @@ export type IntegerOperation =
 export type IntegerLayer = IntegerConv | IntegerGemm;
 
 /** An operation that leaves sums in an accumulator: no format stores them, what reads them computes them. */
-export type Summing = IntegerLayer | SumPool | ResampleSums;
+export type Summing = IntegerLayer | SumPool | IntegerMatMul;
 
 /** Something that the conversion decided and that a reader of the report should know. */
 export interface ConversionNote {
@@ -270,7 +299,7 @@ export function isIntegerLayer(operation: IntegerOperation): operation is Intege
 
 /** Whether an operation leaves sums in an accumulator. */
 export function isSumming(operation: IntegerOperation): operation is Summing {
-  return isIntegerLayer(operation) || operation.op === "SumPool" || operation.op === "ResampleSums";
+  return isIntegerLayer(operation) || operation.op === "SumPool" || operation.op === "IntegerMatMul";
 }
 
 /** Returns the operation that makes a tensor; undefined where none does. */
@@ -300,6 +329,14 @@ export function renumbered(operation: IntegerOperation, numberOf: (id: number) =
   if ("terms" in operation) {
     const terms = operation.terms.map((term) => ({ ...term, input: numberOf(term.input) }));
     return { ...operation, output, terms };
+  }
+  if (operation.op === "IntegerMatMul") {
+    return { ...operation, output, inputs: [numberOf(operation.inputs[0]), numberOf(operation.inputs[1])] };
+  }
+  if (operation.op === "SoftmaxCodes") {
+    const [codes, mask] = operation.inputs;
+    const inputs = mask === undefined ? ([numberOf(codes)] as const) : ([numberOf(codes), numberOf(mask)] as const);
+    return { ...operation, output, inputs };
   }
   if ("inputs" in operation) return { ...operation, output, inputs: operation.inputs.map(numberOf) };
   return "input" in operation ? { ...operation, output, input: numberOf(operation.input) } : { ...operation, output };

@@ -104,6 +104,17 @@ export type NonNegativity =
 /** The work that an operator of a training step does by its nature; a layer's depends on what its node is for. */
 export type OperatorWork = "gradient of inputs" | "gradient of weights" | "normalization" | "quantizers";
 
+/** A normalization within a sample: x̂ = (x − mean)/√(variance + ε) over a row of elements, then a scale and an offset (inputs 1 and 2). */
+export interface SampleNormalization {
+  /** As many elements as follow one another are a row. */
+  readonly size: number;
+  /** Whether the mean is subtracted; otherwise x̂ = x/√(mean square + ε). */
+  readonly isCentred: boolean;
+  /** The axis of scale and offset. */
+  readonly axis: number;
+  readonly epsilon: number;
+}
+
 /** The traits of an operator, which passes query. An absent trait is one that the operator does not have. */
 export interface OperatorTraits {
   /** Whether it computes nothing: it copies elements, reorders or repeats them. A function: some of its nodes do. */
@@ -127,10 +138,10 @@ export interface OperatorTraits {
    * Whether another form of the same model, exported or converted, has its result too, so that the two can be compared.
    */
   readonly comparable?: boolean;
-  /** Whether it averages what it reads, which therefore has to be codes: see `residualBits`. */
-  readonly averages?: boolean;
-  /** Whether a node weighs neighbours, so that what it reads has to be codes where a layer follows. */
-  readonly interpolates?: (node: Node) => boolean;
+  /** Whether conversion computes it from codes alone, so that what it reads has to be codes: see `residualBits`. */
+  readonly readsCodes?: boolean;
+  /** The normalization within a sample that it is. */
+  readonly normalizes?: (node: Node) => SampleNormalization;
   /**
    * How its output is made of the codes of its first input. `each`: every element of the one at its own place, kept or
    * limited; `moved`: elements at other places; `pooled`: the largest or the mean of several.

@@ -7,7 +7,7 @@ import { NetworkBuilder } from "../../src/models/network-builder.ts";
 import { sigmoid } from "../../src/ops/families/activations.ts";
 import { add, divide, multiply, subtract } from "../../src/ops/families/elementwise.ts";
 import { flatten } from "../../src/ops/families/shape/shape-ops.ts";
-import { functions } from "../support/convert/random-functions.ts";
+import { functions } from "../support/convert/random/functions.ts";
 import { seededParameters } from "../support/random.ts";
 
 /** conv → `between` → fc, or the end. */

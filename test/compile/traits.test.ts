@@ -27,8 +27,24 @@ describe("the traits of operators", () => {
     expect([...integerProducts.values()].every(({ traits }) => traits?.comparable === true)).toBe(true);
   });
 
-  it("averages: what adds up codes", () => {
-    expect(withTrait(({ averages }) => averages === true)).toEqual(["AveragePool", "GlobalAveragePool"]);
+  it("reads codes: what divides sums of them", () => {
+    expect(withTrait(({ readsCodes }) => readsCodes === true)).toEqual([
+      "AveragePool",
+      "GlobalAveragePool",
+      "GroupNormalization",
+      "InstanceNormalization",
+      "LayerNormalization",
+      "ReduceMean",
+      "Softmax",
+    ]);
+  });
+
+  it("normalizes: what divides by a deviation", () => {
+    expect(withTrait(({ normalizes }) => normalizes !== undefined)).toEqual([
+      "GroupNormalization",
+      "InstanceNormalization",
+      "LayerNormalization",
+    ]);
   });
 
   it("ofOne: what is a function of one number", () => {

@@ -13,7 +13,7 @@ import { presetNamed } from "../../src/qconfig/presets.ts";
 import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { datasetOf } from "../support/convert/agreement.ts";
 import { fullLayer } from "../support/convert/descriptions.ts";
-import { type NetworkDescription, quantizedWith, randomNetwork } from "../support/convert/random-network.ts";
+import { type NetworkDescription, quantizedWith, randomNetwork } from "../support/convert/random/network.ts";
 import { randomTensor, seeded } from "../support/random.ts";
 
 const engine = nodeEngine({ threads: 1 });

@@ -21,7 +21,7 @@ function requantize(gains: readonly (readonly number[])[], offset?: readonly num
 
 describe("fixed-point factors", () => {
   it("use 30 bits for the largest multiplier", () => {
-    const factors = fixedFactors(requantize([[0.5, -0.25], [0.125]], [1.5, -0.5]), codesForm(0));
+    const factors = fixedFactors(requantize([[0.5, -0.25], [0.125]], [1.5, -0.5]), codesForm(0), []);
     // 0.5 = 2^29 / 2^30.
     expect(factors.shift).toBe(30);
     expect(factors.multipliers.map((each) => [...each])).toEqual([[2 ** 29, -(2 ** 28)], [2 ** 27]]);
@@ -29,19 +29,19 @@ describe("fixed-point factors", () => {
   });
 
   it("shift by 1 to 60 bits, whatever the multipliers", () => {
-    expect(fixedFactors(requantize([[0]]), codesForm(0))).toEqual({ shift: 30, multipliers: [Int32Array.of(0)] });
-    expect(fixedFactors(requantize([[2 ** -60]]), codesForm(0))).toEqual({
+    expect(fixedFactors(requantize([[0]]), codesForm(0), [])).toEqual({ shift: 30, multipliers: [Int32Array.of(0)] });
+    expect(fixedFactors(requantize([[2 ** -60]]), codesForm(0), [])).toEqual({
       shift: 60,
       multipliers: [Int32Array.of(1)],
     });
-    expect(fixedFactors(requantize([[2 ** 28]]), codesForm(0))).toEqual({
+    expect(fixedFactors(requantize([[2 ** 28]]), codesForm(0), [])).toEqual({
       shift: 1,
       multipliers: [Int32Array.of(2 ** 29)],
     });
   });
 
   it("divide by the output's scale", () => {
-    const { shift, multipliers } = fixedFactors(requantize([[1]]), codesForm(0, 2));
+    const { shift, multipliers } = fixedFactors(requantize([[1]]), codesForm(0, 2), []);
     expect(multipliers).toEqual([Int32Array.of(2 ** (shift - 1))]);
   });
 
@@ -50,7 +50,7 @@ describe("fixed-point factors", () => {
     const signed = fc.tuple(multiplier, fc.boolean()).map(([value, negative]) => (negative ? -value : value));
     fc.assert(
       fc.property(fc.array(signed, { minLength: 1, maxLength: 4 }), (gains) => {
-        const { shift, multipliers } = fixedFactors(requantize([gains]), codesForm(0));
+        const { shift, multipliers } = fixedFactors(requantize([gains]), codesForm(0), []);
         const [found] = multipliers;
         expect(found).toHaveLength(gains.length);
         gains.forEach((gain, k) => {

@@ -16,7 +16,6 @@ import { weightOf } from "../support/convert/integer-operations.ts";
 const window = { kernel: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] };
 const weight = weightOf([1, 1], [3]);
 const name = "x";
-const resampled = { taps: 1, places: Int32Array.of(0), weights: Int32Array.of(1) };
 
 function termsOf(inputs: readonly number[]): readonly Term[] {
   return inputs.map((input) => ({ input, shift: 0, inputScale: 1, gains: Float32Array.of(1) }));
@@ -29,6 +28,7 @@ function everyKind(
   output: number,
 ): { readonly [Kind in IntegerOperation["op"]]: readonly [operation: IntegerOperation, reads: readonly number[]] } {
   const all = [first, ...more];
+  const [second = first] = more;
   const terms = termsOf(all);
   return {
     QuantizeInput: [{ op: "QuantizeInput", name, output, reciprocal: 1 }, []],
@@ -36,8 +36,16 @@ function everyKind(
     IntegerConv: [{ op: "IntegerConv", name, input: first, output, weight, group: 1, ...window }, [first]],
     IntegerGemm: [{ op: "IntegerGemm", name, input: first, output, weight }, [first]],
     SumPool: [{ op: "SumPool", name, input: first, output, ...window }, [first]],
-    ResampleSums: [{ op: "ResampleSums", name, input: first, output, axes: [resampled, resampled] }, [first]],
     MaxPoolCodes: [{ op: "MaxPoolCodes", name, input: first, output, ...window }, [first]],
+    IntegerMatMul: [{ op: "IntegerMatMul", name, output, inputs: [first, second] }, [first, second]],
+    SoftmaxCodes: [
+      { op: "SoftmaxCodes", name, output, inputs: [first, second], axis: 1, table: Int32Array.of(1) },
+      [first, second],
+    ],
+    NormalizeCodes: [
+      { op: "NormalizeCodes", name, output, input: first, size: 1, isCentred: true, epsilon: 1 },
+      [first],
+    ],
     Requantize: [{ op: "Requantize", name, output, axis: 1, terms, low: 0, high: 1 }, all],
     Dequantize: [{ op: "Dequantize", name, output, axis: 1, terms }, all],
     ReshapeCodes: [{ op: "ReshapeCodes", name, input: first, output }, [first]],
@@ -91,7 +99,7 @@ describe("the operations of an integer network", () => {
       "IntegerConv",
       "IntegerGemm",
       "SumPool",
-      "ResampleSums",
+      "IntegerMatMul",
     ]);
   });
 

@@ -12,7 +12,7 @@ import { ForwardJob } from "../../src/runtime/job.ts";
 import { nodeEngine } from "../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../src/runtime/state.ts";
 import { provenOn } from "../support/convert/agreement.ts";
-import { quantizedWith, withRandomValues } from "../support/convert/random-network.ts";
+import { quantizedWith, withRandomValues } from "../support/convert/random/network.ts";
 import { randomTensor, seeded } from "../support/random.ts";
 
 const engine = nodeEngine({ threads: 1 });

@@ -12,7 +12,7 @@ import { writeOnnx } from "../../src/onnx/write/write.ts";
 import { networkCost } from "../../src/runs/cost.ts";
 import { convertibleConfig } from "../support/convert/agreement.ts";
 import { convertedRandom, fullLayer } from "../support/convert/descriptions.ts";
-import type { NetworkDescription } from "../support/convert/random-network.ts";
+import type { NetworkDescription } from "../support/convert/random/network.ts";
 
 const description: NetworkDescription = {
   channels: 3,

@@ -9,7 +9,7 @@ import {
   type LayerDescription,
   type NetworkDescription,
   networkDescriptions,
-} from "../support/convert/random-network.ts";
+} from "../support/convert/random/network.ts";
 
 const engine = nodeEngine({ threads: 1 });
 const runs = Number(process.env.SUBBYTE_CONVERT_RUNS ?? 8);

@@ -3,7 +3,7 @@
  */
 import { ConfigError } from "../../errors.ts";
 import { intsAttribute } from "../../ir/attributes.ts";
-import { type GraphBuilder, type Node, producers, type Value } from "../../ir/graph.ts";
+import type { GraphBuilder, Node, Value } from "../../ir/graph.ts";
 import { dataInputs, type Network, type Parameter } from "../../ir/network.ts";
 import { originOf } from "../../ir/origin.ts";
 import type { Tensor } from "../../ir/tensor.ts";
@@ -12,8 +12,10 @@ import { transpose, transposeOperator } from "../../ops/families/shape/reshaping
 import type { QuantizationConfig } from "../../qconfig/config.ts";
 import { checkOverrides, type OverrideTarget, overridden } from "../../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
-import { inputOperator, layerOperatorNames, layersOf, overrideTargetOf, overrideTargets } from "../layers.ts";
+import { type GraphFacts, graphFacts } from "../graph-facts.ts";
+import { inputOperator, layerOperatorNames, layersOf, overrideTargetOf } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
+import { overrideTargets } from "../override-targets.ts";
 import { newBuilder, traitsOf } from "../registry.ts";
 import {
   type InsertedQuantizer,
@@ -25,7 +27,7 @@ import {
   type SiteId,
   siteOfTensor,
 } from "../sites.ts";
-import { type StoredInput, type StoredInputs, storedInputs } from "../stored-inputs.ts";
+import { multipliedActivations, type StoredInput, type StoredInputs, storedInputs } from "../stored-inputs.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 import { TimeSteps } from "./time-steps.ts";
 import { requireFloat } from "./without-quantizers.ts";
@@ -64,7 +66,7 @@ class Insertion {
   readonly #added: Parameter[] = [];
   readonly #layers: readonly Node[];
   readonly #nonNegative: ReadonlySet<Value>;
-  readonly #producers: ReadonlyMap<Value, Node>;
+  readonly #facts: GraphFacts;
   readonly #storedInputs: StoredInputs;
   readonly #weights: ReadonlyMap<string, Parameter>;
   readonly #steps: TimeSteps;
@@ -80,7 +82,7 @@ class Insertion {
     this.#builder = newBuilder(network.graph.name);
     this.#layers = layersOf(network.graph);
     this.#nonNegative = nonNegativeValues(network.graph);
-    this.#producers = producers(network.graph);
+    this.#facts = graphFacts(network);
     this.#storedInputs = storedInputs(network);
     this.#weights = new Map(network.parameters.map((parameter) => [parameter.name, parameter]));
     this.#steps = new TimeSteps(network.graph, new Set(this.#weights.keys()));
@@ -126,6 +128,9 @@ class Insertion {
     const stored = this.#storedInputs(node);
     if (stored.length > 0) return this.#stored(node, inputs, stored);
     if (layer === undefined) return undefined;
+    const factors = multipliedActivations(this.#facts, node);
+    if (factors.length > 0)
+      return this.#stored(node, inputs, factors, this.#activationOf(node, overrideTargetOf(node)));
     const quantization = this.#activationOf(node, overrideTargetOf(node));
     const old = node.inputs[layer.data];
     const quantizedInput =
@@ -156,8 +161,8 @@ class Insertion {
     node: Node,
     inputs: readonly (Value | undefined)[],
     stored: readonly StoredInput[],
+    quantization = this.#storedQuantization(node),
   ): readonly Value[] | undefined {
-    const quantization = this.#storedQuantization(node);
     if (quantization === null) return undefined;
     const left = [...stored];
     const read = inputs.map((value, index) => {
@@ -227,7 +232,7 @@ class Insertion {
   /** A weight that another layer uses in another order: it has one quantizer, before it is transposed. */
   #transposed(layer: Node, traits: LayerTraits): Value | undefined {
     const given = layer.inputs[traits.weight];
-    const producer = given === undefined ? undefined : this.#producers.get(given);
+    const producer = given === undefined ? undefined : this.#facts.producers.get(given);
     const source = producer !== undefined && isOperator(transposeOperator, producer) ? producer.inputs[0] : undefined;
     if (producer === undefined || source === undefined || !this.#weights.has(source.name)) return undefined;
     const order = intsAttribute(

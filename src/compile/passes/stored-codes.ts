@@ -9,6 +9,7 @@ import { mse } from "../../observers/mse.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
 import { isFakeQuantize } from "../../quantizers/fake-quantize.ts";
 import { uniform } from "../../quantizers/methods/uniform.ts";
+import { graphFacts } from "../graph-facts.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
 import { newBuilder } from "../registry.ts";
 import {
@@ -20,7 +21,7 @@ import {
   type SiteId,
   siteOfTensor,
 } from "../sites.ts";
-import { storedInputs } from "../stored-inputs.ts";
+import { multipliedActivations, storedInputs } from "../stored-inputs.ts";
 import { copyNode, copyNodes, mapped, type ValueMap } from "./copy.ts";
 import { TimeSteps } from "./time-steps.ts";
 
@@ -83,8 +84,9 @@ export function addStoredQuantizers(network: QuantizedNetwork, bits: number): Qu
     return producer === undefined || !isFakeQuantize(producer);
   };
   const storedOf = storedInputs(network);
+  const facts = graphFacts(network);
   copyNodes(graph, builder, map, (node, inputs) => {
-    const places = storedOf(node);
+    const places = [...storedOf(node), ...multipliedActivations(facts, node)];
     if (places.length === 0) return undefined;
     const left = [...places];
     const read = node.inputs.map((old, index) => {

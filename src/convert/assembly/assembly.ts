@@ -14,7 +14,7 @@ import {
   summingProducer,
   type TensorForm,
 } from "../integer-network.ts";
-import { type ChannelBounds, codeBounds, layerBounds, sumBounds, weightedBounds } from "../ranges.ts";
+import { type ChannelBounds, codeBounds, layerBounds, productBounds, sumBounds } from "../ranges.ts";
 import { biasedTerm, exactSum, floatOffsetSum, type SumParts } from "../scaling.ts";
 import { isPlainSum, isUnchanged, limitCode, sameForm, underlying } from "./forms.ts";
 import { sampleFirst } from "./sample-shape.ts";
@@ -114,6 +114,11 @@ export class Assembly {
         const shape = sampleFirst(value.shape);
         return this.add(name, shape, form, (output) => ({ op: "ConstantCodes", name, output, codes }));
       }
+      case "masked":
+        throw new UnsupportedError("masked scores are used by something else than a softmax", {
+          where: `"${name}"`,
+          remedy: "Masks have an integer form in front of a softmax alone.",
+        });
       case "weight":
         throw new UnsupportedError("a quantized weight is used as an activation", {
           where: `"${name}"`,
@@ -204,9 +209,9 @@ export class Assembly {
     const producer = summingProducer(this, tensor);
     const { shape, form } = this.tensor(tensor);
     if (producer === undefined) return codeBounds(channelsOf(shape, axis), form);
+    if (producer.op === "IntegerMatMul") return productBounds(channelsOf(shape, axis), form);
     const input = this.tensor(producer.input).form;
     if (isIntegerLayer(producer)) return layerBounds(producer.weight, input);
-    if (producer.op === "ResampleSums") return weightedBounds(channelsOf(shape, axis), producer.axes, input);
     const count = producer.kernel.reduce((product, size) => product * size, 1);
     return sumBounds(channelsOf(shape), count, input);
   }
@@ -299,7 +304,7 @@ export class Assembly {
     const limited = this.#limitedCodes(value);
     if (limited !== undefined) return limited;
     const producer = summingProducer(this, inner.terms[0]?.tensor ?? -1);
-    if (producer === undefined || isIntegerLayer(producer) || isClipped(inner)) return undefined;
+    if (producer?.op !== "SumPool" || isClipped(inner)) return undefined;
     const averaged = this.tensor(producer.input).form;
     if (averaged.kind !== "codes") return undefined;
     const reach = (averaged.high - averaged.low) * averaged.scale;

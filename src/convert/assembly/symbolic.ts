@@ -65,6 +65,16 @@ export interface Tabled {
   readonly values: Float64Array;
 }
 
+/** Scores of which a softmax sees some. */
+export interface Masked {
+  readonly kind: "masked";
+  readonly name: string;
+  readonly shape: Shape;
+  readonly scores: Symbolic;
+  /** A tensor of ones where scores are kept, and zeros, axes of one element being repeated. */
+  readonly mask: number;
+}
+
 /** The network's data. */
 export interface Data {
   readonly kind: "data";
@@ -90,7 +100,7 @@ export interface Weight {
 }
 
 /** The integer form of a value of the float network. */
-export type Symbolic = Affine | Codes | Rearranged | Tabled | Data | Constant | Weight;
+export type Symbolic = Affine | Codes | Rearranged | Tabled | Masked | Data | Constant | Weight;
 
 /** Channels of a tensor along an axis: one where there is none. */
 export function channelsOf(shape: Shape, axis = 1): number {

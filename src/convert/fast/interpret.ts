@@ -44,6 +44,7 @@ function fastOperation(operation: IntegerOperation, inputs: OperationInputs): Fl
         output,
       );
     case "Dequantize":
+      if (arithmetic === "fixed") break;
       return fastSum(
         operation,
         operation.terms.map((term) => read(term.input)),

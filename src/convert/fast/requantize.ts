@@ -19,7 +19,7 @@ export function fastSum(
     const source = inputs[index];
     if (source === undefined) throw new RangeError(`${operation.name}: term ${index} has no input`);
     const { data, tensor } = source;
-    const { zeroPoint } = tensor.form;
+    const { kind, zeroPoint } = tensor.form;
     const unit = 2 ** term.shift;
     for (let i = 0; i < count; ) {
       const k = (i / perChannel) % channels;
@@ -27,7 +27,8 @@ export function fastSum(
       const m = term.multiplier ?? f32(f32(term.inputScale * gain) / output.form.scale);
       const bias = term.bias?.[k] ?? 0;
       for (const end = i + perChannel; i < end; i++) {
-        const v = int32(((data[i] ?? 0) - zeroPoint) * unit + bias, operation.name);
+        const number = ((data[i] ?? 0) - zeroPoint) * unit + bias;
+        const v = kind === "quotient" ? number : int32(number, operation.name);
         const product = f32(f32(v) * m);
         result[i] = index === 0 ? product : f32((result[i] ?? 0) + product);
       }

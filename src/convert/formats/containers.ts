@@ -21,7 +21,7 @@ export interface Container {
  * @throws UnsupportedError above 8 bits.
  */
 export function containerOf(form: TensorForm, name: string): Container {
-  if (form.kind === "float") return { dtype: "float32", offset: 0 };
+  if (form.kind === "float" || form.kind === "quotient") return { dtype: "float32", offset: 0 };
   if (form.kind !== "codes") return { dtype: "int32", offset: 0 };
   const least = form.low < 0 ? -form.low : 0;
   const even = least + ((form.zeroPoint + least) & 1);

@@ -12,16 +12,20 @@
 import { GraphError } from "../../errors.ts";
 import type { Graph, GraphBuilder, Value } from "../../ir/graph.ts";
 import { filled, float32Tensor, makeTensor, packBits } from "../../ir/tensor.ts";
-import type { Shape } from "../../ir/types.ts";
+import { elementCount, type Shape } from "../../ir/types.ts";
 import { writeOnnx } from "../../onnx/write/write.ts";
 import { builderFor } from "../../ops/definition.ts";
 import { clip } from "../../ops/families/activations.ts";
 import { cast } from "../../ops/families/cast.ts";
 import { conv } from "../../ops/families/conv.ts";
-import { add, divide, multiply } from "../../ops/families/elementwise.ts";
+import { add, divide, multiply, squareRoot } from "../../ops/families/elementwise.ts";
+import { layerNormalization } from "../../ops/families/layer-norm.ts";
+import { matmul } from "../../ops/families/matmul.ts";
 import { averagePool } from "../../ops/families/pool.ts";
 import { dequantizeLinear, quantizeLinear } from "../../ops/families/quantize-linear.ts";
+import { reduceMean } from "../../ops/families/reduce.ts";
 import { concat, expand, reshape, transpose } from "../../ops/families/shape/shape-ops.ts";
+import { softmax } from "../../ops/families/softmax.ts";
 import { integerOperators } from "../../ops/integer-operators.ts";
 import { codeOutput } from "../formula-graph.ts";
 import {
@@ -32,8 +36,10 @@ import {
   type IntegerTensor,
   type IntegerWeight,
   isIntegerLayer,
+  type NormalizeCodes,
   type QuantizeInput,
   type Requantize,
+  type SoftmaxCodes,
   summingProducer,
   type Term,
   tensorById,
@@ -44,7 +50,6 @@ import type { FormatDefinition } from "./definition.ts";
 import { byte, channelConstant, limited, scales } from "./int/codes.ts";
 import { windowAttributes } from "./int/parts.ts";
 import { movedElements } from "./moved-graph.ts";
-import { resampledSums } from "./resampled-graph.ts";
 import { onnxRunner } from "./run-onnx.ts";
 import { extremum, lookedUp } from "./table-graph.ts";
 
@@ -61,6 +66,9 @@ export interface QdqOptions {
 export function buildQdqGraph(network: IntegerNetwork, options: QdqOptions): Graph {
   return new QdqBuilder(network, options).build();
 }
+
+/** Added to a score that the mask does not keep. */
+const maskedScore = 1e9;
 
 class QdqBuilder {
   readonly #network: IntegerNetwork;
@@ -119,6 +127,10 @@ class QdqBuilder {
         return builder.one("MaxPool", [this.#value(operation.input)], windowAttributes(operation));
       case "ReshapeCodes":
         return reshape(builder, this.#value(operation.input), this.#shape(tensor));
+      case "SoftmaxCodes":
+        return this.#softmax(operation);
+      case "NormalizeCodes":
+        return this.#normalized(operation);
       case "MultiplyCodes":
         return operation.inputs
           .map((id) => this.#value(id))
@@ -168,6 +180,30 @@ class QdqBuilder {
     if (reals.length === 1) return this.#builder.constant(filled(shape, reals[0] ?? 0), name);
     const all = this.#builder.constant(float32Tensor([1, ...shape.slice(1)], reals), name);
     return shape[0] === 1 ? all : expand(this.#builder, all, shape);
+  }
+
+  #softmax({ inputs, axis }: SoftmaxCodes): Value {
+    const builder = this.#builder;
+    const [codes, mask] = inputs;
+    const x = this.#value(codes);
+    if (mask === undefined) return softmax(builder, x, axis);
+    const bias = multiply(builder, add(builder, this.#value(mask), -1), maskedScore);
+    return softmax(builder, add(builder, x, bias), axis);
+  }
+
+  /** A layer normalization, or a division by the root of the mean square; its scale and offset follow with the sum. */
+  #normalized({ input, size, isCentred, epsilon }: NormalizeCodes): Value {
+    const builder = this.#builder;
+    const x = this.#value(input);
+    const { scale } = tensorById(this.#network, input).form;
+    const { shape } = x.type;
+    const [batch = 1] = shape;
+    const rows = reshape(builder, x, [batch, elementCount(shape) / batch / size, size]);
+    const ones = builder.constant(filled([size], 1), "ones");
+    const own = epsilon * (scale / size) ** 2;
+    if (isCentred) return reshape(builder, layerNormalization(builder, rows, ones, undefined, { epsilon: own }), shape);
+    const mean = reduceMean(builder, multiply(builder, rows, rows), [2]);
+    return reshape(builder, divide(builder, rows, squareRoot(builder, add(builder, mean, own))), shape);
   }
 
   #input(operation: QuantizeInput, data: Value, tensor: IntegerTensor): Value {
@@ -238,11 +274,9 @@ class QdqBuilder {
       const reals = Float32Array.from(bias, (value, k) => value * (units[units.length === 1 ? 0 : k] ?? 0));
       return add(builder, y, channelConstant(builder, reals, output, axis));
     }
-    if (producer?.op === "ResampleSums") {
-      const sums = resampledSums(builder, this.#value(producer.input), producer, (name, tensor) =>
-        builder.constant(tensor, name),
-      );
-      return this.#scaled(sums, term.gains, output, axis);
+    if (producer?.op === "IntegerMatMul") {
+      const [a, b] = producer.inputs;
+      return this.#scaled(matmul(builder, this.#value(a), this.#value(b)), term.gains, output, axis);
     }
     if (producer !== undefined) {
       const { kernel, strides, pads } = producer;

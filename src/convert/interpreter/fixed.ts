@@ -9,7 +9,11 @@ export function interpretFixed(
   inputs: readonly Elements[],
   output: IntegerTensor,
 ): Float64Array {
-  const factors = fixedFactors(operation, output.form);
+  const factors = fixedFactors(
+    operation,
+    output.form,
+    inputs.map(({ tensor }) => tensor.form),
+  );
   const half = 2n ** BigInt(factors.shift - 1);
   const count = output.shape.reduce((product, size) => product * size, 1);
   const { low, high } = operation;

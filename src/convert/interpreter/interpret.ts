@@ -11,7 +11,8 @@ import { interpretFixed } from "./fixed.ts";
 import { interpretConv, interpretGemm } from "./layers.ts";
 import type { Elements } from "./numbers.ts";
 import { interpretInput, interpretRequantize, interpretSum } from "./requantize.ts";
-import { interpretConcat, interpretConstant, interpretMove, interpretPool, interpretResampling } from "./windows.ts";
+import { interpretMatMul, interpretNormalize, interpretSoftmax } from "./rows.ts";
+import { interpretConcat, interpretConstant, interpretMove, interpretPool } from "./windows.ts";
 
 /** The arithmetic of the interpreter. */
 export interface InterpretOptions {
@@ -81,11 +82,20 @@ export function interpretOperation(
         operation,
         operation.terms.map((term) => read(term.input)),
         output,
+        arithmetic,
       );
     case "ConcatCodes":
       return interpretConcat(operation, operation.inputs.map(read), output);
     case "MultiplyCodes":
       return interpretProduct(operation.inputs.map(read), output);
+    case "IntegerMatMul":
+      return interpretMatMul(operation, [read(operation.inputs[0]), read(operation.inputs[1])], output);
+    case "SoftmaxCodes": {
+      const [codes, mask] = operation.inputs;
+      return interpretSoftmax(operation, read(codes), mask === undefined ? undefined : read(mask), arithmetic);
+    }
+    case "NormalizeCodes":
+      return interpretNormalize(operation, read(operation.input), arithmetic);
     case "ReshapeCodes":
       return read(operation.input).data;
     case "ExtremumCodes":
@@ -94,10 +104,6 @@ export function interpretOperation(
       return interpretTable(operation, read(operation.input).data, output);
     case "MoveCodes":
       return interpretMove(operation, read(operation.input).data);
-    case "ResampleSums": {
-      const { data, tensor } = read(operation.input);
-      return interpretResampling(operation, data, tensor, output);
-    }
     case "IntegerGemm": {
       const { data, tensor } = read(operation.input);
       return interpretGemm(operation, data, tensor);

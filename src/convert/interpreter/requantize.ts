@@ -1,5 +1,11 @@
 /** The one formula by which integers become codes, and the data's way in; every float operation is rounded to float32. */
-import type { Dequantize, IntegerTensor, QuantizeInput, Requantize } from "../integer-network.ts";
+import {
+  type Dequantize,
+  type IntegerTensor,
+  type QuantizeInput,
+  quotientBits,
+  type Requantize,
+} from "../integer-network.ts";
 import { channelOf, type Elements, int32, limit, nearestEven, roundToLevel } from "./numbers.ts";
 
 const f32 = Math.fround;
@@ -16,13 +22,15 @@ export function interpretInput(operation: QuantizeInput, data: ArrayLike<number>
   });
 }
 
-/** t = Σ f32(v·m[k]) + offset[k] with v = ((q − z) << shift) + bias[k], for every element: before any rounding to an integer. */
+/** t = Σ f32(v·m[k]) + offset[k] with v = ((q − z) << shift) + bias[k], or a quotient, for every element: before any rounding to an integer. */
 export function interpretSum(
   operation: Requantize | Dequantize,
   inputs: readonly Elements[],
   output: IntegerTensor,
+  arithmetic: "float" | "fixed" = "float",
 ): Float64Array {
   const { name, terms, offset } = operation;
+  const unit = arithmetic === "fixed" ? 2 ** -quotientBits : 1;
   const count = output.shape.reduce((product, size) => product * size, 1);
   const result = new Float64Array(count);
   for (let i = 0; i < count; i++) {
@@ -33,8 +41,9 @@ export function interpretSum(
       if (source === undefined) throw new RangeError(`${name}: term ${index} has no input`);
       const gain = term.gains[term.gains.length === 1 ? 0 : k] ?? 0;
       const m = term.multiplier ?? f32(f32(term.inputScale * gain) / output.form.scale);
-      const centred = (source.data[i] ?? 0) - source.tensor.form.zeroPoint;
-      const v = int32(centred * 2 ** term.shift + (term.bias?.[k] ?? 0), name);
+      const { kind, zeroPoint } = source.tensor.form;
+      const centred = (source.data[i] ?? 0) - zeroPoint;
+      const v = kind === "quotient" ? centred * unit : int32(centred * 2 ** term.shift + (term.bias?.[k] ?? 0), name);
       const product = f32(f32(v) * m);
       t = index === 0 ? product : f32(t + product);
     }

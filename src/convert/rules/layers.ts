@@ -15,6 +15,7 @@ import {
   symbolicInput,
   unsupported,
 } from "./rule.ts";
+import { productOfActivations } from "./tokens/attention.ts";
 
 /** What a layer reads. */
 export interface LayerInputs {
@@ -182,6 +183,8 @@ export const gemmRule: IntegerRule = (context) => {
 
 /** A matrix product with a weight as a sum of integers. */
 export const matMulRule: IntegerRule = (context) => {
+  const { kind } = symbolicInput(context, 1);
+  if (kind !== "weight" && kind !== "constant") return productOfActivations(context);
   const layer = layerInputs(context);
   return fullyConnected(context, { ...layer, weight: transposed(layer.weight) });
 };

@@ -1,7 +1,14 @@
 /** Rules of what is folded into requantizations: BatchNormalization, additions, factors, limits. */
+import { isLowScore, isMask } from "../../compile/attention-masks.ts";
 import { floatAttribute } from "../../ir/attributes.ts";
 import { makeTensor, toNumbers } from "../../ir/tensor.ts";
-import { differenceOfEach, productOfEach, quotientOfEach, sumOfEach } from "../../ops/build/functions-of-one.ts";
+import {
+  choiceOfEach,
+  differenceOfEach,
+  productOfEach,
+  quotientOfEach,
+  sumOfEach,
+} from "../../ops/build/functions-of-one.ts";
 import type { IntegerMeaning } from "../../ops/definition.ts";
 import { wideBound } from "../assembly/assembly.ts";
 import { type Affine, alongAxis, type Constant, type Rearranged, type Symbolic } from "../assembly/symbolic.ts";
@@ -19,6 +26,7 @@ import {
   unsupported,
 } from "./rule.ts";
 import { eachRule, functionOfTables, limitedTable } from "./tables.ts";
+import { maskedByConstant } from "./tokens/attention.ts";
 
 /** The largest code of a constant that is multiplied element by element: with codes of 8 bits its products stay below 2²⁴. */
 const factorBound = 2 ** 15;
@@ -127,10 +135,20 @@ function aligned(context: RuleContext, a: Affine, b: Affine): readonly [Affine, 
 
 /** A value and a constant: one for each channel is folded, one for each element is a summand of its own. */
 function shifted(context: RuleContext, value: Symbolic, constant: Constant): Symbolic {
+  if (isMask(toNumbers(constant.tensor))) return maskedByConstant(context, value, constant, (each) => each === 0);
   const { axis, values } = channelNumbers(constant, context.node) ?? {};
   if (values === undefined) return sumOf(context, value, constantAsCodes(context, constant, wideBound));
   return linear(context, value, { ...(axis === undefined ? {} : { axis }), gain: [1], offset: values });
 }
+
+/** A choice: by a constant between scores and what is too low for a softmax, or a function of one value. */
+export const chosenRule: IntegerRule = (context) => {
+  const [condition, x, y] = [symbolicInput(context, 0), symbolicInput(context, 1), symbolicInput(context, 2)];
+  const isLow = (value: Symbolic): boolean => value.kind === "constant" && isLowScore(toNumbers(value.tensor));
+  if (condition.kind === "constant" && isLow(y)) return maskedByConstant(context, x, condition, (each) => each !== 0);
+  if (condition.kind === "constant" && isLow(x)) return maskedByConstant(context, y, condition, (each) => each === 0);
+  return eachRule(context, choiceOfEach);
+};
 
 /** A constant factor, or a product of two values. */
 export const multiplyRule: IntegerRule = (context) => {

@@ -3,6 +3,7 @@
 import { batchValueOperator, operators } from "../../compile/registry.ts";
 import { findDefinition, type OperatorDefinition } from "../../ops/definition.ts";
 import { clipOperator, reluOperator } from "../../ops/families/activations.ts";
+import { whereOperator } from "../../ops/families/comparison.ts";
 import { convOperator, convTransposeOperator } from "../../ops/families/conv.ts";
 import {
   addOperator,
@@ -27,6 +28,7 @@ import {
   squeezeOperator,
   unsqueezeOperator,
 } from "../../ops/families/shape/shape-ops.ts";
+import { softmaxOperator } from "../../ops/families/softmax.ts";
 import { expandBatchOperator } from "../../ops/internal/expand-batch.ts";
 import type { Symbolic } from "../assembly/symbolic.ts";
 import { constantOutputs } from "./constants.ts";
@@ -35,6 +37,7 @@ import { convRule, gemmRule, matMulRule } from "./layers.ts";
 import {
   addRule,
   batchNormRule,
+  chosenRule,
   clipRule,
   divideRule,
   meaningRule,
@@ -44,11 +47,13 @@ import {
   subtractRule,
   sumRule,
 } from "./linear.ts";
+import { meanRule } from "./mean.ts";
 import { movedValue } from "./moved.ts";
-import { interpolationRule } from "./resampling.ts";
 import { type IntegerRule, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
-import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, meanRule, reshapeRule } from "./shape.ts";
+import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, reshapeRule } from "./shape.ts";
 import { eachRule, functionRule } from "./tables.ts";
+import { softmaxRule } from "./tokens/attention.ts";
+import { normalizationRule } from "./tokens/normalization.ts";
 import { convTransposeRule } from "./transposed.ts";
 
 const kept: IntegerRule = (context) => symbolicInput(context, 0);
@@ -87,6 +92,8 @@ export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Ma
   [squeezeOperator, reshapeRule],
   [unsqueezeOperator, reshapeRule],
   [concatOperator, concatRule],
+  [softmaxOperator, softmaxRule],
+  [whereOperator, chosenRule],
   [identityOperator, kept],
   [expandBatchOperator, keptRow],
   [dropoutOperator, kept],
@@ -112,8 +119,8 @@ export function applyRule(context: RuleContext): readonly Symbolic[] {
       "it is computed from the size of the batch, and an integer network takes one sample at a time",
     );
   }
-  const { ofOne, ofEach, interpolates } = definition?.traits ?? {};
-  if (interpolates?.(node) === true) return [interpolationRule(context)];
+  const { ofOne, ofEach, normalizes } = definition?.traits ?? {};
+  if (normalizes !== undefined) return [normalizationRule(context, normalizes(node))];
   if (ofOne !== undefined) return [functionRule(context, ofOne)];
   if (ofEach !== undefined) return [eachRule(context, ofEach)];
   const fold = definition?.fold;

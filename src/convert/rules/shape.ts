@@ -6,15 +6,7 @@ import { type Affine, channelsOf, type Symbolic } from "../assembly/symbolic.ts"
 import type { WindowGeometry } from "../integer-network.ts";
 import { sumBounds } from "../ranges.ts";
 import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./one-axis.ts";
-import {
-  constantNumbers,
-  type IntegerRule,
-  nodeShape,
-  onlyTwoAxes,
-  type RuleContext,
-  symbolicInput,
-  unsupported,
-} from "./rule.ts";
+import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 
 function quantizable(context: RuleContext, value: Symbolic): Symbolic {
   if (value.kind === "weight" || value.kind === "constant") {
@@ -131,21 +123,6 @@ function average(context: RuleContext, own: WindowGeometry): Symbolic {
   };
   return isLine ? overOneAxis(context, sum) : sum;
 }
-
-/** A mean over the one axis after the channels; an image's mean over both is read as an average pool. */
-export const meanRule: IntegerRule = (context) => {
-  const { node } = context;
-  const { shape } = symbolicInput(context, 0);
-  const axes = context.inputs[1] === undefined ? [] : constantNumbers(context, 1);
-  const isLast = axes.length === 1 && (axes[0] === 2 || axes[0] === -1);
-  if (shape.length !== 3 || !isLast) {
-    throw unsupported(
-      node,
-      `there is an integer form of a mean over [N, C, L] along L alone, not over [${shape.join(", ")}] along ${axes.join(", ")}`,
-    );
-  }
-  return average(context, { kernel: shape.slice(2), strides: [1], dilations: [1], pads: [0, 0] });
-};
 
 /** The average over all spatial axes as a sum. */
 export const globalAverageRule: IntegerRule = (context) => {

@@ -93,6 +93,8 @@ export const clipOfEach: FunctionOfEach = {
   of: (x = 0, low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY) => Math.min(Math.max(x, low), high),
   foldedIn: [0],
 };
+/** x where the condition holds, y elsewhere */
+export const choiceOfEach: FunctionOfEach = { of: (condition, x = 0, y = 0) => (condition ? x : y), foldedIn: [] };
 /** x, or slope·x below 0 */
 export const slopedOfEach: FunctionOfEach = { of: (x = 0, slope = 0) => (x < 0 ? slope * x : x), foldedIn: [] };
 

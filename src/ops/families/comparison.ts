@@ -16,6 +16,7 @@ import {
   symbolicNot,
   symbolicOr,
 } from "../build/fold/symbolic.ts";
+import { choiceOfEach } from "../build/functions-of-one.ts";
 import { commonDtype, noGradient, type Operand, scalarOf, valuesOf } from "../build/operands.ts";
 import { type OperatorColumns, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
 
@@ -73,7 +74,7 @@ export const whereOperator: OperatorDefinition = {
     if (shape === undefined) throw typeError(call, "the shapes do not broadcast");
     return [{ dtype: x.dtype, shape }];
   },
-  traits: { inPlace: true, ofEach: { of: (condition, x = 0, y = 0) => (condition ? x : y), foldedIn: [] } },
+  traits: { inPlace: true, ofEach: choiceOfEach },
   fold: foldVariadic(([condition, x = 0, y = 0]) => (condition ? x : y)),
   symbolic: symbolicChoice,
   gradient: ({ builder: b, input, outputGradient, needed }) => {

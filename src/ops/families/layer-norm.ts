@@ -1,16 +1,23 @@
 /**
- * Normalization within a sample: LayerNormalization, InstanceNormalization, GroupNormalization.
+ * SampleNormalization within a sample: LayerNormalization, InstanceNormalization, GroupNormalization.
  *
  * All three are x̂ = (x − mean)/√(variance + ε) over some axes, then a scale and an offset. With g = dy·scale the gradient
  * is dx = (g − mean(g) − x̂·mean(g·x̂))/√(variance + ε), means over the same axes.
  */
 
 import { floatAttribute, intAttribute } from "../../ir/attributes.ts";
-import type { GraphBuilder, OperatorCall, Value } from "../../ir/graph.ts";
-import type { TensorType } from "../../ir/types.ts";
+import type { GraphBuilder, Node, OperatorCall, Value } from "../../ir/graph.ts";
+import { elementCount, type TensorType } from "../../ir/types.ts";
 import { sumTo } from "../build/broadcast.ts";
+import { shapeOfInput } from "../build/node-shapes.ts";
 import { axisOf, countFromFront, indices } from "../build/operands.ts";
-import { type GradientContext, type OperatorDefinition, requiredInput, typeError } from "../definition.ts";
+import {
+  type GradientContext,
+  type OperatorDefinition,
+  requiredInput,
+  type SampleNormalization,
+  typeError,
+} from "../definition.ts";
 import { normalizationInputs } from "../inputs.ts";
 import { groupNormalizationUpgrades } from "../rewrite/upgrades.ts";
 import { add, multiply, reciprocal, squareRoot, subtract } from "./elementwise.ts";
@@ -131,6 +138,22 @@ function groupGradient(groupsOf: (context: GradientContext) => number) {
   };
 }
 
+function layers(node: Node): SampleNormalization {
+  const shape = shapeOfInput(node, 0);
+  const first = countFromFront(intAttribute(node, "axis", -1), shape.length);
+  const epsilon = floatAttribute(node, "epsilon", defaultEpsilon);
+  return { size: elementCount(shape.slice(first)), isCentred: true, axis: shape.length - 1, epsilon };
+}
+
+/** Channels that follow one another, with all that is in them. */
+function channelGroups(groupsOf: (node: Node, channels: number) => number) {
+  return (node: Node): SampleNormalization => {
+    const [, channels = 1, ...spatial] = shapeOfInput(node, 0);
+    const size = (channels / groupsOf(node, channels)) * elementCount(spatial);
+    return { size, isCentred: true, axis: 1, epsilon: floatAttribute(node, "epsilon", defaultEpsilon) };
+  };
+}
+
 /** The operators of this file. */
 export const layerNormOperators: readonly OperatorDefinition[] = [
   {
@@ -139,7 +162,7 @@ export const layerNormOperators: readonly OperatorDefinition[] = [
     inputs: normalizationInputs,
     infer: layerType,
     gradient: layerGradient,
-    traits: { work: "normalization" },
+    traits: { work: "normalization", readsCodes: true, normalizes: layers },
   },
   {
     op: "InstanceNormalization",
@@ -147,7 +170,7 @@ export const layerNormOperators: readonly OperatorDefinition[] = [
     inputs: normalizationInputs,
     infer: channelsType,
     gradient: groupGradient(({ input }) => input(0).type.shape[1] ?? 1),
-    traits: { work: "normalization" },
+    traits: { work: "normalization", readsCodes: true, normalizes: channelGroups((_, channels) => channels) },
   },
   {
     op: "GroupNormalization",
@@ -156,7 +179,11 @@ export const layerNormOperators: readonly OperatorDefinition[] = [
     inputs: normalizationInputs,
     infer: groupType,
     gradient: groupGradient(({ node }) => intAttribute(node, "num_groups")),
-    traits: { work: "normalization" },
+    traits: {
+      work: "normalization",
+      readsCodes: true,
+      normalizes: channelGroups((node) => intAttribute(node, "num_groups")),
+    },
     // The engine knows it only as a function of a newer version, so it becomes arithmetic.
     lower({ builder: b, node, input }) {
       const x = input(0);

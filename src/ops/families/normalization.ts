@@ -1,5 +1,5 @@
 /**
- * Normalization layers. BatchNormalization in evaluation is ONNX's own operator; in training it is `BatchNormTrain`,
+ * SampleNormalization layers. BatchNormalization in evaluation is ONNX's own operator; in training it is `BatchNormTrain`,
  * which follows torch: the batch is normalised by its biased variance, the running variance takes the unbiased one.
  */
 

@@ -189,7 +189,7 @@ export const averagePoolOperator: OperatorDefinition = {
   upgrades: windowUpgrades,
   infer: (call) => [inferWindowed(call)],
   gradient: averagePoolGradient,
-  traits: { averages: true, passesCodes: "pooled", nonNegative: "when-first-input" },
+  traits: { readsCodes: true, passesCodes: "pooled", nonNegative: "when-first-input" },
 };
 
 /** Average over all spatial axes. */
@@ -199,7 +199,7 @@ export const globalAveragePoolOperator: OperatorDefinition = {
   blocked: "average",
   infer: inferGlobal,
   gradient: globalAverageGradient,
-  traits: { comparable: true, averages: true, passesCodes: "pooled", nonNegative: "when-first-input" },
+  traits: { comparable: true, readsCodes: true, passesCodes: "pooled", nonNegative: "when-first-input" },
 };
 
 /** The operators of this file. */

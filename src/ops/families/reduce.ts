@@ -148,6 +148,7 @@ export const reduceMeanOperator: OperatorDefinition = reduceOperator(
   {
     upgrades: reduceMeanUpgrades,
     blocked: "reduction",
+    traits: { readsCodes: true },
     fold: foldReduction({ start: 0, step: (total, value) => total + value, end: (total, n) => total / n }),
   },
 );

@@ -37,7 +37,7 @@ export const softmaxOperator: OperatorDefinition = {
     const mean = reduceSum(b, multiply(b, dy, y), [intAttribute(node, "axis", -1)]);
     return [multiply(b, y, subtract(b, dy, mean))];
   },
-  traits: { nonNegative: "always" },
+  traits: { readsCodes: true, nonNegative: "always" },
 };
 
 /** The operators of this file. */

@@ -21,7 +21,7 @@ import {
   quantizedWith,
   randomNetwork,
   sampleShapeOf,
-} from "../../support/convert/random-network.ts";
+} from "../../support/convert/random/network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 function expectEqual({ network, sample }: OperationCase): void {

@@ -11,7 +11,7 @@ import { buildCProgram } from "../../../src/convert/formats/c/program.ts";
 import type { IntegerNetwork } from "../../../src/convert/integer-network.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { fullLayer } from "../../support/convert/descriptions.ts";
-import { quantizedWith, randomNetwork } from "../../support/convert/random-network.ts";
+import { quantizedWith, randomNetwork } from "../../support/convert/random/network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 const runs = Number(process.env.SUBBYTE_CONVERT_RUNS ?? 25);

@@ -10,7 +10,7 @@ import { convert } from "../../../src/convert/convert.ts";
 import { stateDictFormat } from "../../../src/convert/formats/state-dict.ts";
 import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
-import { quantizedWith } from "../../support/convert/random-network.ts";
+import { quantizedWith } from "../../support/convert/random/network.ts";
 import { hostileName } from "../../support/hostile-text.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 

@@ -14,7 +14,7 @@ import { ForwardJob } from "../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
 import { fullLayer } from "../../support/convert/descriptions.ts";
-import { type NetworkDescription, randomNetwork } from "../../support/convert/random-network.ts";
+import { type NetworkDescription, randomNetwork } from "../../support/convert/random/network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 const engine = nodeEngine({ threads: 1 });

@@ -10,6 +10,7 @@ import { NetworkBuilder } from "../../../src/models/network-builder.ts";
 import { globalAveragePool } from "../../../src/ops/families/pool.ts";
 import { flatten } from "../../../src/ops/families/shape/shape-ops.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
+import type { Engine } from "../../../src/runtime/engine.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { convertibleConfig, datasetOf } from "../../support/convert/agreement.ts";
 import { convertedRandom, residualNetwork } from "../../support/convert/descriptions.ts";
@@ -19,7 +20,7 @@ import {
   randomNetwork,
   sampleShapeOf,
   withRandomValues,
-} from "../../support/convert/random-network.ts";
+} from "../../support/convert/random/network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 const engine = nodeEngine({ threads: 1 });
@@ -30,6 +31,11 @@ function largestDifference(a: ArrayLike<number> = [], b: ArrayLike<number> = [])
 }
 
 const isSum = (operation: IntegerOperation): boolean => operation.op === "Requantize" && operation.terms.length > 1;
+
+const unfused: Engine = {
+  ...engine,
+  createSession: (model, options) => engine.createSession(model, { ...options, disableGraphRewrites: true }),
+};
 
 describe("the QDQ forms", () => {
   it("multiply the skip of an addition by the factors of a batch normalization on it", async () => {
@@ -59,15 +65,16 @@ describe("the QDQ forms", () => {
 
   it("give the outputs of every kind of layer, on grids with an offset too", async () => {
     await fc.assert(
-      fc.asyncProperty(networkDescriptions, fc.constantFrom("minmax", "lsq+"), async (network, preset) => {
-        // Steps of minmax are small: one code on a border moves an output little.
+      fc.asyncProperty(networkDescriptions, fc.constantFrom("lsq", "lsq+"), async (network, preset) => {
         const data = randomTensor(seeded(network.seed + 1), [3, ...sampleShapeOf(network)], { low: -2, high: 2 });
         const config = convertibleConfig(preset, { weightBits: 8, activationBits: 8 }, 8);
         const converted = convert(await quantizedWith(randomNetwork(network), config, data), {
           input: { dtype: "float32" },
         });
         const graph = buildQdqGraph(converted, { batchSize: 3, types: "clip" });
-        const runner = await onnxRunner("qdq", converted, graph, engine, () => 0);
+        // ONNX Runtime makes its QLinearSoftmax of a softmax between codes, which is off by a code now and then.
+        const used = network.transformer === undefined ? engine : unfused;
+        const runner = await onnxRunner("qdq", converted, graph, used, () => 0);
         const simulation = await exactRunner(converted, engine, 3);
         const logits = converted.outputs[0]?.tensor ?? Number.NaN;
         const [got, expected] = [await runner.run(data), await simulation.run(data)].map((each) => each.get(logits));

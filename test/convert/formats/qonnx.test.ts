@@ -14,7 +14,7 @@ import { float32Data } from "../../../src/ir/tensor.ts";
 import { writeOnnx } from "../../../src/onnx/write/write.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { convertedRandom, residualNetwork } from "../../support/convert/descriptions.ts";
-import type { NetworkDescription } from "../../support/convert/random-network.ts";
+import type { NetworkDescription } from "../../support/convert/random/network.ts";
 
 const halved = residualNetwork("relu6");
 const description: NetworkDescription = {

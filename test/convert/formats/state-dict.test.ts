@@ -18,7 +18,7 @@ import { decodeSafetensors } from "../../../src/runs/safetensors.ts";
 import { ForwardJob } from "../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../../src/runtime/state.ts";
-import { quantizedWith } from "../../support/convert/random-network.ts";
+import { quantizedWith } from "../../support/convert/random/network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 const shape = [2, 5, 6];

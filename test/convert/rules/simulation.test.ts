@@ -18,7 +18,7 @@ import {
   quantizedWith,
   randomNetwork,
   sampleShapeOf,
-} from "../../support/convert/random-network.ts";
+} from "../../support/convert/random/network.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 const runs = Number(process.env.SUBBYTE_CONVERT_RUNS ?? 60);

@@ -17,7 +17,7 @@ import {
   quantizedWith,
   randomNetwork,
   sampleShapeOf,
-} from "./random-network.ts";
+} from "./random/network.ts";
 
 const randomSamples = 4;
 

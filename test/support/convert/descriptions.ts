@@ -2,7 +2,7 @@
 import { convert } from "../../../src/convert/convert.ts";
 import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
 import { randomTensor, seeded } from "../random.ts";
-import { type LayerDescription, type NetworkDescription, quantizedWith, randomNetwork } from "./random-network.ts";
+import { type LayerDescription, type NetworkDescription, quantizedWith, randomNetwork } from "./random/network.ts";
 
 /** A convolution of three by three with everything on it. */
 export const fullLayer: Omit<LayerDescription, "kind" | "channels"> = {

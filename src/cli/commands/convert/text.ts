@@ -45,8 +45,10 @@ export function printSize(size: StoredSize, { verbose }: { readonly verbose?: tr
 }
 
 /** Prints what tensors without codes cost and which flag quantizes them; nothing where there are none. */
-export function printHint({ tensors, input }: IntegerNetwork, wanted: readonly FormatDefinition[]): void {
-  const wide = tensors.filter(({ form }) => form.kind === "wide");
+export function printHint({ tensors, operations, input }: IntegerNetwork, wanted: readonly FormatDefinition[]): void {
+  // Products and constants are exact as they are.
+  const rounded = new Set(operations.flatMap(({ op, output }) => (op === "Requantize" ? [output] : [])));
+  const wide = tensors.filter(({ id, form }) => form.kind === "wide" && rounded.has(id));
   if (wide.length === 0) return;
   const values = wide.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const isInt = wanted.includes(intFormat);

@@ -3,7 +3,7 @@
 import { stat } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
 import { didYouMean } from "../../../base/nearest-word.ts";
-import { overrideTargets } from "../../../compile/layers.ts";
+import { overrideTargets } from "../../../compile/override-targets.ts";
 import { resolveTrainingConfig } from "../../../config/config.ts";
 import { readConfigFile } from "../../../config/file.ts";
 import { quantizationOf } from "../../../config/quantization.ts";

@@ -10,18 +10,20 @@ import {
   type IntegerLayer,
   type IntegerNetwork,
   type IntegerTensor,
+  inputsOf,
   isIntegerLayer,
   type MaxPoolCodes,
   type MoveCodes,
   multipliers,
   type QuantizeInput,
+  quotientBits,
   type Requantize,
   type SumPool,
   summingProducer,
   tensorById,
 } from "../../integer-network.ts";
 import { padded } from "../../rules/move-places.ts";
-import { elementType, isStoredWhole, storedOffset } from "./arena.ts";
+import { elementType, isStoredWhole, quotientType, storedOffset } from "./arena.ts";
 import { comment } from "./names.ts";
 import { rounding } from "./rounding.ts";
 import { constantArray, floatLiteral, packWeight, subtractionText } from "./text.ts";
@@ -258,19 +260,22 @@ export function sumFunction(network: IntegerNetwork, operation: Requantize | Deq
   const id = operation.output;
   const channel = placeAlong(output, operation.axis);
   const isFixed = fixed && !isFloat;
-  const factors = isFixed ? fixedFactors(operation, output.form) : undefined;
+  const inputForms = operation.terms.map((term) => tensorById(network, term.input).form);
+  const factors = isFixed ? fixedFactors(operation, output.form, inputForms) : undefined;
   const tables: string[] = [];
   const parameters: string[] = [];
   const lines: string[] = [];
   operation.terms.forEach((term, index) => {
     const source = tensorById(network, term.input);
     const sum = summingProducer(network, term.input);
-    const stored = sum === undefined ? source : tensorById(network, sum.input);
-    parameters.push(`const ${elementType(stored)} *x${index}`);
-    const centred =
-      sum === undefined
-        ? `(int32_t)x${index}[n]${subtractionText(centre(source))}`
-        : `acc_${term.input}(x${index}, k, i, j)`;
+    const isQuotient = source.form.kind === "quotient";
+    const read = (sum === undefined ? [term.input] : inputsOf(sum)).map((each) => tensorById(network, each));
+    const names = read.map((_, each) => (each === 0 ? `x${index}` : `x${index}_${each}`));
+    read.forEach((tensor, each) => {
+      parameters.push(`const ${isQuotient ? quotientType(fixed) : elementType(tensor)} *${names[each]}`);
+    });
+    const code = isQuotient ? `x${index}[n]` : `(int32_t)x${index}[n]${subtractionText(centre(source))}`;
+    const centred = sum === undefined ? code : `acc_${term.input}(${names.join(", ")}, k, i, j)`;
     if (term.bias !== undefined)
       tables.push(constantArray("int32_t", `bias_${id}_${index}`, Array.from(term.bias, String)));
     const shifted = term.shift === 0 ? centred : `${centred} * ${2 ** term.shift}`;
@@ -279,7 +284,8 @@ export function sumFunction(network: IntegerNetwork, operation: Requantize | Deq
     const name = `m_${id}_${index}`;
     if (factors === undefined) {
       tables.push(constantArray("float", name, Array.from(multipliers(term, output.form.scale), floatLiteral)));
-      lines.push(`const float p${index} = (float)(${v}) * ${name}[${place}];`);
+      const real = isQuotient && fixed ? `(float)(${v}) * ${floatLiteral(2 ** -quotientBits)}` : `(float)(${v})`;
+      lines.push(`const float p${index} = ${real} * ${name}[${place}];`);
     } else {
       tables.push(constantArray("int32_t", name, Array.from(factors.multipliers[index] ?? [], String)));
       lines.push(`const int64_t p${index} = (int64_t)(${v}) * ${name}[${place}];`);

@@ -8,15 +8,12 @@ import {
   type IntegerNetwork,
   type IntegerOperation,
   inputsOf,
-  renumbered,
   summingProducer,
   tensorById,
 } from "../../integer-network.ts";
 import { type FormatDefinition, textFile } from "../definition.ts";
-import { type Arena, elementType, isStoredWhole, planArena, storedOffset } from "./arena.ts";
+import { type Arena, elementType, isStoredWhole, planArena, quotientType, storedOffset } from "./arena.ts";
 import { extremumFunction, productFunction, tableFunction } from "./elementwise.ts";
-import { withPartsEarly } from "./joins.ts";
-import { withLoops } from "./loops.ts";
 import { comment, identifierParts } from "./names.ts";
 import {
   concatFunction,
@@ -29,11 +26,9 @@ import {
   sumFunction,
   sumPoolFunction,
 } from "./operations.ts";
-import { resampleFunction } from "./resampling.ts";
 import { roundingHelpers } from "./rounding.ts";
-import { sameFunctions } from "./same-functions.ts";
+import { matMulFunction, normalizeFunction, rootHelpers, softmaxFunction } from "./rows.ts";
 import { constantBytes } from "./text.ts";
-import { viewOf } from "./views.ts";
 
 /** Options of a C program. */
 export interface CProgramOptions {
@@ -56,21 +51,20 @@ export interface CProgram {
 }
 
 /** Writes an integer network as C99. */
-export function buildCProgram(given: IntegerNetwork, options: CProgramOptions = {}): CProgram {
+export function buildCProgram(network: IntegerNetwork, options: CProgramOptions = {}): CProgram {
   const { name = "network", arithmetic = "float", observe = false } = options;
-  const network = withPartsEarly(given);
   const arena = planArena(network);
   const parts = outputParts(network);
   const outputs = parts.map((part) => `float *out_${part}`).join(", ");
   const signature = `void ${name}_run(const ${dataType(network)} *data, ${outputs})`;
-  const same = sameFunctions(network);
-  const functionId = (id: number): number => same.get(id) ?? id;
   const functions = network.operations
-    .filter(({ output }) => functionId(output) === output && !arena.joined.has(output))
-    .map((operation) => functionOf(network, renumbered(operation, functionId), arithmetic === "fixed"))
+    .map((operation) => functionOf(network, operation, arithmetic === "fixed"))
     .join("\n");
   const calls = network.operations.flatMap((operation) =>
-    callOf(network, operation, { ...arena, functionId }, observe ? `${name}_observe` : undefined),
+    callOf(network, operation, arena, {
+      fixed: arithmetic === "fixed",
+      observe: observe ? `${name}_observe` : undefined,
+    }),
   );
   const flashBytes = constantBytes(functions);
   const upper = name.toUpperCase();
@@ -89,16 +83,16 @@ ${signature};
 ${observe ? observer : ""}#endif
 `;
   const note = `: ${arithmetic} requantization, ${flashBytes} bytes of constants, ${arena.bytes} of RAM. Written by subbyte.`;
+  const hasRoot = network.operations.some(({ op }) => op === "NormalizeCodes");
+  const root = hasRoot ? rootHelpers(arithmetic === "fixed") : "";
   const source = `${comment(network.name, note)}#include "${name}.h"
-${unpack}${roundingHelpers(functions)}
+${unpack}${root}${roundingHelpers(functions)}
 ${functions}
 static int32_t arena[${Math.max(arena.bytes, 4)} / 4];
 
 ${signature} {
   uint8_t *const memory = (uint8_t *)arena;
-${withLoops(calls)
-  .map((line) => `  ${line}\n`)
-  .join("")}}
+${calls.map((call) => `  ${call}\n`).join("")}}
 `;
   return { source, header, arenaBytes: arena.bytes, constantBytes: flashBytes };
 }
@@ -129,8 +123,12 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
       return layerFunction(network, operation);
     case "SumPool":
       return sumPoolFunction(network, operation);
-    case "ResampleSums":
-      return resampleFunction(network, operation);
+    case "IntegerMatMul":
+      return matMulFunction(network, operation);
+    case "SoftmaxCodes":
+      return softmaxFunction(network, operation, fixed);
+    case "NormalizeCodes":
+      return normalizeFunction(network, operation, fixed);
     case "MaxPoolCodes":
       return maxPoolFunction(network, operation);
     case "Requantize":
@@ -139,7 +137,7 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
     case "ConcatCodes":
       return concatFunction(network, operation);
     case "MoveCodes":
-      return viewOf(network, operation) === undefined ? moveFunction(network, operation) : "";
+      return moveFunction(network, operation);
     case "TableCodes":
       return tableFunction(network, operation);
     case "MultiplyCodes":
@@ -155,53 +153,50 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
 function callOf(
   network: IntegerNetwork,
   operation: IntegerOperation,
-  { placements, joined, functionId }: Arena & { readonly functionId: (id: number) => number },
-  observe: string | undefined,
+  arena: Arena,
+  { fixed, observe }: { readonly fixed: boolean; readonly observe: string | undefined },
 ): string[] {
-  const run = `run_${functionId(operation.output)}`;
   const output = tensorById(network, operation.output);
   const place = (id: number): string => {
-    const type = elementType(tensorById(network, id));
-    const slot = placements.get(id);
-    if (slot === undefined) return `constant_${functionId(id)}`;
+    const tensor = tensorById(network, id);
+    const type = tensor.form.kind === "quotient" ? quotientType(fixed) : elementType(tensor);
+    const slot = arena.placements.get(id);
+    if (slot === undefined) return `constant_${id}`;
     return `(${type} *)(void *)(memory + ${slot.offset})`;
   };
-  const stored = (id: number): string => place(summingProducer(network, id)?.input ?? id);
+  const stored = (id: number): string => {
+    const sum = summingProducer(network, id);
+    return (sum === undefined ? [id] : inputsOf(sum)).map(place).join(", ");
+  };
   const watch =
-    observe !== undefined && !isStoredWhole(operation)
+    observe !== undefined && output.form.kind !== "quotient" && !isStoredWhole(operation)
       ? [
-          `${observe}(${output.id}, memory + ${placements.get(output.id)?.offset ?? 0}, ${elementCount(output.shape)}, ${elementType(output) === "uint8_t" ? 1 : 4}, ${storedOffset(output)});`,
+          `${observe}(${output.id}, memory + ${arena.placements.get(output.id)?.offset ?? 0}, ${elementCount(output.shape)}, ${elementType(output) === "uint8_t" ? 1 : 4}, ${storedOffset(output)});`,
         ]
       : [];
   switch (operation.op) {
     case "ConstantCodes":
       if (isStoredWhole(operation)) return [];
-      return [`${run}(${place(output.id)});`, ...watch];
+      return [`run_${output.id}(${place(output.id)});`, ...watch];
     case "QuantizeInput":
-      return [`${run}(data, ${place(output.id)});`, ...watch];
+      return [`run_${output.id}(data, ${place(output.id)});`, ...watch];
     case "IntegerConv":
     case "IntegerGemm":
     case "SumPool":
-    case "ResampleSums":
+    case "IntegerMatMul":
       return [];
     case "ReshapeCodes":
       return watch;
-    case "ConcatCodes":
-      if (joined.has(output.id)) return watch;
-      return [`${run}(${[...operation.inputs.map(stored), place(output.id)].join(", ")});`, ...watch];
-    case "MoveCodes":
-      if (viewOf(network, operation) !== undefined) return watch;
-      return [`${run}(${place(operation.input)}, ${place(output.id)});`, ...watch];
     case "Dequantize": {
       const target = outputParts(network)[network.outputs.findIndex(({ tensor }) => tensor === output.id)];
-      return [`${run}(${operation.terms.map((term) => stored(term.input)).join(", ")}, out_${target});`];
+      return [`run_${output.id}(${operation.terms.map((term) => stored(term.input)).join(", ")}, out_${target});`];
     }
     default:
       if (output.form.kind === "float") {
         const target = outputParts(network)[network.outputs.findIndex(({ tensor }) => tensor === output.id)];
-        return [`${run}(${inputsOf(operation).map(stored).join(", ")}, out_${target});`];
+        return [`run_${output.id}(${inputsOf(operation).map(stored).join(", ")}, out_${target});`];
       }
-      return [`${run}(${[...inputsOf(operation).map(stored), place(output.id)].join(", ")});`, ...watch];
+      return [`run_${output.id}(${[...inputsOf(operation).map(stored), place(output.id)].join(", ")});`, ...watch];
   }
 }
 

@@ -28,11 +28,12 @@ import {
   multipliers,
   producerOf,
   type Requantize,
-  type Summing,
   summingProducer,
   type Term,
   tensorById,
 } from "../../integer-network.ts";
+import { normalizedCodes, softmaxOfCodes } from "../../quotient-graph.ts";
+import { centredReach } from "../../ranges.ts";
 import { WeightValues } from "../../weight-values.ts";
 import { type Container, containerOf, weightValue } from "../containers.ts";
 import type { FormatDefinition } from "../definition.ts";
@@ -57,7 +58,7 @@ import {
   isPacked,
   windowAttributes,
 } from "./parts.ts";
-import { type IntContext, sumOfNeighbours, sumOfProducts, sumOfWindows } from "./sums.ts";
+import { type IntContext, summedCodes } from "./sums.ts";
 
 /** The network as a graph of ONNX's integer operators. @throws UnsupportedError for codes above 8 bits. */
 export function buildIntGraph(network: IntegerNetwork, options: IntGraphOptions): Graph {
@@ -95,14 +96,9 @@ class IntBuilder implements IntContext {
     if (known !== undefined) return known;
     const producer = summingProducer(this.network, id);
     if (producer === undefined) throw new GraphError(`tensor ${id} is read before it is produced`);
-    const made = this.#summed(producer);
+    const made = summedCodes(this, producer);
     this.#values[id] = made;
     return made;
-  }
-
-  #summed(producer: Summing): Value {
-    if (producer.op === "ResampleSums") return sumOfNeighbours(this, producer);
-    return producer.op === "SumPool" ? sumOfWindows(this, producer) : sumOfProducts(this, producer);
   }
 
   weight(weight: IntegerWeight, options: { readonly packed: boolean; readonly shift: number }): Value {
@@ -140,8 +136,19 @@ class IntBuilder implements IntContext {
       case "IntegerConv":
       case "IntegerGemm":
       case "SumPool":
-      case "ResampleSums":
+      case "IntegerMatMul":
         return undefined;
+      case "SoftmaxCodes": {
+        const [codes, mask] = operation.inputs;
+        const { form } = tensorById(this.network, codes);
+        const kept = mask === undefined ? undefined : this.#centred(mask, 0);
+        return softmaxOfCodes(builder, this.#centred(codes, form.low), kept, operation);
+      }
+      case "NormalizeCodes": {
+        const { form } = tensorById(this.network, operation.input);
+        const centred = this.#centred(operation.input, form.zeroPoint);
+        return normalizedCodes(builder, centred, centredReach(form), operation);
+      }
       case "MaxPoolCodes": {
         const attributes = windowAttributes(operation);
         const x = this.value(operation.input);
@@ -190,15 +197,23 @@ class IntBuilder implements IntContext {
     }
   }
 
+  /** Codes minus a number, as float32. */
+  #centred(id: number, number: number): Value {
+    const builder = this.builder;
+    const codes = cast(builder, this.value(id), "float32");
+    const less = number + this.stored(id).container.offset;
+    return less === 0 ? codes : subtract(builder, codes, less);
+  }
+
   /** A layer or an average with its requantization as QLinearConv; undefined where the operation is another sum. */
   #fused(operation: Requantize, output: IntegerTensor): Value | undefined {
     const [term] = operation.terms;
     const source = term === undefined ? undefined : summingProducer(this.network, term.input);
     const { container } = this.stored(operation.output);
     if (term === undefined || source === undefined || container.dtype !== "uint8") return undefined;
-    if (source.op === "ResampleSums") return undefined;
     if (operation.terms.length > 1 || operation.offset !== undefined || output.form.levels !== undefined)
       return undefined;
+    if (source.op === "IntegerMatMul") return undefined;
     const layer = source.op === "SumPool" ? convolutionOfOnes(source, output.shape) : source;
     const input = this.stored(layer.input);
     if (!fitsByte(layer.weight) || input.container.dtype !== "uint8") return undefined;

@@ -9,16 +9,16 @@ import { cast } from "../../../ops/families/cast.ts";
 import { add, multiply, subtract } from "../../../ops/families/elementwise.ts";
 import {
   type IntegerLayer,
+  type IntegerMatMul,
   type IntegerNetwork,
   type IntegerTensor,
   type IntegerWeight,
-  type ResampleSums,
+  type Summing,
   type SumPool,
   tensorById,
 } from "../../integer-network.ts";
 import { floatBound } from "../../ranges.ts";
 import type { Container } from "../containers.ts";
-import { resampledSums } from "../resampled-graph.ts";
 import { byte } from "./codes.ts";
 import {
   convAttributes,
@@ -44,8 +44,30 @@ export interface IntContext {
   stored(id: number): { readonly tensor: IntegerTensor; readonly container: Container };
 }
 
+/** What adds up codes, in int32 or as exact float32 numbers. */
+export function summedCodes(context: IntContext, operation: Summing): Value {
+  switch (operation.op) {
+    case "SumPool":
+      return sumOfWindows(context, operation);
+    case "IntegerMatMul":
+      return productOfActivations(context, operation);
+    default:
+      return sumOfProducts(context, operation);
+  }
+}
+
+function productOfActivations(context: IntContext, { inputs, name }: IntegerMatMul): Value {
+  const { builder } = context;
+  const zeroPoints = inputs.map((id) => {
+    const { tensor, container } = context.stored(id);
+    return byte(builder, tensor.form.zeroPoint + container.offset);
+  });
+  const factors = inputs.map((id) => context.value(id));
+  return builder.one("MatMulInteger", [...factors, ...zeroPoints], {}, { name });
+}
+
 /** Sums of products in int32. Codes of nine bits (odd integers to ±255) are cut in two: 2·Σ x·⌊w/2⌋ + Σ x·(w mod 2). */
-export function sumOfProducts(context: IntContext, layer: IntegerLayer): Value {
+function sumOfProducts(context: IntContext, layer: IntegerLayer): Value {
   const { weight } = layer;
   const exact = exactProducts(context, layer);
   if (exact !== undefined) return exact;
@@ -99,17 +121,8 @@ function products(
   return builder.one("MatMulInteger", [x, transposed, zeroPoint], {}, { name: layer.name });
 }
 
-/** Interpolated codes, in float32. The Clip never limits: without it the engine would multiply the factor that follows into a matrix. */
-export function sumOfNeighbours(context: IntContext, operation: ResampleSums): Value {
-  const { builder } = context;
-  const sums = resampledSums(builder, centred(context, operation.input), operation, (name, tensor) =>
-    builder.constant(tensor, name),
-  );
-  return clip(builder, sums, -floatBound, floatBound);
-}
-
 /** Sums of centred codes over windows, in int32. */
-export function sumOfWindows(context: IntContext, operation: SumPool): Value {
+function sumOfWindows(context: IntContext, operation: SumPool): Value {
   const { builder } = context;
   const { tensor, container } = context.stored(operation.input);
   const isWhole = coversImage(operation, tensor.shape);

@@ -1,18 +1,18 @@
 /** Random small networks for conversion: what a fast-check description stands for, quantized and with random values. */
 import fc from "fast-check";
-import { buildActivationSample } from "../../../src/compile/build/evaluation.ts";
-import { quantize } from "../../../src/compile/passes/quantize.ts";
-import { type QuantizedNetwork, siteParameter } from "../../../src/compile/sites.ts";
-import type { GraphBuilder, Value } from "../../../src/ir/graph.ts";
-import { type Network, withParameterValues } from "../../../src/ir/network.ts";
-import { float32Data, float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
-import { elementCount } from "../../../src/ir/types.ts";
-import { NetworkBuilder } from "../../../src/models/network-builder.ts";
-import { int64Constant } from "../../../src/ops/build/operands.ts";
-import { clip, sigmoid } from "../../../src/ops/families/activations.ts";
-import { maximum, minimum, multiply, subtract } from "../../../src/ops/families/elementwise.ts";
-import { averagePool, globalAveragePool, maxPool } from "../../../src/ops/families/pool.ts";
-import { gather } from "../../../src/ops/families/shape/indexing.ts";
+import { buildActivationSample } from "../../../../src/compile/build/evaluation.ts";
+import { quantize } from "../../../../src/compile/passes/quantize.ts";
+import { type QuantizedNetwork, siteParameter } from "../../../../src/compile/sites.ts";
+import type { GraphBuilder, Value } from "../../../../src/ir/graph.ts";
+import { type Network, withParameterValues } from "../../../../src/ir/network.ts";
+import { float32Data, float32Tensor, type Tensor } from "../../../../src/ir/tensor.ts";
+import { elementCount } from "../../../../src/ir/types.ts";
+import { NetworkBuilder } from "../../../../src/models/network-builder.ts";
+import { int64Constant } from "../../../../src/ops/build/operands.ts";
+import { clip, sigmoid } from "../../../../src/ops/families/activations.ts";
+import { maximum, minimum, multiply, subtract } from "../../../../src/ops/families/elementwise.ts";
+import { averagePool, globalAveragePool, maxPool } from "../../../../src/ops/families/pool.ts";
+import { gather } from "../../../../src/ops/families/shape/indexing.ts";
 import {
   concat,
   depthToSpace,
@@ -23,14 +23,15 @@ import {
   spaceToDepth,
   split,
   transpose,
-} from "../../../src/ops/families/shape/shape-ops.ts";
-import type { QuantizationConfig } from "../../../src/qconfig/config.ts";
-import { quantizerNamed } from "../../../src/quantizers/index.ts";
-import { ForwardJob } from "../../../src/runtime/job.ts";
-import { nodeEngine } from "../../../src/runtime/node/node.ts";
-import { StateBuffers } from "../../../src/runtime/state.ts";
-import { type Random, seeded } from "../random.ts";
-import { functions } from "./random-functions.ts";
+} from "../../../../src/ops/families/shape/shape-ops.ts";
+import type { QuantizationConfig } from "../../../../src/qconfig/config.ts";
+import { quantizerNamed } from "../../../../src/quantizers/index.ts";
+import { ForwardJob } from "../../../../src/runtime/job.ts";
+import { nodeEngine } from "../../../../src/runtime/node/node.ts";
+import { StateBuffers } from "../../../../src/runtime/state.ts";
+import { type Random, seeded } from "../../random.ts";
+import { functions } from "./functions.ts";
+import { type TransformerDescription, transformerDescriptions, transformerNetwork } from "./transformer.ts";
 
 export interface LayerDescription {
   readonly kind:
@@ -45,7 +46,6 @@ export interface LayerDescription {
     | "difference"
     | "largest"
     | "smallest"
-    | "interpolated"
     | "transposed";
   /** Of a layer that only moves elements. */
   readonly move?: Move;
@@ -59,10 +59,10 @@ export interface LayerDescription {
 }
 
 /** Whether a network has functions of one value, or products of activations. */
-export function hasFunctions({ layers }: NetworkDescription): boolean {
+export function hasFunctions({ layers, transformer }: NetworkDescription): boolean {
+  if (transformer !== undefined) return true;
   return layers.some(
-    ({ activation, kind }) =>
-      (activation in functions && activation !== "halved") || kind === "gated" || kind === "interpolated",
+    ({ activation, kind }) => (activation in functions && activation !== "halved") || kind === "gated",
   );
 }
 
@@ -88,6 +88,8 @@ export interface NetworkDescription {
   readonly isSignal?: boolean;
   readonly layers: readonly LayerDescription[];
   readonly head: "globalAverage" | "flatten";
+  /** Present: it is a transformer on tokens, and nothing else is read. */
+  readonly transformer?: TransformerDescription | undefined;
   readonly seed: number;
 }
 
@@ -107,7 +109,6 @@ const layer: fc.Arbitrary<LayerDescription> = fc.record({
     "difference",
     "largest",
     "smallest",
-    "interpolated",
     "transposed",
   ),
   move: fc.constantFrom(...moves),
@@ -149,17 +150,25 @@ export const networkDescriptions: fc.Arbitrary<NetworkDescription> = fc.record({
   isSignal: fc.constantFrom(false, false, false, true),
   layers: fc.array(layer, { minLength: 1, maxLength: 4 }),
   head: fc.constantFrom("globalAverage", "flatten"),
+  transformer: fc.oneof(
+    { weight: 2, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: transformerDescriptions },
+  ),
   seed: fc.integer({ min: 0, max: 2 ** 31 }),
 });
 
 /** The shape of a sample. */
-export function sampleShapeOf({ channels, height, width, isSignal }: NetworkDescription): number[] {
+export function sampleShapeOf({ channels, height, width, isSignal, transformer }: NetworkDescription): number[] {
+  if (transformer !== undefined) return [transformer.tokens, transformer.features];
   return isSignal === true ? [channels, width] : [channels, height, width];
 }
 
 /** The float network of a description, its parameters random: negative gains, zero channels and all. */
 export function randomNetwork(description: NetworkDescription): Network {
   const random = seeded(description.seed);
+  if (description.transformer !== undefined) {
+    return withRandomValues(transformerNetwork(description.transformer, description.seed), random);
+  }
   const network = new NetworkBuilder("random", { uniform: random, normal: () => normal(random) });
   const { builder } = network;
   let x = network.input("images", sampleShapeOf(description));
@@ -227,8 +236,6 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
       const means = convolve("right", globalAveragePool(builder, x), channels, 1);
       return activate(minimum(builder, convolve("left", x, channels, 1), means));
     }
-    case "interpolated":
-      return activate(interpolated(builder, x, each.stride, each.bias));
     case "transposed":
       return sizes.length === 2 ? activate(transposedConv(network, `${name}.up`, x, each)) : x;
     case "moved":
@@ -256,23 +263,6 @@ function transposedConv(network: NetworkBuilder, name: string, x: Value, each: L
   const pads = each.kernel === 3 ? [1, 0, 1, 1] : [0, 0, 0, 0];
   const attributes = { strides: [each.stride, 2], pads, group, output_padding: [0, each.stride - 1] };
   return network.layer(name, () => network.builder.one("ConvTranspose", [x, weight, ...bias], attributes, { name }));
-}
-
-/** Linear interpolation: twice as large by half pixels or from the corner, or by one corner to the other. */
-function interpolated(b: GraphBuilder, x: Value, stride: 1 | 2, isAligned: boolean): Value {
-  const [, , ...sizes] = x.type.shape;
-  if (isAligned) {
-    const target = int64Constant(
-      b,
-      sizes.map((size, i) => size + stride + i),
-    );
-    const axes = sizes.map((_, i) => i + 2);
-    const attributes = { axes, mode: "linear", coordinate_transformation_mode: "align_corners" };
-    return b.one("Resize", [x, undefined, undefined, target], attributes);
-  }
-  const scales = b.constant(float32Tensor([sizes.length + 2], Float32Array.of(1, 1, ...sizes.map(() => 2))));
-  const coordinate_transformation_mode = stride === 1 ? "half_pixel" : "asymmetric";
-  return b.one("Resize", [x, undefined, scales], { mode: "linear", coordinate_transformation_mode });
 }
 
 /** Elements at other places, padded or repeated. */

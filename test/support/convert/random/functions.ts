@@ -1,8 +1,8 @@
 /** Functions of one value for random networks, which need codes to be tabulated: as one node, or in the parts that exporters write. */
-import type { GraphBuilder, Value } from "../../../src/ir/graph.ts";
-import { float32Tensor } from "../../../src/ir/tensor.ts";
-import { clip, hardSigmoid, sigmoid, tanh } from "../../../src/ops/families/activations.ts";
-import { greater, where } from "../../../src/ops/families/comparison.ts";
+import type { GraphBuilder, Value } from "../../../../src/ir/graph.ts";
+import { float32Tensor } from "../../../../src/ir/tensor.ts";
+import { clip, hardSigmoid, sigmoid, tanh } from "../../../../src/ops/families/activations.ts";
+import { greater, where } from "../../../../src/ops/families/comparison.ts";
 import {
   absolute,
   add,
@@ -15,7 +15,7 @@ import {
   power,
   squareRoot,
   subtract,
-} from "../../../src/ops/families/elementwise.ts";
+} from "../../../../src/ops/families/elementwise.ts";
 
 /** One number for each channel, from a first one on. */
 function perChannel(b: GraphBuilder, { type: { shape } }: Value, first: number): Value {
