@@ -73,7 +73,7 @@ describe("examples", () => {
 
   it("are all tried here", () => {
     const files = readdirSync(new URL("examples/", `file://${repositoryRoot}/`)).sort();
-    const scripts = ["explain.ts", "lsq-fix.ts", "overrides.ts", "shapes", "thread-config.ts", "thread.py"];
+    const scripts = ["explain.ts", "lsq-fix.ts", "overrides.ts", "shapes", "tasks", "thread-config.ts", "thread.py"];
     expect(files).toEqual([...scripts, "ocr-angle.yaml", ...studies].sort());
   });
 });

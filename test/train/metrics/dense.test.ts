@@ -1,4 +1,4 @@
-/** Metrics of positions against scikit-learn 1.8 and torch 2.15, the same in both layouts, and against a plain count. */
+/** Metrics of positions against scikit-learn 1.9 and torch 2.15, the same in both layouts, and against a plain count. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { denseLayout } from "../../../src/compile/build/dense.ts";
