@@ -10,6 +10,8 @@ import {
   type TensorForm,
   tensorById,
 } from "../../integer-network.ts";
+import { partsOfJoins } from "./joins.ts";
+import { viewOf } from "./views.ts";
 
 /** The offset of a tensor in the arena. */
 export interface ArenaSlot {
@@ -21,8 +23,10 @@ export interface ArenaSlot {
 /** The buffer that all tensors of codes share. */
 export interface Arena {
   readonly bytes: number;
-  /** Tensors of codes by number; a Reshape lies where its input lies. */
+  /** Tensors of codes by number; a view lies in its input, a part of a concatenation in the whole. */
   readonly placements: ReadonlyMap<number, ArenaSlot>;
+  /** The concatenations whose parts are made in them. */
+  readonly joined: ReadonlySet<number>;
 }
 
 /** Element type of a tensor of codes in C; codes above eight bits, wide codes and quotients take 32 bits. */
@@ -53,6 +57,10 @@ export function isStoredWhole(operation: IntegerOperation): boolean {
 /** First fit over the tensors in the order in which they are made. */
 export function planArena(network: IntegerNetwork): Arena {
   const lastUse = lastUses(network);
+  const parts = partsOfJoins(network);
+  for (const [id, { whole }] of parts) {
+    lastUse.set(whole, Math.max(lastUse.get(whole) ?? -1, lastUse.get(id) ?? -1));
+  }
   const placements = new Map<number, ArenaSlot>();
   const live: { readonly id: number; readonly placement: ArenaSlot }[] = [];
   let bytes = 0;
@@ -60,19 +68,29 @@ export function planArena(network: IntegerNetwork): Arena {
     const tensor = tensorById(network, operation.output);
     const { kind } = tensor.form;
     if (kind === "accumulator" || kind === "float" || isStoredWhole(operation)) return;
-    if (operation.op === "ReshapeCodes") {
-      const shared = placements.get(operation.input);
-      if (shared !== undefined) placements.set(tensor.id, shared);
+    const elementBytes = elementType(tensor) === "uint8_t" ? 1 : 4;
+    const view = viewOf(network, operation);
+    if (view !== undefined) {
+      const shared = placements.get(view.input);
+      if (shared !== undefined) {
+        placements.set(tensor.id, { ...shared, offset: shared.offset + view.start * elementBytes });
+      }
       return;
     }
-    const size = align(elementCount(tensor.shape) * (elementType(tensor) === "uint8_t" ? 1 : 4));
+    const part = parts.get(tensor.id);
+    const whole = part === undefined ? tensor : tensorById(network, part.whole);
+    const known = placements.get(whole.id);
+    const size = align(elementCount(whole.shape) * elementBytes);
     const others = live.filter(({ id }) => (lastUse.get(id) ?? -1) >= index).map(({ placement }) => placement);
-    const placement = { offset: firstGap(others, size), bytes: size };
-    placements.set(tensor.id, placement);
-    live.push({ id: tensor.id, placement });
+    const placement = known ?? { offset: firstGap(others, size), bytes: size };
+    placements.set(whole.id, placement);
+    if (part !== undefined) {
+      placements.set(tensor.id, { ...placement, offset: placement.offset + part.start * elementBytes });
+    }
+    if (known === undefined) live.push({ id: whole.id, placement });
     bytes = Math.max(bytes, placement.offset + size);
   });
-  return { bytes, placements };
+  return { bytes, placements, joined: new Set([...parts.values()].map(({ whole }) => whole)) };
 }
 
 function align(bytes: number): number {
@@ -88,14 +106,14 @@ function firstGap(taken: readonly ArenaSlot[], size: number): number {
   return offset;
 }
 
-/** The last operation that reads each tensor of codes: directly, through sums that are not stored, or through a Reshape. */
+/** The last operation that reads each tensor of codes: directly, through sums that are not stored, or through a view. */
 function lastUses(network: IntegerNetwork): Map<number, number> {
   const last = new Map<number, number>();
   const use = (id: number, index: number): void => {
     last.set(id, Math.max(last.get(id) ?? -1, index));
     const producer = producerOf(network, id);
     if (producer === undefined) return;
-    const isStored = !isSumming(producer) && producer.op !== "ReshapeCodes";
+    const isStored = !isSumming(producer) && viewOf(network, producer) === undefined;
     if (!isStored) for (const input of inputsOf(producer)) use(input, index);
   };
   network.operations.forEach((operation, index) => {

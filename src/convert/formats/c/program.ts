@@ -8,12 +8,15 @@ import {
   type IntegerNetwork,
   type IntegerOperation,
   inputsOf,
+  renumbered,
   summingProducer,
   tensorById,
 } from "../../integer-network.ts";
 import { type FormatDefinition, textFile } from "../definition.ts";
 import { type Arena, elementType, isStoredWhole, planArena, quotientType, storedOffset } from "./arena.ts";
 import { extremumFunction, productFunction, tableFunction } from "./elementwise.ts";
+import { withPartsEarly } from "./joins.ts";
+import { withLoops } from "./loops.ts";
 import { comment, identifierParts } from "./names.ts";
 import {
   concatFunction,
@@ -28,7 +31,9 @@ import {
 } from "./operations.ts";
 import { roundingHelpers } from "./rounding.ts";
 import { matMulFunction, normalizeFunction, rootHelpers, softmaxFunction } from "./rows.ts";
+import { sameFunctions } from "./same-functions.ts";
 import { constantBytes } from "./text.ts";
+import { viewOf } from "./views.ts";
 
 /** Options of a C program. */
 export interface CProgramOptions {
@@ -51,20 +56,26 @@ export interface CProgram {
 }
 
 /** Writes an integer network as C99. */
-export function buildCProgram(network: IntegerNetwork, options: CProgramOptions = {}): CProgram {
+export function buildCProgram(given: IntegerNetwork, options: CProgramOptions = {}): CProgram {
   const { name = "network", arithmetic = "float", observe = false } = options;
+  const network = withPartsEarly(given);
   const arena = planArena(network);
   const parts = outputParts(network);
   const outputs = parts.map((part) => `float *out_${part}`).join(", ");
   const signature = `void ${name}_run(const ${dataType(network)} *data, ${outputs})`;
+  const same = sameFunctions(network);
+  const functionId = (id: number): number => same.get(id) ?? id;
   const functions = network.operations
-    .map((operation) => functionOf(network, operation, arithmetic === "fixed"))
+    .filter(({ output }) => functionId(output) === output && !arena.joined.has(output))
+    .map((operation) => functionOf(network, renumbered(operation, functionId), arithmetic === "fixed"))
     .join("\n");
   const calls = network.operations.flatMap((operation) =>
-    callOf(network, operation, arena, {
-      fixed: arithmetic === "fixed",
-      observe: observe ? `${name}_observe` : undefined,
-    }),
+    callOf(
+      network,
+      operation,
+      { ...arena, functionId },
+      { fixed: arithmetic === "fixed", observe: observe ? `${name}_observe` : undefined },
+    ),
   );
   const flashBytes = constantBytes(functions);
   const upper = name.toUpperCase();
@@ -92,7 +103,9 @@ static int32_t arena[${Math.max(arena.bytes, 4)} / 4];
 
 ${signature} {
   uint8_t *const memory = (uint8_t *)arena;
-${calls.map((call) => `  ${call}\n`).join("")}}
+${withLoops(calls)
+  .map((line) => `  ${line}\n`)
+  .join("")}}
 `;
   return { source, header, arenaBytes: arena.bytes, constantBytes: flashBytes };
 }
@@ -137,7 +150,7 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
     case "ConcatCodes":
       return concatFunction(network, operation);
     case "MoveCodes":
-      return moveFunction(network, operation);
+      return viewOf(network, operation) === undefined ? moveFunction(network, operation) : "";
     case "TableCodes":
       return tableFunction(network, operation);
     case "MultiplyCodes":
@@ -153,15 +166,16 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
 function callOf(
   network: IntegerNetwork,
   operation: IntegerOperation,
-  arena: Arena,
+  { placements, joined, functionId }: Arena & { readonly functionId: (id: number) => number },
   { fixed, observe }: { readonly fixed: boolean; readonly observe: string | undefined },
 ): string[] {
+  const run = `run_${functionId(operation.output)}`;
   const output = tensorById(network, operation.output);
   const place = (id: number): string => {
     const tensor = tensorById(network, id);
     const type = tensor.form.kind === "quotient" ? quotientType(fixed) : elementType(tensor);
-    const slot = arena.placements.get(id);
-    if (slot === undefined) return `constant_${id}`;
+    const slot = placements.get(id);
+    if (slot === undefined) return `constant_${functionId(id)}`;
     return `(${type} *)(void *)(memory + ${slot.offset})`;
   };
   const stored = (id: number): string => {
@@ -171,15 +185,15 @@ function callOf(
   const watch =
     observe !== undefined && output.form.kind !== "quotient" && !isStoredWhole(operation)
       ? [
-          `${observe}(${output.id}, memory + ${arena.placements.get(output.id)?.offset ?? 0}, ${elementCount(output.shape)}, ${elementType(output) === "uint8_t" ? 1 : 4}, ${storedOffset(output)});`,
+          `${observe}(${output.id}, memory + ${placements.get(output.id)?.offset ?? 0}, ${elementCount(output.shape)}, ${elementType(output) === "uint8_t" ? 1 : 4}, ${storedOffset(output)});`,
         ]
       : [];
   switch (operation.op) {
     case "ConstantCodes":
       if (isStoredWhole(operation)) return [];
-      return [`run_${output.id}(${place(output.id)});`, ...watch];
+      return [`${run}(${place(output.id)});`, ...watch];
     case "QuantizeInput":
-      return [`run_${output.id}(data, ${place(output.id)});`, ...watch];
+      return [`${run}(data, ${place(output.id)});`, ...watch];
     case "IntegerConv":
     case "IntegerGemm":
     case "SumPool":
@@ -187,16 +201,22 @@ function callOf(
       return [];
     case "ReshapeCodes":
       return watch;
+    case "ConcatCodes":
+      if (joined.has(output.id)) return watch;
+      return [`${run}(${[...operation.inputs.map(stored), place(output.id)].join(", ")});`, ...watch];
+    case "MoveCodes":
+      if (viewOf(network, operation) !== undefined) return watch;
+      return [`${run}(${place(operation.input)}, ${place(output.id)});`, ...watch];
     case "Dequantize": {
       const target = outputParts(network)[network.outputs.findIndex(({ tensor }) => tensor === output.id)];
-      return [`run_${output.id}(${operation.terms.map((term) => stored(term.input)).join(", ")}, out_${target});`];
+      return [`${run}(${operation.terms.map((term) => stored(term.input)).join(", ")}, out_${target});`];
     }
     default:
       if (output.form.kind === "float") {
         const target = outputParts(network)[network.outputs.findIndex(({ tensor }) => tensor === output.id)];
-        return [`run_${output.id}(${inputsOf(operation).map(stored).join(", ")}, out_${target});`];
+        return [`${run}(${inputsOf(operation).map(stored).join(", ")}, out_${target});`];
       }
-      return [`run_${output.id}(${[...inputsOf(operation).map(stored), place(output.id)].join(", ")});`, ...watch];
+      return [`${run}(${[...inputsOf(operation).map(stored), place(output.id)].join(", ")});`, ...watch];
   }
 }
 
