@@ -4,7 +4,7 @@
  */
 
 import { bindBatch } from "../compile/passes/bind-batch.ts";
-import { copyNodes, mapped, type ValueMap } from "../compile/passes/copy.ts";
+import { copyNodes, mapped, type NodeRule, type ValueMap } from "../compile/passes/copy.ts";
 import { lowerGraph } from "../compile/passes/lower.ts";
 import { newBuilder, operators } from "../compile/registry.ts";
 import type { Graph, GraphBuilder, Value } from "../ir/graph.ts";
@@ -20,6 +20,8 @@ export interface ExportOptions extends OnnxWriteOptions {
   readonly batch?: string | false;
   /** The nodes that compute the values of these parameters when the file is loaded; other parameters are stored as they are. */
   readonly stored?: ReadonlyMap<string, (builder: GraphBuilder) => Value>;
+  /** Returns what stands in place of a node; undefined for a node that is written as it is. */
+  readonly rule?: (graph: Graph, builder: GraphBuilder) => NodeRule;
 }
 
 /**
@@ -30,15 +32,16 @@ export interface ExportOptions extends OnnxWriteOptions {
  * console.log(exportOnnx(network).byteLength > 0); // true
  */
 export function exportOnnx(network: Network, options: ExportOptions = {}): Uint8Array<ArrayBuffer> {
-  const { batch = "batch", stored = new Map(), ...rest } = options;
-  const open = batch === false ? undefined : openGraph((size) => withConstants(bindBatch(network, size), stored));
-  if (open === undefined || batch === false) return writeOnnx(withConstants(network, stored), rest);
+  const { batch = "batch", stored, rule, ...rest } = options;
+  const made = (bound: Network) => withConstants(bound, stored ?? new Map(), rule);
+  const open = batch === false ? undefined : openGraph((size) => made(bindBatch(network, size)));
+  if (open === undefined || batch === false) return writeOnnx(made(network), rest);
   return writeOnnx(open.graph, { ...rest, symbols: (value, axis) => open.symbolOf(value, axis, batch) });
 }
 
 type StoredParameters = NonNullable<ExportOptions["stored"]>;
 
-function withConstants(network: Network, stored: StoredParameters): Graph {
+function withConstants(network: Network, stored: StoredParameters, rule: ExportOptions["rule"]): Graph {
   const values = new Map(network.parameters.map(({ name, value }) => [name, value]));
   const builder = newBuilder(network.graph.name);
   const map: ValueMap = new Map();
@@ -50,7 +53,7 @@ function withConstants(network: Network, stored: StoredParameters): Graph {
     else if (tensor !== undefined) map.set(input, builder.constant(tensor, input.name));
     else map.set(input, builder.input(input.name, input.type));
   }
-  copyNodes(network.graph, builder, map);
+  copyNodes(network.graph, builder, map, rule?.(network.graph, builder));
   for (const output of network.graph.outputs) builder.output(output.name, mapped(map, output.value));
   return batchAtRunTime(lowerGraph(builder.finish(), withoutBatchForms(operators), genericTarget));
 }

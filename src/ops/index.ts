@@ -19,6 +19,7 @@ import { resizeOperators } from "./families/resize.ts";
 import { indexingOperators } from "./families/shape/indexing.ts";
 import { shapeOperators } from "./families/shape/shape-ops.ts";
 import { softmaxOperators } from "./families/softmax.ts";
+import { blockQuantizedOperators } from "./internal/block-quantized.ts";
 import { channelOperators } from "./internal/channel-ops.ts";
 import { expandBatchOperators } from "./internal/expand-batch.ts";
 import { insideLimitsOperators } from "./internal/inside-limits.ts";
@@ -46,5 +47,6 @@ export const standardOperators: OperatorRegistry = makeRegistry(
     recurrentOperators,
     functionOperators,
     expandBatchOperators,
+    blockQuantizedOperators,
   ].map((table) => table.map(withMissingForm)),
 );

@@ -35,7 +35,7 @@ const refused: readonly RefusedOperator[] = [
     asQdq,
     "com.microsoft",
   ),
-  ...all("QGemm MatMulNBits GatherBlockQuantized DynamicQuantizeMatMul MatMulIntegerToFloat", asQdq, "com.microsoft"),
+  ...all("QGemm DynamicQuantizeMatMul MatMulIntegerToFloat", asQdq, "com.microsoft"),
   ...all("Attention MultiHeadAttention GroupQueryAttention EmbedLayerNormalization", unoptimized, "com.microsoft"),
   ...all("SkipLayerNormalization SkipSimplifiedLayerNormalization FusedConv FusedGemm", unoptimized, "com.microsoft"),
   ...all("SimplifiedLayerNormalization RotaryEmbedding NhwcFusedConv", unoptimized, "com.microsoft"),

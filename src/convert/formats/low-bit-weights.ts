@@ -4,7 +4,8 @@
  *
  * A weight is the places of its codes in the table of all codes, packed, and the factors of its channels or groups. The
  * nodes that put it together, (code − z)·s + β in float32 as in the simulation, read constants alone: an engine runs them once,
- * when it loads the file.
+ * when it loads the file. Weights in groups along the inputs of a product, or the rows of an embedding, are read packed by the
+ * engine's own operators (block-weights.ts), which keep them so in memory.
  */
 import { type QuantizedNetwork, type QuantizerSite, siteTensors } from "../../compile/sites.ts";
 import { GraphError, UnsupportedError } from "../../errors.ts";
@@ -16,6 +17,7 @@ import { cast } from "../../ops/families/cast.ts";
 import { add, multiply, subtract } from "../../ops/families/elementwise.ts";
 import { reshape } from "../../ops/families/shape/shape-ops.ts";
 import { type CodedTensor, toCodes } from "../../quantizers/integers.ts";
+import { blockRule, type PackedBlocks, packedBlocks } from "./block-weights.ts";
 
 /** An ONNX file with packed weights and float arithmetic. */
 export interface LowBitWeights {
@@ -35,6 +37,7 @@ export function buildLowBitWeights(source: QuantizedNetwork, float: Network): Lo
   const values = new Map(source.parameters.map(({ name, value }) => [name, value]));
   const stored = new Map<string, (builder: GraphBuilder) => Value>();
   const weights: LowBitWeights["weights"][number][] = [];
+  const packed = new Map<string, PackedBlocks>();
   for (const site of source.sites) {
     const { parameter: name } = site;
     if (name === undefined) {
@@ -49,8 +52,11 @@ export function buildLowBitWeights(source: QuantizedNetwork, float: Network): Lo
     const type = placeType(site, coded);
     weights.push({ name, bits: type.bits, levels: coded.grid.codes.length });
     stored.set(name, (builder) => weightOf(builder, name, site, coded, type.dtype));
+    const { groupSize } = site.spec;
+    const blocks = groupSize === undefined ? undefined : packedBlocks(name, coded, groupSize);
+    if (blocks !== undefined) packed.set(name, blocks);
   }
-  return { bytes: exportOnnx(float, { stored }), weights };
+  return { bytes: exportOnnx(float, { stored, rule: blockRule(packed) }), weights };
 }
 
 function codesOf(site: QuantizerSite, value: Tensor, values: ReadonlyMap<string, Tensor>): CodedTensor {

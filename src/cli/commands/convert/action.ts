@@ -31,6 +31,7 @@ import { writeOutputs } from "../../write-output.ts";
 import { deploymentLines, measureDeployment } from "./accuracy.ts";
 import type { ConvertFlags } from "./convert.ts";
 import { floatModelOf, isFloatFormat } from "./float.ts";
+import { convertFile, isModelFile, refuseRounding } from "./rounded.ts";
 import { printFiles, printHint, printNotes, printProof, printSize, sumsFloats, type WrittenFile } from "./text.ts";
 
 /** Training images that the ranges of added quantizers are taken from. */
@@ -40,6 +41,8 @@ const verifyBatch = 64;
 
 /** Converts a run's network, writes the files, and with --verify proves that they are the simulation. */
 export async function convertAction(path: string, flags: ConvertFlags): Promise<void> {
+  if (isModelFile(path)) return convertFile(path, flags);
+  refuseRounding(flags);
   const asked = [...new Set(flags.format ?? ["int"])];
   const wanted = asked.filter((name) => !isFloatFormat(name)).map(formatNamed);
   const run = await loadRun(path, flags.checkpoint);

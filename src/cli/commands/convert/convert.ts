@@ -12,19 +12,21 @@ FORMAT is one of
   c           one C99 file without allocation, weights packed to their bits
   state_dict  safetensors, JSON and a Python loader for torch
   float       the float model as ONNX for any batch size, without quantizers; of a float run too
-  weights     ONNX computing in float, weights stored in their bits: for runs that quantize only weights
+  weights     ONNX computing in float, weights stored in their bits: for runs that quantize only weights, and for a model's
+              file, whose weights are rounded as they are (MatMulNBits, GatherBlockQuantized)
 
 Examples:
   subbyte convert runs/lsq4 --verify
   subbyte convert runs/lsq4 --residual-bits 8 --batch 32
   subbyte convert runs/lsq4 --format int --format c --arithmetic fixed -o deployed
-  subbyte convert runs/lsq4 --format qonnx --json`;
+  subbyte convert runs/lsq4 --format qonnx --json
+  subbyte convert gpt.onnx --format weights --weight-bits 4 --group-size 32`;
 
 /** Declares `subbyte convert`. */
 export const declareConvert = (command: NewCommand) =>
   command
     .description("Convert a run's simulation to integers, in files that other programs run, and prove that they agree.")
-    .argument("<run>", "folder of a run, or a checkpoint file")
+    .argument("<run>", "folder of a run, a checkpoint file, or with --format weights a model's ONNX file")
     .addOption(checkpointOption())
     .option(
       "-f, --format <name>",
@@ -38,6 +40,13 @@ export const declareConvert = (command: NewCommand) =>
         .choices(["float", "fixed"] as const)
         .default("float" as const),
     )
+    .option("--weight-bits <n>", "of a model's file: bits of the rounded weights, 2, 4 or 8", wholeNumber(2))
+    .option(
+      "--group-size <n>",
+      "of a model's file: inputs that share a scale, a power of two from 16 (default: 32)",
+      wholeNumber(1),
+    )
+    .option("--symmetric", "of a model's file: codes around 0, without a zero point for each group")
     .option("--no-pack", "keep all weights of the int format in int8, for older runtimes")
     .option(
       "--residual-bits <n>",

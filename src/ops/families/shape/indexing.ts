@@ -240,21 +240,24 @@ export const shapeOperator: OperatorDefinition = flat("Shape", shapeType, {
   simplify: shapeOfInput,
 });
 
+/** Slices of a tensor by their indices along an axis. */
+export const gatherOperator: OperatorDefinition = {
+  op: "Gather",
+  domain: "",
+  inputs: [embeddingTable("rows")],
+  fold: foldGather,
+  symbolic: arrangesFirst,
+  infer: gatherType,
+  gradient: gatherGradient,
+  traits: { movement: true, nonNegative: "when-first-input", picksRows: rowsOfGather },
+};
+
 /** Numbers from a start to an end, in equal steps. */
 export const rangeOperator: OperatorDefinition = flat("Range", rangeType, { fold: foldRange });
 
 /** The operators of this file. */
 export const indexingOperators: readonly OperatorDefinition[] = [
-  {
-    op: "Gather",
-    domain: "",
-    inputs: [embeddingTable("rows")],
-    fold: foldGather,
-    symbolic: arrangesFirst,
-    infer: gatherType,
-    gradient: gatherGradient,
-    traits: { movement: true, nonNegative: "when-first-input", picksRows: rowsOfGather },
-  },
+  gatherOperator,
   {
     op: "GatherElements",
     domain: "",
