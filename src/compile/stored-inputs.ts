@@ -20,8 +20,9 @@ export interface StoredInput {
 export type StoredInputs = (node: Node) => readonly StoredInput[];
 
 /**
- * Returns what is stored before each node of a network: the value that an average, a normalization or a softmax reads, of masked scores those
- * before the mask; what a function of one value is tabulated from; what is added to or multiplied by a parameter with a number for each element; both factors of a product of two activations; both branches of a residual addition, or of a difference. Functions and products that no
+ * Returns what is stored before each node of a network: the value that an average, an interpolation, a normalization or a softmax reads, of masked
+ * scores those before the mask; what a function of one value is tabulated from; what is added to or multiplied by a parameter with a number for
+ * each element; both factors of a product of two activations; both branches of a residual addition, or of a difference. Functions, products and interpolations that no
  * layer follows may stay in float, so that nothing is stored for them.
  */
 export function storedInputs(network: Network): StoredInputs {
@@ -47,6 +48,8 @@ export function storedInputs(network: Network): StoredInputs {
       const isStored = isFollowed(node) || traitsOf(node).passesCodes === "pooled";
       return isStored && isActivation(a) && !isMasked ? [{ value: a, place: "input" }] : [];
     }
+    if (traitsOf(node).interpolates?.(node) === true)
+      return isActivation(a) && isFollowed(node) ? [{ value: a, place: "input" }] : [];
     const start = starts.get(output) ?? output;
     if (start !== output)
       return isFollowed(node) && node.inputs.includes(start) ? [{ value: start, place: "input" }] : [];

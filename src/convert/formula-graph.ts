@@ -16,6 +16,7 @@ import { concat, expand, reshape, slice } from "../ops/families/shape/shape-ops.
 import { gatherLevel } from "../quantizers/arithmetic/levels.ts";
 import { windowAttributes } from "./formats/int/parts.ts";
 import { movedElements } from "./formats/moved-graph.ts";
+import { resampledSums } from "./formats/resampled-graph.ts";
 import { extremum, lookedUp } from "./formats/table-graph.ts";
 import {
   type ConstantCodes,
@@ -166,6 +167,10 @@ class FormulaBuilder {
         const { form } = tensorById(this.#network, operation.input);
         return normalizedCodes(builder, this.#centred(operation.input), centredReach(form), operation);
       }
+      case "ResampleSums":
+        return resampledSums(builder, this.#centred(operation.input), operation, (part, tensor) =>
+          this.#style.parameter(builder, `${operation.name}/${part} ${output.id}`, tensor),
+        );
       case "ReshapeCodes":
         return reshape(builder, this.#value(operation.input), shape);
       case "MultiplyCodes":

@@ -119,6 +119,20 @@ export interface SumPool extends Operation, WindowGeometry {
   readonly input: number;
 }
 
+/** The weights that the outputs of an axis give to its inputs: `taps` places and weights for each output. */
+export interface AxisWeights {
+  readonly taps: number;
+  readonly places: Int32Array;
+  readonly weights: Int32Array;
+}
+
+/** acc = Σ (q − z)·w₂·w₃ of the neighbours of each place: interpolation with integer weights along the two axes after the channels. */
+export interface ResampleSums extends Operation {
+  readonly op: "ResampleSums";
+  readonly input: number;
+  readonly axes: readonly [AxisWeights, AxisWeights];
+}
+
 /** The largest code of each window; padding is never the largest. */
 export interface MaxPoolCodes extends Operation, WindowGeometry {
   readonly op: "MaxPoolCodes";
@@ -249,6 +263,7 @@ export type IntegerOperation =
   | IntegerMatMul
   | SoftmaxCodes
   | NormalizeCodes
+  | ResampleSums
   | MaxPoolCodes
   | Requantize
   | Dequantize
@@ -263,7 +278,7 @@ export type IntegerOperation =
 export type IntegerLayer = IntegerConv | IntegerGemm;
 
 /** An operation that leaves sums in an accumulator: no format stores them, what reads them computes them. */
-export type Summing = IntegerLayer | SumPool | IntegerMatMul;
+export type Summing = IntegerLayer | SumPool | ResampleSums | IntegerMatMul;
 
 /** Something that the conversion decided and that a reader of the report should know. */
 export interface ConversionNote {
@@ -299,7 +314,8 @@ export function isIntegerLayer(operation: IntegerOperation): operation is Intege
 
 /** Whether an operation leaves sums in an accumulator. */
 export function isSumming(operation: IntegerOperation): operation is Summing {
-  return isIntegerLayer(operation) || operation.op === "SumPool" || operation.op === "IntegerMatMul";
+  const { op } = operation;
+  return isIntegerLayer(operation) || op === "SumPool" || op === "ResampleSums" || op === "IntegerMatMul";
 }
 
 /** Returns the operation that makes a tensor; undefined where none does. */

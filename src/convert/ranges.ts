@@ -1,5 +1,5 @@
 /** Range analysis: how large the sums of a layer can become, from its weights' codes and its input's range. */
-import type { IntegerWeight, TensorForm } from "./integer-network.ts";
+import type { AxisWeights, IntegerWeight, TensorForm } from "./integer-network.ts";
 
 /** Float32 holds every integer up to here, so sums that stay below are exact in any order. */
 export const floatBound = 2 ** 24;
@@ -62,6 +62,38 @@ export function sumBounds(channels: number, count: number, input: TensorForm): C
   bounds.low.fill(count * range.low);
   bounds.high.fill(count * range.high);
   bounds.magnitude.fill(count * Math.max(-range.low, range.high));
+  return bounds;
+}
+
+/** Bounds of interpolated codes: the weights of the places of two axes are multiplied. */
+export function weightedBounds(
+  channels: number,
+  axes: readonly [AxisWeights, AxisWeights],
+  input: TensorForm,
+): ChannelBounds {
+  const ends = axes.map(({ taps, weights }) => {
+    const rows = Array.from({ length: weights.length / taps }, (_, row) => [
+      ...weights.subarray(row * taps, (row + 1) * taps),
+    ]);
+    const most = (of: (weight: number) => number): number =>
+      rows.reduce(
+        (max, row) =>
+          Math.max(
+            max,
+            row.reduce((sum, weight) => sum + of(weight), 0),
+          ),
+        0,
+      );
+    return { above: most((weight) => Math.max(weight, 0)), below: most((weight) => Math.max(-weight, 0)) };
+  });
+  const [rows, columns] = [ends[0] ?? { above: 0, below: 0 }, ends[1] ?? { above: 0, below: 0 }];
+  const positive = rows.above * columns.above + rows.below * columns.below;
+  const negative = rows.above * columns.below + rows.below * columns.above;
+  const range = centred(input);
+  const bounds = emptyBounds(channels);
+  bounds.low.fill(positive * range.low - negative * range.high);
+  bounds.high.fill(positive * range.high - negative * range.low);
+  bounds.magnitude.fill((positive + negative) * Math.max(-range.low, range.high));
   return bounds;
 }
 

@@ -142,6 +142,8 @@ export interface OperatorTraits {
   readonly readsCodes?: boolean;
   /** The normalization within a sample that it is. */
   readonly normalizes?: (node: Node) => SampleNormalization;
+  /** Whether a node weighs neighbours, so that what it reads has to be codes where a layer follows. */
+  readonly interpolates?: (node: Node) => boolean;
   /**
    * How its output is made of the codes of its first input. `each`: every element of the one at its own place, kept or
    * limited; `moved`: elements at other places; `pooled`: the largest or the mean of several.

@@ -16,6 +16,7 @@ import { weightOf } from "../support/convert/integer-operations.ts";
 const window = { kernel: [1, 1], strides: [1, 1], dilations: [1, 1], pads: [0, 0, 0, 0] };
 const weight = weightOf([1, 1], [3]);
 const name = "x";
+const resampled = { taps: 1, places: Int32Array.of(0), weights: Int32Array.of(1) };
 
 function termsOf(inputs: readonly number[]): readonly Term[] {
   return inputs.map((input) => ({ input, shift: 0, inputScale: 1, gains: Float32Array.of(1) }));
@@ -36,6 +37,7 @@ function everyKind(
     IntegerConv: [{ op: "IntegerConv", name, input: first, output, weight, group: 1, ...window }, [first]],
     IntegerGemm: [{ op: "IntegerGemm", name, input: first, output, weight }, [first]],
     SumPool: [{ op: "SumPool", name, input: first, output, ...window }, [first]],
+    ResampleSums: [{ op: "ResampleSums", name, input: first, output, axes: [resampled, resampled] }, [first]],
     MaxPoolCodes: [{ op: "MaxPoolCodes", name, input: first, output, ...window }, [first]],
     IntegerMatMul: [{ op: "IntegerMatMul", name, output, inputs: [first, second] }, [first, second]],
     SoftmaxCodes: [
@@ -99,6 +101,7 @@ describe("the operations of an integer network", () => {
       "IntegerConv",
       "IntegerGemm",
       "SumPool",
+      "ResampleSums",
       "IntegerMatMul",
     ]);
   });

@@ -14,7 +14,7 @@ import {
   summingProducer,
   type TensorForm,
 } from "../integer-network.ts";
-import { type ChannelBounds, codeBounds, layerBounds, productBounds, sumBounds } from "../ranges.ts";
+import { type ChannelBounds, codeBounds, layerBounds, productBounds, sumBounds, weightedBounds } from "../ranges.ts";
 import { biasedTerm, exactSum, floatOffsetSum, type SumParts } from "../scaling.ts";
 import { isPlainSum, isUnchanged, limitCode, sameForm, underlying } from "./forms.ts";
 import { sampleFirst } from "./sample-shape.ts";
@@ -212,6 +212,7 @@ export class Assembly {
     if (producer.op === "IntegerMatMul") return productBounds(channelsOf(shape, axis), form);
     const input = this.tensor(producer.input).form;
     if (isIntegerLayer(producer)) return layerBounds(producer.weight, input);
+    if (producer.op === "ResampleSums") return weightedBounds(channelsOf(shape, axis), producer.axes, input);
     const count = producer.kernel.reduce((product, size) => product * size, 1);
     return sumBounds(channelsOf(shape), count, input);
   }
@@ -304,7 +305,8 @@ export class Assembly {
     const limited = this.#limitedCodes(value);
     if (limited !== undefined) return limited;
     const producer = summingProducer(this, inner.terms[0]?.tensor ?? -1);
-    if (producer?.op !== "SumPool" || isClipped(inner)) return undefined;
+    if (producer?.op !== "SumPool" && producer?.op !== "ResampleSums") return undefined;
+    if (isClipped(inner)) return undefined;
     const averaged = this.tensor(producer.input).form;
     if (averaged.kind !== "codes") return undefined;
     const reach = (averaged.high - averaged.low) * averaged.scale;

@@ -50,6 +50,7 @@ import type { FormatDefinition } from "./definition.ts";
 import { byte, channelConstant, limited, scales } from "./int/codes.ts";
 import { windowAttributes } from "./int/parts.ts";
 import { movedElements } from "./moved-graph.ts";
+import { resampledSums } from "./resampled-graph.ts";
 import { onnxRunner } from "./run-onnx.ts";
 import { extremum, lookedUp } from "./table-graph.ts";
 
@@ -277,6 +278,12 @@ class QdqBuilder {
     if (producer?.op === "IntegerMatMul") {
       const [a, b] = producer.inputs;
       return this.#scaled(matmul(builder, this.#value(a), this.#value(b)), term.gains, output, axis);
+    }
+    if (producer?.op === "ResampleSums") {
+      const sums = resampledSums(builder, this.#value(producer.input), producer, (name, tensor) =>
+        builder.constant(tensor, name),
+      );
+      return this.#scaled(sums, term.gains, output, axis);
     }
     if (producer !== undefined) {
       const { kernel, strides, pads } = producer;

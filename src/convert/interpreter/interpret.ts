@@ -12,7 +12,7 @@ import { interpretConv, interpretGemm } from "./layers.ts";
 import type { Elements } from "./numbers.ts";
 import { interpretInput, interpretRequantize, interpretSum } from "./requantize.ts";
 import { interpretMatMul, interpretNormalize, interpretSoftmax } from "./rows.ts";
-import { interpretConcat, interpretConstant, interpretMove, interpretPool } from "./windows.ts";
+import { interpretConcat, interpretConstant, interpretMove, interpretPool, interpretResampling } from "./windows.ts";
 
 /** The arithmetic of the interpreter. */
 export interface InterpretOptions {
@@ -104,6 +104,10 @@ export function interpretOperation(
       return interpretTable(operation, read(operation.input).data, output);
     case "MoveCodes":
       return interpretMove(operation, read(operation.input).data);
+    case "ResampleSums": {
+      const { data, tensor } = read(operation.input);
+      return interpretResampling(operation, data, tensor, output);
+    }
     case "IntegerGemm": {
       const { data, tensor } = read(operation.input);
       return interpretGemm(operation, data, tensor);

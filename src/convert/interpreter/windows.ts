@@ -5,6 +5,7 @@ import type {
   IntegerTensor,
   MaxPoolCodes,
   MoveCodes,
+  ResampleSums,
   SumPool,
 } from "../integer-network.ts";
 import { type Elements, int32 } from "./numbers.ts";
@@ -40,6 +41,35 @@ export function interpretPool(
           }
         }
         result[position++] = pool.op === "MaxPoolCodes" ? largest : sum;
+      }
+    }
+  }
+  return result;
+}
+
+/** Sums of centred codes, each with the weights of its row and of its column. */
+export function interpretResampling(
+  { name, axes: [rows, columns] }: ResampleSums,
+  x: Float64Array,
+  input: IntegerTensor,
+  output: IntegerTensor,
+): Float64Array {
+  const [, channels = 0, height = 0, width = 0] = input.shape;
+  const [, , outHeight = 0, outWidth = 0] = output.shape;
+  const result = new Float64Array(channels * outHeight * outWidth);
+  let position = 0;
+  for (let c = 0; c < channels; c++) {
+    for (let i = 0; i < outHeight; i++) {
+      for (let j = 0; j < outWidth; j++) {
+        let sum = 0;
+        for (let a = i * rows.taps; a < (i + 1) * rows.taps; a++) {
+          for (let b = j * columns.taps; b < (j + 1) * columns.taps; b++) {
+            const place = (c * height + (rows.places[a] ?? 0)) * width + (columns.places[b] ?? 0);
+            const weight = (rows.weights[a] ?? 0) * (columns.weights[b] ?? 0);
+            sum = int32(sum + ((x[place] ?? 0) - input.form.zeroPoint) * weight, name);
+          }
+        }
+        result[position++] = sum;
       }
     }
   }

@@ -5,7 +5,6 @@ import { convGeometry } from "../../ops/build/conv-geometry.ts";
 import { type Affine, type Codes, channelsOf } from "../assembly/symbolic.ts";
 import type { IntegerWeight, TensorForm, WindowGeometry } from "../integer-network.ts";
 import { layerBounds } from "../ranges.ts";
-import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./one-axis.ts";
 import {
   constantNumbers,
   type IntegerRule,
@@ -15,6 +14,7 @@ import {
   symbolicInput,
   unsupported,
 } from "./rule.ts";
+import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./spatial/one-axis.ts";
 import { productOfActivations } from "./tokens/attention.ts";
 
 /** What a layer reads. */

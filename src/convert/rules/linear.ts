@@ -14,7 +14,6 @@ import { wideBound } from "../assembly/assembly.ts";
 import { type Affine, alongAxis, type Constant, type Rearranged, type Symbolic } from "../assembly/symbolic.ts";
 import { constantAsCodes } from "./constants.ts";
 import { affineAlong, affineOf, linear } from "./linear-map.ts";
-import { viewed } from "./one-axis.ts";
 import { multipliedCodes } from "./products.ts";
 import {
   channelNumbers,
@@ -25,6 +24,7 @@ import {
   symbolicInput,
   unsupported,
 } from "./rule.ts";
+import { viewed } from "./spatial/one-axis.ts";
 import { eachRule, functionOfTables, limitedTable } from "./tables.ts";
 import { maskedByConstant } from "./tokens/attention.ts";
 

@@ -51,10 +51,11 @@ import { meanRule } from "./mean.ts";
 import { movedValue } from "./moved.ts";
 import { type IntegerRule, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, reshapeRule } from "./shape.ts";
+import { interpolationRule } from "./spatial/resampling.ts";
+import { convTransposeRule } from "./spatial/transposed.ts";
 import { eachRule, functionRule } from "./tables.ts";
 import { softmaxRule } from "./tokens/attention.ts";
 import { normalizationRule } from "./tokens/normalization.ts";
-import { convTransposeRule } from "./transposed.ts";
 
 const kept: IntegerRule = (context) => symbolicInput(context, 0);
 
@@ -119,8 +120,9 @@ export function applyRule(context: RuleContext): readonly Symbolic[] {
       "it is computed from the size of the batch, and an integer network takes one sample at a time",
     );
   }
-  const { ofOne, ofEach, normalizes } = definition?.traits ?? {};
+  const { ofOne, ofEach, normalizes, interpolates } = definition?.traits ?? {};
   if (normalizes !== undefined) return [normalizationRule(context, normalizes(node))];
+  if (interpolates?.(node) === true) return [interpolationRule(context)];
   if (ofOne !== undefined) return [functionRule(context, ofOne)];
   if (ofEach !== undefined) return [eachRule(context, ofEach)];
   const fold = definition?.fold;

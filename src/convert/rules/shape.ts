@@ -5,8 +5,8 @@ import { axisSampleFirst } from "../assembly/sample-shape.ts";
 import { type Affine, channelsOf, type Symbolic } from "../assembly/symbolic.ts";
 import type { WindowGeometry } from "../integer-network.ts";
 import { sumBounds } from "../ranges.ts";
-import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./one-axis.ts";
 import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
+import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./spatial/one-axis.ts";
 
 function quantizable(context: RuleContext, value: Symbolic): Symbolic {
   if (value.kind === "weight" || value.kind === "constant") {

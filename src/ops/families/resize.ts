@@ -14,7 +14,7 @@ import {
   intsAttribute,
   stringAttribute,
 } from "../../ir/attributes.ts";
-import { type GraphBuilder, type OperatorCall, showNode, type Value } from "../../ir/graph.ts";
+import { type GraphBuilder, type Node, type OperatorCall, showNode, type Value } from "../../ir/graph.ts";
 import { float32Tensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import type { Shape, TensorType } from "../../ir/types.ts";
 import { type Fold, ravel, rearranged, unravel } from "../build/fold/data.ts";
@@ -145,14 +145,17 @@ function cubicWeights(fraction: number, a: number): number[] {
   return [far(1 + fraction), near(fraction), near(1 - fraction), far(2 - fraction)];
 }
 
-/** A of one axis, [to, from]. */
-function weightMatrix(source: AttributeSource, plan: AxisPlan): Tensor {
+/** A of one axis, [to, from], added to what `weights` holds: zeros. */
+function fillWeights<Numbers extends Float32Array | Float64Array>(
+  source: AttributeSource,
+  plan: AxisPlan,
+  weights: Numbers,
+): Numbers {
   const { from, to } = plan;
   const mode = stringAttribute(source, "mode", "nearest");
   const transformation = stringAttribute(source, "coordinate_transformation_mode", "half_pixel");
   const nearest = stringAttribute(source, "nearest_mode", "round_prefer_floor");
   const cubic = floatAttribute(source, "cubic_coeff_a", -0.75);
-  const weights = new Float32Array(to * from);
   const give = (row: number, place: number, weight: number) => {
     const index = row * from + Math.min(Math.max(place, 0), from - 1);
     weights[index] = (weights[index] ?? 0) + weight;
@@ -168,7 +171,41 @@ function weightMatrix(source: AttributeSource, plan: AxisPlan): Tensor {
       for (const [i, weight] of cubicWeights(place - base, cubic).entries()) give(row, base - 1 + i, weight);
     }
   }
-  return float32Tensor([to, from], weights);
+  return weights;
+}
+
+function weightMatrix(source: AttributeSource, plan: AxisPlan): Tensor {
+  const { from, to } = plan;
+  return float32Tensor([to, from], fillWeights(source, plan, new Float32Array(to * from)));
+}
+
+/** The weights that each output of an axis gives to the inputs, [to, from]. */
+export interface AxisInterpolation {
+  readonly axis: number;
+  readonly from: number;
+  readonly to: number;
+  readonly weights: Float64Array;
+}
+
+/**
+ * Returns the weights of a Resize along each axis that it changes, in float64; undefined where it smooths or leaves out what is outside.
+ *
+ * @param constant The tensor of an input.
+ */
+export function interpolationOf(
+  node: Node,
+  constant: (index: number) => Tensor | undefined,
+): AxisInterpolation[] | undefined {
+  if (intAttribute(node, "antialias", 0) === 1 || intAttribute(node, "exclude_outside", 0) === 1) return undefined;
+  const shape = node.inputs[0]?.type.shape ?? [];
+  const plans = planOf(node, shape, constant, (message) => new UnsupportedError(message, { where: showNode(node) }));
+  return plans.flatMap(({ axis, from, to, scale }) => {
+    // A scale is a float32: where it is the ratio of the sizes, that is exact.
+    const exact = Math.fround(to / from) === Math.fround(scale) ? to / from : scale;
+    if (from === to && exact === 1) return [];
+    const weights = fillWeights(node, { axis, from, to, scale: exact }, new Float64Array(to * from));
+    return [{ axis, from, to, weights }];
+  });
 }
 
 /** Values along one axis multiplied by a constant matrix: the axis goes last, and back. */
@@ -236,20 +273,23 @@ const nearestElements: Fold = (call) => {
   ];
 };
 
-/** The operators of this file. */
-export const resizeOperators: readonly OperatorDefinition[] = [
-  {
-    op: "Resize",
-    domain: "",
-    upgrades: resizeUpgrades,
-    infer: resizeType,
-    gradient: resizeGradient,
-    fold: { compute: nearestElements, repeats: true },
-    traits: {
-      movement: (node) => stringAttribute(node, "mode", "nearest") === "nearest",
-      // The weights of cubic interpolation alone have both signs.
-      nonNegative: ({ node, isNonNegative }) =>
-        stringAttribute(node, "mode", "nearest") !== "cubic" && isNonNegative(0),
-    },
+const isNearest = (node: Node): boolean => stringAttribute(node, "mode", "nearest") === "nearest";
+
+/** Elements at other places, or interpolated between. */
+export const resizeOperator: OperatorDefinition = {
+  op: "Resize",
+  domain: "",
+  upgrades: resizeUpgrades,
+  infer: resizeType,
+  gradient: resizeGradient,
+  fold: { compute: nearestElements, repeats: true },
+  traits: {
+    movement: isNearest,
+    interpolates: (node) => !isNearest(node),
+    // The weights of cubic interpolation alone have both signs.
+    nonNegative: ({ node, isNonNegative }) => stringAttribute(node, "mode", "nearest") !== "cubic" && isNonNegative(0),
   },
-];
+};
+
+/** The operators of this file. */
+export const resizeOperators: readonly OperatorDefinition[] = [resizeOperator];

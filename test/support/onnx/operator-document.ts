@@ -24,7 +24,7 @@ float16, bfloat16 and float64 are read as float32.
   into which it is decomposed; "no": parameters before it are frozen.
 - **quantizable**: its weight and its input can get quantizers.
 - **integers**: \`convert\` has an integer form of it; "parts": where the operators into which it is decomposed have one; "some": of
-  some of its forms (Resize: nearest).
+  some of its forms (Resize: without antialias).
 - **cpu**, **generic**: whether the target has its own lowering, or the engine executes the operator unchanged. "blocked":
   on a CPU it runs on tensors that stay blocked between convolutions.
 

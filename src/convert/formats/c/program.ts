@@ -29,6 +29,7 @@ import {
   sumFunction,
   sumPoolFunction,
 } from "./operations.ts";
+import { resampleFunction } from "./resampling.ts";
 import { roundingHelpers } from "./rounding.ts";
 import { matMulFunction, normalizeFunction, rootHelpers, softmaxFunction } from "./rows.ts";
 import { sameFunctions } from "./same-functions.ts";
@@ -142,6 +143,8 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
       return softmaxFunction(network, operation, fixed);
     case "NormalizeCodes":
       return normalizeFunction(network, operation, fixed);
+    case "ResampleSums":
+      return resampleFunction(network, operation);
     case "MaxPoolCodes":
       return maxPoolFunction(network, operation);
     case "Requantize":
@@ -198,6 +201,7 @@ function callOf(
     case "IntegerGemm":
     case "SumPool":
     case "IntegerMatMul":
+    case "ResampleSums":
       return [];
     case "ReshapeCodes":
       return watch;

@@ -6,7 +6,14 @@ export function subtractionText(value: number): string {
   return value === 0 ? "" : value > 0 ? ` - ${value}` : ` + ${-value}`;
 }
 
-const elementBytes: Readonly<Record<string, number>> = { uint8_t: 1, int16_t: 2, int32_t: 4, float: 4, int64_t: 8 };
+const elementBytes: Readonly<Record<string, number>> = {
+  uint8_t: 1,
+  int16_t: 2,
+  uint16_t: 2,
+  int32_t: 4,
+  float: 4,
+  int64_t: 8,
+};
 
 /** Bytes of all constants that a source text declares: what they take of a device's flash. */
 export function constantBytes(source: string): number {

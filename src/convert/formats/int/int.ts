@@ -137,6 +137,7 @@ class IntBuilder implements IntContext {
       case "IntegerGemm":
       case "SumPool":
       case "IntegerMatMul":
+      case "ResampleSums":
         return undefined;
       case "SoftmaxCodes": {
         const [codes, mask] = operation.inputs;
@@ -211,6 +212,7 @@ class IntBuilder implements IntContext {
     const source = term === undefined ? undefined : summingProducer(this.network, term.input);
     const { container } = this.stored(operation.output);
     if (term === undefined || source === undefined || container.dtype !== "uint8") return undefined;
+    if (source.op === "ResampleSums") return undefined;
     if (operation.terms.length > 1 || operation.offset !== undefined || output.form.levels !== undefined)
       return undefined;
     if (source.op === "IntegerMatMul") return undefined;

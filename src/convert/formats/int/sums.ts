@@ -13,12 +13,14 @@ import {
   type IntegerNetwork,
   type IntegerTensor,
   type IntegerWeight,
+  type ResampleSums,
   type Summing,
   type SumPool,
   tensorById,
 } from "../../integer-network.ts";
 import { floatBound } from "../../ranges.ts";
 import type { Container } from "../containers.ts";
+import { resampledSums } from "../resampled-graph.ts";
 import { byte } from "./codes.ts";
 import {
   convAttributes,
@@ -51,6 +53,8 @@ export function summedCodes(context: IntContext, operation: Summing): Value {
       return sumOfWindows(context, operation);
     case "IntegerMatMul":
       return productOfActivations(context, operation);
+    case "ResampleSums":
+      return sumOfNeighbours(context, operation);
     default:
       return sumOfProducts(context, operation);
   }
@@ -119,6 +123,15 @@ function products(
   }
   const transposed = builder.one("Transpose", [weight], { perm: [1, 0] });
   return builder.one("MatMulInteger", [x, transposed, zeroPoint], {}, { name: layer.name });
+}
+
+/** Interpolated codes, in float32. The Clip never limits: without it the engine would multiply the factor that follows into a matrix. */
+function sumOfNeighbours(context: IntContext, operation: ResampleSums): Value {
+  const { builder } = context;
+  const sums = resampledSums(builder, centred(context, operation.input), operation, (name, tensor) =>
+    builder.constant(tensor, name),
+  );
+  return clip(builder, sums, -floatBound, floatBound);
 }
 
 /** Sums of centred codes over windows, in int32. */

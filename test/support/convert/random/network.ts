@@ -46,6 +46,7 @@ export interface LayerDescription {
     | "difference"
     | "largest"
     | "smallest"
+    | "interpolated"
     | "transposed";
   /** Of a layer that only moves elements. */
   readonly move?: Move;
@@ -62,7 +63,8 @@ export interface LayerDescription {
 export function hasFunctions({ layers, transformer }: NetworkDescription): boolean {
   if (transformer !== undefined) return true;
   return layers.some(
-    ({ activation, kind }) => (activation in functions && activation !== "halved") || kind === "gated",
+    ({ activation, kind }) =>
+      (activation in functions && activation !== "halved") || kind === "gated" || kind === "interpolated",
   );
 }
 
@@ -109,6 +111,7 @@ const layer: fc.Arbitrary<LayerDescription> = fc.record({
     "difference",
     "largest",
     "smallest",
+    "interpolated",
     "transposed",
   ),
   move: fc.constantFrom(...moves),
@@ -236,6 +239,8 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
       const means = convolve("right", globalAveragePool(builder, x), channels, 1);
       return activate(minimum(builder, convolve("left", x, channels, 1), means));
     }
+    case "interpolated":
+      return activate(interpolated(builder, x, each.stride, each.bias));
     case "transposed":
       return sizes.length === 2 ? activate(transposedConv(network, `${name}.up`, x, each)) : x;
     case "moved":
@@ -263,6 +268,23 @@ function transposedConv(network: NetworkBuilder, name: string, x: Value, each: L
   const pads = each.kernel === 3 ? [1, 0, 1, 1] : [0, 0, 0, 0];
   const attributes = { strides: [each.stride, 2], pads, group, output_padding: [0, each.stride - 1] };
   return network.layer(name, () => network.builder.one("ConvTranspose", [x, weight, ...bias], attributes, { name }));
+}
+
+/** Linear interpolation: twice as large by half pixels or from the corner, or by one corner to the other. */
+function interpolated(b: GraphBuilder, x: Value, stride: 1 | 2, isAligned: boolean): Value {
+  const [, , ...sizes] = x.type.shape;
+  if (isAligned) {
+    const target = int64Constant(
+      b,
+      sizes.map((size, i) => size + stride + i),
+    );
+    const axes = sizes.map((_, i) => i + 2);
+    const attributes = { axes, mode: "linear", coordinate_transformation_mode: "align_corners" };
+    return b.one("Resize", [x, undefined, undefined, target], attributes);
+  }
+  const scales = b.constant(float32Tensor([sizes.length + 2], Float32Array.of(1, 1, ...sizes.map(() => 2))));
+  const coordinate_transformation_mode = stride === 1 ? "half_pixel" : "asymmetric";
+  return b.one("Resize", [x, undefined, scales], { mode: "linear", coordinate_transformation_mode });
 }
 
 /** Elements at other places, padded or repeated. */

@@ -1,9 +1,9 @@
 /** Layers and pools over one spatial axis: they are those over two of which the first has one element. */
 
-import type { Shape } from "../../ir/types.ts";
-import type { Rearranged, Symbolic } from "../assembly/symbolic.ts";
-import type { WindowGeometry } from "../integer-network.ts";
-import { nodeShape, type RuleContext } from "./rule.ts";
+import type { Shape } from "../../../ir/types.ts";
+import type { Rearranged, Symbolic } from "../../assembly/symbolic.ts";
+import type { WindowGeometry } from "../../integer-network.ts";
+import { nodeShape, type RuleContext } from "../rule.ts";
 
 /** [N, C, L] → [N, C, 1, L]; [N, C] → [N, C, 1, 1]. */
 export function withTwoAxes([batch = 1, channels = 1, length = 1]: Shape): Shape {

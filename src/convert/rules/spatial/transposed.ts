@@ -3,13 +3,13 @@
  * stride. Zeros add nothing to a sum, so that it is exact.
  */
 
-import { intsAttribute, stringAttribute } from "../../ir/attributes.ts";
-import { rowMajorStrides } from "../../ir/types.ts";
-import { convGeometry } from "../../ops/build/conv-geometry.ts";
-import type { IntegerWeight } from "../integer-network.ts";
-import { convolved, layerInputs } from "./layers.ts";
-import { padded } from "./move-places.ts";
-import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, unsupported } from "./rule.ts";
+import { intsAttribute, stringAttribute } from "../../../ir/attributes.ts";
+import { rowMajorStrides } from "../../../ir/types.ts";
+import { convGeometry } from "../../../ops/build/conv-geometry.ts";
+import type { IntegerWeight } from "../../integer-network.ts";
+import { convolved, layerInputs } from "../layers.ts";
+import { padded } from "../move-places.ts";
+import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, unsupported } from "../rule.ts";
 
 /** A transposed convolution over two axes as a sum of integers. */
 export const convTransposeRule: IntegerRule = (context) => {

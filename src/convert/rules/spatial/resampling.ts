@@ -1,0 +1,121 @@
+/** The rule of interpolation: a sum of neighbours by integer weights, whose division goes into the factor. */
+import type { Tensor } from "../../../ir/tensor.ts";
+import { type AxisInterpolation, interpolationOf } from "../../../ops/families/resize.ts";
+import { type Affine, channelsOf } from "../../assembly/symbolic.ts";
+import type { AxisWeights } from "../../integer-network.ts";
+import { floatBound, weightedBounds } from "../../ranges.ts";
+import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, symbolicInput, unsupported } from "../rule.ts";
+import { overOneAxis, overTwoAxes, withTwoAxes } from "./one-axis.ts";
+
+/** The largest common denominator of the weights of an axis that is tried. */
+const mostParts = 4096;
+/** Weights are computed in float64: what is nearer to a whole number than this is one. */
+const tolerance = 1e-6;
+
+/** Interpolation as a sum of integers, where all weights along an axis are multiples of 1/n. */
+export const interpolationRule: IntegerRule = (context) => {
+  const { assembly, node, inputs } = context;
+  const constant = (index: number): Tensor | undefined => {
+    const value = inputs[index];
+    return value?.kind === "constant" ? value.tensor : undefined;
+  };
+  const plans = interpolationOf(node, constant);
+  if (plans === undefined) throw unsupported(node, "it smooths (antialias) or leaves out what is outside");
+  const given = assembly.readyCodes(symbolicInput(context, 0));
+  if (given === undefined) {
+    throw unsupported(
+      node,
+      "its input is not quantized",
+      "Train with --set quantization.residualBits=8, or convert with --residual-bits 8: interpolation adds up codes.",
+    );
+  }
+  const spatial = given.shape.length - 2;
+  if (spatial !== 1 && spatial !== 2) throw unsupported(node, onlyTwoAxes(spatial));
+  if (plans.some(({ axis }) => axis < 2)) throw unsupported(node, "it interpolates between channels or samples");
+  const isLine = spatial === 1;
+  const codes = isLine ? (assembly.readyCodes(overTwoAxes(context, given)) ?? given) : given;
+  const { form } = assembly.tensor(codes.tensor);
+  const [rows, columns] = [2, 3].map((axis) => {
+    const plan = plans.find((each) => each.axis === axis - (isLine ? 1 : 0));
+    return plan === undefined ? unchanged(codes.shape[axis] ?? 1) : wholeWeights(context, plan);
+  });
+  if (rows === undefined || columns === undefined) throw unsupported(node, onlyTwoAxes(spatial));
+  const axes = [rows.weights, columns.weights] as const;
+  const { low, high, magnitude } = weightedBounds(1, axes, form);
+  const reach = magnitude[0] ?? 0;
+  if (reach >= floatBound) {
+    throw unsupported(
+      node,
+      `its sums could reach ${reach}, beyond 2^24, the largest exact integer of float32`,
+      "Resize by a factor of two at a time, or give its input fewer bits.",
+    );
+  }
+  const { name } = node;
+  const shape = isLine ? withTwoAxes(nodeShape(node)) : nodeShape(node);
+  const sums = { kind: "accumulator", low: low[0] ?? 0, high: high[0] ?? 0, scale: 1, zeroPoint: 0 } as const;
+  const tensor = assembly.add(name, shape, sums, (output) => ({
+    op: "ResampleSums",
+    name,
+    input: codes.tensor,
+    output,
+    axes,
+  }));
+  const channels = channelsOf(shape);
+  const gain = 1 / (rows.parts * columns.parts);
+  const sum: Affine = {
+    kind: "affine",
+    name,
+    shape,
+    axis: 1,
+    terms: [{ tensor, inputScale: form.scale, gains: new Float64Array(channels).fill(gain) }],
+    // The weights of a place add up to one.
+    offset: new Float64Array(channels).fill(form.offset ?? 0),
+    low: Number.NEGATIVE_INFINITY,
+    high: Number.POSITIVE_INFINITY,
+  };
+  return isLine ? overOneAxis(context, sum) : sum;
+};
+
+/** Whole weights, and how many parts make one. */
+interface WholeWeights {
+  readonly weights: AxisWeights;
+  readonly parts: number;
+}
+
+function unchanged(size: number): WholeWeights {
+  const places = Int32Array.from({ length: size }, (_, i) => i);
+  return { weights: { taps: 1, places, weights: new Int32Array(size).fill(1) }, parts: 1 };
+}
+
+/** @throws UnsupportedError where the weights have no common denominator. */
+function wholeWeights({ node }: RuleContext, { from, to, weights, axis }: AxisInterpolation): WholeWeights {
+  const isWhole = (parts: number): boolean =>
+    weights.every((weight) => Math.abs(weight * parts - Math.round(weight * parts)) < tolerance);
+  let parts = 1;
+  while (parts < mostParts && !isWhole(parts)) parts++;
+  if (!isWhole(parts)) {
+    throw unsupported(
+      node,
+      `the weights along axis ${axis}, from ${from} to ${to}, are no multiples of 1/n with n up to ${mostParts}`,
+      "Resize by a whole factor.",
+    );
+  }
+  const rows = Array.from({ length: to }, (_, row) =>
+    Array.from(weights.subarray(row * from, (row + 1) * from), (weight, place) => ({
+      place,
+      weight: Math.round(weight * parts),
+    })).filter(({ weight }) => weight !== 0),
+  );
+  const taps = rows.reduce((most, row) => Math.max(most, row.length), 1);
+  const filled = rows.flatMap((row) =>
+    Array.from({ length: taps }, (_, i) => row[i] ?? { place: row[0]?.place ?? 0, weight: 0 }),
+  );
+  return {
+    weights: {
+      taps,
+      places: Int32Array.from(filled, ({ place }) => place),
+      weights: Int32Array.from(filled, ({ weight }) => weight),
+    },
+    parts,
+  };
+}
