@@ -20,6 +20,7 @@ import { withFlattensInOrder } from "./flatten-order.ts";
 import { activationForm, integerWeight } from "./grid.ts";
 import { type ConvertOptions, convertedInput } from "./input.ts";
 import {
+  type ConversionNote,
   type IntegerNetwork,
   type IntegerOperation,
   type IntegerTensor,
@@ -28,6 +29,7 @@ import {
 } from "./integer-network.ts";
 import { accumulatorBound, floatBound, largest } from "./ranges.ts";
 import { applyRule } from "./rules/rules.ts";
+import { type NetworkEnd, networkEnd, TailNodes } from "./tail/float-tail.ts";
 
 /** Decides what follows where the conversion refuses a node: throws the error, or returns values for the node's outputs. */
 export type OnRefusal = (error: UnsupportedError, refused: RefusedNode) => Symbolic;
@@ -81,8 +83,10 @@ export function assembleIntegers(network: Network, options: ConvertOptions, onRe
   }
   const input = convertedInput(options, data.type.shape[1] ?? 1);
   const assembly = new Assembly(inputNormalization(input));
-  const values = walk(source, data, assembly, onRefusal);
-  const outputs = source.graph.outputs.map(({ name, value }) => {
+  const tail = new TailNodes(source);
+  const values = walk(source, data, assembly, { onRefusal, tail });
+  const end = networkEnd(source, values, tail);
+  const outputs = end.outputs.map(({ name, value }) => {
     const symbolic = values.get(value);
     if (symbolic === undefined) throw new UnsupportedError("nothing makes it", { where: `output "${name}"` });
     return { name, tensor: assembly.realize(symbolic, floatForm, name) };
@@ -92,7 +96,8 @@ export function assembleIntegers(network: Network, options: ConvertOptions, onRe
     name: source.name,
     input: { name: data.name, sampleShape: data.type.shape.slice(1), dtype: input.dtype },
     ...made,
-    notes: [...assembly.notes],
+    ...(end.tail === undefined ? {} : { tail: end.tail }),
+    notes: [...assembly.notes, ...tailNotes(end)],
   };
 }
 
@@ -106,7 +111,23 @@ function inputNormalization({ dtype, mean, deviation }: ImageInput): InputNormal
   };
 }
 
-function walk(network: QuantizedNetwork, data: Value, assembly: Assembly, onRefusal: OnRefusal): Map<Value, Symbolic> {
+/** Notes what stays in float. */
+function tailNotes({ tail, outputs }: NetworkEnd): ConversionNote[] {
+  const [first] = tail?.refused ?? [];
+  if (tail === undefined || first === undefined) return [];
+  const shown = tail.refused.map(({ op, name }) => `${op} (${name})`).join(", ");
+  const message =
+    `no layer follows, so that it stays in float with what reads it: ${shown}. ONNX files hold these nodes; ` +
+    `other formats end before them, with ${outputs.map(({ name }) => name).join(", ")}`;
+  return [{ kind: "float tail", where: first.name, message }];
+}
+
+function walk(
+  network: QuantizedNetwork,
+  data: Value,
+  assembly: Assembly,
+  { onRefusal, tail }: { readonly onRefusal: OnRefusal; readonly tail: TailNodes },
+): Map<Value, Symbolic> {
   const parameters = new Map(network.parameters.map((parameter) => [parameter.name, parameter.value]));
   const sites = new Map(network.sites.map((site) => [site.id, site]));
   const values = new Map<Value, Symbolic>();
@@ -130,6 +151,10 @@ function walk(network: QuantizedNetwork, data: Value, assembly: Assembly, onRefu
     return assembly.codes(assembly.realize(x, activationForm(site, parameters), site.id));
   };
   for (const node of network.graph.nodes) {
+    if (tail.follows(node)) {
+      tail.add(node, false);
+      continue;
+    }
     const inputs = node.inputs.map((value) => (value === undefined ? undefined : values.get(value)));
     const [x] = inputs;
     try {
@@ -141,6 +166,10 @@ function walk(network: QuantizedNetwork, data: Value, assembly: Assembly, onRefu
       }
     } catch (error) {
       if (!(error instanceof UnsupportedError)) throw error;
+      if (tail.mayHold(node)) {
+        tail.add(node, true);
+        continue;
+      }
       const result = onRefusal(error, { assembly, node, inputs });
       const [output, ...others] = node.outputs;
       if (output !== undefined) values.set(output, result);

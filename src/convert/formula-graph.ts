@@ -34,6 +34,7 @@ import {
 } from "./integer-network.ts";
 import { normalizedCodes, softmaxOfCodes } from "./quotient-graph.ts";
 import { centredReach, floatBound } from "./ranges.ts";
+import { addNetworkOutputs } from "./tail/tail-graph.ts";
 import { WeightValues } from "./weight-values.ts";
 import { layerParts } from "./widening.ts";
 
@@ -42,6 +43,8 @@ export interface FormulaConfig {
   readonly batchSize: number;
   /** Adds every tensor of codes as an output, under its name. */
   readonly codes?: boolean;
+  /** Whether what stays in float behind the integers is part of the graph (default). */
+  readonly tail?: boolean;
 }
 
 /** Lowest and highest code of a requantization. */
@@ -88,8 +91,9 @@ class FormulaBuilder {
     for (const operation of this.#network.operations) {
       this.#values[operation.output] = this.#make(operation, dataInput);
     }
-    for (const { name, tensor } of this.#network.outputs) this.#builder.output(name, this.#value(tensor));
-    if (this.#config.codes === true) addCodeOutputs(this.#builder, this.#network, (id) => this.#value(id));
+    const read = (id: number) => this.#value(id);
+    const { codes = false, tail = true } = this.#config;
+    addOutputs(this.#builder, tail ? this.#network : withoutTail(this.#network), read, { ...this.#config, codes });
     return { graph: this.#builder.finish(), dataInput };
   }
 
@@ -267,8 +271,24 @@ export function codeOutput(id: number, name: string): string {
   return `${name} #${id}`;
 }
 
+function withoutTail({ tail: _tail, ...network }: IntegerNetwork): IntegerNetwork {
+  return network;
+}
+
+/** Adds the outputs of a network to a graph; with `codes`, its codes and what its float tail reads, too. */
+export function addOutputs(
+  builder: GraphBuilder,
+  network: IntegerNetwork,
+  value: (id: number) => Value,
+  { batchSize, codes = false }: Pick<FormulaConfig, "batchSize" | "codes">,
+): void {
+  const nameOf = (id: number): string => codeOutput(id, tensorById(network, id).name);
+  addNetworkOutputs(builder, network, value, codes ? { batchSize, nameOf } : { batchSize });
+  if (codes) addCodeOutputs(builder, network, value);
+}
+
 /** Adds every tensor of codes as an output, but those that are outputs already. */
-export function addCodeOutputs(builder: GraphBuilder, network: IntegerNetwork, value: (id: number) => Value): void {
+function addCodeOutputs(builder: GraphBuilder, network: IntegerNetwork, value: (id: number) => Value): void {
   const outputs = new Set(network.outputs.map((output) => output.tensor));
   for (const { id, name, form } of network.tensors) {
     const isCodes = form.kind === "codes" || form.kind === "wide";

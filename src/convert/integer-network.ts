@@ -5,6 +5,7 @@
  * leaves the batch alone.
  */
 import { GraphError } from "../errors.ts";
+import type { Network } from "../ir/network.ts";
 import type { Shape } from "../ir/types.ts";
 
 /** Fractional bits of a quotient in fixed point. */
@@ -280,9 +281,25 @@ export type IntegerLayer = IntegerConv | IntegerGemm;
 /** An operation that leaves sums in an accumulator: no format stores them, what reads them computes them. */
 export type Summing = IntegerLayer | SumPool | ResampleSums | IntegerMatMul;
 
+/** What stays in float behind the last layer. */
+export interface FloatTail {
+  /** The nodes of the float network that were not converted; its data inputs are outputs of the integer network, by name. */
+  readonly network: Network;
+  /** The nodes that have no integer form; what only moves or limits elements around them is not among them. */
+  readonly refused: readonly { readonly op: string; readonly name: string }[];
+  /** The outputs of the whole in order: those of the integer network itself (`isDirect`), and those of the tail. */
+  readonly results: readonly { readonly name: string; readonly isDirect: boolean }[];
+}
+
 /** Something that the conversion decided and that a reader of the report should know. */
 export interface ConversionNote {
-  readonly kind: "added quantizer" | "channels first" | "wide codes" | "widened simulation" | "constant channels";
+  readonly kind:
+    | "added quantizer"
+    | "channels first"
+    | "wide codes"
+    | "widened simulation"
+    | "constant channels"
+    | "float tail";
   readonly where: string;
   readonly message: string;
 }
@@ -295,7 +312,10 @@ export interface IntegerNetwork {
   readonly tensors: readonly IntegerTensor[];
   /** In an order in which every tensor is made before it is used. */
   readonly operations: readonly IntegerOperation[];
+  /** The real numbers at the end: the outputs of the float network, or what its float tail reads. */
   readonly outputs: readonly { readonly name: string; readonly tensor: number }[];
+  /** Absent where nothing stays in float. */
+  readonly tail?: FloatTail;
   readonly notes: readonly ConversionNote[];
 }
 

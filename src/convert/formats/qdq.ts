@@ -44,6 +44,7 @@ import {
   type Term,
   tensorById,
 } from "../integer-network.ts";
+import { addNetworkOutputs } from "../tail/tail-graph.ts";
 import { WeightValues } from "../weight-values.ts";
 import { containerOf, storedType } from "./containers.ts";
 import type { FormatDefinition } from "./definition.ts";
@@ -93,7 +94,10 @@ class QdqBuilder {
       const value = this.#make(operation, data);
       if (value !== undefined) this.#values[operation.output] = value;
     }
-    for (const { name, tensor } of this.#network.outputs) this.#builder.output(name, this.#value(tensor));
+    const nameOf = (id: number): string => codeOutput(id, tensorById(this.#network, id).name);
+    const { batchSize, codes } = this.#options;
+    const options = codes === true ? { batchSize, nameOf } : { batchSize };
+    addNetworkOutputs(this.#builder, this.#network, (id) => this.#value(id), options);
     if (this.#options.codes === true) {
       for (const [id, codes] of this.#codes) {
         this.#builder.output(codeOutput(id, tensorById(this.#network, id).name), codes);

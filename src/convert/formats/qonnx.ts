@@ -62,7 +62,7 @@ export function buildQonnxGraph(network: IntegerNetwork, config: FormulaConfig):
 export const qonnxFormat: FormatDefinition = {
   name: "qonnx",
   files(network, { batchSize }) {
-    const bytes = writeOnnx(buildQonnxGraph(network, { batchSize }), { domains: { [domain]: 1 } });
+    const bytes = writeOnnx(buildQonnxGraph(network, { batchSize, tail: false }), { domains: { [domain]: 1 } });
     return [{ name: "model.qonnx.onnx", parts: [bytes] }];
   },
 };

@@ -9,6 +9,7 @@ import { elementCount } from "../../ir/types.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { ForwardJob } from "../../runtime/job.ts";
 import { StateBuffers } from "../../runtime/state.ts";
+import { floatForm } from "../assembly/assembly.ts";
 import { interpretFast } from "../fast/interpret.ts";
 import { codeOutput } from "../formula-graph.ts";
 import type { IntegerNetwork, IntegerTensor } from "../integer-network.ts";
@@ -62,7 +63,14 @@ export interface VerifyOptions {
 
 /** Tensors that are compared: codes, and the network's outputs. */
 export function comparedTensors(network: IntegerNetwork): IntegerTensor[] {
-  return network.tensors.filter(({ form }) => form.kind !== "accumulator" && form.kind !== "quotient");
+  const own = network.tensors.filter(({ form }) => form.kind !== "accumulator" && form.kind !== "quotient");
+  // What the float tail gives has no tensor among the integers': it gets numbers after theirs.
+  const results = network.tail?.network.graph.outputs ?? [];
+  const first = network.tensors.length;
+  return [
+    ...own,
+    ...results.map(({ name, value }, i) => ({ id: first + i, name, shape: value.type.shape, form: floatForm })),
+  ];
 }
 
 /**
@@ -145,7 +153,13 @@ export class CodeReader {
 
   /** Codes by tensor number, without their containers' offsets; they are valid until the next batch is read. */
   read(results: Readonly<Record<string, Tensor>>): Map<number, ArrayLike<number>> {
-    const outputs = new Map(this.#network.outputs.map(({ name, tensor }) => [tensor, name]));
+    const { tail, outputs: given, tensors } = this.#network;
+    const isResult = (name: string): boolean =>
+      tail?.results.some((each) => each.isDirect && each.name === name) ?? true;
+    const outputs = new Map(given.flatMap(({ name, tensor }) => (isResult(name) ? [[tensor, name] as const] : [])));
+    tail?.network.graph.outputs.forEach(({ name }, i) => {
+      outputs.set(tensors.length + i, name);
+    });
     const found = new Map<number, ArrayLike<number>>();
     for (const tensor of comparedTensors(this.#network)) {
       const result = results[outputs.get(tensor.id) ?? codeOutput(tensor.id, tensor.name)];

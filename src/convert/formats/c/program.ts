@@ -88,7 +88,7 @@ export function buildCProgram(given: IntegerNetwork, options: CProgramOptions = 
   const header = `${comment(network.name, ", written by subbyte.")}#ifndef ${upper}_H
 #define ${upper}_H
 #include <stdint.h>
-#define ${upper}_INPUT_SIZE ${elementCount(network.input.sampleShape)}
+${tailComment(network)}#define ${upper}_INPUT_SIZE ${elementCount(network.input.sampleShape)}
 ${sizes.join("\n")}
 #define ${upper}_ARENA_BYTES ${Math.max(arena.bytes, 4)}
 ${signature};
@@ -109,6 +109,14 @@ ${withLoops(calls)
   .join("")}}
 `;
   return { source, header, arenaBytes: arena.bytes, constantBytes: flashBytes };
+}
+
+/** Says what is not part of the program: it reads the outputs, in float. */
+function tailComment({ tail }: IntegerNetwork): string {
+  const lines = (tail?.refused ?? []).map(({ op, name }) =>
+    comment(`${op} ${name}`, " reads the outputs: not part of this program"),
+  );
+  return lines.join("");
 }
 
 /** The part of an identifier for each output; NETWORK_INPUT_SIZE is the input's. */

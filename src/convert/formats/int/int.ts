@@ -17,7 +17,7 @@ import { cast } from "../../../ops/families/cast.ts";
 import { add, multiply, subtract } from "../../../ops/families/elementwise.ts";
 import { concat, reshape } from "../../../ops/families/shape/shape-ops.ts";
 import { integerOperators } from "../../../ops/integer-operators.ts";
-import { addCodeOutputs } from "../../formula-graph.ts";
+import { addOutputs } from "../../formula-graph.ts";
 import {
   type Dequantize,
   type IntegerLayer,
@@ -85,8 +85,7 @@ class IntBuilder implements IntContext {
       const value = this.builder.scope(operation.name, () => this.#make(operation, data));
       if (value !== undefined) this.#values[operation.output] = value;
     }
-    for (const { name, tensor } of this.network.outputs) this.builder.output(name, this.value(tensor));
-    if (this.options.codes === true) addCodeOutputs(this.builder, this.network, (id) => this.value(id));
+    addOutputs(this.builder, this.network, (id) => this.value(id), this.options);
     return this.builder.finish();
   }
 
