@@ -13,6 +13,7 @@ import {
   isIntegerLayer,
   type Term,
 } from "./integer-network.ts";
+import { sameOperations } from "./same-operations.ts";
 
 /** The stored size of a layer's weights. */
 export interface LayerSize {
@@ -27,7 +28,7 @@ export interface LayerSize {
 /** The stored size of an integer network. */
 export interface StoredSize {
   readonly layers: readonly LayerSize[];
-  /** Weights in exactly their bits, and every multiplier, bias and offset in four bytes. */
+  /** Weights in exactly their bits, and every multiplier, bias and offset in four bytes, those of several time steps once. */
   readonly packedBytes: number;
   /** The same with weights in the containers of the ONNX file. */
   readonly containerBytes: number;
@@ -40,7 +41,10 @@ export interface StoredSize {
 /** @param floatElements Number of float32 elements that the float network stores. */
 export function storedSize(network: IntegerNetwork, floatElements: number): StoredSize {
   const layers = withOwnWeights(network.operations.filter(isIntegerLayer)).map(layerSize);
-  const rest = network.operations.reduce((sum, operation) => sum + parameterBytes(operation), 0);
+  const same = sameOperations(network);
+  const rest = network.operations
+    .filter(({ output }) => same.get(output) === output)
+    .reduce((sum, operation) => sum + parameterBytes(operation), 0);
   const sum = (bytes: (layer: LayerSize) => number): number =>
     layers.reduce((total, layer) => total + bytes(layer), rest);
   const packedBytes = sum((layer) => layer.packedBytes);

@@ -19,6 +19,7 @@ import { undoneTranspose } from "./rewrite/channels-first.ts";
 import { rewriteContext } from "./rewrite/context.ts";
 import { mostLoopNodes, unrollLoop } from "./rewrite/loop.ts";
 import { withBatchInFront } from "./rewrite/moved-batch.ts";
+import { pickedPart } from "./rewrite/picked.ts";
 import { readQuantization } from "./rewrite/quantization-nodes.ts";
 import { decompose, inOwnDomain, upgrade } from "./rewrite/read-node.ts";
 import { tiedConstants } from "./shared/tied.ts";
@@ -134,6 +135,8 @@ class Walk {
     if (undone !== undefined) return [undone];
     const inFront = withBatchInFront(e, node);
     if (inFront !== undefined) return inFront;
+    const part = pickedPart(e, node);
+    if (part !== undefined) return part;
     const known = recordOf(node)?.simplify?.(context, node) ?? batchForm(e, node);
     if (known !== undefined) return known;
     const { op, inputs, attributes, domain, outputCount } = node;

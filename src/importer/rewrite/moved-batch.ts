@@ -8,7 +8,8 @@ import { toNumbers } from "../../ir/tensor.ts";
 import { permutationOf } from "../../ops/build/operands.ts";
 import { type Slot, type SourceNode, tensorOf, typeOf } from "../../ops/rewrite/slots.ts";
 import type { Emitter } from "../emitter.ts";
-import { knownIntegers, reshapeTo, resolveReshape } from "./batch-forms.ts";
+import { knownIntegers, resolveReshape } from "./batch-forms.ts";
+import { pickedFromJoin, reshapedBack } from "./picked.ts";
 
 /** A value as the transposition of another one. */
 interface Turned {
@@ -66,7 +67,13 @@ const gather: Form = (e, node, { source, order }) => {
   const { axis = 0 } = node.attributes;
   const from = typeof axis === "number" ? order[axis < 0 ? axis + order.length : axis] : undefined;
   if (index === undefined || index.shape.length > 0 || from === undefined || from === 0) return undefined;
-  const picked = e.one("Gather", [source, indices], { axis: from });
+  const size = typeOf(source).shape[from];
+  const [given = 0] = toNumbers(index);
+  const place = given < 0 && typeof size === "number" ? given + size : given;
+  const picked =
+    (size === 1 ? reshapedBack(e, source, typeOf(source).shape.toSpliced(from, 1)) : undefined) ??
+    pickedFromJoin(e, source, from, place) ??
+    e.one("Gather", [source, indices], { axis: from });
   const rest = order.filter((each) => each !== from).map((each) => (each > from ? each - 1 : each));
   return transposed(e, picked, rest);
 };
@@ -84,9 +91,9 @@ function reshaped(e: Emitter, { source, order }: Turned, shape: Dimensions): Slo
   );
   if (groups === undefined) return undefined;
   const sorted = groups.toSorted((a, b) => (a.axes[0] ?? 0) - (b.axes[0] ?? 0));
-  if (groups.every((group, i) => group === sorted[i])) return reshapeTo(e, source, shape);
+  if (groups.every((group, i) => group === sorted[i])) return reshapedBack(e, source, shape);
   const ones = shape.filter((size) => size === 1).length;
-  const apart = reshapeTo(e, source, [...sorted.map(({ size }) => size), ...new Array<number>(ones).fill(1)]);
+  const apart = reshapedBack(e, source, [...sorted.map(({ size }) => size), ...new Array<number>(ones).fill(1)]);
   let [nextGroup, nextOne] = [0, sorted.length];
   const places = shape.map((size) => {
     if (size === 1) return nextOne++;

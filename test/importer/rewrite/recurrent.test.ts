@@ -82,6 +82,26 @@ const readings: readonly (readonly [string, readonly NodeText[], FileText["initi
   ],
 ];
 
+it("the last output in two directions is one state of each", () => {
+  const bytes = onnxModel({
+    inputs: { x: ["N", 5, 4] },
+    outputs: ["y"],
+    nodes: [
+      turn,
+      ["LSTM", ["t", "w", "r"], ["s"], { hidden_size: 2, direction: "bidirectional" }],
+      ["Transpose", ["s"], ["a"], { perm: [0, 2, 1, 3] }],
+      ["Reshape", ["a", "flat"], ["f"]],
+      ["Transpose", ["f"], ["q"], { perm: [1, 0, 2] }],
+      ["Gather", ["q", "last"], ["y"], { axis: 1 }],
+    ],
+    initializers: { w: ramp(2, 8, 4), r: ramp(2, 8, 2), flat: ints(0, 0, -1), last: ints0(-1) },
+  });
+  const { graph } = importOnnx(bytes);
+  expect(graph.nodes.filter(({ op }) => op === "Concat").map(({ inputs }) => inputs.length)).toEqual([2]);
+  // Of the reverse direction the last output is that of its first step.
+  expect(graph.nodes.filter(({ op }) => op === "Gemm")).toHaveLength(9 + 1);
+});
+
 function ints0(value: number) {
   return int64Tensor([value], []);
 }
@@ -91,11 +111,15 @@ function int32(values: readonly number[]) {
 }
 
 describe("the batch stays in front", () => {
-  it.each(readings)("%s", async (_, nodes, initializers) => {
+  it.each(readings)("%s", async (name, nodes, initializers) => {
     const bytes = model(nodes, initializers);
     const network = importOnnx(bytes);
     expect(network.imported.batch).toBe("any");
-    expect(network.graph.nodes.filter(({ op }) => op === "Transpose" || op === "LSTM")).toEqual([]);
+    // One state of a sequence needs none of the others.
+    const superfluous = ["Transpose", "LSTM", "GRU", "Gather", "Squeeze"];
+    expect(network.graph.nodes.filter(({ op }) => superfluous.includes(op))).toEqual([]);
+    const joins = network.graph.nodes.filter(({ op }) => op === "Concat");
+    expect(joins).toHaveLength(name.startsWith("two layers") ? 1 : 0);
     const { y } = await fileOutputs(bytes, { x: [3, 5, 4] });
     expect(distance((await outputsOf(network, 3)).y, y)).toBeLessThan(1e-6);
     const written = await fileOutputs(exportOnnx(network), { x: [1, 5, 4] });

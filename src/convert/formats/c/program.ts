@@ -12,6 +12,7 @@ import {
   summingProducer,
   tensorById,
 } from "../../integer-network.ts";
+import { sameOperations } from "../../same-operations.ts";
 import { type FormatDefinition, textFile } from "../definition.ts";
 import { type Arena, elementType, isStoredWhole, planArena, quotientType, storedOffset } from "./arena.ts";
 import { extremumFunction, productFunction, tableFunction } from "./elementwise.ts";
@@ -32,7 +33,6 @@ import {
 import { resampleFunction } from "./resampling.ts";
 import { roundingHelpers } from "./rounding.ts";
 import { matMulFunction, normalizeFunction, rootHelpers, softmaxFunction } from "./rows.ts";
-import { sameFunctions } from "./same-functions.ts";
 import { constantBytes } from "./text.ts";
 import { viewOf } from "./views.ts";
 
@@ -64,7 +64,7 @@ export function buildCProgram(given: IntegerNetwork, options: CProgramOptions = 
   const parts = outputParts(network);
   const outputs = parts.map((part) => `float *out_${part}`).join(", ");
   const signature = `void ${name}_run(const ${dataType(network)} *data, ${outputs})`;
-  const same = sameFunctions(network);
+  const same = sameOperations(network);
   const functionId = (id: number): number => same.get(id) ?? id;
   const functions = network.operations
     .filter(({ output }) => functionId(output) === output && !arena.joined.has(output))

@@ -3,9 +3,9 @@
 import { describe, expect, it } from "vitest";
 import { planArena } from "../../../../src/convert/formats/c/arena.ts";
 import { partsOfJoins, withPartsEarly } from "../../../../src/convert/formats/c/joins.ts";
-import { sameFunctions } from "../../../../src/convert/formats/c/same-functions.ts";
 import { viewOf } from "../../../../src/convert/formats/c/views.ts";
 import type { IntegerNetwork, IntegerOperation, TensorForm } from "../../../../src/convert/integer-network.ts";
+import { sameOperations } from "../../../../src/convert/same-operations.ts";
 
 const codes: TensorForm = { kind: "codes", low: 0, high: 255, scale: 1, zeroPoint: 0 };
 const identity = Float64Array.from({ length: 256 }, (_, i) => i);
@@ -152,7 +152,7 @@ describe("elements that lie in order", () => {
 it("operations that compute the same have one function", () => {
   const other = identity.map((value) => 255 - value);
   const operations = [input, table(0, 1), table(1, 2), table(2, 3, other), table(3, 4)];
-  const same = sameFunctions(
+  const same = sameOperations(
     network(
       [
         [1, 4],
@@ -165,7 +165,7 @@ it("operations that compute the same have one function", () => {
     ),
   );
   expect([...same.values()]).toEqual([0, 1, 1, 3, 1]);
-  const wider = sameFunctions(
+  const wider = sameOperations(
     network(
       [
         [1, 4],

@@ -10,10 +10,10 @@ import {
   renumbered,
   summingProducer,
   tensorById,
-} from "../../integer-network.ts";
+} from "./integer-network.ts";
 
 /** Returns, for the output of each operation, that of the first one that computes the same. */
-export function sameFunctions(network: IntegerNetwork): ReadonlyMap<number, number> {
+export function sameOperations(network: IntegerNetwork): ReadonlyMap<number, number> {
   const first = new Map<string, number>();
   const found = new Map<number, number>();
   const weights = new Map<IntegerWeight, number>();
