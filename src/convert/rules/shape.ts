@@ -7,6 +7,7 @@ import type { WindowGeometry } from "../integer-network.ts";
 import { sumBounds } from "../ranges.ts";
 import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./spatial/one-axis.ts";
+import { averageWithinBorder } from "./spatial/resampling.ts";
 
 function quantizable(context: RuleContext, value: Symbolic): Symbolic {
   if (value.kind === "weight" || value.kind === "constant") {
@@ -133,16 +134,21 @@ export const globalAverageRule: IntegerRule = (context) => {
 
 /** Average pooling as a sum. */
 export const averagePoolRule: IntegerRule = (context) => {
-  const { node } = context;
-  const window = windowOf(context, symbolicInput(context, 0));
-  if (
-    intAttribute(node, "ceil_mode", 0) === 1 ||
-    (intAttribute(node, "count_include_pad", 0) === 0 && window.pads.some((pad) => pad > 0))
-  ) {
+  const { node, assembly } = context;
+  const x = quantizable(context, symbolicInput(context, 0));
+  const window = windowOf(context, x);
+  const isPadded = window.pads.some((pad) => pad > 0);
+  if (intAttribute(node, "count_include_pad", 0) === 0 && isPadded) {
+    if (x.kind === "data") throw unsupported(node, "its input is not quantized");
+    const count = window.kernel.reduce((product, size) => product * size, 1);
+    return averageWithinBorder(context, assembly.readyCodes(x) ?? assembly.materialize(x, count), window);
+  }
+  const { pads } = convGeometry(node, x.shape, window.kernel);
+  if (window.pads.join() !== pads.join()) {
     throw unsupported(
       node,
-      "its windows have different numbers of elements",
-      "Use count_include_pad, or pad explicitly: an average over a varying number of codes has no single multiplier.",
+      "its last windows reach beyond the padding (ceil_mode)",
+      "Use count_include_pad=0, or pad explicitly.",
     );
   }
   return average(context, window);

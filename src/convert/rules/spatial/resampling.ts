@@ -1,8 +1,8 @@
-/** The rule of interpolation: a sum of neighbours by integer weights, whose division goes into the factor. */
+/** Rules of interpolation, and of averages of windows that reach over the border: sums by integer weights, whose division goes into the factor. */
 import type { Tensor } from "../../../ir/tensor.ts";
 import { type AxisInterpolation, interpolationOf } from "../../../ops/families/resize.ts";
-import { type Affine, channelsOf } from "../../assembly/symbolic.ts";
-import type { AxisWeights } from "../../integer-network.ts";
+import { type Affine, type Codes, channelsOf, type Symbolic } from "../../assembly/symbolic.ts";
+import type { AxisWeights, WindowGeometry } from "../../integer-network.ts";
 import { floatBound, weightedBounds } from "../../ranges.ts";
 import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, symbolicInput, unsupported } from "../rule.ts";
 import { overOneAxis, overTwoAxes, withTwoAxes } from "./one-axis.ts";
@@ -29,16 +29,31 @@ export const interpolationRule: IntegerRule = (context) => {
       "Train with --set quantization.residualBits=8, or convert with --residual-bits 8: interpolation adds up codes.",
     );
   }
+  if (plans.some(({ axis }) => axis < 2)) throw unsupported(node, "it interpolates between channels or samples");
+  return weighted(context, given, (axis, size) => {
+    const plan = plans.find((each) => each.axis === axis);
+    return plan === undefined ? unchanged(size) : wholeWeights(context, plan);
+  });
+};
+
+/**
+ * The sums of codes by the weights of two spatial axes, or of the only one.
+ *
+ * @param along The weights of an axis of the codes, of a given size.
+ */
+export function weighted(
+  context: RuleContext,
+  given: Codes,
+  along: (axis: number, size: number) => WholeWeights,
+): Symbolic {
+  const { assembly, node } = context;
   const spatial = given.shape.length - 2;
   if (spatial !== 1 && spatial !== 2) throw unsupported(node, onlyTwoAxes(spatial));
-  if (plans.some(({ axis }) => axis < 2)) throw unsupported(node, "it interpolates between channels or samples");
   const isLine = spatial === 1;
   const codes = isLine ? (assembly.readyCodes(overTwoAxes(context, given)) ?? given) : given;
   const { form } = assembly.tensor(codes.tensor);
-  const [rows, columns] = [2, 3].map((axis) => {
-    const plan = plans.find((each) => each.axis === axis - (isLine ? 1 : 0));
-    return plan === undefined ? unchanged(codes.shape[axis] ?? 1) : wholeWeights(context, plan);
-  });
+  const own = given.shape.flatMap((size, axis) => (axis < 2 ? [] : [along(axis, size)]));
+  const [rows, columns] = isLine ? [unchanged(1), own[0]] : own;
   if (rows === undefined || columns === undefined) throw unsupported(node, onlyTwoAxes(spatial));
   const axes = [rows.weights, columns.weights] as const;
   const { low, high, magnitude } = weightedBounds(1, axes, form);
@@ -47,7 +62,7 @@ export const interpolationRule: IntegerRule = (context) => {
     throw unsupported(
       node,
       `its sums could reach ${reach}, beyond 2^24, the largest exact integer of float32`,
-      "Resize by a factor of two at a time, or give its input fewer bits.",
+      "Give its input fewer bits, or resize by a factor of two at a time.",
     );
   }
   const { name } = node;
@@ -74,10 +89,10 @@ export const interpolationRule: IntegerRule = (context) => {
     high: Number.POSITIVE_INFINITY,
   };
   return isLine ? overOneAxis(context, sum) : sum;
-};
+}
 
 /** Whole weights, and how many parts make one. */
-interface WholeWeights {
+export interface WholeWeights {
   readonly weights: AxisWeights;
   readonly parts: number;
 }
@@ -118,4 +133,38 @@ function wholeWeights({ node }: RuleContext, { from, to, weights, axis }: AxisIn
     },
     parts,
   };
+}
+
+/**
+ * An average that does not count its padding: a window at the border divides by fewer elements. With L the least common multiple of the numbers
+ * along an axis, a window of n elements gives each the weight L/n.
+ */
+export function averageWithinBorder(context: RuleContext, codes: Codes, window: WindowGeometry): Symbolic {
+  const { kernel, strides, dilations, pads } = window;
+  const sizes = nodeShape(context.node);
+  return weighted(context, codes, (axis, size) => {
+    const at = axis - 2;
+    const [taps, stride, dilation, before] = [kernel[at] ?? 1, strides[at] ?? 1, dilations[at] ?? 1, pads[at] ?? 0];
+    const rows = Array.from({ length: sizes[axis] ?? 1 }, (_, row) =>
+      Array.from({ length: taps }, (_, tap) => row * stride - before + tap * dilation),
+    );
+    const counts = rows.map((places) => places.filter((place) => place >= 0 && place < size).length);
+    const parts = counts.reduce(leastCommonMultiple, 1);
+    const isInside = (place: number): boolean => place >= 0 && place < size;
+    return {
+      parts,
+      weights: {
+        taps,
+        places: Int32Array.from(rows.flat(), (place) => Math.min(Math.max(place, 0), size - 1)),
+        weights: Int32Array.from(
+          rows.flatMap((places, row) => places.map((place) => (isInside(place) ? parts / (counts[row] ?? 1) : 0))),
+        ),
+      },
+    };
+  });
+}
+
+function leastCommonMultiple(a: number, b: number): number {
+  const divisor = (x: number, y: number): number => (y === 0 ? x : divisor(y, x % y));
+  return b === 0 ? a : (a * b) / divisor(a, b);
 }

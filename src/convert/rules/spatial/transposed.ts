@@ -10,15 +10,16 @@ import type { IntegerWeight } from "../../integer-network.ts";
 import { convolved, layerInputs } from "../layers.ts";
 import { padded } from "../move-places.ts";
 import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, unsupported } from "../rule.ts";
+import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./one-axis.ts";
 
-/** A transposed convolution over two axes as a sum of integers. */
+/** A transposed convolution over one or two axes as a sum of integers. */
 export const convTransposeRule: IntegerRule = (context) => {
-  const { node } = context;
-  const layer = layerInputs(context);
-  const kernel = layer.weight.shape.slice(2);
-  if (kernel.length !== 2) throw unsupported(node, onlyTwoAxes(kernel.length));
+  const { node, assembly } = context;
+  const given = layerInputs(context);
+  const kernel = given.weight.shape.slice(2);
+  if (kernel.length !== 2 && kernel.length !== 1) throw unsupported(node, onlyTwoAxes(kernel.length));
   if (stringAttribute(node, "auto_pad", "NOTSET") !== "NOTSET") throw unsupported(node, "it pads by itself (auto_pad)");
-  const { strides, dilations, pads, group } = convGeometry(node, layer.codes.shape, kernel);
+  const { strides, dilations, pads, group } = convGeometry(node, given.codes.shape, kernel);
   const added = intsAttribute(
     node,
     "output_padding",
@@ -26,15 +27,29 @@ export const convTransposeRule: IntegerRule = (context) => {
   );
   const reach = kernel.map((size, axis) => (size - 1) * (dilations[axis] ?? 1));
   const begin = reach.map((size, axis) => size - (pads[axis] ?? 0));
-  const end = reach.map((size, axis) => size - (pads[axis + 2] ?? 0) + (added[axis] ?? 0));
+  const end = reach.map((size, axis) => size - (pads[axis + kernel.length] ?? 0) + (added[axis] ?? 0));
   if ([...begin, ...end].some((size) => size < 0)) throw unsupported(node, "it cuts off more than its kernel reaches");
-  return convolved(context, {
-    ...layer,
-    weight: mirrored(layer.weight, group),
-    geometry: { kernel, strides: [1, 1], dilations, pads: [...begin, ...end], group },
-    shape: nodeShape(node),
-    spread: (tensor) => spread(context, tensor, strides),
+  const weight = mirrored(given.weight, group);
+  const window = { kernel, strides: kernel.map(() => 1), dilations, pads: [...begin, ...end] };
+  if (kernel.length === 2) {
+    return convolved(context, {
+      ...given,
+      weight,
+      geometry: { ...window, group },
+      shape: nodeShape(node),
+      spread: (tensor) => spread(context, tensor, strides),
+    });
+  }
+  const [rows = 1, columns = 1, length = 1] = weight.shape;
+  const sums = convolved(context, {
+    ...given,
+    codes: assembly.readyCodes(overTwoAxes(context, given.codes)) ?? given.codes,
+    weight: { ...weight, shape: [rows, columns, 1, length] },
+    geometry: { ...windowOverTwo(window), group },
+    shape: withTwoAxes(nodeShape(node)),
+    spread: (tensor) => spread(context, tensor, [1, ...strides]),
   });
+  return overOneAxis(context, sums);
 };
 
 /** [C, K/group, …] → [K, C/group, …], every kernel mirrored along all of its axes. */

@@ -242,22 +242,25 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
     case "interpolated":
       return activate(interpolated(builder, x, each.stride, each.bias));
     case "transposed":
-      return sizes.length === 2 ? activate(transposedConv(network, `${name}.up`, x, each)) : x;
+      return activate(transposedConv(network, `${name}.up`, x, each));
     case "moved":
       return moved(builder, x, each.move ?? "flipped");
     default: {
       if (sizes.some((size) => size < 2)) return x;
       const options = { kernel: sizes.map(() => 2), strides: sizes.map(() => each.stride) };
-      return each.kind === "maxPool" ? maxPool(builder, x, options) : averagePool(builder, x, options);
+      if (each.kind === "maxPool") return maxPool(builder, x, options);
+      const padding = each.kernel === 1 ? {} : { pads: [...sizes.map(() => 1), ...sizes.map((_, i) => i % 2)] };
+      return averagePool(builder, x, { ...options, ...padding });
     }
   }
 }
 
 /** A transposed convolution. */
 function transposedConv(network: NetworkBuilder, name: string, x: Value, each: LayerDescription): Value {
-  const [, channels = 1] = x.type.shape;
+  const [, channels = 1, ...sizes] = x.type.shape;
+  const isLine = sizes.length === 1;
   const group = each.grouping === "two" && channels % 2 === 0 ? 2 : 1;
-  const shape = [channels, each.channels, each.kernel + 1, each.kernel];
+  const shape = [channels, each.channels, ...(isLine ? [] : [each.kernel + 1]), each.kernel];
   const random = seeded(elementCount(shape));
   const values = Float32Array.from({ length: elementCount(shape) }, () => normal(random) / 2);
   const weight = network.parameter(`${name}.weight`, "weight", float32Tensor(shape, values));
@@ -266,7 +269,9 @@ function transposedConv(network: NetworkBuilder, name: string, x: Value, each: L
     ? [network.parameter(`${name}.bias`, "bias", float32Tensor([size], new Float32Array(size)))]
     : [];
   const pads = each.kernel === 3 ? [1, 0, 1, 1] : [0, 0, 0, 0];
-  const attributes = { strides: [each.stride, 2], pads, group, output_padding: [0, each.stride - 1] };
+  const image = { strides: [each.stride, 2], pads, group, output_padding: [0, each.stride - 1] };
+  const line = { strides: [2], pads: pads.slice(2), group, output_padding: [each.stride - 1] };
+  const attributes = isLine ? line : image;
   return network.layer(name, () => network.builder.one("ConvTranspose", [x, weight, ...bias], attributes, { name }));
 }
 
