@@ -3,7 +3,7 @@
 import type { TrainingConfig } from "../config/schema/schema.ts";
 import { modelTitle } from "../config/schema/schema.ts";
 import { type IntegerObstacle, integerObstacles } from "../convert/obstacles.ts";
-import { type DatasetSplits, outputCountOf } from "../data/dataset/dataset.ts";
+import { type DatasetSplits, describeTarget, outputCountOf } from "../data/dataset/dataset.ts";
 import type { SampleType } from "../data/dataset/sample-type.ts";
 import type { Shape } from "../ir/types.ts";
 import type { LayerCost } from "../runs/cost.ts";
@@ -23,6 +23,8 @@ export interface CheckedData {
   readonly classes: readonly string[] | null;
   /** Values that the network has to predict for a sample; null for classes and without labels. */
   readonly values: number | null;
+  /** What the network learns to give, in words. */
+  readonly target: string;
   readonly normalization: { readonly mean: readonly number[]; readonly standardDeviation: readonly number[] };
 }
 
@@ -67,6 +69,7 @@ function describedData({ train, test }: DatasetSplits): CheckedData {
     sampleType,
     classes: target.kind === "classes" ? target.classes : null,
     values: target.kind === "values" ? outputCountOf(train) : null,
+    target: describeTarget(target),
     normalization: { mean: normalization.mean, standardDeviation: normalization.std },
   };
 }

@@ -9,9 +9,8 @@ import { type Cell, tableLines } from "./table.ts";
 /** Classes that are named; more are counted. */
 const namedClasses = 12;
 
-function labelsText({ classes, values }: CheckedData): string {
-  if (classes === null)
-    return values === null ? "no labels" : `${values} ${values === 1 ? "value" : "values"} to predict`;
+function labelsText({ classes, values, target }: CheckedData): string {
+  if (classes === null) return values === null ? target : `${values} ${values === 1 ? "value" : "values"} to predict`;
   const named = classes.slice(0, namedClasses).join(", ");
   const more = classes.length > namedClasses ? ` and ${classes.length - namedClasses} more` : "";
   return `${classes.length} classes: ${named}${more}`;
@@ -38,7 +37,9 @@ export function checkLines(check: TrainingCheck, columns: number | undefined): s
   return [
     ...check.notes.map((text) => `note: ${text}`),
     `data: ${data.name}, ${data.train} training and ${data.test} test ${kind} of ${data.sampleShape.join("x")} (${data.sampleType}), ${labelsText(data)}`,
-    `normalization: mean ${numbers(mean)}; standard deviation ${numbers(standardDeviation)}`,
+    mean.length === 0
+      ? "normalization: none, the samples enter as they are"
+      : `normalization: mean ${numbers(mean)}; standard deviation ${numbers(standardDeviation)}`,
     `model: ${check.model}, ${check.parameters} trainable numbers, ${check.layers.length} layers`,
     ...tableLines(
       ["layer", "operator", "weights", "bits of the weights", "bits of the input"],

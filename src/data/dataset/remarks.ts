@@ -29,6 +29,8 @@ export async function rangeNotes(
   { scale, mean, std }: Normalization,
   signal?: AbortSignal,
 ): Promise<readonly string[]> {
+  // Whole numbers and several inputs have none.
+  if (mean.length === 0) return [];
   const count = Math.min(inspectedSamples, dataset.count);
   const batch = allocateBatch(dataset, count);
   const chosen = Int32Array.from({ length: count }, (_, i) => i);

@@ -1,15 +1,16 @@
 /** Every task from file to run and back: the loss falls, the metric is that of the task, and an evaluation repeats it. */
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { newBuilder } from "../../../src/compile/registry.ts";
 import { resolveTrainingConfig } from "../../../src/config/config.ts";
+import { InterruptedError } from "../../../src/errors.ts";
 import { exportOnnx } from "../../../src/importer/export.ts";
 import type { Network, Parameter } from "../../../src/ir/network.ts";
 import { nodeEngine } from "../../../src/runtime/node/node.ts";
 import { loadRun } from "../../../src/train/load-run.ts";
 import { evaluate } from "../../../src/train/loop/evaluate.ts";
-import { startRun } from "../../../src/train/run.ts";
+import { resumeRun, startRun } from "../../../src/train/run.ts";
 import { bytesOf, floats, labels, npy, npz, put } from "../../data/files.ts";
 import { errorOf } from "../../data/support.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
@@ -149,6 +150,20 @@ describe("tasks", () => {
     expect(loaded.notes).toEqual([]);
     const again = await evaluate(loaded.network, loaded.data.test, nodeEngine({ threads: 1 }));
     expect([again.metric, again.accuracy, again.loss]).toEqual([summary.metric, summary.accuracy, summary.loss]);
+  });
+
+  it("masked tokens: a run that was stopped and resumed equals one that was not", async () => {
+    const { config, parent } = await setUp(cases.maskedTokens ?? expect.fail(), true);
+    const whole = await startRun({ config, parent, name: "whole" });
+    const controller = new AbortController();
+    const stopped = startRun(
+      { config, parent, name: "stopped" },
+      { signal: controller.signal, onStep: ({ step }) => step === 7 && controller.abort() },
+    );
+    await expect(stopped).rejects.toThrow(InterruptedError);
+    const resumed = await resumeRun(join(parent, "stopped"));
+    expect(await readFile(resumed.paths.metrics, "utf8")).toBe(await readFile(whole.paths.metrics, "utf8"));
+    expect(resumed.summary.perplexity).toBe(whole.summary.perplexity);
   });
 
   it("masked tokens are the same in a run that is repeated", async () => {

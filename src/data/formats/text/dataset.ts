@@ -47,6 +47,7 @@ export async function openText(folder: string, files: readonly string[], options
       },
     );
   }
+  checkInputs(inputs, place);
   const length = options.length ?? statedLength(inputs, place);
   const tokenizer = await openTokenizer(options.tokenizer);
   const paths = partFiles(folder, files, place);
@@ -83,6 +84,17 @@ export async function openText(folder: string, files: readonly string[], options
       ...decided.notes,
     ],
   };
+}
+
+/** @throws ConfigError for an input that is no sequence. */
+function checkInputs(inputs: readonly FileInput[], where: string): void {
+  const other = inputs.find(({ dimensions }) => dimensions !== undefined && dimensions.length !== 2);
+  if (other === undefined) return;
+  const sizes = other.dimensions?.map((size) => size ?? "?").join(", ");
+  throw new ConfigError(`the model's input ${other.name} is [${sizes}], texts give [N, tokens]`, {
+    where,
+    remedy: "Name a model of tokens, or data for this one.",
+  });
 }
 
 /** The length that the inputs of a network state. */
@@ -163,7 +175,7 @@ function elementsOf(
   padding: number,
 ): InputElements[] {
   const [only, second] = inputs;
-  return inputs.map(({ name }) => {
+  return inputs.map(({ name, dtype }) => {
     const values =
       only !== undefined && second === undefined
         ? tokenInputs.tokens
@@ -179,6 +191,8 @@ function elementsOf(
       const own = values === tokenInputs.tokens ? ids : values === tokenInputs.types ? types : ids.map(() => 1);
       elements.set(own, row * length);
     });
-    return { name, shape: [length], elements, where: path };
+    // A model may read its tokens as floats, and cast them itself.
+    const own = dtype.startsWith("float") ? Float32Array.from(elements) : elements;
+    return { name, shape: [length], elements: own, where: path };
   });
 }
