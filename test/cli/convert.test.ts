@@ -92,7 +92,8 @@ describe("convert", () => {
 
   it("names the float model's file and notes in the one document of --json", async () => {
     const out = join(folder, "float-and-int");
-    const both = await capture("convert", runOf("lsq"), "-f", "float", "-f", "int", "--json", "--out", out);
+    const flags = ["-f", "float", "-f", "int", "--json", "--out", out, "--no-residual-bits"];
+    const both = await capture("convert", runOf("lsq"), ...flags);
     expect({ code: both.code, stderr: both.stderr }).toEqual({ code: 0, stderr: "" });
     const document = JSON.parse(both.stdout);
     const names = ["model.float.onnx", "model.int.onnx"];
@@ -162,15 +163,17 @@ describe("convert", () => {
   });
 
   it("says what a verification does not cover, why QDQ files differ, and what a missing quantizer costs", async () => {
-    const args = ["--format", "qdq", "--format", "c", "--verify", "--limit", "20"];
+    const args = ["--format", "qdq", "--format", "c", "--verify", "--limit", "20", "--no-residual-bits"];
     const { stdout } = await capture("convert", runOf("lsq"), ...args, "--out", join(folder, "partly"));
     expect(stdout).toMatch(/onnx qdq .* 20 /);
     expect(stdout).toContain("qdq and qcdq leave sums to the floats of ONNX Runtime");
     expect(stdout).toContain("not verified, because ONNX Runtime cannot run them: c\n");
     expect(stdout).toContain("note: relu: there is no quantizer here");
     // The first block's skip, 28x28x4 values, and what the average pool reads, 7x7x16.
-    expect(stdout).toMatch(/hint: 2 tensors are not quantized: 4 bytes a value, 15.7 kB an image. With .* 8: 3.9 kB\./);
-    const eight = ["--residual-bits", "8", "--verify", "--limit", "20", "--out", join(folder, "eight")];
+    expect(stdout).toMatch(
+      /hint: 2 tensors are not quantized: 4 bytes a value, 15.7 kB an image. Without .*: 3.9 kB\./,
+    );
+    const eight = ["--verify", "--limit", "20", "--out", join(folder, "eight")];
     const added = (await capture("convert", runOf("lsq"), ...eight)).stdout;
     expect(added).toMatch(
       /^note: 8-bit quantizer added after training, also in the simulation, at \d places; -v lists them$/m,
@@ -180,7 +183,8 @@ describe("convert", () => {
 
   it("ends with the accuracy of float, simulation and integers, which eval --integer repeats", async () => {
     const out = join(folder, "table");
-    const { stdout } = await capture("convert", runOf("lsq"), "--batch", "2", "--out", out);
+    const asTrained = "--no-residual-bits";
+    const { stdout } = await capture("convert", runOf("lsq"), "--batch", "2", "--out", out, asTrained);
     const share = (name: string) => new RegExp(`│ ${name}[^│]*│ +([\\d.]+) % │`).exec(stdout)?.[1];
     const [float, simulation, integers] = ["float: the same weights", "simulation", "integers: the int file"].map(
       share,
@@ -191,7 +195,10 @@ describe("convert", () => {
     const measured = async (...flags: string[]) =>
       (100 * JSON.parse((await capture("eval", ...flags, "--json")).stdout).accuracy).toFixed(2);
     expect(simulation).toBe(await measured(runOf("lsq")));
-    expect(integers).toBe(await measured(runOf("lsq"), "--integer"));
+    expect(integers).toBe(await measured(runOf("lsq"), "--integer", asTrained));
+    const added = await capture("convert", runOf("lsq"), "--json", "--out", out);
+    const { deployment } = JSON.parse(added.stdout);
+    expect(await measured(runOf("lsq"), "--integer")).toBe((100 * deployment.integers.accuracy).toFixed(2));
     expect(float).toMatch(/^\d+\.\d\d$/);
   });
 
@@ -203,7 +210,7 @@ describe("convert", () => {
     expect(deployment).toMatchObject({ floatRun: runOf("float"), samples: 40, available: 60, batchSize: 1 });
     expect(deployment.float.accuracy).toBe(float.accuracy);
     const silent = await capture("convert", runOf("from"), "--no-measure");
-    expect(silent.stdout).not.toMatch(/measured on|simulation/);
+    expect(silent.stdout).not.toMatch(/measured on|│ simulation/);
   });
 
   it("verifies on other data", async () => {

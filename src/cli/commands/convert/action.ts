@@ -21,7 +21,6 @@ import { runPaths } from "../../../runs/folder.ts";
 import { nodeEngine } from "../../../runtime/node/node.ts";
 import { showBatchOf } from "../../../train/fit/network-fit.ts";
 import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
-import { evenIndices, withStoredQuantizers } from "../../../train/loop/calibrate.ts";
 import { inputOf } from "../../../train/loop/evaluate.ts";
 import { modelTakesChannelsLast } from "../../../train/network.ts";
 import { print, printJson, printNotesOn } from "../../output.ts";
@@ -31,11 +30,10 @@ import { writeOutputs } from "../../write-output.ts";
 import { deploymentLines, measureDeployment } from "./accuracy.ts";
 import type { ConvertFlags } from "./convert.ts";
 import { floatModelOf, isFloatFormat } from "./float.ts";
+import { withResidualBits } from "./residual-bits.ts";
 import { convertFile, isModelFile, refuseRounding } from "./rounded.ts";
 import { printFiles, printHint, printNotes, printProof, printSize, sumsFloats, type WrittenFile } from "./text.ts";
 
-/** Training images that the ranges of added quantizers are taken from. */
-const calibrationImages = 128;
 /** Images in a batch of a verification. */
 const verifyBatch = 64;
 
@@ -92,7 +90,7 @@ export async function convertAction(path: string, flags: ConvertFlags): Promise<
     printFiles(written);
     if (size !== undefined) printSize(size, flags);
     if (flags.quiet !== true) printNotes(notes, flags);
-    if (converted !== undefined && flags.residualBits === undefined) printHint(converted.network, wanted);
+    if (converted !== undefined && flags.residualBits === false) printHint(converted.network, wanted);
     if (proof !== undefined) printProof(proof, wanted, sampleWord(run.data.test.sampleShape));
     if (deployment !== undefined) print(...deploymentLines(deployment));
   }
@@ -130,17 +128,6 @@ function convertedOrAllObstacles(source: QuantizedNetwork, options: ConvertOptio
 function describeFile(folder: string, { name, parts, memory }: ConvertedFile): WrittenFile {
   const bytes = parts.reduce((sum, part) => sum + part.length, 0);
   return { file: join(folder, name), bytes, ...(memory === undefined ? {} : { memory }) };
-}
-
-/** The run's network, with the quantizers that --residual-bits adds. */
-async function withResidualBits(
-  trained: QuantizedNetwork,
-  train: Dataset,
-  { residualBits, threads }: ConvertFlags,
-): Promise<QuantizedNetwork> {
-  if (residualBits === undefined) return trained;
-  const engine = nodeEngine({ threads });
-  return withStoredQuantizers(trained, residualBits, train, evenIndices(train.count, calibrationImages), engine);
 }
 
 /** The notes on quantizers that were added after training: they are not part of the run's own simulation. */

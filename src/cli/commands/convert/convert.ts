@@ -17,7 +17,7 @@ FORMAT is one of
 
 Examples:
   subbyte convert runs/lsq4 --verify
-  subbyte convert runs/lsq4 --residual-bits 8 --batch 32
+  subbyte convert runs/lsq4 --residual-bits 4 --batch 32
   subbyte convert runs/lsq4 --format int --format c --arithmetic fixed -o deployed
   subbyte convert runs/lsq4 --format qonnx --json
   subbyte convert gpt.onnx --format weights --weight-bits 4 --group-size 32`;
@@ -50,9 +50,11 @@ export const declareConvert = (command: NewCommand) =>
     .option("--no-pack", "keep all weights of the int format in int8, for older runtimes")
     .option(
       "--residual-bits <n>",
-      "quantize what is stored between layers to n bits (additions, average pools, products, functions) where training did not; int runs faster with 8",
+      "quantize what is stored between layers to n bits (additions, average pools, products, functions) where training did not",
       wholeNumber(2),
+      8,
     )
+    .option("--no-residual-bits", "leave what training did not quantize between layers as it is: larger and slower")
     .option("--verify", "compare every code of every layer over the test images, and write verify.json")
     .option("--data <name|folder>", "measure and verify on this data (default: the run's own test images)")
     .option("--limit <n>", "measure and verify on only the first N test images", wholeNumber(1))

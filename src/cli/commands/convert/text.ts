@@ -55,7 +55,7 @@ export function printHint({ tensors, operations, input }: IntegerNetwork, wanted
   const each = sampleWord(input.sampleShape) === "images" ? "an image" : "a sample";
   print(
     `hint: ${wide.length} ${wide.length === 1 ? "tensor is" : "tensors are"} not quantized: 4 bytes a value, ${formatBytes(4 * values)} ${each}. ` +
-      `With --residual-bits 8: ${formatBytes(values)}${isInt ? "," : "."}`,
+      `Without --no-residual-bits: ${formatBytes(values)}${isInt ? "," : "."}`,
     ...(isInt ? ["and the int file is 2.4 to 3.2 times as fast (ResNet-20 and ResNet-18, docs/integer.md)."] : []),
   );
 }

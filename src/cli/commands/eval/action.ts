@@ -3,13 +3,14 @@
 import { isQuantized } from "../../../compile/sites.ts";
 import { modelTitle } from "../../../config/schema/schema.ts";
 import { convert } from "../../../convert/convert.ts";
+import type { IntegerNetwork } from "../../../convert/integer-network.ts";
 import { evaluateIntegers } from "../../../convert/prove/evaluate-integers.ts";
 import type { Dataset } from "../../../data/dataset/dataset.ts";
 import { ConfigError, RuntimeError } from "../../../errors.ts";
 import { openEngine } from "../../../runtime/node/devices.ts";
 import { notFinite } from "../../../train/divergence/divergence.ts";
 import { evaluateWithOrder } from "../../../train/fit/class-order.ts";
-import { loadRun } from "../../../train/load-run.ts";
+import { type LoadedRun, loadRun } from "../../../train/load-run.ts";
 import { type EvaluationResult, evaluate as evaluateNetwork, inputOf } from "../../../train/loop/evaluate.ts";
 import { metricTitle, showMetric } from "../../../train/loop/metric-text.ts";
 import { levelsOf } from "../../../train/run.ts";
@@ -17,6 +18,7 @@ import { outputColumns, print, printJson, printNotesOn } from "../../output.ts";
 import { testData } from "../../run-data.ts";
 import { sampleWord } from "../../view/progress-format.ts";
 import { tableLines } from "../../view/table.ts";
+import { withResidualBits } from "../convert/residual-bits.ts";
 import type { EvalFlags } from "./eval.ts";
 import { isModelFile, normalizationText, openEvaluatedFile } from "./file.ts";
 
@@ -37,7 +39,7 @@ export async function evalAction(path: string, flags: EvalFlags): Promise<void> 
   const options = flags.batch === undefined ? {} : { batchSize: flags.batch };
   const result =
     flags.integer === true
-      ? await evaluateIntegers(convert(run.network, { input: inputOf(run.data.test) }), data, engine, options)
+      ? await evaluateIntegers(await integersOf(run, flags), data, engine, options)
       : await evaluateNetwork(run.network, data, engine, {
           ...options,
           ...(run.teacher === undefined ? {} : { teacher: run.teacher }),
@@ -131,4 +133,10 @@ function classRows(title: string, values: EvaluationResult["classF1"], target: D
   return values.flatMap((value, k) =>
     value === null ? [] : [[`${title} of ${names[k] ?? `class ${k}`}`, value.toFixed(4)]],
   );
+}
+
+/** The integers that `subbyte convert` makes of a run. */
+async function integersOf({ network, data }: LoadedRun, flags: EvalFlags): Promise<IntegerNetwork> {
+  const source = isQuantized(network) ? await withResidualBits(network, data.train, flags) : network;
+  return convert(source, { input: inputOf(data.test) });
 }

@@ -25,6 +25,8 @@ export const declareEval = (command: NewCommand) =>
     )
     .option("--batch <n>", "images in a batch", wholeNumber(1))
     .option("--integer", "evaluate the integer network of subbyte convert instead of the simulation")
+    .option("--residual-bits <n>", "of the integers: as in subbyte convert", wholeNumber(2), 8)
+    .option("--no-residual-bits", "of the integers: as in subbyte convert")
     .option("--limit <n>", "use only the first N test images", wholeNumber(1))
     .addOption(
       new Option("--device <name>", "cpu, webgpu, cuda, or auto for the fastest one available")
