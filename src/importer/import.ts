@@ -207,10 +207,11 @@ function build(
   const { graph, count } = withoutDropout(file.graph);
   if (count > 0) emitter.note(dropoutNote);
   const outputs = walkGraph(emitter, graph, inputs, file.opset);
-  file.graph.outputs.forEach((name, i) => {
+  const named = file.graph.outputs.flatMap((name, i) => {
     const slot = outputs[i];
-    if (slot !== undefined) emitter.builder.output(name, emitter.outputValue(slot));
+    return slot === undefined ? [] : [{ name, slot }];
   });
+  for (const { name, slot } of withoutLabels(emitter, named)) emitter.builder.output(name, emitter.outputValue(slot));
   const parameters: readonly Parameter[] = emitter.parameters;
   const opset = file.opset.get("") ?? 0;
   const imported = { producer: file.producer, opset, batch, notes: emitter.notes, held: new Map<string, string>() };
@@ -219,6 +220,20 @@ function build(
   const sites = sitesInGraph(network.graph, emitter.sites);
   const isFree = outputs.some((slot) => typeOf(slot).shape.some(isSymbolic));
   return { network: sites.length === 0 ? network : { ...network, sites }, isFree };
+}
+
+interface NamedSlot {
+  readonly name: string;
+  readonly slot: Slot;
+}
+
+/** The outputs without those before the first one in float: a classifier of scikit-learn gives its label before its scores. */
+function withoutLabels(emitter: Emitter, outputs: readonly NamedSlot[]): readonly NamedSlot[] {
+  const first = outputs.findIndex(({ slot }) => typeOf(slot).dtype === "float32");
+  if (first <= 0) return outputs;
+  const labels = outputs.slice(0, first).map(({ name }) => `"${name}"`);
+  emitter.note(`${labels.join(", ")} holds integers, which nothing trains: it is left out of the outputs.`);
+  return outputs.slice(first);
 }
 
 /** A quantizer belongs to the first layer that reads its output, whatever the file calls it. */

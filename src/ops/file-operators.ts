@@ -18,7 +18,8 @@ import {
   quickGelu,
   rmsNormalization,
 } from "./rewrite/functions.ts";
-import { placesOfInput } from "./rewrite/simplify.ts";
+import { firstInput, placesOfInput } from "./rewrite/simplify.ts";
+import { arrayFeatureExtractor, linearClassifier, linearRegressor, normalizer, scaler } from "./rewrite/sklearn.ts";
 import { scatterUpgrades, upsampleUpgrades } from "./rewrite/upgrades.ts";
 
 /** A branch whose condition is known replaces it. */
@@ -43,6 +44,11 @@ export const bipolarQuantOperator: FileOperator = { op: "BipolarQuant", ...qonnx
 /** ONNX Runtime's own, which its optimizer leaves in files. */
 const engine = "com.microsoft";
 
+/** Classical models, which scikit-learn's converter writes around a network. */
+const classical = "ai.onnx.ml";
+/** Scores by the names of their classes; a network keeps the scores. */
+const zipMapOperator: FileOperator = { op: "ZipMap", domain: classical, reading: "computed", simplify: firstInput };
+
 function asOthers(op: string, decompose: Decomposition, domain: string = onnxDomain): FileOperator {
   return { op, domain, reading: "as others", decompose };
 }
@@ -66,6 +72,12 @@ const all: readonly FileOperator[] = [
   asOthers("FastGelu", geluAfterBias("tanh"), engine),
   asOthers("QuickGelu", quickGelu, engine),
   asOthers("FusedMatMul", fusedMatMul, engine),
+  zipMapOperator,
+  asOthers("Scaler", scaler, classical),
+  asOthers("LinearRegressor", linearRegressor, classical),
+  asOthers("LinearClassifier", linearClassifier, classical),
+  asOthers("Normalizer", normalizer, classical),
+  asOthers("ArrayFeatureExtractor", arrayFeatureExtractor, classical),
   rewritten("Upsample", upsampleUpgrades),
   rewritten("Scatter", scatterUpgrades),
 ];

@@ -6,6 +6,7 @@ import { defined } from "../base/defined.ts";
 import { randomStream } from "../base/random.ts";
 import type { InputPart } from "../compile/build/input.ts";
 import { bindBatch } from "../compile/passes/bind-batch.ts";
+import { withWeightsByOutput } from "../compile/passes/group-weights.ts";
 import { countQuantizers, requireFloat } from "../compile/passes/without-quantizers.ts";
 import { isQuantized } from "../compile/sites.ts";
 import type { TrainingConfig } from "../config/schema/schema.ts";
@@ -41,12 +42,12 @@ export function makeNetwork(config: TrainingConfig, data: DatasetSplits, outputs
   const { model } = config;
   if (!("name" in model)) {
     const file = model.file ?? "";
-    const network = importedNetwork(file, data, {
+    const read = importedNetwork(file, data, {
       restoreBatchNorm: model.restoreBatchNorm === true,
       stripQuantizers: model.stripQuantizers === true,
     });
-    if (config.quantization !== null) requireFloat(network, file);
-    return network;
+    if (config.quantization !== null) requireFloat(read, file);
+    return model.weightsByOutput === true ? withWeightsByOutput(read) : read;
   }
   const { name, width, stem } = model;
   return makeModel(

@@ -138,7 +138,7 @@ describe("a mistake in the file", () => {
       "train.yaml:1:1: unknown key weightBits\n  Did you mean quantization.weightBits?",
     );
     expect(failure("model:\n  zzzzzzzzzz: 1")).toContain(
-      "Known keys here: name, file, restoreBatchNorm, stripQuantizers, allowFrozen, width, stem.",
+      "Known keys here: name, file, restoreBatchNorm, stripQuantizers, allowFrozen, weightsByOutput, width, stem.",
     );
   });
 

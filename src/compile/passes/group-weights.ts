@@ -75,6 +75,36 @@ export function withGroupedWeights(network: Network, options: GroupOptions): Gro
   return { network: { name: network.name, graph: builder.finish(), parameters, sites }, left };
 }
 
+/**
+ * Returns the same network with the weights of products as [outputs, inputs]: groups of a quantizer are runs of elements in that order, and
+ * so run along the inputs, as engines want them.
+ *
+ * @example
+ * const rows = withWeightsByOutput(network);
+ * console.log(rows.parameters.length === network.parameters.length); // true
+ */
+export function withWeightsByOutput<Kind extends Network>(network: Kind): Kind {
+  const orders = weightOrders(network);
+  const builder = newBuilder(network.graph.name);
+  const map: ValueMap = new Map();
+  const turned = new Map<string, Tensor>();
+  const known = new Map(network.parameters.map((parameter) => [parameter.name, parameter.value]));
+  for (const input of network.graph.inputs) {
+    const [order, value] = [orders.get(input), known.get(input.name)];
+    if (order?.outputsLast !== true || value === undefined) {
+      map.set(input, builder.input(input.name, input.type));
+      continue;
+    }
+    const rows = inRows(value, order);
+    turned.set(input.name, rows);
+    map.set(input, transpose(builder, builder.input(input.name, { dtype: "float32", shape: rows.shape }), [1, 0]));
+  }
+  copyNodes(network.graph, builder, map);
+  for (const output of network.graph.outputs) builder.output(output.name, mapped(map, output.value));
+  const parameters = network.parameters.map((each) => ({ ...each, value: turned.get(each.name) ?? each.value }));
+  return { ...network, graph: builder.finish(), parameters };
+}
+
 /** The largest power of two up to a size that divides a number of inputs; undefined where that is too small. */
 function groupOf(inputs: number, size: number): number | undefined {
   let group = size;

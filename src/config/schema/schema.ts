@@ -34,6 +34,8 @@ const model = z
     stripQuantizers: z.boolean().exactOptional(),
     /** Trains what stands behind an operator without a gradient, and leaves the parameters before it as they are. Default: refused. */
     allowFrozen: z.boolean().exactOptional(),
+    /** Keeps the weights of products as [outputs, inputs], so that groups (`granularity: group`) run along the inputs. Default: as stored. */
+    weightsByOutput: z.boolean().exactOptional(),
     /** Channels of the first stage; without it, the model's own. */
     width: count.exactOptional(),
     stem: z.enum(["cifar", "imagenet"]).exactOptional(),
@@ -48,6 +50,10 @@ const model = z
   .refine(({ file, stripQuantizers }) => file !== undefined || stripQuantizers === undefined, {
     error: "expected a model's file with it: the networks that come with subbyte have no quantizers",
     path: ["stripQuantizers"],
+  })
+  .refine(({ file, weightsByOutput }) => file !== undefined || weightsByOutput === undefined, {
+    error: "expected a model's file with it: the networks that come with subbyte keep their weights as they are",
+    path: ["weightsByOutput"],
   })
   .refine(({ file, allowFrozen }) => file !== undefined || allowFrozen === undefined, {
     error: "expected a model's file with it: every operator of the networks that come with subbyte has a gradient",

@@ -11,7 +11,7 @@ import { isZero } from "./zeros.ts";
 /** An emitter with what rules need besides. */
 export function rewriteContext(e: Emitter): RewriteContext {
   return {
-    constant: (tensor, name) => e.constant(tensor, name),
+    constant: (tensor, name, stored) => e.constant(tensor, name, stored),
     integers: (elements, shape) => e.integers(elements, shape),
     integersOf: (slot) => (slot === undefined || slot.kind === "value" ? undefined : symbolicOf(slot)?.elements),
     emit: (op, inputs, attributes, options) => e.emit(op, inputs, attributes, options),

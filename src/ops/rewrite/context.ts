@@ -18,8 +18,8 @@ export interface RepeatedPlace {
 
 /** Makes what stands for values while a file is read. Operators are those of the standard domain, in their present form. */
 export interface RewriteContext {
-  /** A tensor that is known. */
-  constant(tensor: Tensor, name?: string): ConstantSlot;
+  /** A tensor that is known. @param stored Whether the file stores it, so that a layer that reads it may train it; default false. */
+  constant(tensor: Tensor, name?: string, stored?: boolean): ConstantSlot;
   /** Integers, some of which depend on the batch: the sizes of a shape. Default shape: a list. */
   integers(elements: Dimensions, shape?: readonly number[]): Slot;
   /** The integers of a slot, where they are known for every batch. */

@@ -7,13 +7,19 @@ import fc from "fast-check";
 import { InferenceSession, Tensor as OrtTensor } from "onnxruntime-node";
 import { describe, expect, it } from "vitest";
 import { bindBatch } from "../../../src/compile/passes/bind-batch.ts";
-import { type GroupOptions, withGroupedWeights } from "../../../src/compile/passes/group-weights.ts";
+import {
+  type GroupOptions,
+  withGroupedWeights,
+  withWeightsByOutput,
+} from "../../../src/compile/passes/group-weights.ts";
+import { quantize } from "../../../src/compile/passes/quantize.ts";
 import { withoutQuantizers } from "../../../src/compile/passes/without-quantizers.ts";
 import { buildLowBitWeights } from "../../../src/convert/formats/low-bit-weights.ts";
 import { importOnnx } from "../../../src/importer/import.ts";
 import type { Network } from "../../../src/ir/network.ts";
 import { float32Tensor, type Tensor } from "../../../src/ir/tensor.ts";
 import { genericTarget } from "../../../src/ops/targets.ts";
+import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { emit } from "../../../src/runtime/job.ts";
 import { type FileText, onnxModel } from "../../support/onnx/model.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
@@ -159,5 +165,47 @@ describe("weights in groups", () => {
     const { network, left } = withGroupedWeights(importOnnx(onnxModel(text)), options);
     expect(network.sites.map(({ tensor, spec }) => [tensor, spec.groupSize])).toEqual([["a", 32]]);
     expect(left).toEqual(["b"]);
+  });
+
+  it("that a training quantizes are packed where weights lie by outputs, and change nothing before", async () => {
+    const text: FileText = {
+      inputs: { x: ["N", 64] },
+      outputs: ["y"],
+      nodes: [
+        ["MatMul", ["x", "a"], ["h"]],
+        ["Relu", ["h"], ["r"]],
+        ["Gemm", ["r", "b"], ["y"]],
+      ],
+      initializers: { a: randomTensor(seeded(1), [64, 32]), b: randomTensor(seeded(2), [32, 5]) },
+    };
+    const read = importOnnx(onnxModel(text));
+    const network = withWeightsByOutput(read);
+    expect(network.parameters.map(({ value }) => value.shape)).toEqual([
+      [32, 64],
+      [5, 32],
+    ]);
+    const preset = presetNamed("lsq", { weightBits: 4, activationBits: 8 });
+    const weight = { ...preset.weight, quantizer: "lsq", bits: 4, signed: true, options: {} } as const;
+    const quantized = quantize(network, {
+      ...preset,
+      weight: { ...weight, granularity: "group", groupSize: 16 },
+      activation: null,
+      firstLayer: "same",
+      lastLayer: "same",
+    });
+    const float = withoutQuantizers(quantized);
+    const x = new OrtTensor("float32", numbersOf(randomTensor(seeded(3), [2, 64])), [2, 64]);
+    const feedsOf = ({ parameters }: Network) =>
+      Object.fromEntries(
+        parameters.map(({ name, value }) => [name, new OrtTensor("float32", numbersOf(value), value.shape)]),
+      );
+    const outputOf = (each: Network) => run(emit(bindBatch(each, 2).graph, genericTarget), { ...feedsOf(each), x });
+    expect(await outputOf(network)).toEqual(await outputOf(read));
+    const { bytes } = buildLowBitWeights(quantized, float);
+    expect(importOnnx(bytes).graph.nodes.map(({ op }) => op)).toEqual(["MatMulNBits", "Relu", "MatMulNBits"]);
+    const [written, simulated] = [await run(bytes, { x }), await outputOf(quantized)];
+    written.forEach((value, i) => {
+      expect(Math.abs(value - (simulated[i] ?? 0))).toBeLessThan(1e-4);
+    });
   });
 });
