@@ -1,9 +1,11 @@
 /** Two models on the same data: accuracy, how far their outputs are apart, and at which layer they begin to differ. */
+
 import { eachBatch } from "../../data/dataset/batches.ts";
 import type { Dataset } from "../../data/dataset/dataset.ts";
 import { ConfigError } from "../../errors.ts";
 import type { GraphOutput } from "../../ir/graph.ts";
 import type { Engine } from "../../runtime/engine.ts";
+import { answerPlan } from "./answers.ts";
 import type { ComparedModel } from "./compared-model.ts";
 
 /** The difference of a layer's outputs in two models. */
@@ -58,9 +60,9 @@ export async function compareModels(
   const batchSize = Math.ceil(Math.min(wanted, dataset.count) / unit) * unit;
   const tallies = new Map(shared.map((name) => [name, new DifferenceTally(name)]));
   const outputs = new DifferenceTally(a.output.name);
-  const hasClasses = dataset.target.kind === "classes";
+  const answers = answerPlan(dataset, a.output.value.type.shape.slice(1));
   const correct = { a: 0, b: 0 };
-  let same = 0;
+  let [same, compared, labelled] = [0, 0, 0];
   const [first, second] = await Promise.all([a, b].map((model) => model.prepare(shared, dataset, engine, batchSize)));
   try {
     for await (const { data, targets, valid } of eachBatch(dataset, batchSize)) {
@@ -68,11 +70,15 @@ export async function compareModels(
       for (const [name, tally] of tallies) tally.add(x?.get(name), y?.get(name), valid / batchSize);
       const [p, q] = [x?.get(a.output.name), y?.get(b.output.name)];
       outputs.add(p, q, valid / batchSize);
-      const [classesA, classesB] = [classesOf(p ?? [], batchSize), classesOf(q ?? [], batchSize)];
-      for (let i = 0; i < valid; i++) {
-        if (classesA[i] === classesB[i]) same++;
-        if (classesA[i] === targets[i]) correct.a++;
-        if (classesB[i] === targets[i]) correct.b++;
+      for (let i = 0; i < valid * answers.positions; i++) {
+        const [left, right] = [answers.of(p ?? [], i, batchSize), answers.of(q ?? [], i, batchSize)];
+        compared++;
+        if (left === right) same++;
+        const label = answers.label(targets, i);
+        if (label === undefined || label < 0) continue;
+        labelled++;
+        if (left === label) correct.a++;
+        if (right === label) correct.b++;
       }
     }
   } finally {
@@ -82,8 +88,8 @@ export async function compareModels(
   const layers = shared.flatMap((name) => tallies.get(name)?.result() ?? []);
   return {
     samples: count,
-    accuracy: hasClasses ? { a: correct.a / count, b: correct.b / count } : null,
-    agreement: same / count,
+    accuracy: labelled > 0 ? { a: correct.a / labelled, b: correct.b / labelled } : null,
+    agreement: same / compared,
     output: outputs.result(),
     layers,
     firstDeparture: layers.find(({ sqnr }) => sqnr !== null && sqnr < departure)?.layer ?? null,
@@ -100,18 +106,6 @@ function sharedLayers(a: ComparedModel, b: ComparedModel): string[] {
   const shapes = new Map(b.results.map((result) => [result.name, sampleShape(result)]));
   const names = a.results.filter((result) => shapes.get(result.name) === sampleShape(result)).map(({ name }) => name);
   return [...new Set(names)];
-}
-
-/** The place of the largest output of each sample. */
-function classesOf(outputs: ArrayLike<number>, rows: number): Int32Array {
-  const classes = outputs.length / rows;
-  return Int32Array.from({ length: rows }, (_, row) => {
-    let best = 0;
-    for (let k = 1; k < classes; k++) {
-      if ((outputs[row * classes + k] ?? 0) > (outputs[row * classes + best] ?? 0)) best = k;
-    }
-    return best;
-  });
 }
 
 class DifferenceTally {

@@ -2,6 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { bindBatch } from "../../../src/compile/passes/bind-batch.ts";
 import { inferTypes, newBuilder } from "../../../src/compile/registry.ts";
+import { answerPlan } from "../../../src/convert/prove/answers.ts";
 import { compareModels } from "../../../src/convert/prove/compare.ts";
 import { comparedGraph, comparedNetwork } from "../../../src/convert/prove/compared-model.ts";
 import { inputFeeds } from "../../../src/convert/prove/input-feeds.ts";
@@ -69,5 +70,18 @@ describe("models of two inputs", () => {
     expect(layers.length).toBeGreaterThan(0);
     for (const { largest } of [...layers, output]) expect(largest).toBeLessThan(1e-6);
     expect(accuracy?.a).toBe(accuracy?.b);
+  });
+});
+
+describe("answers", () => {
+  it.each([
+    ["classes last", [3, 2], [0, 2, 1, 0, 3, 0]],
+    ["classes first", [2, 3], [0, 1, 3, 2, 0, 0]],
+  ] as const)("of positions are the largest of each: %s", (_, output, scores) => {
+    const target = { kind: "dense", shape: [3], classes: ["a", "b"], meaning: "tokens" } as const;
+    const plan = answerPlan({ target }, output);
+    expect(plan.positions).toBe(3);
+    expect([0, 1, 2].map((i) => plan.of(scores, i, 1))).toEqual([1, 0, 0]);
+    expect([0, 1, 2].map((i) => plan.label(Int32Array.of(1, -1, 0), i))).toEqual([1, -1, 0]);
   });
 });

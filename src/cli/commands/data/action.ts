@@ -1,13 +1,17 @@
 /** What the commands of `subbyte data` do. */
 
 import { join } from "node:path";
+import { defined } from "../../../base/defined.ts";
+import { resolveTrainingConfig } from "../../../config/config.ts";
 import { openConfiguredData, parseDataArgument } from "../../../config/data-folder.ts";
 import { type Dataset, describeTarget } from "../../../data/dataset/dataset.ts";
 import { skippedSamples } from "../../../data/dataset/open-dataset.ts";
 import { fetchFashionMnist } from "../../../data/formats/fashion-mnist.ts";
 import { dataHome } from "../../../io/data-home.ts";
+import { loadData } from "../../../train/setup.ts";
 import { interruptible } from "../../interrupt.ts";
 import { note, outputColumns, print, printJson } from "../../output.ts";
+import { configurationOverrides } from "../../train-overrides.ts";
 import { formatBytes, sampleWord } from "../../view/progress-format.ts";
 import { tableLines } from "../../view/table.ts";
 import type { FetchFlags, InfoFlags } from "./data.ts";
@@ -56,9 +60,14 @@ function firstOf(values: readonly (number | string)[], most: number, separator: 
 
 /** Prints what a data set holds. */
 export async function describeData(argument: string, flags: InfoFlags): Promise<void> {
-  const opened = await interruptible((signal) =>
-    openConfiguredData({ ...parseDataArgument(argument), crop: 0, flip: false }, {}, signal),
-  );
+  const { model, set } = flags;
+  const opened = await interruptible((signal) => {
+    if (model === undefined && set.length === 0) {
+      return openConfiguredData({ ...parseDataArgument(argument), crop: 0, flip: false }, {}, signal);
+    }
+    const overrides = configurationOverrides({ data: argument, set, ...defined({ model }) });
+    return loadData(resolveTrainingConfig(undefined, overrides));
+  });
   const { kind, path, notes } = opened;
   const parts = [describePart("train", opened.train), describePart("test", opened.test)];
   const skipped = skippedSamples(opened);

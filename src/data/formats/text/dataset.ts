@@ -42,7 +42,7 @@ export async function openText(folder: string, files: readonly string[], options
         where: place,
         remedy:
           inputs.length === 0
-            ? "Name it with --model. A table of JSON lines: pandas.read_json(FILE, lines=True).to_csv writes a CSV."
+            ? "Name it: --model FILE.onnx. A table of JSON lines: pandas.read_json(FILE, lines=True).to_csv writes a CSV."
             : "Name it: --set data.tokenizer=tokenizer.json.",
       },
     );
