@@ -113,7 +113,7 @@ function probeBytes(network: Network, recipe: TrainingRecipe, train: Dataset, ta
 
 /** The values of an evaluation alive at once, with the parameters. */
 function evaluationBytes(network: Network, test: Dataset, target: Target): number {
-  const { graph } = buildEvaluation(network, { batchSize: evaluationBatch(test), input: inputOf(test) });
+  const { graph } = buildEvaluation(network, { batchSize: evaluationBatch(test, network), input: inputOf(test) });
   return peakBytes(lowerGraph(graph, operators, target));
 }
 

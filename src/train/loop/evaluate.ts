@@ -8,6 +8,7 @@ import { ConfigError, NotANumberError } from "../../errors.ts";
 import { isFiniteTensor } from "../../ir/finite.ts";
 import type { Network } from "../../ir/network.ts";
 import type { Tensor } from "../../ir/tensor.ts";
+import { elementCount } from "../../ir/types.ts";
 import type { Target } from "../../ops/definition.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import { ForwardJob } from "../../runtime/job.ts";
@@ -41,9 +42,15 @@ export function inputOf(dataset: Dataset): ImageInput {
   return isNone ? { dtype: "float32" } : { dtype: "float32", mean, deviation: std };
 }
 
-/** Samples that an evaluation computes at once. */
-export function evaluationBatch({ count }: Dataset, wanted = 256): number {
-  return Math.min(wanted, count);
+/** Samples that an evaluation computes at once, and elements of its output up to which it does: 256 MB. */
+const usualBatch = 256;
+const mostOutputs = 2 ** 26;
+
+/** Samples that an evaluation of a network computes at once: fewer where each has a large output, as the scores of a vocabulary. */
+export function evaluationBatch({ count }: Dataset, network: Network, wanted?: number): number {
+  if (wanted !== undefined) return Math.min(wanted, count);
+  const each = elementCount(network.graph.outputs[0]?.value.type.shape.slice(1) ?? []);
+  return Math.min(usualBatch, count, Math.max(1, Math.floor(mostOutputs / each)));
 }
 
 /** A compiled evaluation, which runs after each epoch. */
@@ -84,7 +91,7 @@ export class Evaluator {
         remedy: "Name a teacher (train --teacher), or give data with labels.",
       });
     }
-    const batchSize = evaluationBatch(dataset, options.batchSize);
+    const batchSize = evaluationBatch(dataset, network, options.batchSize);
     const input = inputOf(dataset);
     const job = await ForwardJob.create(engine, buildEvaluation(network, { batchSize, input }), target);
     const { kind } = dataset.target;
