@@ -40,7 +40,10 @@ export function integerObstacles(
       ? network
       : quantize(network, { ...presetNamed(defaultPreset, assumedBits), residualBits: 8 });
     const made = assembleIntegers(quantized, options, (error, refused) => {
-      found.push(obstacleAt(refused.node, error));
+      const obstacle = obstacleAt(refused.node, error);
+      // What is repeated over time is named once.
+      const isRepeat = refused.node.origin.step !== undefined && found.some((each) => isSame(each, obstacle));
+      if (!isRepeat) found.push(obstacle);
       return standIn(refused);
     });
     found.push(...tooWideAccumulators(made).map((error) => obstacleOf(error, network.name)));
@@ -65,6 +68,10 @@ export function withAllObstacles(first: UnsupportedError, network: Network, opti
 
 function obstacleAt(node: Node, error: UnsupportedError): IntegerObstacle {
   return { op: isFakeQuantize(node) ? "quantizer" : node.op, name: node.name, ...explained(error) };
+}
+
+function isSame(a: IntegerObstacle, b: IntegerObstacle): boolean {
+  return a.op === b.op && a.name === b.name && a.message === b.message;
 }
 
 function obstacleOf(error: SubbyteError, name: string): IntegerObstacle {

@@ -10,7 +10,11 @@ import { convertibleConfig, provenOn } from "../support/convert/agreement.ts";
 import { expectSameInC } from "../support/convert/c-program.ts";
 import { quantizedWith } from "../support/convert/random/network.ts";
 import { randomTensor, seeded } from "../support/random.ts";
-import { type RecurrentDescription, recurrentNetwork } from "../support/training/recurrent-network.ts";
+import {
+  type RecurrentDescription,
+  recurrentDescriptions,
+  recurrentNetwork,
+} from "../support/training/recurrent-network.ts";
 
 const engine = nodeEngine({ threads: 1 });
 const runs = Number(process.env.SUBBYTE_CONVERT_RUNS ?? 2);
@@ -25,17 +29,6 @@ async function converted(description: RecurrentDescription, preset = "lsq", bits
   return { network: convert(network, { input: { dtype: "float32" } }), data };
 }
 
-const descriptions: fc.Arbitrary<RecurrentDescription> = fc.record({
-  op: fc.constantFrom("LSTM", "LSTM", "GRU", "GRU", "RNN"),
-  steps: fc.integer({ min: 1, max: 12 }),
-  features: fc.integer({ min: 1, max: 5 }),
-  hidden: fc.integer({ min: 1, max: 5 }),
-  direction: fc.constantFrom("forward", "reverse", "bidirectional"),
-  resetsAfter: fc.boolean(),
-  readsSequence: fc.boolean(),
-  seed: fc.integer({ min: 1, max: 2 ** 31 }),
-});
-
 describe("every code is equal", () => {
   it.each([
     ["lsq", 8],
@@ -47,15 +40,19 @@ describe("every code is equal", () => {
   ] as const)("%s at %i bits", async (preset, bits) => {
     let compared = 0;
     await fc.assert(
-      fc.asyncProperty(descriptions, fc.constantFrom("float" as const, "fixed" as const), async (given, arithmetic) => {
-        const { network, data } = await converted(given, preset, bits);
-        const { programs } = await provenOn(network, data, engine);
-        for (const program of programs) {
-          expect(program.first).toBeUndefined();
-          compared += program.compared;
-        }
-        expectSameInC(network, arithmetic, float32Data(data), samples);
-      }),
+      fc.asyncProperty(
+        recurrentDescriptions,
+        fc.constantFrom("float" as const, "fixed" as const),
+        async (given, arithmetic) => {
+          const { network, data } = await converted(given, preset, bits);
+          const { programs } = await provenOn(network, data, engine);
+          for (const program of programs) {
+            expect(program.first).toBeUndefined();
+            compared += program.compared;
+          }
+          expectSameInC(network, arithmetic, float32Data(data), samples);
+        },
+      ),
       { numRuns: runs, seed },
     );
     expect(compared).toBeGreaterThan(0);

@@ -1,5 +1,6 @@
 /** Small recurrent networks for tests, as files of an exporter: one layer over time and a dense head. */
 
+import fc from "fast-check";
 import { type ImportedNetwork, importOnnx } from "../../../src/importer/import.ts";
 import { int64Tensor } from "../../../src/ir/tensor.ts";
 import { onnxModel } from "../onnx/model.ts";
@@ -18,7 +19,18 @@ export interface RecurrentDescription {
   readonly seed?: number;
 }
 
-export const gatesOf = { LSTM: 4, GRU: 3, RNN: 1 } as const;
+export const recurrentDescriptions: fc.Arbitrary<RecurrentDescription> = fc.record({
+  op: fc.constantFrom("LSTM", "LSTM", "GRU", "GRU", "RNN"),
+  steps: fc.integer({ min: 1, max: 12 }),
+  features: fc.integer({ min: 1, max: 5 }),
+  hidden: fc.integer({ min: 1, max: 5 }),
+  direction: fc.constantFrom("forward", "reverse", "bidirectional"),
+  resetsAfter: fc.boolean(),
+  readsSequence: fc.boolean(),
+  seed: fc.integer({ min: 1, max: 2 ** 31 }),
+});
+
+const gatesOf = { LSTM: 4, GRU: 3, RNN: 1 } as const;
 
 /** The bytes of a model [N, steps, features] → [N, 3]. */
 export function recurrentModel(description: RecurrentDescription): Uint8Array {

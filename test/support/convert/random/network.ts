@@ -30,6 +30,11 @@ import { ForwardJob } from "../../../../src/runtime/job.ts";
 import { nodeEngine } from "../../../../src/runtime/node/node.ts";
 import { StateBuffers } from "../../../../src/runtime/state.ts";
 import { type Random, seeded } from "../../random.ts";
+import {
+  type RecurrentDescription,
+  recurrentDescriptions,
+  recurrentNetwork,
+} from "../../training/recurrent-network.ts";
 import { functions } from "./functions.ts";
 import { type TransformerDescription, transformerDescriptions, transformerNetwork } from "./transformer.ts";
 
@@ -60,8 +65,8 @@ export interface LayerDescription {
 }
 
 /** Whether a network has functions of one value, or products of activations. */
-export function hasFunctions({ layers, transformer }: NetworkDescription): boolean {
-  if (transformer !== undefined) return true;
+export function hasFunctions({ layers, transformer, recurrent }: NetworkDescription): boolean {
+  if (transformer !== undefined || recurrent !== undefined) return true;
   return layers.some(
     ({ activation, kind }) =>
       (activation in functions && activation !== "halved") || kind === "gated" || kind === "interpolated",
@@ -92,6 +97,8 @@ export interface NetworkDescription {
   readonly head: "globalAverage" | "flatten";
   /** Present: it is a transformer on tokens, and nothing else is read. */
   readonly transformer?: TransformerDescription | undefined;
+  /** Present, and no transformer: it is a recurrent layer on tokens, and nothing else is read. */
+  readonly recurrent?: RecurrentDescription | undefined;
   readonly seed: number;
 }
 
@@ -157,12 +164,18 @@ export const networkDescriptions: fc.Arbitrary<NetworkDescription> = fc.record({
     { weight: 2, arbitrary: fc.constant(undefined) },
     { weight: 1, arbitrary: transformerDescriptions },
   ),
+  recurrent: fc.oneof(
+    { weight: 4, arbitrary: fc.constant(undefined) },
+    { weight: 1, arbitrary: recurrentDescriptions },
+  ),
   seed: fc.integer({ min: 0, max: 2 ** 31 }),
 });
 
 /** The shape of a sample. */
-export function sampleShapeOf({ channels, height, width, isSignal, transformer }: NetworkDescription): number[] {
+export function sampleShapeOf(description: NetworkDescription): number[] {
+  const { channels, height, width, isSignal, transformer, recurrent } = description;
   if (transformer !== undefined) return [transformer.tokens, transformer.features];
+  if (recurrent !== undefined) return [recurrent.steps ?? 5, recurrent.features ?? 4];
   return isSignal === true ? [channels, width] : [channels, height, width];
 }
 
@@ -172,6 +185,7 @@ export function randomNetwork(description: NetworkDescription): Network {
   if (description.transformer !== undefined) {
     return withRandomValues(transformerNetwork(description.transformer, description.seed), random);
   }
+  if (description.recurrent !== undefined) return withRandomValues(recurrentNetwork(description.recurrent), random);
   const network = new NetworkBuilder("random", { uniform: random, normal: () => normal(random) });
   const { builder } = network;
   let x = network.input("images", sampleShapeOf(description));
