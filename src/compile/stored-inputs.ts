@@ -2,6 +2,7 @@
 
 import type { Graph, Node, Value } from "../ir/graph.ts";
 import type { Network } from "../ir/network.ts";
+import { isFloat } from "../ops/build/operands.ts";
 import { isOperator } from "../ops/definition.ts";
 import { addOperator, multiplyOperator, subtractOperator } from "../ops/families/elementwise.ts";
 import { maskedScores } from "./attention-masks.ts";
@@ -35,7 +36,7 @@ export function storedInputs(network: Network): StoredInputs {
   const isResidual = (node: Node): boolean =>
     node.origin.step === undefined &&
     (isOperator(addOperator, node) || (isOperator(subtractOperator, node) && isFollowed(node)));
-  return (node) => {
+  const stored: StoredInputs = (node) => {
     const [a, b] = node.inputs;
     const [output] = node.outputs;
     if (a === undefined || output === undefined) return [];
@@ -66,6 +67,7 @@ export function storedInputs(network: Network): StoredInputs {
       { value: b, place: "factor" },
     ];
   };
+  return (node) => stored(node).filter(({ value }) => facts.fromFloats.has(value) && isFloat(value.type.dtype));
 }
 
 /** The activation that a node adds to, or multiplies by, a parameter that differs along several axes. */

@@ -18,14 +18,16 @@ import { sampleFirst } from "./assembly/sample-shape.ts";
 import type { Symbolic } from "./assembly/symbolic.ts";
 import { withFlattensInOrder } from "./flatten-order.ts";
 import { activationForm, integerWeight } from "./grid.ts";
-import { type ConvertOptions, convertedInput } from "./input.ts";
+import { type ConvertOptions, convertedInput, largestNumber, networkInput } from "./input.ts";
 import {
   type ConversionNote,
   type IntegerNetwork,
   type IntegerOperation,
   type IntegerTensor,
   inputsOf,
+  type NetworkInput,
   renumbered,
+  type TensorForm,
 } from "./integer-network.ts";
 import { accumulatorBound, floatBound, largest } from "./ranges.ts";
 import { applyRule } from "./rules/rules.ts";
@@ -74,17 +76,11 @@ export function assembleIntegers(network: Network, options: ConvertOptions, onRe
   }
   const source = withFlattensInOrder({ ...bindBatch(network, 1), sites: network.sites });
   const inputs = dataInputs(source);
-  const [data] = inputs;
-  if (data === undefined || inputs.length !== 1) {
-    throw new UnsupportedError(`the network has ${inputs.length} data inputs`, {
-      where: `network "${network.name}"`,
-      remedy: "A network with one data input can be converted.",
-    });
-  }
-  const input = convertedInput(options, data.type.shape[1] ?? 1);
-  const assembly = new Assembly(inputNormalization(input));
+  const given = convertedInput(options, inputs[0]?.type.shape[1] ?? 1);
+  const input = networkInput(inputs, given);
+  const assembly = new Assembly(inputNormalization(given));
   const tail = new TailNodes(source);
-  const values = walk(source, data, assembly, { onRefusal, tail });
+  const values = walk(source, input, assembly, { onRefusal, tail });
   const end = networkEnd(source, values, tail);
   const outputs = end.outputs.map(({ name, value }) => {
     const symbolic = values.get(value);
@@ -94,7 +90,7 @@ export function assembleIntegers(network: Network, options: ConvertOptions, onRe
   const made = withoutUnused(assembly.tensors, assembly.operations, outputs);
   return {
     name: source.name,
-    input: { name: data.name, sampleShape: data.type.shape.slice(1), dtype: input.dtype },
+    input,
     ...made,
     ...(end.tail === undefined ? {} : { tail: end.tail }),
     notes: [...assembly.notes, ...tailNotes(end)],
@@ -122,20 +118,32 @@ function tailNotes({ tail, outputs }: NetworkEnd): ConversionNote[] {
   return [{ kind: "float tail", where: first.name, message }];
 }
 
+/** What a data input is: floats that a quantizer is for, or whole numbers as they are. */
+function enteredValue(network: Network, value: Value, { parts }: NetworkInput, assembly: Assembly): Symbolic {
+  const { name, type } = value;
+  const start = parts?.find((part) => part.name === name)?.start ?? 0;
+  const shape = sampleFirst(type.shape);
+  if (type.dtype.startsWith("float")) return { kind: "data", name, shape, start };
+  const high = largestNumber(network.graph, value);
+  const form: TensorForm = { kind: "integers", low: 0, high, scale: 1, zeroPoint: 0 };
+  return assembly.codes(assembly.add(name, shape, form, (output) => ({ op: "ReadIntegers", name, output, start })));
+}
+
 function walk(
   network: QuantizedNetwork,
-  data: Value,
+  input: NetworkInput,
   assembly: Assembly,
   { onRefusal, tail }: { readonly onRefusal: OnRefusal; readonly tail: TailNodes },
 ): Map<Value, Symbolic> {
+  const data = new Set(dataInputs(network));
   const parameters = new Map(network.parameters.map((parameter) => [parameter.name, parameter.value]));
   const sites = new Map(network.sites.map((site) => [site.id, site]));
   const values = new Map<Value, Symbolic>();
-  for (const input of network.graph.inputs) {
-    const { shape } = input.type;
-    const tensor = parameters.get(input.name);
-    if (input === data) values.set(input, { kind: "data", name: input.name, shape });
-    else if (tensor !== undefined) values.set(input, { kind: "constant", name: input.name, shape, tensor });
+  for (const each of network.graph.inputs) {
+    const { shape } = each.type;
+    const tensor = parameters.get(each.name);
+    if (data.has(each)) values.set(each, enteredValue(network, each, input, assembly));
+    else if (tensor !== undefined) values.set(each, { kind: "constant", name: each.name, shape, tensor });
   }
   for (const [value, tensor] of network.graph.constants) {
     values.set(value, { kind: "constant", name: value.name, shape: tensor.shape, tensor });

@@ -12,17 +12,18 @@ import { cast } from "../ops/families/cast.ts";
 import { conv } from "../ops/families/conv.ts";
 import { add, multiply, subtract } from "../ops/families/elementwise.ts";
 import { matmul } from "../ops/families/matmul.ts";
+import { gather } from "../ops/families/shape/indexing.ts";
 import { concat, expand, reshape, slice } from "../ops/families/shape/shape-ops.ts";
 import { gatherLevel } from "../quantizers/arithmetic/levels.ts";
 import { windowAttributes } from "./formats/int/parts.ts";
 import { movedElements } from "./formats/moved-graph.ts";
+import { normalizedCodes, softmaxOfCodes } from "./formats/quotient-graph.ts";
 import { resampledSums } from "./formats/resampled-graph.ts";
 import { extremum, lookedUp } from "./formats/table-graph.ts";
 import {
   type ConstantCodes,
   type Dequantize,
   type IntegerLayer,
-  type IntegerMatMul,
   type IntegerNetwork,
   type IntegerOperation,
   type IntegerTensor,
@@ -32,9 +33,9 @@ import {
   type TensorForm,
   tensorById,
 } from "./integer-network.ts";
-import { normalizedCodes, softmaxOfCodes } from "./quotient-graph.ts";
 import { centredReach, floatBound } from "./ranges.ts";
 import { addNetworkOutputs } from "./tail/tail-graph.ts";
+import type { IntegerMatMul } from "./token-operations.ts";
 import { WeightValues } from "./weight-values.ts";
 import { layerParts } from "./widening.ts";
 
@@ -68,6 +69,13 @@ export function buildFormulaGraph(
   style: FormulaStyle,
 ): { readonly graph: Graph; readonly dataInput: Value } {
   return new FormulaBuilder(network, config, builder, style).build();
+}
+
+/** One input of a network within the rows of several. */
+function part(b: GraphBuilder, data: Value, start: number, shape: Shape): Value {
+  if (data.type.shape.join() === shape.join()) return data;
+  const count = elementCount(shape.slice(1));
+  return reshape(b, slice(b, data, { axes: [1], starts: [start], ends: [start + count] }), shape);
 }
 
 class FormulaBuilder {
@@ -135,12 +143,22 @@ class FormulaBuilder {
       case "QuantizeInput": {
         const { normalization, name } = operation;
         const after = shape.length - 2;
-        let x = cast(builder, data, "float32");
+        let x = cast(builder, part(builder, data, operation.start ?? 0, shape), "float32");
         if (normalization !== undefined) {
           x = multiply(builder, x, this.#channels(`${name}/factor`, normalization.factor, after));
           x = add(builder, x, this.#channels(`${name}/offset`, normalization.offset, after));
         }
         return this.#round(multiply(builder, x, operation.reciprocal), output, output.form);
+      }
+      case "ReadIntegers": {
+        const { low, high } = output.form;
+        return clip(builder, cast(builder, part(builder, data, operation.start, shape), "float32"), low, high);
+      }
+      case "GatherRows": {
+        const { name, rows, size } = operation;
+        const table = this.#parameter(`${name}/rows ${output.id}`, [rows.length / size, size], rows);
+        const index = cast(builder, this.#value(operation.input), "int32");
+        return reshape(builder, gather(builder, table, index, 0), shape);
       }
       case "ConstantCodes":
         return this.#constant(operation, shape);

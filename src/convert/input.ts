@@ -1,9 +1,15 @@
 /** The form in which data enter a converted network, checked: programs without types can pass anything. */
 
 import type { ImageInput } from "../compile/build/input.ts";
+import { traitsOf } from "../compile/registry.ts";
 import type { Dataset, DatasetSplits } from "../data/dataset/dataset.ts";
-import { ConfigError, UnsupportedError } from "../errors.ts";
+import { ConfigError } from "../errors.ts";
+import type { Graph, Value } from "../ir/graph.ts";
+import { elementCount, type Shape } from "../ir/types.ts";
+import { isOperator } from "../ops/definition.ts";
+import { castOperator } from "../ops/families/cast.ts";
 import { inputOf } from "../train/loop/evaluate.ts";
+import type { NetworkInput } from "./integer-network.ts";
 
 /** Options of the conversion of a simulation: the form in which data enter the network, as in training. */
 export type ConvertOptions =
@@ -11,17 +17,13 @@ export type ConvertOptions =
   /** The data that it was trained on, whose type and normalization are taken. */
   | { readonly data: Dataset | DatasetSplits };
 
-/** The input of a network that converts. */
-export type ConvertedInput = Extract<ImageInput, { readonly dtype: "uint8" }> | FloatInput;
-type FloatInput = Extract<ImageInput, { readonly dtype: "float32"; readonly parts?: undefined }>;
-
 /**
  * Returns the input that the options state or their data have.
  *
  * @param channels The size of the input's axis that is normalized.
- * @throws ConfigError naming what is missing or wrong, UnsupportedError for whole numbers and several inputs.
+ * @throws ConfigError naming what is missing or wrong.
  */
-export function convertedInput(options: ConvertOptions, channels: number): ConvertedInput {
+export function convertedInput(options: ConvertOptions, channels: number): ImageInput {
   const input = inputIn(options);
   if (input === undefined) {
     throw new ConfigError("the form in which data enter the network is missing", {
@@ -29,12 +31,7 @@ export function convertedInput(options: ConvertOptions, channels: number): Conve
       remedy: "Pass the data of the training: convert(network, { data }), or { input: inputOf(data.train) }.",
     });
   }
-  if (input.parts !== undefined || input.dtype === "int32") {
-    throw new UnsupportedError("samples of whole numbers, or of several inputs, have no integer form yet", {
-      where: "convert",
-      remedy: "Convert a network with one float input; train, eval and diagnose take the others.",
-    });
-  }
+  if (input.parts !== undefined || input.dtype === "int32") return input;
   const { dtype, mean, deviation } = input;
   if (dtype !== "uint8" && dtype !== "float32")
     throw wrong("input.dtype", `it is ${String(dtype)}`, "uint8 or float32");
@@ -67,4 +64,48 @@ function checkNumbers(
 
 function wrong(where: string, message: string, wanted: string): ConfigError {
   return new ConfigError(message, { where, remedy: `Give ${wanted}.` });
+}
+
+/** The input of an integer network, with what lies in a sample where that is whole numbers or several inputs. */
+export function networkInput(inputs: readonly Value[], given: ImageInput): NetworkInput {
+  const [first] = inputs;
+  const shapeOf = ({ type }: Value): Shape => type.shape.slice(1);
+  if (first === undefined) throw wrong("input", "the network has no data input", "one");
+  if (given.parts === undefined) {
+    if (inputs.length > 1) throw wrong("input", `the network has ${inputs.length} inputs`, "the parts of a sample");
+    const own = { name: first.name, sampleShape: shapeOf(first), dtype: given.dtype };
+    if (given.dtype !== "int32") return own;
+    return { ...own, parts: [{ name: first.name, shape: shapeOf(first), start: 0, dtype: first.type.dtype }] };
+  }
+  const { parts } = given;
+  const own = inputs.map((input) => {
+    const part = parts.find(({ name }) => name === input.name);
+    if (part === undefined)
+      throw wrong("input", `the data have nothing for the input "${input.name}"`, "a part for it");
+    return { ...part, dtype: input.type.dtype };
+  });
+  const length = own.reduce((end, { start, shape }) => Math.max(end, start + elementCount(shape)), 0);
+  return { name: "samples", sampleShape: [length], dtype: given.dtype, parts: own };
+}
+
+/**
+ * The numbers that a whole-number input may hold, as far as the network says: those of the rows that they pick, or 0 and 1.
+ *
+ * @returns The largest; the least is 0.
+ */
+export function largestNumber({ nodes }: Graph, input: Value): number {
+  const same = new Set<Value>([input]);
+  let rows = Number.POSITIVE_INFINITY;
+  for (const node of nodes) {
+    const { picksRows, movement } = traitsOf(node);
+    const picked = picksRows?.(node);
+    const index = picked === undefined ? undefined : node.inputs[picked.index];
+    if (picked !== undefined && index !== undefined && same.has(index)) rows = Math.min(rows, picked.rows);
+    const [x] = node.inputs;
+    const isMoved = typeof movement === "function" ? movement(node) : movement === true;
+    if (x !== undefined && same.has(x) && (isMoved || isOperator(castOperator, node))) {
+      for (const output of node.outputs) same.add(output);
+    }
+  }
+  return Number.isFinite(rows) ? rows - 1 : 1;
 }

@@ -4,9 +4,18 @@
  * Tensors are numbered by their place in the list and have one producer. Shapes are for a batch of one; every operation
  * leaves the batch alone.
  */
+import type { InputPart } from "../compile/build/input.ts";
 import { GraphError } from "../errors.ts";
 import type { Network } from "../ir/network.ts";
-import type { Shape } from "../ir/types.ts";
+import type { DType, Shape } from "../ir/types.ts";
+import type {
+  GatherRows,
+  IntegerMatMul,
+  NormalizeCodes,
+  Operation,
+  ReadIntegers,
+  SoftmaxCodes,
+} from "./token-operations.ts";
 
 /** Fractional bits of a quotient in fixed point. */
 export const quotientBits = 24;
@@ -16,9 +25,10 @@ export interface TensorForm {
   /**
    * "codes": the codes of a quantizer, (q − zeroPoint)·scale. "wide": int32 codes that the conversion chose.
    * "accumulator": sums of products, without a scale of their own. "quotient": float32 numbers that a division of integers gives, or
-   * multiples of 2^−{@link quotientBits} in fixed point. "float": real numbers, the network's outputs only.
+   * multiples of 2^−{@link quotientBits} in fixed point. "integers": numbers that enter the network, as those of tokens. "float": real
+   * numbers, the network's outputs only.
    */
-  readonly kind: "codes" | "wide" | "accumulator" | "quotient" | "float";
+  readonly kind: "codes" | "wide" | "accumulator" | "quotient" | "integers" | "float";
   /** Bounds that every element keeps (of codes: their quantizer's range); for floats they are infinite. */
   readonly low: number;
   readonly high: number;
@@ -65,14 +75,11 @@ export interface WindowGeometry {
   readonly pads: readonly number[];
 }
 
-interface Operation {
-  readonly name: string;
-  readonly output: number;
-}
-
 /** Data → codes. */
 export interface QuantizeInput extends Operation {
   readonly op: "QuantizeInput";
+  /** The first of its elements in a row of several inputs; absent: 0. */
+  readonly start?: number;
   /** f32(1/scale). */
   readonly reciprocal: number;
   /** x = f32(f32(data·factor) + offset), one of each for each channel; absent: x is the data, float32. */
@@ -102,16 +109,6 @@ export interface IntegerGemm extends Operation {
   readonly op: "IntegerGemm";
   readonly input: number;
   readonly weight: IntegerWeight;
-}
-
-/**
- * acc[…, i, j] = Σ_c (q₁[…, i, c] − z₁)·(q₂[…, c, j] − z₂), a product of two activations; axes of one element before the last two are
- * repeated.
- */
-export interface IntegerMatMul extends Operation {
-  readonly op: "IntegerMatMul";
-  /** Two tensors with as many axes as the output. */
-  readonly inputs: readonly [number, number];
 }
 
 /** acc = Σ (q − z) over a window, padding adding nothing. */
@@ -175,33 +172,6 @@ export interface Dequantize extends SumOfTerms {
   readonly op: "Dequantize";
 }
 
-/**
- * p = e/Σ e along an axis, with e = table[max q − q]: the largest is that of the elements that the mask keeps, and e is 0 for the
- * others. Where the mask keeps none, p is 0.
- */
-export interface SoftmaxCodes extends Operation {
-  readonly op: "SoftmaxCodes";
-  /** The codes, and a mask of ones and zeros in their shape, axes of one element being repeated. */
-  readonly inputs: readonly [number] | readonly [number, number];
-  readonly axis: number;
-  /** One integer for each difference, from 0 on. */
-  readonly table: Int32Array;
-}
-
-/**
- * u = c/√(V + ε): with v = q − z over D elements, c = D·v − Σ v and V = D·Σ v² − (Σ v)² where the mean is removed; c = D·v and
- * V = D·Σ v² where it is not.
- */
-export interface NormalizeCodes extends Operation {
-  readonly op: "NormalizeCodes";
-  readonly input: number;
-  /** D: as many elements as follow one another are normalized together. */
-  readonly size: number;
-  readonly isCentred: boolean;
-  /** In units of V. A float32 above 0. */
-  readonly epsilon: number;
-}
-
 /** Another shape, the elements in the same order. */
 export interface ReshapeCodes extends Operation {
   readonly op: "ReshapeCodes";
@@ -257,6 +227,8 @@ export interface ConcatCodes extends Operation {
 /** An operation of an integer network. */
 export type IntegerOperation =
   | QuantizeInput
+  | ReadIntegers
+  | GatherRows
   | ConstantCodes
   | IntegerConv
   | IntegerGemm
@@ -304,11 +276,24 @@ export interface ConversionNote {
   readonly message: string;
 }
 
+/** One of the float network's inputs within the row of a sample, with its type there. */
+export interface NetworkInputPart extends InputPart {
+  readonly dtype: DType;
+}
+
+/** The data input: its name in the float network, and the shape of one sample. */
+export interface NetworkInput {
+  readonly name: string;
+  readonly sampleShape: Shape;
+  readonly dtype: "uint8" | "float32" | "int32";
+  /** What lies in a sample, where that is whole numbers or several inputs. */
+  readonly parts?: readonly NetworkInputPart[];
+}
+
 /** A network of integers; docs/integer.md defines its arithmetic. */
 export interface IntegerNetwork {
   readonly name: string;
-  /** The data input: its name in the float network, and the shape of one sample. */
-  readonly input: { readonly name: string; readonly sampleShape: Shape; readonly dtype: "uint8" | "float32" };
+  readonly input: NetworkInput;
   readonly tensors: readonly IntegerTensor[];
   /** In an order in which every tensor is made before it is used. */
   readonly operations: readonly IntegerOperation[];

@@ -33,6 +33,8 @@ function everyKind(
   const terms = termsOf(all);
   return {
     QuantizeInput: [{ op: "QuantizeInput", name, output, reciprocal: 1 }, []],
+    ReadIntegers: [{ op: "ReadIntegers", name, output, start: 3 }, []],
+    GatherRows: [{ op: "GatherRows", name, input: first, output, rows: Int32Array.of(1, 2), size: 1 }, [first]],
     ConstantCodes: [{ op: "ConstantCodes", name, output, codes: Int32Array.of(1) }, []],
     IntegerConv: [{ op: "IntegerConv", name, input: first, output, weight, group: 1, ...window }, [first]],
     IntegerGemm: [{ op: "IntegerGemm", name, input: first, output, weight }, [first]],

@@ -14,7 +14,15 @@ import {
   summingProducer,
   type TensorForm,
 } from "../integer-network.ts";
-import { type ChannelBounds, codeBounds, layerBounds, productBounds, sumBounds, weightedBounds } from "../ranges.ts";
+import {
+  type ChannelBounds,
+  codeBounds,
+  largest,
+  layerBounds,
+  productBounds,
+  sumBounds,
+  weightedBounds,
+} from "../ranges.ts";
 import { biasedTerm, exactSum, floatOffsetSum, type SumParts } from "../scaling.ts";
 import { isPlainSum, isUnchanged, limitCode, sameForm, underlying } from "./forms.ts";
 import { sampleFirst } from "./sample-shape.ts";
@@ -22,8 +30,10 @@ import {
   type Affine,
   type Codes,
   channelsOf,
+  type Data,
   isClipped,
   type Rearranged,
+  type Rows,
   type Symbolic,
   type Tabled,
 } from "./symbolic.ts";
@@ -94,7 +104,9 @@ export class Assembly {
   #realize(value: Symbolic, form: TensorForm, name: string): number {
     switch (value.kind) {
       case "data":
-        return this.#quantizeData(form, name, value.shape);
+        return this.#quantizeData(form, name, value);
+      case "rows":
+        return this.#rows(value, form, name);
       case "codes":
         if (sameForm(this.tensor(value.tensor).form, form)) return value.tensor;
         return this.#sum(this.affine(value), form, name);
@@ -134,7 +146,13 @@ export class Assembly {
     return this.add(name, shape, form, (output) => ({ ...made, output }));
   }
 
-  #quantizeData(form: TensorForm, name: string, shape: Shape): number {
+  #rows({ tensor, size, values, shape }: Rows, form: TensorForm, name: string): number {
+    if (form.kind === "float") throw new UnsupportedError("an output holds rows of a table", { where: `"${name}"` });
+    const rows = Int32Array.from(codesOfValues(values, form));
+    return this.add(name, shape, form, (output) => ({ op: "GatherRows", name, input: tensor, output, rows, size }));
+  }
+
+  #quantizeData(form: TensorForm, name: string, { shape, start }: Data): number {
     if (form.kind !== "codes") {
       throw new UnsupportedError("the data are used in float", {
         where: `"${name}"`,
@@ -147,6 +165,7 @@ export class Assembly {
       op: "QuantizeInput",
       name,
       output,
+      ...(start === 0 ? {} : { start }),
       reciprocal,
       ...(normalization === undefined ? {} : { normalization }),
     }));
@@ -336,6 +355,7 @@ export class Assembly {
   #reach(value: Symbolic): number {
     if (value.kind === "rearranged") return value.inputs.reduce((max, input) => Math.max(max, this.#reach(input)), 0);
     if (value.kind === "tabled") return value.values.reduce((max, each) => Math.max(max, Math.abs(each)), 0);
+    if (value.kind === "rows") return largest(value.values.map(Math.abs));
     if (value.kind !== "affine") return value.kind === "codes" ? this.#reach(this.affine(value)) : 0;
     let reach = 0;
     value.offset.forEach((offset, k) => {

@@ -75,11 +75,26 @@ export interface Masked {
   readonly mask: number;
 }
 
+/** Rows of a table, by numbers. */
+export interface Rows {
+  readonly kind: "rows";
+  readonly name: string;
+  readonly shape: Shape;
+  /** The tensor of the numbers. */
+  readonly tensor: number;
+  /** Elements of a row. */
+  readonly size: number;
+  /** Row after row. */
+  readonly values: Float64Array;
+}
+
 /** The network's data. */
 export interface Data {
   readonly kind: "data";
   readonly name: string;
   readonly shape: Shape;
+  /** The first of its elements in a row of several inputs. */
+  readonly start: number;
 }
 
 /** A parameter or constant, in float. */
@@ -100,7 +115,7 @@ export interface Weight {
 }
 
 /** The integer form of a value of the float network. */
-export type Symbolic = Affine | Codes | Rearranged | Tabled | Masked | Data | Constant | Weight;
+export type Symbolic = Affine | Codes | Rearranged | Tabled | Masked | Rows | Data | Constant | Weight;
 
 /** Channels of a tensor along an axis: one where there is none. */
 export function channelsOf(shape: Shape, axis = 1): number {

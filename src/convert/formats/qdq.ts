@@ -24,6 +24,7 @@ import { matmul } from "../../ops/families/matmul.ts";
 import { averagePool } from "../../ops/families/pool.ts";
 import { dequantizeLinear, quantizeLinear } from "../../ops/families/quantize-linear.ts";
 import { reduceMean } from "../../ops/families/reduce.ts";
+import { gather } from "../../ops/families/shape/indexing.ts";
 import { concat, expand, reshape, transpose } from "../../ops/families/shape/shape-ops.ts";
 import { softmax } from "../../ops/families/softmax.ts";
 import { integerOperators } from "../../ops/integer-operators.ts";
@@ -36,19 +37,19 @@ import {
   type IntegerTensor,
   type IntegerWeight,
   isIntegerLayer,
-  type NormalizeCodes,
   type QuantizeInput,
   type Requantize,
-  type SoftmaxCodes,
   summingProducer,
   type Term,
   tensorById,
 } from "../integer-network.ts";
 import { addNetworkOutputs } from "../tail/tail-graph.ts";
+import type { GatherRows, NormalizeCodes, SoftmaxCodes } from "../token-operations.ts";
 import { WeightValues } from "../weight-values.ts";
 import { containerOf, storedType } from "./containers.ts";
 import type { FormatDefinition } from "./definition.ts";
-import { byte, channelConstant, limited, scales } from "./int/codes.ts";
+import { addInputs, inputFrom } from "./feeds.ts";
+import { byte, channelConstant, limited, scales, storedRows } from "./int/codes.ts";
 import { windowAttributes } from "./int/parts.ts";
 import { movedElements } from "./moved-graph.ts";
 import { resampledSums } from "./resampled-graph.ts";
@@ -88,8 +89,7 @@ class QdqBuilder {
   }
 
   build(): Graph {
-    const { name, sampleShape, dtype } = this.#network.input;
-    const data = this.#builder.input(name, { dtype, shape: [this.#options.batchSize, ...sampleShape] });
+    const data = addInputs(this.#builder, this.#network, this.#options.batchSize);
     for (const operation of this.#network.operations) {
       const value = this.#make(operation, data);
       if (value !== undefined) this.#values[operation.output] = value;
@@ -116,12 +116,22 @@ class QdqBuilder {
     return [this.#options.batchSize, ...tensor.shape.slice(1)];
   }
 
-  #make(operation: IntegerOperation, data: Value): Value | undefined {
+  #make(operation: IntegerOperation, data: ReadonlyMap<number, Value>): Value | undefined {
     const builder = this.#builder;
     const tensor = tensorById(this.#network, operation.output);
     switch (operation.op) {
       case "QuantizeInput":
         return this.#quantized(this.#input(operation, data, tensor), tensor, tensor.form);
+      case "ReadIntegers": {
+        const { low, high } = tensor.form;
+        return cast(
+          builder,
+          clip(builder, cast(builder, inputFrom(data, operation.start), "int32"), low, high),
+          "float32",
+        );
+      }
+      case "GatherRows":
+        return this.#rows(operation, tensor);
       case "ConstantCodes":
         return this.#constant(operation, tensor);
       case "Requantize":
@@ -178,6 +188,24 @@ class QdqBuilder {
     }
   }
 
+  /** Rows of stored codes, and their DequantizeLinear. */
+  #rows(operation: GatherRows, tensor: IntegerTensor): Value {
+    const builder = this.#builder;
+    const { form, name } = tensor;
+    const index = cast(builder, this.#value(operation.input), "int32");
+    const container = containerOf(form, name);
+    const codes = reshape(
+      builder,
+      gather(builder, storedRows(builder, operation, container), index, 0),
+      this.#shape(tensor),
+    );
+    const less = form.zeroPoint + container.offset;
+    if (container.dtype === "uint8") {
+      return dequantizeLinear(builder, codes, builder.scalar(form.scale), { zeroPoint: byte(builder, less) });
+    }
+    return multiply(builder, add(builder, cast(builder, codes, "float32"), -less), form.scale);
+  }
+
   #constant({ name, codes }: ConstantCodes, tensor: IntegerTensor): Value {
     const { scale, zeroPoint } = tensor.form;
     const reals = Float32Array.from(codes, (code) => (code - zeroPoint) * scale);
@@ -211,9 +239,9 @@ class QdqBuilder {
     return reshape(builder, divide(builder, rows, squareRoot(builder, add(builder, mean, own))), shape);
   }
 
-  #input(operation: QuantizeInput, data: Value, tensor: IntegerTensor): Value {
+  #input(operation: QuantizeInput, data: ReadonlyMap<number, Value>, tensor: IntegerTensor): Value {
     const builder = this.#builder;
-    const x = cast(builder, data, "float32");
+    const x = cast(builder, inputFrom(data, operation.start ?? 0), "float32");
     if (operation.normalization === undefined) return x;
     const { factor, offset } = operation.normalization;
     return add(

@@ -6,6 +6,7 @@ import { writeOnnx } from "../../onnx/write/write.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type { IntegerNetwork, IntegerTensor } from "../integer-network.ts";
 import { CodeReader, type ConvertedRunner } from "../prove/verify.ts";
+import { feedsOf } from "./feeds.ts";
 
 /** A graph whose outputs are named as the network's, tensors of codes by codeOutput. */
 export async function onnxRunner(
@@ -21,12 +22,11 @@ export async function onnxRunner(
     const { dtype, shape } = value.type;
     results[output] = makeTensor(dtype, shape, allocate(dtype, elementCount(shape)));
   }
-  const [input] = graph.inputs;
   const codes = new CodeReader(network, offsetOf);
   return {
     name,
     async run(batch) {
-      await session.run({ [input?.name ?? ""]: batch }, results);
+      await session.run(feedsOf(network, batch), results);
       return codes.read(results);
     },
     release: () => session.release(),

@@ -10,8 +10,8 @@ import { interpretExtremum, interpretProduct, interpretTable } from "./elementwi
 import { interpretFixed } from "./fixed.ts";
 import { interpretConv, interpretGemm } from "./layers.ts";
 import type { Elements } from "./numbers.ts";
-import { interpretInput, interpretRequantize, interpretSum } from "./requantize.ts";
-import { interpretMatMul, interpretNormalize, interpretSoftmax } from "./rows.ts";
+import { interpretInput, interpretIntegers, interpretRequantize, interpretSum } from "./requantize.ts";
+import { interpretMatMul, interpretNormalize, interpretRows, interpretSoftmax } from "./rows.ts";
 import { interpretConcat, interpretConstant, interpretMove, interpretPool, interpretResampling } from "./windows.ts";
 
 /** The arithmetic of the interpreter. */
@@ -69,6 +69,10 @@ export function interpretOperation(
   switch (operation.op) {
     case "QuantizeInput":
       return interpretInput(operation, sample, output);
+    case "ReadIntegers":
+      return interpretIntegers(operation, sample, output);
+    case "GatherRows":
+      return interpretRows(operation, read(operation.input).data);
     case "ConstantCodes":
       return interpretConstant(operation, output);
     case "Requantize":

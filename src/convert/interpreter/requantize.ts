@@ -6,20 +6,34 @@ import {
   quotientBits,
   type Requantize,
 } from "../integer-network.ts";
+import type { ReadIntegers } from "../token-operations.ts";
 import { channelOf, type Elements, int32, limit, nearestEven, roundToLevel } from "./numbers.ts";
 
 const f32 = Math.fround;
 
 /** q = clamp(rhe(f32(x·r)) + z), x being f32(f32(data·factor) + offset) where they are normalized. */
 export function interpretInput(operation: QuantizeInput, data: ArrayLike<number>, output: IntegerTensor): Float64Array {
+  const { start = 0 } = operation;
   const { factor, offset } = operation.normalization ?? {};
   const [, channels = 1] = output.shape;
-  const perChannel = data.length / channels;
-  return Float64Array.from(data, (value, i) => {
+  const length = output.shape.reduce((product, size) => product * size, 1);
+  const perChannel = length / channels;
+  return Float64Array.from({ length }, (_, i) => {
+    const value = data[start + i] ?? Number.NaN;
     const c = Math.floor(i / perChannel);
     const x = f32(f32(value * (factor?.[c] ?? 1)) + (offset?.[c] ?? 0));
     return codeOf(f32(x * operation.reciprocal), output, output.form);
   });
+}
+
+/** Whole numbers as they enter, within the bounds of their form. */
+export function interpretIntegers(
+  { start }: ReadIntegers,
+  data: ArrayLike<number>,
+  { shape, form }: IntegerTensor,
+): Float64Array {
+  const length = shape.reduce((product, size) => product * size, 1);
+  return Float64Array.from({ length }, (_, i) => limit(data[start + i] ?? Number.NaN, form.low, form.high));
 }
 
 /** t = Σ f32(v·m[k]) + offset[k] with v = ((q − z) << shift) + bias[k], or a quotient, for every element: before any rounding to an integer. */

@@ -1,14 +1,17 @@
 /** What mixes the elements of a row: products of two activations, softmax, normalization; in plain integers, with one division. */
-import {
-  type IntegerMatMul,
-  type IntegerTensor,
-  type NormalizeCodes,
-  quotientBits,
-  type SoftmaxCodes,
-} from "../integer-network.ts";
+import { type IntegerTensor, quotientBits } from "../integer-network.ts";
+import type { GatherRows, IntegerMatMul, NormalizeCodes, SoftmaxCodes } from "../token-operations.ts";
 import { type Elements, int32 } from "./numbers.ts";
 
 const f32 = Math.fround;
+
+/** y[…, d] = rows[q[…]·size + d]. */
+export function interpretRows({ rows, size }: GatherRows, numbers: Float64Array): Float64Array {
+  return Float64Array.from({ length: numbers.length * size }, (_, i) => {
+    const row = numbers[Math.floor(i / size)] ?? 0;
+    return rows[row * size + (i % size)] ?? Number.NaN;
+  });
+}
 
 /** The place of an element in a tensor whose axes of one element are repeated. */
 function repeatedPlace(element: number, shape: readonly number[], from: readonly number[]): number {

@@ -12,6 +12,7 @@ import { writeOnnx } from "../../onnx/write/write.ts";
 import type { Engine } from "../../runtime/engine.ts";
 import type { EvaluationResult } from "../../train/loop/evaluate.ts";
 import { metricTotals } from "../../train/loop/metrics.ts";
+import { feedsOf } from "../formats/feeds.ts";
 import { buildIntGraph } from "../formats/int/int.ts";
 import type { IntegerNetwork } from "../integer-network.ts";
 
@@ -30,11 +31,10 @@ export async function evaluateIntFile(
   const graph = buildIntGraph(network, { batchSize: size, packed });
   const session = await engine.createSession(writeOnnx(graph));
   const results = resultBuffers(graph);
-  const [input] = graph.inputs;
   const totals = metricTotals(dataset.target);
   try {
     for await (const { data, targets, valid, labels } of eachBatch(dataset, size)) {
-      await session.run({ [input?.name ?? ""]: data }, results);
+      await session.run(feedsOf(network, data), results);
       const [output] = Object.values(results);
       if (output !== undefined) totals.add(output, targets, valid, labels);
     }

@@ -26,7 +26,7 @@ import {
 } from "./rule.ts";
 import { viewed } from "./spatial/one-axis.ts";
 import { eachRule, functionOfTables, limitedTable } from "./tables.ts";
-import { maskedByConstant } from "./tokens/attention.ts";
+import { maskedByConstant, maskedByTokens } from "./tokens/attention.ts";
 
 /** The largest code of a constant that is multiplied element by element: with codes of 8 bits its products stay below 2²⁴. */
 const factorBound = 2 ** 15;
@@ -54,9 +54,16 @@ export const batchNormRule: IntegerRule = (context) => {
   return linear(context, x, { axis: 1, gain: factor, offset });
 };
 
+/** 1 where a mask keeps a score, which it does by adding 0. */
+function keptOfMask(values: Float64Array): Float64Array | undefined {
+  return isMask(values) ? values.map((value) => Number(value === 0)) : undefined;
+}
+
 /** A sum of two values, or of a value and a constant. */
 export const addRule: IntegerRule = (context) => {
   const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
+  const masked = maskedByTokens(context, a, b, keptOfMask) ?? maskedByTokens(context, b, a, keptOfMask);
+  if (masked !== undefined && a.kind !== "constant" && b.kind !== "constant") return masked;
   const table = functionOfTables(context, sumOfEach);
   if (table !== undefined) return table;
   if (a.kind === "constant") return shifted(context, b, a);
@@ -147,7 +154,14 @@ export const chosenRule: IntegerRule = (context) => {
   const isLow = (value: Symbolic): boolean => value.kind === "constant" && isLowScore(toNumbers(value.tensor));
   if (condition.kind === "constant" && isLow(y)) return maskedByConstant(context, x, condition, (each) => each !== 0);
   if (condition.kind === "constant" && isLow(x)) return maskedByConstant(context, y, condition, (each) => each === 0);
-  return eachRule(context, choiceOfEach);
+  const isTrue = (values: Float64Array) => values.map((value) => Number(value !== 0));
+  const isFalse = (values: Float64Array) => values.map((value) => Number(value === 0));
+  const masked = isLow(y)
+    ? maskedByTokens(context, x, condition, isTrue)
+    : isLow(x)
+      ? maskedByTokens(context, y, condition, isFalse)
+      : undefined;
+  return masked !== undefined && x.kind !== y.kind ? masked : eachRule(context, choiceOfEach);
 };
 
 /** A constant factor, or a product of two values. */

@@ -3,6 +3,7 @@
 import { batchValueOperator, operators } from "../../compile/registry.ts";
 import { findDefinition, type OperatorDefinition } from "../../ops/definition.ts";
 import { clipOperator, reluOperator } from "../../ops/families/activations.ts";
+import { castOperator } from "../../ops/families/cast.ts";
 import { whereOperator } from "../../ops/families/comparison.ts";
 import { convOperator, convTransposeOperator } from "../../ops/families/conv.ts";
 import {
@@ -55,9 +56,19 @@ import { interpolationRule } from "./spatial/resampling.ts";
 import { convTransposeRule } from "./spatial/transposed.ts";
 import { eachRule, functionRule } from "./tables.ts";
 import { softmaxRule } from "./tokens/attention.ts";
+import { rowsRule } from "./tokens/embedding.ts";
 import { normalizationRule } from "./tokens/normalization.ts";
 
 const kept: IntegerRule = (context) => symbolicInput(context, 0);
+
+/** Another element type: numbers stay what they are, but for those that become true or false. */
+const castRule: IntegerRule = (context) => {
+  const { node } = context;
+  const [from, to] = [node.inputs[0]?.type.dtype ?? "float32", node.outputs[0]?.type.dtype ?? "float32"];
+  if (to === "bool") return functionRule(context, () => (x) => Number(x !== 0));
+  if (from.startsWith("float") && !to.startsWith("float")) return functionRule(context, () => Math.trunc);
+  return symbolicInput(context, 0);
+};
 
 /** What every sample gets: for one sample nothing is repeated. */
 const keptRow: IntegerRule = (context) => {
@@ -95,6 +106,7 @@ export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Ma
   [concatOperator, concatRule],
   [softmaxOperator, softmaxRule],
   [whereOperator, chosenRule],
+  [castOperator, castRule],
   [identityOperator, kept],
   [expandBatchOperator, keptRow],
   [dropoutOperator, kept],
@@ -125,6 +137,8 @@ export function applyRule(context: RuleContext): readonly Symbolic[] {
   if (interpolates?.(node) === true) return [interpolationRule(context)];
   if (ofOne !== undefined) return [functionRule(context, ofOne)];
   if (ofEach !== undefined) return [eachRule(context, ofEach)];
+  const rows = definition?.traits?.picksRows === undefined ? undefined : rowsRule(context);
+  if (rows !== undefined) return [rows];
   const fold = definition?.fold;
   const { movement = false } = definition?.traits ?? {};
   const isMovement = typeof movement === "boolean" ? movement : movement(node);

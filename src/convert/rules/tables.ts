@@ -16,7 +16,7 @@ function tabled(assembly: Assembly, value: Symbolic): Tabled | undefined {
   const { tensor } = codes;
   const { form } = assembly.tensor(tensor);
   // Wide codes are as many as an int32 holds.
-  if (form.kind !== "codes") return undefined;
+  if (form.kind !== "codes" && form.kind !== "integers") return undefined;
   return {
     kind: "tabled",
     name: value.name,
@@ -28,12 +28,20 @@ function tabled(assembly: Assembly, value: Symbolic): Tabled | undefined {
   };
 }
 
+/** A value as a function of numbers that enter the network; undefined where it follows from something else. */
+export function tableOfIntegers(assembly: Assembly, value: Symbolic): Tabled | undefined {
+  const source = value.kind === "affine" ? value.terms[0]?.tensor : "tensor" in value ? value.tensor : undefined;
+  const isInteger = typeof source === "number" && assembly.tensor(source).form.kind === "integers";
+  return isInteger && value.kind !== "rows" ? tabled(assembly, value) : undefined;
+}
+
 /** Codes that are scaled, shifted and limited; undefined for sums of anything else. */
 function scaledCodes(assembly: Assembly, sum: Affine): Tabled | undefined {
   const { terms, offset, name, shape, axis } = sum;
   const [term, ...others] = terms;
   const form = term === undefined ? undefined : assembly.tensor(term.tensor).form;
-  if (term === undefined || form?.kind !== "codes" || others.length > 0) return undefined;
+  const isCode = form?.kind === "codes" || form?.kind === "integers";
+  if (term === undefined || form === undefined || !isCode || others.length > 0) return undefined;
   const { tensor, gains } = term;
   const codes = { kind: "tabled", name, shape, tensor, axis, tables: 1, values: valuesOfCodes(form) } as const;
   // The offset of the codes is part of the sum's.

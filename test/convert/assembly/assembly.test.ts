@@ -6,7 +6,7 @@ import type { TensorForm } from "../../../src/convert/integer-network.ts";
 import { UnsupportedError } from "../../../src/errors.ts";
 import { codesForm } from "../../support/convert/integer-operations.ts";
 
-const data: Data = { kind: "data", name: "images", shape: [1, 2] };
+const data: Data = { kind: "data", start: 0, name: "images", shape: [1, 2] };
 
 /** An assembly in which the data are codes with the scale ½ and the zero point 3. */
 function started(form: TensorForm = codesForm(3, 0.5)) {

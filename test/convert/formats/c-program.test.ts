@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { convert } from "../../../src/convert/convert.ts";
-import { float32Data } from "../../../src/ir/tensor.ts";
+import { float32Data, makeTensor } from "../../../src/ir/tensor.ts";
 import { makeModel } from "../../../src/models/index.ts";
 import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { isConvertible } from "../../support/convert/agreement.ts";
@@ -14,6 +14,7 @@ import {
   sampleShapeOf,
   withRandomValues,
 } from "../../support/convert/random/network.ts";
+import { transformerExample, transformerNetwork } from "../../support/convert/random/transformer.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
 
 const samples = 3;
@@ -45,6 +46,20 @@ describe("the C program", () => {
         );
       });
     }
+  }
+
+  for (const arithmetic of ["float", "fixed"] as const) {
+    it(`is equal to the interpreter: ${arithmetic}, tokens of which a mask says which there are`, async () => {
+      const description = { ...transformerExample, enters: "tokens and an added mask", tokens: 4 } as const;
+      const parts = ["tokens", "there"].map((name, i) => ({ name, shape: [4], start: 4 * i }));
+      const input = { dtype: "int32", parts } as const;
+      const data = Int32Array.of(3, 1, 0, 6, 1, 1, 1, 0, 5, 5, 2, 4, 1, 0, 0, 0, 6, 0, 1, 2, 1, 1, 1, 1);
+      const float = withRandomValues(transformerNetwork(description, 5), seeded(5));
+      const config = { ...presetNamed("lsq", { weightBits: 4, activationBits: 4 }), residualBits: 8 };
+      const tensor = makeTensor("int32", [samples, 8], data);
+      const network = convert(await quantizedWith(float, config, tensor, input), { input });
+      expectSameInC(network, arithmetic, data, samples);
+    });
   }
 
   for (const [name, width] of [["resnet20", 4]] as const) {

@@ -65,7 +65,7 @@ export function datasetOf(data: Tensor): Dataset {
   const [samples = 0, ...sampleShape] = data.shape;
   return inMemoryDataset({
     name: "random",
-    samples: float32Data(data),
+    samples: data.data instanceof Int32Array ? data.data : float32Data(data),
     sampleShape,
     targets: new Int32Array(samples),
     target: { kind: "classes", classes: ["a"] },

@@ -21,7 +21,7 @@ void network_observe(int tensor, const void *codes, int count, int bytes, int of
   printf("\\n");
 }
 int main(void) {
-  static float data[NETWORK_INPUT_SIZE];
+  static NETWORK_DATA_TYPE data[NETWORK_INPUT_SIZE];
   float logits[NETWORK_OUT_SIZE];
   while (fread(data, sizeof data, 1, stdin) == 1) {
     network_run(data, logits);
@@ -34,7 +34,11 @@ int main(void) {
 `;
 
 /** The program's lines for some samples: the codes of each tensor, and the outputs. */
-function compileAndRun(network: IntegerNetwork, arithmetic: "float" | "fixed", data: Float32Array): string[] {
+function compileAndRun(
+  network: IntegerNetwork,
+  arithmetic: "float" | "fixed",
+  data: Float32Array | Int32Array,
+): string[] {
   const folder = mkdtempSync(join(tmpdir(), "subbyte-c-"));
   try {
     const program = buildCProgram(network, { arithmetic, observe: true });
@@ -43,7 +47,9 @@ function compileAndRun(network: IntegerNetwork, arithmetic: "float" | "fixed", d
     const [output] = network.outputs;
     writeFileSync(
       join(folder, "main.c"),
-      main.replaceAll("NETWORK_OUT_SIZE", `NETWORK_${output?.name.toUpperCase()}_SIZE`),
+      main
+        .replaceAll("NETWORK_OUT_SIZE", `NETWORK_${output?.name.toUpperCase()}_SIZE`)
+        .replaceAll("NETWORK_DATA_TYPE", data instanceof Float32Array ? "float" : "int32_t"),
     );
     const flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-O1", "-fsanitize=undefined", "-fno-sanitize-recover"];
     execFileSync("gcc", [...flags, "network.c", "main.c", "-o", "run"], { cwd: folder, stdio: "pipe" });
@@ -60,7 +66,7 @@ function compileAndRun(network: IntegerNetwork, arithmetic: "float" | "fixed", d
 function expectedLines(
   network: IntegerNetwork,
   arithmetic: "float" | "fixed",
-  data: Float32Array,
+  data: Float32Array | Int32Array,
   samples: number,
 ): string[] {
   const size = data.length / samples;
@@ -101,7 +107,7 @@ function normalized(line: string): string {
 export function expectSameInC(
   network: IntegerNetwork,
   arithmetic: "float" | "fixed",
-  data: Float32Array,
+  data: Float32Array | Int32Array,
   samples: number,
 ): number {
   // The program makes parts of concatenations earlier than the network lists them.

@@ -29,8 +29,8 @@ import { rounding } from "./rounding.ts";
 import { constantArray, floatLiteral, packWeight, subtractionText } from "./text.ts";
 
 /** The C type of the data. */
-export function dataType(network: IntegerNetwork): "uint8_t" | "float" {
-  return network.input.dtype === "uint8" ? "uint8_t" : "float";
+export function dataType(network: IntegerNetwork): "uint8_t" | "int32_t" | "float" {
+  return ({ uint8: "uint8_t", int32: "int32_t", float32: "float" } as const)[network.input.dtype];
 }
 
 /** [channels, height, width] of a tensor; a vector has one row and column, axes after the third count as one with it. */

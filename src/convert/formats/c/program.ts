@@ -32,7 +32,14 @@ import {
 } from "./operations.ts";
 import { resampleFunction } from "./resampling.ts";
 import { roundingHelpers } from "./rounding.ts";
-import { matMulFunction, normalizeFunction, rootHelpers, softmaxFunction } from "./rows.ts";
+import {
+  gatherFunction,
+  integersFunction,
+  matMulFunction,
+  normalizeFunction,
+  rootHelpers,
+  softmaxFunction,
+} from "./rows.ts";
 import { constantBytes } from "./text.ts";
 import { viewOf } from "./views.ts";
 
@@ -138,6 +145,10 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
   switch (operation.op) {
     case "QuantizeInput":
       return inputFunction(network, operation);
+    case "ReadIntegers":
+      return integersFunction(network, operation);
+    case "GatherRows":
+      return gatherFunction(network, operation);
     case "ConstantCodes":
       return constantFunction(network, operation);
     case "IntegerConv":
@@ -204,7 +215,10 @@ function callOf(
       if (isStoredWhole(operation)) return [];
       return [`${run}(${place(output.id)});`, ...watch];
     case "QuantizeInput":
-      return [`${run}(data, ${place(output.id)});`, ...watch];
+    case "ReadIntegers": {
+      const { start = 0 } = operation;
+      return [`${run}(data${start === 0 ? "" : ` + ${start}`}, ${place(output.id)});`, ...watch];
+    }
     case "IntegerConv":
     case "IntegerGemm":
     case "SumPool":

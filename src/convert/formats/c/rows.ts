@@ -1,16 +1,33 @@
 /** The C functions of what mixes the elements of a row: products of two activations, softmax, normalization. */
 import { elementCount, rowMajorStrides, type Shape } from "../../../ir/types.ts";
-import {
-  type IntegerMatMul,
-  type IntegerNetwork,
-  type NormalizeCodes,
-  quotientBits,
-  type SoftmaxCodes,
-  tensorById,
-} from "../../integer-network.ts";
+import { type IntegerNetwork, quotientBits, tensorById } from "../../integer-network.ts";
+import type { GatherRows, IntegerMatMul, NormalizeCodes, ReadIntegers, SoftmaxCodes } from "../../token-operations.ts";
 import { elementType, quotientType, storedOffset } from "./arena.ts";
 import { comment } from "./names.ts";
+import { dataType } from "./operations.ts";
 import { constantArray, floatLiteral, subtractionText } from "./text.ts";
+
+/** Writes the C function that takes whole numbers from a sample. */
+export function integersFunction(network: IntegerNetwork, { name, output }: ReadIntegers): string {
+  const { form, shape } = tensorById(network, output);
+  return `${comment(name)}static void run_${output}(const ${dataType(network)} *data, int32_t *y) {
+  for (int n = 0; n < ${elementCount(shape)}; n++) y[n] = clamp_code((int32_t)data[n], ${form.low}, ${form.high});
+}
+`;
+}
+
+/** Writes the C function that takes rows of a table by number. */
+export function gatherFunction(network: IntegerNetwork, { name, input, output, rows, size }: GatherRows): string {
+  const tensor = tensorById(network, output);
+  const type = elementType(tensor);
+  const stored = Array.from(rows, (code) => String(code + storedOffset(tensor)));
+  const count = elementCount(tensorById(network, input).shape);
+  return `${comment(name)}${constantArray(type, `rows_${output}`, stored)}static void run_${output}(const int32_t *x, ${type} *y) {
+  for (int n = 0; n < ${count}; n++)
+    for (int d = 0; d < ${size}; d++) *y++ = rows_${output}[x[n] * ${size} + d];
+}
+`;
+}
 
 /** The C expression of the place that element `n` of a shape has in a tensor whose axes of one element are repeated. */
 function repeatedPlace(n: string, shape: Shape, from: Shape): string {

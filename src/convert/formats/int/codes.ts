@@ -9,6 +9,7 @@ import { dequantizeLinear, quantizeLinear } from "../../../ops/families/quantize
 import { expand, pad } from "../../../ops/families/shape/shape-ops.ts";
 import { gatherLevel } from "../../../quantizers/arithmetic/levels.ts";
 import type { ConstantCodes, IntegerTensor, IntegerWeight, TensorForm } from "../../integer-network.ts";
+import type { GatherRows } from "../../token-operations.ts";
 import { type Container, containerOf } from "../containers.ts";
 
 /** Lowest and highest code of a requantization. */
@@ -34,6 +35,13 @@ export function constantCodes(
   }
   const same = new Int32Array(elementCount(shape)).fill(stored[0] ?? 0);
   return builder.constant(makeTensor(dtype, shape, data(same)), "codes");
+}
+
+/** The rows of a table of codes, as they are stored. */
+export function storedRows(b: GraphBuilder, { rows, size, name }: GatherRows, { dtype, offset }: Container): Value {
+  const stored = rows.map((code) => code + offset);
+  const data = dtype === "uint8" ? Uint8Array.from(stored) : stored;
+  return b.constant(makeTensor(dtype, [rows.length / size, size], data), `${name}/rows`);
 }
 
 /** One scale, or one for each channel. */

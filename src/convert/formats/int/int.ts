@@ -13,8 +13,10 @@ import { makeTensor } from "../../../ir/tensor.ts";
 import { elementCount, type Shape } from "../../../ir/types.ts";
 import { writeOnnx } from "../../../onnx/write/write.ts";
 import { builderFor } from "../../../ops/definition.ts";
+import { clip } from "../../../ops/families/activations.ts";
 import { cast } from "../../../ops/families/cast.ts";
 import { add, multiply, subtract } from "../../../ops/families/elementwise.ts";
+import { gather } from "../../../ops/families/shape/indexing.ts";
 import { concat, reshape } from "../../../ops/families/shape/shape-ops.ts";
 import { integerOperators } from "../../../ops/integer-operators.ts";
 import { addOutputs } from "../../formula-graph.ts";
@@ -32,12 +34,13 @@ import {
   type Term,
   tensorById,
 } from "../../integer-network.ts";
-import { normalizedCodes, softmaxOfCodes } from "../../quotient-graph.ts";
 import { centredReach } from "../../ranges.ts";
 import { WeightValues } from "../../weight-values.ts";
 import { type Container, containerOf, weightValue } from "../containers.ts";
 import type { FormatDefinition } from "../definition.ts";
+import { addInputs, inputFrom } from "../feeds.ts";
 import { movedElements } from "../moved-graph.ts";
+import { normalizedCodes, softmaxOfCodes } from "../quotient-graph.ts";
 import { onnxRunner } from "../run-onnx.ts";
 import { extremum, lookedUp } from "../table-graph.ts";
 import {
@@ -47,6 +50,7 @@ import {
   limited,
   rounded,
   scales,
+  storedRows,
   sumOfCodes,
   withWholeGroups,
 } from "./codes.ts";
@@ -79,8 +83,7 @@ class IntBuilder implements IntContext {
   }
 
   build(): Graph {
-    const { name, sampleShape, dtype } = this.network.input;
-    const data = this.builder.input(name, { dtype, shape: [this.options.batchSize, ...sampleShape] });
+    const data = addInputs(this.builder, this.network, this.options.batchSize);
     for (const operation of this.network.operations) {
       const value = this.builder.scope(operation.name, () => this.#make(operation, data));
       if (value !== undefined) this.#values[operation.output] = value;
@@ -114,17 +117,25 @@ class IntBuilder implements IntContext {
     return [this.options.batchSize, ...tensor.shape.slice(1)];
   }
 
-  #make(operation: IntegerOperation, data: Value): Value | undefined {
+  #make(operation: IntegerOperation, data: ReadonlyMap<number, Value>): Value | undefined {
     const builder = this.builder;
     const { tensor, container } = this.stored(operation.output);
     switch (operation.op) {
       case "QuantizeInput": {
-        let x = cast(builder, data, "float32");
+        let x = cast(builder, inputFrom(data, operation.start ?? 0), "float32");
         if (operation.normalization !== undefined) {
           x = multiply(builder, x, channelConstant(builder, operation.normalization.factor, tensor));
           x = add(builder, x, channelConstant(builder, operation.normalization.offset, tensor));
         }
         return rounded(builder, multiply(builder, x, operation.reciprocal), tensor, tensor.form);
+      }
+      case "ReadIntegers": {
+        const { low, high } = tensor.form;
+        return clip(builder, cast(builder, inputFrom(data, operation.start), "int32"), low, high);
+      }
+      case "GatherRows": {
+        const rows = storedRows(builder, operation, container);
+        return reshape(builder, gather(builder, rows, this.value(operation.input), 0), this.#shape(tensor));
       }
       case "ConstantCodes":
         return constantCodes(builder, operation, container, this.#shape(tensor));

@@ -9,7 +9,6 @@ import { cast } from "../../../ops/families/cast.ts";
 import { add, multiply, subtract } from "../../../ops/families/elementwise.ts";
 import {
   type IntegerLayer,
-  type IntegerMatMul,
   type IntegerNetwork,
   type IntegerTensor,
   type IntegerWeight,
@@ -19,6 +18,7 @@ import {
   tensorById,
 } from "../../integer-network.ts";
 import { floatBound } from "../../ranges.ts";
+import type { IntegerMatMul } from "../../token-operations.ts";
 import type { Container } from "../containers.ts";
 import { resampledSums } from "../resampled-graph.ts";
 import { byte } from "./codes.ts";

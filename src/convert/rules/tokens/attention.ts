@@ -9,6 +9,7 @@ import { channelsOf } from "../../assembly/symbolic.ts";
 import type { TensorForm } from "../../integer-network.ts";
 import { centredReach } from "../../ranges.ts";
 import { nodeShape, type RuleContext, symbolicInput, unsupported } from "../rule.ts";
+import { withValues } from "./embedding.ts";
 
 /** Fractional bits of the exponentials: as exact as float32, in which the simulation computes them. */
 const exponentialBits = 22;
@@ -102,6 +103,30 @@ export function softmaxRule(context: RuleContext): Affine {
   };
 }
 
+const maskForm: TensorForm = { kind: "codes", low: 0, high: 1, scale: 1, zeroPoint: 0 };
+
+/** Scores that a value made of token numbers keeps where it is `of` them: 1 or 0. Undefined where the value is no mask. */
+export function maskedByTokens(
+  context: RuleContext,
+  scores: Symbolic,
+  mask: Symbolic,
+  of: (values: Float64Array) => Float64Array | undefined,
+): Masked | undefined {
+  const { assembly, node } = context;
+  const kept = withValues(context, mask, of);
+  if (kept === undefined) return undefined;
+  const shape = nodeShape(node);
+  const made = assembly.realize(kept, maskForm, `${node.name}.mask`);
+  const own = assembly.tensor(made).shape;
+  const aligned = [1, ...shape.slice(1).map(() => 1), ...own.slice(1)].slice(-shape.length).with(0, 1);
+  const name = `${node.name}.mask`;
+  const isAligned = own.length === shape.length;
+  const reshaped = isAligned
+    ? made
+    : assembly.add(name, aligned, maskForm, (output) => ({ op: "ReshapeCodes", name, input: made, output }));
+  return { kind: "masked", name: node.name, shape, scores, mask: reshaped };
+}
+
 /** Scores of which a constant keeps some: 1 where it does. */
 export function maskedByConstant(
   { assembly, node }: RuleContext,
@@ -111,9 +136,8 @@ export function maskedByConstant(
 ): Masked {
   const shape = sampleFirst(mask.shape);
   const aligned = [...nodeShape(node).map(() => 1), ...shape.slice(1)].slice(-nodeShape(node).length);
-  const form: TensorForm = { kind: "codes", low: 0, high: 1, scale: 1, zeroPoint: 0 };
   const codes = Int32Array.from(toNumbers(mask.tensor), (number) => Number(keeps(number)));
   const { name } = mask;
-  const made = assembly.add(name, aligned, form, (output) => ({ op: "ConstantCodes", name, output, codes }));
+  const made = assembly.add(name, aligned, maskForm, (output) => ({ op: "ConstantCodes", name, output, codes }));
   return { kind: "masked", name: node.name, shape: nodeShape(node), scores, mask: made };
 }

@@ -1,6 +1,7 @@
 /** Random small networks for conversion: what a fast-check description stands for, quantized and with random values. */
 import fc from "fast-check";
 import { buildActivationSample } from "../../../../src/compile/build/evaluation.ts";
+import type { ImageInput } from "../../../../src/compile/build/input.ts";
 import { quantize } from "../../../../src/compile/passes/quantize.ts";
 import { type QuantizedNetwork, siteParameter } from "../../../../src/compile/sites.ts";
 import type { GraphBuilder, Value } from "../../../../src/ir/graph.ts";
@@ -379,11 +380,12 @@ export async function quantizedWith(
   network: Network,
   config: QuantizationConfig,
   samples: Tensor,
+  input: ImageInput = { dtype: "float32" },
 ): Promise<QuantizedNetwork> {
   const quantized = quantize(network, config);
   const job = await ForwardJob.create(
     nodeEngine({ threads: 1 }),
-    buildActivationSample(quantized, { batchSize: samples.shape[0] ?? 1, input: { dtype: "float32" } }),
+    buildActivationSample(quantized, { batchSize: samples.shape[0] ?? 1, input }),
   );
   const state = new StateBuffers(quantized.parameters.map(({ name, value }) => [name, value] as const));
   const seen = await job.run(state, samples);

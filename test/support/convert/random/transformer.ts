@@ -6,12 +6,21 @@ import { float32Tensor, int64Tensor, makeTensor } from "../../../../src/ir/tenso
 import { elementCount, type Shape } from "../../../../src/ir/types.ts";
 import { NetworkBuilder } from "../../../../src/models/network-builder.ts";
 import { sigmoid } from "../../../../src/ops/families/activations.ts";
+import { cast } from "../../../../src/ops/families/cast.ts";
 import { where } from "../../../../src/ops/families/comparison.ts";
-import { add, multiply } from "../../../../src/ops/families/elementwise.ts";
+import { add, multiply, subtract } from "../../../../src/ops/families/elementwise.ts";
 import { matmul } from "../../../../src/ops/families/matmul.ts";
 import { reduceMean } from "../../../../src/ops/families/reduce.ts";
 import { gather } from "../../../../src/ops/families/shape/indexing.ts";
-import { concat, flatten, reshape, slice, split, transpose } from "../../../../src/ops/families/shape/shape-ops.ts";
+import {
+  concat,
+  flatten,
+  reshape,
+  slice,
+  split,
+  transpose,
+  unsqueeze,
+} from "../../../../src/ops/families/shape/shape-ops.ts";
 import { softmax } from "../../../../src/ops/families/softmax.ts";
 import { seeded } from "../../random.ts";
 
@@ -23,6 +32,8 @@ export interface TransformerDescription {
   readonly size: number;
   /** Whether the batch is the second axis, as in torch's older layers. */
   readonly isBatchSecond: boolean;
+  /** What enters: features, or numbers of tokens of which a second input says which there are. */
+  readonly enters: "features" | "tokens" | "tokens and an added mask" | "tokens and a chosen mask";
   readonly position: "none" | "added" | "rotary";
   readonly mask: "none" | "added" | "chosen";
   readonly normalization: "layer" | "instance" | "none";
@@ -36,12 +47,31 @@ export const transformerDescriptions: fc.Arbitrary<TransformerDescription> = fc.
   heads: fc.integer({ min: 1, max: 3 }),
   size: fc.constantFrom(2, 4),
   isBatchSecond: fc.boolean(),
+  enters: fc.constant("features"),
   position: fc.constantFrom("none", "added", "rotary"),
   mask: fc.constantFrom("none", "added", "chosen"),
   normalization: fc.constantFrom("layer", "layer", "instance", "none"),
   activation: fc.constantFrom("gelu", "relu", "silu"),
   head: fc.constantFrom("mean", "first", "flatten", "tokens"),
 });
+
+/** One transformer of many. */
+export const transformerExample: TransformerDescription = {
+  tokens: 3,
+  features: 2,
+  heads: 2,
+  size: 4,
+  isBatchSecond: false,
+  enters: "features",
+  position: "added",
+  mask: "none",
+  normalization: "layer",
+  activation: "gelu",
+  head: "tokens",
+};
+
+/** Numbers of tokens that there are. */
+export const vocabulary = 7;
 
 /** The parts of a network, with random values. */
 class TokenNetwork {
@@ -96,6 +126,14 @@ function rotated(b: GraphBuilder, x: Value): Value {
   return add(b, multiply(b, x, table(Math.cos)), multiply(b, turned, table(Math.sin)));
 }
 
+/** Scores of the tokens that there are. */
+function ofTokensThere(b: GraphBuilder, scores: Value, there: Value, isAdded: boolean): Value {
+  const row = unsqueeze(b, there, [1, 2]);
+  if (!isAdded) return where(b, cast(b, row, "bool"), scores, b.scalar(Number.NEGATIVE_INFINITY));
+  const missing = subtract(b, b.scalar(1), cast(b, row, "float32"));
+  return add(b, scores, multiply(b, missing, -1e9));
+}
+
 function masked(b: GraphBuilder, scores: Value, mask: TransformerDescription["mask"]): Value {
   const tokens = scores.type.shape.at(-1) ?? 1;
   const places = Array.from({ length: tokens * tokens }, (_, i) => i % tokens <= Math.floor(i / tokens));
@@ -111,11 +149,16 @@ function masked(b: GraphBuilder, scores: Value, mask: TransformerDescription["ma
 
 /** The float network of a description. */
 export function transformerNetwork(description: TransformerDescription, seed: number): Network {
-  const { tokens, features, heads, size, isBatchSecond, position, mask, normalization, activation } = description;
+  const { tokens, features, heads, size, isBatchSecond, enters, position, mask, normalization, activation } =
+    description;
   const parts = new TokenNetwork(seed);
   const { builder: b, network } = parts;
   const width = heads * size;
-  let x = parts.linear("in", network.input("tokens", [tokens, features]), width);
+  const numbers = (name: string): Value => b.input(name, { dtype: "int64", shape: [1, tokens] });
+  const embedded = (): Value =>
+    gather(b, network.parameter("embedding", "other", parts.numbers([vocabulary, width], 2)), numbers("tokens"), 0);
+  let x = enters === "features" ? parts.linear("in", network.input("tokens", [tokens, features]), width) : embedded();
+  const there = enters === "features" || enters === "tokens" ? undefined : numbers("there");
   if (position === "added") x = add(b, x, network.parameter("position", "other", parts.numbers([1, tokens, width], 1)));
   const read = parts.normalized("norm1", x, normalization);
   const moved = isBatchSecond ? transpose(b, read, [1, 0, 2]) : read;
@@ -131,7 +174,11 @@ export function transformerNetwork(description: TransformerDescription, seed: nu
   const scores = network.layer("scores", () =>
     matmul(b, multiply(b, turn(queries), 1 / Math.sqrt(size)), transpose(b, turn(keys), [0, 1, 3, 2])),
   );
-  const mixed = network.layer("mixed", () => matmul(b, softmax(b, masked(b, scores, mask)), values));
+  const kept =
+    there === undefined
+      ? masked(b, scores, mask)
+      : ofTokensThere(b, scores, there, enters === "tokens and an added mask");
+  const mixed = network.layer("mixed", () => matmul(b, softmax(b, kept), values));
   const joined = reshape(b, transpose(b, mixed, [0, 2, 1, 3]), [0, tokens, width]);
   x = network.add("add1", x, parts.linear("out", joined, width));
   const hidden = parts.linear("up", parts.normalized("norm2", x, normalization), width + 1);

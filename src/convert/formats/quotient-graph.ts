@@ -1,13 +1,13 @@
 /** Softmax and normalization of codes as standard ONNX: sums of integers, exact in float, and one division of float32 numbers. */
 
-import type { GraphBuilder, Value } from "../ir/graph.ts";
-import { cast } from "../ops/families/cast.ts";
-import { add, divide, maximum, multiply, squareRoot, subtract } from "../ops/families/elementwise.ts";
-import { reduceMax, reduceSum } from "../ops/families/reduce.ts";
-import { reshape } from "../ops/families/shape/shape-ops.ts";
-import { lookedUp } from "./formats/table-graph.ts";
-import type { NormalizeCodes, SoftmaxCodes } from "./integer-network.ts";
-import { floatBound } from "./ranges.ts";
+import type { GraphBuilder, Value } from "../../ir/graph.ts";
+import { cast } from "../../ops/families/cast.ts";
+import { add, divide, maximum, multiply, squareRoot, subtract } from "../../ops/families/elementwise.ts";
+import { reduceMax, reduceSum } from "../../ops/families/reduce.ts";
+import { reshape } from "../../ops/families/shape/shape-ops.ts";
+import { floatBound } from "../ranges.ts";
+import type { NormalizeCodes, SoftmaxCodes } from "../token-operations.ts";
+import { lookedUp } from "./table-graph.ts";
 
 /**
  * p = e/Σ e with e = table[max q − q] where the mask is 1, and 0 where it is 0.
