@@ -84,6 +84,16 @@ export function gelu(b: GraphBuilder, x: Value, approximate: "none" | "tanh" = "
   return b.one("Gelu", [x], { approximate });
 }
 
+/** x·clip(x/6 + 1/2, 0, 1) */
+export function hardSwish(b: GraphBuilder, x: Value): Value {
+  return b.one("HardSwish", [x]);
+}
+
+/** x, or alpha·x below 0. */
+export function leakyRelu(b: GraphBuilder, x: Value, alpha: number): Value {
+  return b.one("LeakyRelu", [x], { alpha: { float: alpha } });
+}
+
 /** log(1 + e^x) */
 export function softplus(b: GraphBuilder, x: Value): Value {
   return b.one("Softplus", [x]);

@@ -54,6 +54,7 @@ import {
   sumOfCodes,
   withWholeGroups,
 } from "./codes.ts";
+import { functionOfCodes } from "./functions.ts";
 import {
   convAttributes,
   convolutionOfOnes,
@@ -62,7 +63,7 @@ import {
   isPacked,
   windowAttributes,
 } from "./parts.ts";
-import { type IntContext, summedCodes } from "./sums.ts";
+import { centredFloats, type IntContext, summedCodes } from "./sums.ts";
 
 /** The network as a graph of ONNX's integer operators. @throws UnsupportedError for codes above 8 bits. */
 export function buildIntGraph(network: IntegerNetwork, options: IntGraphOptions): Graph {
@@ -169,16 +170,15 @@ class IntBuilder implements IntContext {
       case "ReshapeCodes":
         return reshape(builder, this.value(operation.input), this.#shape(tensor));
       case "MultiplyCodes": {
-        const centred = operation.inputs.map((id) => {
-          const { tensor, container } = this.stored(id);
-          const zeroPoint = tensor.form.zeroPoint + container.offset;
-          const codes = cast(builder, this.value(id), "int32");
-          return zeroPoint === 0 ? codes : subtract(builder, codes, zeroPoint);
-        });
+        // Products stay below 2²⁴, which float32 holds; the sum that reads them is one of floats anyway.
+        const centred = operation.inputs.map((id) => centredFloats(this, id));
         return centred.reduce((product, each) => multiply(builder, product, each));
       }
       case "TableCodes": {
         const input = this.stored(operation.input);
+        const x = this.value(operation.input);
+        const known = functionOfCodes(builder, x, operation, input, { tensor, container });
+        if (known !== undefined) return known;
         const places = cast(builder, this.value(operation.input), "int32");
         const lowest = operation.low + input.container.offset;
         const entries = operation.table.map((code) => code + container.offset);

@@ -7,6 +7,7 @@ import { float32Tensor, int64Tensor } from "../../../ir/tensor.ts";
 import { clip } from "../../../ops/families/activations.ts";
 import { cast } from "../../../ops/families/cast.ts";
 import { add, multiply, subtract } from "../../../ops/families/elementwise.ts";
+import { dequantizeLinear } from "../../../ops/families/quantize-linear.ts";
 import {
   type IntegerLayer,
   type IntegerNetwork,
@@ -93,16 +94,20 @@ function exactProducts(context: IntContext, layer: IntegerLayer): Value | undefi
   const isExact = Math.max(-sums.low, sums.high) < floatBound && fitsByte(layer.weight);
   if (options.accumulators === "int32" || layer.op !== "IntegerConv" || !isExact) return undefined;
   const weight = context.weight(layer.weight, { packed: isPacked(options), shift: 0 });
-  const x = centred(context, layer.input);
+  const x = centredFloats(context, layer.input);
   const y = builder.one("Conv", [x, cast(builder, weight, "float32")], convAttributes(layer), { name: layer.name });
   return clip(builder, y, -floatBound, floatBound);
 }
 
 /** Centred codes as float32. */
-function centred(context: IntContext, id: number): Value {
+export function centredFloats(context: IntContext, id: number): Value {
   const { builder } = context;
   const { tensor, container } = context.stored(id);
   const zeroPoint = tensor.form.zeroPoint + container.offset;
+  if (container.dtype === "uint8" && zeroPoint >= 0 && zeroPoint <= 255) {
+    const steps = { zeroPoint: byte(builder, zeroPoint) };
+    return dequantizeLinear(builder, context.value(id), builder.scalar(1), steps);
+  }
   const codes = cast(builder, context.value(id), "float32");
   return zeroPoint === 0 ? codes : subtract(builder, codes, zeroPoint);
 }
@@ -128,7 +133,7 @@ function products(
 /** Interpolated codes, in float32. The Clip never limits: without it the engine would multiply the factor that follows into a matrix. */
 function sumOfNeighbours(context: IntContext, operation: ResampleSums): Value {
   const { builder } = context;
-  const sums = resampledSums(builder, centred(context, operation.input), operation, (name, tensor) =>
+  const sums = resampledSums(builder, centredFloats(context, operation.input), operation, (name, tensor) =>
     builder.constant(tensor, name),
   );
   return clip(builder, sums, -floatBound, floatBound);
