@@ -3,7 +3,7 @@
 import { GraphError } from "../../errors.ts";
 import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import { allocate, makeTensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
-import { elementCount } from "../../ir/types.ts";
+import { elementCount, type TensorType } from "../../ir/types.ts";
 import type { IntegerNetwork } from "../integer-network.ts";
 
 /** Adds the network's inputs to a graph and returns them by the first of their elements in a row. */
@@ -32,16 +32,22 @@ export function feedsOf({ input }: IntegerNetwork, batch: Tensor): Record<string
   const rows = toNumbers(batch);
   const [count = 0] = batch.shape;
   const length = rows.length / count;
-  return Object.fromEntries(
-    parts.map(({ name, shape, start, dtype }) => {
-      const size = elementCount(shape);
-      const data = allocate(dtype, count * size);
-      for (let i = 0; i < count * size; i++) {
-        const number = rows[Math.floor(i / size) * length + start + (i % size)] ?? 0;
-        if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = BigInt(number);
-        else data[i] = number;
-      }
-      return [name, makeTensor(dtype, [count, ...shape], data)];
-    }),
-  );
+  return Object.fromEntries(parts.map((part) => [part.name, cutFromRows(rows, length, part)]));
+}
+
+/** Returns one input of all rows, in its own type. */
+export function cutFromRows(
+  rows: ArrayLike<number>,
+  length: number,
+  { shape, start, dtype }: TensorType & { readonly start: number },
+): Tensor {
+  const count = rows.length / length;
+  const size = elementCount(shape);
+  const data = allocate(dtype, count * size);
+  for (let i = 0; i < count * size; i++) {
+    const number = rows[Math.floor(i / size) * length + start + (i % size)] ?? 0;
+    if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = BigInt(number);
+    else data[i] = number;
+  }
+  return makeTensor(dtype, [count, ...shape], data);
 }

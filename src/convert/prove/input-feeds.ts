@@ -3,8 +3,9 @@ import type { Dataset } from "../../data/dataset/dataset.ts";
 import { normalize } from "../../data/normalization/normalization.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Value } from "../../ir/graph.ts";
-import { allocate, makeTensor, type Tensor } from "../../ir/tensor.ts";
+import { makeTensor, type Tensor } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
+import { cutFromRows } from "../formats/feeds.ts";
 
 /**
  * Returns the feeds of a graph's inputs for some samples of a batch. Floats are normalized where the data set has a normalization.
@@ -32,21 +33,15 @@ export function inputFeeds(
       if (dataset.inputs !== undefined && part === undefined) {
         throw new ConfigError(`there are no values for the input ${name}`, { where });
       }
-      const shape = [count, ...(part?.shape ?? dataset.sampleShape)];
       if (part === undefined && dataset.sampleType !== "int32") {
+        const shape = [count, ...dataset.sampleShape];
         if (dtype !== "float32") return [name, makeTensor(dataset.sampleType, shape, rows)];
         const normalized = new Float32Array(rows.length);
         normalize(rows, dataset.sampleShape, dataset.normalization, normalized);
         return [name, makeTensor("float32", shape, normalized)];
       }
-      const [start, size] = [part?.start ?? 0, elementCount(shape) / count];
-      const into = allocate(dtype, count * size);
-      for (let i = 0; i < count * size; i++) {
-        const value = rows[Math.floor(i / size) * length + start + (i % size)] ?? 0;
-        if (into instanceof BigInt64Array || into instanceof BigUint64Array) into[i] = BigInt(value);
-        else into[i] = value;
-      }
-      return [name, makeTensor(dtype, shape, into)];
+      const { shape, start } = part ?? { shape: dataset.sampleShape, start: 0 };
+      return [name, cutFromRows(rows, length, { shape, start, dtype })];
     }),
   );
 }
