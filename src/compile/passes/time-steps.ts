@@ -27,12 +27,15 @@ export class TimeSteps {
   sourceOf(reader: Node, value: Value): Value {
     if (reader.origin.step === undefined) return value;
     let source = value;
+    let isCut = false;
     for (let node = this.#mover(reader, source); node !== undefined; node = this.#mover(reader, source)) {
       const [input] = node.inputs;
       if (input === undefined) break;
       source = input;
+      isCut ||= node.outputs.length > 1;
     }
-    return this.#isFixed(source) ? value : source;
+    // A state that is only reshaped stays as the steps have it, so that a calibration can join the values of all steps.
+    return isCut && !this.#isFixed(source) ? source : value;
   }
 
   #mover(reader: Node, value: Value): Node | undefined {

@@ -220,6 +220,13 @@ it("an observer sees every step", async () => {
   expect(results[most]?.[0]).toBeCloseTo(moved(Math.max) ?? Number.NaN, 5);
 });
 
+it("a calibration sample begins with a state that is a parameter", () => {
+  const { network } = bound(quantize(recurrentNetwork({ op: "GRU", steps: 5, learnsState: true }), stored));
+  const { graph } = buildActivationSample(network, { batchSize: 2, input: { dtype: "float32" } });
+  const shapes = new Map(graph.outputs.map(({ name, value }) => [name, value.type.shape]));
+  expect(shapes.get("GRU_4/gates_recurrent.input.quantizer")).toEqual([10, 3]);
+});
+
 it("a calibration sample holds the values of all steps", () => {
   const { network } = bound(quantize(recurrentNetwork({ op: "LSTM", steps: 5 }), stored));
   const { graph } = buildActivationSample(network, { batchSize: 2, input: { dtype: "float32" } });

@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { type ImportedNetwork, importOnnx } from "../../../src/importer/import.ts";
 import { int64Tensor } from "../../../src/ir/tensor.ts";
-import { onnxModel } from "../onnx/model.ts";
+import { type NodeText, onnxModel } from "../onnx/model.ts";
 import { randomTensor, seeded } from "../random.ts";
 
 export interface RecurrentDescription {
@@ -16,6 +16,8 @@ export interface RecurrentDescription {
   readonly resetsAfter?: boolean;
   /** Whether the head reads all states, and not only the last ones. */
   readonly readsSequence?: boolean;
+  /** Whether the state before the first step is a parameter. Default false: it is zero. */
+  readonly learnsState?: boolean;
   readonly seed?: number;
 }
 
@@ -27,10 +29,18 @@ export const recurrentDescriptions: fc.Arbitrary<RecurrentDescription> = fc.reco
   direction: fc.constantFrom("forward", "reverse", "bidirectional"),
   resetsAfter: fc.boolean(),
   readsSequence: fc.boolean(),
+  learnsState: fc.boolean(),
   seed: fc.integer({ min: 1, max: 2 ** 31 }),
 });
 
 const gatesOf = { LSTM: 4, GRU: 3, RNN: 1 } as const;
+
+/** A stored state for every sample. */
+const initialState: readonly NodeText[] = [
+  ["Shape", ["x"], ["n"], { end: 1 }],
+  ["Concat", ["ends", "n", "width"], ["sizes"], { axis: 0 }],
+  ["Expand", ["learned", "sizes"], ["h0"]],
+];
 
 /** The bytes of a model [N, steps, features] → [N, 3]. */
 export function recurrentModel(description: RecurrentDescription): Uint8Array {
@@ -50,7 +60,8 @@ export function recurrentModel(description: RecurrentDescription): Uint8Array {
     outputs: ["y"],
     nodes: [
       ["Transpose", ["x"], ["t"], { perm: [1, 0, 2] }],
-      [op, ["t", "w", "r", "b"], ["s", "h"], attributes],
+      ...(description.learnsState === true ? initialState : []),
+      [op, ["t", "w", "r", "b", ...(description.learnsState === true ? ["", "h0"] : [])], ["s", "h"], attributes],
       [
         "Transpose",
         [description.readsSequence === true ? "s" : "h"],
@@ -67,6 +78,9 @@ export function recurrentModel(description: RecurrentDescription): Uint8Array {
       r: tensor(directions, rows, hidden),
       b: tensor(directions, 2 * rows),
       flat: int64Tensor([0, -1]),
+      ...(description.learnsState === true
+        ? { learned: tensor(directions, 1, hidden), ends: int64Tensor([directions]), width: int64Tensor([hidden]) }
+        : {}),
       head: tensor(3, reads),
       bias: tensor(3),
     },
