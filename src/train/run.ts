@@ -386,6 +386,7 @@ function summarize(config: TrainingConfig, paths: RunPaths, result: TrainingResu
     accuracy: result.accuracy,
     bestAccuracy: result.bestAccuracy,
     ...defined({ top5Accuracy: result.top5Accuracy, perplexity: result.perplexity, macroF1: result.macroF1 }),
+    ...defined({ meanAbsoluteError: result.meanAbsoluteError }),
     loss: result.loss,
     epochs: config.train.epochs,
     steps: result.steps,

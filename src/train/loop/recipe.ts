@@ -78,6 +78,8 @@ export interface TrainingResult {
   readonly perplexity?: number;
   /** Of tokens. */
   readonly macroF1?: number;
+  /** Of values. */
+  readonly meanAbsoluteError?: number;
   readonly loss: number;
   readonly bestAccuracy: number;
   readonly steps: number;

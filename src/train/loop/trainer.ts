@@ -106,6 +106,7 @@ class TrainingLoop {
       metric: test.metric,
       accuracy: test.accuracy,
       ...defined({ top5Accuracy: test.top5Accuracy, perplexity: test.perplexity, macroF1: test.macroF1 }),
+      ...defined({ meanAbsoluteError: test.meanAbsoluteError }),
       loss: test.loss,
       bestAccuracy: this.#position.bestAccuracy ?? test.accuracy,
       steps: this.#position.step,

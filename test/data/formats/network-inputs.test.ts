@@ -111,6 +111,22 @@ describe("several inputs", () => {
     expect(Array.from(read(held, [0]).samples)).toEqual([1, 1, 1, 1, 1, 1, 1, 1]);
   });
 
+  test("lie in NPY files too, one for each input", async () => {
+    const folder = await put(await temporaryFolder(), {
+      "input_ids.npy": arrays.input_ids,
+      "attention_mask.npy": arrays.attention_mask,
+      "labels.npy": arrays.labels,
+    });
+    const { train } = await openDataset(folder, { inputs: [ids, mask], validationSplit: 0 });
+    expect(Array.from(read(train, [2]).samples)).toEqual([8, 9, 10, 11, 0, 1, 0, 1]);
+  });
+
+  test("arrays for inputs that nothing reads are left out, with a note", async () => {
+    const { train, notes } = await open(arrays, [ids], { unusedInputs: ["attention_mask"] });
+    expect(train.inputs).toBeUndefined();
+    expect(notes).toContain("the model does not read attention_mask");
+  });
+
   const open4 = { ...ids, dimensions: ["batch", "seq"] };
   test.each([
     [

@@ -47,6 +47,9 @@ export function reportRun(
     ...(summary.top5Accuracy === undefined ? [] : [["test top-5 accuracy", showMetric(metric, summary.top5Accuracy)]]),
     ...(summary.macroF1 === undefined ? [] : [["test macro F1", summary.macroF1.toFixed(4)]]),
     ...(summary.perplexity === undefined ? [] : [["test perplexity", summary.perplexity.toPrecision(5)]]),
+    ...(summary.meanAbsoluteError === undefined
+      ? []
+      : [["test mean absolute error", summary.meanAbsoluteError.toPrecision(4)]]),
     ["test loss", summary.loss.toFixed(4)],
     ["steps", String(summary.steps)],
     [`${samples}/s`, formatRate(summary.imagesPerSecond)],
