@@ -1,5 +1,6 @@
 /** Whether a network converts to integers, asked of the conversion's own rules: every refusal, not only the first. */
 
+import { plainInput } from "../compile/build/input.ts";
 import { quantize } from "../compile/passes/quantize.ts";
 import { isQuantized } from "../compile/sites.ts";
 import { SubbyteError, type UnsupportedError } from "../errors.ts";
@@ -32,7 +33,7 @@ const standInForm: TensorForm = { kind: "codes", low: 0, high: 255, scale: 1, ze
  */
 export function integerObstacles(
   network: Network,
-  options: ConvertOptions = { input: { dtype: "float32" } },
+  options: ConvertOptions = { input: plainInput(network) },
 ): IntegerObstacle[] {
   const found: IntegerObstacle[] = [];
   try {

@@ -10,6 +10,7 @@ import type { GraphBuilder, Value } from "../../ir/graph.ts";
 import { dataInputs, type Network } from "../../ir/network.ts";
 import { float32Tensor } from "../../ir/tensor.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
+import { isFloat } from "../../ops/build/operands.ts";
 import { cast } from "../../ops/families/cast.ts";
 import { add, multiply } from "../../ops/families/elementwise.ts";
 import { reshape } from "../../ops/families/shape/shape-ops.ts";
@@ -55,6 +56,32 @@ export type ImageInput =
       readonly deviation?: undefined;
       readonly parts: readonly InputPart[];
     };
+
+/** Returns the places of inputs in the row of a sample, and its length. */
+export function rowOf(inputs: readonly { readonly name: string; readonly shape: Shape }[]): {
+  readonly parts: readonly InputPart[];
+  readonly length: number;
+} {
+  let length = 0;
+  const parts = inputs.map(({ name, shape }) => {
+    const start = length;
+    length += elementCount(shape);
+    return { name, shape, start };
+  });
+  return { parts, length };
+}
+
+/**
+ * Returns the form of data that enter a network as they are: whole numbers where it reads no floats, and rows where it has several
+ * inputs.
+ */
+export function plainInput(network: Network): ImageInput {
+  const inputs = dataInputs(network);
+  const areWhole = inputs.length > 0 && inputs.every(({ type }) => !isFloat(type.dtype));
+  if (inputs.length < 2) return areWhole ? { dtype: "int32" } : { dtype: "float32" };
+  const { parts } = rowOf(inputs.map(({ name, type }) => ({ name, shape: type.shape.slice(1) })));
+  return { dtype: areWhole ? "int32" : "float32", parts };
+}
 
 /** The data input of a job, and what the network reads. */
 export interface AddedInputs {

@@ -1,5 +1,5 @@
 /** Samples of whole numbers, and of several inputs: one row for each, which holds its inputs one after another. */
-import type { InputPart } from "../../compile/build/input.ts";
+import { rowOf } from "../../compile/build/input.ts";
 import { FileFormatError } from "../../errors.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { wholeNumbers } from "../normalization/normalization.ts";
@@ -51,18 +51,4 @@ export function packSamples(
     }
   });
   return { samples, sampleShape: [length], inputs: parts, normalization: wholeNumbers };
-}
-
-/** Returns the places of inputs in a row, and its length. */
-export function rowOf(inputs: readonly { readonly name: string; readonly shape: Shape }[]): {
-  readonly parts: readonly InputPart[];
-  readonly length: number;
-} {
-  let length = 0;
-  const parts = inputs.map(({ name, shape }) => {
-    const start = length;
-    length += elementCount(shape);
-    return { name, shape, start };
-  });
-  return { parts, length };
 }

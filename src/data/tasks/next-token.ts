@@ -1,8 +1,7 @@
 /** Tokens whose successors are to be predicted: the targets are the tokens, shifted by one. */
-import type { InputPart } from "../../compile/build/input.ts";
+import { type InputPart, rowOf } from "../../compile/build/input.ts";
 import { elementCount, type Shape } from "../../ir/types.ts";
 import { allocateBatch, checkBatch, type Dataset, ignoredLabel } from "../dataset/dataset.ts";
-import { rowOf } from "../dataset/packed-samples.ts";
 import { tokenPlaces } from "./token-part.ts";
 
 /**
