@@ -3,6 +3,7 @@
  * leaves the processor waiting for itself. The sums are integers that float64 holds exactly, so their order does not matter.
  */
 import type { IntegerConv, IntegerGemm, IntegerTensor, IntegerWeight, WindowGeometry } from "../integer-network.ts";
+import { interpretConv } from "../interpreter/layers.ts";
 import { int32 } from "../interpreter/numbers.ts";
 
 /** acc[k, i, j] = Σ (q − z)·w over the window; padding adds nothing. @throws RangeError where a sum could leave int32. */
@@ -12,6 +13,7 @@ export function fastConv(
   input: IntegerTensor,
   output: IntegerTensor,
 ): Float64Array {
+  if (conv.kernel.length !== 2) return interpretConv(conv, x, input, output);
   const { name, weight, group } = conv;
   const [, channels = 0] = input.shape;
   const [, outChannels = 0] = output.shape;

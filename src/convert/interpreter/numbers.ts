@@ -1,6 +1,6 @@
 /** The arithmetic of docs/integer.md, in plain numbers, written for the interpreters alone. */
 import type { Shape } from "../../ir/types.ts";
-import type { IntegerTensor } from "../integer-network.ts";
+import type { IntegerTensor, WindowGeometry } from "../integer-network.ts";
 
 /** The elements of a tensor for one sample, and what they stand for. */
 export interface Elements {
@@ -12,6 +12,30 @@ export interface Elements {
 export function channelOf(element: number, shape: Shape, axis: number): number {
   const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
   return Math.floor(element / inner) % (shape[axis] ?? 1);
+}
+
+/** The indices of all elements of a shape, the last axis running fastest. */
+export function positionsOf(sizes: readonly number[]): number[][] {
+  const [size, ...rest] = sizes;
+  if (size === undefined) return [[]];
+  return Array.from({ length: size }, (_, i) => positionsOf(rest).map((others) => [i, ...others])).flat();
+}
+
+/** The flat place in one channel of an element of a window; −1 where it lies on padding. */
+export function placeInWindow(
+  { strides, dilations, pads }: WindowGeometry,
+  sizes: readonly number[],
+  window: readonly number[],
+  tap: readonly number[],
+): number {
+  let place = 0;
+  for (const [axis, size] of sizes.entries()) {
+    const start = (window[axis] ?? 0) * (strides[axis] ?? 1) - (pads[axis] ?? 0);
+    const own = start + (tap[axis] ?? 0) * (dilations[axis] ?? 1);
+    if (own < 0 || own >= size) return -1;
+    place = place * size + own;
+  }
+  return place;
 }
 
 /** The nearest integer, halves to the even one. */

@@ -8,7 +8,7 @@ import type {
   ResampleSums,
   SumPool,
 } from "../integer-network.ts";
-import { type Elements, int32 } from "./numbers.ts";
+import { type Elements, int32, placeInWindow, positionsOf } from "./numbers.ts";
 
 /** The largest code, or the sum of centred codes, of each window. */
 export function interpretPool(
@@ -17,31 +17,18 @@ export function interpretPool(
   input: IntegerTensor,
   output: IntegerTensor,
 ): Float64Array {
-  const [, channels = 0, height = 0, width = 0] = input.shape;
-  const [, , outHeight = 0, outWidth = 0] = output.shape;
-  const [kernelHeight = 0, kernelWidth = 0] = pool.kernel;
-  const [strideY = 1, strideX = 1] = pool.strides;
-  const [dilationY = 1, dilationX = 1] = pool.dilations;
-  const [padTop = 0, padLeft = 0] = pool.pads;
-  const result = new Float64Array(channels * outHeight * outWidth);
-  let position = 0;
-  for (let c = 0; c < channels; c++) {
-    for (let i = 0; i < outHeight; i++) {
-      for (let j = 0; j < outWidth; j++) {
-        let sum = 0;
-        let largest = Number.NEGATIVE_INFINITY;
-        for (let a = 0; a < kernelHeight; a++) {
-          for (let b = 0; b < kernelWidth; b++) {
-            const y = i * strideY - padTop + a * dilationY;
-            const z = j * strideX - padLeft + b * dilationX;
-            if (y < 0 || y >= height || z < 0 || z >= width) continue;
-            const code = x[(c * height + y) * width + z] ?? 0;
-            largest = Math.max(largest, code);
-            sum = int32(sum + code - input.form.zeroPoint, pool.name);
-          }
-        }
-        result[position++] = pool.op === "MaxPoolCodes" ? largest : sum;
-      }
+  const [, channels = 0, ...sizes] = input.shape;
+  const [, , ...outSizes] = output.shape;
+  const windows = positionsOf(outSizes);
+  const taps = positionsOf(pool.kernel);
+  const area = sizes.reduce((product, size) => product * size, 1);
+  const result = new Float64Array(channels * windows.length);
+  for (const [p, window] of windows.entries()) {
+    const places = taps.map((tap) => placeInWindow(pool, sizes, window, tap)).filter((place) => place >= 0);
+    for (let c = 0; c < channels; c++) {
+      const codes = places.map((place) => x[c * area + place] ?? 0);
+      const sum = codes.reduce((total, code) => int32(total + code - input.form.zeroPoint, pool.name), 0);
+      result[c * windows.length + p] = pool.op === "MaxPoolCodes" ? Math.max(...codes) : sum;
     }
   }
   return result;

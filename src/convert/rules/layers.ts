@@ -9,7 +9,7 @@ import {
   constantNumbers,
   type IntegerRule,
   nodeShape,
-  onlyTwoAxes,
+  onlyThreeAxes,
   type RuleContext,
   symbolicInput,
   unsupported,
@@ -96,7 +96,7 @@ export const convRule: IntegerRule = (context) => {
   const given = layerInputs(context);
   const kernel = given.weight.shape.slice(2);
   if (kernel.length === 1) return overOneAxis(context, convolved(context, lineAsImage(context, given)));
-  if (kernel.length !== 2) throw unsupported(node, onlyTwoAxes(kernel.length));
+  if (kernel.length > 3) throw unsupported(node, onlyThreeAxes(kernel.length));
   const geometry = { kernel, ...convGeometry(node, given.codes.shape, kernel) };
   return convolved(context, { ...given, geometry, shape: nodeShape(node) });
 };

@@ -63,7 +63,12 @@ export function channelNumbers(constant: Constant, node: Node): ChannelNumbers |
   return isOne ? { axis: axisSampleFirst(shape, axis), values } : undefined;
 }
 
-/** Why a convolution or pooling over one or three axes is refused. */
+/** Why an interpolation over more axes is refused. */
 export function onlyTwoAxes(count: number): string {
-  return `it runs over ${count} ${count === 1 ? "axis" : "axes"}; only over two it has an integer form`;
+  return `it runs over ${count} axes; only over one or two it has an integer form`;
+}
+
+/** Why a convolution or pooling over more axes is refused. */
+export function onlyThreeAxes(count: number): string {
+  return `it runs over ${count} axes; only over one to three it has an integer form`;
 }

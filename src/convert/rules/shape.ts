@@ -5,7 +5,7 @@ import { axisSampleFirst } from "../assembly/sample-shape.ts";
 import { type Affine, channelsOf, type Symbolic } from "../assembly/symbolic.ts";
 import type { WindowGeometry } from "../integer-network.ts";
 import { sumBounds } from "../ranges.ts";
-import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
+import { type IntegerRule, nodeShape, onlyThreeAxes, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./spatial/one-axis.ts";
 import { averageWithinBorder } from "./spatial/resampling.ts";
 
@@ -20,7 +20,7 @@ function quantizable(context: RuleContext, value: Symbolic): Symbolic {
 function windowOf(context: RuleContext, x: Symbolic): WindowGeometry {
   const { node } = context;
   const kernel = intsAttribute(node, "kernel_shape");
-  if (kernel.length > 2) throw unsupported(node, onlyTwoAxes(kernel.length));
+  if (kernel.length > 3) throw unsupported(node, onlyThreeAxes(kernel.length));
   const { strides, dilations, pads } = convGeometry(node, x.shape, kernel);
   const sizes = nodeShape(node).slice(2);
   const axes = kernel.length;
@@ -82,7 +82,7 @@ export const concatRule: IntegerRule = (context) => {
 function average(context: RuleContext, own: WindowGeometry): Symbolic {
   const { assembly, node } = context;
   const isLine = own.kernel.length === 1;
-  if (own.kernel.length > 2) throw unsupported(node, onlyTwoAxes(own.kernel.length));
+  if (own.kernel.length > 3) throw unsupported(node, onlyThreeAxes(own.kernel.length));
   const window = isLine ? windowOverTwo(own) : own;
   const { name } = node;
   const x = quantizable(context, symbolicInput(context, 0));

@@ -24,6 +24,7 @@ import {
 } from "../../integer-network.ts";
 import { padded } from "../../rules/move-places.ts";
 import { elementType, isStoredWhole, quotientType, storedOffset } from "./arena.ts";
+import { deepWindowLoop } from "./deep-windows.ts";
 import { comment } from "./names.ts";
 import { rounding } from "./rounding.ts";
 import { constantArray, floatLiteral, packWeight, subtractionText } from "./text.ts";
@@ -67,9 +68,31 @@ export function layerFunction(network: IntegerNetwork, layer: IntegerLayer): str
   const weight = packed.isPlain ? `(${place}${subtractionText(-(packed.levels[0] ?? 0))})` : `levels_${id}[${place}]`;
   return `${comment(layer.name, `: ${packed.bits}-bit weights`)}${bytes}${table}${
     layer.op === "IntegerConv"
-      ? convBody(layer, input, weight)
+      ? layer.kernel.length > 2
+        ? deepConvBody(layer, input, tensorById(network, layer.output), weight)
+        : convBody(layer, input, weight)
       : gemmBody(layer, input, tensorById(network, layer.output), weight)
   }`;
+}
+
+/** The sums of a convolution over three axes. */
+function deepConvBody(conv: IntegerConv, input: IntegerTensor, output: IntegerTensor, weight: string): string {
+  const [outChannels = 0, groupChannels = 0, ...kernel] = conv.weight.shape;
+  const loop = deepWindowLoop({
+    window: conv,
+    input,
+    output,
+    channel: `k / ${outChannels / conv.group} * ${groupChannels} + c`,
+    step: "n++",
+    body: `sum += (q${subtractionText(centre(input))}) * ${weight};`,
+  });
+  return `static int32_t acc_${conv.output}(const ${elementType(input)} *x, int k, int i, int j) {
+  int32_t sum = 0;
+  uint32_t n = (uint32_t)k * ${groupChannels * elementCount(kernel)}u;
+  for (int c = 0; c < ${groupChannels}; c++)
+${loop}  return sum;
+}
+`;
 }
 
 function convBody(conv: IntegerConv, input: IntegerTensor, weight: string): string {
@@ -111,7 +134,10 @@ function gemmBody(gemm: IntegerGemm, input: IntegerTensor, output: IntegerTensor
 }
 
 /** The loop over a window, with `row` and `column` inside the input. */
-function windowLoop(pool: MaxPoolCodes | SumPool, input: IntegerTensor, body: string): string {
+function windowLoop(network: IntegerNetwork, pool: MaxPoolCodes | SumPool, body: string): string {
+  const input = tensorById(network, pool.input);
+  if (pool.kernel.length > 2)
+    return deepWindowLoop({ window: pool, input, output: tensorById(network, pool.output), channel: "k", body });
   const [, height, width] = volume(input);
   const [kernelHeight = 0, kernelWidth = 0] = pool.kernel;
   const [strideY = 1, strideX = 1] = pool.strides;
@@ -133,7 +159,7 @@ export function sumPoolFunction(network: IntegerNetwork, pool: SumPool): string 
   const input = tensorById(network, pool.input);
   return `${comment(pool.name)}static int32_t acc_${pool.output}(const ${elementType(input)} *x, int k, int i, int j) {
   int32_t sum = 0;
-${windowLoop(pool, input, `sum += q${subtractionText(centre(input))};`)}  return sum;
+${windowLoop(network, pool, `sum += q${subtractionText(centre(input))};`)}  return sum;
 }
 `;
 }
@@ -144,7 +170,7 @@ export function maxPoolFunction(network: IntegerNetwork, pool: MaxPoolCodes): st
   const type = elementType(output);
   return `${comment(pool.name)}static int32_t largest_${pool.output}(const ${elementType(input)} *x, int k, int i, int j) {
   int32_t best = INT32_MIN;
-${windowLoop(pool, input, "if (q > best) best = q;")}  return best;
+${windowLoop(network, pool, "if (q > best) best = q;")}  return best;
 }
 static void run_${pool.output}(const ${elementType(input)} *x, ${type} *y) {
 ${elementLoop(output, `*y++ = (${type})largest_${pool.output}(x, k, i, j);`)}}

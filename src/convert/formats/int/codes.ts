@@ -114,7 +114,9 @@ export function withWholeGroups(
   const codes = new Int32Array(outChannels * widerRow);
   for (let k = 0; k < outChannels; k++) codes.set(weight.codes.subarray(k * row, (k + 1) * row), k * widerRow);
   return {
-    image: pad(builder, image, [0, 0, 0, 0, 0, missing, 0, 0], { value: byte(builder, zeroPoint) }),
+    image: pad(builder, image, [...image.type.shape.map(() => 0), 0, missing, ...kernel.map(() => 0)], {
+      value: byte(builder, zeroPoint),
+    }),
     weight: { ...weight, shape: [outChannels, channels + missing, ...kernel], codes },
   };
 }

@@ -153,7 +153,7 @@ function sumOfWindows(context: IntContext, operation: SumPool): Value {
   const [, channels = 1] = tensor.shape;
   const count = operation.kernel.reduce((product, size) => product * size, 1);
   if (isWhole) {
-    const axes = builder.constant(int64Tensor([2, 3]));
+    const axes = builder.constant(int64Tensor(operation.kernel.map((_, axis) => axis + 2)));
     const sum = builder.one("ReduceSum", [cast(builder, x, "int32"), axes], { keepdims: 1 });
     return zeroPoint === 0 ? sum : subtract(builder, sum, count * zeroPoint);
   }

@@ -9,15 +9,15 @@ import { convGeometry } from "../../../ops/build/conv-geometry.ts";
 import type { IntegerWeight } from "../../integer-network.ts";
 import { convolved, layerInputs } from "../layers.ts";
 import { padded } from "../move-places.ts";
-import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, unsupported } from "../rule.ts";
+import { type IntegerRule, nodeShape, onlyThreeAxes, type RuleContext, unsupported } from "../rule.ts";
 import { overOneAxis, overTwoAxes, windowOverTwo, withTwoAxes } from "./one-axis.ts";
 
-/** A transposed convolution over one or two axes as a sum of integers. */
+/** A transposed convolution over one to three axes as a sum of integers. */
 export const convTransposeRule: IntegerRule = (context) => {
   const { node, assembly } = context;
   const given = layerInputs(context);
   const kernel = given.weight.shape.slice(2);
-  if (kernel.length !== 2 && kernel.length !== 1) throw unsupported(node, onlyTwoAxes(kernel.length));
+  if (kernel.length > 3) throw unsupported(node, onlyThreeAxes(kernel.length));
   if (stringAttribute(node, "auto_pad", "NOTSET") !== "NOTSET") throw unsupported(node, "it pads by itself (auto_pad)");
   const { strides, dilations, pads, group } = convGeometry(node, given.codes.shape, kernel);
   const added = intsAttribute(
@@ -31,7 +31,7 @@ export const convTransposeRule: IntegerRule = (context) => {
   if ([...begin, ...end].some((size) => size < 0)) throw unsupported(node, "it cuts off more than its kernel reaches");
   const weight = mirrored(given.weight, group);
   const window = { kernel, strides: kernel.map(() => 1), dilations, pads: [...begin, ...end] };
-  if (kernel.length === 2) {
+  if (kernel.length > 1) {
     return convolved(context, {
       ...given,
       weight,

@@ -69,6 +69,8 @@ export interface NetworkDescription {
   readonly width: number;
   /** Whether it reads a signal [channels, width] instead of an image. */
   readonly isSignal?: boolean;
+  /** Its depth, where it reads a volume [channels, depth, height, width]. */
+  readonly depth?: number | undefined;
   readonly layers: readonly LayerDescription[];
   readonly head: "globalAverage" | "flatten";
   /** Present: it is a transformer on tokens, and nothing else is read. */
@@ -134,6 +136,7 @@ export const networkDescriptions: fc.Arbitrary<NetworkDescription> = fc.record({
   height: fc.integer({ min: 1, max: 8 }),
   width: fc.integer({ min: 1, max: 8 }),
   isSignal: fc.constantFrom(false, false, false, true),
+  depth: fc.constantFrom(undefined, undefined, undefined, 1, 2, 3),
   layers: fc.array(layer, { minLength: 1, maxLength: 4 }),
   head: fc.constantFrom("globalAverage", "flatten"),
   transformer: fc.oneof(
@@ -149,10 +152,11 @@ export const networkDescriptions: fc.Arbitrary<NetworkDescription> = fc.record({
 
 /** The shape of a sample. */
 export function sampleShapeOf(description: NetworkDescription): number[] {
-  const { channels, height, width, isSignal, transformer, recurrent } = description;
+  const { channels, height, width, isSignal, depth, transformer, recurrent } = description;
   if (transformer !== undefined) return [transformer.tokens, transformer.features];
   if (recurrent !== undefined) return [recurrent.steps ?? 5, recurrent.features ?? 4];
-  return isSignal === true ? [channels, width] : [channels, height, width];
+  if (isSignal === true) return [channels, width];
+  return [channels, ...(depth === undefined ? [] : [depth]), Math.min(height, depth === undefined ? 8 : 5), width];
 }
 
 /** The float network of a description, its parameters random: negative gains, zero channels and all. */
@@ -230,7 +234,7 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
       return activate(minimum(builder, convolve("left", x, channels, 1), means));
     }
     case "interpolated":
-      return activate(interpolated(builder, x, each.stride, each.bias));
+      return sizes.length > 2 ? x : activate(interpolated(builder, x, each.stride, each.bias));
     case "transposed":
       return activate(transposedConv(network, `${name}.up`, x, each));
     case "moved":
@@ -239,7 +243,8 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
       if (sizes.some((size) => size < 2)) return x;
       const options = { kernel: sizes.map(() => 2), strides: sizes.map(() => each.stride) };
       if (each.kind === "maxPool") return maxPool(builder, x, options);
-      const padding = each.kernel === 1 ? {} : { pads: [...sizes.map(() => 1), ...sizes.map((_, i) => i % 2)] };
+      const padding =
+        each.kernel === 1 || sizes.length > 2 ? {} : { pads: [...sizes.map(() => 1), ...sizes.map((_, i) => i % 2)] };
       return averagePool(builder, x, { ...options, ...padding });
     }
   }
@@ -249,8 +254,9 @@ function addLayer(network: NetworkBuilder, x: Value, each: LayerDescription, nam
 function transposedConv(network: NetworkBuilder, name: string, x: Value, each: LayerDescription): Value {
   const [, channels = 1, ...sizes] = x.type.shape;
   const isLine = sizes.length === 1;
+  const isVolume = sizes.length === 3;
   const group = each.grouping === "two" && channels % 2 === 0 ? 2 : 1;
-  const shape = [channels, each.channels, ...(isLine ? [] : [each.kernel + 1]), each.kernel];
+  const shape = [channels, each.channels, ...(isVolume ? [2] : []), ...(isLine ? [] : [each.kernel + 1]), each.kernel];
   const random = seeded(elementCount(shape));
   const values = Float32Array.from({ length: elementCount(shape) }, () => normal(random) / 2);
   const weight = network.parameter(`${name}.weight`, "weight", float32Tensor(shape, values));
@@ -261,7 +267,13 @@ function transposedConv(network: NetworkBuilder, name: string, x: Value, each: L
   const pads = each.kernel === 3 ? [1, 0, 1, 1] : [0, 0, 0, 0];
   const image = { strides: [each.stride, 2], pads, group, output_padding: [0, each.stride - 1] };
   const line = { strides: [2], pads: pads.slice(2), group, output_padding: [each.stride - 1] };
-  const attributes = isLine ? line : image;
+  const volume = {
+    strides: [2, ...image.strides],
+    pads: [0, ...pads.slice(0, 2), 0, ...pads.slice(2)],
+    group,
+    output_padding: [1, ...image.output_padding],
+  };
+  const attributes = isLine ? line : isVolume ? volume : image;
   return network.layer(name, () => network.builder.one("ConvTranspose", [x, weight, ...bias], attributes, { name }));
 }
 
