@@ -7,11 +7,13 @@ import type { GraphBuilder, Node, Value } from "../../ir/graph.ts";
 import { dataInputs, type Network, type Parameter } from "../../ir/network.ts";
 import { originOf } from "../../ir/origin.ts";
 import type { Tensor } from "../../ir/tensor.ts";
+import { mse } from "../../observers/mse.ts";
 import { isOperator, type LayerTraits } from "../../ops/definition.ts";
 import { transpose, transposeOperator } from "../../ops/families/shape/reshaping.ts";
 import type { QuantizationConfig } from "../../qconfig/config.ts";
 import { checkOverrides, type OverrideTarget, overridden } from "../../qconfig/overrides.ts";
 import { resolveQuantizer, type TensorQuantization } from "../../qconfig/tensor-quantization.ts";
+import { quantizerNamed } from "../../quantizers/index.ts";
 import { type GraphFacts, graphFacts } from "../graph-facts.ts";
 import { inputOperator, layerOperatorNames, layersOf, overrideTargetOf } from "../layers.ts";
 import { nonNegativeValues } from "../non-negativity.ts";
@@ -53,6 +55,16 @@ export function quantize(
   requireFloat(network, `network "${network.name}"`);
   const insertion = new Insertion(network, config, options.initialWeights ?? true);
   return insertion.run();
+}
+
+/**
+ * The range of the least squared error at the start, where a quantizer lets it be chosen. What a time step stores is rounded again at every step,
+ * and LSQ's own first scale leaves gates between 0 and 1 a sixteenth of 256 codes.
+ */
+function withFittedRange(quantization: TensorQuantization): TensorQuantization {
+  const { quantizer, observer, options } = quantization;
+  if (observer !== undefined || quantizerNamed(quantizer).initialFromRange === undefined) return quantization;
+  return { ...quantization, options: { initializer: mse.name, ...options } };
 }
 
 /** The state of one run over the graph. */
@@ -180,7 +192,9 @@ class Insertion {
     const { activation, residualBits } = this.#config;
     if (residualBits === null || activation === null) return null;
     const { quantMin: _low, quantMax: _high, reduceRange: _halved, ...rest } = activation;
-    return this.#withOverrides({ ...rest, bits: residualBits }, activation, overrideTargetOf(node), "activation");
+    const stored = { ...rest, bits: residualBits };
+    const own = node.origin.step === undefined ? stored : withFittedRange(stored);
+    return this.#withOverrides(own, activation, overrideTargetOf(node), "activation");
   }
 
   /** The quantization of a layer's activations, with the first and last layer's own bits, and overrides over these. */

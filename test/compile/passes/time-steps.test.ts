@@ -139,6 +139,18 @@ describe("sites", () => {
   });
 });
 
+it("what a step stores starts with the range of the least squared error, where its quantizer lets it be chosen", () => {
+  const initializers = (preset: string) => {
+    const config = { ...presetNamed(preset, { weightBits: 8, activationBits: 8 }), residualBits: 8 };
+    const { sites } = quantize(recurrentNetwork({ op: "RNN" }), config);
+    return Object.fromEntries(sites.map(({ id, spec }) => [id, spec.options.initializer]));
+  };
+  const lsq = initializers("lsq");
+  expect(lsq["RNN_1/state.input.quantizer"]).toBe("mse");
+  expect(lsq["RNN_1/recurrent.input.quantizer"]).toBeUndefined();
+  expect(initializers("minmax")["RNN_1/state.input.quantizer"]).toBeUndefined();
+});
+
 it("costs count the products of all steps, and the weights once", () => {
   const { layers } = networkCost(quantize(recurrentNetwork({ op: "LSTM", steps: 7 }), stored));
   expect(layers.map(({ name, macs, weights }) => [name, macs, weights])).toEqual([
