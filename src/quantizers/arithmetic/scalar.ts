@@ -66,14 +66,17 @@ export function statisticsOf(row: Float32Array): RowStatistics {
   }
   const count = Math.max(row.length, 1);
   const mean = sum / count;
-  let squares = 0;
-  for (const value of row) squares += (value - mean) ** 2;
   return {
     min,
     max,
     mean,
     meanMagnitude: magnitudes / count,
     maxMagnitude: row.length === 0 ? 0 : Math.max(-min, max),
-    deviation: Math.sqrt(squares / Math.max(row.length - 1, 1)),
+    // A second pass over the row, which few quantizers ask for.
+    get deviation() {
+      let squares = 0;
+      for (const value of row) squares += (value - mean) ** 2;
+      return Math.sqrt(squares / Math.max(row.length - 1, 1));
+    },
   };
 }
