@@ -1,6 +1,6 @@
 /**
  * Weights in groups as ONNX Runtime's MatMulNBits and GatherBlockQuantized unpack them: bit for bit the weights of the simulation, for
- * every number of bits, group and grid. A product with the identity shows each weight.
+ * every number of bits, group and grid. A product with the identity shows each weight. BLOCK_WEIGHTS=COUNT draws more.
  */
 
 import fc from "fast-check";
@@ -23,6 +23,8 @@ import { presetNamed } from "../../../src/qconfig/presets.ts";
 import { emit } from "../../../src/runtime/job.ts";
 import { type FileText, onnxModel } from "../../support/onnx/model.ts";
 import { randomTensor, seeded } from "../../support/random.ts";
+
+const runs = Number(process.env.BLOCK_WEIGHTS ?? 25);
 
 const grids = fc.record({
   bits: fc.constantFrom<2 | 4 | 8>(2, 4, 8),
@@ -86,7 +88,7 @@ describe("weights in groups", () => {
         expect(weights).toEqual([{ name: "w", bits: grid.bits, levels: 2 ** grid.bits }]);
         expect(written).toEqual(simulated);
       }),
-      { numRuns: 25 },
+      { numRuns: runs },
     );
   });
 
@@ -121,7 +123,7 @@ describe("weights in groups", () => {
           expect(Math.abs(value - (layer.simulated[i] ?? 0))).toBeLessThan(1e-5 * Math.max(1, largest));
         });
       }),
-      { numRuns: 15 },
+      { numRuns: Math.ceil(runs / 2) },
     );
   });
 
