@@ -71,10 +71,13 @@ export function buildCProgram(given: IntegerNetwork, options: CProgramOptions = 
   const parts = outputParts(network);
   const outputs = parts.map((part) => `float *out_${part}`).join(", ");
   const signature = `void ${name}_run(const ${dataType(network)} *data, ${outputs})`;
-  const same = sameOperations(network);
+  // What is made in place has no function that an equal operation could share.
+  const hasFunction = (operation: IntegerOperation): boolean =>
+    !arena.joined.has(operation.output) && viewOf(network, operation) === undefined;
+  const same = sameOperations({ ...network, operations: network.operations.filter(hasFunction) });
   const functionId = (id: number): number => same.get(id) ?? id;
   const functions = network.operations
-    .filter(({ output }) => functionId(output) === output && !arena.joined.has(output))
+    .filter((operation) => functionId(operation.output) === operation.output && hasFunction(operation))
     .map((operation) => functionOf(network, renumbered(operation, functionId), arithmetic === "fixed"))
     .join("\n");
   const calls = network.operations.flatMap((operation) =>
@@ -172,7 +175,7 @@ function functionOf(network: IntegerNetwork, operation: IntegerOperation, fixed:
     case "ConcatCodes":
       return concatFunction(network, operation);
     case "MoveCodes":
-      return viewOf(network, operation) === undefined ? moveFunction(network, operation) : "";
+      return moveFunction(network, operation);
     case "TableCodes":
       return tableFunction(network, operation);
     case "MultiplyCodes":

@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { planArena } from "../../../../src/convert/formats/c/arena.ts";
 import { partsOfJoins, withPartsEarly } from "../../../../src/convert/formats/c/joins.ts";
+import { buildCProgram } from "../../../../src/convert/formats/c/program.ts";
 import { viewOf } from "../../../../src/convert/formats/c/views.ts";
 import type { IntegerNetwork, IntegerOperation, TensorForm } from "../../../../src/convert/integer-network.ts";
 import { sameOperations } from "../../../../src/convert/same-operations.ts";
@@ -41,6 +42,25 @@ const join = (inputs: readonly number[], output: number): IntegerOperation => ({
 });
 
 describe("a concatenation", () => {
+  it("has a function where it copies, although an equal one is made in place", () => {
+    const given = network(
+      [
+        [1, 4],
+        [1, 4],
+        [1, 4],
+        [1, 8],
+        [1, 8],
+        [1, 16],
+      ],
+      [input, table(0, 1), table(0, 2), join([1, 2], 3), join([0, 0], 4), join([3, 4], 5)],
+    );
+    const { source } = buildCProgram(given);
+    const called = [...source.matchAll(/^ +run_(\d+)\(/gm)].map(([, id]) => id);
+    const written = [...source.matchAll(/^static void run_(\d+)\(/gm)].map(([, id]) => id);
+    expect(called.length).toBeGreaterThan(3);
+    expect(called.filter((id) => !written.includes(id))).toEqual([]);
+  });
+
   it("has its parts made in it, as soon as they can be", () => {
     // The second part is listed after an operation that does not need it.
     const given = network(
