@@ -4,7 +4,7 @@ import type { Graph, Node, Value } from "../ir/graph.ts";
 import type { Network } from "../ir/network.ts";
 import { isFloat } from "../ops/build/operands.ts";
 import { isOperator } from "../ops/definition.ts";
-import { addOperator, multiplyOperator, subtractOperator } from "../ops/families/elementwise.ts";
+import { addOperator, divideOperator, multiplyOperator, subtractOperator } from "../ops/families/elementwise.ts";
 import { maskedScores } from "./attention-masks.ts";
 import { type GraphFacts, graphFacts } from "./graph-facts.ts";
 import { isLayer, skipBranch } from "./layers.ts";
@@ -51,6 +51,8 @@ export function storedInputs(network: Network): StoredInputs {
     }
     if (traitsOf(node).interpolates?.(node) === true)
       return isActivation(a) && isFollowed(node) ? [{ value: a, place: "input" }] : [];
+    const isShared = isOperator(divideOperator, node) && b !== undefined && isActivation(b) && !facts.fromFloats.has(b);
+    if (isShared) return isFollowed(node) ? [{ value: a, place: "input" }] : [];
     const start = starts.get(output) ?? output;
     if (start !== output)
       return isFollowed(node) && node.inputs.includes(start) ? [{ value: start, place: "input" }] : [];

@@ -6,12 +6,14 @@ import { bitsPerElement } from "../ir/tensor.ts";
 import { storedType } from "./formats/containers.ts";
 import { fitsByte, halved } from "./formats/int/parts.ts";
 import {
+  bitsFor,
   type IntegerLayer,
   type IntegerNetwork,
   type IntegerOperation,
   type IntegerWeight,
   isIntegerLayer,
   type Term,
+  tensorById,
 } from "./integer-network.ts";
 import { sameOperations } from "./same-operations.ts";
 
@@ -28,7 +30,7 @@ export interface LayerSize {
 /** The stored size of an integer network. */
 export interface StoredSize {
   readonly layers: readonly LayerSize[];
-  /** Weights in exactly their bits, and every multiplier, bias and offset in four bytes, those of several time steps once. */
+  /** Weights, rows of embeddings and constants in exactly their bits, and every multiplier, bias and offset in four bytes, those of several time steps once. */
   readonly packedBytes: number;
   /** The same with weights in the containers of the ONNX file. */
   readonly containerBytes: number;
@@ -44,7 +46,7 @@ export function storedSize(network: IntegerNetwork, floatElements: number): Stor
   const same = sameOperations(network);
   const rest = network.operations
     .filter(({ output }) => same.get(output) === output)
-    .reduce((sum, operation) => sum + parameterBytes(operation), 0);
+    .reduce((sum, operation) => sum + parameterBytes(network, operation), 0);
   const sum = (bytes: (layer: LayerSize) => number): number =>
     layers.reduce((total, layer) => total + bytes(layer), rest);
   const packedBytes = sum((layer) => layer.packedBytes);
@@ -79,8 +81,13 @@ function containerBits(weight: IntegerWeight): number {
   return Math.min(bitsPerElement(storedType(weight)), table);
 }
 
-/** Bytes of what a requantization keeps: factors, biases, offsets. */
-function parameterBytes(operation: IntegerOperation): number {
+/** Bytes of what an operation without weights keeps: factors, biases, offsets; rows of embeddings and constants in their bits. */
+function parameterBytes(network: IntegerNetwork, operation: IntegerOperation): number {
+  const codes =
+    operation.op === "GatherRows" ? operation.rows : operation.op === "ConstantCodes" ? operation.codes : [];
+  if (codes.length > 1) {
+    return layerBytes({ weights: codes.length, bits: bitsFor(tensorById(network, operation.output).form) });
+  }
   if (!("terms" in operation)) return 0;
   const ofTerm = (term: Term): number => 4 * (term.gains.length + (term.bias?.length ?? 0));
   return operation.terms.reduce((sum, term) => sum + ofTerm(term), 4 * (operation.offset?.length ?? 0));

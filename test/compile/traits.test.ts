@@ -49,20 +49,20 @@ describe("the traits of operators", () => {
 
   it("ofOne: what is a function of one number", () => {
     const expected =
-      "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Log Mish " +
+      "Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Log Mish Not " +
       "Reciprocal Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Tan Tanh ThresholdedRelu";
     expect(withTrait(({ ofOne }) => ofOne !== undefined)).toEqual(expected.split(" "));
   });
 
   it("ofEach: what is a function of the numbers at one place", () => {
     const expected =
-      "Add Clip Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mul Neg PRelu Pow Relu Sub Sum Where";
+      "Add And Clip Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min Mul Neg Or PRelu Pow Relu Sub Sum Where Xor";
     expect(withTrait(({ ofEach }) => ofEach !== undefined)).toEqual(expected.split(" "));
   });
 
   it("movement: what copies, reorders or repeats elements", () => {
     const standard =
-      "Concat DepthToSpace Expand Flatten Gather Identity Pad Reshape Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze";
+      "Concat DepthToSpace Expand Flatten Gather GatherElements GatherND Identity Pad Reshape Slice SpaceToDepth Split Squeeze Tile Transpose Unsqueeze";
     const blocked = ["com.microsoft.nchwc:ReorderInput", "com.microsoft.nchwc:ReorderOutput"];
     expect(withTrait(({ movement }) => movement === true)).toEqual([...standard.split(" "), ...blocked]);
     expect(withTrait(({ movement }) => typeof movement === "function")).toEqual(["Resize"]);
@@ -115,6 +115,8 @@ describe("the traits of operators", () => {
       "Expand",
       "Flatten",
       "Gather",
+      "GatherElements",
+      "GatherND",
       "GlobalAveragePool",
       "GlobalMaxPool",
       "Identity",

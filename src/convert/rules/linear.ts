@@ -11,7 +11,15 @@ import {
 } from "../../ops/build/functions-of-one.ts";
 import type { IntegerMeaning } from "../../ops/definition.ts";
 import { wideBound } from "../assembly/assembly.ts";
-import { type Affine, alongAxis, type Constant, type Rearranged, type Symbolic } from "../assembly/symbolic.ts";
+import {
+  type Affine,
+  alongAxis,
+  type Codes,
+  type Constant,
+  type Rearranged,
+  type Symbolic,
+} from "../assembly/symbolic.ts";
+import { valuesOfCodes } from "../grid.ts";
 import { constantAsCodes } from "./constants.ts";
 import { affineAlong, affineOf, linear } from "./linear-map.ts";
 import { multipliedCodes } from "./products.ts";
@@ -27,6 +35,7 @@ import {
 import { viewed } from "./spatial/one-axis.ts";
 import { eachRule, functionOfTables, limitedTable } from "./tables.ts";
 import { maskedByConstant, maskedByTokens } from "./tokens/attention.ts";
+import { asIntegers } from "./tokens/integers.ts";
 
 /** The largest code of a constant that is multiplied element by element: with codes of 8 bits its products stay below 2²⁴. */
 const factorBound = 2 ** 15;
@@ -96,7 +105,10 @@ export const negativeRule: IntegerRule = (context) => linear(context, symbolicIn
 /** A quotient by a constant; any other only of functions of one value. */
 export const divideRule: IntegerRule = (context) => {
   const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
-  if (b.kind !== "constant") return eachRule(context, quotientOfEach);
+  if (b.kind !== "constant") {
+    const counts = a.kind === "constant" ? undefined : asIntegers(context, b);
+    return counts === undefined ? eachRule(context, quotientOfEach) : sharedAmong(context, a, counts);
+  }
   const table = functionOfTables(context, quotientOfEach);
   if (table !== undefined) return table;
   const divisor = toNumbers(b.tensor);
@@ -108,6 +120,15 @@ export const divideRule: IntegerRule = (context) => {
   );
   return scaled(context, a, { ...b, tensor });
 };
+
+/** A value divided by whole numbers, of which 0 gives 0: multiplied by a table of their reciprocals. */
+function sharedAmong(context: RuleContext, value: Symbolic, { tensor, name, shape }: Codes): Symbolic {
+  const { assembly } = context;
+  const values = valuesOfCodes(assembly.tensor(tensor).form).map((each) => (each === 0 ? 0 : 1 / each));
+  const table = { kind: "tabled", name, shape, tensor, axis: 1, tables: 1, values } as const;
+  const form = { kind: "wide", low: -factorBound, high: factorBound, scale: 1 / factorBound, zeroPoint: 0 } as const;
+  return multipliedCodes(context, value, assembly.codes(assembly.realize(table, form, `${name}.reciprocals`)));
+}
 
 function sumOf(context: RuleContext, a: Symbolic, b: Symbolic): Symbolic {
   const { assembly, node } = context;

@@ -6,6 +6,7 @@ import { axisSampleFirst } from "../assembly/sample-shape.ts";
 import type { Affine, Symbolic } from "../assembly/symbolic.ts";
 import { sumBounds } from "../ranges.ts";
 import { constantNumbers, type IntegerRule, nodeShape, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
+import { asIntegers } from "./tokens/integers.ts";
 
 /** The axes that a node reduces, the sample first. */
 function reducedAxes(context: RuleContext): number[] {
@@ -17,8 +18,14 @@ function reducedAxes(context: RuleContext): number[] {
   return axes.map((axis) => axisSampleFirst(shape, axis)).filter((axis) => axis > 0);
 }
 
-/** A mean: its elements are moved next to one another, unless they are already, and added up. */
-export const meanRule: IntegerRule = (context) => {
+/** A mean as a sum over a window; the division goes into the factor. */
+export const meanRule: IntegerRule = (context) => reduced(context, "mean");
+
+/** A sum over a window. */
+export const totalRule: IntegerRule = (context) => reduced(context, "sum");
+
+/** Elements are moved next to one another, unless they are already, and added up. */
+function reduced(context: RuleContext, of: "mean" | "sum"): Symbolic {
   const { assembly, node } = context;
   const { name } = node;
   const x = symbolicInput(context, 0);
@@ -28,7 +35,7 @@ export const meanRule: IntegerRule = (context) => {
   const kept = shape.map((_, axis) => axis).filter((axis) => axis > 0 && !axes.includes(axis));
   const sizes = (of: readonly number[]): number[] => of.map((axis) => shape[axis] ?? 1);
   const [rows, count] = [elementCount(sizes(kept)), elementCount(sizes(axes))];
-  const codes = assembly.readyCodes(x) ?? assembly.materialize(x, count);
+  const codes = asIntegers(context, x) ?? assembly.readyCodes(x) ?? assembly.materialize(x, count);
   const { form } = assembly.tensor(codes.tensor);
   const strides = rowMajorStrides(shape);
   const order = [...kept, ...axes];
@@ -73,13 +80,13 @@ export const meanRule: IntegerRule = (context) => {
     name,
     shape: [1, rows, 1, 1],
     axis: 1,
-    terms: [{ tensor, inputScale: form.scale, gains: new Float64Array(rows).fill(1 / count) }],
-    offset: new Float64Array(rows).fill(form.offset ?? 0),
+    terms: [{ tensor, inputScale: form.scale, gains: new Float64Array(rows).fill(of === "mean" ? 1 / count : 1) }],
+    offset: new Float64Array(rows).fill((form.offset ?? 0) * (of === "mean" ? 1 : count)),
     low: Number.NEGATIVE_INFINITY,
     high: Number.POSITIVE_INFINITY,
   };
   return inShape(context, mean);
-};
+}
 
 /** A mean in the shape of the node's output. */
 function inShape({ assembly, node }: RuleContext, mean: Affine): Symbolic {

@@ -6,7 +6,8 @@ import { sampleFirst } from "../assembly/sample-shape.ts";
 import type { Symbolic } from "../assembly/symbolic.ts";
 import { codeOf } from "../grid.ts";
 import { flatPlaces, moveOf } from "./move-places.ts";
-import { type RuleContext, symbolicInput } from "./rule.ts";
+import type { RuleContext } from "./rule.ts";
+import { asIntegers } from "./tokens/integers.ts";
 
 /**
  * Returns an output of a node as moved codes; undefined where the operator does something else than move elements.
@@ -23,19 +24,20 @@ export function movedValue(context: RuleContext, fold: FoldRule, output: number)
     constants.push(other?.tensor);
   }
   if (x === undefined || x.kind === "constant" || x.kind === "weight" || data === undefined) return undefined;
+  const read = x.kind === "tabled" ? (asIntegers(context, x) ?? x) : x;
   const type = node.outputs[output]?.type;
   if (type === undefined) return undefined;
   const shape = sampleFirst(type.shape);
   const move = moveOf(node, fold, constants, output);
   if (move === undefined) return undefined;
   const isKept = shape.join() === x.shape.join() && flatPlaces(move.places).every((place, i) => place === i);
-  if (isKept) return x;
+  if (isKept) return read;
   const name = output === 0 ? node.name : `${node.name}/${output}`;
   return {
     kind: "rearranged",
     name,
     shape,
-    inputs: [symbolicInput(context, 0)],
+    inputs: [read],
     ...(move.fill === undefined ? {} : { fill: move.fill }),
     make: ([input = 0], made, form) => ({
       op: "MoveCodes",

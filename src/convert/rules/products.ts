@@ -1,9 +1,9 @@
 /** The rule of a product of two activations. */
 
-import { rowMajorStrides } from "../../ir/types.ts";
-import { type Affine, type AffineTerm, type Codes, channelsOf, type Symbolic } from "../assembly/symbolic.ts";
+import { type Affine, type AffineTerm, channelsOf, type Symbolic } from "../assembly/symbolic.ts";
 import { floatBound } from "../ranges.ts";
 import { nodeShape, type RuleContext, unsupported } from "./rule.ts";
+import { repeatedCodes } from "./tokens/integers.ts";
 
 const remedy =
   "Train with --set quantization.residualBits=8, or convert with --residual-bits 8: a product needs codes of both factors.";
@@ -60,33 +60,11 @@ export function multipliedCodes(context: RuleContext, a: Symbolic, b: Symbolic):
     axis: 1,
     terms: [
       term(made, scale, 1),
-      ...(offsetB === 0 ? [] : [term(repeated(context, first), left.scale, offsetB)]),
-      ...(offsetA === 0 ? [] : [term(repeated(context, second), right.scale, offsetA)]),
+      ...(offsetB === 0 ? [] : [term(repeatedCodes(context, first), left.scale, offsetB)]),
+      ...(offsetA === 0 ? [] : [term(repeatedCodes(context, second), right.scale, offsetA)]),
     ],
     offset: new Float64Array(channels).fill(offsetA * offsetB),
     low: Number.NEGATIVE_INFINITY,
     high: Number.POSITIVE_INFINITY,
   };
-}
-
-/** A factor's codes in the shape of the product. */
-function repeated({ assembly, node }: RuleContext, { tensor, shape }: Codes): number {
-  const target = nodeShape(node);
-  if (shape.join() === target.join()) return tensor;
-  const { form } = assembly.tensor(tensor);
-  const strides = rowMajorStrides(shape);
-  const places = target
-    .map((size, axis) =>
-      Int32Array.from({ length: size }, (_, i) => ((shape[axis] ?? 1) === 1 ? 0 : i * (strides[axis] ?? 1))),
-    )
-    .slice(1);
-  const name = `${node.name}.repeated`;
-  return assembly.add(name, target, form, (output) => ({
-    op: "MoveCodes",
-    name,
-    input: tensor,
-    output,
-    places,
-    fill: form.zeroPoint,
-  }));
 }

@@ -1,6 +1,6 @@
 /** The conversion rules: one for each operator of a float network, from symbolic inputs to a symbolic output. */
 
-import { batchValueOperator, operators } from "../../compile/registry.ts";
+import { operators } from "../../compile/registry.ts";
 import { findDefinition, type OperatorDefinition } from "../../ops/definition.ts";
 import { clipOperator, reluOperator } from "../../ops/families/activations.ts";
 import { castOperator } from "../../ops/families/cast.ts";
@@ -20,7 +20,7 @@ import {
 import { gemmOperator, matmulOperator } from "../../ops/families/matmul.ts";
 import { batchNormalizationOperator } from "../../ops/families/normalization.ts";
 import { averagePoolOperator, globalAveragePoolOperator, maxPoolOperator } from "../../ops/families/pool.ts";
-import { reduceMeanOperator } from "../../ops/families/reduce.ts";
+import { reduceMeanOperator, reduceSumOperator } from "../../ops/families/reduce.ts";
 import {
   concatOperator,
   dropoutOperator,
@@ -48,7 +48,7 @@ import {
   subtractRule,
   sumRule,
 } from "./linear.ts";
-import { meanRule } from "./mean.ts";
+import { meanRule, totalRule } from "./mean.ts";
 import { movedValue } from "./moved.ts";
 import { type IntegerRule, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 import { averagePoolRule, concatRule, globalAverageRule, maxPoolRule, reshapeRule } from "./shape.ts";
@@ -99,6 +99,7 @@ export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Ma
   [averagePoolOperator, averagePoolRule],
   [globalAveragePoolOperator, globalAverageRule],
   [reduceMeanOperator, meanRule],
+  [reduceSumOperator, totalRule],
   [flattenOperator, reshapeRule],
   [reshapeOperator, reshapeRule],
   [squeezeOperator, reshapeRule],
@@ -126,12 +127,9 @@ export function applyRule(context: RuleContext): readonly Symbolic[] {
   if (rule !== undefined) return [rule(context)];
   const meaning = definition?.integers?.(node);
   if (meaning !== undefined) return [meaningRule(meaning)(context)];
-  if (definition === batchValueOperator) {
-    throw unsupported(
-      node,
-      "it is computed from the size of the batch, and an integer network takes one sample at a time",
-    );
-  }
+  // What is computed from the size of the batch is what a batch of one gives.
+  const known = node.outputs[0]?.known;
+  if (known !== undefined) return [{ kind: "constant", name: node.name, shape: known.shape, tensor: known }];
   const { ofOne, ofEach, normalizes, interpolates } = definition?.traits ?? {};
   if (normalizes !== undefined) return [normalizationRule(context, normalizes(node))];
   if (interpolates?.(node) === true) return [interpolationRule(context)];

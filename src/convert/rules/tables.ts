@@ -5,6 +5,7 @@ import type { Assembly } from "../assembly/assembly.ts";
 import { type Affine, channelsOf, type LinearMap, type Symbolic, type Tabled } from "../assembly/symbolic.ts";
 import { valuesOfCodes } from "../grid.ts";
 import { channelNumbers, nodeShape, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
+import { asIntegers, repeatedCodes } from "./tokens/integers.ts";
 
 /** A value as a function of its codes; undefined where it has none. */
 function tabled(assembly: Assembly, value: Symbolic): Tabled | undefined {
@@ -127,6 +128,13 @@ export function functionOfTables(context: RuleContext, ofEach: FunctionOfEach): 
   return functionOfEach(context, ofEach);
 }
 
+/** Whole numbers that follow from those of an input, in the shape of the node's output. */
+function repeatedTable(context: RuleContext, value: Symbolic): Tabled | undefined {
+  const numbers = asIntegers(context, value);
+  if (numbers === undefined || numbers.shape.length !== nodeShape(context.node).length) return undefined;
+  return tabled(context.assembly, context.assembly.codes(repeatedCodes(context, numbers)));
+}
+
 function functionOfEach(context: RuleContext, { of }: FunctionOfEach): Tabled | undefined {
   const { assembly, node, inputs } = context;
   const shape = nodeShape(node);
@@ -141,7 +149,7 @@ function functionOfEach(context: RuleContext, { of }: FunctionOfEach): Tabled | 
       operands.push((_, k) => numbers[numbers.length === 1 ? 0 : k] ?? 0);
     } else if (value === undefined) operands.push(undefined);
     else {
-      const table = value.shape.join() === shape.join() ? tabled(assembly, value) : undefined;
+      const table = value.shape.join() === shape.join() ? tabled(assembly, value) : repeatedTable(context, value);
       if (table === undefined || (tables[0] ?? table).tensor !== table.tensor) return undefined;
       const index = tables.push(table) - 1;
       operands.push((values) => values[index] ?? 0);

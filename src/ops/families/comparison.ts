@@ -61,6 +61,15 @@ function compared(op: string, holds: (x: number, y: number) => boolean, symbolic
   return flat(op, comparison, { fold: foldBinary(of), symbolic, traits: { ofEach: { of, foldedIn: [] } } });
 }
 
+function joined(op: string, holds: (x: number, y: number) => boolean, symbolic?: SymbolicRule): OperatorDefinition {
+  const of = (x = 0, y = 0): number => Number(holds(x, y));
+  return flat(op, logic, {
+    fold: foldBinary(of),
+    ...(symbolic === undefined ? {} : { symbolic }),
+    traits: { ofEach: { of, foldedIn: [] } },
+  });
+}
+
 /** Elementwise choice between two values. */
 export const whereOperator: OperatorDefinition = {
   op: "Where",
@@ -97,9 +106,13 @@ export const comparisonOperators: readonly OperatorDefinition[] = [
   compared("LessOrEqual", (x, y) => x <= y, symbolicLessOrEqual),
   flat("IsNaN", comparison, { fold: foldUnary((x) => Number(Number.isNaN(x))) }),
   flat("IsInf", comparison),
-  flat("And", logic, { fold: foldBinary((x, y) => x && y), symbolic: symbolicAnd }),
-  flat("Or", logic, { fold: foldBinary((x, y) => x || y), symbolic: symbolicOr }),
-  flat("Xor", logic, { fold: foldBinary((x, y) => Number(x !== y)) }),
-  flat("Not", logic, { fold: foldUnary((x) => Number(x === 0)), symbolic: symbolicNot }),
+  joined("And", (x, y) => x !== 0 && y !== 0, symbolicAnd),
+  joined("Or", (x, y) => x !== 0 || y !== 0, symbolicOr),
+  joined("Xor", (x, y) => (x !== 0) !== (y !== 0)),
+  flat("Not", logic, {
+    fold: foldUnary((x) => Number(x === 0)),
+    symbolic: symbolicNot,
+    traits: { ofOne: () => (x) => Number(x === 0) },
+  }),
   whereOperator,
 ];

@@ -153,14 +153,17 @@ export const reduceMeanOperator: OperatorDefinition = reduceOperator(
   },
 );
 
+/** The sum along axes. */
+export const reduceSumOperator: OperatorDefinition = reduceOperator("ReduceSum", ({ dy }) => dy, {
+  upgrades: reduceSumUpgrades,
+  blocked: "reduction",
+  fold: foldReduction({ start: 0, step: (total, value) => total + value }),
+  symbolic: symbolicReduceSum,
+});
+
 /** The operators of this file. */
 export const reduceOperators: readonly OperatorDefinition[] = [
-  reduceOperator("ReduceSum", ({ dy }) => dy, {
-    upgrades: reduceSumUpgrades,
-    blocked: "reduction",
-    fold: foldReduction({ start: 0, step: (total, value) => total + value }),
-    symbolic: symbolicReduceSum,
-  }),
+  reduceSumOperator,
   reduceMeanOperator,
   reduceOperator("ReduceMax", (context) => shareAmongTies(context, subtract(context.b, context.x, context.y())), {
     blocked: "reduction",

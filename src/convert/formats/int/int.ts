@@ -229,6 +229,8 @@ class IntBuilder implements IntContext {
     const layer = source.op === "SumPool" ? convolutionOfOnes(source, output.shape) : source;
     const input = this.stored(layer.input);
     if (!fitsByte(layer.weight) || input.container.dtype !== "uint8") return undefined;
+    // A convolution over many images of one element is slower than a matrix product with its requantization.
+    if (layer.op === "IntegerGemm" && input.tensor.shape.length > 2) return undefined;
     const builder = this.builder;
     const zeroPoint = input.tensor.form.zeroPoint + input.container.offset;
     const { image, weight } = this.#operands(layer, zeroPoint);

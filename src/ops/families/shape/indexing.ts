@@ -263,6 +263,7 @@ export const indexingOperators: readonly OperatorDefinition[] = [
     domain: "",
     fold: foldGatherElements,
     infer: gatherElementsType,
+    traits: { movement: true, nonNegative: "when-first-input" },
     gradient: (context) => scatterBack(context, context.input(1), intAttribute(context.node, "axis", 0)),
   },
   {
@@ -270,6 +271,7 @@ export const indexingOperators: readonly OperatorDefinition[] = [
     domain: "",
     fold: foldGatherND,
     infer: gatherNDType,
+    traits: { movement: true, nonNegative: "when-first-input" },
     gradient: ({ builder: b, node, input, outputGradient, needed }) => {
       if (!needed[0]) return [];
       if (intAttribute(node, "batch_dims", 0) !== 0) {

@@ -8,9 +8,9 @@ import { NetworkBuilder } from "../../../../src/models/network-builder.ts";
 import { sigmoid } from "../../../../src/ops/families/activations.ts";
 import { cast } from "../../../../src/ops/families/cast.ts";
 import { where } from "../../../../src/ops/families/comparison.ts";
-import { add, multiply, subtract } from "../../../../src/ops/families/elementwise.ts";
+import { add, divide, multiply, subtract } from "../../../../src/ops/families/elementwise.ts";
 import { matmul } from "../../../../src/ops/families/matmul.ts";
-import { reduceMean } from "../../../../src/ops/families/reduce.ts";
+import { reduceMean, reduceSum } from "../../../../src/ops/families/reduce.ts";
 import { gather } from "../../../../src/ops/families/shape/indexing.ts";
 import {
   concat,
@@ -129,7 +129,13 @@ function rotated(b: GraphBuilder, x: Value): Value {
 /** Scores of the tokens that there are. */
 function ofTokensThere(b: GraphBuilder, scores: Value, there: Value, isAdded: boolean): Value {
   const row = unsqueeze(b, there, [1, 2]);
-  if (!isAdded) return where(b, cast(b, row, "bool"), scores, b.scalar(Number.NEGATIVE_INFINITY));
+  if (!isAdded) {
+    // As torch writes a mask of pairs, which then has a row for each token.
+    const tokens = scores.type.shape.at(-1) ?? 1;
+    const all = b.constant(makeTensor("bool", [1, 1, tokens, 1], new Uint8Array(tokens).fill(1)), "all");
+    const pairs = b.one("And", [all, unsqueeze(b, cast(b, there, "bool"), [1, 2])]);
+    return add(b, scores, where(b, pairs, b.scalar(0), b.scalar(-3.4e38)));
+  }
   const missing = subtract(b, b.scalar(1), cast(b, row, "float32"));
   return add(b, scores, multiply(b, missing, -1e9));
 }
@@ -187,13 +193,20 @@ export function transformerNetwork(description: TransformerDescription, seed: nu
       ? multiply(b, hidden, sigmoid(b, hidden))
       : b.one(activation === "gelu" ? "Gelu" : "Relu", [hidden]);
   x = network.add("add2", x, parts.linear("down", active, width));
-  return network.finish(parts.linear("head", headed(b, x, description.head), 3));
+  return network.finish(parts.linear("head", headed(b, x, description.head, there), 3));
 }
 
-function headed(b: GraphBuilder, x: Value, head: TransformerDescription["head"]): Value {
+/** @param there Which tokens there are: a mean is one of those. */
+function headed(b: GraphBuilder, x: Value, head: TransformerDescription["head"], there: Value | undefined): Value {
   switch (head) {
-    case "mean":
+    case "mean": {
+      if (there !== undefined) {
+        const weights = cast(b, unsqueeze(b, there, [2]), "float32");
+        const sum = reduceSum(b, multiply(b, x, weights), [1], { keepDimensions: false });
+        return divide(b, sum, reduceSum(b, weights, [1], { keepDimensions: false }));
+      }
       return reduceMean(b, x, [1], { keepDimensions: false });
+    }
     case "first":
       return gather(b, x, b.constant(int64Tensor([0], [])), 1);
     case "flatten":
