@@ -70,7 +70,14 @@ const noGradient: GradientRule = ({ node }) => {
   );
 };
 
-const common = { domain: "", inputs, upgrades: recurrentUpgrades, gradient: noGradient, macs: recurrentMacs };
+const common = {
+  domain: "",
+  reading: "as others",
+  inputs,
+  upgrades: recurrentUpgrades,
+  gradient: noGradient,
+  macs: recurrentMacs,
+} as const;
 
 /** The operators of this file. */
 export const recurrentOperators: readonly OperatorDefinition[] = [
