@@ -2,6 +2,9 @@
 
 import { InvalidArgumentError, Option } from "@commander-js/extra-typings";
 
+/** Bits of the quantizers that conversion adds unless the flags say otherwise. */
+export const defaultResidualBits = 8;
+
 /** Makes the option that chooses a checkpoint of a run. */
 export function checkpointOption(description = "which checkpoint of the run") {
   return new Option("--checkpoint <which>", description).choices(["last", "best"] as const).default("last" as const);

@@ -11,6 +11,7 @@ import { checkGradients } from "../train/fit/untrained-parts.ts";
 import { estimateTraining } from "../train/forecast/estimate.ts";
 import { inputOf } from "../train/loop/evaluate.ts";
 import { loadData } from "../train/setup.ts";
+import { withDefaultResidualBits } from "./commands/convert/residual-bits.ts";
 
 /** The data of a training. */
 export interface CheckedData {
@@ -49,7 +50,7 @@ export async function checkTraining(config: TrainingConfig): Promise<TrainingChe
   const data = await loadData(config);
   checkGradients(config, data);
   const { network, notes, ...estimate } = await estimateTraining(config, data);
-  const obstacles = integerObstacles(network, { input: inputOf(data.train) });
+  const obstacles = integerObstacles(withDefaultResidualBits(network), { input: inputOf(data.train) });
   return {
     data: describedData(data),
     model: modelTitle(config.model),

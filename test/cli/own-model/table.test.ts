@@ -15,7 +15,7 @@ beforeAll(() => {
   csv = join(folder, "data.csv");
   const rows = Array.from({ length: 120 }, (_, i) => `${i % 7},${(i * 5) % 11},${i % 2 === 0 ? "even" : "odd"}`);
   writeFileSync(csv, ["a,b,kind", ...rows].join("\n"));
-  for (const op of ["Relu", "Sigmoid"]) {
+  for (const op of ["Relu", "Sigmoid", "LogSoftmax"]) {
     files[op] = join(folder, `${op}.onnx`);
     const model = onnxModel({
       inputs: { x: ["N", 2] },
@@ -55,9 +55,15 @@ describe("a network on a table", () => {
     expect(converted.stdout).not.toMatch(/images?\b/);
   });
 
-  it("that does not convert to integers gets a next command that works", async () => {
+  it("that needs codes for a function gets them at conversion", async () => {
     const { text, run } = await trained("Sigmoid");
-    expect(text).toContain("will not convert to integers: Sigmoid");
+    expect(text).toContain(`next: subbyte convert ${run} --verify`);
+    expect((await capture("convert", run, "--verify", "--threads", "1")).code).toBe(0);
+  });
+
+  it("that does not convert to integers gets a next command that works", async () => {
+    const { text, run } = await trained("LogSoftmax");
+    expect(text).toContain("will not convert to integers: LogSoftmax");
     expect(text).toContain(`next: subbyte convert ${run} --format float`);
     expect(text).not.toContain("--verify");
     expect((await capture("convert", run, "--format", "float")).code).toBe(0);

@@ -47,6 +47,8 @@ export interface DeploymentTable {
   readonly batchSize: number;
   /** The float network's run; null for the run's own weights without quantizers. */
   readonly floatRun: string | null;
+  /** Quantizers of the simulation that training did not have. */
+  readonly addedQuantizers: number;
   readonly float: DeploymentRow;
   readonly simulation: DeploymentRow;
   readonly integers: DeploymentRow;
@@ -82,6 +84,7 @@ export async function measureDeployment(
     available: test.count,
     batchSize: batch,
     floatRun: float.run,
+    addedQuantizers: isQuantized(run.network) ? source.sites.length - run.network.sites.length : 0,
     float: {
       accuracy: reached.accuracy,
       bytes: floatBytes,
@@ -145,7 +148,7 @@ export function deploymentLines(table: DeploymentTable): string[] {
       ["", right(`test ${metricTitle(metric)}`), right("bytes"), right(time)],
       [
         row(floatName, table.float),
-        row("simulation", table.simulation),
+        row(table.addedQuantizers === 0 ? "simulation" : "simulation, with the added quantizers", table.simulation),
         row("integers: the int file on ONNX Runtime", table.integers),
       ],
       outputColumns(),

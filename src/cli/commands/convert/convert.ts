@@ -2,7 +2,7 @@
 
 import { Option } from "@commander-js/extra-typings";
 import type { FlagsOf, NewCommand } from "../../command.ts";
-import { checkpointOption, collect, wholeNumber } from "../../flag-values.ts";
+import { checkpointOption, collect, defaultResidualBits, wholeNumber } from "../../flag-values.ts";
 
 const examples = `
 FORMAT is one of
@@ -52,7 +52,7 @@ export const declareConvert = (command: NewCommand) =>
       "--residual-bits <n>",
       "quantize what is stored between layers to n bits (additions, average pools, products, functions) where training did not",
       wholeNumber(2),
-      8,
+      defaultResidualBits,
     )
     .option("--no-residual-bits", "leave what training did not quantize between layers as it is: larger and slower")
     .option("--verify", "compare every code of every layer over the test images, and write verify.json")

@@ -3,7 +3,7 @@
 import { Option } from "@commander-js/extra-typings";
 import { deviceChoices } from "../../../runtime/engine.ts";
 import type { FlagsOf, NewCommand } from "../../command.ts";
-import { checkpointOption, collect, wholeNumber } from "../../flag-values.ts";
+import { checkpointOption, collect, defaultResidualBits, wholeNumber } from "../../flag-values.ts";
 
 const examples = `
 Examples:
@@ -25,7 +25,7 @@ export const declareEval = (command: NewCommand) =>
     )
     .option("--batch <n>", "images in a batch", wholeNumber(1))
     .option("--integer", "evaluate the integer network of subbyte convert instead of the simulation")
-    .option("--residual-bits <n>", "of the integers: as in subbyte convert", wholeNumber(2), 8)
+    .option("--residual-bits <n>", "of the integers: as in subbyte convert", wholeNumber(2), defaultResidualBits)
     .option("--no-residual-bits", "of the integers: as in subbyte convert")
     .option("--limit <n>", "use only the first N test images", wholeNumber(1))
     .addOption(

@@ -33,6 +33,7 @@ import { Progress } from "../../view/progress.ts";
 import { sampleWord } from "../../view/progress-format.ts";
 import { showRun } from "../../view/show-run.ts";
 import { WaitingLine } from "../../view/waiting-line.ts";
+import { withDefaultResidualBits } from "../convert/residual-bits.ts";
 import { reportRun } from "./report.ts";
 import { measureStart } from "./start.ts";
 import type { TrainFlags } from "./train.ts";
@@ -107,7 +108,8 @@ function commentColumns(): number | undefined {
 
 /** One line before the training of a network that does not convert to integers. */
 async function conversionWarning(config: TrainingConfig, data: DatasetSplits): Promise<string | undefined> {
-  return integerWarning(integerObstacles(await uncalibratedNetwork(config, data), { input: inputOf(data.train) }));
+  const network = withDefaultResidualBits(await uncalibratedNetwork(config, data));
+  return integerWarning(integerObstacles(network, { input: inputOf(data.train) }));
 }
 
 /**
