@@ -9,26 +9,26 @@ import { capture } from "../../support/machine/capture.ts";
 import { onnxModel, ramp } from "../../support/onnx/model.ts";
 
 let folder = "";
-let silu = "";
+let refused = "";
 const small = ["--set", "data.trainLimit=64", "--set", "data.testLimit=32", "--batch", "16", "--epochs", "2"];
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "subbyte-dry-run-"));
-  silu = join(folder, "silu.onnx");
+  refused = join(folder, "refused.onnx");
   const model = onnxModel({
     inputs: { x: ["N", 1, 28, 28] },
     outputs: ["y"],
     nodes: [
       ["Conv", ["x", "stem.weight"], ["h1"], { kernel_shape: [3, 3], strides: [2, 2] }],
-      ["Sigmoid", ["h1"], ["gate"]],
-      ["Mul", ["h1", "gate"], ["h2"]],
+      ["LogSoftmax", ["h1"], ["gate"]],
+      ["Mod", ["h1", "gate"], ["h2"], { fmod: 1 }],
       ["GlobalAveragePool", ["h2"], ["h3"]],
       ["Flatten", ["h3"], ["h4"]],
       ["Gemm", ["h4", "head.weight"], ["y"]],
     ],
     initializers: { "stem.weight": ramp(4, 1, 3, 3), "head.weight": ramp(4, 10) },
   });
-  writeFileSync(silu, model);
+  writeFileSync(refused, model);
 });
 afterAll(() => {
   rmSync(folder, { recursive: true });
@@ -36,7 +36,15 @@ afterAll(() => {
 
 describe("train --dry-run", () => {
   it("prints classes, sizes, normalization, bits of each layer, memory, time, and the operators that do not convert", async () => {
-    const { code, stdout, stderr } = await capture("train", "--dry-run", "--model", silu, "--preset", "lsq", ...small);
+    const { code, stdout, stderr } = await capture(
+      "train",
+      "--dry-run",
+      "--model",
+      refused,
+      "--preset",
+      "lsq",
+      ...small,
+    );
     expect(code).toBe(0);
     expect(stderr).toMatch(/^opening the data and the model, and timing a few steps …$/m);
     expect(stdout).toMatch(
@@ -44,12 +52,12 @@ describe("train --dry-run", () => {
     );
     expect(stdout).toMatch(/^# normalization: mean 0\.\d+; standard deviation 0\.\d+$/m);
     expect(stdout).toMatch(/^# │ Conv_0 +│ Conv +│ +36 │ 8 \(256 levels\) +│/m);
-    expect(stdout).toMatch(/^# integers: no, Sigmoid \(Sigmoid_1\): its input is not quantized$/m);
-    expect(stdout).toMatch(/^# +Mul \(Mul_2\): /m);
+    expect(stdout).toMatch(/^# integers: no, LogSoftmax \(LogSoftmax_1\): there is no integer form of LogSoftmax$/m);
+    expect(stdout).toMatch(/^# +Mod \(Mod_2\): /m);
     expect(stdout).toMatch(/^# memory: about \d+(\.\d+)? MB$/m);
     expect(stdout).toMatch(/^# time: (about .*|less than 1s) for 8 steps of .*ms/m);
     // The whole output is a configuration still.
-    expect(parse(stdout)).toMatchObject({ train: { epochs: 2, batchSize: 16 }, model: { file: silu } });
+    expect(parse(stdout)).toMatchObject({ train: { epochs: 2, batchSize: 16 }, model: { file: refused } });
   });
 
   it("gives the same as JSON", async () => {
@@ -87,9 +95,9 @@ describe("study --dry-run", () => {
 describe("train", () => {
   it("warns before the first step that the network will not convert", async () => {
     const flags = ["--preset", "lsq", "--out", folder, "--name", "w4", "--no-diagnose", "--seed", "1"];
-    const { code, stderr } = await capture("train", "--model", silu, ...flags, ...small);
+    const { code, stderr } = await capture("train", "--model", refused, ...flags, ...small);
     expect(code).toBe(0);
-    const [warning, start] = ["the trained network will not convert to integers: Sigmoid (Sigmoid_1)", "8 steps"];
+    const [warning, start] = ["the trained network will not convert to integers: LogSoftmax (LogSoftmax_1)", "8 steps"];
     expect(stderr).toContain(warning);
     expect(stderr.indexOf(warning)).toBeLessThan(stderr.indexOf(start));
   });
