@@ -30,12 +30,18 @@ describe("examples of tasks", () => {
     expect(result.accuracy).toBeGreaterThan(0.7);
   }, 60_000);
 
+  it("segmentation from folders of images and masks", async () => {
+    const { summary } = await import("../../examples/tasks/masks.ts");
+    expect(summary.metric).toBe("meanIoU");
+    expect(summary.accuracy).toBeGreaterThan(0.8);
+  }, 60_000);
+
   it("are all tried here", () => {
     const scripts = readdirSync(new URL("examples/tasks/", `file://${repositoryRoot}/`)).filter((name) =>
       name.endsWith(".ts"),
     );
     const tried = ["autoencoder", "masked-tokens", "next-token", "regression", "segmentation", "token-classification"];
-    expect(scripts.sort()).toEqual([...tried, "sentences"].map((name) => `${name}.ts`).sort());
+    expect(scripts.sort()).toEqual([...tried, "masks", "sentences"].map((name) => `${name}.ts`).sort());
   });
 });
 

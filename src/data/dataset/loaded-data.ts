@@ -18,6 +18,7 @@ export const datasetKinds = [
   "cifar10",
   "cifar100",
   "images",
+  "masks",
   "npy",
   "npz",
   "csv",

@@ -13,6 +13,7 @@ import { loadCifar } from "../formats/cifar.ts";
 import { openCsv, type TableOptions } from "../formats/csv/dataset.ts";
 import { loadFashionMnist } from "../formats/fashion-mnist.ts";
 import { loadIdxFolder } from "../formats/idx/folder.ts";
+import { type MaskOptions, openMasks } from "../formats/masks/dataset.ts";
 import { openText, type TextOptions } from "../formats/text/dataset.ts";
 import { type ImageOptions, openImages } from "../images/dataset.ts";
 import { chooseNormalization, measuredSamples, type NormalizationChoice } from "../normalization/measure.ts";
@@ -25,7 +26,13 @@ import { emptyClassNotes, rangeNotes } from "./remarks.ts";
 import { type LabelledDataset, randomSubset, splitForValidation } from "./subset.ts";
 
 /** How to open data; everything has a default. */
-export interface OpenOptions extends ImageOptions, ArrayOptions, TableOptions, TextOptions, MaskingOptions {
+export interface OpenOptions
+  extends ImageOptions,
+    ArrayOptions,
+    TableOptions,
+    TextOptions,
+    MaskOptions,
+    MaskingOptions {
   /** Kind of the data; detected when not given. */
   readonly kind?: DatasetKind;
   readonly task?: Task;
@@ -128,6 +135,8 @@ function load({ kind, folder, files }: Recognized, options: OpenOptions): Promis
       return loadCifar(kind, folder, options.memoryBytes);
     case "images":
       return openImages(folder, options);
+    case "masks":
+      return openMasks(folder, options);
     case "npz":
       return openNpz(folder, files, options);
     case "npy":

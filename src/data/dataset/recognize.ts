@@ -8,9 +8,11 @@ import { describeSystemError } from "../../io/system-error.ts";
 import { roleOfName } from "../formats/arrays/names.ts";
 import { findCifar } from "../formats/cifar.ts";
 import { isIdxName } from "../formats/idx/folder.ts";
+import { areMaskFolders } from "../formats/masks/layout.ts";
 import { isImage, listFolder, shortList } from "../images/list-folder.ts";
 import { foreignFormatError, isPickledCifar, pickledCifarFolder } from "./foreign-formats.ts";
 import type { DatasetKind } from "./loaded-data.ts";
+import { partOfName } from "./part-names.ts";
 
 /** The recognized kind of data, with its files in the folder. */
 export interface Recognized {
@@ -98,6 +100,9 @@ async function recognizeFolder(folder: string, kind: DatasetKind | undefined): P
     return recognizeFolder(join(folder, pickled), kind);
   if (files.some(isImage) || (found.size === 0 && folders.length > 0 && !isPickledCifar(files)))
     found.set("images", []);
+  if (found.has("images") && found.size === 1 && (kind === undefined || kind === "masks") && (await hasMasks(folder))) {
+    return { kind: "masks", folder, files: [] };
+  }
   if (kind === "images" || kind === "fashion-mnist") return { kind, folder, files: [] };
   const chosen = kind ?? [...found.keys()][0];
   const chosenFiles = chosen === undefined ? undefined : found.get(chosen);
@@ -115,6 +120,15 @@ async function recognizeFolder(folder: string, kind: DatasetKind | undefined): P
     });
   }
   return { kind: chosen, folder, files: chosenFiles };
+}
+
+/** Whether a folder, or the folder of a part in it, has images/ and masks/. */
+async function hasMasks(folder: string): Promise<boolean> {
+  const { folders } = await listFolder(folder);
+  if (areMaskFolders(folders)) return true;
+  const parts = folders.filter((name) => partOfName(name) !== undefined);
+  for (const name of parts) if (areMaskFolders((await listFolder(join(folder, name))).folders)) return true;
+  return false;
 }
 
 /** Whether the name of an archive says what its only array is for: `kmnist-train-imgs.npz`. */

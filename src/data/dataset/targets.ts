@@ -77,6 +77,12 @@ const denseTasks = {
   segmentation: { ignoreIndex: 255, meaning: "regions" },
 } as const;
 
+/** The class numbers that do not count by default. */
+export const defaultIgnoredIndex: Readonly<Record<keyof typeof denseTasks, number>> = {
+  tokenClassification: denseTasks.tokenClassification.ignoreIndex,
+  segmentation: denseTasks.segmentation.ignoreIndex,
+};
+
 function isDense(task: Task): task is keyof typeof denseTasks {
   return task in denseTasks;
 }

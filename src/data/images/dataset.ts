@@ -54,9 +54,9 @@ export async function openImages(folder: string, options: ImageOptions): Promise
   const parts = await findImages(folder);
   const decoder = await ImageDecoder.create();
   const notes: string[] = [];
-  const train = await inspect(parts.train, decoder, options);
-  const test = parts.test === undefined ? undefined : await inspect(parts.test, decoder, options);
-  const { stored, sample } = shapesOf(train, options, notes);
+  const train = await surveyImages(parts.train, decoder, options);
+  const test = parts.test === undefined ? undefined : await surveyImages(parts.test, decoder, options);
+  const { stored, sample } = imageShapes(train, options, notes);
   const target = targetOf(parts.train, options);
   describeParts(folder, parts.partFolders, parts.train, notes);
   notes.push(...parts.notes);
@@ -121,7 +121,9 @@ function relabel(list: ImageList, options: ImageOptions): ImageList {
 }
 
 /** Information from the headers of the files. */
-interface Survey {
+export interface Survey {
+  /** Height and width by number in the list, of the files that were looked at. */
+  readonly sizes: ReadonlyMap<number, readonly [number, number]>;
   readonly skipped: ReadonlyMap<number, string>;
   readonly isGrey: boolean;
   /** Number of images that are grey with 16 bits. */
@@ -131,14 +133,19 @@ interface Survey {
   readonly largest: readonly [number, number];
 }
 
-async function inspect(list: ImageList, decoder: ImageDecoder, options: ImageOptions): Promise<Survey> {
+/** Reads the headers of images: of all, or of a sample where there are many. @throws FileFormatError where none can be read. */
+export async function surveyImages(
+  list: ImageList,
+  decoder: ImageDecoder,
+  options: ImageOptions & { readonly isWhole?: boolean },
+): Promise<Survey> {
   const { files, folder } = list;
-  const isWhole = files.length <= mostHeaders;
+  const isWhole = options.isWhole === true || files.length <= mostHeaders;
   const chosen = isWhole
     ? Array.from(files.keys())
     : Array.from(randomStream(0, "headers").permutation(files.length).subarray(0, sampledHeaders));
   const skipped = new Map<number, string>();
-  const sizes: (readonly [number, number])[] = [];
+  const sizes = new Map<number, readonly [number, number]>();
   let isGrey = true;
   let deepGrey = 0;
   const limiter = new Limiter(2 * availableParallelism());
@@ -151,22 +158,32 @@ async function inspect(list: ImageList, decoder: ImageDecoder, options: ImageOpt
           skipped.set(index, header.reason);
           return;
         }
-        sizes.push([header.height, header.width]);
+        sizes.set(index, [header.height, header.width]);
         isGrey &&= header.isGrey;
         if (header.isDeepGrey) deepGrey++;
       }),
     ),
   );
-  if (sizes.length === 0) throw noneReadable(list, chosen.length, skipped);
+  const [first, ...others] = sizes.values();
+  if (first === undefined) throw noneReadable(list, chosen.length, skipped);
   const extreme = (pick: (...values: number[]) => number): readonly [number, number] => [
-    sizes.reduce((best, [height]) => pick(best, height), sizes[0]?.[0] ?? 0),
-    sizes.reduce((best, [, width]) => pick(best, width), sizes[0]?.[1] ?? 0),
+    others.reduce((best, [height]) => pick(best, height), first[0]),
+    others.reduce((best, [, width]) => pick(best, width), first[1]),
   ];
-  return { skipped, isGrey, deepGrey, smallest: extreme(Math.min), largest: extreme(Math.max) };
+  return { sizes, skipped, isGrey, deepGrey, smallest: extreme(Math.min), largest: extreme(Math.max) };
 }
 
-/** Returns the shape of decoded images and that of the samples cropped from them. */
-function shapesOf(survey: Survey, options: ImageOptions, notes: string[]): { stored: Shape; sample: Shape } {
+/**
+ * Returns the shape of decoded images and that of the samples cropped from them.
+ *
+ * @param options With `isWhole` nothing lies around the samples.
+ * @throws ConfigError for sizes that are not possible.
+ */
+export function imageShapes(
+  survey: Survey,
+  options: ImageOptions & { readonly isWhole?: boolean },
+  notes: string[],
+): { stored: Shape; sample: Shape } {
   const channels = options.channels ?? (survey.isGrey ? 1 : 3);
   if (channels === 3 && survey.isGrey) notes.push("the images are grey: their values are repeated in 3 channels");
   if (channels === 1 && !survey.isGrey) notes.push("there are images in colour: they become grey");
@@ -174,7 +191,7 @@ function shapesOf(survey: Survey, options: ImageOptions, notes: string[]): { sto
   const shorter = Math.min(height, width);
   const isOwn =
     options.size === undefined && [survey.smallest, survey.largest].every(([h, w]) => h === height && w === width);
-  const usual = shorter >= 64 && !isOwn ? Math.round((shorter * 8) / 7) : shorter;
+  const usual = shorter >= 64 && !isOwn && options.isWhole !== true ? Math.round((shorter * 8) / 7) : shorter;
   const resize = options.resize ?? usual;
   if (!Number.isInteger(resize) || resize < shorter || resize > 8192) {
     throw new ConfigError(`images resized to ${resize} cannot be cropped to ${height}x${width}`, {
