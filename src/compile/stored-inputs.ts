@@ -43,8 +43,7 @@ export function storedInputs(network: Network): StoredInputs {
     const scores = maskedScores(facts, node);
     if (scores !== undefined) return isFollowed(node) ? [{ value: scores, place: "input" }] : [];
     if (traitsOf(node).readsCodes === true) {
-      const producer = facts.producers.get(a);
-      const isMasked = producer !== undefined && maskedScores(facts, producer) !== undefined;
+      const isMasked = isMaskedBefore(facts, a);
       // What no layer follows may stay in float, but for pools, whose integers are exact.
       const isStored = isFollowed(node) || traitsOf(node).passesCodes === "pooled";
       return isStored && isActivation(a) && !isMasked ? [{ value: a, place: "input" }] : [];
@@ -70,6 +69,14 @@ export function storedInputs(network: Network): StoredInputs {
     ];
   };
   return (node) => stored(node).filter(({ value }) => facts.fromFloats.has(value) && isFloat(value.type.dtype));
+}
+
+/** Whether a value is masked scores, written in another shape or not. */
+function isMaskedBefore(facts: GraphFacts, value: Value): boolean {
+  const producer = facts.producers.get(value);
+  const [x] = producer?.inputs ?? [];
+  if (producer === undefined || x === undefined) return false;
+  return traitsOf(producer).view === true ? isMaskedBefore(facts, x) : maskedScores(facts, producer) !== undefined;
 }
 
 /** The activation that a node adds to, or multiplies by, a parameter that differs along several axes. */

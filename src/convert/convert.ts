@@ -18,7 +18,7 @@ import { sampleFirst } from "./assembly/sample-shape.ts";
 import type { Symbolic } from "./assembly/symbolic.ts";
 import { withFlattensInOrder } from "./flatten-order.ts";
 import { activationForm, integerWeight } from "./grid.ts";
-import { type ConvertOptions, convertedInput, largestNumber, networkInput } from "./input.ts";
+import { type ConvertOptions, convertedInput, isWholeInput, largestNumber, networkInput } from "./input.ts";
 import {
   type ConversionNote,
   type IntegerNetwork,
@@ -123,7 +123,7 @@ function enteredValue(network: Network, value: Value, { parts }: NetworkInput, a
   const { name, type } = value;
   const start = parts?.find((part) => part.name === name)?.start ?? 0;
   const shape = sampleFirst(type.shape);
-  if (type.dtype.startsWith("float")) return { kind: "data", name, shape, start };
+  if (!isWholeInput(network.graph, value)) return { kind: "data", name, shape, start };
   const high = largestNumber(network.graph, value);
   const form: TensorForm = { kind: "integers", low: 0, high, scale: 1, zeroPoint: 0 };
   return assembly.codes(assembly.add(name, shape, form, (output) => ({ op: "ReadIntegers", name, output, start })));

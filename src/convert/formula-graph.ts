@@ -152,7 +152,12 @@ class FormulaBuilder {
       }
       case "ReadIntegers": {
         const { low, high } = output.form;
-        return clip(builder, cast(builder, part(builder, data, operation.start, shape), "float32"), low, high);
+        return clip(
+          builder,
+          cast(builder, cast(builder, part(builder, data, operation.start, shape), "int32"), "float32"),
+          low,
+          high,
+        );
       }
       case "GatherRows": {
         const { name, rows, size } = operation;

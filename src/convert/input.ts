@@ -4,7 +4,7 @@ import type { ImageInput } from "../compile/build/input.ts";
 import { traitsOf } from "../compile/registry.ts";
 import type { Dataset, DatasetSplits } from "../data/dataset/dataset.ts";
 import { ConfigError } from "../errors.ts";
-import type { Graph, Value } from "../ir/graph.ts";
+import type { Graph, Node, Value } from "../ir/graph.ts";
 import { elementCount, type Shape } from "../ir/types.ts";
 import { isOperator } from "../ops/definition.ts";
 import { castOperator } from "../ops/families/cast.ts";
@@ -86,6 +86,15 @@ export function networkInput(inputs: readonly Value[], given: ImageInput): Netwo
   });
   const length = own.reduce((end, { start, shape }) => Math.max(end, start + elementCount(shape)), 0);
   return { name: "samples", sampleShape: [length], dtype: given.dtype, parts: own };
+}
+
+/** Whether an input holds whole numbers: it is of such a type, or all that reads it makes them of it. */
+export function isWholeInput({ nodes }: Graph, input: Value): boolean {
+  if (!input.type.dtype.startsWith("float")) return true;
+  const readers = nodes.filter(({ inputs }) => inputs.includes(input));
+  const isCast = (node: Node): boolean =>
+    isOperator(castOperator, node) && node.outputs[0]?.type.dtype.startsWith("float") === false;
+  return readers.length > 0 && readers.every(isCast);
 }
 
 /**

@@ -230,7 +230,8 @@ interface NamedSlot {
 /** The outputs without those before the first one in float: a classifier of scikit-learn gives its label before its scores. */
 function withoutLabels(emitter: Emitter, outputs: readonly NamedSlot[]): readonly NamedSlot[] {
   const first = outputs.findIndex(({ slot }) => typeOf(slot).dtype === "float32");
-  if (first <= 0) return outputs;
+  const isLabel = ({ slot }: NamedSlot): boolean => ["int64", "string"].includes(typeOf(slot).dtype);
+  if (first <= 0 || !outputs.slice(0, first).every(isLabel)) return outputs;
   const labels = outputs.slice(0, first).map(({ name }) => `"${name}"`);
   emitter.note(`${labels.join(", ")} holds integers, which nothing trains: it is left out of the outputs.`);
   return outputs.slice(first);

@@ -5,6 +5,7 @@
  * that reads a tensor decides, with how it is used.
  */
 
+import { isMask } from "../compile/attention-masks.ts";
 import { operators } from "../compile/registry.ts";
 import type { Node } from "../ir/graph.ts";
 import type { ParameterRole } from "../ir/network.ts";
@@ -64,12 +65,12 @@ export function roleOf({ node, index, tensor, name, stored, afterParameter }: Us
   return roleIn(use);
 }
 
-/** Whether the elements are finite, of moderate size, and not all the same; a name of the author's own excuses the last. */
+/** Whether the elements are finite, of moderate size, no mask, and not all the same; a name of the author's own excuses the last. */
 function looksLearned({ data }: Tensor, name: string): boolean {
   if (!(data instanceof Float32Array)) return false;
   const first = data[0];
   const isModerate = data.every((value) => Math.abs(value) < largestWeight);
-  return isModerate && (isNamedByAuthor(name) || data.some((value) => value !== first));
+  return isModerate && !isMask(data) && (isNamedByAuthor(name) || data.some((value) => value !== first));
 }
 
 /** Whether training changes parameters of a role by their gradient. */

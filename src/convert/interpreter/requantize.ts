@@ -33,7 +33,7 @@ export function interpretIntegers(
   { shape, form }: IntegerTensor,
 ): Float64Array {
   const length = shape.reduce((product, size) => product * size, 1);
-  return Float64Array.from({ length }, (_, i) => limit(data[start + i] ?? Number.NaN, form.low, form.high));
+  return Float64Array.from({ length }, (_, i) => limit(Math.trunc(data[start + i] ?? Number.NaN), form.low, form.high));
 }
 
 /** t = Σ f32(v·m[k]) + offset[k] with v = ((q − z) << shift) + bias[k], or a quotient, for every element: before any rounding to an integer. */

@@ -57,6 +57,7 @@ import { convTransposeRule } from "./spatial/transposed.ts";
 import { eachRule, functionRule } from "./tables.ts";
 import { softmaxRule } from "./tokens/attention.ts";
 import { rowsRule } from "./tokens/embedding.ts";
+import { asIntegers } from "./tokens/integers.ts";
 import { normalizationRule } from "./tokens/normalization.ts";
 
 const kept: IntegerRule = (context) => symbolicInput(context, 0);
@@ -66,6 +67,8 @@ const castRule: IntegerRule = (context) => {
   const { node } = context;
   const [from, to] = [node.inputs[0]?.type.dtype ?? "float32", node.outputs[0]?.type.dtype ?? "float32"];
   if (to === "bool") return functionRule(context, () => (x) => Number(x !== 0));
+  const numbers = asIntegers(context, symbolicInput(context, 0));
+  if (numbers !== undefined) return numbers;
   if (from.startsWith("float") && !to.startsWith("float")) return functionRule(context, () => Math.trunc);
   return symbolicInput(context, 0);
 };
