@@ -2,7 +2,7 @@
  * What today's PyTorch exports, trained at low bits and converted: every network of a folder, each in a process of its own.
  *
  *     python3 scripts/export-networks.py FOLDER
- *     npx tsx bench/networks.ts FOLDER --results FILE [--only resnet8,gpt] [--python PYTHON-WITH-ONNXRUNTIME]
+ *     npx tsx bench/networks.ts FOLDER --results FILE [--only resnet8,gpt [--again]] [--python PYTHON-WITH-ONNXRUNTIME]
  *     npx tsx bench/networks.ts FOLDER --results FILE --page     writes docs/networks.md and measures nothing
  *
  * Each line of FILE is one network; what is there is not measured again, so the bench can be stopped at any time (Ctrl-C writes
@@ -22,9 +22,11 @@ const { values: flags, positionals } = parseArgs({
   options: {
     results: { type: "string", default: join("runs", "networks.jsonl") },
     only: { type: "string" },
-    steps: { type: "string", default: "16" },
+    /** Measures what is in the file again; its newest line counts. */
+    again: { type: "boolean", default: false },
+    steps: { type: "string", default: "48" },
     /** Steps of networks above `large` parameters. */
-    "large-steps": { type: "string", default: "4" },
+    "large-steps": { type: "string", default: "8" },
     large: { type: "string", default: "3000000" },
     batch: { type: "string", default: "8" },
     bits: { type: "string", default: "4" },
@@ -75,7 +77,7 @@ function shown(row: Row): string {
 
 async function measureAll(networks: readonly Description[], signal: AbortSignal): Promise<void> {
   const limits: Limits = { seconds: Number(flags.seconds), megabytes: Number(flags.megabytes) };
-  const done = new Set((await rowsOf(flags.results)).map(({ name }) => name));
+  const done = new Set(flags.again ? [] : (await rowsOf(flags.results)).map(({ name }) => name));
   const left = networks.filter(({ name }) => !done.has(name));
   await mkdir(dirname(flags.results), { recursive: true });
   const start = performance.now();

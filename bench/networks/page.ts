@@ -43,8 +43,16 @@ function loss({ training }: Row): string {
   return training === undefined ? "" : `${training.first.toPrecision(3)} → ${training.last.toPrecision(3)}`;
 }
 
+/** Operators with their number where it is above one. */
+function tailText(operators: readonly string[]): string {
+  if (operators.length === 0) return "outputs joined or averaged";
+  const kinds = [...new Set(operators)];
+  const count = (kind: string) => operators.filter((each) => each === kind).length;
+  return kinds.map((kind) => (count(kind) === 1 ? kind : `${count(kind)} ${kind}`)).join(", ");
+}
+
 function outcome(row: Row): string {
-  if (isExact(row)) return row.tail === undefined ? "integers" : "integers, float tail";
+  if (isExact(row)) return row.tail === undefined ? "integers" : `integers; float tail: ${tailText(row.tail)}`;
   if (row.imported === undefined) return "not read";
   if (row.training === undefined) return "not trained";
   if (row.converted === undefined) return "not converted";
@@ -110,7 +118,7 @@ export function networksPage({ rows, pending, date }: PageInput): string {
   const sorted = rows.toSorted((a, b) => a.parameters - b.parameters);
   const exact = sorted.filter(isExact);
   const failing = sorted.filter((row) => reasonsOf(row).length > 0);
-  const steps = [...new Set(sorted.flatMap(({ training }) => (training === undefined ? [] : [training.steps])))];
+  const steps = sorted.flatMap(({ training }) => (training === undefined ? [] : [training.steps]));
   const bits = [...new Set(sorted.flatMap((row) => (row.bits === undefined ? [] : [`W${row.bits}A${row.bits}`])))];
   const rise = risen(sorted);
   const fell = sorted.filter(({ training }) => training !== undefined).length - rise.length;
@@ -127,7 +135,7 @@ export function networksPage({ rows, pending, date }: PageInput): string {
     "    python3 scripts/export-networks.py FOLDER",
     "    npx tsx bench/networks.ts FOLDER --results FILE [--python PYTHON-WITH-ONNXRUNTIME]",
     "",
-    `- **Training**: LSQ ${bits.join(", ")}, first and last layer 8 bits, codes at residual additions 8 bits (\`residualBits\`), ${steps.join(" or ")} steps of`,
+    `- **Training**: LSQ ${bits.join(", ")}, first and last layer 8 bits, codes at residual additions 8 bits (\`residualBits\`), ${Math.min(...steps)} to ${Math.max(...steps)} steps of`,
     "  Adam at 0.001. The loss is the mean of the first and of the last quarter of the steps.",
     `  It fell for ${fell} of ${fell + rise.length}${rise.length === 0 ? "" : `; it did not for ${rise.map(({ name }) => name).join(", ")}`}.`,
     "  So few steps say that it trains, not how good it becomes: accuracies are of 32 test samples, near chance for large networks.",
@@ -136,7 +144,7 @@ export function networksPage({ rows, pending, date }: PageInput): string {
     "  (gcc -std=c99 -O1; small networks only).",
     "- **Size**: 1,000 bytes of float32 parameters, and packed to their bits. **Time**: milliseconds of one sample, one thread, on a busy machine:",
     "  float, the `int` file, and ONNX Runtime's own static quantization to int8 (QDQ, per channel, 32 samples for its ranges).",
-    "- A **float tail** is what follows the last layer and stays in float, such as the decoding of boxes.",
+    "- A **float tail** is what follows the last layer and stays in float, such as the decoding of boxes; what could not be integers is named.",
     "",
     ...speedLines(sorted),
     ...table(
@@ -151,6 +159,7 @@ export function networksPage({ rows, pending, date }: PageInput): string {
         "network",
         "parameters",
         "result",
+        "steps",
         "loss",
         "score",
         "float",
@@ -166,6 +175,7 @@ export function networksPage({ rows, pending, date }: PageInput): string {
           row.name,
           number(row.parameters),
           outcome(row),
+          row.training === undefined ? "" : String(row.training.steps),
           loss(row),
           known === undefined ? "" : metricTitle(known),
           score(row.metric, row.scores?.float),
