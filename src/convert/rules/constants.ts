@@ -1,13 +1,13 @@
 /** Parameters and constants where conversion meets them: what they make together, and as codes that are added or multiplied. */
 
-import { toNumbers } from "../../ir/tensor.ts";
+import { makeTensor, toNumbers } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import { broadcastIndex, type FoldRule } from "../../ops/build/fold/data.ts";
 import { foldNode } from "../../ops/evaluate.ts";
 import { sampleFirst } from "../assembly/sample-shape.ts";
 import type { Codes, Constant } from "../assembly/symbolic.ts";
 import type { TensorForm } from "../integer-network.ts";
-import type { RuleContext } from "./rule.ts";
+import type { IntegerRule, RuleContext } from "./rule.ts";
 
 /** The outputs of a node that reads nothing but constants; undefined where it reads something else or has no value on them. */
 export function constantOutputs({ node, inputs }: RuleContext, fold: FoldRule | undefined): Constant[] | undefined {
@@ -18,6 +18,13 @@ export function constantOutputs({ node, inputs }: RuleContext, fold: FoldRule | 
   const made = foldNode(fold, { op, name, attributes, inputs: tensors, types: outputs.map(({ type }) => type) });
   return made?.map((tensor) => ({ kind: "constant", name, shape: tensor.shape, tensor }));
 }
+
+/** What is false of every element. */
+export const falseRule: IntegerRule = ({ node }) => {
+  const shape = node.outputs[0]?.type.shape ?? [];
+  const tensor = makeTensor("bool", shape, new Uint8Array(elementCount(shape)));
+  return { kind: "constant", name: node.name, shape, tensor };
+};
 
 /**
  * A constant in the shape of a node's output, as codes whose scale is the least power of two that keeps them within a bound.

@@ -169,9 +169,19 @@ function shifted(context: RuleContext, value: Symbolic, constant: Constant): Sym
   return linear(context, value, { ...(axis === undefined ? {} : { axis }), gain: [1], offset: values });
 }
 
+/** The value that a constant condition chooses everywhere, where nothing of it is repeated; undefined where it does not. */
+function chosenWhole({ node }: RuleContext, condition: Constant, x: Symbolic, y: Symbolic): Symbolic | undefined {
+  const [first = false, ...others] = toNumbers(condition.tensor).map((each) => each !== 0);
+  if (others.some((each) => each !== first)) return undefined;
+  const chosen = first ? x : y;
+  return chosen.shape.join() === nodeShape(node).join() ? chosen : undefined;
+}
+
 /** A choice: by a constant between scores and what is too low for a softmax, or a function of one value. */
 export const chosenRule: IntegerRule = (context) => {
   const [condition, x, y] = [symbolicInput(context, 0), symbolicInput(context, 1), symbolicInput(context, 2)];
+  const whole = condition.kind === "constant" ? chosenWhole(context, condition, x, y) : undefined;
+  if (whole !== undefined) return whole;
   const isLow = (value: Symbolic): boolean => value.kind === "constant" && isLowScore(toNumbers(value.tensor));
   if (condition.kind === "constant" && isLow(y)) return maskedByConstant(context, x, condition, (each) => each !== 0);
   if (condition.kind === "constant" && isLow(x)) return maskedByConstant(context, y, condition, (each) => each === 0);

@@ -4,7 +4,7 @@ import { operators } from "../../compile/registry.ts";
 import { findDefinition, type OperatorDefinition } from "../../ops/definition.ts";
 import { clipOperator, reluOperator } from "../../ops/families/activations.ts";
 import { castOperator } from "../../ops/families/cast.ts";
-import { whereOperator } from "../../ops/families/comparison.ts";
+import { isNanOperator, whereOperator } from "../../ops/families/comparison.ts";
 import { convOperator, convTransposeOperator } from "../../ops/families/conv.ts";
 import {
   addOperator,
@@ -32,7 +32,7 @@ import {
 import { softmaxOperator } from "../../ops/families/softmax.ts";
 import { expandBatchOperator } from "../../ops/internal/expand-batch.ts";
 import type { Symbolic } from "../assembly/symbolic.ts";
-import { constantOutputs } from "./constants.ts";
+import { constantOutputs, falseRule } from "./constants.ts";
 import { maximumRule, minimumRule } from "./extrema.ts";
 import { convRule, gemmRule, matMulRule } from "./layers.ts";
 import {
@@ -110,6 +110,8 @@ export const integerRules: ReadonlyMap<OperatorDefinition, IntegerRule> = new Ma
   [concatOperator, concatRule],
   [softmaxOperator, softmaxRule],
   [whereOperator, chosenRule],
+  // Codes are numbers: torch asks it of a softmax whose rows a mask may leave empty, which are 0 here too.
+  [isNanOperator, falseRule],
   [castOperator, castRule],
   [identityOperator, kept],
   [expandBatchOperator, keptRow],

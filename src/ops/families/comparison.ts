@@ -97,6 +97,9 @@ export const whereOperator: OperatorDefinition = {
   },
 };
 
+/** 1 where x is not a number. */
+export const isNanOperator = flat("IsNaN", comparison, { fold: foldUnary((x) => Number(Number.isNaN(x))) });
+
 /** The operators of this file. */
 export const comparisonOperators: readonly OperatorDefinition[] = [
   compared("Equal", (x, y) => x === y, symbolicEqual),
@@ -104,7 +107,7 @@ export const comparisonOperators: readonly OperatorDefinition[] = [
   compared("GreaterOrEqual", (x, y) => x >= y, symbolicGreaterOrEqual),
   compared("Less", (x, y) => x < y, symbolicLess),
   compared("LessOrEqual", (x, y) => x <= y, symbolicLessOrEqual),
-  flat("IsNaN", comparison, { fold: foldUnary((x) => Number(Number.isNaN(x))) }),
+  isNanOperator,
   flat("IsInf", comparison),
   joined("And", (x, y) => x !== 0 && y !== 0, symbolicAnd),
   joined("Or", (x, y) => x !== 0 || y !== 0, symbolicOr),

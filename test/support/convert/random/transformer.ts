@@ -126,6 +126,12 @@ function rotated(b: GraphBuilder, x: Value): Value {
   return add(b, multiply(b, x, table(Math.cos)), multiply(b, turned, table(Math.sin)));
 }
 
+/** The softmax of scores, and behind a mask of pairs the zeros that torch writes for rows that it leaves empty. */
+function shares(b: GraphBuilder, scores: Value, enters: TransformerDescription["enters"]): Value {
+  const made = softmax(b, scores);
+  return enters === "tokens and a chosen mask" ? where(b, b.one("IsNaN", [made]), b.scalar(0), made) : made;
+}
+
 /** Scores of the tokens that there are. */
 function ofTokensThere(b: GraphBuilder, scores: Value, there: Value, isAdded: boolean): Value {
   const row = unsqueeze(b, there, [1, 2]);
@@ -184,7 +190,7 @@ export function transformerNetwork(description: TransformerDescription, seed: nu
     there === undefined
       ? masked(b, scores, mask)
       : ofTokensThere(b, scores, there, enters === "tokens and an added mask");
-  const mixed = network.layer("mixed", () => matmul(b, softmax(b, kept), values));
+  const mixed = network.layer("mixed", () => matmul(b, shares(b, kept, enters), values));
   const joined = reshape(b, transpose(b, mixed, [0, 2, 1, 3]), [0, tokens, width]);
   x = network.add("add1", x, parts.linear("out", joined, width));
   const hidden = parts.linear("up", parts.normalized("norm2", x, normalization), width + 1);
