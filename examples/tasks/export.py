@@ -50,6 +50,22 @@ def segmenter():
     return nn.Sequential(*layers, nn.Conv2d(12, 3, 1))
 
 
+class Detector(nn.Module):
+    """Distances and scores of two classes for the 4x4 cells of stride 8: [N, 4 + 2, 16]."""
+
+    def __init__(self):
+        super().__init__()
+        layers = []
+        for i, o, stride in ((1, 16, 2), (16, 24, 2), (24, 32, 2), (32, 32, 1)):
+            layers += [nn.Conv2d(i, o, 3, stride, padding=1), nn.ReLU()]
+        self.body, self.head = nn.Sequential(*layers), nn.Conv2d(32, 6, 1)
+        with torch.no_grad():
+            self.head.bias[:4], self.head.bias[4:] = 1, -3
+
+    def forward(self, x):
+        return self.head(self.body(x)).flatten(2)
+
+
 def autoencoder():
     sizes = (16, 24, 3, 24, 16)
     layers = [layer for i, o in zip(sizes, sizes[1:]) for layer in (nn.Linear(i, o), nn.ReLU())]
@@ -96,6 +112,7 @@ def main():
     export(folder, "decoder", Transformer(causal=True), (ids, mask), names)
     export(folder, "segmenter", segmenter(), (torch.zeros(2, 1, 12, 12),), ["image"])
     export(folder, "autoencoder", autoencoder(), (torch.zeros(2, 16),), ["signal"])
+    export(folder, "detector", Detector(), (torch.zeros(2, 1, 32, 32),), ["image"])
     with open(f"{folder}/tokenizer.json", "w") as file:
         json.dump(tokenizer(), file, indent=1)
         file.write("\n")

@@ -11,6 +11,7 @@ import { z } from "zod";
  * - `teacherR2`: R² with the teacher's outputs as the targets;
  * - `tokenAccuracy`, `maskedAccuracy`, `nextTokenAccuracy`: share of the tokens, the masked ones, or the ones that follow, 0 to 1;
  * - `meanIoU`: mean over the classes of intersection over union, 0 to 1;
+ * - `meanAveragePrecision`: of boxes, as COCO has it, mean over the classes and ten thresholds of the IoU, 0 to 1;
  * - `reconstruction`: R² with the network's input as the targets;
  * - `auc`: share of the pairs of an anomaly and a normal sample that the reconstruction error orders, 0 to 1.
  */
@@ -23,6 +24,7 @@ export const metricNames = [
   "maskedAccuracy",
   "nextTokenAccuracy",
   "meanIoU",
+  "meanAveragePrecision",
   "reconstruction",
   "auc",
 ] as const;

@@ -20,6 +20,7 @@ const inputKeys: ReadonlySet<string> = new Set([
   "layout",
   "task",
   "ignoreIndex",
+  "strides",
   "maskToken",
   "maskShare",
   "vocabulary",

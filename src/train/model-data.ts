@@ -34,8 +34,8 @@ export async function openDataFor({ model, data, train, from }: TrainingConfig):
   if (!isPlain && own !== undefined) {
     refuseAugmentation(data, "whole numbers and samples of several inputs are neither cropped nor mirrored");
   }
-  if (opened.train.target.kind === "dense") {
-    refuseAugmentation(data, "samples whose targets lie at positions are neither cropped nor mirrored");
+  if (opened.train.target.kind === "dense" || opened.train.target.kind === "boxes") {
+    refuseAugmentation(data, "samples whose targets lie at positions, and boxes, are neither cropped nor mirrored");
   }
   const { size } = stated;
   if (opened.kind === "images" && Array.isArray(size) && data.size === undefined) {

@@ -5,7 +5,7 @@ import type { TeacherConfig } from "../compile/build/distillation.ts";
 import type { LossConfig } from "../compile/build/loss.ts";
 import type { QuantizationSettings, TrainingConfig } from "../config/schema/schema.ts";
 import type { TrainingBatchOptions } from "../data/dataset/batches.ts";
-import type { Dataset } from "../data/dataset/dataset.ts";
+import { type Dataset, targetLengthOf } from "../data/dataset/dataset.ts";
 import { ConfigError } from "../errors.ts";
 import type { PhaseOptions } from "./loop/phases.ts";
 import type { TrainingRecipe } from "./loop/recipe.ts";
@@ -30,6 +30,7 @@ function lossOf({ train }: TrainingConfig, dataset: Dataset, teacher: TeacherCon
   if (dataset.target.kind === "dense") {
     return { name: "denseCrossEntropy", labelSmoothing: train.labelSmoothing, shape: dataset.target.shape };
   }
+  if (kind === "boxes") return { name: "boxes", targetLength: targetLengthOf(dataset.target) };
   if (teacher !== undefined) return { name: "distillation", ...teacher };
   throw new ConfigError("the data has no labels, so a teacher is needed to learn from", {
     where: `data set "${dataset.name}"`,

@@ -36,12 +36,18 @@ describe("examples of tasks", () => {
     expect(summary.accuracy).toBeGreaterThan(0.8);
   }, 60_000);
 
+  it("detection of discs and squares", async () => {
+    const { summary } = await import("../../examples/tasks/detection.ts");
+    expect(summary.metric).toBe("meanAveragePrecision");
+    expect(summary.accuracy).toBeGreaterThan(0.3);
+  }, 120_000);
+
   it("are all tried here", () => {
     const scripts = readdirSync(new URL("examples/tasks/", `file://${repositoryRoot}/`)).filter((name) =>
       name.endsWith(".ts"),
     );
     const tried = ["autoencoder", "masked-tokens", "next-token", "regression", "segmentation", "token-classification"];
-    expect(scripts.sort()).toEqual([...tried, "masks", "sentences"].map((name) => `${name}.ts`).sort());
+    expect(scripts.sort()).toEqual([...tried, "detection", "masks", "sentences"].map((name) => `${name}.ts`).sort());
   });
 });
 

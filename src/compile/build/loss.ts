@@ -6,6 +6,7 @@ import { elementCount, type Shape, sameShape, showType } from "../../ir/types.ts
 import { cast } from "../../ops/families/cast.ts";
 import { reshape, transpose } from "../../ops/families/shape/shape-ops.ts";
 import { slice } from "../../ops/families/shape/slicing.ts";
+import { boxLoss } from "../../ops/internal/box-loss.ts";
 import { crossEntropy, maskedCrossEntropy, meanSquaredError } from "../../ops/internal/loss.ts";
 import { denseLayout } from "./dense.ts";
 import { type DistillationConfig, distilledLoss, type TeacherConfig, teacherLoss } from "./distillation.ts";
@@ -20,6 +21,8 @@ export type LossConfig =
   | { readonly name: "denseCrossEntropy"; readonly labelSmoothing: number; readonly shape: Shape }
   /** The mean squared error to the input that the network reads. */
   | { readonly name: "reconstruction" }
+  /** Of boxes, from an output [N, 4 + classes, cells]. */
+  | { readonly name: "boxes"; readonly targetLength: number }
   /** Of data without labels: the distance from a teacher alone. */
   | ({ readonly name: "distillation" } & TeacherConfig);
 
@@ -80,6 +83,14 @@ function taskLoss(
     const { shape } = prediction.type;
     const target = sameShape(input.type.shape, shape) ? input : reshape(builder, input, shape);
     return { loss: meanSquaredError(builder, prediction, target), targetInput: undefined };
+  }
+  if (config.name === "boxes") {
+    const cells = prediction.type.shape[2] ?? 1;
+    const row: Shape = [batchSize, config.targetLength];
+    const targetInput = given ?? builder.input("targets", { dtype: "float32", shape: row });
+    // What follows are the boxes themselves, for the metric.
+    const used = slice(builder, targetInput, { starts: [0], ends: [5 * cells], axes: [1] });
+    return { loss: boxLoss(builder, prediction, used), targetInput };
   }
   if (config.name === "denseCrossEntropy") return denseLoss(builder, prediction, config, batchSize, given);
   const targetInput = given ?? builder.input("targets", { dtype: "int32", shape: [batchSize] });

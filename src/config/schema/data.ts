@@ -40,6 +40,8 @@ export const dataSchema = z
     ignore: z.array(column).exactOptional(),
     /** A class for each position: the class number that does not count. Default: -100 for tokens, 255 for segmentation. */
     ignoreIndex: z.int().exactOptional(),
+    /** Boxes: pixels between the cells of each level of the model's output, rising. Default: 8, 16 and 32. */
+    strides: z.array(count).min(1).exactOptional(),
     /** Texts: the tokenizer.json of the model. */
     tokenizer: z.string().min(1).exactOptional(),
     /** Texts: tokens of a sample, to which texts are cut or padded. Default: as many as the model's file states. */

@@ -39,6 +39,16 @@ export type LabelType =
     }
   /** Whether each sample has a label, 0 for a normal one and 1 for an anomaly, which the metric alone sees. */
   | { readonly kind: "input"; readonly hasAnomalies: boolean }
+  /** Boxes in an image of this size, of which each cell of the strides' grids finds one or none: see tasks/boxes.ts. */
+  | {
+      readonly kind: "boxes";
+      readonly classes: readonly string[];
+      readonly height: number;
+      readonly width: number;
+      readonly strides: readonly number[];
+      /** Boxes that a sample has at most. */
+      readonly mostBoxes: number;
+    }
   | { readonly kind: "none" };
 
 /** The class number of a position that does not count. */
@@ -229,6 +239,7 @@ export function describeTarget({ kind }: LabelType): string {
     values: "values to predict",
     dense: "a class for each position",
     input: "its samples as targets",
+    boxes: "boxes to find",
     none: "no labels",
   } as const;
   return words[kind];
@@ -264,7 +275,29 @@ export function hasWholeTargets({ kind }: LabelType): boolean {
 export function targetLengthOf(target: LabelType): number {
   if (target.kind === "none") return 0;
   if (target.kind === "input") return target.hasAnomalies ? 1 : 0;
+  if (target.kind === "boxes") return boxTargetLength(target);
   return target.kind === "classes" ? 1 : elementCount(target.shape);
+}
+
+/** Numbers of each cell (class and four distances) and of each box (corners, class, crowd) in the targets of boxes. */
+export const [cellNumbers, boxNumbers] = [5, 6] as const;
+
+/** Returns the number of cells of a detector: of each stride a grid. */
+export function cellCount({
+  height,
+  width,
+  strides,
+}: {
+  readonly height: number;
+  readonly width: number;
+  readonly strides: readonly number[];
+}): number {
+  return strides.reduce((sum, stride) => sum + Math.ceil(height / stride) * Math.ceil(width / stride), 0);
+}
+
+/** Returns the length of the targets of a sample with boxes. */
+function boxTargetLength(target: LabelType & { readonly kind: "boxes" }): number {
+  return cellCount(target) * cellNumbers + target.mostBoxes * boxNumbers;
 }
 
 /**

@@ -19,6 +19,7 @@ export const datasetKinds = [
   "cifar100",
   "images",
   "masks",
+  "coco",
   "npy",
   "npz",
   "csv",
@@ -29,7 +30,7 @@ export type DatasetKind = (typeof datasetKinds)[number];
 
 /**
  * The learning task: detected from the data (`auto`), class numbers, values to approximate, the sample itself, a class for each
- * token or pixel, tokens that were masked, the token after each, or none.
+ * token or pixel, boxes in images, tokens that were masked, the token after each, or none.
  */
 export const taskNames = [
   "auto",
@@ -38,6 +39,7 @@ export const taskNames = [
   "autoencoder",
   "tokenClassification",
   "segmentation",
+  "detection",
   "maskedTokens",
   "nextToken",
   "none",
@@ -57,6 +59,7 @@ export const taskChoices = [
   "autoencoder",
   "token-classification",
   "segmentation",
+  "detection",
   "masked-tokens",
   "next-token",
   "distillation",
@@ -69,6 +72,7 @@ export const taskOfChoice: Readonly<Record<(typeof taskChoices)[number], Task>> 
   autoencoder: "autoencoder",
   "token-classification": "tokenClassification",
   segmentation: "segmentation",
+  detection: "detection",
   "masked-tokens": "maskedTokens",
   "next-token": "nextToken",
   distillation: "none",

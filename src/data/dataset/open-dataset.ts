@@ -10,6 +10,7 @@ import { dataHome } from "../../io/data-home.ts";
 import { sameShape } from "../../ir/types.ts";
 import { type ArrayOptions, openNpy, openNpz } from "../formats/arrays/dataset.ts";
 import { loadCifar } from "../formats/cifar.ts";
+import { type BoxOptions, openBoxes } from "../formats/coco/dataset.ts";
 import { openCsv, type TableOptions } from "../formats/csv/dataset.ts";
 import { loadFashionMnist } from "../formats/fashion-mnist.ts";
 import { loadIdxFolder } from "../formats/idx/folder.ts";
@@ -32,6 +33,7 @@ export interface OpenOptions
     TableOptions,
     TextOptions,
     MaskOptions,
+    BoxOptions,
     MaskingOptions {
   /** Kind of the data; detected when not given. */
   readonly kind?: DatasetKind;
@@ -135,6 +137,8 @@ function load({ kind, folder, files }: Recognized, options: OpenOptions): Promis
       return loadCifar(kind, folder, options.memoryBytes);
     case "images":
       return openImages(folder, options);
+    case "coco":
+      return openBoxes(folder, options);
     case "masks":
       return openMasks(folder, options);
     case "npz":

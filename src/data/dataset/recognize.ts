@@ -7,6 +7,7 @@ import { ConfigError, FileFormatError, InputOutputError } from "../../errors.ts"
 import { describeSystemError } from "../../io/system-error.ts";
 import { roleOfName } from "../formats/arrays/names.ts";
 import { findCifar } from "../formats/cifar.ts";
+import { findAnnotations } from "../formats/coco/layout.ts";
 import { isIdxName } from "../formats/idx/folder.ts";
 import { areMaskFolders } from "../formats/masks/layout.ts";
 import { isImage, listFolder, shortList } from "../images/list-folder.ts";
@@ -100,6 +101,10 @@ async function recognizeFolder(folder: string, kind: DatasetKind | undefined): P
     return recognizeFolder(join(folder, pickled), kind);
   if (files.some(isImage) || (found.size === 0 && folders.length > 0 && !isPickledCifar(files)))
     found.set("images", []);
+  const isOther = [...found.keys()].some((one) => one !== "images");
+  if ((kind === undefined && !isOther) || kind === "coco") {
+    if ((await findAnnotations(folder)).length > 0) return { kind: "coco", folder, files: [] };
+  }
   if (found.has("images") && found.size === 1 && (kind === undefined || kind === "masks") && (await hasMasks(folder))) {
     return { kind: "masks", folder, files: [] };
   }

@@ -13,8 +13,8 @@ const limiter = new Limiter(Math.max(2, availableParallelism()));
 let unanswered = 0;
 let bundle: DecodingAnswer[] = [];
 
-async function answer({ id, path, shape, sixteenBit }: DecodingRequest): Promise<void> {
-  const sample = await limiter.run(() => decoder.decode(path, shape, sixteenBit));
+async function answer({ id, path, shape, sixteenBit, fit }: DecodingRequest): Promise<void> {
+  const sample = await limiter.run(() => decoder.decode(path, shape, sixteenBit, fit));
   // In memory of its own: a small image comes as a piece of a larger buffer, which could not be given away.
   bundle.push("samples" in sample ? { id, samples: Uint8Array.from(sample.samples) } : { id, reason: sample.reason });
   unanswered--;

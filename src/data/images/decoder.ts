@@ -10,7 +10,16 @@ import type Sharp from "sharp";
 import { UnsupportedError } from "../../errors.ts";
 import type { Shape } from "../../ir/types.ts";
 import { Limiter, type LoadedSample } from "../dataset/sample-store.ts";
-import { clippedBytes, greyOf, type ImageHeader, type Pixels, planesOf, rgbOfCmyk, type SixteenBit } from "./pixels.ts";
+import {
+  clippedBytes,
+  greyOf,
+  type ImageFit,
+  type ImageHeader,
+  type Pixels,
+  planesOf,
+  rgbOfCmyk,
+  type SixteenBit,
+} from "./pixels.ts";
 import { hasPlainName, openPlainImage, plainEndings } from "./plain/open.ts";
 import { mostPixels, type PlainImage } from "./plain/source.ts";
 
@@ -77,19 +86,24 @@ export class ImageDecoder {
   }
 
   /**
-   * Decodes an image, resized so that it covers `shape`, and cut to it around its middle.
+   * Decodes an image, resized so that it covers `shape`, and cut to it around its middle; or stretched to it.
    *
    * @param shape [1, H, W] for grey or [3, H, W] for red, green and blue.
    * @param sixteenBit Meaning of grey values of 16 bits.
    */
-  async decode(path: string, shape: Shape, sixteenBit: SixteenBit = "clip"): Promise<LoadedSample> {
+  async decode(
+    path: string,
+    shape: Shape,
+    sixteenBit: SixteenBit = "clip",
+    fit: ImageFit = "cover",
+  ): Promise<LoadedSample> {
     return this.#read(
       path,
       (plain) => {
-        const decode = async () => this.#resized(this.#reopen(await plain.pixels(sixteenBit)), shape);
+        const decode = async () => this.#resized(this.#reopen(await plain.pixels(sixteenBit)), shape, fit);
         return plain.width * plain.height > largePixels ? this.#largeLimiter.run(decode) : decode();
       },
-      async () => this.#resized(await this.#open(path, sixteenBit), shape),
+      async () => this.#resized(await this.#open(path, sixteenBit), shape, fit),
     );
   }
 
@@ -110,10 +124,10 @@ export class ImageDecoder {
     }
   }
 
-  async #resized(image: OpenImage, shape: Shape): Promise<LoadedSample> {
+  async #resized(image: OpenImage, shape: Shape, fit: ImageFit): Promise<LoadedSample> {
     const [channels = 3, height = 1, width = 1] = shape;
     const { data, info } = await image
-      .resize({ width, height, fit: "cover", position: "centre", kernel: "linear" })
+      .resize({ width, height, fit, position: "centre", kernel: "linear" })
       .removeAlpha()
       .toColourspace("srgb")
       .raw({ depth: "uchar" })

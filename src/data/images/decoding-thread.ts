@@ -6,7 +6,7 @@
 import { startThread } from "../../io/processes.ts";
 import type { Shape } from "../../ir/types.ts";
 import type { LoadedSample } from "../dataset/sample-store.ts";
-import type { SixteenBit } from "./pixels.ts";
+import type { ImageFit, SixteenBit } from "./pixels.ts";
 
 /** An image for the thread to decode. */
 export interface DecodingRequest {
@@ -14,6 +14,7 @@ export interface DecodingRequest {
   readonly path: string;
   readonly shape: Shape;
   readonly sixteenBit: SixteenBit;
+  readonly fit: ImageFit;
 }
 
 /** The answer to a request. */
@@ -51,10 +52,10 @@ class DecodingThread {
     this.#worker.unref();
   }
 
-  decode(path: string, shape: Shape, sixteenBit: SixteenBit): Promise<LoadedSample> {
+  decode(path: string, shape: Shape, sixteenBit: SixteenBit, fit: ImageFit): Promise<LoadedSample> {
     if (this.#bundle.length === 0) queueMicrotask(() => this.#send());
     const id = ++this.#lastId;
-    this.#bundle.push({ id, path, shape, sixteenBit });
+    this.#bundle.push({ id, path, shape, sixteenBit, fit });
     return new Promise((resolve, reject) => this.#waiting.set(id, { resolve, reject }));
   }
 
@@ -68,7 +69,12 @@ class DecodingThread {
 let thread: DecodingThread | undefined;
 
 /** Decodes an image as ImageDecoder.decode does, in a separate thread. */
-export function decodeInThread(path: string, shape: Shape, sixteenBit: SixteenBit = "clip"): Promise<LoadedSample> {
+export function decodeInThread(
+  path: string,
+  shape: Shape,
+  sixteenBit: SixteenBit = "clip",
+  fit: ImageFit = "cover",
+): Promise<LoadedSample> {
   thread ??= new DecodingThread();
-  return thread.decode(path, shape, sixteenBit);
+  return thread.decode(path, shape, sixteenBit, fit);
 }

@@ -17,6 +17,9 @@ export interface Pixels {
  */
 export type SixteenBit = "clip" | "scale";
 
+/** How an image gets the size of a sample: it covers it and is cut, or it is stretched. */
+export type ImageFit = "cover" | "fill";
+
 /** Information from the header of an image file. */
 export interface ImageHeader {
   readonly width: number;

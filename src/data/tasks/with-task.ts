@@ -27,6 +27,7 @@ const readTasks: Readonly<Partial<Record<Task, LabelType["kind"]>>> = {
   regression: "values",
   tokenClassification: "dense",
   segmentation: "dense",
+  detection: "boxes",
 };
 
 /**

@@ -1,6 +1,7 @@
 /** Whether any position of a data set counts in the loss of a network: without one there is nothing to learn, and no word of it. */
 import { denseLayout } from "../../compile/build/dense.ts";
 import { allocateBatch, type Dataset } from "../../data/dataset/dataset.ts";
+import { type BoxTarget, boxesIn } from "../../data/tasks/boxes.ts";
 import { ConfigError } from "../../errors.ts";
 import type { Network } from "../../ir/network.ts";
 import { elementCount } from "../../ir/types.ts";
@@ -10,6 +11,7 @@ const readAtOnce = 64;
 /** @throws ConfigError where every class of a position that the network scores is one to ignore. */
 export async function checkPositionsCount(network: Network, dataset: Dataset): Promise<void> {
   const { target } = dataset;
+  if (target.kind === "boxes") return checkBoxesThere(dataset, target);
   const output = network.graph.outputs[0]?.value.type.shape.slice(1) ?? [];
   const layout = target.kind === "dense" ? denseLayout(output, target.shape) : undefined;
   if (target.kind !== "dense" || layout === undefined) return;
@@ -28,5 +30,22 @@ export async function checkPositionsCount(network: Network, dataset: Dataset): P
     remedy: layout.isLastOnly
       ? `The model scores the token after the last one: give ${count + 1} tokens for each sample, not ${count}.`
       : "Check data.ignoreIndex and the labels.",
+  });
+}
+
+/** @throws ConfigError where no image has a box: there is nothing to find, and no average precision. */
+async function checkBoxesThere(dataset: Dataset, target: BoxTarget): Promise<void> {
+  const size = Math.min(readAtOnce, dataset.count);
+  const batch = allocateBatch(dataset, size);
+  for (let first = 0; first < dataset.count; first += size) {
+    const indices = Int32Array.from({ length: Math.min(size, dataset.count - first) }, (_, i) => first + i);
+    await dataset.prefetch?.(indices);
+    dataset.readBatch(indices, batch);
+    const found = indices.some((_, sample) => boxesIn(batch.targets, sample, target).some(({ isCrowd }) => !isCrowd));
+    if (found) return;
+  }
+  throw new ConfigError("no image has a box that counts", {
+    where: `data set "${dataset.name}"`,
+    remedy: "Add annotations, or images with boxes to this part.",
   });
 }

@@ -1,6 +1,6 @@
 /** Checks before training whether the outputs of a network fit the data. */
 import { denseLayout } from "../../compile/build/dense.ts";
-import type { LabelType } from "../../data/dataset/dataset.ts";
+import { cellCount, type LabelType } from "../../data/dataset/dataset.ts";
 import type { SampleType } from "../../data/dataset/sample-type.ts";
 import { shortList } from "../../data/images/list-folder.ts";
 import { ConfigError, UnsupportedError } from "../../errors.ts";
@@ -102,6 +102,7 @@ export function checkFit(network: Network, { where, target, teacher }: WantedFit
   notes.push(...notesOnOwnNormalization(network));
   if (target.kind === "values") checkValues(shape, target.shape, where);
   if (target.kind === "dense") notes.push(...checkPositions(shape, target, where, teacher !== undefined));
+  if (target.kind === "boxes") checkBoxes(shape, target, where);
   if (target.kind === "input") notes.push(...checkReconstruction(network, shape, where));
   const held = network.parameters.filter(({ trainable, role }) => !trainable && learnedRoles.includes(role)).length;
   if (held > 0)
@@ -190,6 +191,25 @@ function checkPositions(
     );
   }
   return notes;
+}
+
+/** Checks that an output has distances and scores for each cell. */
+function checkBoxes(shape: Shape, target: LabelType & { readonly kind: "boxes" }, where: string): void {
+  const { classes, strides, height, width } = target;
+  const [rows, cells] = [4 + classes.length, cellCount(target)];
+  if (sameShape(shape, [rows, cells])) return;
+  const grids = strides.map((stride) => `${Math.ceil(height / stride)}x${Math.ceil(width / stride)}`).join(" + ");
+  const isTransposed = sameShape(shape, [cells, rows]);
+  throw new ConfigError(
+    `the model gives ${showBatchOf(shape)}, boxes need ${showBatchOf([rows, cells])}: left, top, right, bottom and ${classes.length} classes ` +
+      `for ${grids} cells of the strides ${strides.join(", ")}`,
+    {
+      where,
+      remedy: isTransposed
+        ? "Its last two axes are the other way round: transpose them before the export."
+        : "Export it up to the distances and scores of each cell, without decoding; data.strides and data.size say which cells there are.",
+    },
+  );
 }
 
 /** Checks that an output has the elements of the input. */

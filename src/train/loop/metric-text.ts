@@ -13,6 +13,7 @@ const titles: Readonly<Record<MetricName, string>> = {
   maskedAccuracy: "accuracy of masked tokens",
   nextTokenAccuracy: "accuracy of next tokens",
   meanIoU: "mean IoU",
+  meanAveragePrecision: "mAP@[.5:.95]",
   reconstruction: "R² of the reconstruction",
   auc: "AUC",
 };
@@ -37,6 +38,7 @@ export function metricOf(target: LabelType, outputs: OutputKind = "classes"): Me
   if (target.kind === "classes") return "accuracy";
   if (target.kind === "values") return "r2";
   if (target.kind === "dense") return denseMetric(target);
+  if (target.kind === "boxes") return "meanAveragePrecision";
   if (target.kind === "input") return target.hasAnomalies ? "auc" : "reconstruction";
   return outputs === "classes" ? "agreement" : "teacherR2";
 }

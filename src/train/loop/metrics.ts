@@ -2,6 +2,7 @@
 import type { OutputKind } from "../../compile/build/outputs.ts";
 import type { LabelType, TargetArray } from "../../data/dataset/dataset.ts";
 import { float32Data, type Tensor } from "../../ir/tensor.ts";
+import { BoxTotals } from "../metrics/boxes/totals.ts";
 import { DenseTotals } from "../metrics/dense.ts";
 import { areaUnderCurve } from "../metrics/ranking.ts";
 import type { EvaluationResult, MetricTotals } from "../metrics/result.ts";
@@ -57,6 +58,7 @@ export function metricTotals(target: LabelType, teacher: OutputKind = "classes")
   if (target.kind === "classes") return new ClassificationTotals();
   if (target.kind === "values") return new RegressionTotals("r2");
   if (target.kind === "dense") return new DenseTotals(target);
+  if (target.kind === "boxes") return new BoxTotals(target);
   if (target.kind === "input") return new ReconstructionTotals(target.hasAnomalies);
   return teacher === "classes" ? new AgreementTotals() : new RegressionTotals("teacherR2");
 }

@@ -27,6 +27,9 @@ export interface EvaluationResult {
   /** Of regions: the share of the positions whose class came out right, and the IoU of each class. */
   readonly positionAccuracy?: number;
   readonly classIoU?: readonly (number | null)[];
+  /** Of boxes: the average precision at an IoU of 0.5, and of each class the mean over the thresholds; null without a box. */
+  readonly averagePrecision50?: number;
+  readonly classAveragePrecision?: readonly (number | null)[];
   /** Of an autoencoder's labelled samples: R² of the reconstruction. */
   readonly reconstruction?: number;
 }

@@ -118,6 +118,10 @@ function resultRows(result: EvaluationResult, { target }: Dataset): string[][] {
     ...(result.reconstruction === undefined
       ? []
       : [[metricTitle("reconstruction"), showMetric("reconstruction", result.reconstruction)]]),
+    ...(result.averagePrecision50 === undefined
+      ? []
+      : [["mAP@0.5", showMetric("meanAveragePrecision", result.averagePrecision50)]]),
+    ...classRows("AP", result.classAveragePrecision, target),
     ...(result.perplexity === undefined ? [] : [["perplexity", result.perplexity.toPrecision(5)]]),
     ...(result.positions === undefined ? [] : [["positions that count", String(result.positions)]]),
     ["loss", result.loss.toFixed(4)],
@@ -129,7 +133,7 @@ const shownClasses = 20;
 
 function classRows(title: string, values: EvaluationResult["classF1"], target: Dataset["target"]): string[][] {
   if (values === undefined || values.length > shownClasses) return [];
-  const names = target.kind === "dense" ? target.classes : [];
+  const names = target.kind === "dense" || target.kind === "boxes" ? target.classes : [];
   return values.flatMap((value, k) =>
     value === null ? [] : [[`${title} of ${names[k] ?? `class ${k}`}`, value.toFixed(4)]],
   );

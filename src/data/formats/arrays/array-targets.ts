@@ -27,7 +27,7 @@ export async function readTargets(
 export function targetNotes(file: ArrayFile | undefined, target: LabelType, raw: NumberTargets | undefined): string[] {
   if (file === undefined || raw === undefined || target.kind === "none") return [];
   if (target.kind === "classes") return [`${file.name} is the class of each sample, 0 to ${target.classes.length - 1}`];
-  if (target.kind === "input") return [];
+  if (target.kind === "input" || target.kind === "boxes") return [];
   const count = elementCount(target.shape);
   if (target.kind === "dense") {
     return [`${file.name} is the class of each of ${count} positions, 0 to ${target.classes.length - 1}`];
