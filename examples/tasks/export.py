@@ -9,6 +9,7 @@ Needs torch 2.5 or later, onnx and onnxscript. The files here were written by to
 import json
 import sys
 
+import onnx
 import torch
 from torch import nn
 
@@ -101,6 +102,11 @@ def export(folder, name, network, inputs, names):
         network.eval(), inputs, f"{folder}/{name}.onnx", dynamo=True, input_names=names, output_names=["scores"],
         dynamic_shapes=tuple({0: batch} for _ in names) if len(names) > 1 else ({0: batch},), external_data=False, verbose=False,
     )
+    # Where each node comes from names the machine's own folders.
+    model = onnx.load(f"{folder}/{name}.onnx")
+    for part in (*model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer, model.graph, model):
+        part.ClearField("metadata_props")
+    onnx.save(model, f"{folder}/{name}.onnx")
 
 
 def main():

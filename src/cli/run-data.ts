@@ -44,10 +44,11 @@ async function otherData(argument: string, run: LoadedRun): Promise<TestData> {
   const { sampleShape, target, normalization } = run.data.test;
   const [channels, height, width] = sampleShape;
   const { resize, layout, task, target: column, ignore, memoryBytes } = run.config.data;
-  const { ignoreIndex, strides, maskToken, maskShare, vocabulary, specialTokens, tokenizer, length } = run.config.data;
+  const { ignoreIndex, strides, audio, maskToken, maskShare, vocabulary, specialTokens, tokenizer, length } =
+    run.config.data;
   const data: TrainingConfig["data"] = {
     ...defined({ resize, layout, task, target: column, ignore, memoryBytes }),
-    ...defined({ ignoreIndex, strides, maskToken, maskShare, vocabulary, specialTokens, tokenizer, length }),
+    ...defined({ ignoreIndex, strides, audio, maskToken, maskShare, vocabulary, specialTokens, tokenizer, length }),
     crop: 0,
     flip: false,
     ...(height === undefined || width === undefined ? {} : { size: [height, width] }),

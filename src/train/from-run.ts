@@ -21,6 +21,7 @@ const inputKeys: ReadonlySet<string> = new Set([
   "task",
   "ignoreIndex",
   "strides",
+  "audio",
   "maskToken",
   "maskShare",
   "vocabulary",

@@ -42,6 +42,19 @@ export const dataSchema = z
     ignoreIndex: z.int().exactOptional(),
     /** Boxes: pixels between the cells of each level of the model's output, rising. Default: 8, 16 and 32. */
     strides: z.array(count).min(1).exactOptional(),
+    /** Recordings: how they become log-mel features; see docs/data.md. */
+    audio: z
+      .strictObject({
+        sampleRate: count.exactOptional(),
+        seconds: z.number().positive().max(3600).exactOptional(),
+        window: z.int().min(2).max(65_536).exactOptional(),
+        hop: count.exactOptional(),
+        mels: z.int().min(1).max(1024).exactOptional(),
+        lowest: z.number().min(0).exactOptional(),
+        highest: z.number().positive().exactOptional(),
+        floor: z.number().positive().exactOptional(),
+      })
+      .exactOptional(),
     /** Texts: the tokenizer.json of the model. */
     tokenizer: z.string().min(1).exactOptional(),
     /** Texts: tokens of a sample, to which texts are cut or padded. Default: as many as the model's file states. */

@@ -20,6 +20,7 @@ export const datasetKinds = [
   "images",
   "masks",
   "coco",
+  "audio",
   "npy",
   "npz",
   "csv",

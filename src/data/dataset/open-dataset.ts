@@ -9,6 +9,7 @@ import { FileFormatError } from "../../errors.ts";
 import { dataHome } from "../../io/data-home.ts";
 import { sameShape } from "../../ir/types.ts";
 import { type ArrayOptions, openNpy, openNpz } from "../formats/arrays/dataset.ts";
+import { type AudioOptions, openAudio } from "../formats/audio/dataset.ts";
 import { loadCifar } from "../formats/cifar.ts";
 import { type BoxOptions, openBoxes } from "../formats/coco/dataset.ts";
 import { openCsv, type TableOptions } from "../formats/csv/dataset.ts";
@@ -34,6 +35,7 @@ export interface OpenOptions
     TextOptions,
     MaskOptions,
     BoxOptions,
+    AudioOptions,
     MaskingOptions {
   /** Kind of the data; detected when not given. */
   readonly kind?: DatasetKind;
@@ -137,6 +139,8 @@ function load({ kind, folder, files }: Recognized, options: OpenOptions): Promis
       return loadCifar(kind, folder, options.memoryBytes);
     case "images":
       return openImages(folder, options);
+    case "audio":
+      return openAudio(folder, options);
     case "coco":
       return openBoxes(folder, options);
     case "masks":

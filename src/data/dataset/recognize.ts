@@ -6,6 +6,7 @@ import { defined } from "../../base/defined.ts";
 import { ConfigError, FileFormatError, InputOutputError } from "../../errors.ts";
 import { describeSystemError } from "../../io/system-error.ts";
 import { roleOfName } from "../formats/arrays/names.ts";
+import { hasRecordings } from "../formats/audio/dataset.ts";
 import { findCifar } from "../formats/cifar.ts";
 import { findAnnotations } from "../formats/coco/layout.ts";
 import { isIdxName } from "../formats/idx/folder.ts";
@@ -104,6 +105,9 @@ async function recognizeFolder(folder: string, kind: DatasetKind | undefined): P
   const isOther = [...found.keys()].some((one) => one !== "images");
   if ((kind === undefined && !isOther) || kind === "coco") {
     if ((await findAnnotations(folder)).length > 0) return { kind: "coco", folder, files: [] };
+  }
+  if (kind === "audio" || (kind === undefined && !isOther && !files.some(isImage) && (await hasRecordings(folder)))) {
+    return { kind: "audio", folder, files: [] };
   }
   if (found.has("images") && found.size === 1 && (kind === undefined || kind === "masks") && (await hasMasks(folder))) {
     return { kind: "masks", folder, files: [] };

@@ -26,7 +26,7 @@ export type BoxTarget = LabelType & { readonly kind: "boxes" };
 export const [emptyCell, ignoredCell] = [-1, -2] as const;
 
 /** A cell of an output: its middle in pixels of the sample, and the stride of its level. */
-export interface Cell {
+export interface DetectorCell {
   readonly x: number;
   readonly y: number;
   readonly stride: number;
@@ -39,7 +39,11 @@ export interface Cell {
  * @example
  * console.log(cellsOf({ height: 16, width: 16, strides: [8, 16] }).length); // 5
  */
-export function cellsOf({ height, width, strides }: Pick<BoxTarget, "height" | "width" | "strides">): readonly Cell[] {
+export function cellsOf({
+  height,
+  width,
+  strides,
+}: Pick<BoxTarget, "height" | "width" | "strides">): readonly DetectorCell[] {
   return strides.flatMap((stride, level) => {
     const columns = Math.ceil(width / stride);
     return Array.from({ length: Math.ceil(height / stride) * columns }, (_, i) => ({
@@ -66,7 +70,7 @@ const farthest = 8;
  */
 export function assignBoxes(
   boxes: readonly LabelledBox[],
-  cells: readonly Cell[],
+  cells: readonly DetectorCell[],
   target: BoxTarget,
   into: Float32Array,
 ): void {
@@ -95,11 +99,11 @@ function isInside(x: number, y: number, [left, top, right, bottom]: LabelledBox[
   return x > left && x < right && y > top && y < bottom;
 }
 
-function distancesOf({ x, y, stride }: Cell, { corners: [left, top, right, bottom] }: LabelledBox): number[] {
+function distancesOf({ x, y, stride }: DetectorCell, { corners: [left, top, right, bottom] }: LabelledBox): number[] {
   return [x - left, y - top, right - x, bottom - y].map((distance) => distance / stride);
 }
 
-function isFinder(cell: Cell, box: LabelledBox, strides: readonly number[]): boolean {
+function isFinder(cell: DetectorCell, box: LabelledBox, strides: readonly number[]): boolean {
   const [left, top, right, bottom] = box.corners;
   if (!isInside(cell.x, cell.y, box.corners)) return false;
   const away = Math.max(Math.abs(cell.x - (left + right) / 2), Math.abs(cell.y - (top + bottom) / 2));

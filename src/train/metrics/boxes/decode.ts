@@ -1,6 +1,6 @@
 /** From a detector's output to boxes: scores, distances from cells, and suppression of boxes that overlap a better one. */
 import { cellNumbers } from "../../../data/dataset/dataset.ts";
-import type { BoxTarget, Cell } from "../../../data/tasks/boxes.ts";
+import type { BoxTarget, DetectorCell } from "../../../data/tasks/boxes.ts";
 import { type FoundBox, overlap } from "./average-precision.ts";
 
 /** What is kept of an output, as FCOS' and torchvision's detectors have it. */
@@ -15,7 +15,7 @@ const [leastScore, mostCandidates, mostOverlap, mostKept] = [0.05, 1000, 0.6, 10
 export function decodeBoxes(
   output: ArrayLike<number>,
   start: number,
-  cells: readonly Cell[],
+  cells: readonly DetectorCell[],
   classes: number,
 ): FoundBox[] {
   const at = (row: number, cell: number) => output[start + row * cells.length + cell] ?? 0;
