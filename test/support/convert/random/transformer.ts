@@ -183,8 +183,17 @@ export function transformerNetwork(description: TransformerDescription, seed: nu
   );
   if (queries === undefined || keys === undefined || values === undefined) throw new Error("three parts are made");
   const turn = (value: Value): Value => (position === "rotary" ? rotated(b, value) : value);
+  // As layers that join the batch with the heads: [N·heads, T, D], also of one token.
+  const product = (x: Value, y: Value): Value => {
+    if (position !== "none") return matmul(b, x, y);
+    const joined = [x, y].map((value) => reshape(b, value, [-1, ...value.type.shape.slice(2)]));
+    const [first, second] = joined;
+    if (first === undefined || second === undefined) throw new Error("two factors are joined");
+    const made = matmul(b, first, second);
+    return reshape(b, made, [-1, heads, ...made.type.shape.slice(1)]);
+  };
   const scores = network.layer("scores", () =>
-    matmul(b, multiply(b, turn(queries), 1 / Math.sqrt(size)), transpose(b, turn(keys), [0, 1, 3, 2])),
+    product(multiply(b, turn(queries), 1 / Math.sqrt(size)), transpose(b, turn(keys), [0, 1, 3, 2])),
   );
   const kept =
     there === undefined
