@@ -67,6 +67,14 @@ class Detector(nn.Module):
         return self.head(self.body(x)).flatten(2)
 
 
+def keywords():
+    """Log-mel features [N, 40, 49] to three classes."""
+    layers = []
+    for i, o, stride in ((40, 24, 2), (24, 24, 2)):
+        layers += [nn.Conv1d(i, o, 5, stride, padding=2), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(24, 3))
+
+
 def autoencoder():
     sizes = (16, 24, 3, 24, 16)
     layers = [layer for i, o in zip(sizes, sizes[1:]) for layer in (nn.Linear(i, o), nn.ReLU())]
@@ -119,6 +127,7 @@ def main():
     export(folder, "segmenter", segmenter(), (torch.zeros(2, 1, 12, 12),), ["image"])
     export(folder, "autoencoder", autoencoder(), (torch.zeros(2, 16),), ["signal"])
     export(folder, "detector", Detector(), (torch.zeros(2, 1, 32, 32),), ["image"])
+    export(folder, "keywords", keywords(), (torch.zeros(2, 40, 49),), ["features"])
     with open(f"{folder}/tokenizer.json", "w") as file:
         json.dump(tokenizer(), file, indent=1)
         file.write("\n")

@@ -42,12 +42,18 @@ describe("examples of tasks", () => {
     expect(summary.accuracy).toBeGreaterThan(0.3);
   }, 120_000);
 
+  it("keywords: sounds that rise, fall or stay", async () => {
+    const { summary } = await import("../../examples/tasks/keywords.ts");
+    expect(summary.metric).toBe("accuracy");
+    expect(summary.accuracy).toBeGreaterThan(0.85);
+  }, 60_000);
+
   it("are all tried here", () => {
     const scripts = readdirSync(new URL("examples/tasks/", `file://${repositoryRoot}/`)).filter((name) =>
       name.endsWith(".ts"),
     );
     const tried = ["autoencoder", "masked-tokens", "next-token", "regression", "segmentation", "token-classification"];
-    expect(scripts.sort()).toEqual([...tried, "detection", "masks", "sentences"].map((name) => `${name}.ts`).sort());
+    expect(scripts.sort()).toEqual([...tried, "detection", "keywords", "masks", "sentences"].map((name) => `${name}.ts`).sort());
   });
 });
 

@@ -1,6 +1,6 @@
 /** Log-mel features: what keyword spotters read instead of samples. */
 import { ConfigError } from "../../../errors.ts";
-import { powerSpectrum } from "./fourier.ts";
+import { powerSpectrumOf } from "./fourier.ts";
 
 /** How a recording becomes features. */
 export interface FeatureSettings {
@@ -90,11 +90,18 @@ export function logMel(samples: Float64Array, settings: FeatureSettings, bands: 
   const { frames } = frameCount(settings);
   const hann = Float64Array.from({ length: window }, (_, t) => 0.5 - 0.5 * Math.cos((2 * Math.PI * t) / window));
   const features = new Float32Array(bands.length * frames);
+  const spectrum = powerSpectrumOf(window);
+  // Most weights of a band are 0.
+  const ends = bands.map((weights) => ({
+    first: weights.findIndex((weight) => weight > 0),
+    last: weights.findLastIndex((weight) => weight > 0),
+  }));
   for (let frame = 0; frame < frames; frame++) {
-    const power = powerSpectrum(hann.map((weight, t) => weight * (samples[frame * hop + t] ?? 0)));
+    const power = spectrum(hann.map((weight, t) => weight * (samples[frame * hop + t] ?? 0)));
     bands.forEach((weights, band) => {
+      const { first = 0, last = -1 } = ends[band] ?? {};
       let energy = 0;
-      for (let k = 0; k < weights.length; k++) energy += (weights[k] ?? 0) * (power[k] ?? 0);
+      for (let k = first; k <= last; k++) energy += (weights[k] ?? 0) * (power[k] ?? 0);
       features[band * frames + frame] = Math.log(Math.max(floor, energy));
     });
   }

@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { frameCount, logMel, melBands } from "../../../../src/data/formats/audio/features.ts";
-import { powerSpectrum } from "../../../../src/data/formats/audio/fourier.ts";
+import { powerSpectrumOf } from "../../../../src/data/formats/audio/fourier.ts";
 import { ConfigError } from "../../../../src/errors.ts";
 
 const schema = z.array(
@@ -68,7 +68,7 @@ test("the power spectrum is that of the definition, for any length", () => {
   fc.assert(
     fc.property(values, (x) => {
       const { length } = x;
-      const found = powerSpectrum(Float64Array.from(x));
+      const found = powerSpectrumOf(length)(Float64Array.from(x));
       expect(found.length).toBe(Math.floor(length / 2) + 1);
       found.forEach((power, k) => {
         const angle = (t: number) => (-2 * Math.PI * k * t) / length;
