@@ -53,7 +53,9 @@ describe("examples of tasks", () => {
       name.endsWith(".ts"),
     );
     const tried = ["autoencoder", "masked-tokens", "next-token", "regression", "segmentation", "token-classification"];
-    expect(scripts.sort()).toEqual([...tried, "detection", "keywords", "masks", "sentences"].map((name) => `${name}.ts`).sort());
+    expect(scripts.sort()).toEqual(
+      [...tried, "detection", "keywords", "masks", "sentences"].map((name) => `${name}.ts`).sort(),
+    );
   });
 });
 
