@@ -30,6 +30,8 @@ const { values: flags, positionals } = parseArgs({
     large: { type: "string", default: "3000000" },
     batch: { type: "string", default: "8" },
     bits: { type: "string", default: "4" },
+    /** Learning rate of Adam; weights that are trained already want a lower one. */
+    rate: { type: "string", default: "0.001" },
     /** Samples whose codes are compared, and those that the interpreter runs. */
     verified: { type: "string", default: "8" },
     interpreted: { type: "string", default: "2" },
@@ -62,6 +64,7 @@ function optionsFor({ parameters }: Description): MeasureOptions {
     steps: Number(isLarge ? flags["large-steps"] : flags.steps),
     batch: Number(flags.batch),
     bits: Number(flags.bits),
+    rate: Number(flags.rate),
     verified: isLarge ? Math.min(2, Number(flags.verified)) : Number(flags.verified),
     interpreted: isLarge ? Math.min(1, Number(flags.interpreted)) : Number(flags.interpreted),
     c: Number(flags.c),
@@ -101,10 +104,12 @@ const wanted = flags.only?.split(",");
 if (!flags.page)
   await measureAll(wanted === undefined ? known : known.filter(({ name }) => wanted.includes(name)), stop.signal);
 const rows = await rowsOf(flags.results);
-const measured = new Set(rows.map(({ name }) => name));
-const pending = known.flatMap(({ name }) => (measured.has(name) ? [] : [name]));
-await writeFile(page, networksPage({ rows, pending, date: new Date().toISOString().slice(0, 10) }));
-console.log(
-  `${rows.filter(isExact).length} of ${rows.length} reach integers with 0 differing codes; ${page} is written`,
-);
+if (rows.length > 0) {
+  const measured = new Set(rows.map(({ name }) => name));
+  const pending = known.flatMap(({ name }) => (measured.has(name) ? [] : [name]));
+  await writeFile(page, networksPage({ rows, pending, date: new Date().toISOString().slice(0, 10) }));
+  console.log(
+    `${rows.filter(isExact).length} of ${rows.length} reach integers with 0 differing codes; ${page} is written`,
+  );
+}
 if (stop.signal.aborted) process.exitCode = 130;

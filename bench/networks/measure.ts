@@ -40,6 +40,8 @@ export const optionsSchema = z.object({
   steps: z.number(),
   batch: z.number(),
   bits: z.number(),
+  /** Learning rate of Adam. */
+  rate: z.number().default(0.001),
   verified: z.number(),
   interpreted: z.number(),
   /** The most parameters of a network whose C program is compiled. */
@@ -78,7 +80,7 @@ function configOf(folder: string, { name, task }: Description, options: MeasureO
       train: {
         epochs: Math.max(1, Math.round(options.steps / stepsPerEpoch)),
         batchSize: options.batch,
-        optimizer: { name: "adam", learningRate: 0.001, gradientClip: 1 },
+        optimizer: { name: "adam", learningRate: options.rate, gradientClip: 1 },
         schedule: { warmupEpochs: 0 },
       },
       quantization: { preset: "lsq", weightBits: options.bits, activationBits: options.bits, residualBits: 8 },
@@ -201,7 +203,7 @@ async function measure(folder: string, description: Description, options: Measur
   const config = configOf(folder, description, options, stepsPerEpoch);
   const file = makeNetwork(config, data);
   checkGradients(config, data);
-  report({ imported: [], bits: options.bits });
+  report({ imported: [], bits: options.bits, rate: options.rate });
   const before = await evaluate(file, data.test, engine);
   report({ metric: before.metric, scores: { file: before.accuracy } });
   const source = await trained(config, data, options.batch);

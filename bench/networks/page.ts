@@ -120,6 +120,7 @@ export function networksPage({ rows, pending, date }: PageInput): string {
   const failing = sorted.filter((row) => reasonsOf(row).length > 0);
   const steps = sorted.flatMap(({ training }) => (training === undefined ? [] : [training.steps]));
   const bits = [...new Set(sorted.flatMap((row) => (row.bits === undefined ? [] : [`W${row.bits}A${row.bits}`])))];
+  const others = sorted.flatMap(({ name, rate = 0.001 }) => (rate === 0.001 ? [] : [`${name}: ${rate}`]));
   const rise = risen(sorted);
   const fell = sorted.filter(({ training }) => training !== undefined).length - rise.length;
   return `${[
@@ -136,12 +137,12 @@ export function networksPage({ rows, pending, date }: PageInput): string {
     "    npx tsx bench/networks.ts FOLDER --results FILE [--python PYTHON-WITH-ONNXRUNTIME]",
     "",
     `- **Training**: LSQ ${bits.join(", ")}, first and last layer 8 bits, codes at residual additions 8 bits (\`residualBits\`), ${Math.min(...steps)} to ${Math.max(...steps)} steps of`,
-    "  Adam at 0.001. The loss is the mean of the first and of the last quarter of the steps.",
+    `  Adam at 0.001${others.length === 0 ? "" : ` (${others.join(", ")})`}. The loss is the mean of the first and of the last quarter of the steps.`,
     `  It fell for ${fell} of ${fell + rise.length}${rise.length === 0 ? "" : `; it did not for ${rise.map(({ name }) => name).join(", ")}`}.`,
     "  So few steps say that it trains, not how good it becomes: accuracies are of 32 test samples, near chance for large networks.",
     "- **Scores**: the float network with the trained weights, the simulation, and the integers: the `int` file on ONNX Runtime.",
     "- **Codes**: differing and compared, of the `int` file and of the interpreter with the simulation, and of the C program with the interpreter",
-    "  (gcc -std=c99 -O1; small networks only).",
+    "  (gcc -std=c99 -O1; small networks only). By default 8 samples, 2 of them interpreted; of networks above 3,000,000 parameters 2 and 1.",
     "- **Size**: 1,000 bytes of float32 parameters, and packed to their bits. **Time**: milliseconds of one sample, one thread, on a busy machine:",
     "  float, the `int` file, and ONNX Runtime's own static quantization to int8 (QDQ, per channel, 32 samples for its ranges).",
     "- A **float tail** is what follows the last layer and stays in float, such as the decoding of boxes; what could not be integers is named.",

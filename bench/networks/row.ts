@@ -56,6 +56,8 @@ const stages = {
   int8Refused: z.string().optional(),
   /** Bits of weights and activations. */
   bits: z.number().optional(),
+  /** Learning rate. */
+  rate: z.number().optional(),
   /** Why a process ended early: an error, or a limit. */
   ended: z.string().optional(),
 };
