@@ -103,6 +103,8 @@ export interface Constant {
   readonly name: string;
   /** As in the float network: what it is added to decides how it is repeated. */
   readonly shape: Shape;
+  /** Whether it follows from the size of the batch, which an integer network does not have: it may pick elements, not be computed with. */
+  readonly isOfBatch?: true;
   readonly tensor: Tensor;
 }
 

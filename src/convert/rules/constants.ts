@@ -1,13 +1,14 @@
 /** Parameters and constants where conversion meets them: what they make together, and as codes that are added or multiplied. */
 
-import { makeTensor, toNumbers } from "../../ir/tensor.ts";
+import type { Node } from "../../ir/graph.ts";
+import { makeTensor, type Tensor, toNumbers } from "../../ir/tensor.ts";
 import { elementCount } from "../../ir/types.ts";
 import { broadcastIndex, type FoldRule } from "../../ops/build/fold/data.ts";
 import { foldNode } from "../../ops/evaluate.ts";
 import { sampleFirst } from "../assembly/sample-shape.ts";
 import type { Codes, Constant } from "../assembly/symbolic.ts";
 import type { TensorForm } from "../integer-network.ts";
-import type { IntegerRule, RuleContext } from "./rule.ts";
+import { type IntegerRule, type RuleContext, unsupported } from "./rule.ts";
 
 /** The outputs of a node that reads nothing but constants; undefined where it reads something else or has no value on them. */
 export function constantOutputs({ node, inputs }: RuleContext, fold: FoldRule | undefined): Constant[] | undefined {
@@ -16,7 +17,21 @@ export function constantOutputs({ node, inputs }: RuleContext, fold: FoldRule | 
   if (fold === undefined || !isConstant || inputs.length === 0) return undefined;
   const { op, name, attributes, outputs } = node;
   const made = foldNode(fold, { op, name, attributes, inputs: tensors, types: outputs.map(({ type }) => type) });
-  return made?.map((tensor) => ({ kind: "constant", name, shape: tensor.shape, tensor }));
+  if (!inputs.some((input) => input?.kind === "constant" && input.isOfBatch === true)) {
+    return made?.map((tensor) => ({ kind: "constant", name, shape: tensor.shape, tensor }));
+  }
+  return made?.map((tensor) => ofBatch(node, tensor));
+}
+
+/** What a node computes from the size of the batch. @throws UnsupportedError where these are numbers to compute with. */
+export function ofBatch(node: Node, tensor: Tensor): Constant {
+  if (tensor.dtype.startsWith("float")) {
+    throw unsupported(
+      node,
+      "it is computed from the size of the batch, and an integer network takes one sample at a time",
+    );
+  }
+  return { kind: "constant", name: node.name, shape: tensor.shape, tensor, isOfBatch: true };
 }
 
 /** What is false of every element. */

@@ -32,7 +32,7 @@ import {
 import { softmaxOperator } from "../../ops/families/softmax.ts";
 import { expandBatchOperator } from "../../ops/internal/expand-batch.ts";
 import type { Symbolic } from "../assembly/symbolic.ts";
-import { constantOutputs, falseRule } from "./constants.ts";
+import { constantOutputs, falseRule, ofBatch } from "./constants.ts";
 import { maximumRule, minimumRule } from "./extrema.ts";
 import { convRule, gemmRule, matMulRule } from "./layers.ts";
 import {
@@ -132,9 +132,8 @@ export function applyRule(context: RuleContext): readonly Symbolic[] {
   if (rule !== undefined) return [rule(context)];
   const meaning = definition?.integers?.(node);
   if (meaning !== undefined) return [meaningRule(meaning)(context)];
-  // What is computed from the size of the batch is what a batch of one gives.
   const known = node.outputs[0]?.known;
-  if (known !== undefined) return [{ kind: "constant", name: node.name, shape: known.shape, tensor: known }];
+  if (known !== undefined) return [ofBatch(node, known)];
   const { ofOne, ofEach, normalizes, interpolates } = definition?.traits ?? {};
   if (normalizes !== undefined) return [normalizationRule(context, normalizes(node))];
   if (interpolates?.(node) === true) return [interpolationRule(context)];
