@@ -85,7 +85,7 @@ step "what went wrong" diagnose runs/w4a4
 expects "finding|No problems found"
 
 step integers convert runs/w4a4 --residual-bits 8 --format int --format c --verify --out converted
-expects "onnx int .* 0 .$" "network\.c" "float: .*runs/float .* $high" "simulation .* %" "integers: .* %" "measured on 40 of 40 samples"
+expects "onnx int .* 0 .$" "network\.c" "float: .*runs/float .* $high" "simulation.* %" "integers: .* %" "measured on 40 of 40 samples"
 
 step "the map" study --model "$model" --data images $normalization --from runs/float --weight-bits 4,2 --activation-bits 4 \
   --recipes lsq --seeds 1 --epochs 1 --batch 32 --parallel 1 --threads 1 --no-diagnose --no-report --out study
