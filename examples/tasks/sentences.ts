@@ -40,11 +40,11 @@ export function sentences(count: number, seed: number): Sentence[] {
 /** Trains one of the networks next to this file on JSON lines. */
 export async function trainOnLines(network: string, lines: readonly object[], data: object): Promise<RunSummary> {
   const folder = await mkdtemp(join(tmpdir(), "subbyte-example-"));
-  const beside = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+  const nextTo = (name: string) => fileURLToPath(new URL(name, import.meta.url));
   await writeFile(join(folder, "lines.jsonl"), lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
   const text = JSON.stringify({
-    model: { file: beside(network) },
-    data: { folder: join(folder, "lines.jsonl"), tokenizer: beside("tokenizer.json"), ...data },
+    model: { file: nextTo(network) },
+    data: { folder: join(folder, "lines.jsonl"), tokenizer: nextTo("tokenizer.json"), ...data },
     train: { epochs: 6, batchSize: 16, optimizer: { name: "adam", learningRate: 0.01 } },
     quantization: { preset: "lsq", weightBits: 8, activationBits: 8 },
   });

@@ -3,14 +3,12 @@
 import { roundHalfEven } from "../../../base/rounding.ts";
 import { intAttribute } from "../../../ir/attributes.ts";
 import { toNumbers } from "../../../ir/tensor.ts";
-import type { Shape } from "../../../ir/types.ts";
 import { axisSampleFirst, sampleFirst } from "../../assembly/sample-shape.ts";
 import type { Affine, AffineTerm, Codes, Constant, Masked, Symbolic } from "../../assembly/symbolic.ts";
 import { channelsOf } from "../../assembly/symbolic.ts";
 import type { TensorForm } from "../../integer-network.ts";
 import { centredReach } from "../../ranges.ts";
 import { nodeShape, type RuleContext, symbolicInput, unsupported } from "../rule.ts";
-import { viewed } from "../spatial/one-axis.ts";
 import { withValues } from "./embedding.ts";
 
 /** Fractional bits of the exponentials: as exact as float32, in which the simulation computes them. */
@@ -37,40 +35,12 @@ export function codesRead(context: RuleContext, value: Symbolic): CodesRead {
   return { codes, form };
 }
 
-/** Whether the axis of one element that stands for the sample would be one of a matrix: of another, the order of the axes stays. */
-function isSampleInMatrix(shape: Shape): boolean {
-  return shape.indexOf(1) >= shape.length - 2;
-}
-
-/** Codes with every axis that the node's input has, behind the sample's. */
-function withOwnAxes({ assembly, node }: RuleContext, { codes, form }: CodesRead, index: number): CodesRead {
-  const shape = [1, ...(node.inputs[index]?.type.shape ?? [])];
-  const name = `${node.name}.${index}.axes`;
-  const tensor = assembly.add(name, shape, form, (output) => ({
-    op: "ReshapeCodes",
-    name,
-    input: codes.tensor,
-    output,
-  }));
-  return { codes: assembly.codes(tensor), form };
-}
-
 /** A matrix product of two activations: both have codes, and each has a zero point of its own. */
-export function productOfActivations(context: RuleContext): Symbolic {
-  const { node } = context;
-  const read = [0, 1].map((index) => codesRead(context, symbolicInput(context, index)));
-  const types = [...node.inputs, ...node.outputs].map((value) => value?.type.shape ?? []);
-  const [first, second] = types;
-  const isSame = first?.length === second?.length;
-  if (!isSame || !types.some(isSampleInMatrix)) return productOf(context, read, nodeShape(node));
-  const whole = read.map((each, index) => withOwnAxes(context, each, index));
-  const product = productOf(context, whole, [1, ...(node.outputs[0]?.type.shape ?? [])]);
-  return viewed(node.name, product, nodeShape(node));
-}
-
-function productOf({ assembly, node }: RuleContext, factorsRead: readonly CodesRead[], shape: Shape): Affine {
-  const [a, b] = factorsRead;
-  if (a?.codes.shape.length !== shape.length || b?.codes.shape.length !== shape.length) {
+export function productOfActivations(context: RuleContext): Affine {
+  const { assembly, node } = context;
+  const [a, b] = [codesRead(context, symbolicInput(context, 0)), codesRead(context, symbolicInput(context, 1))];
+  const shape = nodeShape(node);
+  if (a.codes.shape.length !== shape.length || b.codes.shape.length !== shape.length) {
     throw unsupported(node, "its factors have different numbers of axes");
   }
   const inner = a.codes.shape.at(-1) ?? 1;
