@@ -71,8 +71,10 @@ function keptOfMask(values: Float64Array): Float64Array | undefined {
 /** A sum of two values, or of a value and a constant. */
 export const addRule: IntegerRule = (context) => {
   const [a, b] = [symbolicInput(context, 0), symbolicInput(context, 1)];
-  const masked = maskedByTokens(context, a, b, keptOfMask) ?? maskedByTokens(context, b, a, keptOfMask);
-  if (masked !== undefined && a.kind !== "constant" && b.kind !== "constant") return masked;
+  if (a.kind !== "constant" && b.kind !== "constant") {
+    const masked = maskedByTokens(context, a, b, keptOfMask) ?? maskedByTokens(context, b, a, keptOfMask);
+    if (masked !== undefined) return masked;
+  }
   const table = functionOfTables(context, sumOfEach);
   if (table !== undefined) return table;
   if (a.kind === "constant") return shifted(context, b, a);
@@ -183,16 +185,15 @@ export const chosenRule: IntegerRule = (context) => {
   const whole = condition.kind === "constant" ? chosenWhole(context, condition, x, y) : undefined;
   if (whole !== undefined) return whole;
   const isLow = (value: Symbolic): boolean => value.kind === "constant" && isLowScore(toNumbers(value.tensor));
-  if (condition.kind === "constant" && isLow(y)) return maskedByConstant(context, x, condition, (each) => each !== 0);
-  if (condition.kind === "constant" && isLow(x)) return maskedByConstant(context, y, condition, (each) => each === 0);
-  const isTrue = (values: Float64Array) => values.map((value) => Number(value !== 0));
-  const isFalse = (values: Float64Array) => values.map((value) => Number(value === 0));
-  const masked = isLow(y)
-    ? maskedByTokens(context, x, condition, isTrue)
-    : isLow(x)
-      ? maskedByTokens(context, y, condition, isFalse)
-      : undefined;
-  return masked !== undefined && x.kind !== y.kind ? masked : eachRule(context, choiceOfEach);
+  const keepsTrue = isLow(y);
+  const scores = keepsTrue ? x : y;
+  if ((keepsTrue || isLow(x)) && scores.kind !== "constant") {
+    const keeps = (each: number): boolean => (each !== 0) === keepsTrue;
+    if (condition.kind === "constant") return maskedByConstant(context, scores, condition, keeps);
+    const masked = maskedByTokens(context, scores, condition, (values) => values.map((each) => Number(keeps(each))));
+    if (masked !== undefined) return masked;
+  }
+  return eachRule(context, choiceOfEach);
 };
 
 /** A constant factor, or a product of two values. */
