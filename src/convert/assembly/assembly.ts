@@ -36,6 +36,7 @@ import {
   type Rows,
   type Symbolic,
   type Tabled,
+  uniformSum,
 } from "./symbolic.ts";
 
 /** The meaning of the network's outputs. */
@@ -240,24 +241,12 @@ export class Assembly {
   affine(value: Symbolic): Affine {
     if (value.kind === "affine" && !isClipped(value)) return value;
     const codes = value.kind === "codes" ? value : this.materialize(value);
-    const channels = channelsOf(codes.shape);
     const { scale, offset = 0 } = this.tensor(codes.tensor).form;
-    return {
-      kind: "affine",
-      name: value.name,
-      shape: codes.shape,
-      axis: 1,
-      terms: [
-        {
-          tensor: codes.tensor,
-          inputScale: scale,
-          gains: new Float64Array(channels).fill(1),
-        },
-      ],
-      offset: new Float64Array(channels).fill(offset),
-      low: Number.NEGATIVE_INFINITY,
-      high: Number.POSITIVE_INFINITY,
-    };
+    return uniformSum(
+      { name: value.name, shape: codes.shape },
+      { tensor: codes.tensor, inputScale: scale },
+      { offset },
+    );
   }
 
   /** Codes of the whole input's shape that stand for its offset; undefined where it has none. */

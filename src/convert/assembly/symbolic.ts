@@ -124,6 +124,25 @@ export function channelsOf(shape: Shape, axis = 1): number {
   return shape[axis] ?? 1;
 }
 
+/** A sum that nothing limits, all of whose channels have one factor and one offset. @param gain Default 1. @param offset Default 0. */
+export function uniformSum(
+  { name, shape, axis = 1 }: Pick<Affine, "name" | "shape"> & { readonly axis?: number },
+  { tensor, inputScale }: Pick<AffineTerm, "tensor" | "inputScale">,
+  { gain = 1, offset = 0 }: { readonly gain?: number; readonly offset?: number } = {},
+): Affine {
+  const filled = (value: number) => new Float64Array(channelsOf(shape, axis)).fill(value);
+  return {
+    kind: "affine",
+    name,
+    shape,
+    axis,
+    terms: [{ tensor, inputScale, gains: filled(gain) }],
+    offset: filled(offset),
+    low: Number.NEGATIVE_INFINITY,
+    high: Number.POSITIVE_INFINITY,
+  };
+}
+
 /** y = gain·x + offset: one number each, or one for each channel of an axis. */
 export interface LinearMap {
   /** The axis of the channels; absent where there is one number each. */

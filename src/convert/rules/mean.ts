@@ -3,7 +3,7 @@
 import { intAttribute } from "../../ir/attributes.ts";
 import { elementCount, rowMajorStrides } from "../../ir/types.ts";
 import { axisSampleFirst } from "../assembly/sample-shape.ts";
-import type { Affine, Symbolic } from "../assembly/symbolic.ts";
+import { type Affine, type Symbolic, uniformSum } from "../assembly/symbolic.ts";
 import { sumBounds } from "../ranges.ts";
 import { constantNumbers, type IntegerRule, nodeShape, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
 import { asIntegers } from "./tokens/integers.ts";
@@ -75,17 +75,13 @@ function reduced(context: RuleContext, of: "mean" | "sum"): Symbolic {
     dilations: [1, 1],
     pads: [0, 0, 0, 0],
   }));
-  const mean: Affine = {
-    kind: "affine",
-    name,
-    shape: [1, rows, 1, 1],
-    axis: 1,
-    terms: [{ tensor, inputScale: form.scale, gains: new Float64Array(rows).fill(of === "mean" ? 1 / count : 1) }],
-    offset: new Float64Array(rows).fill((form.offset ?? 0) * (of === "mean" ? 1 : count)),
-    low: Number.NEGATIVE_INFINITY,
-    high: Number.POSITIVE_INFINITY,
-  };
-  return inShape(context, mean);
+  const isMean = of === "mean";
+  const made = uniformSum(
+    { name, shape: [1, rows, 1, 1] },
+    { tensor, inputScale: form.scale },
+    { gain: isMean ? 1 / count : 1, offset: (form.offset ?? 0) * (isMean ? 1 : count) },
+  );
+  return inShape(context, made);
 }
 
 /** A mean in the shape of the node's output. */

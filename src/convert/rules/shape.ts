@@ -2,7 +2,7 @@
 import { intAttribute, intsAttribute } from "../../ir/attributes.ts";
 import { convGeometry } from "../../ops/build/conv-geometry.ts";
 import { axisSampleFirst } from "../assembly/sample-shape.ts";
-import { type Affine, channelsOf, type Symbolic } from "../assembly/symbolic.ts";
+import { type Symbolic, uniformSum } from "../assembly/symbolic.ts";
 import type { WindowGeometry } from "../integer-network.ts";
 import { sumBounds } from "../ranges.ts";
 import { type IntegerRule, nodeShape, onlyThreeAxes, type RuleContext, symbolicInput, unsupported } from "./rule.ts";
@@ -96,7 +96,6 @@ function average(context: RuleContext, own: WindowGeometry): Symbolic {
     throw unsupported(node, "its windows reach over the border, where the offset of its input's codes is not added");
   }
   const shape = isLine ? withTwoAxes(nodeShape(node)) : nodeShape(node);
-  const channels = channelsOf(shape);
   const bounds = sumBounds(1, count, form);
   const sums = {
     kind: "accumulator",
@@ -112,16 +111,11 @@ function average(context: RuleContext, own: WindowGeometry): Symbolic {
     output,
     ...window,
   }));
-  const sum: Affine = {
-    kind: "affine",
-    name,
-    shape,
-    axis: 1,
-    terms: [{ tensor, inputScale: form.scale, gains: new Float64Array(channels).fill(1 / count) }],
-    offset: new Float64Array(channels).fill(form.offset ?? 0),
-    low: Number.NEGATIVE_INFINITY,
-    high: Number.POSITIVE_INFINITY,
-  };
+  const sum = uniformSum(
+    { name, shape },
+    { tensor, inputScale: form.scale },
+    { gain: 1 / count, offset: form.offset ?? 0 },
+  );
   return isLine ? overOneAxis(context, sum) : sum;
 }
 

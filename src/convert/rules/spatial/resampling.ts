@@ -1,7 +1,7 @@
 /** Rules of interpolation, and of averages of windows that reach over the border: sums by integer weights, whose division goes into the factor. */
 import type { Tensor } from "../../../ir/tensor.ts";
 import { type AxisInterpolation, interpolationOf } from "../../../ops/families/resize.ts";
-import { type Affine, type Codes, channelsOf, type Symbolic } from "../../assembly/symbolic.ts";
+import { type Codes, type Symbolic, uniformSum } from "../../assembly/symbolic.ts";
 import type { AxisWeights, WindowGeometry } from "../../integer-network.ts";
 import { floatBound, weightedBounds } from "../../ranges.ts";
 import { type IntegerRule, nodeShape, onlyTwoAxes, type RuleContext, symbolicInput, unsupported } from "../rule.ts";
@@ -75,19 +75,12 @@ export function weighted(
     output,
     axes,
   }));
-  const channels = channelsOf(shape);
-  const gain = 1 / (rows.parts * columns.parts);
-  const sum: Affine = {
-    kind: "affine",
-    name,
-    shape,
-    axis: 1,
-    terms: [{ tensor, inputScale: form.scale, gains: new Float64Array(channels).fill(gain) }],
-    // The weights of a place add up to one.
-    offset: new Float64Array(channels).fill(form.offset ?? 0),
-    low: Number.NEGATIVE_INFINITY,
-    high: Number.POSITIVE_INFINITY,
-  };
+  // The weights of a place add up to one.
+  const sum = uniformSum(
+    { name, shape },
+    { tensor, inputScale: form.scale },
+    { gain: 1 / (rows.parts * columns.parts), offset: form.offset ?? 0 },
+  );
   return isLine ? overOneAxis(context, sum) : sum;
 }
 

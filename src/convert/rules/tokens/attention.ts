@@ -4,8 +4,16 @@ import { roundHalfEven } from "../../../base/rounding.ts";
 import { intAttribute } from "../../../ir/attributes.ts";
 import { toNumbers } from "../../../ir/tensor.ts";
 import { axisSampleFirst, sampleFirst } from "../../assembly/sample-shape.ts";
-import type { Affine, AffineTerm, Codes, Constant, Masked, Symbolic } from "../../assembly/symbolic.ts";
-import { channelsOf } from "../../assembly/symbolic.ts";
+import {
+  type Affine,
+  type AffineTerm,
+  type Codes,
+  type Constant,
+  channelsOf,
+  type Masked,
+  type Symbolic,
+  uniformSum,
+} from "../../assembly/symbolic.ts";
 import type { TensorForm } from "../../integer-network.ts";
 import { centredReach } from "../../ranges.ts";
 import { nodeShape, type RuleContext, symbolicInput, unsupported } from "../rule.ts";
@@ -96,17 +104,7 @@ export function softmaxRule(context: RuleContext): Affine {
     axis,
     table,
   }));
-  const channels = channelsOf(shape);
-  return {
-    kind: "affine",
-    name,
-    shape,
-    axis: 1,
-    terms: [{ tensor, inputScale: 1, gains: new Float64Array(channels).fill(1) }],
-    offset: new Float64Array(channels),
-    low: Number.NEGATIVE_INFINITY,
-    high: Number.POSITIVE_INFINITY,
-  };
+  return uniformSum({ name, shape }, { tensor, inputScale: 1 });
 }
 
 const maskForm: TensorForm = { kind: "codes", low: 0, high: 1, scale: 1, zeroPoint: 0 };

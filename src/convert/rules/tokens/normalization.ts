@@ -3,8 +3,7 @@
 import { toNumbers } from "../../../ir/tensor.ts";
 import type { SampleNormalization } from "../../../ops/definition.ts";
 import { axisSampleFirst } from "../../assembly/sample-shape.ts";
-import type { Affine, Symbolic } from "../../assembly/symbolic.ts";
-import { channelsOf } from "../../assembly/symbolic.ts";
+import { channelsOf, type Symbolic, uniformSum } from "../../assembly/symbolic.ts";
 import type { TensorForm } from "../../integer-network.ts";
 import { linear } from "../linear-map.ts";
 import { nodeShape, type RuleContext, symbolicInput, unsupported } from "../rule.ts";
@@ -42,17 +41,7 @@ export function normalizationRule(context: RuleContext, normalization: SampleNor
     epsilon,
   }));
   const axis = axisSampleFirst(node.outputs[0]?.type.shape ?? [], own);
-  const channels = channelsOf(shape, axis);
-  const normal: Affine = {
-    kind: "affine",
-    name,
-    shape,
-    axis,
-    terms: [{ tensor, inputScale: 1, gains: new Float64Array(channels).fill(1) }],
-    offset: new Float64Array(channels),
-    low: Number.NEGATIVE_INFINITY,
-    high: Number.POSITIVE_INFINITY,
-  };
+  const normal = uniformSum({ name, shape, axis }, { tensor, inputScale: 1 });
   const gain = parameterNumbers(context, 1, axis);
   const offset = parameterNumbers(context, 2, axis);
   return linear(context, normal, { axis, gain: gain ?? [1], offset: offset ?? [0] });
